@@ -1,0 +1,86 @@
+"""The trial clock: what time it is, as a value handed down from the command line.
+
+Real use runs on the system's time. A demo or a test runs fast through its history and then at the pace of the wall:
+`clock(real) = start + rate · (real − real_start)` until `fast_until`, afterwards `clock` advances with the wall.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from insitu.errors import CorrectInput
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A monotone map from wall time to trial time; both in seconds since 1970-01-01 UTC."""
+
+    start: float = 0.0
+    real_start: float = 0.0
+    rate: float = 1.0
+    fast_until: float = 0.0
+    """Trial time at which `rate` falls back to 1."""
+
+    @classmethod
+    def simulated(cls, *, real_start: float, history: timedelta, takes: timedelta) -> Clock:
+        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock."""
+        if takes.total_seconds() <= 0 or history <= takes:
+            raise CorrectInput("A simulated history must be longer than the time it takes to run through it.")
+        end = real_start + takes.total_seconds()
+        rate = history / takes
+        return cls(start=end - history.total_seconds(), real_start=real_start, rate=rate, fast_until=end)
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.rate != 1.0
+
+    def at(self, real: float) -> float:
+        """Trial time (s) at wall time `real` (s)."""
+        if not self.is_simulated:
+            return real
+        fast = self.start + self.rate * (real - self.real_start)
+        if fast <= self.fast_until:
+            return fast
+        return self.fast_until + (real - self.real_at(self.fast_until))
+
+    def real_at(self, trial: float) -> float:
+        """Wall time (s) at which the clock shows `trial` (s); the inverse of `at`."""
+        if not self.is_simulated:
+            return trial
+        if trial <= self.fast_until:
+            return self.real_start + (trial - self.start) / self.rate
+        return self.real_at(self.fast_until) + (trial - self.fast_until)
+
+    def now(self) -> datetime:
+        """Trial time now, UTC-aware."""
+        return datetime.fromtimestamp(self.at(time.time()), UTC)
+
+    def now_us(self) -> int:
+        """Trial time now, microseconds since 1970-01-01 UTC."""
+        return int(self.at(time.time()) * 1_000_000)
+
+    def dumps(self) -> str:
+        """One line that `loads` reads, for handing the clock to another process or keeping it with the data."""
+        return json.dumps(
+            {
+                "start": self.start,
+                "real_start": self.real_start,
+                "rate": self.rate,
+                "fast_until": self.fast_until,
+            }
+        )
+
+    @classmethod
+    def loads(cls, text: str) -> Clock:
+        try:
+            fields = json.loads(text)
+            return cls(**{name: float(fields[name]) for name in ("start", "real_start", "rate", "fast_until")})
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorrectInput(f"Not a trial clock: {text[:80]!r} ({error}).") from error
+
+
+SYSTEM = Clock()
+"""The wall clock."""

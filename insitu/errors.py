@@ -1,0 +1,76 @@
+"""Every error a person can meet. Each is named by what the caller does next; the docstring is the default message."""
+
+from __future__ import annotations
+
+
+class InsituError(Exception):
+    """Something went wrong in Insitu."""
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class CorrectInput(InsituError):
+    """What was given is not valid: correct it and try again."""
+
+    exit_code = 2
+
+
+class NotFound(InsituError):
+    """There is nothing of that name here, or it is not yours to see."""
+
+    exit_code = 2
+
+
+class AlreadyExists(CorrectInput):
+    """That name is taken: choose another one."""
+
+
+class StartInsitu(InsituError):
+    """Nothing is running here: start `insitu up` or set INSITU_DATABASE_URL."""
+
+
+class RunMigrate(InsituError):
+    """The database has an older schema than this version needs: run `insitu migrate`."""
+
+
+class UpgradeInsitu(InsituError):
+    """The database has a newer schema than this version knows: install a newer insitu."""
+
+
+class RetryLater(InsituError):
+    """The database or the broker does not answer at the moment: nothing is lost, try again."""
+
+
+class RowRefused(InsituError):
+    """The database refuses this row for what it holds; its neighbours are not concerned."""
+
+
+class FreePort(InsituError):
+    """The port is taken: stop the program that holds it or choose another port."""
+
+
+class FreeSpace(InsituError):
+    """The disk is full: free space in the data directory, then start again."""
+
+
+class FixPermissions(InsituError):
+    """The account that runs the server cannot reach its files."""
+
+
+class AlreadyRunning(InsituError):
+    """Another process holds this data directory: stop it or choose another INSITU_DATA_DIR."""
+
+
+class ProtocolLocked(InsituError):
+    """The protocol is locked: write an amendment."""
+
+
+class NotAcceptedHere(InsituError):
+    """Credentials are wrong, expired or revoked."""
+
+
+class Disagrees(InsituError):
+    """What was recomputed is not what the package says."""

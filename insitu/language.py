@@ -1,0 +1,72 @@
+"""French and English: catalogues read from .po at start, numbers and dates in the reader's way.
+
+A room keeps its texts in `<room>/locale/fr.po`; the English text is the key. A missing translation shows the key,
+and a test fails for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+Language = Literal["en", "fr"]
+LANGUAGES: tuple[Language, ...] = ("en", "fr")
+_LOCALES: dict[Language, str] = {"en": "en_GB", "fr": "fr_FR"}
+
+
+@cache
+def catalogue(folder: Path, language: Language) -> dict[str, str]:
+    """English text → text in `language`, from `folder/<language>.po`; empty for English."""
+    if language == "en":
+        return {}
+    with (folder / f"{language}.po").open("rb") as file:
+        return {str(m.id): str(m.string) for m in read_po(file) if m.id and m.string}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whom a text is written for: a language and a time zone."""
+
+    language: Language = "en"
+    time_zone: str = "Europe/Paris"
+
+    def translator(self, folder: Path) -> Callable[[str], str]:
+        """A gettext-like function over the catalogue in `folder`."""
+        texts = catalogue(folder, self.language)
+        return lambda text: texts.get(text, text)
+
+    def pick(self, texts: dict[str, str] | str) -> str:
+        """One text of a `{"en": …, "fr": …}` pair, in the reader's language when it is there."""
+        if isinstance(texts, str):
+            return texts
+        return texts.get(self.language) or next(iter(texts.values()), "")
+
+    def number(self, value: float | None, digits: int = 2) -> str:
+        """`value` with at most `digits` decimals; an en dash for None."""
+        if value is None:
+            return "–"
+        pattern = "#,##0" + ("." + "#" * digits if digits else "")
+        text: str = format_decimal(value, format=pattern, locale=_LOCALES[self.language])
+        return text
+
+    def moment(self, when: datetime | None, style: str = "medium") -> str:
+        """A date and time in the reader's zone; an en dash for None."""
+        if when is None:
+            return "–"
+        text: str = format_datetime(when, style, tzinfo=ZoneInfo(self.time_zone), locale=_LOCALES[self.language])
+        return text
+
+    def day(self, when: datetime, style: str = "long") -> str:
+        """The local date of `when`."""
+        local: Any = when.astimezone(ZoneInfo(self.time_zone)).date()
+        text: str = format_date(local, style, locale=_LOCALES[self.language])
+        return text

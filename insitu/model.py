@@ -1,0 +1,241 @@
+"""Frozen nouns and their small rules: the words of the glossary as types.
+
+Times are UTC-aware `datetime`s, or, in bulk, microseconds since 1970-01-01 UTC in names that end in `_us`.
+Intervals are half-open `[start, end)`. In all numbers error = candidate − reference and
+effect = observed − counterfactual.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+from insitu.errors import CorrectInput
+
+CODE_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+_CODE = re.compile(CODE_PATTERN)
+
+
+def require_code(text: str, what: str) -> str:
+    """`text`, if it can be part of a topic; else a CorrectInput that says which letters can."""
+    if not _CODE.match(text):
+        raise CorrectInput(
+            f"{text[:80]!r} cannot name a {what}: use 1 to 64 of a–z, 0–9, '-' and '_', beginning with a letter or digit."
+        )
+    return text
+
+
+class Role(StrEnum):
+    """What a person may do; follows from the kind of their organisation."""
+
+    LAB = "lab"
+    OPERATOR = "operator"
+    EVALUATOR = "evaluator"
+    COMPANY = "company"
+
+
+class OrganisationKind(StrEnum):
+    HOST = "host"
+    COMPANY = "company"
+    EVALUATOR = "evaluator"
+    LAB = "lab"
+
+    @property
+    def role(self) -> Role:
+        return Role.OPERATOR if self is OrganisationKind.HOST else Role(self.value)
+
+
+class TrialState(StrEnum):
+    """need → shortlisted → agreement → deployment → running → evaluated → decision."""
+
+    NEED = "need"
+    SHORTLISTED = "shortlisted"
+    AGREEMENT = "agreement"
+    DEPLOYMENT = "deployment"
+    RUNNING = "running"
+    EVALUATED = "evaluated"
+    BUY = "buy"
+    ITERATE = "iterate"
+    STOP = "stop"
+
+    def may_become(self, other: TrialState) -> bool:
+        """True for the next step of the life cycle, and for STOP from any state that is not a decision."""
+        if self in _DECISIONS:
+            return False
+        return other in _NEXT_STATES[self] or other is TrialState.STOP
+
+
+_DECISIONS = frozenset({TrialState.BUY, TrialState.ITERATE, TrialState.STOP})
+_NEXT_STATES: dict[TrialState, frozenset[TrialState]] = {
+    TrialState.NEED: frozenset({TrialState.SHORTLISTED}),
+    TrialState.SHORTLISTED: frozenset({TrialState.AGREEMENT}),
+    TrialState.AGREEMENT: frozenset({TrialState.DEPLOYMENT}),
+    TrialState.DEPLOYMENT: frozenset({TrialState.RUNNING}),
+    TrialState.RUNNING: frozenset({TrialState.EVALUATED}),
+    TrialState.EVALUATED: frozenset({TrialState.RUNNING, *_DECISIONS}),
+}
+
+
+class DatastreamRole(StrEnum):
+    CANDIDATE = "candidate"
+    CONTROL = "control"
+    REFERENCE = "reference"
+
+
+class AveragingScale(StrEnum):
+    """The scale on which a property is averaged; means, rollups and intervals work on it."""
+
+    ARITHMETIC = "arithmetic"
+    ENERGETIC = "energetic"  # dB: L = 10·log10 mean 10^(L/10)
+    CIRCULAR = "circular"  # degrees
+    TIME_WEIGHTED = "time_weighted"
+    SUM = "sum"
+
+
+class Flag(IntEnum):
+    """Quality of an observation (IODE). Nothing is PASS until a check has run."""
+
+    PASS = 1
+    NOT_EVALUATED = 2
+    SUSPECT = 3
+    FAIL = 4
+    MISSING = 9
+
+
+class ClockQuality(IntEnum):
+    """Where the time of an observation comes from."""
+
+    DEVICE = 0
+    REPAIRED = 1  # the device's stamp, read as s, ms or µs by its magnitude
+    ARRIVAL = 2  # no stamp: the first receipt
+
+
+class WindowKind(StrEnum):
+    MAINTENANCE = "maintenance"
+    ACCESS = "access"
+    INCIDENT = "incident"
+
+
+class GapCause(StrEnum):
+    DEVICE = "device"
+    NETWORK = "network"
+    OURS = "ours"
+    WINDOW = "window"
+    UNKNOWN = "unknown"
+
+
+class DeviceState(StrEnum):
+    NEVER_SEEN = "never_seen"
+    ONLINE = "online"
+    LATE = "late"
+    SILENT = "silent"
+    DEGRADED = "degraded"
+    IN_WINDOW = "in_window"
+    RETIRED = "retired"
+
+
+class PeriodName(StrEnum):
+    BASELINE = "baseline"
+    WASHOUT = "washout"
+    REPORTING = "reporting"
+
+
+class Verdict(StrEnum):
+    MET = "met"
+    NOT_MET = "not_met"
+    INCONCLUSIVE = "inconclusive"
+    NOT_EVALUABLE = "not_evaluable"
+
+
+class RejectReason(StrEnum):
+    """Why a message, or some of its results, did not become observations. docs/rejects.md says how to fix each."""
+
+    UNKNOWN_TOPIC = "unknown_topic"
+    UNKNOWN_TRIAL = "unknown_trial"
+    UNKNOWN_DEVICE = "unknown_device"
+    NOT_DEPLOYED = "not_deployed"
+    UNKNOWN_PROPERTY = "unknown_property"
+    UNPARSABLE = "unparsable"
+    INVALID_SHAPE = "invalid_shape"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    WRONG_TYPE = "wrong_type"
+    NOT_FINITE = "not_finite"
+    CLOCK_OUT_OF_RANGE = "clock_out_of_range"
+    CONFLICTING_RESULT = "conflicting_result"
+    DATABASE_REFUSED = "database_refused"
+
+
+class IgnoreReason(StrEnum):
+    """Why results were counted but, by rule, are not trial data."""
+
+    RETAINED = "retained"
+    STATUS = "status"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A span of time `[start, end)`; `end` None means still open."""
+
+    start: datetime
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end <= self.start:
+            raise CorrectInput(f"An interval must end after it starts: {self.start} … {self.end}.")
+
+    def holds(self, when: datetime) -> bool:
+        return self.start <= when and (self.end is None or when < self.end)
+
+
+class Message(NamedTuple):
+    """Raw: what the broker handed over."""
+
+    topic: str
+    payload: bytes
+    received_us: int
+    mid: int = 0
+    epoch: int = 0
+    """Number of the connection it came by; an acknowledgement is valid on that connection only."""
+    qos: int = 1
+    retained: bool = False
+
+
+class Reading(NamedTuple):
+    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time."""
+
+    property: str
+    result: object
+    time_us: int | None
+    repaired: bool = False
+    """True where the unit of the stamp was told apart by its magnitude."""
+
+
+class Observation(NamedTuple):
+    """Placed: one result of one datastream."""
+
+    datastream_id: int
+    time_us: int
+    result: float
+    received_us: int
+    clock_quality: int
+
+
+class Reject(NamedTuple):
+    """Refused: a message, or those of its results that share a reason, with its bytes."""
+
+    reason: RejectReason
+    detail: str
+    topic: str
+    payload: bytes
+    received_us: int
+    trial: str
+    device: str
+    """'unknown' where the topic names none that is known."""
+    results: int
+    identity: bytes
+    """SHA-256 that stays the same when the same message comes again; unique together with the reason."""

@@ -1,0 +1,102 @@
+"""One frozen `Settings` from INSITU_* variables, passed as an argument; never read at import."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from insitu.errors import CorrectInput
+
+
+def default_data_dir() -> Path:
+    """$XDG_STATE_HOME/insitu, or /var/lib/insitu for root, whose own folders other accounts cannot search."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/insitu")
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "insitu"
+
+
+class Settings(BaseSettings):
+    """Effective settings. Any `INSITU_X` can be given as `INSITU_X_FILE`, a file that holds the value."""
+
+    model_config = SettingsConfigDict(env_prefix="INSITU_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    run_as: str | None = None
+    """Account of the embedded servers when started by root; else `insitu` if it exists, else `nobody`."""
+
+    database_url: SecretStr | None = None
+    mqtt_url: SecretStr | None = None
+    """mqtt[s]://user:password@host:port of an external broker."""
+    mqtt_ca: Path | None = None
+    mqtt_listen: str = "127.0.0.1:1883"
+    http_listen: str = "127.0.0.1:8080"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    allow_plaintext: bool = False
+    public_host: str | None = None
+    """Name or address that snippets and QR labels carry; default: the listening address."""
+
+    postgres_bin: Path | None = None
+    """Folder of another PostgreSQL's initdb and postgres (with TimescaleDB, say)."""
+    nats_server: Path | None = None
+    max_file_store: int = 2 * 1024**3
+    """Bytes the embedded broker may keep for devices while the database is away."""
+    sync_always: bool = False
+    """fsync before each PUBACK: survives a power cut, at about a tenth of the speed."""
+
+    shards: int = Field(default=1, ge=1, le=64)
+    batch_messages: int = Field(default=2000, ge=1, le=20_000)
+    batch_ms: int = Field(default=20, ge=1, le=10_000)
+    window: int = Field(default=2000, ge=1, le=20_000)
+    """Messages in flight that the broker allows before an acknowledgement (max_ack_pending)."""
+
+    language: Annotated[str, NoDecode] = "fr"
+    time_zone: str = "Europe/Paris"
+    log_level: str = "info"
+    test_timescale_url: SecretStr | None = None
+
+    @field_validator("mqtt_listen", "http_listen")
+    @classmethod
+    def _host_and_port(cls, text: str) -> str:
+        parse_listen(text)
+        return text
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """('127.0.0.1', 1883) of '127.0.0.1:1883'; `[::1]:1883` for IPv6; port 0 asks for a free one."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise ValueError(f"{text!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def _from_files() -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, path in os.environ.items():
+        if name.startswith("INSITU_") and name.endswith("_FILE"):
+            field = name[len("INSITU_") : -len("_FILE")].lower()
+            if field in Settings.model_fields:
+                try:
+                    values[field] = Path(path).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise CorrectInput(f"{name}: cannot read {path} ({error.strerror}).") from error
+    return values
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment and `overrides`; CorrectInput names each variable that is wrong."""
+    try:
+        return Settings(**{**_from_files(), **overrides})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise CorrectInput("Settings: " + "; ".join(lines)) from error
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Effective settings for printing; secrets stay hidden."""
+    return {f"INSITU_{name.upper()}": str(value) for name, value in settings.model_dump().items()}

@@ -1,0 +1,120 @@
+"""Topics and payloads: the contract between a device and the service.
+
+The inbound half is read by `ingest` and spoken by `simulators`; the outbound half the other way round. The models
+here document and check; `ingest.decode` may read the same bytes faster, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from insitu.model import RejectReason
+
+PREFIX: Final = "insitu/v1"
+OBS: Final = "obs"
+STATUS: Final = "status"
+RECEIPT: Final = "receipt"
+REJECTED: Final = "rejected"
+HEARTBEAT: Final = "heartbeat"
+INBOUND_SUFFIXES: Final = (OBS, STATUS)
+OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
+
+MAX_PAYLOAD_BYTES: Final = 262_144
+MAX_DEPTH: Final = 8
+MAX_RESULTS: Final = 10_000
+"""Bounds of one message; beyond them it is refused with its first bytes kept."""
+
+
+class Topic(NamedTuple):
+    trial: str
+    device: str
+    suffix: str
+
+    def __str__(self) -> str:
+        return f"{PREFIX}/{self.trial}/{self.device}/{self.suffix}"
+
+
+def parse_topic(text: str) -> Topic | None:
+    """The parts of `insitu/v1/{trial}/{device}/{suffix}`, or None for any other topic."""
+    parts = text.split("/")
+    if len(parts) != 5 or parts[0] != "insitu" or parts[1] != "v1":
+        return None
+    return Topic(parts[2], parts[3], parts[4])
+
+
+def inbound_filters() -> list[str]:
+    """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own refusals."""
+    return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES]
+
+
+def heartbeat_topic(client_id: str) -> str:
+    """Where an ingestor sends itself a sign of life through the broker."""
+    return f"{PREFIX}/{HEARTBEAT}/{client_id}"
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Results(Payload):
+    """`{"boot": "…", "seq": 7, "time": "2026-03-01T12:00:00Z", "results": {"pm25": 12.3}}`"""
+
+    results: dict[str, float | bool | str | None] = Field(min_length=1)
+    time: datetime | int | float | None = None
+    """RFC 3339 with an offset, or a Unix time in s, ms or µs; absent: the time of receipt."""
+    boot: str | None = Field(default=None, min_length=1, max_length=64)
+    """Drawn anew at each start of the device."""
+    seq: int | None = Field(default=None, ge=0, lt=2**63)
+    """+1 for each message of a boot, from 0 or 1."""
+
+
+class SingleObservation(Payload):
+    property: str
+    result: float | bool | str | None
+    time: datetime | int | float | None = None
+
+
+class Observations(Payload):
+    """`{"observations": [{"property": "pm25", "time": "…", "result": 12.3}], "boot": "…", "seq": 8}`"""
+
+    observations: list[SingleObservation] = Field(min_length=1)
+    boot: str | None = Field(default=None, min_length=1, max_length=64)
+    seq: int | None = Field(default=None, ge=0, lt=2**63)
+
+
+class Status(Payload):
+    """What `…/status` carries as JSON; the bare words `online` and `offline` are valid too."""
+
+    state: Literal["online", "offline"] | None = None
+    battery: float | None = Field(default=None, ge=0, le=100)
+    """Per cent."""
+    rssi: float | None = None
+    """dBm."""
+    firmware: str | None = Field(default=None, max_length=128)
+    uptime: float | None = Field(default=None, ge=0)
+    """Seconds since the device started."""
+    time: datetime | int | float | None = None
+
+
+class Receipt(Payload):
+    """To the device: every message of `boot` up to `seq` is stored, a duplicate, or refused."""
+
+    boot: str
+    seq: int | None
+    missing: list[tuple[int, int]] = Field(default_factory=list, max_length=20)
+    """Closed ranges of seq that never arrived although later ones did."""
+
+
+class Refusal(Payload):
+    """To the device: what was refused and why."""
+
+    reason: RejectReason
+    detail: str
+    time: datetime
+    seq: int | None = None
+    excerpt: str = Field(default="", max_length=200)
+    more: int = 0
+    """Refusals since the last one that were not sent, to spare the link."""
