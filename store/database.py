@@ -1,0 +1,113 @@
+"""Connections, transactions, migrations, and the translation of driver errors.
+
+The caller owns the transaction: nothing in `store` commits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from insitu.errors import FreeSpace, NotAcceptedHere, RetryLater, RowRefused, RunMigrate, UpgradeInsitu
+
+type_Row = tuple[Any, ...]
+Connection = psycopg.Connection[type_Row]
+Pool = ConnectionPool[Connection]
+
+_HERE = Path(__file__).parent
+_MIGRATION_LOCK = 7_031_867
+
+
+def connect(url: str, *, application: str, autocommit: bool = False) -> Connection:
+    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password."""
+    try:
+        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        first = str(error).strip().splitlines()[0]
+        if "password authentication failed" in first or "no password supplied" in first:
+            raise NotAcceptedHere(f"The database refuses the sign-in: {first}") from error
+        raise RetryLater(f"The database does not answer: {first}") from error
+
+
+def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:
+    """A pool of at most `size` connections, each with a statement timeout."""
+    pool: Pool = ConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        kwargs={
+            "application_name": application,
+            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
+        },
+        open=True,
+    )
+    return pool
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Driver errors as ours: what is the row's fault, what is the moment's, what is the disk's."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise FreeSpace(f"The database's disk is full: {error}") from error
+    except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
+        raise RowRefused(str(error).strip().splitlines()[0]) from error
+    except psycopg.OperationalError as error:
+        raise RetryLater(f"The database does not answer: {str(error).strip().splitlines()[0]}") from error
+
+
+def migrations() -> list[Path]:
+    """The numbered migration files, in order."""
+    return sorted((_HERE / "migrations").glob("[0-9]*.sql"))
+
+
+def migrate(conn: Connection) -> list[str]:
+    """Bring the schema up to date, one transaction a file, under an advisory lock; names of what was applied."""
+    applied: list[str] = []
+    conn.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+    try:
+        conn.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+        conn.commit()
+        done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
+        for path in migrations():
+            if path.stem not in done:
+                with conn.transaction():
+                    conn.execute(path.read_text(encoding="utf-8").encode())
+                    conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
+                applied.append(path.stem)
+    finally:
+        conn.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+        conn.commit()
+    return applied
+
+
+def require_current(conn: Connection) -> None:
+    """RunMigrate where a migration is missing, UpgradeInsitu where the database knows more than this version."""
+    known = {path.stem for path in migrations()}
+    try:
+        done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
+    except psycopg.errors.UndefinedTable as error:
+        raise RunMigrate() from error
+    if known - done:
+        raise RunMigrate()
+    if done - known:
+        raise UpgradeInsitu()
+
+
+@cache
+def queries(name: str) -> Mapping[str, str]:
+    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the statement."""
+    text = (_HERE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    blocks = re.split(r"^-- name: (\w+)[ \t]*$", text, flags=re.MULTILINE)
+    return {key: body.strip().removesuffix(";") for key, body in zip(blocks[1::2], blocks[2::2], strict=True)}

@@ -1,0 +1,55 @@
+"""A real PostgreSQL a session, a migrated template, a clone a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from store.database import Connection, connect, migrate
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Superuser URL of a server: INSITU_TEST_DATABASE_URL, or an embedded one that lives as long as the session."""
+    given = os.environ.get("INSITU_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    from insitu.embedded.postgres import Postgres
+
+    with Postgres(data_dir=Path(tmp_path_factory.mktemp("pg")), durable=False) as server:
+        yield server.admin_url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(database_server: str) -> Iterator[str]:
+    """Name of a database that holds the migrated schema and nothing else."""
+    name = f"template_{uuid4().hex[:12]}"
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        with connect(make_conninfo(database_server, dbname=name), application="tests") as conn:
+            migrate(conn)
+        yield name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(database_server: str, migrated_template: str) -> Iterator[str]:
+    """URL of a database of this test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        yield make_conninfo(database_server, dbname=name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[Connection]:
+    """An open connection to this test's database."""
+    with connect(database_url, application="tests") as connection:
+        yield connection

@@ -1,0 +1,248 @@
+"""The document of an evaluation: what `evaluation.json`, the report, the pages and `verify` all read.
+
+Computed in float64 and written with 9 significant digits, keys sorted: the same protocol, observations and lock give the
+same bytes on any machine. Nothing in here depends on the moment or the place where it was computed, except
+`evaluated_at`, `code` and `changed`, which `verify` does not compare.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from insitu.model import Flag, GapCause, PeriodName, Verdict
+from trials.protocol import Target, Text
+
+SCHEMA: Final = "insitu/evaluation/1"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Finding(Part):
+    """A coded statement with its evidence; the sentence for each code stands in `trials.findings`."""
+
+    code: str
+    severity: Literal["note", "warning", "blocking"]
+    evidence: dict[str, float | int | str | bool | None | list[str]] = Field(default_factory=dict)
+
+
+class Estimate(Part):
+    statistic: str
+    value: float
+    low: float
+    high: float
+    """Two-sided interval at `level`; low = high = value where there is no sampling error."""
+    level: float
+    unit: str
+    method: str
+    """`day_mean`, `two_period`, `day_jackknife`, `day_bootstrap`, `hac`, `welch_naive`, `exact`, …"""
+    n: int
+    """Values the estimate rests on (pairs, days)."""
+    n_effective: float | None = None
+    """Days worth of independent information (n′)."""
+
+
+class CriterionResult(Part):
+    statistic: str
+    target: Target
+    level: float
+    estimate: Estimate | None
+    verdict: Verdict
+    justification: Text
+
+
+class Sensitivity(Part):
+    """The same statistic under another choice; it never changes the verdict."""
+
+    name: str
+    """`suspect_included`, `block_length_2`, `hac`, `day_bootstrap`, `leave_out:<site or device>`, …"""
+    statistic: str
+    estimate: Estimate | None
+    verdict: Verdict | None
+
+
+class DayValue(Part):
+    """One local day of one line of an endpoint's figure."""
+
+    day: date
+    value: float | None
+
+
+class Line(Part):
+    """A daily series for the figures: an arm's mean, or a difference."""
+
+    name: str
+    arm: str | None
+    days: list[DayValue]
+
+
+class Pair(Part):
+    """For collocation: one grid step, reference (x) against candidate (y); at most 1,500, evenly thinned."""
+
+    x: float
+    y: float
+
+
+class EndpointResult(Part):
+    name: str
+    title: Text
+    rank: Literal["primary", "secondary", "exploratory"]
+    property: str
+    unit: str
+    design: str
+    aggregation: str
+    grid_s: int
+    arms: dict[str, str]
+    verdict: Verdict
+    criteria: list[CriterionResult]
+    estimates: list[Estimate]
+    sensitivity: list[Sensitivity]
+    findings: list[Finding]
+    lines: list[Line] = Field(default_factory=list)
+    pairs: list[Pair] = Field(default_factory=list)
+
+
+class GateResult(Part):
+    """Data capture of one arm in one period against the plan; windows leave the denominator."""
+
+    arm: str
+    property: str
+    period: PeriodName
+    planned: int
+    excused: int
+    """Planned intervals inside a window."""
+    valid: int
+    share: float
+    days: int
+    days_valid: int
+    passed: bool
+
+
+class DatastreamSummary(Part):
+    """One datastream of the trial over its periods."""
+
+    datastream: str
+    """`device/name`."""
+    device: str
+    property: str
+    unit: str
+    role: str
+    site: str
+    arm: str | None
+    received: int
+    planned: int
+    by_flag: dict[str, int]
+    """Name of the flag (PASS, …) → observations."""
+    by_check: dict[str, int]
+    """Check → observations it did not pass."""
+    checks_planned: int
+    checks_run: int
+    late: int
+    """Received more than a day after their time."""
+
+
+class GapSummary(Part):
+    device: str
+    property: str
+    start: datetime
+    end: datetime
+    cause: GapCause
+    backfilled: bool
+
+
+class WindowSummary(Part):
+    kind: str
+    target: str
+    start: datetime
+    end: datetime | None
+    reason: str
+    declared_by: str
+    declared_at: datetime
+    afterwards: bool
+    """Declared after it had begun."""
+
+
+class RejectSummary(Part):
+    device: str
+    reason: str
+    messages: int
+    results: int
+
+
+class Deviation(Part):
+    """What happened otherwise than planned."""
+
+    code: str
+    evidence: dict[str, float | int | str | bool | None | list[str]] = Field(default_factory=dict)
+
+
+class Change(Part):
+    """Against the previous evaluation."""
+
+    previous_sha256: str
+    endpoint: str
+    statistic: str
+    before: float | None
+    after: float | None
+    verdict_before: Verdict | None
+    verdict_after: Verdict
+
+
+class Evaluation(Part):
+    schema_: Literal["insitu/evaluation/1"] = Field(default="insitu/evaluation/1", alias="schema")
+    trial: str
+    title: Text
+    organisations: dict[str, str]
+    """host, company, evaluator → name."""
+    sites: dict[str, str]
+    """code → name."""
+    time_zone: str
+    protocol: dict[str, Any]
+    protocol_sha256: str
+    protocol_locked_at: datetime | None
+    simulated_time: bool
+    interim: bool
+    inputs_sha256: str
+    observations: int
+    verdict: Verdict
+    endpoints: list[EndpointResult]
+    gate: list[GateResult]
+    datastreams: list[DatastreamSummary]
+    gaps: list[GapSummary]
+    windows: list[WindowSummary]
+    swaps: list[str]
+    rejects: list[RejectSummary]
+    deviations: list[Deviation]
+    findings: list[Finding]
+    seed: int
+    evaluated_at: datetime
+    code: dict[str, str]
+    """insitu, numpy, scipy, statsmodels → version."""
+    changed: list[Change] = Field(default_factory=list)
+
+
+def significant(value: Any, digits: int = 9) -> Any:
+    """`value` with every float in it rounded to `digits` significant digits; NaN and infinities become None."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, dict):
+        return {key: significant(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [significant(item, digits) for item in value]
+    return value
+
+
+def document_of(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as JSON values with 9 significant digits."""
+    document: dict[str, Any] = significant(evaluation.model_dump(mode="json", by_alias=True))
+    return document
+
+
+FLAG_NAMES = {int(flag): flag.name for flag in Flag}
