@@ -1,0 +1,59 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Nothing is installed outside .venv.
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: demo test check bench nightly wheel wheel-test test-timescale lock clean
+
+demo: .venv/runtime
+	.venv/bin/insitu demo
+
+test: .venv/dev
+	.venv/bin/python -m pytest
+
+check: .venv/dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/runtime
+	.venv/bin/insitu bench ingest
+
+# The long proofs: coverage of every interval, a million fuzzed payloads.
+nightly: .venv/dev
+	.venv/bin/python -m pytest -m nightly
+
+# The schema, the rollups and every named query on TimescaleDB (needs node, and the network once).
+test-timescale: .venv/dev
+	.venv/bin/python -m pytest tests/timescale --timescale
+
+wheel: .venv/dev
+	.venv/bin/python -m build --wheel --no-isolation --outdir dist
+
+# The wheel alone, in a bare environment and an empty folder, does the main job.
+wheel-test: wheel
+	./.ci/wheel-test
+
+# Universal: CPython 3.11 to 3.14 on Linux x86-64 and aarch64 and macOS arm64, with hashes.
+lock: .venv/dev
+	.venv/bin/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build -o requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv build dist out
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Insitu needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing (on Debian: apt install python3-venv)." >&2; exit 1; }
+
+.venv/runtime: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv (about a minute) …"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch .venv/runtime
+
+.venv/dev: requirements-dev.lock .venv/runtime
+	@echo "Installing the tools of the developer …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch .venv/dev
