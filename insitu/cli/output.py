@@ -1,0 +1,58 @@
+"""What a person sees: lines, a progress bar on a terminal and plain lines elsewhere, one line for an error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """One line for the reader; no markup is interpreted, since names may hold brackets."""
+    console.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    errors.print(text, markup=False)
+
+
+def fail(text: str, *, code: int = 1) -> NoReturn:
+    """Say what happened, on stderr, and end."""
+    errors.print(f"insitu: {text}", markup=False)
+    sys.exit(code)
+
+
+class Steps(Protocol):
+    def __call__(self, done: float, total: float, note: str = "") -> None: ...
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Steps]:
+    """A bar on a terminal; elsewhere a line at each tenth, at most one in two seconds."""
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console) as bar:
+            task = bar.add_task(title, note="")
+
+            def draw(done: float, total: float, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            yield draw
+        return
+    said = {"tenth": -1, "at": 0.0}
+
+    def write(done: float, total: float, note: str = "") -> None:
+        tenth = int(10 * done / total) if total else 0
+        if tenth > said["tenth"] and (time.monotonic() - said["at"] > 2 or tenth == 10):
+            said.update(tenth=tenth, at=time.monotonic())
+            say(f"{title}: {10 * tenth} %{'  ' + note if note else ''}")
+
+    yield write

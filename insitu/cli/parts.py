@@ -1,0 +1,140 @@
+"""`migrate`, `ingest`, `serve`, `work`: the parts, against servers that somebody else runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from insitu.cli.output import say
+from insitu.cli.target import find_target
+from insitu.clock import SYSTEM, Clock
+from insitu.errors import CorrectInput
+from insitu.settings import Settings, load, parse_listen
+
+ClockOption = Annotated[str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(migrate)
+    app.command()(ingest)
+    app.command()(serve)
+    app.command()(work)
+
+
+def migrate() -> None:
+    """Bring the database schema up to date."""
+    from store.database import connect
+    from store.database import migrate as apply
+
+    with connect(find_target().database_url, application="insitu migrate") as conn:
+        applied = apply(conn)
+    say("\n".join(f"applied {name}" for name in applied) or "The schema is current.")
+
+
+def until_signal() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+
+    def ask_to_stop(*_: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    return stop
+
+
+def database_url_of(settings: Settings) -> str:
+    return settings.database_url.get_secret_value() if settings.database_url else find_target(settings).database_url
+
+
+def ingest(clock: ClockOption = "", shard: int = 0) -> None:
+    """Take messages from the broker into the database until told to stop."""
+    from ingest.worker import run_ingestor
+
+    settings = load()
+    run_ingestor(
+        settings,
+        database_url=database_url_of(settings),
+        broker=broker_address(settings),
+        clock=Clock.loads(clock) if clock else SYSTEM,
+        stop=until_signal(),
+        shard=shard,
+    )
+
+
+def broker_address(settings: Settings) -> Any:
+    """The broker of INSITU_MQTT_URL as `ingest` wants it."""
+    from ingest.mqtt import BrokerAddress
+
+    if settings.mqtt_url is None:
+        raise CorrectInput("Set INSITU_MQTT_URL, for example mqtt://ingest:password@127.0.0.1:1883.")
+    url = urlsplit(settings.mqtt_url.get_secret_value())
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+        raise CorrectInput("INSITU_MQTT_URL: write mqtt://user:password@host:port, or mqtts:// for TLS.")
+    secure = url.scheme == "mqtts"
+    return BrokerAddress(
+        host=url.hostname,
+        port=url.port or (8883 if secure else 1883),
+        username=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        tls_ca=settings.mqtt_ca if secure else None,
+    )
+
+
+def serve(
+    clock: ClockOption = "",
+    mqtt_public: Annotated[str, typer.Option(hidden=True, help="host:port that snippets show.")] = "",
+    mqtt_ca: Annotated[Path | None, typer.Option(hidden=True, help="CA that snippets carry.")] = None,
+) -> None:
+    """Serve the pages and the HTTP API until told to stop."""
+    import uvicorn
+
+    from api.app import create_app
+
+    settings = load()
+    host, port = parse_listen(settings.http_listen)
+    application = create_app(
+        settings,
+        database_url=database_url_of(settings),
+        clock=Clock.loads(clock) if clock else SYSTEM,
+        mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
+    )
+    secure = {}
+    if settings.tls_cert and settings.tls_key and host not in ("127.0.0.1", "::1"):
+        secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        **secure,  # type: ignore[arg-type]
+    )
+
+
+def public_address(settings: Settings, text: str, ca: Path | None) -> Any:
+    """Where devices reach the broker, as this installation really is."""
+    from api.snippets import PublicAddress
+
+    if text:
+        host, port = parse_listen(text)
+        return PublicAddress(host, port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None)
+    if settings.mqtt_url is None:
+        host, port = parse_listen(settings.mqtt_listen)
+        return PublicAddress(settings.public_host or host, port, tls=False, ca_pem=None)
+    broker = broker_address(settings)
+    ca_pem = broker.tls_ca.read_text("utf-8") if broker.tls_ca else None
+    return PublicAddress(settings.public_host or broker.host, broker.port, tls=ca_pem is not None, ca_pem=ca_pem)
+
+
+def work(clock: ClockOption = "", once: bool = False) -> None:
+    """Run the jobs: quality checks over what came in."""
+    from api.jobs import run_jobs
+
+    run_jobs(database_url_of(load()), Clock.loads(clock) if clock else SYSTEM, until_signal(), once=once)

@@ -1,0 +1,54 @@
+"""Which installation a verb speaks to: the one named by the environment, else the one that runs here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insitu.clock import SYSTEM, Clock
+from insitu.embedded.directory import Running, read_running
+from insitu.errors import StartInsitu
+from insitu.settings import Settings, load
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database, and what else is known of the installation around it."""
+
+    database_url: str
+    clock: Clock
+    running: Running | None
+    """None where the parts run on other machines."""
+
+
+def find_target(settings: Settings | None = None) -> Target:
+    """INSITU_DATABASE_URL, else the `up` or `demo` that holds the data directory; else StartInsitu."""
+    settings = settings or load()
+    if settings.database_url is not None:
+        return Target(settings.database_url.get_secret_value(), SYSTEM, None)
+    for folder in (settings.data_dir, demo_dir(settings)):
+        running = read_running(folder)
+        if running is not None:
+            return Target(running.database_url, Clock.loads(running.clock) if running.clock else SYSTEM, running)
+    raise StartInsitu(
+        f"Nothing is running here ({settings.data_dir}): start `insitu up` or `insitu demo`, or set INSITU_DATABASE_URL."
+    )
+
+
+def demo_dir(settings: Settings) -> Path:
+    return settings.data_dir / "demo"
+
+
+def open_target(application: str) -> tuple[Target, Connection]:
+    """The target and a connection to it, its schema known to be current."""
+    from store.database import connect, require_current
+
+    target = find_target()
+    conn = connect(target.database_url, application=application)
+    require_current(conn)
+    conn.rollback()
+    return target, conn
