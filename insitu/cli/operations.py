@@ -1,0 +1,157 @@
+"""`check`, `settings`, `replay`, `broker-config`: is everything in order, and putting it in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from insitu.cli.output import say
+from insitu.cli.target import Target, find_target, open_target
+from insitu.errors import CorrectInput, InsituError
+from insitu.settings import load, shown
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(check)
+    app.command()(settings)
+    app.command()(replay)
+    app.command("broker-config")(broker_config)
+
+
+def settings() -> None:
+    """Effective settings, secrets hidden."""
+    for name, text in shown(load()).items():
+        say(f"{name}={text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to find out: what it is, and a function that returns the good news or raises the bad."""
+
+    title: str
+    answer: Callable[[], str]
+
+
+def check() -> None:
+    """Is everything in order? One line each; exit code 1 where something is not."""
+    target = find_target()
+    bad = 0
+    for question in questions(target):
+        try:
+            good = question.answer()
+        except InsituError as error:
+            bad += 1
+            say(f"BAD  {question.title}: {error}")
+        else:
+            say(f"ok   {question.title}: {good}")
+    if bad:
+        raise InsituError(f"{bad} of these need attention; each line says what to do.")
+
+
+def questions(target: Target) -> list[Question]:
+    """What `check` asks, in the order in which a failure explains the next ones."""
+    return [
+        Question("settings", lambda: f"{len(shown(load()))} read"),
+        Question("database", lambda: _database(target)),
+        Question("schema", lambda: _schema(target)),
+        Question("ingestor", lambda: _ingestor(target)),
+        Question("ledger", lambda: _ledger(target)),
+        Question("audit log", lambda: _audit(target)),
+        Question("broker keeps devices apart", lambda: _policy(target)),
+    ]
+
+
+def _with(target: Target) -> Connection:
+    from store.database import connect
+
+    return connect(target.database_url, application="insitu check")
+
+
+def _database(target: Target) -> str:
+    with _with(target) as conn:
+        return f"answers, version {conn.info.server_version // 10_000}"
+
+
+def _schema(target: Target) -> str:
+    from store.database import migrations, require_current
+
+    with _with(target) as conn:
+        require_current(conn)
+    return f"current ({migrations()[-1].stem})"
+
+
+def _ingestor(target: Target) -> str:
+    from store.ledger import ingest_health
+
+    with _with(target) as conn:
+        health = ingest_health(conn)
+    if not health.alive:
+        raise InsituError(f"{health.problem} Start `insitu up`, `insitu demo` or `insitu ingest`.")
+    return f"last sign of life {health.heartbeat_age_s:.0f} s ago"
+
+
+def _ledger(target: Target) -> str:
+    from store.ledger import recount
+
+    with _with(target) as conn:
+        differences = recount(conn)
+    if differences:
+        raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
+    return "every received message is a row, a repeat or a reject"
+
+
+def _audit(target: Target) -> str:
+    from store.access import audit_problem
+
+    with _with(target) as conn:
+        problem = audit_problem(conn)
+    if problem:
+        raise InsituError(problem)
+    return "unbroken"
+
+
+def _policy(target: Target) -> str:
+    """Two throw-away devices prove what the broker allows."""
+    from ingest.policy import prove
+    from insitu.cli.policy import throw_away_devices
+
+    with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
+        return prove(address, first, second)
+
+
+def replay(
+    trial: Annotated[str, typer.Option(help="Only this trial's rejects.")] = "",
+    reason: Annotated[str, typer.Option(help="Only rejects with this reason code.")] = "",
+) -> None:
+    """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once each."""
+    from ingest.replay import replay as run
+
+    target, conn = open_target("insitu replay")
+    with conn:
+        outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
+    say(f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, {outcome.still_refused} still refused.")
+
+
+def broker_config(
+    broker: Annotated[str, typer.Argument(help="nats or mosquitto.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
+) -> None:
+    """Write the credentials and access rules of every active device for a broker of your own."""
+    from insitu.cli.brokers import WRITERS
+    from store.access import active_credentials
+
+    if broker not in WRITERS:
+        raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(WRITERS)}.")
+    target, conn = open_target("insitu broker-config")
+    with conn:
+        credentials = active_credentials(conn, target.clock.now())
+    to.mkdir(parents=True, exist_ok=True)
+    for path in WRITERS[broker](credentials, to):
+        say(str(path))

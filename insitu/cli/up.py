@@ -1,0 +1,73 @@
+"""`up`: one machine, real use; and `cert`, its own certificate authority."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from insitu.cli.output import say
+from insitu.cli.parts import until_signal
+from insitu.clock import SYSTEM
+from insitu.errors import CorrectInput
+from insitu.settings import Settings, load
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(cert)
+
+
+def given_tls(settings: Settings) -> object | None:
+    """The certificate of the settings; its CA is INSITU_MQTT_CA, or the certificate itself."""
+    from insitu.embedded.certificates import TLS
+
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise CorrectInput("Set both INSITU_TLS_CERT and INSITU_TLS_KEY, or neither.")
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return TLS(cert=settings.tls_cert, key=settings.tls_key, ca=settings.mqtt_ca or settings.tls_cert)
+
+
+def up() -> None:
+    """Run everything on this machine until told to stop: database, broker, ingestor, pages."""
+    from insitu.cli.installation import Installation, addresses
+
+    settings = load()
+    stop = until_signal()
+    installation = Installation(
+        settings, data_dir=settings.data_dir, clock=SYSTEM, where=addresses(settings, given_tls(settings))
+    )
+    installation.start()
+    try:
+        say(f"Insitu runs at {installation.http_url}; data in {settings.data_dir}.")
+        say(_first_person(installation.postgres.url))
+        installation.run(stop)
+    finally:
+        installation.stop()
+
+
+def _first_person(database_url: str) -> str:
+    """At the very first start, a sign-in for the lab, shown once."""
+    from insitu.cli.people import add_first_person
+    from store.database import connect
+
+    with connect(database_url, application="insitu up") as conn:
+        password = add_first_person(conn)
+    if password is None:
+        return "Stop with Ctrl-C."
+    return f"Sign in as 'lab' with the password {password} (shown once). Stop with Ctrl-C."
+
+
+def cert(
+    names: Annotated[list[str], typer.Argument(help="Names and addresses the certificate is for.")],
+    to: Annotated[Path | None, typer.Option(help="Folder; default: the data directory.")] = None,
+) -> None:
+    """Make a local certificate authority (once) and a server certificate signed by it."""
+    from insitu.embedded.certificates import fingerprint, issue
+
+    settings = load()
+    tls = issue(to or settings.data_dir / "tls", names)
+    say(f"INSITU_TLS_CERT={tls.cert}\nINSITU_TLS_KEY={tls.key}\nINSITU_MQTT_CA={tls.ca}")
+    say(f"Fingerprint of the authority (SHA-256), for whoever installs it: {fingerprint(tls.ca)}")
