@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -14,7 +15,7 @@ from store.database import Connection, connect, migrate
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database_server() -> Iterator[str]:
     """Superuser URL of a server: INSITU_TEST_DATABASE_URL, or an embedded one that lives as long as the session."""
     given = os.environ.get("INSITU_TEST_DATABASE_URL")
     if given:
@@ -22,7 +23,7 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     from insitu.embedded.postgres import Postgres
 
-    with Postgres(data_dir=Path(tmp_path_factory.mktemp("pg")), durable=False) as server:
+    with TemporaryDirectory(prefix="insitu-pg-") as folder, Postgres(data_dir=Path(folder), durable=False) as server:
         yield server.admin_url
 
 

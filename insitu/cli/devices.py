@@ -44,7 +44,9 @@ def give_credential(
     from store.access import add_credential
 
     token = secrets.token_urlsafe(32)
-    username = f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
+    username = (
+        f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
+    )
     add_credential(
         conn,
         device_id=device_id,
@@ -88,7 +90,8 @@ def enrol(
     trial: str,
     device: str,
     measure: Annotated[
-        list[str] | None, typer.Option(help="What it measures, as NAME or NAME=PROPERTY; makes the device if it is new.")
+        list[str] | None,
+        typer.Option(help="What it measures, as NAME or NAME=PROPERTY; makes the device if it is new."),
     ] = None,
     site: Annotated[str, typer.Option(help="Where it stands; may be left out where the trial has one site.")] = "",
     position: Annotated[str, typer.Option(help="Where at the site; default: the device's own name.")] = "",
@@ -198,4 +201,8 @@ def revoke(trial: str, device: str) -> None:
         conn.commit()
         if ended:
             wait_until_applied(conn)
-    say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")
+    say(
+        f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended."
+        if ended
+        else "It had no credential."
+    )
