@@ -44,9 +44,7 @@ def give_credential(
     from store.access import add_credential
 
     token = secrets.token_urlsafe(32)
-    username = (
-        f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
-    )
+    username = f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
     add_credential(
         conn,
         device_id=device_id,
@@ -201,8 +199,4 @@ def revoke(trial: str, device: str) -> None:
         conn.commit()
         if ended:
             wait_until_applied(conn)
-    say(
-        f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended."
-        if ended
-        else "It had no credential."
-    )
+    say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")

@@ -35,14 +35,10 @@ def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], lo
     target, conn = open_target("insitu lock")
     with conn:
         locked = lock_protocol(conn, parsed, now=target.clock.now(), login=login)
-    say(
-        f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 {locked.sha256}."
-    )
+    say(f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 {locked.sha256}.")
 
 
-def evaluate(
-    trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab"
-) -> None:
+def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab") -> None:
     """Apply the locked protocol to the observations and keep the result for good."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
@@ -58,9 +54,7 @@ def evaluate(
     target, conn = open_target("insitu evaluate")
     with conn:
         check_quality(conn, trial, now=target.clock.now())
-        number, result = evaluate_trial(
-            conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated
-        )
+        number, result = evaluate_trial(conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated)
     say(f"Evaluation {number}\n{summary(result)}")
 
 
@@ -82,9 +76,7 @@ def report(
         say(str(path))
 
 
-def export(
-    trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]
-) -> None:
+def export(trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]) -> None:
     """Write the package of a trial's latest evaluation: everything needed to recompute it."""
     from insitu.cli.target import open_target
 

@@ -123,9 +123,7 @@ class Installation:
         from store.access import fact, put_fact
         from store.database import migrate
 
-        self.postgres = Postgres(
-            data_dir=self.data_dir, run_as=self.settings.run_as, binaries=self.settings.postgres_bin
-        )
+        self.postgres = Postgres(data_dir=self.data_dir, run_as=self.settings.run_as, binaries=self.settings.postgres_bin)
         self.postgres.start()
         self._stack.callback(self.postgres.stop)
         conn = self.connection()
@@ -240,8 +238,7 @@ class Installation:
                 conn.rollback()
                 return
             users = [
-                device_user(c.username, c.broker_hash, c.trial, c.device)
-                for c in active_credentials(conn, self.clock.now())
+                device_user(c.username, c.broker_hash, c.trial, c.device) for c in active_credentials(conn, self.clock.now())
             ]
             problem = None
             try:

@@ -136,9 +136,7 @@ def replay(
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
-    say(
-        f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, {outcome.still_refused} still refused."
-    )
+    say(f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, {outcome.still_refused} still refused.")
 
 
 def broker_config(

@@ -39,13 +39,11 @@ def server_account(run_as: str | None) -> Account | None:
         if entry.pw_uid == 0:
             raise CorrectInput("INSITU_RUN_AS must not be root: PostgreSQL refuses to run as root.")
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    raise CorrectInput(
-        f"There is no account {run_as or '"\'insitu or nobody\'"'!r} to run the servers as: set INSITU_RUN_AS."
-    )
+    raise CorrectInput(f"There is no account {run_as or '"\'insitu or nobody\'"'!r} to run the servers as: set INSITU_RUN_AS.")
 
 
 def require_reachable(data_dir: Path, account: Account | None) -> None:
-    """FixPermissions naming the first parent of `data_dir` that the account cannot search; nobody'"'"'s modes are changed."""
+    """FixPermissions naming the first parent of `data_dir` that the account cannot search; nobody's modes are changed."""
     if account is None:
         return
     for parent in reversed(data_dir.resolve().parents):

@@ -22,7 +22,7 @@ _SERVER_DAYS = 397  # the longest that common clients accept
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """Files in PEM: the server'"'"'s certificate and key, and the authority that clients trust."""
+    """Files in PEM: the server's certificate and key, and the authority that clients trust."""
 
     cert: Path
     key: Path
@@ -96,9 +96,7 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _name(text: str) -> x509.GeneralName:

@@ -93,6 +93,4 @@ def read_running(data_dir: Path) -> Running | None:
     except FileNotFoundError:
         return None
     except (PermissionError, FixPermissions) as error:
-        raise FixPermissions(
-            f"{path} belongs to another account: run this as the account that started Insitu."
-        ) from error
+        raise FixPermissions(f"{path} belongs to another account: run this as the account that started Insitu.") from error

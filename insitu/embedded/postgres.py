@@ -95,7 +95,7 @@ class Postgres:
         return self._url("postgres", "postgres")
 
     def _url(self, role: str, database: str) -> str:
-        return f"postgresql://{role}:{self._secret(role)}@/{database}?host={quote(str(self._sockets), safe='"'"''"'"')}"
+        return f"postgresql://{role}:{self._secret(role)}@/{database}?host={quote(str(self._sockets), safe='')}"
 
     # -- start ---------------------------------------------------------------------------------------------------
 
@@ -105,9 +105,7 @@ class Postgres:
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
         # The server of a supervisor that was killed may still be shutting down: it holds the lock until it has ended.
-        lock = self._stack.enter_context(
-            locked(self._data_dir / "pg.lock", patience_s=60, whose=" (its PostgreSQL still runs)")
-        )
+        lock = self._stack.enter_context(locked(self._data_dir / "pg.lock", patience_s=60, whose=" (its PostgreSQL still runs)"))
         folder = self._binaries(account)
         cluster = self._data_dir / "pg"
         try:
@@ -148,7 +146,7 @@ class Postgres:
         words = self._child.last_words(6) if self._child else ""
         if "No space left" in words:
             return FreeSpace(f"{self._data_dir}: PostgreSQL finds no space left. Free some and start again.")
-        return InsituError(f"PostgreSQL did not start: {words or '"'"'it said nothing'"'"'} (see {self._data_dir}/logs/postgres.log)")
+        return InsituError(f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)")
 
     def stop(self) -> None:
         """Fast and clean: sessions end, a checkpoint is written."""
@@ -211,7 +209,9 @@ class Postgres:
             command = [str(folder / "initdb"), "-D", str(cluster), "-U", "postgres", "--auth=scram-sha-256"]
             command += [f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-instructions"]
             command += [] if self._durable else ["--no-sync"]
-            child = Child(command, log=self._data_dir / "logs" / "initdb.log", env=_clean_environment(), account=account, cwd=Path("/"))
+            child = Child(
+                command, log=self._data_dir / "logs" / "initdb.log", env=_clean_environment(), account=account, cwd=Path("/")
+            )
             child.start()
             while child.poll() is None:
                 time.sleep(0.02)
@@ -237,10 +237,10 @@ class Postgres:
         if (self._data_dir / ".database-made").exists():
             return
         script = (
-            "SELECT '"'"'CREATE ROLE insitu LOGIN'"'"' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '"'"'insitu'"'"') \\gexec\n"
-            f"ALTER ROLE insitu PASSWORD '"'"'{self._secret('"'"'insitu'"'"')}'"'"';\n"
-            "SELECT '"'"'CREATE DATABASE insitu OWNER insitu'"'"' "
-            "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '"'"'insitu'"'"') \\gexec\n"
+            "SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \\gexec\n"
+            f"ALTER ROLE insitu PASSWORD '{self._secret('insitu')}';\n"
+            "SELECT 'CREATE DATABASE insitu OWNER insitu' "
+            "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'insitu') \\gexec\n"
         )
         environment = {**_clean_environment(), "PGPASSWORD": self._secret("postgres"), "PGHOST": str(self._sockets)}
         done = subprocess.run(
@@ -260,7 +260,7 @@ def _wheel_home() -> Path:
 
 
 def _readable(folder: Path) -> None:
-    """Root'"'"'s, readable and searchable by all; nothing in it is secret."""
+    """Root's, readable and searchable by all; nothing in it is secret."""
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -268,7 +268,7 @@ def _readable(folder: Path) -> None:
 
 
 def _ready(pid_file: Path, pid: int | None) -> bool:
-    """True when our server'"'"'s own status line says so."""
+    """True when our server's own status line says so."""
     try:
         lines = pid_file.read_text("utf-8", "replace").splitlines()
     except (FileNotFoundError, PermissionError):
@@ -277,11 +277,11 @@ def _ready(pid_file: Path, pid: int | None) -> bool:
 
 
 def _quoted_folder(folder: str) -> str:
-    return '"'"'"'"'"' + folder.replace('"'"'"'"'"', '"'"'""'"'"') + '"'"'"'"'"'
+    return '"' + folder.replace('"', '""') + '"'
 
 
 def _clean_environment() -> dict[str, str]:
-    """Nothing of the caller'"'"'s PG* variables, a fixed locale and zone."""
+    """Nothing of the caller's PG* variables, a fixed locale and zone."""
     kept = {name: text for name, text in os.environ.items() if name in ("PATH", "TMPDIR")}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
