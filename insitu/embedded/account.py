@@ -39,7 +39,8 @@ def server_account(run_as: str | None) -> Account | None:
         if entry.pw_uid == 0:
             raise CorrectInput("INSITU_RUN_AS must not be root: PostgreSQL refuses to run as root.")
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    raise CorrectInput(f"There is no account {run_as or '"\'insitu or nobody\'"'!r} to run the servers as: set INSITU_RUN_AS.")
+    wanted = run_as or "insitu or nobody"
+    raise CorrectInput(f"There is no account {wanted!r} to run the servers as: set INSITU_RUN_AS.")
 
 
 def require_reachable(data_dir: Path, account: Account | None) -> None:

@@ -192,7 +192,7 @@ class Postgres:
         if len(os.fsencode(folder / ".s.PGSQL.5432")) <= _SOCKET_PATH_LIMIT and "," not in str(folder):
             return own_folder(folder, account)
         # Too long for a socket address: a private folder in the temporary one, removed at the end.
-        short = Path(tempfile.mkdtemp(prefix="insitu-", dir="/tmp"))  # noqa: S108 - mkdtemp is private from the start
+        short = Path(tempfile.mkdtemp(prefix="insitu-", dir="/tmp"))
         self._stack.callback(shutil.rmtree, short, ignore_errors=True)
         return own_folder(short, account)
 
@@ -238,7 +238,7 @@ class Postgres:
             return
         script = (
             "SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \\gexec\n"
-            f"ALTER ROLE insitu PASSWORD '{self._secret('insitu')}';\n"
+            f"ALTER ROLE insitu PASSWORD '{self._secret('insitu')}';\n"  # noqa: S608 - our own token, URL-safe letters
             "SELECT 'CREATE DATABASE insitu OWNER insitu' "
             "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'insitu') \\gexec\n"
         )
