@@ -19,6 +19,8 @@ STATUS: Final = "status"
 RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
+CHECK: Final = "check"
+"""A device may publish here and nobody keeps it: `insitu check` proves with it who may publish what."""
 INBOUND_SUFFIXES: Final = (OBS, STATUS)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 
