@@ -10,16 +10,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg.rows import class_row
+from psycopg_pool import ConnectionPool, PoolTimeout
 
-from insitu.errors import FreeSpace, NotAcceptedHere, RetryLater, RowRefused, RunMigrate, UpgradeInsitu
+from insitu.errors import (
+    AlreadyExists,
+    CorrectInput,
+    FreeSpace,
+    NotAcceptedHere,
+    ProtocolLocked,
+    RetryLater,
+    RowRefused,
+    RunMigrate,
+    UpgradeInsitu,
+)
 
-type_Row = tuple[Any, ...]
-Connection = psycopg.Connection[type_Row]
+Connection = psycopg.Connection[tuple[Any, ...]]
 Pool = ConnectionPool[Connection]
+
+Kind = TypeVar("Kind")
 
 _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
@@ -58,10 +70,16 @@ def translated() -> Iterator[None]:
         yield
     except psycopg.errors.DiskFull as error:
         raise FreeSpace(f"The database's disk is full: {error}") from error
+    except psycopg.errors.UniqueViolation as error:
+        raise AlreadyExists(error.diag.message_detail or str(error)) from error
+    except psycopg.errors.ExclusionViolation as error:
+        raise CorrectInput(f"Two of these overlap in time: {error.diag.message_detail}") from error
+    except psycopg.errors.RestrictViolation as error:
+        raise ProtocolLocked(f"It cannot be changed: {error.diag.message_primary}.") from error
     except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         raise RowRefused(str(error).strip().splitlines()[0]) from error
-    except psycopg.OperationalError as error:
-        raise RetryLater(f"The database does not answer: {str(error).strip().splitlines()[0]}") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise RetryLater(f"The database does not answer: {(str(error).strip().splitlines() or [repr(error)])[0]}") from error
 
 
 def migrations() -> list[Path]:
@@ -111,3 +129,35 @@ def queries(name: str) -> Mapping[str, str]:
     text = (_HERE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name: (\w+)[ \t]*$", text, flags=re.MULTILINE)
     return {key: body.strip().removesuffix(";") for key, body in zip(blocks[1::2], blocks[2::2], strict=True)}
+
+
+def run(conn: Connection, statement: str, **parameters: Any) -> int:
+    """Execute; the number of rows it touched."""
+    with translated():
+        return conn.execute(statement.encode(), parameters).rowcount
+
+
+def scalar(conn: Connection, statement: str, **parameters: Any) -> Any:
+    """The first column of the first row, or None."""
+    with translated():
+        found = conn.execute(statement.encode(), parameters).fetchone()
+    return found[0] if found else None
+
+
+def rows(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> list[Kind]:
+    """Each row as a `kind`, columns by name."""
+    with translated(), conn.cursor(row_factory=class_row(kind)) as cursor:
+        return cursor.execute(statement.encode(), parameters).fetchall()
+
+
+def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> Kind | None:
+    """The first row as a `kind`, or None."""
+    with translated(), conn.cursor(row_factory=class_row(kind)) as cursor:
+        return cursor.execute(statement.encode(), parameters).fetchone()
+
+
+def wait_for(conn: Connection, channel: str, *, timeout_s: float) -> bool:
+    """True when a notification came on `channel` within the time; `conn` is in autocommit and does nothing else."""
+    with translated():
+        conn.execute(f"LISTEN {channel}".encode())
+        return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))

@@ -21,13 +21,14 @@ CREATE TABLE signed_in (
 -- One device, one active credential; an older one may overlap during a rotation.
 CREATE TABLE credential (
     credential_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    device_id     int NOT NULL REFERENCES device,
+    device_id     int REFERENCES device, -- null for a probe of the access rules
     username      text NOT NULL UNIQUE,
     token_sha256  bytea NOT NULL UNIQUE,
     broker_hash   text NOT NULL,   -- bcrypt, cost 4: enough for a random 256-bit token
     created_at    timestamptz NOT NULL,
     expires_at    timestamptz,
-    revoked_at    timestamptz
+    revoked_at    timestamptz,
+    CHECK (device_id IS NOT NULL OR username LIKE 'check.%')
 );
 CREATE INDEX credential_by_device ON credential (device_id); -- serves credentials_of_device
 

@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
 from insitu.embedded.broker import Broker, BrokerUser, hash_token, subject
 from insitu.errors import FreePort
-from paho.mqtt.enums import CallbackAPIVersion
 
 
 @pytest.fixture

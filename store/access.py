@@ -1,0 +1,244 @@
+"""Who may sign in and see what, which device may publish, and a log that shows if it was altered.
+
+What a person may see is decided here, below routes and pages. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from insitu.errors import NotFound
+from insitu.model import OrganisationKind, Role
+from store.catalogue import Trial
+from store.database import Connection, queries, row, rows, run, scalar
+
+_SQL = queries("access")
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    person_id: int
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The person a page is made for."""
+
+    person_id: int
+    login: str
+    name: str
+    language: str
+    kind: str
+    organisation_id: int
+    organisation: str
+
+    @property
+    def role(self) -> Role:
+        return OrganisationKind(self.kind).role
+
+    @property
+    def sees_measurements(self) -> bool:
+        """An operator sees the health of devices at its sites, not what they measure."""
+        return self.role is not Role.OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the broker needs: `trial` and `device` say below which topics it may publish."""
+
+    username: str
+    broker_hash: str
+    trial: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    username: str
+    trial: str
+    device: str
+    device_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialLife:
+    username: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerState:
+    """`wanted` moves with each change of a credential; the broker runs on `applied`."""
+
+    wanted: int
+    applied: int
+    problem: str | None
+    applied_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    audit_id: int
+    at: datetime
+    login: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous_sha256: str
+    sha256: str
+
+
+def add_person(
+    conn: Connection, *, login: str, name: str, organisation: str, password_hash: str, now: datetime, language: str = "fr"
+) -> int:
+    """Their role follows from the kind of their organisation."""
+    number = scalar(
+        conn, _SQL["add_person"], login=login, name=name, organisation=organisation, password_hash=password_hash,
+        language=language, now=now,
+    )  # fmt: skip
+    if number is None:
+        raise NotFound(f"There is no organisation {organisation!r}.")
+    return int(number)
+
+
+def anybody(conn: Connection) -> bool:
+    return bool(scalar(conn, _SQL["anybody"]))
+
+
+def password_of(conn: Connection, login: str) -> Password | None:
+    return row(conn, Password, _SQL["password_of"], login=login)
+
+
+def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: timedelta) -> None:
+    run(conn, _SQL["sign_in"], person_id=person_id, token_sha256=token_sha256, lifetime=lifetime)
+
+
+def signed_in(conn: Connection, token_sha256: bytes) -> Viewer | None:
+    return row(conn, Viewer, _SQL["signed_in"], token_sha256=token_sha256)
+
+
+def sign_out(conn: Connection, token_sha256: bytes) -> None:
+    run(conn, _SQL["sign_out"], token_sha256=token_sha256)
+
+
+def set_language(conn: Connection, viewer: Viewer, language: str) -> None:
+    run(conn, _SQL["set_language"], person_id=viewer.person_id, language=language)
+
+
+def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
+    """The trials that exist for this viewer."""
+    return rows(conn, Trial, _SQL["visible_trials"], role=str(viewer.role), organisation_id=viewer.organisation_id, code=None)
+
+
+def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
+    """One of them; NotFound also where it exists but not for this viewer."""
+    found = row(conn, Trial, _SQL["visible_trials"], role=str(viewer.role), organisation_id=viewer.organisation_id, code=code)
+    if found is None:
+        raise NotFound(f"There is no trial {code!r} for you.")
+    return found
+
+
+def add_credential(
+    conn: Connection,
+    *,
+    device_id: int | None,
+    username: str,
+    token_sha256: bytes,
+    broker_hash: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> None:
+    """`device_id` None: a probe `check.<name>` of the access rules, which may publish below `check/<name>`."""
+    run(
+        conn, _SQL["add_credential"], device_id=device_id, username=username, token_sha256=token_sha256,
+        broker_hash=broker_hash, now=now, expires_at=expires_at,
+    )  # fmt: skip
+
+
+def username_taken(conn: Connection, username: str) -> bool:
+    return bool(scalar(conn, _SQL["username_taken"], username=username))
+
+
+def revoke_credentials(conn: Connection, *, device_id: int, at: datetime) -> int:
+    """How many ended."""
+    return run(conn, _SQL["revoke_credentials"], device_id=device_id, at=at)
+
+
+def drop_probes(conn: Connection, usernames: list[str]) -> None:
+    run(conn, _SQL["drop_probes"], usernames=usernames)
+
+
+def active_credentials(conn: Connection, now: datetime) -> list[Credential]:
+    return rows(conn, Credential, _SQL["active_credentials"], now=now)
+
+
+def credential_by_token(conn: Connection, token: str, now: datetime) -> TokenHolder | None:
+    return row(conn, TokenHolder, _SQL["credential_by_token"], token_sha256=hashlib.sha256(token.encode()).digest(), now=now)
+
+
+def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:
+    return rows(conn, CredentialLife, _SQL["credentials_of_device"], device_id=device_id)
+
+
+def broker_state(conn: Connection) -> BrokerState:
+    state = row(conn, BrokerState, _SQL["broker_state"])
+    assert state is not None  # the migration puts the only row there
+    return state
+
+
+def broker_applied(conn: Connection, *, version: int, at: datetime, problem: str | None = None) -> None:
+    run(conn, _SQL["broker_applied"], version=version, at=at, problem=problem)
+
+
+def next_expiry(conn: Connection, now: datetime) -> datetime | None:
+    found: datetime | None = scalar(conn, _SQL["next_expiry"], now=now)
+    return found
+
+
+def _line_hash(previous: str, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any]) -> str:
+    content = [previous, at.astimezone(UTC).isoformat(), login, action, subject, detail]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def record(
+    conn: Connection, *, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any] | None = None
+) -> None:
+    """One line of the audit log, chained to the one before."""
+    run(conn, _SQL["audit_lock"])
+    previous = scalar(conn, _SQL["audit_last"]) or ""
+    sha256 = _line_hash(previous, at, login, action, subject, detail or {})
+    run(
+        conn, _SQL["audit_add"], at=at, login=login, action=action, subject=subject, detail=json.dumps(detail or {}),
+        previous=previous, sha256=sha256,
+    )  # fmt: skip
+
+
+def audit(conn: Connection) -> list[AuditLine]:
+    return rows(conn, AuditLine, _SQL["audit"])
+
+
+def audit_problem(conn: Connection) -> str | None:
+    """The first line of the audit log that does not follow from the one before, in words; None where all do."""
+    previous = ""
+    for line in audit(conn):
+        expected = _line_hash(previous, line.at, line.login, line.action, line.subject, line.detail)
+        if line.previous_sha256 != previous or line.sha256 != expected:
+            return f"Line {line.audit_id} of the audit log was altered, or one before it was removed."
+        previous = line.sha256
+    return None
+
+
+def put_fact(conn: Connection, name: str, content: str) -> None:
+    run(conn, _SQL["put_fact"], name=name, content=content)
+
+
+def fact(conn: Connection, name: str) -> str | None:
+    found: str | None = scalar(conn, _SQL["fact"], name=name)
+    return found

@@ -1,0 +1,128 @@
+-- name: add_person
+-- Somebody who can sign in.
+INSERT INTO person (login, name, organisation_id, password_hash, language, created_at)
+SELECT %(login)s::text, %(name)s::text, organisation_id, %(password_hash)s::text, %(language)s::text, %(now)s::timestamptz
+FROM organisation WHERE code = %(organisation)s::text RETURNING person_id;
+
+-- name: anybody
+-- Is there anybody who can sign in.
+SELECT EXISTS (SELECT FROM person);
+
+-- name: password_of
+-- What signing in compares.
+SELECT person_id, password_hash FROM person WHERE login = %(login)s::text AND disabled_at IS NULL;
+
+-- name: sign_in
+-- A session of a browser.
+INSERT INTO signed_in (token_sha256, person_id, expires_at)
+VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifetime)s::interval);
+
+-- name: signed_in
+-- Who a session belongs to.
+SELECT p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.name AS organisation
+FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
+WHERE s.token_sha256 = %(token_sha256)s::bytea AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
+
+-- name: sign_out
+-- The session ends; expired ones go with it.
+DELETE FROM signed_in WHERE token_sha256 = %(token_sha256)s::bytea OR expires_at < clock_timestamp();
+
+-- name: set_language
+-- The reader's language.
+UPDATE person SET language = %(language)s::text WHERE person_id = %(person_id)s::int;
+
+-- name: visible_trials
+-- The one place that decides whose trials exist for whom: lab all, company its own, evaluator those assigned to it, host those
+-- at its places. `measurements` is false for a host: it sees health, not results.
+SELECT t.trial_id, t.code, t.title, t.state, t.time_zone, t.ends_at, t.created_at, n.code AS need, h.name AS host,
+       c.name AS company, e.name AS evaluator, t.host_id, t.company_id, t.evaluator_id
+FROM trial t JOIN organisation h ON h.organisation_id = t.host_id JOIN organisation c ON c.organisation_id = t.company_id
+LEFT JOIN organisation e ON e.organisation_id = t.evaluator_id LEFT JOIN need n USING (need_id)
+WHERE CASE %(role)s::text
+      WHEN 'lab' THEN true
+      WHEN 'company' THEN t.company_id = %(organisation_id)s::int
+      WHEN 'evaluator' THEN t.evaluator_id = %(organisation_id)s::int
+      WHEN 'operator' THEN t.host_id = %(organisation_id)s::int
+           OR EXISTS (SELECT FROM deployment p JOIN site s USING (site_id) JOIN device d USING (device_id)
+                      WHERE d.trial_id = t.trial_id AND s.host_id = %(organisation_id)s::int)
+      ELSE false END
+  AND (%(code)s::text IS NULL OR t.code = %(code)s::text)
+ORDER BY t.code;
+
+-- name: add_credential
+-- A device's user and the hashes of its token; `device_id` null for a probe of the access rules.
+INSERT INTO credential (device_id, username, token_sha256, broker_hash, created_at, expires_at)
+VALUES (%(device_id)s::int, %(username)s::text, %(token_sha256)s::bytea, %(broker_hash)s::text, %(now)s::timestamptz,
+        %(expires_at)s::timestamptz);
+
+-- name: username_taken
+-- Was that name ever given.
+SELECT EXISTS (SELECT FROM credential WHERE username = %(username)s::text);
+
+-- name: revoke_credentials
+-- A device's credentials end.
+UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND revoked_at IS NULL;
+
+-- name: drop_probes
+-- The throw-away users of `insitu check` go.
+DELETE FROM credential WHERE device_id IS NULL AND username = ANY(%(usernames)s::text[]);
+
+-- name: active_credentials
+-- What the broker must let in now.
+SELECT c.username, c.broker_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device
+FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
+WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
+  AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
+ORDER BY c.username;
+
+-- name: credential_by_token
+-- Which device holds a token (for HTTP ingest).
+SELECT c.username, t.code AS trial, d.code AS device, d.device_id
+FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+WHERE c.token_sha256 = %(token_sha256)s::bytea AND c.revoked_at IS NULL AND d.retired_at IS NULL
+  AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz) AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz);
+
+-- name: credentials_of_device
+-- What a device has had, newest first.
+SELECT username, created_at, expires_at, revoked_at FROM credential WHERE device_id = %(device_id)s::int
+ORDER BY credential_id DESC;
+
+-- name: broker_state
+-- Which credentials the broker should and does run on.
+SELECT wanted, applied, problem, applied_at FROM broker_state;
+
+-- name: broker_applied
+-- The broker runs on that state, or why not.
+UPDATE broker_state SET applied = %(version)s::bigint, problem = %(problem)s::text, applied_at = %(at)s::timestamptz;
+
+-- name: next_expiry
+-- When the next credential ends by itself.
+SELECT min(least(c.expires_at, t.ends_at)) FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+WHERE c.revoked_at IS NULL AND least(c.expires_at, t.ends_at) > %(now)s::timestamptz;
+
+-- name: audit_last
+-- The end of the chain, held until the next line is written.
+SELECT sha256 FROM audit ORDER BY audit_id DESC LIMIT 1 FOR UPDATE;
+
+-- name: audit_add
+-- One more line.
+INSERT INTO audit (at, login, action, subject, detail, previous_sha256, sha256)
+VALUES (%(at)s::timestamptz, %(login)s::text, %(action)s::text, %(subject)s::text, %(detail)s::jsonb, %(previous)s::text,
+        %(sha256)s::text);
+
+-- name: audit_lock
+-- One writer at a time, also while the log is still empty.
+SELECT pg_advisory_xact_lock(7031868);
+
+-- name: audit
+-- The log, oldest first.
+SELECT audit_id, at, login, action, subject, detail, previous_sha256, sha256 FROM audit ORDER BY audit_id;
+
+-- name: put_fact
+-- A fact of this installation; the newest stands.
+INSERT INTO installation (name, content) VALUES (%(name)s::text, %(content)s::text)
+ON CONFLICT (name) DO UPDATE SET content = excluded.content;
+
+-- name: fact
+-- One fact of this installation.
+SELECT content FROM installation WHERE name = %(name)s::text;

@@ -1,0 +1,102 @@
+"""Protocols and evaluations: both immutable once they count, by trigger. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from insitu.errors import NotFound, ProtocolLocked
+from store.database import Connection, queries, row, rows, run, scalar
+
+_SQL = queries("trials")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProtocol:
+    """`document` is the canonical JSON whose SHA-256 `sha256` is."""
+
+    protocol_id: int
+    version: int
+    document: str
+    sha256: str
+    created_at: datetime
+    reason: str
+    locked_at: datetime | None
+    locked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvaluation:
+    evaluation_id: int
+    trial: str
+    protocol_id: int
+    evaluated_at: datetime
+    evaluated_by: str
+    verdict: str
+    interim: bool
+    inputs_sha256: str
+    sha256: str
+    document: str
+
+
+def save_protocol(
+    conn: Connection, *, trial: str, version: int, document: str, sha256: str, now: datetime, reason: str = ""
+) -> int:
+    """A new version, not locked yet; its id."""
+    number = scalar(
+        conn, _SQL["save_protocol"], trial=trial, version=version, document=document, sha256=sha256, now=now, reason=reason
+    )
+    if number is None:
+        raise NotFound(f"There is no trial {trial!r}.")
+    return int(number)
+
+
+def lock_protocol(conn: Connection, *, protocol_id: int, at: datetime, login: str) -> None:
+    """ProtocolLocked where it is locked already."""
+    if run(conn, _SQL["lock_protocol"], protocol_id=protocol_id, at=at, login=login) != 1:
+        raise ProtocolLocked()
+
+
+def protocols(conn: Connection, trial: str) -> list[StoredProtocol]:
+    """Newest first."""
+    return rows(conn, StoredProtocol, _SQL["protocols"], trial=trial)
+
+
+def locked_protocol(conn: Connection, trial: str) -> StoredProtocol | None:
+    """The newest locked version."""
+    return next((p for p in protocols(conn, trial) if p.locked_at is not None), None)
+
+
+def save_evaluation(
+    conn: Connection,
+    *,
+    trial: str,
+    protocol_id: int,
+    evaluated_at: datetime,
+    evaluated_by: str,
+    verdict: str,
+    interim: bool,
+    inputs_sha256: str,
+    sha256: str,
+    document: str,
+) -> int:
+    return int(
+        scalar(
+            conn, _SQL["save_evaluation"], trial=trial, protocol_id=protocol_id, evaluated_at=evaluated_at,
+            evaluated_by=evaluated_by, verdict=verdict, interim=interim, inputs_sha256=inputs_sha256, sha256=sha256,
+            document=document,
+        )
+    )  # fmt: skip
+
+
+def evaluation(conn: Connection, evaluation_id: int) -> StoredEvaluation | None:
+    return row(conn, StoredEvaluation, _SQL["evaluation"], evaluation_id=evaluation_id)
+
+
+def evaluations(conn: Connection, trial: str, most: int = 100) -> list[StoredEvaluation]:
+    """Newest first."""
+    return rows(conn, StoredEvaluation, _SQL["evaluations"], trial=trial, most=most)
+
+
+def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
+    return next(iter(evaluations(conn, trial, 1)), None)
