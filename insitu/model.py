@@ -203,6 +203,8 @@ class Message(NamedTuple):
     """Number of the connection it came by; an acknowledgement is valid on that connection only."""
     qos: int = 1
     retained: bool = False
+    size: int = 0
+    """Length as received, where `payload` was cut."""
 
 
 class Reading(NamedTuple):
@@ -237,5 +239,7 @@ class Reject(NamedTuple):
     device: str
     """'unknown' where the topic names none that is known."""
     results: int
+    size: int
+    """Length of the payload as received; `payload` holds at most the first 262,144."""
     identity: bytes
     """SHA-256 that stays the same when the same message comes again; unique together with the reason."""

@@ -83,7 +83,7 @@ CREATE TABLE reject (
     detail      text NOT NULL,
     topic       text NOT NULL,
     payload     bytea NOT NULL, -- at most the first 262,144 bytes
-    bytes       int NOT NULL,   -- length as received
+    size        int NOT NULL,   -- length as received
     received_at timestamptz NOT NULL,
     trial       text NOT NULL,
     device      text NOT NULL,  -- 'unknown' where the topic names none that is known
@@ -132,12 +132,16 @@ CREATE TABLE ledger_reason (
     PRIMARY KEY (trial, device, hour, reject_id, outcome, reason)
 );
 
--- A shard is a persistent session of the broker: it exists before the first device may publish.
+-- A shard is a persistent session of the broker: it exists before the first device may publish. Who ingests for it holds
+-- an advisory lock for as long as its connection lives. Times are of the wall clock.
 CREATE TABLE shard (
     shard_id      int PRIMARY KEY,
     client_id     text NOT NULL UNIQUE, -- secret: who connects with it takes the session
     filters       text[] NOT NULL,
-    subscribed_at timestamptz,          -- wall clock; null until the broker has granted every subscription
-    held_by       text,
-    held_until    timestamptz           -- wall clock
+    subscribed_at timestamptz,          -- null until the broker has granted every subscription
+    heartbeat_at  timestamptz,          -- last sign of life that came back through the broker
+    committed_at  timestamptz,          -- last batch
+    pending       int NOT NULL DEFAULT 0,
+    dropped       bigint NOT NULL DEFAULT 0, -- QoS 0 messages that found the queue full
+    problem       text
 );

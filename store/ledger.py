@@ -1,0 +1,394 @@
+"""The ledger, rejects, sequences, deliveries, signs of life, shards. The caller owns the transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from insitu.model import Reject
+from store.database import Connection, queries, row, rows, run, scalar, translated
+from store.times import to_datetime
+
+_SQL = queries("ledger")
+_RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
+HEARTBEAT_LIMIT_S = 15.0
+
+Ranges = list[tuple[int, int]]
+"""Half-open, sorted, disjoint, not touching."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """Counts of one (trial, device, hour): see the sums in the migration."""
+
+    received: int = 0
+    accepted: int = 0
+    partly: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    contained: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    conflicting: int = 0
+    refused: int = 0
+    ignored: int = 0
+
+
+_COUNTERS = tuple(Entry.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    trial: str
+    device: str
+    hour_us: int
+    reject_id: int = 0
+    """0 for live traffic, else the reject that was replayed."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one transaction adds."""
+
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    reasons: dict[tuple[Key, str, str], list[int]] = field(default_factory=dict)
+    """(key, 'refused' or 'ignored', reason) → [messages, results]."""
+
+    def entry(self, key: Key) -> Entry:
+        found = self.entries.get(key)
+        if found is None:
+            found = self.entries[key] = Entry()
+        return found
+
+    def reason(self, key: Key, outcome: str, reason: str, results: int) -> None:
+        counts = self.reasons.setdefault((key, outcome, reason), [0, 0])
+        counts[0] += 1
+        counts[1] += results
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    device_id: int
+    at_us: int
+    state: str | None
+    battery: float | None
+    rssi: float | None
+    firmware: str | None
+    uptime: float | None
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    shard_id: int
+    client_id: str
+    filters: list[str]
+    subscribed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    heartbeat_age_s: float | None
+    commit_age_s: float | None
+    pending: int
+    dropped: int
+    silent: int
+    shards: int
+    problem: str | None
+
+    @property
+    def alive(self) -> bool:
+        """True while every shard's own heartbeat comes back through the broker."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        if self.shards == 0 or self.silent or self.heartbeat_age_s is None:
+            return "No ingestor has ever run here."
+        if self.heartbeat_age_s > HEARTBEAT_LIMIT_S:
+            return f"The ingestor gave no sign of life for {self.heartbeat_age_s:.0f} s."
+        return self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    trial: str
+    device: str
+    what: str
+    counted: int
+    present: int
+
+    def __str__(self) -> str:
+        return f"{self.trial}/{self.device}: the ledger counts {self.counted} {self.what}, there are {self.present}"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    trial: str
+    device: str
+    received: int
+    accepted: int
+    partly: int
+    rejected: int
+    repeated: int
+    contained: int
+    stored: int
+    duplicate: int
+    conflicting: int
+    refused: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCount:
+    device: str
+    reason: str
+    messages: int
+    results: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    reject_id: int
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: datetime
+    trial: str
+    device: str
+    results: int
+    replayed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayable:
+    reject_id: int
+    reason: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: datetime
+    trial: str
+    device: str
+    identity: bytes
+
+
+def lock_sequences(conn: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Ranges]:
+    """What is accounted for of some (device, boot); absent where a boot is new."""
+    if not keys:
+        return {}
+    parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys]}
+    with translated():
+        found = conn.execute(_SQL["lock_sequences"].encode(), parameters).fetchall()
+    return {(device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)] for device, boot, seen in found}
+
+
+def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges], now: datetime) -> None:
+    if sequences:
+        run(
+            conn,
+            _SQL["save_sequences"],
+            device_ids=[device for device, _ in sequences],
+            boots=[boot for _, boot in sequences],
+            seen=["{" + ",".join(f"[{low},{high})" for low, high in ranges) + "}" for ranges in sequences.values()],
+            now=now,
+        )
+
+
+def known_deliveries(conn: Connection, client_id: str, keys: Sequence[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+    """Those of (mid, SHA-256) that were committed before."""
+    if not keys:
+        return set()
+    parameters = {"client_id": client_id, "mids": [mid for mid, _ in keys], "hashes": [sha for _, sha in keys]}
+    with translated():
+        return {(mid, bytes(sha)) for mid, sha in conn.execute(_SQL["known_deliveries"].encode(), parameters)}
+
+
+def save_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes, int]]) -> None:
+    """(mid, SHA-256, received µs) of messages that only their delivery identifies."""
+    if deliveries:
+        run(
+            conn,
+            _SQL["save_deliveries"],
+            client_id=client_id,
+            mids=[mid for mid, _, _ in deliveries],
+            hashes=[sha for _, sha, _ in deliveries],
+            received=[to_datetime(us) for _, _, us in deliveries],
+        )
+
+
+def drop_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
+    return run(conn, _SQL["drop_deliveries"], client_id=client_id, age=age)
+
+
+def save_rejects(conn: Connection, rejects: Sequence[Reject]) -> set[tuple[bytes, str]]:
+    """Keep refusals; the (identity, reason) of those that are new."""
+    if not rejects:
+        return set()
+    parameters = {
+        "reasons": [str(r.reason) for r in rejects],
+        "details": [_clean(r.detail) for r in rejects],
+        "topics": [_clean(r.topic) for r in rejects],
+        "payloads": [r.payload for r in rejects],
+        "sizes": [r.size for r in rejects],
+        "received": [to_datetime(r.received_us) for r in rejects],
+        "trials": [_clean(r.trial) for r in rejects],
+        "devices": [_clean(r.device) for r in rejects],
+        "results": [r.results for r in rejects],
+        "identities": [r.identity for r in rejects],
+    }
+    with translated():
+        return {(bytes(identity), reason) for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)}
+
+
+def _clean(text: str) -> str:
+    """Text that PostgreSQL can hold: no NUL, no lone surrogates."""
+    return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+def add_ledger(conn: Connection, ledger: Ledger) -> None:
+    if ledger.entries:
+        columns = list(zip(*(astuple(entry) for entry in ledger.entries.values()), strict=True))
+        run(conn, _SQL["add_ledger"], **_key_columns(ledger.entries), **dict(zip(_COUNTERS, map(list, columns), strict=True)))
+    if ledger.reasons:
+        run(
+            conn,
+            _SQL["add_reasons"],
+            **_key_columns(key for key, _, _ in ledger.reasons),
+            outcomes=[outcome for _, outcome, _ in ledger.reasons],
+            reasons=[reason for _, _, reason in ledger.reasons],
+            messages=[counts[0] for counts in ledger.reasons.values()],
+            results=[counts[1] for counts in ledger.reasons.values()],
+        )
+
+
+def _key_columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
+    listed = list(keys)
+    return {
+        "trials": [_clean(key.trial) for key in listed],
+        "devices": [_clean(key.device) for key in listed],
+        "hours": [to_datetime(key.hour_us) for key in listed],
+        "reject_ids": [key.reject_id for key in listed],
+    }
+
+
+def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]) -> None:
+    """device → (received µs, clock offset in s: device time − receipt, None where it sent no time)."""
+    if seen:
+        run(
+            conn,
+            _SQL["touch_devices"],
+            device_ids=list(seen),
+            seen=[to_datetime(us) for us, _ in seen.values()],
+            offsets=[offset for _, offset in seen.values()],
+        )
+
+
+def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
+    if not lines:
+        return
+    run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines])
+    newest: dict[int, StatusLine] = {}
+    for line in lines:
+        before = newest.get(line.device_id)
+        if before is None or line.at_us >= before.at_us:
+            newest[line.device_id] = line
+    run(conn, _SQL["touch_status"], **_status_columns(list(newest.values())))
+
+
+def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
+    return {
+        "device_ids": [line.device_id for line in lines],
+        "at": [to_datetime(line.at_us) for line in lines],
+        "states": [line.state for line in lines],
+        "batteries": [line.battery for line in lines],
+        "rssis": [line.rssi for line in lines],
+        "firmwares": [None if line.firmware is None else _clean(line.firmware) for line in lines],
+        "uptimes": [line.uptime for line in lines],
+    }
+
+
+def add_shard(conn: Connection, *, shard_id: int, client_id: str, filters: Sequence[str]) -> None:
+    """Idempotent: an existing shard keeps its client id."""
+    run(conn, _SQL["add_shard"], shard_id=shard_id, client_id=client_id, filters=list(filters))
+
+
+def shard(conn: Connection, shard_id: int) -> Shard | None:
+    return row(conn, Shard, _SQL["shard"], shard_id=shard_id)
+
+
+def hold_shard(conn: Connection, shard_id: int) -> bool:
+    """True where this connection now holds the shard; it does until it closes."""
+    return bool(scalar(conn, _SQL["hold_shard"], shard_id=shard_id))
+
+
+def shard_subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
+    run(conn, _SQL["shard_subscribed"], shard_id=shard_id, filters=list(filters))
+
+
+def shard_alive(
+    conn: Connection, shard_id: int, *, heard: bool, committed: bool, pending: int, dropped: int, problem: str | None
+) -> None:
+    run(
+        conn, _SQL["shard_alive"], shard_id=shard_id, heard=heard, committed=committed, pending=pending, dropped=dropped,
+        problem=problem,
+    )  # fmt: skip
+
+
+def shards_ready(conn: Connection) -> bool:
+    return bool(scalar(conn, _SQL["shards_ready"]))
+
+
+def ingest_health(conn: Connection) -> Health:
+    found = row(conn, Health, _SQL["health"])
+    assert found is not None  # an aggregate without GROUP BY has one row
+    return found
+
+
+def recount(conn: Connection) -> list[Difference]:
+    """Where ledger and rows differ; none in a healthy installation."""
+    return rows(conn, Difference, _SQL["recount_stored"]) + rows(conn, Difference, _SQL["recount_rejects"])
+
+
+def totals(conn: Connection, trials: Sequence[str] | None) -> list[Totals]:
+    """The ledger by device; None: of every trial."""
+    return rows(conn, Totals, _SQL["totals"], trials=None if trials is None else list(trials))
+
+
+def reject_counts(conn: Connection, trial: str, before: datetime) -> list[RejectCount]:
+    return rows(conn, RejectCount, _SQL["reject_counts"], trial=trial, before=before)
+
+
+def reject_rows(
+    conn: Connection,
+    *,
+    trials: Sequence[str] | None,
+    device: str | None = None,
+    reason: str | None = None,
+    below: int | None = None,
+    most: int = 50,
+) -> list[RejectRow]:
+    """Newest first; `below` is the cursor of the page before."""
+    return rows(
+        conn, RejectRow, _SQL["rejects"], trials=None if trials is None else list(trials), device=device, reason=reason,
+        below=below, most=most,
+    )  # fmt: skip
+
+
+def replayable(
+    conn: Connection, *, trial: str | None, reason: str | None, trials: Sequence[str] | None, above: int, most: int
+) -> list[Replayable]:
+    return rows(
+        conn, Replayable, _SQL["replayable"], trial=trial, reason=reason, above=above, most=most,
+        trials=None if trials is None else list(trials),
+    )  # fmt: skip
+
+
+def mark_replayed(conn: Connection, reject_ids: Sequence[int], now: datetime) -> None:
+    run(conn, _SQL["mark_replayed"], reject_ids=list(reject_ids), now=now)

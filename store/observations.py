@@ -1,0 +1,147 @@
+"""Observations: in by COPY and merge, out as arrays. The caller owns the transaction.
+
+`merge` must not run inside a savepoint: it tells its own rows by the transaction that wrote them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import Observation
+from store.database import Connection, queries, rows, run, scalar, translated
+from store.times import to_datetime
+
+_SQL = queries("observations")
+_EPOCH_2000_US = 946_684_800_000_000
+_HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
+_TRAILER = struct.pack(">h", -1)
+# One row of a binary COPY: number of fields, then length and content of each, big-endian.
+_ROW = np.dtype(
+    [("fields", ">i2"), ("n1", ">i4"), ("ordinal", ">i4"), ("n2", ">i4"), ("datastream_id", ">i4"), ("n3", ">i4"),
+     ("time", ">i8"), ("n4", ">i4"), ("result", ">f8"), ("n5", ">i4"), ("received", ">i8"), ("n6", ">i4"), ("quality", ">i2")]
+)  # fmt: skip
+_READ = np.dtype(
+    [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
+     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8"), ("n5", ">i4"), ("flag", ">i2")]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of a batch: `duplicate` and `conflicting` are indexes into it, the rest was stored."""
+
+    stored: int
+    duplicate: list[int]
+    conflicting: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One datastream in order of time; times in µs since 1970."""
+
+    time_us: NDArray[np.int64]
+    result: NDArray[np.float64]
+    received_us: NDArray[np.int64]
+    flag: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    datastream_id: int
+    phenomenon_time: datetime
+    result: float
+    received_at: datetime
+
+
+def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
+    """Store what is new; first write wins on (datastream, time), within the batch and against what is there."""
+    if not observations:
+        return Merged(0, [], [])
+    table = np.array(observations, dtype=np.float64)  # exact: ids and microseconds stay far below 2^53
+    streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
+    order = np.lexsort((times, streams))  # stable: of equal keys the first in the batch comes first
+    streams, times, received, results = streams[order], times[order], received[order], table[order, 2]
+    again = np.zeros(len(order), bool)
+    again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
+    first_of = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
+    differs = again & (results != results[first_of])
+    duplicate = order[again & ~differs].tolist()
+    conflicting = order[differs].tolist()
+    kept = ~again
+    staged = np.empty(int(kept.sum()), _ROW)
+    staged["fields"] = 6
+    for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
+        staged[name] = width
+    staged["ordinal"], staged["datastream_id"] = order[kept], streams[kept]
+    staged["time"], staged["received"] = times[kept] - _EPOCH_2000_US, received[kept] - _EPOCH_2000_US
+    staged["result"], staged["quality"] = results[kept], table[order, 4][kept]
+    run(conn, _SQL["make_staging"])
+    with translated(), conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
+        copy.write(_HEADER + staged.tobytes() + _TRAILER)
+    stored = run(conn, _SQL["merge"])
+    if stored < len(staged):
+        with translated():
+            for ordinal, same in conn.execute(_SQL["not_merged"].encode()):
+                (duplicate if same else conflicting).append(ordinal)
+    if stored:
+        _touch_latest(conn, streams, times, results, received)
+    return Merged(stored, duplicate, conflicting)
+
+
+def _touch_latest(
+    conn: Connection,
+    streams: NDArray[np.int64],
+    times: NDArray[np.int64],
+    results: NDArray[np.float64],
+    received: NDArray[np.int64],
+) -> None:
+    starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
+    ends = np.r_[starts[1:], len(streams)] - 1
+    run(
+        conn,
+        _SQL["touch_latest"],
+        datastream_ids=streams[starts].tolist(),
+        times=[to_datetime(t) for t in times[ends].tolist()],
+        results=results[ends].tolist(),
+        received=[to_datetime(t) for t in np.maximum.reduceat(received, starts).tolist()],
+        firsts=[to_datetime(t) for t in times[starts].tolist()],
+    )
+
+
+def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, Series]:
+    """Each datastream's observations of `[start, end)`; an empty Series where there are none."""
+    parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
+    content = bytearray()
+    statement = f"COPY ({_SQL['series']}) TO STDOUT (FORMAT binary)".encode()
+    with translated(), conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+        for block in copy:
+            content += block
+    table = np.frombuffer(
+        content, _READ, count=(len(content) - len(_HEADER) - len(_TRAILER)) // _READ.itemsize, offset=len(_HEADER)
+    )
+    streams = table["datastream_id"].astype(np.int64)
+    found = {}
+    for number in datastream_ids:
+        low, high = np.searchsorted(streams, [number, number + 1])
+        part = table[low:high]
+        found[number] = Series(
+            part["time"].astype(np.int64) + _EPOCH_2000_US,
+            part["result"].astype(np.float64),
+            part["received"].astype(np.int64) + _EPOCH_2000_US,
+            part["flag"].astype(np.int8),
+        )
+    return found
+
+
+def latest_of(conn: Connection, datastream_ids: Sequence[int]) -> list[Latest]:
+    return rows(conn, Latest, _SQL["latest_of"], datastream_ids=list(datastream_ids))
+
+
+def count(conn: Connection) -> int:
+    return int(scalar(conn, _SQL["count"]))

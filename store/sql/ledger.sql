@@ -1,0 +1,170 @@
+-- name: lock_sequences
+-- What is accounted for of some boots; held until the batch is committed. In order, so that two writers cannot deadlock.
+SELECT b.device_id, b.boot, b.seen::text FROM boot_sequence b
+JOIN unnest(%(device_ids)s::int[], %(boots)s::text[]) AS k(device_id, boot) USING (device_id, boot)
+ORDER BY b.device_id, b.boot FOR UPDATE OF b;
+
+-- name: save_sequences
+-- The same, after the batch.
+INSERT INTO boot_sequence (device_id, boot, seen, first_seen_at, last_seen_at)
+SELECT device_id, boot, seen::int8multirange, %(now)s::timestamptz, %(now)s::timestamptz
+FROM unnest(%(device_ids)s::int[], %(boots)s::text[], %(seen)s::text[]) AS k(device_id, boot, seen) ORDER BY 1, 2
+ON CONFLICT (device_id, boot) DO UPDATE SET seen = boot_sequence.seen + excluded.seen, last_seen_at = excluded.last_seen_at;
+
+-- name: known_deliveries
+-- Which deliveries of messages without time and seq were committed before.
+SELECT d.mid, d.sha256 FROM delivery d
+JOIN unnest(%(mids)s::int[], %(hashes)s::bytea[]) AS k(mid, sha256) USING (mid, sha256) WHERE d.client_id = %(client_id)s::text;
+
+-- name: save_deliveries
+-- So that a repeat of them is known as one.
+INSERT INTO delivery (client_id, mid, sha256, received_at)
+SELECT %(client_id)s::text, mid, sha256, received_at
+FROM unnest(%(mids)s::int[], %(hashes)s::bytea[], %(received)s::timestamptz[]) AS k(mid, sha256, received_at)
+ON CONFLICT DO NOTHING;
+
+-- name: drop_deliveries
+-- The broker can no longer repeat them.
+DELETE FROM delivery WHERE client_id = %(client_id)s::text AND kept_at < clock_timestamp() - %(age)s::interval;
+
+-- name: save_rejects
+-- Refusals with their bytes; the same message refused again is the same reject.
+INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity)
+SELECT * FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[], %(payloads)s::bytea[], %(sizes)s::int[],
+                     %(received)s::timestamptz[], %(trials)s::text[], %(devices)s::text[], %(results)s::int[],
+                     %(identities)s::bytea[])
+ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
+
+-- name: add_ledger
+-- Counts of a batch; counters only grow.
+INSERT INTO ledger AS l (trial, device, hour, reject_id, received, accepted, partly, rejected, repeated, contained, stored,
+                         duplicate, conflicting, refused, ignored)
+SELECT * FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reject_ids)s::bigint[],
+                     %(received)s::bigint[], %(accepted)s::bigint[], %(partly)s::bigint[], %(rejected)s::bigint[],
+                     %(repeated)s::bigint[], %(contained)s::bigint[], %(stored)s::bigint[], %(duplicate)s::bigint[],
+                     %(conflicting)s::bigint[], %(refused)s::bigint[], %(ignored)s::bigint[]) AS k
+ORDER BY 1, 2, 3, 4
+ON CONFLICT (trial, device, hour, reject_id) DO UPDATE SET
+    received = l.received + excluded.received, accepted = l.accepted + excluded.accepted, partly = l.partly + excluded.partly,
+    rejected = l.rejected + excluded.rejected, repeated = l.repeated + excluded.repeated,
+    contained = l.contained + excluded.contained, stored = l.stored + excluded.stored,
+    duplicate = l.duplicate + excluded.duplicate, conflicting = l.conflicting + excluded.conflicting,
+    refused = l.refused + excluded.refused, ignored = l.ignored + excluded.ignored;
+
+-- name: add_reasons
+-- The refused and the ignored, by reason.
+INSERT INTO ledger_reason AS l (trial, device, hour, reject_id, outcome, reason, messages, results)
+SELECT * FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reject_ids)s::bigint[],
+                     %(outcomes)s::text[], %(reasons)s::text[], %(messages)s::bigint[], %(results)s::bigint[]) AS k
+ORDER BY 1, 2, 3, 4, 5, 6
+ON CONFLICT (trial, device, hour, reject_id, outcome, reason) DO UPDATE SET
+    messages = l.messages + excluded.messages, results = l.results + excluded.results;
+
+-- name: touch_devices
+-- Signs of life.
+INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, clock_offset)
+SELECT device_id, seen_at, seen_at, clock_offset
+FROM unnest(%(device_ids)s::int[], %(seen)s::timestamptz[], %(offsets)s::float8[]) AS k(device_id, seen_at, clock_offset)
+ORDER BY 1
+ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, excluded.last_seen_at),
+    clock_offset = coalesce(excluded.clock_offset, c.clock_offset);
+
+-- name: save_statuses
+-- What devices say of themselves; a redelivered one is the same.
+INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, received_at)
+SELECT * FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
+                     %(rssis)s::float8[], %(firmwares)s::text[], %(uptimes)s::float8[], %(received)s::timestamptz[])
+ON CONFLICT (device_id, at) DO NOTHING;
+
+-- name: touch_status
+-- The newest of them, field by field.
+UPDATE device_contact c SET state = coalesce(k.state, c.state), state_at = k.at, battery = coalesce(k.battery, c.battery),
+    rssi = coalesce(k.rssi, c.rssi), firmware = coalesce(k.firmware, c.firmware), uptime = coalesce(k.uptime, c.uptime)
+FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[], %(rssis)s::float8[],
+            %(firmwares)s::text[], %(uptimes)s::float8[]) AS k(device_id, at, state, battery, rssi, firmware, uptime)
+WHERE c.device_id = k.device_id AND (c.state_at IS NULL OR c.state_at <= k.at);
+
+-- name: add_shard
+-- A session of the broker, to be made.
+INSERT INTO shard (shard_id, client_id, filters) VALUES (%(shard_id)s::int, %(client_id)s::text, %(filters)s::text[])
+ON CONFLICT (shard_id) DO NOTHING;
+
+-- name: shard
+-- A session of the broker.
+SELECT shard_id, client_id, filters, subscribed_at FROM shard WHERE shard_id = %(shard_id)s::int;
+
+-- name: hold_shard
+-- True for the one that may ingest for a shard, as long as its connection lives.
+SELECT pg_try_advisory_lock(7031870, %(shard_id)s::int);
+
+-- name: shard_subscribed
+-- Every subscription of the session was granted.
+UPDATE shard SET subscribed_at = clock_timestamp(), filters = %(filters)s::text[], problem = NULL
+WHERE shard_id = %(shard_id)s::int;
+
+-- name: shard_alive
+-- Signs of life of an ingestor.
+UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestamp() ELSE heartbeat_at END,
+    committed_at = CASE WHEN %(committed)s::boolean THEN clock_timestamp() ELSE committed_at END,
+    pending = %(pending)s::int, dropped = dropped + %(dropped)s::bigint, problem = %(problem)s::text
+WHERE shard_id = %(shard_id)s::int;
+
+-- name: shards_ready
+-- Do all sessions exist.
+SELECT count(*) > 0 AND bool_and(subscribed_at IS NOT NULL) FROM shard;
+
+-- name: health
+-- The oldest sign of life over all shards.
+SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))::float8 AS heartbeat_age_s,
+       extract(epoch FROM clock_timestamp() - max(committed_at))::float8 AS commit_age_s, coalesce(sum(pending), 0)::int AS pending,
+       coalesce(sum(dropped), 0)::bigint AS dropped, count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,
+       count(*)::int AS shards, max(problem) AS problem FROM shard;
+
+-- name: recount_stored
+-- Ledger against rows, by device.
+WITH counted AS (SELECT trial, device, sum(stored) AS stored FROM ledger GROUP BY 1, 2),
+     present AS (SELECT t.code AS trial, d.code AS device, count(*) AS n FROM observation o
+                 JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+                 GROUP BY 1, 2)
+SELECT trial, device, 'observations' AS what, coalesce(stored, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
+FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(stored, 0) <> coalesce(n, 0) ORDER BY 1, 2;
+
+-- name: recount_rejects
+-- Refused messages of the ledger against rejects, by device.
+WITH counted AS (SELECT trial, device, sum(rejected + partly) AS refused FROM ledger WHERE reject_id = 0 GROUP BY 1, 2),
+     present AS (SELECT trial, device, count(DISTINCT identity) AS n FROM reject GROUP BY 1, 2)
+SELECT trial, device, 'rejected messages' AS what, coalesce(refused, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
+FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(refused, 0) <> coalesce(n, 0) ORDER BY 1, 2;
+
+-- name: totals
+-- The ledger by device, for some trials (null: all).
+SELECT trial, device, sum(received)::bigint AS received, sum(accepted)::bigint AS accepted, sum(partly)::bigint AS partly,
+       sum(rejected)::bigint AS rejected, sum(repeated)::bigint AS repeated, sum(contained)::bigint AS contained,
+       sum(stored)::bigint AS stored, sum(duplicate)::bigint AS duplicate, sum(conflicting)::bigint AS conflicting,
+       sum(refused)::bigint AS refused, sum(ignored)::bigint AS ignored
+FROM ledger WHERE reject_id = 0 AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
+GROUP BY trial, device ORDER BY trial, device;
+
+-- name: reject_counts
+-- Rejects of a trial by device and reason.
+SELECT device, reason, count(*)::int AS messages, sum(results)::int AS results, max(received_at) AS last_at FROM reject
+WHERE trial = %(trial)s::text AND received_at < %(before)s::timestamptz GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: rejects
+-- Rejects of some trials (null: all), newest first, from an id downwards.
+SELECT reject_id, reason, detail, topic, payload, size, received_at, trial, device, results, replayed_at FROM reject
+WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[])) AND (%(device)s::text IS NULL OR device = %(device)s::text)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s::text) AND (%(below)s::bigint IS NULL OR reject_id < %(below)s::bigint)
+ORDER BY reject_id DESC LIMIT %(most)s::int;
+
+-- name: replayable
+-- Rejects that were not replayed yet, oldest first, held until the replay is committed.
+SELECT reject_id, reason, topic, payload, size, received_at, trial, device, identity FROM reject
+WHERE replayed_at IS NULL AND size = length(payload) AND reject_id > %(above)s::bigint
+  AND (%(trial)s::text IS NULL OR trial = %(trial)s::text) AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
+  AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
+ORDER BY reject_id LIMIT %(most)s::int FOR UPDATE SKIP LOCKED;
+
+-- name: mark_replayed
+-- These have become observations.
+UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);

@@ -1,0 +1,46 @@
+-- name: make_staging
+-- Where COPY puts a batch before it is merged; a temporary table has no row-level security.
+CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
+    ordinal int, datastream_id int, phenomenon_time timestamptz, result double precision, received_at timestamptz,
+    clock_quality smallint
+) ON COMMIT DELETE ROWS;
+
+-- name: merge
+-- First write wins; sorted by key, so that two writers cannot deadlock.
+INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality)
+SELECT datastream_id, phenomenon_time, result, received_at, clock_quality FROM observation_staging
+ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
+
+-- name: not_merged
+-- Which staged rows met an earlier one, and whether it says the same. `xmin` tells the rows of this transaction; LIMIT keeps
+-- the look-up an index probe whatever the planner believes about the staging table.
+SELECT s.ordinal, o.result = s.result AS same FROM observation_staging s
+CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
+                    WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
+WHERE o.writer <> pg_current_xact_id()::xid;
+
+-- name: touch_latest
+-- What is latest per datastream, and from when on the checks have not seen what came in.
+INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
+SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
+                     %(firsts)s::timestamptz[])
+ON CONFLICT (datastream_id) DO UPDATE SET
+    phenomenon_time = greatest(l.phenomenon_time, excluded.phenomenon_time),
+    result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
+    received_at = greatest(l.received_at, excluded.received_at),
+    unchecked_from = least(l.unchecked_from, excluded.unchecked_from);
+
+-- name: series
+-- Observations of some datastreams in `[start, end)`, in order.
+SELECT datastream_id, phenomenon_time, result, received_at, flag FROM observation
+WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
+  AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
+
+-- name: latest_of
+-- The latest observation of some datastreams.
+SELECT datastream_id, phenomenon_time, result, received_at FROM datastream_latest
+WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id;
+
+-- name: count
+-- All observations.
+SELECT count(*) FROM observation;
