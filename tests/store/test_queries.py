@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,20 @@ from store.database import Connection, queries
 
 _FOLDER = Path(__file__).parents[2] / "store" / "sql"
 _ALL = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for name in queries(file.stem)]
-_UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE|LISTEN|NOTIFY)", re.IGNORECASE)
+_UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def migrated(database_server: str, migrated_template: str) -> Iterator[Connection]:
+    """The template itself: nothing is written to it."""
+    with connect(make_conninfo(database_server, dbname=migrated_template), application="tests") as connection:
+        yield connection
+
+
+@pytest.fixture
+def conn(migrated: Connection) -> Iterator[Connection]:
+    yield migrated
+    migrated.rollback()
 
 
 @pytest.mark.parametrize(("file", "name"), _ALL)
