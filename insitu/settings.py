@@ -49,7 +49,6 @@ class Settings(BaseSettings):
     sync_always: bool = False
     """fsync before each PUBACK: survives a power cut, at about a tenth of the speed."""
 
-    shards: int = Field(default=1, ge=1, le=64)
     batch_messages: int = Field(default=2000, ge=1, le=20_000)
     batch_ms: int = Field(default=20, ge=1, le=10_000)
     window: int = Field(default=2000, ge=1, le=20_000)

@@ -9,6 +9,7 @@ import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from insitu.clock import Clock
 from simulators.devices import LIVE_DAYS, World
@@ -29,7 +30,7 @@ def main(path: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    start = datetime.fromisoformat(job["start"])
+    start = datetime.fromisoformat(job["start"]).astimezone(ZoneInfo(job["time_zone"]))
     worlds = [World.of(load_scenario(s), start=start, days=job["days"], seed=job["seed"]) for s in job["scenarios"]]
     logins = {name: BrokerLogin(**login) for name, login in job["logins"].items()}
     log = Path(job["acknowledged_log"]) if job.get("acknowledged_log") else None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from insitu.cli.output import say
 from insitu.errors import CorrectInput, Disagrees, NotFound
 from insitu.settings import load
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 
 def register(app: typer.Typer) -> None:
@@ -82,24 +86,28 @@ def export(trial: str, to: Annotated[Path, typer.Option(help="Folder of the pack
 
     target, conn = open_target("insitu export")
     with conn:
-        write_package(conn, trial, to, data_dir=target.running.data_dir if target.running else load().data_dir)
+        write_package(conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir)
     say(f"{to}: check it anywhere with `insitu verify {to}`.")
 
 
-def write_package(conn: object, trial: str, to: Path, *, data_dir: Path) -> None:
-    """The package of the latest evaluation with its reports inside, signed by this installation."""
+def write_package(conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None) -> None:
+    """The package of the latest evaluation, signed by this installation, with its reports inside (those in `reports`, if given)."""
     from store.trials import latest_evaluation
     from trials.package import signing_key, write
     from trials.report import write_reports
 
-    row = latest_evaluation(conn, trial)  # type: ignore[arg-type]
+    row = latest_evaluation(conn, trial)
     if row is None:
         raise NotFound(f"{trial} has no evaluation yet: run `insitu evaluate {trial}` first.")
     if to.exists() and any(to.iterdir()):
         raise CorrectInput(f"{to} is not empty: name a new folder.")
     to.mkdir(parents=True, exist_ok=True)
-    write_reports(json.loads(row.document), folder=to, language=load().language)
-    write(conn, row.evaluation_id, to, key=signing_key(data_dir))  # type: ignore[arg-type]
+    if reports is None:
+        write_reports(json.loads(row.document), folder=to, language=load().language)
+    else:
+        for path in reports.glob("report*"):
+            shutil.copyfile(path, to / path.name)
+    write(conn, row.evaluation_id, to, key=signing_key(data_dir))
 
 
 def verify(package: Annotated[Path, typer.Argument(help="The directory of a package.")]) -> None:

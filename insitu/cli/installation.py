@@ -8,7 +8,6 @@ for existing sessions only.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -27,7 +26,7 @@ from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.postgres import Postgres
 from insitu.errors import CorrectInput, InsituError, RetryLater
 from insitu.settings import Settings, parse_listen
-from insitu.wire import INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
+from insitu.wire import CHECK, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -64,7 +63,7 @@ def device_user(username: str, password_hash: str, trial: str, device: str) -> B
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=tuple(f"{below}/{suffix}" for suffix in INBOUND_SUFFIXES),
+        publish=tuple(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)),
         subscribe=tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES),
     )
 
@@ -80,6 +79,7 @@ class Installation:
         self.with_pages = with_pages
         self._stack = ExitStack()
         self._parts: dict[str, Child] = {}
+        self._arguments: dict[str, list[str]] = {}
         self._restart_at: dict[str, float] = {}
         self._conn: Connection | None = None
         self.restarts: dict[str, int] = {}
@@ -95,7 +95,7 @@ class Installation:
             raise
 
     def _start(self) -> None:
-        self._stack.enter_context(hold(self.data_dir))
+        self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
         self._start_database()
         self.broker = Broker(
             data_dir=self.data_dir,
@@ -128,7 +128,7 @@ class Installation:
         self._stack.callback(self.postgres.stop)
         conn = self.connection()
         migrate(conn)
-        ensure_shards(conn, self.settings.shards)
+        ensure_shards(conn)
         if self.clock.is_simulated and fact(conn, "clock") is None:
             put_fact(conn, "clock", self.clock.dumps())
         conn.commit()
@@ -188,7 +188,7 @@ class Installation:
         return environment
 
     def _start_part(self, name: str, arguments: list[str]) -> None:
-        self._arguments = {**getattr(self, "_arguments", {}), name: arguments}
+        self._arguments[name] = arguments
         child = Child(
             [sys.executable, "-m", "insitu.cli", *arguments],
             log=self.data_dir / "logs" / f"{name}.log",
@@ -198,8 +198,7 @@ class Installation:
         self._parts[name] = child
 
     def _last_words(self, name: str) -> str:
-        lines = (self.data_dir / "logs" / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "none"
+        return self._parts[name].last_words() or "none"
 
     # -- keeping alive -------------------------------------------------------------------------------------------
 
@@ -261,6 +260,7 @@ class Installation:
             self.data_dir,
             Running(
                 pid=os.getpid(),
+                data_dir=str(self.data_dir),
                 database_url=self.postgres.url,
                 http=self.http_url,
                 mqtt=f"{self.broker.host}:{self.broker.port}",
@@ -279,10 +279,7 @@ class Installation:
         for child in self._parts.values():
             child.terminate()
         for child in self._parts.values():
-            try:
-                child.stop()
-            except subprocess.TimeoutExpired:
-                child.kill()
+            child.stop()
 
     def stop(self) -> None:
         """Parts first, then the broker, then the database; then the directory is free."""
@@ -297,7 +294,7 @@ def _answers(host: str, port: int) -> bool:
     import urllib.request
 
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=2) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

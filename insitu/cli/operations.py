@@ -120,6 +120,7 @@ def _audit(target: Target) -> str:
 def _policy(target: Target) -> str:
     """Two throw-away devices prove what the broker allows."""
     from ingest.policy import prove
+
     from insitu.cli.policy import throw_away_devices
 
     with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):

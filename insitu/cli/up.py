@@ -10,6 +10,7 @@ import typer
 from insitu.cli.output import say
 from insitu.cli.parts import until_signal
 from insitu.clock import SYSTEM
+from insitu.embedded.certificates import TLS
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, load
 
@@ -19,10 +20,8 @@ def register(app: typer.Typer) -> None:
     app.command()(cert)
 
 
-def given_tls(settings: Settings) -> object | None:
+def given_tls(settings: Settings) -> TLS | None:
     """The certificate of the settings; its CA is INSITU_MQTT_CA, or the certificate itself."""
-    from insitu.embedded.certificates import TLS
-
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise CorrectInput("Set both INSITU_TLS_CERT and INSITU_TLS_KEY, or neither.")
     if settings.tls_cert is None or settings.tls_key is None:

@@ -236,7 +236,7 @@ class Postgres:
         """Role and database `insitu`, by psql, because only `store` speaks to the server with a driver."""
         if (self._data_dir / ".database-made").exists():
             return
-        script = (  # noqa: S608 - the secret is our own, of URL-safe letters
+        script = (
             "SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \\gexec\n"
             f"ALTER ROLE insitu PASSWORD '{self._secret('insitu')}';\n"
             "SELECT 'CREATE DATABASE insitu OWNER insitu' "
