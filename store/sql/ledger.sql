@@ -130,10 +130,11 @@ SELECT trial, device, 'observations' AS what, coalesce(stored, 0)::bigint AS cou
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(stored, 0) <> coalesce(n, 0) ORDER BY 1, 2;
 
 -- name: recount_rejects
--- Refused messages of the ledger against rejects, by device.
-WITH counted AS (SELECT trial, device, sum(rejected + partly) AS refused FROM ledger WHERE reject_id = 0 GROUP BY 1, 2),
-     present AS (SELECT trial, device, count(DISTINCT identity) AS n FROM reject GROUP BY 1, 2)
-SELECT trial, device, 'rejected messages' AS what, coalesce(refused, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
+-- Refusals of the ledger against rejects, by device.
+WITH counted AS (SELECT trial, device, sum(messages) AS refused FROM ledger_reason
+                 WHERE outcome = 'refused' AND reject_id = 0 GROUP BY 1, 2),
+     present AS (SELECT trial, device, count(*) AS n FROM reject GROUP BY 1, 2)
+SELECT trial, device, 'rejects' AS what, coalesce(refused, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(refused, 0) <> coalesce(n, 0) ORDER BY 1, 2;
 
 -- name: totals

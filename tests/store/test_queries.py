@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from store.database import Connection, queries
+from store.database import Connection, connect, queries
 
 _FOLDER = Path(__file__).parents[2] / "store" / "sql"
 _ALL = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for name in queries(file.stem)]

@@ -1,0 +1,275 @@
+"""A batch: messages → items (pure) → one transaction → what to tell the devices.
+
+What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its readings; else its
+delivery (session, mid, hash). Timed readings go through the merge even when their `seq` was seen, so that a device that
+starts its counter again under an old boot loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ingest import sequences
+from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable
+from ingest.place import place
+from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
+from insitu.wire import MAX_PAYLOAD_BYTES, parse_topic
+from store import ledger as store_ledger
+from store.catalogue import CatalogueSnapshot, KnownDevice
+from store.database import Connection
+from store.ledger import Key, Ledger, Ranges, StatusLine
+from store.observations import merge
+from store.times import to_datetime
+
+HOUR_US = 3_600_000_000
+UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class Item:
+    """One message on its way. `refused`: reason → (results, first of them in words); an unreadable message refuses 0."""
+
+    message: Message
+    trial: str = UNKNOWN
+    device: str = UNKNOWN
+    known: KnownDevice | None = None
+    contained: int = 0
+    observations: list[Observation] = field(default_factory=list)
+    refused: dict[RejectReason, tuple[int, str]] = field(default_factory=dict)
+    sequences: tuple[tuple[str, int], ...] = ()
+    status: StatusReport | None = None
+    by_delivery: bool = False
+    """Only its delivery identifies it."""
+    timed: bool = True
+    repeated: bool = False
+    identity: bytes = b""
+    duplicate: int = 0
+    conflicting: int = 0
+
+    def ignored(self) -> IgnoreReason | None:
+        if self.message.retained:
+            return IgnoreReason.RETAINED
+        return IgnoreReason.STATUS if self.status is not None else None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What to tell the devices after the commit."""
+
+    receipts: dict[tuple[str, str, str], Ranges] = field(default_factory=dict)
+    """(trial, device, boot) → accounted ranges of seq."""
+    refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
+    """New rejects of known devices, with the message's seq."""
+    stored: int = 0
+    refused: int = 0
+
+
+def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot) -> list[Item]:
+    """Decode and place; pure."""
+    return [_prepare(message, snapshot) for message in messages]
+
+
+def _prepare(message: Message, snapshot: CatalogueSnapshot) -> Item:
+    item = Item(message)
+    topic = parse_topic(message.topic)
+    decoder = DECODERS.get(topic.suffix) if topic else None
+    if topic is None or decoder is None:
+        return _refuse(item, RejectReason.UNKNOWN_TOPIC, f"No topic of devices: {message.topic[:200]!r}.")
+    known = snapshot.devices.get((topic.trial, topic.device))
+    if known is None:
+        return _unknown(item, topic.trial, topic.device, snapshot)
+    item.trial, item.device, item.known = topic.trial, topic.device, known
+    if known.retired_us is not None and message.received_us >= known.retired_us:
+        return _refuse(item, RejectReason.NOT_DEPLOYED, "The device was retired.")
+    if message.size > MAX_PAYLOAD_BYTES:
+        return _refuse(item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read.")
+    decoded = decoder(message.payload, message.received_us)
+    if isinstance(decoded, Unreadable):
+        return _refuse(item, decoded.reason, decoded.detail)
+    if isinstance(decoded, StatusReport):
+        item.status, item.contained = decoded, 1
+        return item
+    return _placed(item, known, decoded)
+
+
+def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
+    item.contained = len(decoded.readings)
+    item.sequences = decoded.sequences
+    item.timed = decoded.timed
+    item.by_delivery = not item.timed and not item.sequences
+    if not item.message.retained:
+        item.observations, item.refused = place(known, decoded, item.message.received_us)
+    return item
+
+
+def _refuse(item: Item, reason: RejectReason, detail: str) -> Item:
+    item.refused[reason] = (0, detail)
+    item.by_delivery, item.timed = True, False
+    return item
+
+
+def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -> Item:
+    if trial not in snapshot.trials:
+        return _refuse(item, RejectReason.UNKNOWN_TRIAL, f"There is no trial {trial[:64]!r}.")
+    item.trial = trial
+    return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
+
+
+def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, reject_id: int = 0) -> Outcome:
+    """Everything the batch means for the database; the caller owns the transaction. `reject_id`: a replay of that reject."""
+    _recognise_deliveries(conn, items, client_id)
+    seen = _recognise_sequences(conn, items)
+    _merge(conn, items)
+    outcome = Outcome()
+    rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
+    new = store_ledger.save_rejects(conn, [reject for _, reject in rejects]) if not reject_id else set()
+    ledger = Ledger()
+    for item in items:
+        _count(item, new, ledger, reject_id, outcome)
+    store_ledger.add_ledger(conn, ledger)
+    store_ledger.save_sequences(conn, seen, to_datetime(now_us))
+    _signs_of_life(conn, items)
+    for item, reject in rejects:
+        if item.known is not None and (reject.identity, str(reject.reason)) in new:
+            outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
+    names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
+    outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items()}
+    return outcome
+
+
+def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str) -> None:
+    candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
+    if not candidates:
+        return
+    keys = [(item.message.mid, _digest(item.message)) for item in candidates]
+    known = store_ledger.known_deliveries(conn, client_id, keys)
+    fresh = []
+    for item, key in zip(candidates, keys, strict=True):
+        if key in known:
+            item.repeated = True
+        else:
+            known.add(key)
+            fresh.append((*key, item.message.received_us))
+    store_ledger.save_deliveries(conn, client_id, fresh)
+
+
+def _digest(message: Message) -> bytes:
+    return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
+
+
+def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[int, str], Ranges]:
+    wanted = {
+        (item.known.device_id, boot): None
+        for item in items
+        if item.sequences and item.known is not None and not item.message.retained
+        for boot, _ in item.sequences
+    }
+    if not wanted:
+        return {}
+    seen = store_ledger.lock_sequences(conn, list(wanted))
+    for item in items:
+        if not item.sequences or item.known is None or item.message.retained:
+            continue
+        before = True
+        for boot, seq in item.sequences:
+            ranges = seen.setdefault((item.known.device_id, boot), [])
+            before &= not sequences.add(ranges, seq)
+        if before and not item.timed:
+            item.repeated = True
+    return seen
+
+
+def _merge(conn: Connection, items: Sequence[Item]) -> None:
+    observations: list[Observation] = []
+    owners: list[Item] = []
+    for item in items:
+        if item.observations and not item.repeated:
+            observations += item.observations
+            owners += [item] * len(item.observations)
+    merged = merge(conn, observations)
+    for index in merged.duplicate:
+        owners[index].duplicate += 1
+    for index in merged.conflicting:
+        item = owners[index]
+        item.conflicting += 1
+        detail = "Another result of the same time is stored already; the first one stands."
+        count, first = item.refused.get(RejectReason.CONFLICTING_RESULT, (0, detail))
+        item.refused[RejectReason.CONFLICTING_RESULT] = (count + 1, first)
+
+
+def _rejects(item: Item) -> list[Reject]:
+    message = item.message
+    if not item.refused:
+        return []
+    digest = _digest(message)
+    if item.by_delivery:
+        # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
+        digest = hashlib.sha256(digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")).digest()
+    item.identity = digest
+    return [
+        Reject(reason, detail, message.topic, message.payload, message.received_us, item.trial, item.device, results,
+               message.size or len(message.payload), digest)
+        for reason, (results, detail) in item.refused.items()
+    ]  # fmt: skip
+
+
+def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: int, outcome: Outcome) -> None:
+    """The two sums of the ledger, for one message."""
+    received_us = item.message.received_us
+    key = Key(item.trial, item.device, received_us - received_us % HOUR_US, reject_id)
+    entry = ledger.entry(key)
+    entry.received += 1
+    entry.contained += item.contained
+    ignored = item.ignored()
+    if ignored is not None:
+        entry.accepted += 1
+        entry.ignored += item.contained
+        ledger.reason(key, "ignored", str(ignored), item.contained)
+        return
+    fresh = [reason for reason in item.refused if reject_id or (item.identity, str(reason)) in new]
+    stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
+    if item.repeated or (stored == 0 and not fresh and (item.refused or item.duplicate)):
+        entry.repeated += 1
+        entry.duplicate += item.contained
+        return
+    refused = sum(results for results, _ in item.refused.values()) - item.conflicting
+    entry.stored += stored
+    entry.duplicate += item.duplicate
+    entry.conflicting += item.conflicting
+    entry.refused += refused
+    outcome.stored += stored
+    outcome.refused += refused + item.conflicting
+    if not item.refused:
+        entry.accepted += 1
+    elif stored + item.duplicate:
+        entry.partly += 1
+    else:
+        entry.rejected += 1
+    for reason in fresh:
+        ledger.reason(key, "refused", str(reason), item.refused[reason][0])
+
+
+def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
+    seen: dict[int, tuple[int, float | None]] = {}
+    lines: list[StatusLine] = []
+    for item in items:
+        if item.known is None or item.message.retained:
+            continue
+        received_us = item.message.received_us
+        offset = None
+        if item.observations and item.timed:
+            offset = (item.observations[-1].time_us - received_us) / 1e6
+        before = seen.get(item.known.device_id)
+        if before is None or received_us >= before[0]:
+            seen[item.known.device_id] = (received_us, offset if offset is not None or before is None else before[1])
+        if item.status is not None:
+            lines.append(_status_line(item.known.device_id, item.status, received_us))
+    store_ledger.touch_devices(conn, seen)
+    store_ledger.save_statuses(conn, lines)
+
+
+def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:
+    at_us = report.time_us if report.time_us is not None and report.time_us <= received_us else received_us
+    return StatusLine(device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, received_us)

@@ -1,0 +1,31 @@
+"""The same payloads over HTTP: same decoders, same transaction, an answer a row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ingest.batch import keep, prepare
+from insitu.clock import Clock
+from insitu.model import Message
+from store.catalogue import snapshot
+from store.database import Connection
+
+
+class Answer(NamedTuple):
+    """What became of one posted message; `refused`: reason → (results, in words)."""
+
+    contained: int
+    stored: int
+    duplicate: int
+    repeated: bool
+    refused: dict[str, tuple[int, str]]
+
+
+def ingest_payload(conn: Connection, *, topic: str, payload: bytes, clock: Clock) -> Answer:
+    """Decode, place and keep one message; the caller owns the transaction, which must not be a savepoint."""
+    message = Message(topic, payload, clock.now_us(), size=len(payload))
+    (item,) = prepare([message], snapshot(conn))
+    keep(conn, [item], client_id="http", now_us=clock.now_us())
+    stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
+    refused = {str(reason): found for reason, found in item.refused.items()}
+    return Answer(item.contained, stored, item.duplicate, item.repeated, refused)

@@ -1,0 +1,209 @@
+"""paho-mqtt: one persistent session, a bounded table of what waits for its commit, acknowledgements when told.
+
+The callbacks only put things into tables: a callback that waits stops the keep-alive, and an exception in one would end the
+network thread while `is_connected()` stays true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from insitu.clock import Clock
+from insitu.errors import InsituError, NotAcceptedHere
+from insitu.model import Message
+from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
+
+_PUBACK = 0x40
+KEEPALIVE_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the broker is and who we are to it; `tls_ca` None: no TLS."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+    tls_ca: Path | None = None
+
+
+def new_client(address: BrokerAddress, client_id: str, *, clean: bool) -> paho.Client:
+    """A client with our habits: manual acknowledgement, TCP without delay, TLS where there is an authority."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, manual_ack=True)
+    client.username_pw_set(address.username, address.password)
+    if address.tls_ca is not None:
+        client.tls_set(ca_certs=str(address.tls_ca), tls_version=ssl.PROTOCOL_TLS_CLIENT)
+    client.max_inflight_messages_set(200)
+    return client
+
+
+class Receiver:
+    """The session of one shard. `take`, `ack`, `publish` are for the worker's thread."""
+
+    def __init__(
+        self, address: BrokerAddress, *, client_id: str, filters: Sequence[str], window: int, clock: Clock, subscribed: bool
+    ) -> None:
+        self._address = address
+        self._client_id = client_id
+        self._own_topic = heartbeat_topic(hashlib.sha256(client_id.encode()).hexdigest()[:16])
+        self._filters = [*filters, self._own_topic]
+        self._window = window
+        self._now_us = clock.now_us
+        self._queue: deque[Message] = deque()
+        self._arrived = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting: set[int] = set()  # mids of this connection that are not acknowledged
+        self._epoch = 0
+        self._connected = False
+        self._known_session = subscribed
+        self._asked: int | None = None
+        self.granted = threading.Event()
+        self.fatal: InsituError | None = None
+        self.problem: str | None = None
+        self.heard_at: float | None = None
+        self.connected_since: float | None = None
+        self._dropped = 0
+        self._client = self._make_client()
+
+    def _make_client(self) -> paho.Client:
+        client = new_client(self._address, self._client_id, clean=False)
+        client.reconnect_delay_set(random.uniform(0.1, 0.4), 5)  # noqa: S311 - so that many do not come back at once
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def start(self) -> None:
+        self._client.connect_async(self._address.host, self._address.port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # -- callbacks, in paho's thread -----------------------------------------------------------------------------
+
+    def _on_connect(self, client: paho.Client, _data: Any, flags: Any, code: ReasonCode, _more: Any) -> None:
+        if code.is_failure:
+            self.problem = f"The broker refuses the ingestor: {code}."
+            if "authoriz" in str(code).lower() or "password" in str(code).lower():
+                self.fatal = NotAcceptedHere(f"{self.problem} Correct the user and password of INSITU_MQTT_URL.")
+            self._arrived.set()
+            return
+        with self._lock:
+            self._epoch += 1
+            self._connected = True
+            self._waiting.clear()
+        self.problem = None
+        self.connected_since = time.monotonic()
+        if flags.session_present and self._known_session:
+            self.granted.set()
+            return
+        # Subscribing again would bring every retained message again, so only a new session subscribes.
+        _, self._asked = client.subscribe([(topic, 1) for topic in self._filters])
+
+    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _more: Any) -> None:
+        if mid != self._asked:
+            return
+        refused = [topic for topic, code in zip(self._filters, codes, strict=False) if code.is_failure]
+        if refused or len(codes) != len(self._filters):
+            self.fatal = InsituError(
+                f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}: nothing would arrive. "
+                "Check the rights of the service user."
+            )
+        else:
+            self._known_session = True
+            self.granted.set()
+        self._arrived.set()
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
+        with self._lock:
+            self._connected = False
+            self._waiting.clear()
+        self.connected_since = None
+        self.problem = f"The connection to the broker ended: {code}."
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        topic, payload = message.topic, message.payload
+        if topic == self._own_topic:
+            self.heard_at = time.monotonic()
+            if message.qos:
+                self._acknowledge([message.mid])
+            return
+        size = len(payload)
+        if size > MAX_PAYLOAD_BYTES:
+            payload = payload[:MAX_PAYLOAD_BYTES]
+        if message.qos:
+            if message.mid in self._waiting:
+                return  # a copy of what still waits for its commit
+            self._waiting.add(message.mid)
+        elif len(self._queue) >= 4 * self._window:
+            self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
+            return
+        self._queue.append(Message(topic, payload, self._now_us(), message.mid, self._epoch, message.qos, message.retain, size))
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    # -- for the worker ------------------------------------------------------------------------------------------
+
+    def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
+        """Up to `most` messages: waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        queue = self._queue
+        if not queue:
+            self._arrived.clear()
+            if not queue:
+                self._arrived.wait(wait_s)
+            if not queue:
+                return []
+        if len(queue) < most:
+            time.sleep(gather_s)
+        count = min(most, len(queue))
+        return [queue.popleft() for _ in range(count)]
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
+        with self._lock:
+            if not self._connected:
+                return
+            mids = [m.mid for m in messages if m.qos and m.epoch == self._epoch]
+            self._waiting.difference_update(mids)
+            self._acknowledge(mids)
+
+    def _acknowledge(self, mids: Sequence[int]) -> None:
+        # All PUBACKs of a batch as one write. paho's ack() makes a packet, a wake-up and a system call of each; the queue is
+        # emptied when a connection ends, and the lock above keeps it from carrying mids of one connection to the next.
+        if mids:
+            packets = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
+            self._client._packet_queue(_PUBACK, packets, 0, 0)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
+        self._client.publish(topic, payload, qos=0)
+
+    def beat(self) -> None:
+        """Send ourselves a sign of life through the broker."""
+        self._client.publish(self._own_topic, b"alive", qos=0)
+
+    @property
+    def pending(self) -> int:
+        return len(self._queue)
+
+    def take_dropped(self) -> int:
+        """QoS 0 messages dropped since the last call."""
+        dropped, self._dropped = self._dropped, 0
+        return dropped

@@ -1,0 +1,65 @@
+"""What devices hear: receipts (latest wins, one a second each) and refusals (ten a minute each, the rest as a count)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ingest import sequences
+from ingest.batch import Outcome
+from insitu.model import Reject
+from insitu.wire import RECEIPT, REJECTED, Receipt, Refusal, Topic
+from store.ledger import Ranges
+from store.times import to_datetime
+
+RECEIPT_EVERY_S = 1.0
+REFUSALS_A_MINUTE = 10
+EXCERPT = 120
+
+
+class Outbound:
+    """Holds what is due; `send` publishes what may be sent now. Wall time throughout: a link knows no trial clock."""
+
+    def __init__(self, publish: Callable[[str, bytes], None]) -> None:
+        self._publish = publish
+        self._due: dict[tuple[str, str], tuple[str, Ranges]] = {}
+        self._receipt_at: dict[tuple[str, str], float] = {}
+        self._minute: dict[tuple[str, str], tuple[float, int]] = {}
+        self._unsent: dict[tuple[str, str], int] = {}
+
+    def note(self, outcome: Outcome) -> None:
+        """What a committed batch means for the devices."""
+        for (trial, device, boot), ranges in outcome.receipts.items():
+            self._due[trial, device] = (boot, ranges)
+        for reject, seq in outcome.refusals:
+            self._refuse(reject, seq)
+
+    def send(self) -> None:
+        """Publish the receipts whose device has heard none for a second."""
+        now = time.monotonic()
+        for key in [key for key in self._due if now - self._receipt_at.get(key, -RECEIPT_EVERY_S) >= RECEIPT_EVERY_S]:
+            boot, ranges = self._due.pop(key)
+            self._receipt_at[key] = now
+            seq, missing = sequences.accounted(ranges)
+            receipt = Receipt(boot=boot, seq=seq, missing=missing)
+            self._publish(str(Topic(*key, RECEIPT)), receipt.model_dump_json().encode())
+
+    def _refuse(self, reject: Reject, seq: int | None) -> None:
+        key = (reject.trial, reject.device)
+        now = time.monotonic()
+        since, count = self._minute.get(key, (now, 0))
+        if now - since >= 60:
+            since, count = now, 0
+        if count >= REFUSALS_A_MINUTE:
+            self._unsent[key] = self._unsent.get(key, 0) + 1
+            return
+        self._minute[key] = (since, count + 1)
+        refusal = Refusal(
+            reason=reject.reason,
+            detail=reject.detail,
+            time=to_datetime(reject.received_us),
+            seq=seq,
+            excerpt=reject.payload[:EXCERPT].decode("utf-8", "replace"),
+            more=self._unsent.pop(key, 0),
+        )
+        self._publish(str(Topic(*key, REJECTED)), refusal.model_dump_json().encode())

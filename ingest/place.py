@@ -1,0 +1,94 @@
+"""Readings + catalogue snapshot → observations or refusals. Pure.
+
+The time of a result is the device's, judged against where the device was deployed and when the message came; only a device that
+sends no time gets the time of receipt.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ingest.decode import Decoded
+from insitu.model import ClockQuality, Observation, Reading, RejectReason
+from store.catalogue import KnownDatastream, KnownDevice
+
+DAY_US = 86_400_000_000
+FUTURE_US = 600_000_000
+"""A device's clock may be ahead by so much."""
+
+_DEVICE, _REPAIRED, _ARRIVAL = int(ClockQuality.DEVICE), int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
+_MAX = 1.7976931348623157e308
+
+
+class Placed(NamedTuple):
+    observations: list[Observation]
+    refused: dict[RejectReason, tuple[int, str]]
+    """Reason → (how many results, the first of them in words)."""
+
+
+def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
+    """Each reading becomes an observation or counts in `refused`."""
+    observations: list[Observation] = []
+    refused: dict[RejectReason, tuple[int, str]] = {}
+    streams = device.datastreams
+    judged: int | None = -1
+    verdict: tuple[RejectReason, str] | None = None
+    for reading in decoded.readings:
+        stream = streams.get(reading.property)
+        if stream is None:
+            _refuse(refused, RejectReason.UNKNOWN_PROPERTY, _unknown(reading, streams))
+            continue
+        result = reading.result
+        kind = result.__class__
+        if stream.result_type == "number" and (kind is float or kind is int):
+            if not -_MAX <= result <= _MAX:  # type: ignore[operator]
+                _refuse(refused, RejectReason.NOT_FINITE, f"{reading.property!r}: {str(result)[:40]} is no finite number.")
+                continue
+        elif stream.result_type != "boolean" or kind is not bool:
+            _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
+            continue
+        time_us = reading.time_us
+        if time_us != judged:
+            judged, verdict = time_us, judge_time(device, received_us if time_us is None else time_us, received_us)
+        if verdict is not None:
+            _refuse(refused, *verdict)
+            continue
+        if time_us is None:
+            time_us, quality = received_us, _ARRIVAL
+        else:
+            quality = _REPAIRED if reading.repaired else _DEVICE
+        number = float(result) * stream.scale + stream.shift  # type: ignore[arg-type]
+        observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
+    return Placed(observations, refused)
+
+
+def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[RejectReason, str] | None:
+    """None for a time that can be right: in a deployment, give or take a day, and not in the future."""
+    places = device.deployments
+    if not places:
+        return RejectReason.NOT_DEPLOYED, "The device stands at no site yet: the lab enters its deployment."
+    if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
+        offset_h = (time_us - received_us) / 3.6e9
+        return (
+            RejectReason.CLOCK_OUT_OF_RANGE,
+            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set its clock.",
+        )
+    for start, end in places:
+        if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
+            return None
+    return RejectReason.NOT_DEPLOYED, "The device stood at no site at that time."
+
+
+def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, detail: str) -> None:
+    count, first = refused.get(reason, (0, detail))
+    refused[reason] = (count + 1, first)
+
+
+def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
+    known = ", ".join(sorted(streams)[:10]) or "none"
+    return f"The device has no datastream {reading.property[:60]!r}; it has {known}."
+
+
+def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
+    wanted = "a number" if stream.result_type == "number" else "true or false"
+    return f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} {str(reading.result)[:40]!r}."

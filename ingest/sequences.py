@@ -1,0 +1,39 @@
+"""Which `seq` of a boot are accounted for, as sorted half-open ranges."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from store.ledger import Ranges
+
+MAX_RANGES = 1000
+"""A device that draws `seq` at random must not make its row grow without end: past this, the oldest hole counts as lost for good."""
+MAX_MISSING = 20
+
+
+def add(ranges: Ranges, seq: int) -> bool:
+    """Account for `seq`, in place; False where it was accounted for already."""
+    if ranges and ranges[-1][1] == seq:  # nearly always: the next one
+        ranges[-1] = (ranges[-1][0], seq + 1)
+        return True
+    at = bisect_right(ranges, (seq, 2**63))
+    if at and ranges[at - 1][1] > seq:
+        return False
+    low, high = seq, seq + 1
+    if at < len(ranges) and ranges[at][0] == high:
+        high = ranges.pop(at)[1]
+    if at and ranges[at - 1][1] == low:
+        low = ranges.pop(at - 1)[0]
+        at -= 1
+    ranges.insert(at, (low, high))
+    if len(ranges) > MAX_RANGES:
+        ranges[0:2] = [(ranges[0][0], ranges[1][1])]
+    return True
+
+
+def accounted(ranges: Ranges) -> tuple[int | None, list[tuple[int, int]]]:
+    """(highest seq up to which everything is accounted for, closed missing ranges above it, at most 20)."""
+    if not ranges:
+        return None, []
+    missing = [(low_end, high_start - 1) for (_, low_end), (high_start, _) in zip(ranges, ranges[1:], strict=False)]
+    return ranges[0][1] - 1, missing[:MAX_MISSING]

@@ -1,0 +1,245 @@
+"""drain → decode → place → one transaction → acknowledge → tell the devices."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ingest.batch import Item, Outcome, keep, prepare
+from ingest.failpoints import reach
+from ingest.mqtt import BrokerAddress, Receiver
+from ingest.outbound import Outbound
+from insitu.clock import Clock
+from insitu.errors import AlreadyRunning, FreeSpace, InsituError, RetryLater, RowRefused
+from insitu.model import Message, RejectReason
+from insitu.settings import Settings
+from insitu.wire import inbound_filters
+from store import ledger
+from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
+from store.database import Connection, connect, require_current
+
+_log = logging.getLogger("insitu.ingest")
+HOUSEKEEPING_S = 1.0
+DELIVERY_AGE = timedelta(minutes=5)
+"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
+
+
+def ensure_shards(conn: Connection) -> None:
+    """The one shard, with a client id that nobody can guess; idempotent. The caller commits."""
+    ledger.add_shard(conn, shard_id=0, client_id=f"insitu-{secrets.token_hex(16)}", filters=inbound_filters())
+
+
+def run_ingestor(
+    settings: Settings,
+    *,
+    database_url: str,
+    broker: BrokerAddress,
+    clock: Clock,
+    stop: threading.Event,
+    shard: int = 0,
+) -> None:
+    """Ingest for a shard until `stop`; AlreadyRunning while another ingestor holds it."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    worker = Worker(settings, database_url=database_url, broker=broker, clock=clock, shard=shard)
+    worker.run(stop)
+
+
+class Worker:
+    """The only writer of its shard's messages; everything here runs in one thread."""
+
+    def __init__(self, settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, shard: int) -> None:
+        self._settings = settings
+        self._database_url = database_url
+        self._clock = clock
+        self._shard_id = shard
+        self._conn: Connection | None = None
+        self._snapshot: CatalogueSnapshot | None = None
+        conn = self._connection(patience_s=10)
+        require_current(conn)
+        ensure_shards(conn)
+        conn.commit()
+        self._shard = ledger.shard(conn, shard)
+        conn.rollback()
+        assert self._shard is not None
+        filters = inbound_filters()
+        self._receiver = Receiver(
+            broker,
+            client_id=self._shard.client_id,
+            filters=filters,
+            window=settings.window,
+            clock=clock,
+            subscribed=self._shard.subscribed_at is not None and self._shard.filters == filters,
+        )
+        self._outbound = Outbound(self._receiver.publish)
+        self._committed = False
+        self._housekept_at = 0.0
+        self._purged_at = 0.0
+        self._heard_before: float | None = None
+
+    def _connection(self, patience_s: float = 0.0) -> Connection:
+        """The open connection, or a new one that holds the shard; RetryLater while the database is away."""
+        if self._conn is not None and not self._conn.closed:
+            return self._conn
+        conn = connect(self._database_url, application="insitu ingest")
+        limit = time.monotonic() + patience_s
+        while not ledger.hold_shard(conn, self._shard_id):
+            conn.rollback()
+            if time.monotonic() > limit:
+                conn.close()
+                raise AlreadyRunning(f"Another ingestor holds shard {self._shard_id}: stop it first.")
+            time.sleep(0.1)
+        conn.commit()
+        self._conn = conn
+        self._snapshot = None
+        return conn
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`; what is fatal is raised, what is of the moment is waited for."""
+        self._receiver.start()
+        try:
+            self._wait_for_subscriptions(stop)
+            while not stop.is_set():
+                self._step()
+        finally:
+            self._receiver.stop()
+            if self._conn is not None:
+                self._conn.close()
+
+    def _wait_for_subscriptions(self, stop: threading.Event) -> None:
+        while not self._receiver.granted.wait(0.02):
+            if self._receiver.fatal is not None:
+                raise self._receiver.fatal
+            if stop.is_set():
+                return
+        conn = self._connection(patience_s=10)
+        ledger.shard_subscribed(conn, self._shard_id, inbound_filters())
+        conn.commit()
+
+    def _step(self) -> None:
+        if self._receiver.fatal is not None:
+            raise self._receiver.fatal
+        messages = self._receiver.take(
+            self._settings.batch_messages, gather_s=self._settings.batch_ms / 1000, wait_s=HOUSEKEEPING_S / 2
+        )
+        if messages:
+            self._keep(messages)
+            self._receiver.ack(messages)
+        self._outbound.send()
+        if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
+            self._housekept_at = time.monotonic()
+            self._housekeep()
+
+    # -- one batch -----------------------------------------------------------------------------------------------
+
+    def _keep(self, messages: Sequence[Message]) -> None:
+        """Commit the batch, however long the database is away; halves where a row is refused."""
+        delay = 0.05
+        while True:
+            try:
+                self._commit(messages, refused=None)
+                return
+            except RowRefused as error:
+                self._bisect(messages, str(error))
+                return
+            except (RetryLater, FreeSpace) as error:
+                _log.warning("the batch waits: %s", error)
+                self._drop_connection()
+                time.sleep(delay)
+                delay = min(2.0, delay * 2)
+
+    def _bisect(self, messages: Sequence[Message], detail: str) -> None:
+        if len(messages) > 1:
+            middle = len(messages) // 2
+            self._keep(messages[:middle])
+            self._keep(messages[middle:])
+            return
+        _log.warning("the database refuses a message on %s: %s", messages[0].topic, detail)
+        while True:
+            try:
+                self._commit(messages, refused=detail)
+                return
+            except (RetryLater, FreeSpace):
+                self._drop_connection()
+                time.sleep(0.5)
+
+    def _commit(self, messages: Sequence[Message], *, refused: str | None) -> None:
+        conn = self._connection(patience_s=10)
+        try:
+            known = self._current_snapshot(conn)
+            items = prepare(messages, known)
+            if refused is not None:
+                _refuse_whole(items, refused)
+            outcome: Outcome = keep(conn, items, client_id=self._receiver_id, now_us=self._clock.now_us())
+            reach("before_commit")
+            self._commit_now(conn)
+            reach("after_commit")
+        except BaseException:
+            if not conn.closed:
+                self._roll_back(conn)
+            raise
+        self._committed = True
+        self._outbound.note(outcome)
+
+    @property
+    def _receiver_id(self) -> str:
+        assert self._shard is not None
+        return self._shard.client_id
+
+    def _commit_now(self, conn: Connection) -> None:
+        from store.database import translated
+
+        with translated():
+            conn.commit()
+
+    def _roll_back(self, conn: Connection) -> None:
+        from store.database import translated
+
+        try:
+            with translated():
+                conn.rollback()
+        except InsituError:
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
+        """Looked at in every batch, so that what was enrolled a moment ago is not refused."""
+        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
+            self._snapshot = snapshot(conn)
+        return self._snapshot
+
+    # -- between batches -----------------------------------------------------------------------------------------
+
+    def _housekeep(self) -> None:
+        receiver = self._receiver
+        heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
+        self._heard_before = receiver.heard_at
+        receiver.beat()
+        try:
+            conn = self._connection(patience_s=10)
+            ledger.shard_alive(
+                conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
+                dropped=receiver.take_dropped(), problem=receiver.problem,
+            )  # fmt: skip
+            age = time.monotonic() - (receiver.connected_since or time.monotonic())
+            if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._purged_at > 60:
+                self._purged_at = time.monotonic()
+                ledger.drop_deliveries(conn, self._receiver_id, DELIVERY_AGE)
+            self._commit_now(conn)
+            self._committed = False
+        except RetryLater as error:
+            _log.warning("%s", error)
+            self._drop_connection()
+
+
+def _refuse_whole(items: Sequence[Item], detail: str) -> None:
+    for item in items:
+        item.refused[RejectReason.DATABASE_REFUSED] = (len(item.observations), detail)
+        item.observations = []
