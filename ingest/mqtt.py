@@ -7,7 +7,6 @@ network thread while `is_connected()` stays true.
 from __future__ import annotations
 
 import hashlib
-import random
 import ssl
 import threading
 import time
@@ -81,7 +80,7 @@ class Receiver:
 
     def _make_client(self) -> paho.Client:
         client = new_client(self._address, self._client_id, clean=False)
-        client.reconnect_delay_set(random.uniform(0.1, 0.4), 5)  # noqa: S311 - so that many do not come back at once
+        client.reconnect_delay_set(1, 5)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -139,7 +138,7 @@ class Receiver:
         self.problem = f"The connection to the broker ended: {code}."
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        topic, payload = message.topic, message.payload
+        topic, payload = message.topic, bytes(message.payload)
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
             if message.qos:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from store.ledger import Ranges
 
 MAX_RANGES = 1000
-"""A device that draws `seq` at random must not make its row grow without end: past this, the oldest hole counts as lost for good."""
+"""A device that draws `seq` at random must not grow its row without end: past this, the oldest hole counts as lost for good."""
 MAX_MISSING = 20
 
 
@@ -35,5 +36,5 @@ def accounted(ranges: Ranges) -> tuple[int | None, list[tuple[int, int]]]:
     """(highest seq up to which everything is accounted for, closed missing ranges above it, at most 20)."""
     if not ranges:
         return None, []
-    missing = [(low_end, high_start - 1) for (_, low_end), (high_start, _) in zip(ranges, ranges[1:], strict=False)]
+    missing = [(low_end, high_start - 1) for (_, low_end), (high_start, _) in pairwise(ranges)]
     return ranges[0][1] - 1, missing[:MAX_MISSING]

@@ -28,7 +28,7 @@ class Finding(Part):
 
     code: str
     severity: Literal["note", "warning", "blocking"]
-    evidence: dict[str, float | int | str | bool | None | list[str]] = Field(default_factory=dict)
+    evidence: dict[str, float | int | str | bool | list[str] | None] = Field(default_factory=dict)
 
 
 class Estimate(Part):
@@ -178,7 +178,7 @@ class Deviation(Part):
     """What happened otherwise than planned."""
 
     code: str
-    evidence: dict[str, float | int | str | bool | None | list[str]] = Field(default_factory=dict)
+    evidence: dict[str, float | int | str | bool | list[str] | None] = Field(default_factory=dict)
 
 
 class Change(Part):

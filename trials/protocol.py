@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -171,53 +173,62 @@ class Protocol(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
-        problems: list[str] = []
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError):
-            problems.append(f"time_zone: {self.time_zone!r} is not a time zone, use a name such as Europe/Paris")
-        arms = {arm.name: arm for arm in self.arms}
-        if len(arms) != len(self.arms):
-            problems.append("arms: two arms have the same name")
-        names = [period.name for period in self.periods]
-        if len(set(names)) != len(names):
-            problems.append("periods: a period stands twice")
-        if PeriodName.REPORTING not in names:
-            problems.append("periods: the reporting period is missing")
-        ordered = sorted(self.periods, key=lambda period: period.start)
-        for before, after in zip(ordered, ordered[1:], strict=False):
-            if after.start < before.end:
-                problems.append(f"periods: {before.name} and {after.name} overlap")
-        measured = {(m.property, arm) for m in self.measurements for arm in m.arms}
-        for m in self.measurements:
-            problems += [f"measurements: there is no arm {arm!r}" for arm in m.arms if arm not in arms]
-        seen: set[str] = set()
-        for endpoint in self.endpoints:
-            if endpoint.name in seen:
-                problems.append(f"endpoints: {endpoint.name!r} stands twice")
-            seen.add(endpoint.name)
-            for arm in endpoint.arms.values():
-                if arm not in arms:
-                    problems.append(f"endpoints.{endpoint.name}: there is no arm {arm!r}")
-                elif (endpoint.property, arm) not in measured:
-                    problems.append(
-                        f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
-                    )
-        for check in self.checks:
-            problems += [f"checks: there is no arm {arm!r}" for arm in check.arms or [] if arm not in arms]
-        if not any(e.rank == "primary" for e in self.endpoints):
-            problems.append("endpoints: none is primary")
+        problems = [*self._wrong_times(), *self._wrong_arms(), *self._wrong_endpoints()]
         if self.version > 1 and self.reason is None:
             problems.append("reason: an amendment says what changed and why")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
+    def _wrong_times(self) -> Iterator[str]:
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError):
+            yield f"time_zone: {self.time_zone!r} is not a time zone, use a name such as Europe/Paris"
+        names = [period.name for period in self.periods]
+        if len(set(names)) != len(names):
+            yield "periods: a period stands twice"
+        if PeriodName.REPORTING not in names:
+            yield "periods: the reporting period is missing"
+        for before, after in pairwise(sorted(self.periods, key=lambda period: period.start)):
+            if after.start < before.end:
+                yield f"periods: {before.name} and {after.name} overlap"
+
+    def _wrong_arms(self) -> Iterator[str]:
+        arms = {arm.name for arm in self.arms}
+        if len(arms) != len(self.arms):
+            yield "arms: two arms have the same name"
+        for measurement in self.measurements:
+            yield from (f"measurements: there is no arm {arm!r}" for arm in measurement.arms if arm not in arms)
+        for check in self.checks:
+            yield from (f"checks: there is no arm {arm!r}" for arm in check.arms or [] if arm not in arms)
+
+    def _wrong_endpoints(self) -> Iterator[str]:
+        arms = {arm.name for arm in self.arms}
+        measured = {(m.property, arm) for m in self.measurements for arm in m.arms}
+        names = [endpoint.name for endpoint in self.endpoints]
+        yield from (f"endpoints: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1}))
+        if not any(endpoint.rank == "primary" for endpoint in self.endpoints):
+            yield "endpoints: none is primary"
+        for endpoint in self.endpoints:
+            for arm in endpoint.arms.values():
+                if arm not in arms:
+                    yield f"endpoints.{endpoint.name}: there is no arm {arm!r}"
+                elif (endpoint.property, arm) not in measured:
+                    yield f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
+
     def period(self, name: PeriodName) -> Period | None:
         return next((p for p in self.periods if p.name is name), None)
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
+
+    def interval_of(self, property: str, arm: str) -> timedelta:
+        """Planned time between two results of a device of the arm."""
+        return next(m.interval for m in self.measurements if m.property == property and arm in m.arms)
+
+    def checks_of(self, property: str, arm: str) -> list[CheckPlan]:
+        return [c for c in self.checks if c.property == property and (c.arms is None or arm in c.arms)]
 
 
 def canonical(document: dict[str, Any]) -> bytes:

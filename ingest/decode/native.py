@@ -1,13 +1,14 @@
 """Insitu's own JSON, in its three shapes (see `insitu.wire`).
 
-The fast path reads with msgspec what nearly all messages are. Whatever it does not understand, or what has more quotation marks than
-it has read (an unknown field, a duplicate key), goes to the exact path, which says what is wrong.
+The fast path reads with msgspec what nearly all messages are. Whatever it does not understand, or what has more quotation marks
+than it has read (an unknown field, a duplicate key), goes to the exact path, which says what is wrong.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime
 from typing import Any
 
@@ -37,37 +38,36 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
         plain = _PLAIN.decode(payload)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return _exactly(payload)
-    results, time, boot, seq = plain.results, plain.time, plain.boot, plain.seq
-    strings = 1 + len(results)
-    repaired = False
+    return _quickly(plain, payload) or _exactly(payload)
+
+
+def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
+    """None where the exact path must look."""
+    time, boot, seq = plain.time, plain.boot, plain.seq
+    quotes = 2 + 2 * len(plain.results)
+    time_us, repaired = None, False
     if isinstance(time, datetime):
         if time.tzinfo is None:
-            return _exactly(payload)
-        time_us: int | None = times.of_datetime(time)
-        strings += 2
-    elif time is None:
-        time_us = None
-        strings += b'"time"' in payload
-    else:
+            return None
+        time_us = times.of_datetime(time)
+        quotes += 4
+    elif time is not None:
         found = times.of_number(time)
         if found is None:
-            return _exactly(payload)
+            return None
         time_us, repaired = found
-        strings += 1
+        quotes += 2
+    sequences: tuple[tuple[str, int], ...] = ()
     if boot is not None and seq is not None:
-        if not 0 < len(boot) <= 64 or not 0 <= seq < 2**63:
-            return _exactly(payload)
-        strings += 3
-    elif boot is not None or seq is not None:
-        return _exactly(payload)
-    readings = []
-    for name, result in results.items():
-        if result.__class__ is str:
-            strings += 1
-        readings.append(Reading(name, result, time_us, repaired))
-    if payload.count(b'"') != 2 * strings or not readings or len(readings) > MAX_RESULTS:
-        return _exactly(payload)
-    return Decoded(readings, ((boot, seq),) if boot is not None and seq is not None else ())
+        if not 0 < len(boot) <= 64 or not boot.isprintable() or not 0 <= seq < 2**63:
+            return None
+        sequences = ((boot, seq),)
+        quotes += 6
+    readings = [Reading(name, result, time_us, repaired) for name, result in plain.results.items()]
+    quotes += 2 * sum(reading.result.__class__ is str for reading in readings)
+    if payload.count(b'"') != quotes or not 0 < len(readings) <= MAX_RESULTS:
+        return None
+    return Decoded(readings, sequences)
 
 
 class Refused(Exception):
@@ -113,28 +113,18 @@ def read_json(payload: bytes) -> Any:
         raise Refused(RejectReason.UNPARSABLE, f"Not JSON: {str(error)[:200]}") from error
 
 
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
 def depth_limit(payload: bytes) -> None:
     """Bound the nesting before any parser recurses: brackets outside of strings, at most MAX_DEPTH open."""
     if payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH:
         return
     depth = 0
-    inside = escaped = False
-    for byte in payload:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in (0x7B, 0x5B):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels.")
-        elif byte in (0x7D, 0x5D):
-            depth -= 1
+    for bracket in re.findall(rb"[\[{\]}]", _STRING.sub(b"", payload)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

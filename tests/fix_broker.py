@@ -1,0 +1,21 @@
+"""A real broker a test, from the wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from insitu.embedded.broker import Broker
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """Started, with the service user only; its data lie in a folder of its own."""
+    with TemporaryDirectory(prefix="insitu-broker-") as folder:
+        server = Broker(data_dir=Path(folder))
+        server.start()
+        yield server
+        server.stop()

@@ -1,0 +1,48 @@
+"""A small trial: two devices at one site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from insitu.model import DatastreamRole, OrganisationKind
+from store import catalogue as store_catalogue
+from store.database import Connection
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class SmallTrial:
+    trial: str
+    devices: dict[str, int]
+    """Code → id."""
+    datastreams: dict[tuple[str, str], int]
+    """(device, name) → id."""
+
+
+@pytest.fixture
+def catalogue(conn: Connection) -> SmallTrial:
+    """Trial `t` with devices `a` and `b`, each measuring pm25 and (as boolean) fan; committed."""
+    for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
+        store_catalogue.add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START)
+    store_catalogue.add_site(conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35)
+    store_catalogue.add_trial(
+        conn, code="t", title={"en": "Trial", "fr": "Essai"}, host="host", company="company", evaluator="judge", now=START
+    )
+    store_catalogue.add_property(conn, code="pm25", name={"en": "PM2.5", "fr": "PM2,5"}, unit="ug/m3")
+    store_catalogue.add_property(conn, code="fan", name={"en": "Fan", "fr": "Ventilateur"}, unit="1")
+    devices, datastreams = {}, {}
+    for code in ("a", "b"):
+        device_id = store_catalogue.add_device(conn, trial="t", code=code, now=START)
+        store_catalogue.deploy(conn, device_id=device_id, site="station", position=code, start=START)
+        devices[code] = device_id
+        for name, kind in (("pm25", "number"), ("fan", "boolean")):
+            datastreams[code, name] = store_catalogue.add_datastream(
+                conn, device_id=device_id, name=name, property=name, unit="1", role=DatastreamRole.CANDIDATE,
+                result_type=kind, expected_interval=timedelta(minutes=15),
+            )  # fmt: skip
+    conn.commit()
+    return SmallTrial("t", devices, datastreams)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest import sequences
+from ingest.batch import Outcome, keep, prepare
+from insitu.model import Message
+from store import ledger
+from store.catalogue import snapshot
+from store.database import Connection
+from store.observations import count
+from store.times import to_us
+from tests.fix_catalogue import START, SmallTrial
+
+T0 = to_us(START) + 3_600_000_000
+
+
+def message(
+    document: Any, *, device: str = "a", mid: int = 0, suffix: str = "obs", at: int = T0, retained: bool = False
+) -> Message:
+    payload = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Message(f"insitu/v1/t/{device}/{suffix}", payload, at, mid, 1, 1, retained, len(payload))
+
+
+def result(n: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"time": (T0 - n * 60_000_000) / 1e6, "results": {"pm25": value}, **more}
+
+
+def ingest(conn: Connection, messages: list[Message]) -> Outcome:
+    items = prepare(messages, snapshot(conn))
+    outcome = keep(conn, items, client_id="session", now_us=T0)
+    conn.commit()
+    return outcome
+
+
+def sums(conn: Connection) -> ledger.Totals:
+    (line,) = [line for line in ledger.totals(conn, None) if line.device == "a"]
+    return line
+
+
+def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message(result(1, 5.0)), message(result(1, 5.0)), message(result(1, 6.0))])
+    ingest(conn, [message(result(1, 5.0))])
+    line = sums(conn)
+    assert (line.received, line.accepted, line.repeated, line.rejected) == (4, 1, 2, 1)
+    assert (line.stored, line.duplicate, line.conflicting) == (1, 2, 1)
+    assert [r.reason for r in ledger.reject_rows(conn, trials=["t"])] == ["conflicting_result"]
+    assert ledger.recount(conn) == []
+
+
+def test_good_results_beside_bad_ones_are_stored(conn: Connection, catalogue: SmallTrial) -> None:
+    outcome = ingest(conn, [message({"results": {"pm25": 3.0, "nox": 1.0, "fan": "on"}})])
+    assert (outcome.stored, outcome.refused) == (1, 2)
+    assert sums(conn).partly == 1
+    assert {r.reason for r in ledger.reject_rows(conn, trials=None)} == {"unknown_property", "wrong_type"}
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"results": {"pm25": "12"}}, "wrong_type"),
+        ({"results": {"pm25": True}}, "wrong_type"),
+        ({"results": {"pm25": None}}, "wrong_type"),
+        (b'{"results":{"pm25":NaN}}', "not_finite"),
+        (b'{"results":{"pm25":1e400}}', "not_finite"),
+        (b'{"results":{"pm25":' + b"7" * 5000 + b"}}", "not_finite"),
+        ({"results": {"pm25\x00": 1}}, "unknown_property"),
+        (b'{"results":{"\\ud800":1}}', "unknown_property"),
+        ({"time": 1.0, "results": {"pm25": 1}}, "clock_out_of_range"),
+        ({"time": "2036-03-01T00:00:00Z", "results": {"pm25": 1}}, "clock_out_of_range"),
+        (b"\x00\x01\x02", "unparsable"),
+        (b'{"pm25": 1}' + b" " * 262_144, "too_large"),
+    ],
+)
+def test_a_refusal_has_its_reason_and_its_bytes(conn: Connection, catalogue: SmallTrial, document: Any, reason: str) -> None:
+    ingest(conn, [message(result(1)), message(document, mid=1), message(result(2))])
+    (reject,) = ledger.reject_rows(conn, trials=None)
+    assert reject.reason == reason
+    assert reject.payload
+    assert reject.detail
+    assert count(conn) == 2
+    assert ledger.recount(conn) == []
+
+
+def test_poison_at_every_position_of_a_batch_costs_itself_only(conn: Connection, catalogue: SmallTrial) -> None:
+    messages = [message(result(n)) for n in range(500)]
+    for position in range(0, 500, 7):
+        batch = list(messages)
+        batch[position] = message(b"\xff poison", mid=position + 1, at=T0 + position)
+        conn.execute("TRUNCATE observation, reject, ledger, ledger_reason, delivery")
+        ingest(conn, batch)
+        assert count(conn) == 499
+        assert len(ledger.reject_rows(conn, trials=None)) == 1
+
+
+def test_a_message_without_time_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
+    plain = {"results": {"pm25": 4.0}}
+    ingest(conn, [message(plain, mid=7)])
+    ingest(conn, [message(plain, mid=7, at=T0 + 5_000_000)])  # the broker repeats it
+    ingest(conn, [message(plain, mid=8, at=T0 + 9_000_000)])  # the device says it again
+    line = sums(conn)
+    assert (line.stored, line.repeated) == (2, 1)
+    ingest(conn, [message(b"junk", mid=9)])
+    ingest(conn, [message(b"junk", mid=9, at=T0 + 1)])
+    ingest(conn, [message(b"junk", mid=10, at=T0 + 2)])
+    assert len(ledger.reject_rows(conn, trials=None)) == 2
+    assert ledger.recount(conn) == []
+
+
+def test_a_sequence_names_what_is_missing(conn: Connection, catalogue: SmallTrial) -> None:
+    outcome = ingest(conn, [message(result(n, boot="k", seq=n)) for n in (0, 1, 2, 5, 9)])
+    assert sequences.accounted(outcome.receipts["t", "a", "k"]) == (2, [(3, 4), (6, 8)])
+    outcome = ingest(conn, [message(result(n, boot="k", seq=n)) for n in (3, 4)])
+    assert sequences.accounted(outcome.receipts["t", "a", "k"]) == (5, [(6, 8)])
+
+
+def test_an_untimed_message_is_repeated_by_its_sequence(conn: Connection, catalogue: SmallTrial) -> None:
+    untimed = {"results": {"pm25": 4.0}, "boot": "k", "seq": 1}
+    ingest(conn, [message(untimed, mid=1)])
+    ingest(conn, [message(untimed, mid=2, at=T0 + 1_000_000)])
+    assert (sums(conn).stored, sums(conn).repeated) == (1, 1)
+
+
+def test_a_counter_that_starts_again_under_an_old_boot_loses_nothing(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message(result(1, 1.0, boot="k", seq=1))])
+    ingest(conn, [message(result(2, 2.0, boot="k", seq=1))])
+    assert count(conn) == 2
+
+
+def test_retained_copies_are_counted_and_ignored(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message(result(1), retained=True), message(b"online", suffix="status")])
+    line = sums(conn)
+    assert (line.accepted, line.ignored, line.contained, count(conn)) == (2, 2, 2, 0)
+
+
+def test_unknown_names_are_counted_under_unknown(conn: Connection, catalogue: SmallTrial) -> None:
+    strange = Message("insitu/v1/nowhere/x/obs", b"{}", T0, 3, 1, 1, False, 2)
+    ingest(conn, [message(result(1), device="zz", mid=1), strange, strange._replace(topic="other/topic", mid=4)])
+    assert {(line.trial, line.device, line.rejected) for line in ledger.totals(conn, None)} == {
+        ("t", "unknown", 1),
+        ("unknown", "unknown", 2),
+    }
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_both_sums_hold_for_any_loss_repeat_reorder_and_reboot(
+    conn: Connection, catalogue: SmallTrial, data: st.DataObject
+) -> None:
+    """The truth is kept by a model: which (device, time) were sent, with which first result."""
+    conn.execute("TRUNCATE observation, reject, ledger, ledger_reason, delivery, boot_sequence")
+    conn.commit()
+    sent = data.draw(
+        st.lists(
+            st.tuples(st.sampled_from("ab"), st.integers(0, 8), st.sampled_from([1.0, 2.0]), st.sampled_from(["k", "l", None])),
+            max_size=40,
+        )
+    )
+    first: dict[tuple[str, int], float] = {}
+    messages = []
+    for mid, (device, minute, value, boot) in enumerate(sent, 1):
+        first.setdefault((device, minute), value)
+        more = {"boot": boot, "seq": minute} if boot else {}
+        messages.append(message(result(minute, value, **more), device=device, mid=mid))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(messages)), max_size=3)))
+    for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True):
+        if start < end:
+            ingest(conn, messages[start:end])
+    if messages:
+        ingest(conn, messages[len(messages) // 2 :])  # redelivered after a crash
+    rows = conn.execute(
+        "SELECT d.code, phenomenon_time, result FROM observation JOIN datastream USING (datastream_id) JOIN device d USING (device_id)"
+    )
+    assert {(code, (T0 - to_us(at)) // 60_000_000): value for code, at, value in rows} == first
+    assert ledger.recount(conn) == []
+    received = sum(line.received for line in ledger.totals(conn, None))
+    assert received == len(messages) + len(messages) - len(messages) // 2

@@ -1,0 +1,88 @@
+"""Design 4: the same place before and after, without a control. effect = after − before, ratio = after/before."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line
+from trials.evaluation import Estimate
+from trials.findings import finding
+from trials.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread
+
+Floats = NDArray[np.float64]
+SEASON_SHARE = 0.6
+
+
+def answer(question: Question) -> Answer:
+    """Difference of the day means of the two periods; says that there is no control, and checks the season."""
+    result = Answer(findings=[finding("no_control")])
+    before_days, before = question.days_of(question.arm("candidate", PeriodName.BASELINE))
+    after_days, after = question.days_of(question.arm("candidate", PeriodName.REPORTING))
+    arm = question.endpoint.arms["candidate"]
+    result.lines = [line("baseline", arm, before_days, before), line("reporting", arm, after_days, after)]
+    _season(question, result)
+    difference_of_periods(question, result, (before_days, before), (after_days, after))
+    return result
+
+
+def difference_of_periods(
+    question: Question, result: Answer, before: tuple[NDArray[np.int64], Floats], after: tuple[NDArray[np.int64], Floats]
+) -> TwoPeriods | None:
+    """The effect with its interval and HAC as sensitivity, or the finding why not; shared with design 7."""
+    counted = {}
+    for name, (days, values) in (("baseline", before), ("reporting", after)):
+        kept = np.isfinite(values)
+        if kept.sum() < MIN_DAYS:
+            result.findings.append(finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS))
+        else:
+            counted[name] = spread(days[kept], values[kept])
+            if counted[name].has_trend(question.level):
+                result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
+    if result.blocked or len(counted) < 2:
+        return None
+    periods = TwoPeriods(counted["baseline"], counted["reporting"])
+    unit = question.endpoint.unit
+    n = periods.before.n + periods.after.n
+    n_effective = periods.before.n_effective + periods.after.n_effective
+    result.statistics.append(Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective))
+    if np.isfinite(before[1]).all() and np.isfinite(after[1]).all():
+        low, high = hac_difference(before[1], after[1], level=question.level)
+        estimate = Estimate(
+            statistic="effect", value=periods.difference, low=low, high=high, level=question.level, unit=unit, method="hac", n=n
+        )
+        result.sensitivity.append(("hac", estimate))
+    else:
+        result.findings.append(finding("hac_needs_full_grid"))
+    if not question.energetic and periods.before.mean > 0 and periods.after.mean > 0:
+        result.statistics.append(_ratio(periods, n, n_effective))
+    return periods
+
+
+def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
+    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the difference."""
+    before, after = periods.before, periods.after
+    centre = float(np.log(after.mean / before.mean))
+    relative = float(np.hypot(before.standard_error / before.mean, after.standard_error / after.mean))
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = periods.interval(level)
+        widths = (high - low) / 2 / periods.standard_error if periods.standard_error else 0.0
+        return float(np.exp(centre - widths * relative)), float(np.exp(centre + widths * relative))
+
+    return Known("ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective)
+
+
+def _season(question: Question, result: Answer) -> None:
+    """Do the reporting days look like days seen before? Share of days whose covariate lies in the baseline's range."""
+    names = {name for name, _ in question.covariates}
+    if not names:
+        result.findings.append(finding("season_unchecked"))
+    for name in sorted(names):
+        _, before = question.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
+        _, after = question.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        inside = (after >= before.min()) & (after <= before.max()) if len(before) and len(after) else np.zeros(1, bool)
+        if inside.mean() < SEASON_SHARE:
+            result.findings.append(finding("season_mismatch", share=float(round(100 * inside.mean(), 1)), covariate=name))

@@ -1,0 +1,53 @@
+"""Design 10: a mean against a limit value, with the instruments' uncertainty as guard band.
+
+U = √((k·u_meas)² + (t(n′ − 2)·s/√n′)²), k = 2; the interval is mean ± U. On the energetic scale (dB) the mean is
+10·log₁₀ mean 10^(L/10) and its sampling part comes from the day jackknife.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line
+from trials.findings import finding
+from trials.intervals import MIN_DAYS, DayJackknife
+from trials.slots import fold, unfold
+
+K = 2.0
+
+
+def answer(question: Question) -> Answer:
+    """Mean of the day values of the reporting period; `u_meas` (standard uncertainty, unit of the endpoint) is required."""
+    result = Answer()
+    days, values = question.days_of(question.arm("candidate", PeriodName.REPORTING))
+    result.lines = [line("daily", question.endpoint.arms["candidate"], days, values)]
+    u_meas = question.endpoint.parameters.get("u_meas")
+    if isinstance(u_meas, bool) or not isinstance(u_meas, int | float) or u_meas < 0:
+        result.findings.append(finding("u_meas_missing"))
+        return result
+    kept = np.isfinite(values)
+    if kept.sum() < MIN_DAYS:
+        result.findings.append(finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS))
+        return result
+    energies = fold(question.energetic, values[kept])
+    sums = np.stack([np.ones(len(energies)), energies], axis=1)
+    jack = DayJackknife.of(days[kept], sums, lambda s: unfold(question.energetic, s[..., 1] / s[..., 0]))
+    if jack.spread.has_trend(question.level):
+        result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = jack.interval(level)
+        width = float(np.hypot(K * float(u_meas), (high - low) / 2))
+        return jack.estimate - width, jack.estimate + width
+
+    known = Known("mean", jack.estimate, interval, question.endpoint.unit, "guard_band", int(kept.sum()), jack.spread.n_effective)
+    result.statistics.append(known)
+    sampling = Known("mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective)
+    result.sensitivity.append(("sampling_only", sampling.estimate(question.level)))
+    for criterion in question.endpoint.criteria:
+        low, high = interval(question.level)
+        for limit in (criterion.target.low, criterion.target.high):
+            if limit is not None and low <= limit <= high:
+                result.findings.append(finding("within_guard_band", width=(high - low) / 2))
+    return result

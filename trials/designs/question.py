@@ -1,0 +1,114 @@
+"""What a design is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
+from trials.protocol import Capture, Endpoint
+from trials.slots import Unit, day_groups, grouped, mean_of_units
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+ArmRole = Literal["candidate", "reference", "control"]
+
+DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An endpoint with its arms' units for each period, and what the protocol says about them."""
+
+    endpoint: Endpoint
+    capture: Capture
+    level: float
+    seed: int
+    energetic: bool
+    units: dict[tuple[ArmRole, PeriodName], list[Unit]]
+    covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
+    """(property, period) of the candidate arm, for the season check."""
+
+    def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
+        return self.units.get((role, period), [])
+
+    def days_of(self, units: list[Unit]) -> tuple[Days, Floats]:
+        """(ordinals, mean over units) of every local day of the period; NaN where the day does not count."""
+        if not units:
+            return np.empty(0, np.int64), np.empty(0)
+        groups, days = day_groups(units[0].calendar)
+        tables = [
+            grouped(unit, groups, len(days), share=self.capture.day, energetic=self.energetic, weights=self._weights(unit))
+            for unit in map(self._restricted, units)
+        ]
+        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic)
+
+    def _restricted(self, unit: Unit) -> Unit:
+        """Only the slots of the part of the day that the aggregation is about."""
+        from trials.metrics.levels import in_period
+
+        period = DAY_EVENING_NIGHT.get(self.endpoint.aggregation)
+        if period is None:
+            return unit
+        inside = in_period(unit.calendar.hour, period)
+        return Unit(unit.name, unit.calendar, np.where(inside, unit.value, np.nan), unit.excused | ~inside)
+
+    def _weights(self, unit: Unit) -> Floats | None:
+        """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
+        if self.endpoint.aggregation != "lden":
+            return None
+        hour = unit.calendar.hour
+        return np.where((hour >= 18) & (hour < 22), 10**0.5, np.where((hour >= 6) & (hour < 18), 1.0, 10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A statistic with its interval at any level."""
+
+    statistic: str
+    value: float
+    interval: Callable[[float], tuple[float, float]]
+    unit: str
+    method: str
+    n: int
+    n_effective: float | None = None
+
+    def estimate(self, level: float) -> Estimate:
+        low, high = self.interval(level)
+        return Estimate(
+            statistic=self.statistic, value=self.value, low=low, high=high, level=level, unit=self.unit, method=self.method,
+            n=self.n, n_effective=self.n_effective,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a design found; `statistics` empty where it cannot be evaluated, and `findings` says why."""
+
+    statistics: list[Known] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
+
+    @property
+    def blocked(self) -> bool:
+        return any(finding.severity == "blocking" for finding in self.findings)
+
+
+def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
+    """A daily series for the figures."""
+    return Line(
+        name=name,
+        arm=arm,
+        days=[
+            DayValue(day=date.fromordinal(int(day)), value=float(v) if np.isfinite(v) else None)
+            for day, v in zip(days, values, strict=True)
+        ],
+    )

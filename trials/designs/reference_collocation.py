@@ -1,0 +1,168 @@
+"""Design 1: candidates beside a reference; does the candidate say what the reference says?
+
+Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates. Every statistic comes from per-day
+sums, with the day jackknife as interval and the day-block bootstrap as sensitivity. error = candidate − reference.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line
+from trials.evaluation import Estimate, Pair
+from trials.findings import finding
+from trials.intervals import IDENTITY, LOG, MIN_DAYS, R_SQUARED, DayJackknife, Scale, Statistic, bootstrap
+from trials.slots import Unit, grouped, mean_of_units
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae")
+MOST_PAIRS = 1500
+MIN_PAIRS = 20
+REPLICATES = 2000
+
+
+def answer(question: Question) -> Answer:
+    """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period."""
+    result = Answer()
+    candidates = question.arm("candidate", PeriodName.REPORTING)
+    references = question.arm("reference", PeriodName.REPORTING)
+    days, y, x = _pairs(question, candidates, references)
+    if len(y) < MIN_PAIRS:
+        result.findings.append(finding("no_overlap", pairs=len(y)))
+        return result
+    for arm, series in (("candidate", y), ("reference", x)):
+        if np.ptp(series) == 0:
+            result.findings.append(finding("constant_series", arm=arm))
+    numbers = np.unique(days)
+    if len(numbers) < MIN_DAYS:
+        result.findings.append(finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS))
+    if result.blocked:
+        return result
+    sums = _sums(days, numbers, y, x)
+    shift = (float(x.mean()), float(y.mean()))
+    units = {"r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%"}
+    for name, statistic, scale in _statistics(shift):
+        jack = DayJackknife.of(numbers, sums, statistic, scale)
+        unit = units.get(name, question.endpoint.unit)
+        result.statistics.append(
+            Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
+        )
+        low, high = bootstrap(
+            sums, statistic, block=_block(len(numbers)), replicates=REPLICATES, seed=question.seed, level=question.level
+        )
+        result.sensitivity.append(
+            (
+                "day_bootstrap",
+                Estimate(
+                    statistic=name, value=jack.estimate, low=low, high=high, level=question.level, unit=unit,
+                    method="day_bootstrap", n=len(y),
+                ),
+            )
+        )  # fmt: skip
+    _figure(question, result, candidates, references, y, x)
+    return result
+
+
+def _block(days: int) -> int:
+    return max(1, round(days ** (1 / 3)))
+
+
+def _steps(unit: Unit, grid_us: int) -> tuple[Ints, int]:
+    steps = (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
+    return steps, int(steps[-1]) + 1
+
+
+def _on_grid(question: Question, units: list[Unit]) -> list[Floats]:
+    grid_us = round(question.endpoint.grid.total_seconds() * 1e6)
+    gridded = []
+    for unit in units:
+        steps, number = _steps(unit, grid_us)
+        gridded.append(grouped(unit, steps, number, share=question.capture.day, energetic=question.energetic))
+    return gridded
+
+
+def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -> tuple[Ints, Floats, Floats]:
+    """(local day, candidate, reference) of every step where both are there."""
+    if not candidates or not references:
+        return np.empty(0, np.int64), np.empty(0), np.empty(0)
+    reference = mean_of_units(_on_grid(question, references), share=0.0, energetic=question.energetic)
+    first = candidates[0].calendar
+    grid_us = round(question.endpoint.grid.total_seconds() * 1e6)
+    steps, number = _steps(candidates[0], grid_us)
+    day_of_step = np.zeros(number, np.int64)
+    day_of_step[steps[::-1]] = first.day[::-1]  # the day in which the step begins
+    days, ys, xs = [], [], []
+    for values in _on_grid(question, candidates):
+        both = np.isfinite(values) & np.isfinite(reference)
+        days.append(day_of_step[both])
+        ys.append(values[both])
+        xs.append(reference[both])
+    return np.concatenate(days), np.concatenate(ys), np.concatenate(xs)
+
+
+def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:
+    """Per day: n, Σx, Σy, Σx², Σy², Σxy (both about the means of all pairs), Σ(y − x)², Σ|y − x|."""
+    groups = np.searchsorted(numbers, days)
+    cx, cy = x - x.mean(), y - y.mean()
+    columns = [np.ones(len(y)), cx, cy, cx**2, cy**2, cx * cy, (y - x) ** 2, np.abs(y - x)]
+    return np.stack([np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1)
+
+
+def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
+    """Each statistic as a function of the sums; `shift`: the means about which they were taken."""
+    mx0, my0 = shift
+
+    def moments(s: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        n = s[..., 0]
+        mx, my = s[..., 1] / n, s[..., 2] / n
+        return mx, my, s[..., 3] - n * mx**2, s[..., 4] - n * my**2, s[..., 5] - n * mx * my
+
+    def r2(s: Floats) -> Floats:
+        _, _, sxx, syy, sxy = moments(s)
+        return np.clip(sxy**2 / (sxx * syy), 0.0, 1.0)
+
+    def slope(s: Floats) -> Floats:
+        _, _, sxx, _, sxy = moments(s)
+        return sxy / sxx
+
+    def slope_orthogonal(s: Floats) -> Floats:
+        _, _, sxx, syy, sxy = moments(s)
+        return (syy - sxx + np.sqrt((syy - sxx) ** 2 + 4 * sxy**2)) / (2 * sxy)
+
+    def intercept_of(line_slope: Statistic) -> Statistic:
+        def intercept(s: Floats) -> Floats:
+            mx, my, *_ = moments(s)
+            return (my + my0) - line_slope(s) * (mx + mx0)
+
+        return intercept
+
+    def rmse(s: Floats) -> Floats:
+        return np.sqrt(s[..., 6] / s[..., 0])
+
+    def mean_x(s: Floats) -> Floats:
+        return s[..., 1] / s[..., 0] + mx0
+
+    return [
+        ("r2", r2, R_SQUARED),
+        ("slope", slope, IDENTITY),
+        ("intercept", intercept_of(slope), IDENTITY),
+        ("slope_orthogonal", slope_orthogonal, IDENTITY),
+        ("intercept_orthogonal", intercept_of(slope_orthogonal), IDENTITY),
+        ("rmse", rmse, LOG),
+        ("nrmse", lambda s: 100 * rmse(s) / mean_x(s), LOG),
+        ("bias", lambda s: s[..., 2] / s[..., 0] + my0 - mean_x(s), IDENTITY),
+        ("mae", lambda s: s[..., 7] / s[..., 0], LOG),
+    ]
+
+
+def _figure(question: Question, result: Answer, candidates: list[Unit], references: list[Unit], y: Floats, x: Floats) -> None:
+    for role, units in (("candidate", candidates), ("reference", references)):
+        result.lines.append(
+            line(role, question.endpoint.arms["candidate" if role == "candidate" else "reference"], *question.days_of(units))
+        )
+    thinned = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_PAIRS)).astype(int))
+    result.pairs = [Pair(x=float(x[i]), y=float(y[i])) for i in thinned]

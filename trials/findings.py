@@ -1,0 +1,67 @@
+"""Codes of findings: what each says in English and how much it matters. `trials/report/locale` has the French."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from trials.evaluation import Finding
+
+Severity = Literal["note", "warning", "blocking"]
+
+FINDINGS: dict[str, tuple[Severity, str]] = {
+    "too_few_days": ("blocking", "Only {days} days count in the {period} period; at least {needed} are needed."),
+    "no_observations": ("blocking", "Arm {arm} has no usable observation in the {period} period."),
+    "no_overlap": ("blocking", "Candidate and reference share only {pairs} valid intervals."),
+    "constant_series": ("blocking", "The {arm} series does not vary: agreement cannot be judged."),
+    "below_capture": (
+        "blocking",
+        "Arm {arm} has {share} % of its days in the {period} period; the protocol asks for {needed} %.",
+    ),
+    "period_in_future": ("blocking", "The {period} period has not begun yet."),
+    "period_missing": ("blocking", "The protocol has no {period} period, which this design needs."),
+    "margin_missing": ("blocking", "No criterion of this endpoint names {statistic}, or the design does not know it."),
+    "u_meas_missing": ("blocking", "The measurement uncertainty (u_meas) is not stated: a limit cannot be judged without it."),
+    "baseline_trend": (
+        "blocking",
+        "In the baseline the difference drifts by {drift} over the period, more than the margin {margin}: arms are not comparable.",
+    ),
+    "season_mismatch": (
+        "blocking",
+        "Only {share} % of the reporting days have a {covariate} seen in the baseline; at least 60 % are needed.",
+    ),
+    "season_unchecked": ("warning", "No covariate is declared: a change of season cannot be told from an effect."),
+    "no_control": ("warning", "There is no control: whatever else changed at the same time is part of this difference."),
+    "unbalanced_completeness": ("warning", "The arms' completeness differs by {points} percentage points."),
+    "unchecked_data": ("warning", "The protocol plans no quality check for {property}: unchecked observations were used."),
+    "checks_not_run": ("warning", "Not every planned check ran on {datastream}."),
+    "trend_in_period": ("note", "There is a trend within the {period} period: {slope} per day."),
+    "within_guard_band": ("note", "The estimate lies within the guard band of ±{width} around the limit."),
+    "few_sites": ("note", "The conclusion holds for these sites: {units} devices or sites an arm are too few to generalise."),
+    "placebo": ("note", "The largest difference at {dates} made-up dates within the baseline is {largest}."),
+    "hac_needs_full_grid": ("note", "The HAC interval is not printed: it needs a value for every day."),
+    "interim": ("warning", "The reporting period has not ended: this is an interim look, not a verdict."),
+}
+
+DEVIATIONS: dict[str, str] = {
+    "locked_late": "The protocol was locked on {locked_at}, after the reporting period had begun.",
+    "not_locked": "The protocol is not locked.",
+    "device_not_deployed": "{device} was not deployed during the whole trial as planned.",
+    "window_afterwards": "A window ({kind}, {target}) was declared after it had begun.",
+    "unplanned_swap": "{old} was replaced by {new} on {day}.",
+    "check_not_run": "The planned check {check} did not run on {datastream}.",
+}
+
+
+def finding(code: str, **evidence: float | int | str | bool | list[str] | None) -> Finding:
+    """A finding with the severity its code has."""
+    return Finding(code=code, severity=FINDINGS[code][0], evidence=evidence)
+
+
+def sentence(code: str, evidence: dict[str, object], texts: dict[str, str] | None = None) -> str:
+    """The sentence of a finding or deviation; `texts` translates the template. An unknown code is shown as it is."""
+    template = FINDINGS[code][1] if code in FINDINGS else DEVIATIONS.get(code, "")
+    template = (texts or {}).get(template, template)
+    try:
+        return template.format(**evidence) if template else f"{code}: {evidence}"
+    except (KeyError, IndexError):
+        return f"{code}: {evidence}"

@@ -1,0 +1,32 @@
+"""How far a candidate is from a reference."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trials.metrics.pairs import paired
+
+
+def bias(*, candidate: ArrayLike, reference: ArrayLike) -> float:
+    """Mean error, (1/n)·Σ(yᵢ − xᵢ), in the unit of the series; positive: the candidate reads high. Source: ISO 5725-1."""
+    y, x = paired(candidate=candidate, reference=reference)
+    return float(np.mean(y - x))
+
+
+def mae(*, candidate: ArrayLike, reference: ArrayLike) -> float:
+    """Mean absolute error, (1/n)·Σ|yᵢ − xᵢ|, in the unit of the series. Source: Willmott & Matsuura, Clim. Res. 30 (2005)."""
+    y, x = paired(candidate=candidate, reference=reference)
+    return float(np.mean(np.abs(y - x)))
+
+
+def rmse(*, candidate: ArrayLike, reference: ArrayLike) -> float:
+    """Root mean square error, √((1/n)·Σ(yᵢ − xᵢ)²) over paired intervals, in the unit of the series. Source: EPA/600/R-20/280."""
+    y, x = paired(candidate=candidate, reference=reference)
+    return float(np.sqrt(np.mean((y - x) ** 2)))
+
+
+def nrmse(*, candidate: ArrayLike, reference: ArrayLike) -> float:
+    """RMSE as per cent of the mean reference, 100·RMSE/x̄. Source: EPA/600/R-20/280."""
+    y, x = paired(candidate=candidate, reference=reference)
+    return 100 * rmse(candidate=y, reference=x) / float(np.mean(x))

@@ -1,0 +1,103 @@
+"""Quality checks over arrays, in QARTOD's order, with IODE's flags: one file a check, one line in `CHECKS`.
+
+A check sees one datastream in order of time and answers with a flag for each observation. All work on true time, not on row counts: any
+order of the rows and any split into batches that overlap by `margin_us` gives the same flags. NumPy only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from insitu.errors import CorrectInput
+from insitu.model import Flag
+from trials.quality import flat_line, gross_range, time_syntax
+from trials.quality.parameters import Parameters
+
+Flags = NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    parameters: type[Parameters]
+    run: Callable[..., Flags]
+    """run(time_us, result, received_us, parameters) → flags, in order of time."""
+
+
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (
+        Check("time_syntax", time_syntax.TimeSyntax, time_syntax.run),
+        Check("gross_range", gross_range.GrossRange, gross_range.run),
+        Check("flat_line", flat_line.FlatLine, flat_line.run),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A check with its parameters, ready to run."""
+
+    check: Check
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class QualityResult:
+    """`flags` is the roll-up in the order given; `by_check` has the flags of each check that ran."""
+
+    flags: Flags
+    by_check: dict[str, Flags]
+    planned: list[str]
+    ran: list[str]
+
+
+def plan(checks: Sequence[tuple[str, dict[str, Any]]]) -> list[Planned]:
+    """Checks by name with their parameters; CorrectInput names the check and the parameter that is wrong."""
+    planned = []
+    for name, parameters in checks:
+        if name not in CHECKS:
+            raise CorrectInput(f"There is no check {name!r}; known are {', '.join(CHECKS)}.")
+        try:
+            planned.append(Planned(CHECKS[name], CHECKS[name].parameters.model_validate(parameters)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "parameters"
+            raise CorrectInput(f"Check {name}: {where}: {first['msg'].removeprefix('Value error, ')}.") from error
+    return planned
+
+
+def run(
+    planned: Sequence[Planned], time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64]
+) -> QualityResult:
+    """Run the planned checks over one datastream, in any order of rows."""
+    order = np.argsort(time_us, kind="stable")
+    by_check: dict[str, Flags] = {}
+    for item in planned:
+        sorted_flags = item.check.run(time_us[order], result[order], received_us[order], item.parameters)
+        flags = np.empty(len(order), np.int8)
+        flags[order] = sorted_flags
+        by_check[item.check.name] = flags
+    return QualityResult(roll_up(list(by_check.values()), len(order)), by_check, [p.check.name for p in planned], list(by_check))
+
+
+def roll_up(flags: Sequence[Flags], n: int) -> Flags:
+    """The worst of them; PASS only where at least one check passed it, NOT_EVALUATED where none could judge."""
+    if not flags:
+        return np.full(n, Flag.NOT_EVALUATED, np.int8)
+    table = np.stack(flags)
+    worst = np.where(table == Flag.NOT_EVALUATED, 0, table).max(axis=0)
+    return np.where(worst == 0, np.int8(Flag.NOT_EVALUATED), worst).astype(np.int8)
+
+
+def parameters_text(planned: Sequence[Planned]) -> str:
+    """Canonical JSON of what a run used."""
+    content = {p.check.name: p.parameters.model_dump(mode="json") for p in planned}
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))

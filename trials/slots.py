@@ -1,0 +1,134 @@
+"""From observations to planned intervals ("slots"), grid steps and local days.
+
+A slot is one planned interval of a measurement; it is valid when it holds at least one usable observation. Days are those of the
+trial's time zone: 23 or 25 hours where the clocks change. Means work on the property's averaging scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def to_us(when: datetime) -> int:
+    return round(when.timestamp()) * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The slots of one period: their starts, local days (ordinals) and local hours."""
+
+    start_us: int
+    step_us: int
+    day: Ints
+    hour: Floats
+
+    @property
+    def n(self) -> int:
+        return len(self.day)
+
+    @classmethod
+    def of(cls, start: datetime, end: datetime, step: timedelta, time_zone: str) -> Calendar:
+        return _calendar(to_us(start), to_us(end), round(step.total_seconds() * 1e6), time_zone)
+
+
+@lru_cache(maxsize=64)
+def _calendar(start_us: int, end_us: int, step_us: int, time_zone: str) -> Calendar:
+    starts = np.arange(start_us, end_us, step_us, dtype=np.int64)
+    hours = starts // 3_600_000_000
+    zone = ZoneInfo(time_zone)
+    unique, inverse = np.unique(hours, return_inverse=True)
+    offsets = np.array([_offset_s(int(hour), zone) for hour in unique])[inverse]
+    local_s = starts // 1_000_000 + offsets
+    return Calendar(start_us, step_us, 719_163 + local_s // 86_400, (local_s % 86_400) / 3600)
+
+
+def _offset_s(hour: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(hour * 3600, zone).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One series (a device and what stood at its position) over one period."""
+
+    name: str
+    calendar: Calendar
+    value: Floats
+    """Per slot, on the plain scale; NaN where not valid."""
+    excused: Bools
+    """Inside a declared window: planned, but not held against anybody."""
+
+    @property
+    def valid(self) -> Bools:
+        return np.isfinite(self.value)
+
+
+def fold(energetic: bool, values: Floats) -> Floats:
+    """To the scale on which values are added."""
+    return 10 ** (values / 10) if energetic else values
+
+
+def unfold(energetic: bool, means: Floats) -> Floats:
+    return 10 * np.log10(means) if energetic else means
+
+
+def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool) -> Floats:
+    """Mean of the observations in each slot, NaN where there is none; `time_us` in any order."""
+    index = (time_us - calendar.start_us) // calendar.step_us
+    inside = (index >= 0) & (index < calendar.n)
+    index, result = index[inside], result[inside]
+    count = np.bincount(index, minlength=calendar.n)
+    total = np.bincount(index, weights=fold(energetic, result), minlength=calendar.n)
+    values = np.full(calendar.n, np.nan)
+    some = count > 0
+    values[some] = unfold(energetic, total[some] / count[some])
+    return values
+
+
+def grouped(unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None) -> Floats:
+    """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots are valid.
+
+    `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of addition.
+    """
+    valid = unit.valid
+    planned = np.bincount(groups, weights=(~unit.excused | valid).astype(float), minlength=number)
+    count = np.bincount(groups, weights=valid.astype(float), minlength=number)
+    folded = np.where(valid, fold(energetic, np.where(valid, unit.value, 0.0)), 0.0)
+    if weights is None:
+        total, weight = np.bincount(groups, weights=folded, minlength=number), count
+    else:
+        total = np.bincount(groups, weights=folded * weights, minlength=number)
+        weight = count
+    enough = (count > 0) & (count >= share * planned)
+    means = np.full(number, np.nan)
+    means[enough] = unfold(energetic, total[enough] / weight[enough])
+    return means
+
+
+def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
+    """(group of each slot, ordinals of the days)."""
+    days, groups = np.unique(calendar.day, return_inverse=True)
+    return groups.astype(np.int64), days
+
+
+def mean_of_units(tables: Sequence[Floats], *, share: float, energetic: bool) -> Floats:
+    """Mean over units of each column; NaN where fewer than `share` of the units have a value."""
+    table = np.stack(tables)
+    valid = np.isfinite(table)
+    count = valid.sum(axis=0)
+    total = np.where(valid, fold(energetic, np.where(valid, table, 0.0)), 0.0).sum(axis=0)
+    enough = (count > 0) & (count >= share * len(tables))
+    means = np.full(table.shape[1], np.nan)
+    means[enough] = unfold(energetic, total[enough] / count[enough])
+    return means
