@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.access import Attempts
     from api.live import Live
     from api.measure import Meters
-    from api.pages.board import Strips
+    from api.pages.completeness import Strips
     from api.vega import Bundle
 
 

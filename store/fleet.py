@@ -96,14 +96,13 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """One local day of one datastream; `failed` and `suspect` of its `n` observations were flagged so."""
+    """One local day of one datastream; a check has failed `failed` of its `n` observations."""
 
     device_id: int
     datastream_id: int
     day: date
     n: int
     failed: int
-    suspect: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +290,13 @@ def buckets(conn: Connection, datastream_ids: Sequence[int], start: datetime, en
 
 def status_log(conn: Connection, device_id: int, most: int = 50) -> list[StatusEntry]:
     return rows(conn, StatusEntry, _SQL["status_log"], device_id=device_id, most=most)
+
+
+def boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
+    """First signs of each start of a device since `start`."""
+    with translated():
+        found = conn.execute(_SQL["boots"].encode(), {"device_id": device_id, "start": start}).fetchall()
+    return [when for (when,) in found]
 
 
 def own_observations(

@@ -47,9 +47,9 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 SELECT device_id, last_seen_at, state_at FROM device_contact;
 
 -- name: daily_counts
--- Observations of some devices by datastream and local day of their trial, and how many of them a check has failed.
+-- Observations of some devices by datastream and local day of their trial; how many of them a check has failed.
 SELECT m.device_id, o.datastream_id, (o.phenomenon_time AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
-       (count(*) FILTER (WHERE o.flag = 4))::int AS failed, (count(*) FILTER (WHERE o.flag = 3))::int AS suspect
+       (count(*) FILTER (WHERE o.flag = 4))::int AS failed
 FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE m.device_id = ANY(%(device_ids)s::int[]) AND o.phenomenon_time >= %(start)s::timestamptz
   AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
@@ -171,3 +171,8 @@ SELECT e.evaluation_id, t.code AS trial, e.evaluated_at, e.evaluated_by, e.verdi
 FROM evaluation e JOIN trial t USING (trial_id) JOIN protocol p USING (protocol_id)
 WHERE t.code = %(trial)s::text AND (%(below)s::int IS NULL OR e.evaluation_id < %(below)s::int)
 ORDER BY e.evaluation_id DESC LIMIT %(most)s::int;
+
+-- name: boots
+-- When a device started anew, as far as its messages say.
+SELECT first_seen_at FROM boot_sequence WHERE device_id = %(device_id)s::int AND first_seen_at >= %(start)s::timestamptz
+ORDER BY 1;
