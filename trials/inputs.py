@@ -46,7 +46,6 @@ class StreamInput:
     late: int = 0
     """Received more than a day after their time."""
 
-    @property
     def key(self) -> str:
         return f"{self.device}/{self.name}"
 
@@ -99,8 +98,8 @@ class TrialInputs:
 def fingerprint(streams: Sequence[StreamInput]) -> str:
     """SHA-256 over key, times, results and flags of each datastream in the order of their keys."""
     digest = hashlib.sha256()
-    for stream in sorted(streams, key=lambda s: s.key):
-        digest.update(stream.key.encode() + b"\0")
+    for stream in sorted(streams, key=lambda s: s.key()):
+        digest.update(stream.key().encode() + b"\0")
         digest.update(stream.time_us.astype("<i8").tobytes())
         digest.update(stream.result.astype("<f8").tobytes())
         digest.update(stream.flag.astype("<i1").tobytes())

@@ -42,7 +42,7 @@ def answer(question: Question) -> Answer:
         return result
     _parallel(question, result, periods.before, len(before[0]))
     _placebo(result, *before)
-    units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))  # type: ignore[arg-type]
+    units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))
     if units < FEW_SITES:
         result.findings.append(finding("few_sites", units=units))
     result.statistics = [

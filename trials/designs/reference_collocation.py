@@ -1,7 +1,7 @@
 """Design 1: candidates beside a reference; does the candidate say what the reference says?
 
-Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates. Every statistic comes from per-day
-sums, with the day jackknife as interval and the day-block bootstrap as sensitivity. error = candidate − reference.
+Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates. Every statistic comes
+from per-day sums, with the day jackknife as interval and the day-block bootstrap as sensitivity. error = candidate − reference.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _block(days: int) -> int:
+def _block(days: float) -> int:
     return max(1, round(days ** (1 / 3)))
 
 

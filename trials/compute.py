@@ -1,0 +1,424 @@
+"""Protocol + inputs → evaluation: the one computation behind `evaluate` and `verify`. Pure; reads no clock and no database."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import AveragingScale, PeriodName, Verdict
+from trials import criteria
+from trials.designs import DESIGNS, Answer, Known, Question
+from trials.designs.question import ArmRole
+from trials.evaluation import (
+    FLAG_NAMES,
+    CriterionResult,
+    DatastreamSummary,
+    Deviation,
+    EndpointResult,
+    Evaluation,
+    Finding,
+    GateResult,
+    Sensitivity,
+    WindowSummary,
+)
+from trials.findings import finding
+from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, fingerprint
+from trials.protocol import Arm, Criterion, Endpoint, Period, document_of
+from trials.slots import Calendar, Unit, day_groups, fill, to_us
+
+UNBALANCED = 0.15
+
+
+def compute(inputs: TrialInputs) -> Evaluation:
+    """Everything but `changed`, which compares with another evaluation."""
+    protocol = inputs.protocol
+    gate, gate_findings = _gate(inputs)
+    endpoints = [_endpoint(inputs, endpoint, gate, gate_findings) for endpoint in protocol.endpoints]
+    reporting = protocol.period(PeriodName.REPORTING)
+    interim = reporting is not None and inputs.now < reporting.end
+    deviations = _deviations(inputs)
+    return Evaluation(
+        trial=protocol.trial,
+        title=protocol.title,
+        organisations=inputs.organisations,
+        sites=inputs.sites,
+        time_zone=protocol.time_zone,
+        protocol=document_of(protocol),
+        protocol_sha256=inputs.protocol_sha256,
+        protocol_locked_at=inputs.locked_at,
+        simulated_time=inputs.simulated,
+        interim=interim,
+        inputs_sha256=fingerprint(inputs.streams),
+        observations=sum(len(stream.time_us) for stream in inputs.streams),
+        verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
+        endpoints=endpoints,
+        gate=gate,
+        datastreams=[_stream_summary(inputs, stream) for stream in sorted(inputs.streams, key=lambda s: s.key())],
+        gaps=inputs.gaps,
+        windows=[
+            WindowSummary(
+                kind=w.kind, target=w.target, start=w.start, end=w.end, reason=w.reason, declared_by=w.declared_by,
+                declared_at=w.declared_at, afterwards=w.declared_at > w.start,
+            )
+            for w in inputs.windows
+        ],
+        swaps=_swaps(inputs),
+        rejects=inputs.rejects,
+        deviations=deviations,
+        findings=[finding("interim")] if interim else [],
+        seed=protocol.seed,
+        evaluated_at=inputs.now,
+        code=code_versions(),
+    )  # fmt: skip
+
+
+def code_versions() -> dict[str, str]:
+    names = ("insitu", "numpy", "scipy", "statsmodels")
+    return {**{name: version(name) for name in names}, "python": platform.python_version()}
+
+
+# -- the gate: design 0, before all others ---------------------------------------------------------------------------
+
+
+def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding]]]:
+    """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
+    results: dict[tuple[str, str, PeriodName], GateResult] = {}
+    findings: dict[str, list[Finding]] = {}
+    for endpoint in inputs.protocol.endpoints:
+        found = findings.setdefault(endpoint.name, [])
+        design = DESIGNS.get(endpoint.design)
+        if design is None:
+            found.append(finding("margin_missing", statistic=endpoint.design))
+            continue
+        for period_name in design.periods:
+            period = inputs.protocol.period(period_name)
+            if period is None:
+                found.append(finding("period_missing", period=str(period_name)))
+            elif period.start > inputs.now:
+                found.append(finding("period_in_future", period=str(period_name)))
+            else:
+                found += _gate_of_period(inputs, endpoint, design.arms, period, results)
+    return list(results.values()), findings
+
+
+def _gate_of_period(
+    inputs: TrialInputs,
+    endpoint: Endpoint,
+    roles: Sequence[ArmRole],
+    period: Period,
+    results: dict[tuple[str, str, PeriodName], GateResult],
+) -> list[Finding]:
+    found: list[Finding] = []
+    shares = []
+    for role in roles:
+        arm = endpoint.arms.get(role)
+        if arm is None:
+            found.append(finding("no_observations", arm=role, period=str(period.name)))
+            continue
+        key = (arm, endpoint.property, period.name)
+        if key not in results:
+            units = _units(inputs, endpoint, inputs.protocol.arm(arm), period, _usable(inputs, endpoint.property, arm))
+            results[key] = _capture(inputs, arm, endpoint.property, period, units)
+        result = results[key]
+        shares.append(result.share)
+        if not result.valid:
+            found.append(finding("no_observations", arm=arm, period=str(period.name)))
+        elif not result.passed:
+            share = round(100 * result.days_valid / max(1, result.days), 1)
+            needed = round(100 * inputs.protocol.capture.days, 1)
+            found.append(finding("below_capture", arm=arm, share=share, period=str(period.name), needed=needed))
+    if len(shares) > 1 and max(shares) - min(shares) > UNBALANCED:
+        found.append(finding("unbalanced_completeness", points=round(100 * (max(shares) - min(shares)), 1)))
+    return found
+
+
+def _capture(inputs: TrialInputs, arm: str, property: str, period: Period, units: Sequence[Unit]) -> GateResult:
+    """Valid intervals of those planned; intervals inside windows are planned but leave the denominator."""
+    capture = inputs.protocol.capture
+    planned = sum(unit.calendar.n for unit in units)
+    excused = sum(int((unit.excused & ~unit.valid).sum()) for unit in units)
+    valid = sum(int(unit.valid.sum()) for unit in units)
+    days = days_valid = 0
+    if units:
+        groups, ordinals = day_groups(units[0].calendar)
+        days = len(ordinals)
+        due = sum(np.bincount(groups, weights=(~unit.excused | unit.valid).astype(float), minlength=days) for unit in units)
+        had = sum(np.bincount(groups, weights=unit.valid.astype(float), minlength=days) for unit in units)
+        days_valid = int(np.sum((had >= capture.share * due) & (had > 0) | (due == 0)))
+    share = valid / max(1, planned - excused)
+    return GateResult(
+        arm=arm, property=property, period=period.name, planned=planned, excused=excused, valid=valid, share=share, days=days,
+        days_valid=days_valid, passed=days > 0 and days_valid >= capture.days * days,
+    )  # fmt: skip
+
+
+# -- units -------------------------------------------------------------------------------------------------------------
+
+
+def _usable(inputs: TrialInputs, property: str, arm: str) -> tuple[int, ...]:
+    """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a finding says so."""
+    return USED if inputs.protocol.checks_of(property, arm) else USED_UNCHECKED
+
+
+def _units(
+    inputs: TrialInputs, endpoint: Endpoint, arm: Arm, period: Period, usable: Sequence[int], property: str | None = None
+) -> list[Unit]:
+    """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
+    name = property or endpoint.property
+    step = inputs.protocol.interval_of(endpoint.property, arm.name)
+    calendar = Calendar.of(period.start, period.end, step, inputs.protocol.time_zone)
+    units = []
+    for device in arm.devices:
+        streams = inputs.series_of(device, name)
+        value = np.full(calendar.n, np.nan)
+        for stream in streams:
+            kept = np.isin(stream.flag, usable)
+            filled = fill(calendar, stream.time_us[kept], stream.result[kept], stream.averaging_scale == AveragingScale.ENERGETIC)
+            value = np.where(np.isfinite(value), value, filled)
+        units.append(Unit(device, calendar, value, _excused(inputs, device, [arm.site], calendar)))
+    return units
+
+
+def _excused(inputs: TrialInputs, device: str, sites: Sequence[str], calendar: Calendar) -> NDArray[np.bool_]:
+    excused = np.zeros(calendar.n, bool)
+    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    for window in inputs.windows:
+        if window.covers(device, sites):
+            inside = starts >= to_us(window.start)
+            excused |= inside & (starts < to_us(window.end)) if window.end is not None else inside
+    return excused
+
+
+def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
+    design = DESIGNS[endpoint.design]
+    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
+    covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
+    for name in design.periods:
+        period = inputs.protocol.period(name)
+        if period is None:
+            continue
+        for role in design.arms:
+            arm = inputs.protocol.arm(endpoint.arms[role])
+            usable = USED_WITH_SUSPECT if suspect else _usable(inputs, endpoint.property, arm.name)
+            units[role, name] = [u for u in _units(inputs, endpoint, arm, period, usable) if u.name != leave_out]
+        declared = endpoint.parameters.get("covariates", [])
+        for covariate in declared if isinstance(declared, list) else []:
+            arm = inputs.protocol.arm(endpoint.arms["candidate"])
+            covariates[covariate, name] = _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate)
+    scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
+    energetic = AveragingScale.ENERGETIC in scales
+    return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates)
+
+
+# -- endpoints ---------------------------------------------------------------------------------------------------------
+
+
+def _endpoint(
+    inputs: TrialInputs, endpoint: Endpoint, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
+) -> EndpointResult:
+    findings = list(gate_findings[endpoint.name])
+    findings += [
+        finding("unchecked_data", property=endpoint.property)
+        for arm in endpoint.arms.values()
+        if not inputs.protocol.checks_of(endpoint.property, arm)
+    ][:1]
+    answer = Answer()
+    level = _level(inputs, endpoint)
+    if not any(f.severity == "blocking" for f in findings):
+        answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=False))
+        findings += answer.findings
+    blocked = any(f.severity == "blocking" for f in findings)
+    known = {k.statistic: k for k in answer.statistics} if not blocked else {}
+    results, verdict, more = _verdict(endpoint, known, level, blocked=blocked)
+    sensitivity = _sensitivity(inputs, endpoint, answer, level) if known else []
+    return EndpointResult(
+        name=endpoint.name,
+        title=endpoint.title,
+        rank=endpoint.rank,
+        property=endpoint.property,
+        unit=endpoint.unit,
+        design=endpoint.design,
+        aggregation=endpoint.aggregation,
+        grid_s=round(endpoint.grid.total_seconds()),
+        arms={str(role): arm for role, arm in endpoint.arms.items()},
+        verdict=verdict,
+        criteria=results,
+        estimates=[k.estimate(level) for k in known.values()],
+        sensitivity=sensitivity,
+        findings=findings + more,
+        lines=answer.lines,
+        pairs=answer.pairs,
+    )
+
+
+def _level(inputs: TrialInputs, endpoint: Endpoint) -> float:
+    """Secondary endpoints share α (Bonferroni), so that several of them together mislead no more often than one."""
+    alpha = 1 - inputs.protocol.confidence
+    secondary = sum(e.rank == "secondary" for e in inputs.protocol.endpoints)
+    return 1 - alpha / secondary if endpoint.rank == "secondary" and secondary > 1 else inputs.protocol.confidence
+
+
+def _verdict(
+    endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool
+) -> tuple[list[CriterionResult], Verdict, list[Finding]]:
+    """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level 1 − α/m."""
+    more = []
+    results: list[CriterionResult] = []
+    strict: dict[str, Verdict] = {}
+    count = len(endpoint.criteria)
+    for criterion in endpoint.criteria:
+        found = known.get(criterion.statistic)
+        if found is None:
+            verdict = Verdict.NOT_EVALUABLE
+            if not blocked:
+                more.append(finding("margin_missing", statistic=criterion.statistic))
+            strict[criterion.statistic] = verdict
+        else:
+            verdict = criteria.judge(*found.interval(level), criterion.target)
+            strict[criterion.statistic] = criteria.judge(*found.interval(1 - (1 - level) / count), criterion.target)
+        results.append(
+            CriterionResult(
+                statistic=criterion.statistic, target=criterion.target, level=level,
+                estimate=found.estimate(level) if found else None, verdict=verdict, justification=criterion.justification,
+            )
+        )  # fmt: skip
+    if blocked or more:
+        return results, Verdict.NOT_EVALUABLE, more
+    verdicts, stricts = _alternatives(endpoint.criteria, [r.verdict for r in results], strict)
+    return results, criteria.all_of(verdicts, stricts), more
+
+
+def _alternatives(
+    planned: Sequence[Criterion], verdicts: Sequence[Verdict], strict: dict[str, Verdict]
+) -> tuple[list[Verdict], list[Verdict]]:
+    """Criteria that name an alternative are judged together with it, as one."""
+    by_name = dict(zip([c.statistic for c in planned], verdicts, strict=True))
+    taken = {c.alternative_to for c in planned if c.alternative_to}
+    joined: list[Verdict] = []
+    joined_strict: list[Verdict] = []
+    for criterion in planned:
+        if criterion.statistic in taken:
+            continue
+        names = [criterion.statistic, *([criterion.alternative_to] if criterion.alternative_to else [])]
+        joined.append(criteria.any_of([by_name[n] for n in names if n in by_name]))
+        joined_strict.append(criteria.any_of([strict[n] for n in names if n in strict]))
+    return joined, joined_strict
+
+
+def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
+    """The same under other choices; printed, never deciding."""
+    targets = {c.statistic: c.target for c in endpoint.criteria}
+    found = [
+        Sensitivity(
+            name=name, statistic=estimate.statistic, estimate=estimate,
+            verdict=criteria.judge(estimate.low, estimate.high, targets[estimate.statistic]),
+        )
+        for name, estimate in answer.sensitivity
+        if estimate.statistic in targets
+    ]  # fmt: skip
+    others: list[tuple[str, bool, str | None]] = [("suspect_included", True, None)]
+    candidates = inputs.protocol.arm(endpoint.arms["candidate"]).devices
+    if len(candidates) > 1:
+        others += [(f"leave_out:{device}", False, device) for device in candidates]
+    for name, suspect, leave_out in others:
+        other = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+        for known in other.statistics if not other.blocked else []:
+            if known.statistic in targets:
+                estimate = known.estimate(level)
+                verdict = criteria.judge(estimate.low, estimate.high, targets[known.statistic])
+                found.append(Sensitivity(name=name, statistic=known.statistic, estimate=estimate, verdict=verdict))
+    return found
+
+
+# -- what happened against what was planned ----------------------------------------------------------------------------
+
+
+def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSummary:
+    arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
+    flags, counts = np.unique(stream.flag, return_counts=True)
+    return DatastreamSummary(
+        datastream=stream.key(),
+        device=stream.device,
+        property=stream.property,
+        unit=stream.unit,
+        role=stream.role,
+        site=stream.placements[0].site if stream.placements else "",
+        arm=arm.name if arm else None,
+        received=len(stream.time_us),
+        planned=_planned(inputs, stream, arm),
+        by_flag={FLAG_NAMES[int(flag)]: int(count) for flag, count in zip(flags, counts, strict=True)},
+        by_check=stream.by_check,
+        checks_planned=len(stream.checks),
+        checks_run=len(stream.ran),
+        late=stream.late,
+    )
+
+
+def _stands_in(stream: StreamInput, arm: Arm) -> bool:
+    return stream.device in arm.devices
+
+
+def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
+    """Planned results while the device stood there, over all periods."""
+    measured = next(
+        (m for m in inputs.protocol.measurements if m.property == stream.property and (arm is None or arm.name in m.arms)), None
+    )
+    if measured is None:
+        return 0
+    total = 0
+    for period in inputs.protocol.periods:
+        for place in stream.placements:
+            start, end = max(period.start, place.start), min(period.end, place.end or period.end)
+            total += max(0, int((end - start) / measured.interval))
+    return total
+
+
+def _swaps(inputs: TrialInputs) -> list[str]:
+    """Devices that took another's position within the trial."""
+    return [f"{old} → {new}" for old, new, _ in _swap_facts(inputs)]
+
+
+def _swap_facts(inputs: TrialInputs) -> list[tuple[str, str, str]]:
+    ends: dict[tuple[str, str, object], str] = {}
+    for stream in inputs.streams:
+        for place in stream.placements:
+            if place.end is not None:
+                ends[place.site, place.position, place.end] = stream.device
+    swaps = set()
+    for stream in inputs.streams:
+        for place in stream.placements:
+            old = ends.get((place.site, place.position, place.start))
+            if old is not None and old != stream.device:
+                swaps.add((old, stream.device, place.start.date().isoformat()))
+    return sorted(swaps)
+
+
+def _deviations(inputs: TrialInputs) -> list[Deviation]:
+    found = []
+    reporting = inputs.protocol.period(PeriodName.REPORTING)
+    if inputs.locked_at is None:
+        found.append(Deviation(code="not_locked"))
+    elif reporting is not None and inputs.locked_at >= reporting.start:
+        found.append(Deviation(code="locked_late", evidence={"locked_at": inputs.locked_at.isoformat(timespec="minutes")}))
+    found += [
+        Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day}) for old, new, day in _swap_facts(inputs)
+    ]
+    found += [
+        Deviation(code="window_afterwards", evidence={"kind": w.kind, "target": w.target})
+        for w in inputs.windows
+        if w.declared_at > w.start
+    ]
+    deployed = {stream.device for stream in inputs.streams}
+    for arm in inputs.protocol.arms:
+        found += [Deviation(code="device_not_deployed", evidence={"device": d}) for d in arm.devices if d not in deployed]
+    for stream in sorted(inputs.streams, key=lambda s: s.key()):
+        found += [
+            Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})
+            for check in stream.checks
+            if check not in stream.ran
+        ]
+    return found

@@ -1,0 +1,310 @@
+"""The sandwich: load → compute → save. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.model import TrialState, Verdict
+from store import catalogue, ledger
+from store import quality as store_quality
+from store import trials as store_trials
+from store.database import Connection
+from store.observations import Series, series
+from store.times import to_datetime
+from trials import quality
+from trials.compute import compute
+from trials.designs import DESIGNS
+from trials.evaluation import Change, Evaluation, GapSummary, RejectSummary, document_of
+from trials.health import gaps
+from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.protocol import Protocol, canonical, digest, read_protocol
+from trials.protocol import document_of as protocol_document
+
+LATE = timedelta(days=1)
+OVERLAP = timedelta(days=2)
+"""Before the first unchecked observation, so that a run of results that began earlier is seen whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    version: int
+    sha256: str
+    locked_at: datetime
+
+
+def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
+    """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
+    problems = [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    if problems:
+        raise CorrectInput("The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems))
+    earlier = store_trials.protocols(conn, protocol.trial)
+    if earlier and protocol.version <= earlier[0].version:
+        raise AlreadyExists(
+            f"{protocol.trial} has version {earlier[0].version} already: an amendment is version {earlier[0].version + 1}, with a reason."
+        )
+    document = protocol_document(protocol)
+    reason = protocol.reason.en if protocol.reason else ""
+    number = store_trials.save_protocol(
+        conn, trial=protocol.trial, version=protocol.version, document=canonical(document).decode(), sha256=digest(document),
+        now=now, reason=reason,
+    )  # fmt: skip
+    store_trials.lock_protocol(conn, protocol_id=number, at=now, login=login)
+    return Locked(protocol.version, digest(document), now)
+
+
+def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
+    streams = catalogue.datastreams_of_trial(conn, protocol.trial)
+    known = {(s.device, s.property) for s in streams}
+    devices = {s.device for s in streams}
+    sites = {site.code for site in catalogue.sites_of_trial(conn, protocol.trial)}
+    problems = [f"arms.{a.name}: the trial has nothing at site {a.site!r}" for a in protocol.arms if a.site not in sites]
+    for arm in protocol.arms:
+        problems += [f"arms.{arm.name}: the trial has no device {device!r}" for device in arm.devices if device not in devices]
+    for measurement in protocol.measurements:
+        for name in measurement.arms:
+            problems += [
+                f"measurements: {device} of arm {name} does not measure {measurement.property!r}"
+                for device in protocol.arm(name).devices
+                if device in devices and (device, measurement.property) not in known
+            ]
+    return problems
+
+
+def _not_computable(protocol: Protocol) -> list[str]:
+    problems = []
+    for check in protocol.checks:
+        try:
+            quality.plan([(check.check, check.parameters)])
+        except CorrectInput as error:
+            problems.append(f"checks: {check.property}: {error}")
+    for endpoint in protocol.endpoints:
+        design = DESIGNS.get(endpoint.design)
+        if design is None:
+            problems.append(f"endpoints.{endpoint.name}: there is no design {endpoint.design!r}; known are {', '.join(DESIGNS)}")
+            continue
+        missing = [arm for arm in design.arms if arm not in endpoint.arms]
+        problems += [f"endpoints.{endpoint.name}: {design.name} needs a {arm} arm" for arm in missing]
+        problems += [
+            f"endpoints.{endpoint.name}: {design.name} knows no statistic {c.statistic!r}; it has {', '.join(design.statistics)}"
+            for c in endpoint.criteria
+            if c.statistic not in design.statistics
+        ]
+        problems += [
+            f"endpoints.{endpoint.name}: {design.name} needs a {period} period"
+            for period in design.periods
+            if protocol.period(period) is None
+        ]
+    return problems
+
+
+# -- quality -----------------------------------------------------------------------------------------------------------
+
+
+def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bool = False) -> int:
+    """Run the planned checks over what no check has seen (or everything); how many observations were judged."""
+    stored = store_trials.locked_protocol(conn, trial)
+    if stored is None:
+        return 0
+    protocol = read_protocol(stored.document)
+    streams = {s.datastream_id: s for s in catalogue.datastreams_of_trial(conn, trial)}
+    waiting = {u.datastream_id: u.unchecked_from for u in store_quality.unchecked(conn, trial)}
+    far_past, far_future = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    judged = 0
+    for number, stream in streams.items():
+        if not everything and number not in waiting:
+            continue
+        planned = quality.plan(_planned_checks(protocol, stream))
+        since = far_past if everything else waiting[number] - OVERLAP
+        found = series(conn, [number], since, far_future)[number]
+        judged += len(found.time_us)
+        _check(conn, number, planned, found, now)
+    return judged
+
+
+def _planned_checks(
+    protocol: Protocol, stream: catalogue.TrialDatastream
+) -> list[tuple[str, dict[str, float | int | str | bool]]]:
+    """Those of the arm the device, or the one it replaced, stands in."""
+    arms = [arm.name for arm in protocol.arms if any(p.site == arm.site for p in stream.deployments)]
+    own = [arm.name for arm in protocol.arms if stream.device in arm.devices]
+    seen: dict[str, dict[str, float | int | str | bool]] = {}
+    for arm in own or arms:
+        for check in protocol.checks_of(stream.property, arm):
+            seen.setdefault(check.check, dict(check.parameters))
+    return list(seen.items())
+
+
+def _check(conn: Connection, number: int, planned: Sequence[quality.Planned], found: Series, now: datetime) -> None:
+    result = quality.run(planned, found.time_us, found.result, found.received_us)
+    by_check = {}
+    for name, flags in result.by_check.items():
+        failed = flags != 1
+        by_check[name] = (found.time_us[failed], flags[failed])
+    newest = int(found.received_us.max()) if len(found.received_us) else 0
+    store_quality.save_flags(
+        conn,
+        datastream_id=number,
+        times_us=found.time_us,
+        flags=result.flags,
+        by_check=by_check,
+        checks=result.planned,
+        ran=result.ran,
+        parameters=quality.parameters_text(planned),
+        sha256=digest({"parameters": quality.parameters_text(planned)}),
+        now=now,
+        received_before=to_datetime(newest),
+    )
+
+
+# -- evaluation --------------------------------------------------------------------------------------------------------
+
+
+def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool) -> tuple[int, Evaluation]:
+    """Apply the newest locked protocol to the observations, keep the result; (its number, the evaluation)."""
+    stored = store_trials.locked_protocol(conn, trial)
+    if stored is None:
+        catalogue.trial(conn, trial)
+        raise NotFound(f"{trial} has no locked protocol: write one and run `insitu lock PROTOCOL`.")
+    inputs = load_inputs(conn, trial, stored, now=now, simulated=simulated)
+    evaluation = compute(inputs)
+    previous = store_trials.latest_evaluation(conn, trial)
+    if previous is not None:
+        before = Evaluation.model_validate_json(previous.document)
+        evaluation = evaluation.model_copy(update={"changed": changes(before, previous.sha256, evaluation)})
+    document = document_of(evaluation)
+    number = store_trials.save_evaluation(
+        conn, trial=trial, protocol_id=stored.protocol_id, evaluated_at=now, evaluated_by=login, verdict=str(evaluation.verdict),
+        interim=evaluation.interim, inputs_sha256=evaluation.inputs_sha256, sha256=digest(document),
+        document=canonical(document).decode(),
+    )  # fmt: skip
+    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not evaluation.interim:
+        catalogue.move_trial(conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}")
+    return number, evaluation
+
+
+def load_inputs(
+    conn: Connection, trial: str, stored: store_trials.StoredProtocol, *, now: datetime, simulated: bool
+) -> TrialInputs:
+    """Everything the computation needs, over the span of the protocol's periods."""
+    protocol = read_protocol(stored.document)
+    facts = catalogue.trial(conn, trial)
+    start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
+    wanted = {m.property for m in protocol.measurements} | {
+        str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
+    }
+    streams = [s for s in catalogue.datastreams_of_trial(conn, trial) if s.property in wanted]
+    numbers = [s.datastream_id for s in streams]
+    found = series(conn, numbers, start, end)
+    runs = store_quality.quality_runs(conn, numbers)
+    counts: dict[int, dict[str, int]] = {}
+    for count in store_quality.check_counts(conn, numbers, start, end):
+        counts.setdefault(count.datastream_id, {})[count.check_name] = count.n
+    windows = [
+        WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
+        for w in catalogue.windows_of_trial(conn, trial)
+    ]
+    return TrialInputs(
+        protocol=protocol,
+        protocol_sha256=stored.sha256,
+        locked_at=stored.locked_at,
+        organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
+        sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
+        streams=[_stream(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)) for s in streams],
+        windows=windows,
+        rejects=[
+            RejectSummary(device=r.device, reason=r.reason, messages=r.messages, results=r.results)
+            for r in ledger.reject_counts(conn, trial, now)
+        ],
+        gaps=_gaps(protocol, streams, found, windows, min(now, end)),
+        simulated=simulated,
+        now=now,
+    )
+
+
+def _listed(found: object) -> list[object]:
+    return found if isinstance(found, list) else []
+
+
+def _stream(
+    stream: catalogue.TrialDatastream, found: Series, counts: dict[str, int], run: store_quality.QualityRun | None
+) -> StreamInput:
+    late = found.received_us - found.time_us > LATE.total_seconds() * 1e6
+    return StreamInput(
+        device=stream.device,
+        name=stream.name,
+        property=stream.property,
+        unit=stream.unit,
+        role=stream.role,
+        averaging_scale=stream.averaging_scale,
+        sensor=stream.sensor,
+        placements=[Placement(d.site, d.position, d.start, d.end) for d in stream.deployments],
+        time_us=found.time_us,
+        result=found.result,
+        flag=found.flag,
+        by_check=counts,
+        checks=run.checks if run else [],
+        ran=run.ran if run else [],
+        late=int(late.sum()),
+    )
+
+
+def _gaps(
+    protocol: Protocol,
+    streams: Sequence[catalogue.TrialDatastream],
+    found: dict[int, Series],
+    windows: Sequence[WindowInput],
+    until: datetime,
+) -> list[GapSummary]:
+    """Silences of the measured datastreams of the protocol's primary properties, while their device stood there."""
+    primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
+    summaries = []
+    start = min(p.start for p in protocol.periods)
+    for stream in streams:
+        measured = next((m for m in protocol.measurements if m.property == stream.property), None)
+        if stream.property not in primary or measured is None:
+            continue
+        expected = stream.expected_interval_s or measured.interval.total_seconds()
+        covering = [(w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])]
+        for place in stream.deployments:
+            low, high = max(start, place.start), min(until, place.end or until)
+            if low >= high:
+                continue
+            data = found[stream.datastream_id]
+            for gap in gaps(
+                time_us=data.time_us, received_us=data.received_us, expected_s=expected, start=low, end=high, windows=covering
+            ):
+                summaries.append(
+                    GapSummary(
+                        device=stream.device, property=stream.property, start=gap.start, end=gap.end, cause=gap.cause,
+                        backfilled=gap.backfilled,
+                    )
+                )  # fmt: skip
+    return sorted(summaries, key=lambda g: (g.device, g.property, g.start))
+
+
+def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
+    """Statistics of criteria whose estimate or verdict is not what it was."""
+    found = []
+    earlier = {(e.name, c.statistic): (e, c) for e in before.endpoints for c in e.criteria}
+    for endpoint in after.endpoints:
+        for criterion in endpoint.criteria:
+            was = earlier.get((endpoint.name, criterion.statistic))
+            old = was[1].estimate.value if was and was[1].estimate else None
+            new = float(f"{criterion.estimate.value:.9g}") if criterion.estimate else None
+            verdict_before: Verdict | None = was[1].verdict if was else None
+            if old != new or verdict_before != criterion.verdict:
+                found.append(
+                    Change(
+                        previous_sha256=sha256, endpoint=endpoint.name, statistic=criterion.statistic, before=old, after=new,
+                        verdict_before=verdict_before, verdict_after=criterion.verdict,
+                    )
+                )  # fmt: skip
+    return found
+
+
+def locked_trials(conn: Connection) -> list[str]:
+    """Trials whose protocol is locked: those whose observations are checked."""
+    return [t.code for t in catalogue.trials(conn) if store_trials.locked_protocol(conn, t.code) is not None]
