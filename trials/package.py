@@ -246,15 +246,14 @@ def _read_stream(
 
 def _read_observations(path: Path) -> dict[str, tuple[list[int], list[float], list[int]]]:
     found: dict[str, tuple[list[int], list[float], list[int]]] = {}
-    number = 1
-    try:
-        for number, row in _rows(path, 4):
-            times, results, flags = found.setdefault(row[0].removeprefix("'"), ([], [], []))
+    for number, row in _rows(path, 4):
+        times, results, flags = found.setdefault(row[0].removeprefix("'"), ([], [], []))
+        try:
             times.append(int(np.datetime64(row[1].removesuffix("Z"), "us").astype(np.int64)))
             results.append(float(row[2]))
             flags.append(int(row[3]))
-    except ValueError as error:
-        raise CorrectInput(f"{path}, line {number}: {error}.") from error
+        except ValueError as error:
+            raise CorrectInput(f"{path}, line {number}: {error}.") from error
     return found
 
 

@@ -68,7 +68,7 @@ def answer(question: Question) -> Answer:
 
 
 def _block(days: float) -> int:
-    return max(1, round(days ** (1 / 3)))
+    return max(1, round(pow(float(days), 1 / 3)))
 
 
 def _steps(unit: Unit, grid_us: int) -> tuple[Ints, int]:

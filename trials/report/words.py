@@ -1,0 +1,62 @@
+"""Words of the report in English; `locale/fr.po` has the French of each."""
+
+from __future__ import annotations
+
+from insitu.model import Verdict
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    Verdict.MET: "Met",
+    Verdict.NOT_MET: "Not met",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+    Verdict.NOT_EVALUABLE: "Not evaluable",
+}
+STATISTIC_WORDS = {
+    "effect": "effect", "ratio": "ratio", "mean": "mean level", "r2": "R²", "slope": "slope", "intercept": "intercept", "rmse": "RMSE",
+    "nrmse": "normalised RMSE", "bias": "bias", "mae": "mean absolute error", "slope_orthogonal": "orthogonal slope",
+    "intercept_orthogonal": "orthogonal intercept",
+}  # fmt: skip
+DESIGN_WORDS = {
+    "reference_collocation": "Comparison with a collocated reference",
+    "before_after": "Before and after, without a control",
+    "control_sites": "Difference in differences with control sites",
+    "limit_compliance": "Comparison with a limit value",
+}
+SENSITIVITY_WORDS = {
+    "suspect_included": "suspect observations included", "day_bootstrap": "day-block bootstrap", "hac": "Newey–West errors",
+    "leave_out": "without", "sampling_only": "sampling error only",
+}  # fmt: skip
+UNITS = {
+    "ug/m3": "µg/m³", "[ppm]": "ppm", "[ppb]": "ppb", "Cel": "°C", "dB[SPL]": "dB", "dB(A)": "dB(A)", "{person}": "", "%": "%", "1": "1",
+}  # fmt: skip
+WORDS = {
+    "subtitle": "Validation report", "simulated": "Simulated time: a demonstration, not a trial.", "interim": "Interim look: not a verdict.",
+    "leads_to": "What this leads to:", "host": "Host", "company": "Company", "evaluator": "Evaluator", "sites": "Sites",
+    "evaluated_at": "Evaluated at", "who": "Who took part.", "role": "Role", "name": "Name", "endpoints": "Endpoints", "secondary": "secondary",
+    "exploratory": "exploratory", "statistic": "Statistic", "estimate": "Estimate", "interval": "Interval", "target": "Target", "verdict": "Verdict",
+    "n": "n", "capture": "Data capture and quality", "arm": "Arm", "property": "Property", "period": "Period", "planned": "Planned",
+    "excused": "In windows", "valid": "Valid", "share": "Share", "days": "Days", "enough": "Enough", "datastream": "Datastream", "unit": "Unit",
+    "received": "Received", "pass": "Pass", "suspect": "Suspect", "fail": "Fail", "not_evaluated": "Not evaluated", "checks": "Checks", "late": "Late",
+    "happened": "What happened", "kind": "Kind", "target_of": "Where", "start": "Start", "end": "End", "reason": "Reason", "declared": "Declared",
+    "device": "Device", "cause": "Cause", "backfilled": "Filled later", "messages": "Messages", "results": "Results", "yes": "yes", "no": "no",
+    "cause_device": "device", "cause_network": "network", "cause_ours": "our service", "cause_window": "window", "cause_unknown": "unknown",
+    "maintenance": "maintenance", "access": "access", "incident": "incident", "endpoint": "Endpoint", "before": "Before", "after": "After",
+    "verdict_before": "Verdict before", "verdict_after": "Verdict now", "sensitivity": "Sensitivity", "choice": "Choice", "method": "Method",
+    "protocol": "Protocol", "hypothesis": "Hypothesis:", "missing_data": "Missing data:", "baseline": "baseline", "washout": "washout",
+    "reporting": "reporting", "candidate": "candidate", "control": "control", "reference": "reference", "site": "Site", "devices": "Devices",
+    "why": "Why", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
+    "control_baseline": "control", "control_reporting": "control", "daily": "day value", "page": "Page", "contents": "Other language",
+}  # fmt: skip
+METHODS = {
+    "rule": "An estimate has a two-sided interval [L, U]. A criterion is met when the whole interval lies in its target, not met when none of it does, "
+    "and inconclusive otherwise. Errors are candidate − reference; effects are observed − counterfactual.",
+    "days": "The local day is the unit of inference. The interval of a mean of n day values is mean ± t(n′ − 2)·s/√n′, with s from the residuals about a "
+    "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − r)/(1 + r)).",
+    "reference_collocation": "Collocation: pairs on the protocol's grid; least squares of candidate on reference; the interval of every statistic by the day "
+    "jackknife: pseudo-values Nθ̂ − (N − 1)θ̂ without day i, on a scale where the statistic is symmetric, treated like day values.",
+    "before_after": "Before and after: difference of the means of the day values of the two periods; variances add, degrees of freedom by Welch and "
+    "Satterthwaite with n′ − 2. Without a control, whatever else changed is part of the difference.",
+    "control_sites": "Control sites: D is the day value of the treated arm minus that of the controls; the effect is the mean of D in the reporting period "
+    "minus its mean in the baseline, with the two-period interval. The slope of D in the baseline must stay within the margin.",
+    "limit_compliance": "Limit: mean ± U with U = √((k·u)² + (t(n′ − 2)·s/√n′)²), k = 2, u the standard uncertainty of the instruments. Levels in dB are averaged "
+    "by energy, L = 10·log₁₀ mean 10^(L/10); Lden adds 5 dB in the evening (18–22 h) and 10 dB at night (22–6 h).",
+}  # fmt: skip
