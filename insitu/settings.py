@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     allow_plaintext: bool = False
+    metrics_token: SecretStr | None = None
+    """Bearer token with which Prometheus reads /metrics; without it only the lab can, signed in."""
     public_host: str | None = None
     """Name or address that snippets and QR labels carry; default: the listening address."""
 

@@ -1,0 +1,192 @@
+"""Signing in: passwords, sessions, form tokens, and who a request comes from.
+
+Passwords are kept as argon2id; a session is a random token in a cookie, of which the database keeps the SHA-256. What a person
+may see is not decided here but in `store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Annotated, Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends, Form, Request, Response
+
+from api.context import Conn, context_of
+from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
+from insitu.model import Role
+from store import access
+from store.access import Viewer
+from store.database import Connection
+
+LIFETIME: Final = timedelta(days=7)
+_HASHER: Final = PasswordHasher()  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
+_HASHES_AT_ONCE = threading.BoundedSemaphore(2)
+_HASH_WAIT_S: Final = 5.0
+# Verified when the login is unknown, so that the time of the answer does not tell which logins exist.
+_NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
+
+
+class TooManyAttempts(RetryLater):
+    """Too many attempts to sign in: wait a quarter of an hour and try again."""
+
+
+class Attempts:
+    """Failed sign-ins of the last while, bounded in number; by the wall clock, since this is about the machine."""
+
+    def __init__(self, *, within_s: float = 900.0, per_pair: int = 8, per_address: int = 40, most_keys: int = 10_000) -> None:
+        self._within_s, self._most_keys = within_s, most_keys
+        self._limits = {"pair": per_pair, "address": per_address}
+        self._failures: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check(self, address: str, login: str) -> None:
+        """TooManyAttempts where this address, or this address with this login, failed too often."""
+        with self._lock:
+            for key in self._keys(address, login):
+                count, since = self._failures.get(key, (0, 0.0))
+                if count >= self._limits[key[0]] and time.monotonic() - since < self._within_s:
+                    raise TooManyAttempts()
+
+    def failed(self, address: str, login: str) -> None:
+        with self._lock:
+            for key in self._keys(address, login):
+                count, since = self._failures.pop(key, (0, time.monotonic()))
+                if time.monotonic() - since >= self._within_s:
+                    count, since = 0, time.monotonic()
+                self._failures[key] = (count + 1, since)
+            while len(self._failures) > self._most_keys:
+                self._failures.popitem(last=False)
+
+    @staticmethod
+    def _keys(address: str, login: str) -> list[tuple[str, ...]]:
+        return [("pair", address, login), ("address", address)]
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash that is kept instead of the password."""
+    return _HASHER.hash(password)
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    # 64 MiB each: more than a few at once would let anyone fill the memory from the sign-in page
+    if not _HASHES_AT_ONCE.acquire(timeout=_HASH_WAIT_S):
+        raise RetryLater("Many people sign in at this moment: try again in a few seconds.")
+    try:
+        return _HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    finally:
+        _HASHES_AT_ONCE.release()
+
+
+def sign_in(conn: Connection, attempts: Attempts, *, login: str, password: str, address: str) -> str:
+    """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many."""
+    attempts.check(address, login)
+    known = access.password_of(conn, login)
+    if not _matches(known.password_hash if known else _NOBODY, password) or known is None:
+        attempts.failed(address, login)
+        raise NotAcceptedHere("The login or the password is wrong.")
+    token = secrets.token_urlsafe(32)
+    access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
+    return token
+
+
+def digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _cookie_name(request: Request, name: str) -> str:
+    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers refuse that name."""
+    return f"__Host-{name}" if request.url.scheme == "https" else name
+
+
+def _set_cookie(request: Request, response: Response, name: str, content: str, lifetime: timedelta) -> None:
+    response.set_cookie(
+        _cookie_name(request, name),
+        content,
+        max_age=int(lifetime.total_seconds()),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def session_token(request: Request) -> str | None:
+    return request.cookies.get(_cookie_name(request, "insitu"))
+
+
+def keep_session(request: Request, response: Response, token: str) -> None:
+    _set_cookie(request, response, "insitu", token, LIFETIME)
+
+
+def drop_session(request: Request, response: Response) -> None:
+    response.delete_cookie(
+        _cookie_name(request, "insitu"), path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax"
+    )
+
+
+def visit_token(request: Request) -> str:
+    """What ties a form to a browser that has not signed in; made anew where the cookie is missing."""
+    found: str | None = request.cookies.get(_cookie_name(request, "insitu-visit"))
+    if found is None:
+        found = getattr(request.state, "visit", None) or secrets.token_urlsafe(24)
+        request.state.visit = found
+    return found
+
+
+def keep_visit(request: Request, response: Response) -> None:
+    if getattr(request.state, "visit", None):
+        _set_cookie(request, response, "insitu-visit", request.state.visit, timedelta(hours=12))
+
+
+def form_token(request: Request) -> str:
+    """The secret every form carries: derived from the session, or from the visit before one; no state is kept for it."""
+    secret = session_token(request) or visit_token(request)
+    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
+    """CorrectInput for a form that another site sent, or that outlived its session."""
+    if not hmac.compare_digest(form.encode(), form_token(request).encode()):
+        raise CorrectInput("This form is too old, or was sent from elsewhere: go back, reload the page and send it again.")
+
+
+def viewer_or_nobody(request: Request, conn: Conn) -> Viewer | None:
+    """Whom the session belongs to. The same for every part of one request."""
+    token = session_token(request)
+    viewer = access.signed_in(conn, digest(token)) if token and len(token) < 200 else None
+    request.state.viewer = viewer
+    return viewer
+
+
+def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobody)]) -> Viewer:
+    if viewer is None:
+        raise NotAcceptedHere("Sign in first.")
+    return viewer
+
+
+Signed = Annotated[Viewer, Depends(require_viewer)]
+Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
+
+
+def may_replay(viewer: Viewer) -> bool:
+    """The lab, and a company for what its own devices sent."""
+    return viewer.role in (Role.LAB, Role.COMPANY)
+
+
+def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:
+    """The lab, signed in; or whoever shows INSITU_METRICS_TOKEN as a bearer token."""
+    secret = context_of(request).settings.metrics_token
+    given = request.headers.get("authorization", "")
+    if secret is not None and hmac.compare_digest(given.encode(), f"Bearer {secret.get_secret_value()}".encode()):
+        return True
+    return viewer is not None and viewer.role is Role.LAB

@@ -1,0 +1,114 @@
+"""The application: every router on one screen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.staticfiles import StaticFiles
+
+from api import problems
+from api.access import Attempts, require_viewer
+from api.asgi import Guard
+from api.context import Context
+from api.live import Live, close_on_signals
+from api.measure import Meters
+from api.pages import devices as device_pages
+from api.pages import documents, files, fleet, rejects, session, start, streams
+from api.pages import trials as trial_pages
+from api.pages.completeness import Strips
+from api.rendering import STATIC
+from api.routes import datastreams, devices, evaluations, ingest, ledger, observations, operations, trials
+from api.routes import rejects as reject_routes
+from api.snippets import PublicAddress
+from api.vega import Bundle
+from insitu.clock import Clock
+from insitu.settings import Settings
+from store import fleet as store_fleet
+from store.database import connect, open_pool, require_current
+
+_POOL_SIZE: Final = 10
+_STATEMENT_TIMEOUT_S: Final = 20.0
+
+
+def create_app(settings: Settings, *, database_url: str, clock: Clock, mqtt_public: PublicAddress) -> FastAPI:
+    """The pages and the HTTP API. RunMigrate or UpgradeInsitu where the schema is another one."""
+    with connect(database_url, application="insitu serve") as conn:
+        require_current(conn)
+    context = _context(settings, database_url, clock, mqtt_public)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        context.pool.open()
+        context.bundle.start()
+        close_on_signals(context.live)
+        yield
+        context.live.close()
+        context.pool.close()
+
+    app = FastAPIOffline(
+        title="Insitu",
+        version=_version(),
+        description="Trials of devices at public places: what they measure, how they do, what it proves.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+    )
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"]
+    app.state.context = context
+    app.add_middleware(Guard, meters=context.meters)
+    problems.install(app)
+    _include(app)
+    return app
+
+
+def _include(app: FastAPI) -> None:
+    """What is open is named here; everything else asks for a signed-in viewer before its own code runs."""
+    for router in (session.open_router, operations.open_router, files.open_router):
+        app.include_router(router, include_in_schema=False)
+    app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
+
+    signed = [Depends(require_viewer)]
+    for router in (
+        session.router, start.router, fleet.router, trial_pages.router, device_pages.router, rejects.router, documents.router,
+        streams.router, operations.router,
+    ):  # fmt: skip
+        app.include_router(router, dependencies=signed, include_in_schema=False)
+    for tag, router in (
+        ("trials", trials.router), ("devices", devices.router), ("datastreams", datastreams.router),
+        ("observations", observations.router), ("rejects", reject_routes.router), ("ledger", ledger.router),
+        ("evaluations", evaluations.router),
+    ):  # fmt: skip
+        app.include_router(router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _context(settings: Settings, database_url: str, clock: Clock, mqtt_public: PublicAddress) -> Context:
+    pool = open_pool(
+        database_url, application="insitu serve", size=_POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S, open=False
+    )
+
+    def look() -> dict[int, store_fleet.Contact]:
+        with pool.connection() as conn:
+            return store_fleet.contacts(conn)
+
+    cache = _cache(settings)
+    return Context(
+        settings=settings,
+        pool=pool,
+        clock=clock,
+        mqtt_public=mqtt_public,
+        live=Live(look),
+        attempts=Attempts(),
+        meters=Meters(),
+        bundle=Bundle(cache),
+        strips=Strips(),
+        cache=cache,
+    )

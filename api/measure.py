@@ -1,0 +1,79 @@
+"""Counters of the process for Prometheus, and gauges read from the database when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+from store import fleet, ledger
+from store.database import Connection
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Meters:
+    """What this process counts. Labels are route templates, never what a client typed, so their number is bounded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter("insitu_http_requests_total", "Answers", ["method", "route", "status"], registry=self.registry)
+        self._seconds = Histogram("insitu_http_seconds", "Time to answer", ["route"], buckets=_BUCKETS, registry=self.registry)
+        self.streams = Gauge("insitu_live_streams", "Open live streams", registry=self.registry)
+
+    def request(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or "other"
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        if not route.startswith("/live/"):  # these last as long as somebody looks
+            self._seconds.labels(route).observe(seconds)
+
+    def exposition(self, conn: Connection) -> bytes:
+        """Everything in the text format of Prometheus, the database's gauges read through `conn`."""
+        present = CollectorRegistry()
+        present.register(_Stored(conn))
+        return generate_latest(self.registry) + generate_latest(present)
+
+
+class _Stored(Collector):
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def collect(self) -> Iterator[Metric]:
+        health = ledger.ingest_health(self._conn)
+        yield _gauge("insitu_ingest_up", "1 while every shard's heartbeat comes back", float(health.alive))
+        yield _gauge("insitu_ingest_heartbeat_age_seconds", "Since the oldest heartbeat", health.heartbeat_age_s)
+        yield _gauge("insitu_ingest_commit_age_seconds", "Since the last batch", health.commit_age_s)
+        yield _gauge("insitu_ingest_pending", "Messages received and not committed", health.pending)
+        dropped = CounterMetricFamily("insitu_ingest_dropped", "QoS 0 messages that found the queue full")
+        dropped.add_metric([], health.dropped)
+        yield dropped
+        messages = CounterMetricFamily("insitu_messages", "Messages by outcome", labels=["trial", "outcome"])
+        results = CounterMetricFamily("insitu_results", "Results by outcome", labels=["trial", "outcome"])
+        for trial, sums in _by_trial(self._conn).items():
+            for outcome in ("accepted", "partly", "rejected", "repeated"):
+                messages.add_metric([trial, outcome], sums[outcome])
+            for outcome in ("stored", "duplicate", "conflicting", "refused", "ignored"):
+                results.add_metric([trial, outcome], sums[outcome])
+        yield messages
+        yield results
+
+
+def _gauge(name: str, text: str, reading: float | None) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text)
+    if reading is not None:
+        family.add_metric([], reading)
+    return family
+
+
+def _by_trial(conn: Connection) -> dict[str, dict[str, int]]:
+    sums: dict[str, dict[str, int]] = {}
+    names = ("accepted", "partly", "rejected", "repeated", "stored", "duplicate", "conflicting", "refused", "ignored")
+    for line in fleet.ledger(conn, fleet.Scope(None, None)):
+        known = sums.setdefault(line.trial, dict.fromkeys(names, 0))
+        for name in names:
+            known[name] += getattr(line, name)
+    return sums

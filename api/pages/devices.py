@@ -1,0 +1,119 @@
+"""One device: what it says now, its series with flags, gaps with causes, places, status, credentials, snippet, label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import segno
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+
+from api.access import Signed
+from api.context import Conn, Context, Ctx
+from api.pages import board, charts, series
+from api.pages.rejects import ledger_lines
+from api.pages.words import FLAGS, GAP_CAUSES, ROLES, WINDOWS
+from api.rendering import Page, page_of, respond
+from api.snippets import TOKEN_PLACE, snippets
+from insitu.model import Role
+from store import fleet
+from store.access import CredentialLife, Viewer, credentials_of_device
+from store.database import Connection
+from store.fleet import FleetRow, Stream
+
+router = APIRouter()
+GAPS_WITHIN = timedelta(days=30)
+_MOST_LOG = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCredential:
+    life: CredentialLife
+    active: bool
+
+
+@router.get("/trials/{trial}/devices/{device}", response_class=HTMLResponse)
+def device_page(
+    request: Request,
+    trial: str,
+    device: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    span: Annotated[str, Query(max_length=8)] = series.DEFAULT_SPAN,
+) -> HTMLResponse:
+    """Everything about one device that the reader may see."""
+    page = page_of(request, viewer)
+    row = fleet.find(conn, viewer, trial, device, now=page.now)
+    page = page.in_zone(row.time_zone)
+    streams = fleet.streams(conn, [row.device_id])
+    (one,) = board.assess(conn, context, viewer, page, [row])
+    return respond(
+        request, "device.j2", page,
+        device=row,
+        one=one,
+        streams=streams,
+        dead=one.dead,
+        query="",
+        **_series(conn, viewer, page, streams, span if span in series.SPANS else series.DEFAULT_SPAN),
+        bundle=context.bundle.path.stem,
+        gaps=board.gaps(conn, viewer, page, row, streams, within=GAPS_WITHIN),
+        windows=fleet.windows(conn, viewer, [row.device_id], page.now - GAPS_WITHIN, page.now + GAPS_WITHIN),
+        places=fleet.position_history(conn, viewer, row.device_id),
+        log=fleet.status_log(conn, row.device_id, _MOST_LOG),
+        totals=_totals(conn, row),
+        **_connect(request, conn, context, viewer, page.now, row, streams),
+        causes=GAP_CAUSES,
+        window_words=WINDOWS,
+        flags=FLAGS,
+        roles=ROLES,
+    )  # fmt: skip
+
+
+def _series(conn: Connection, viewer: Viewer, page: Page, streams: list[Stream], span: str) -> dict[str, Any]:
+    if not viewer.sees_measurements:
+        return {"charts": [], "spans": list(series.SPANS), "span": span, "width": timedelta(0), "locale": {}}
+    drawn = series.load(conn, streams, page.now, series.SPANS[span])
+    words = {"time": page.t("Time"), "mean": page.t("Mean"), "low": page.t("Smallest"), "high": page.t("Largest"),
+             "n": page.t("Results")}  # fmt: skip
+    return {
+        "charts": [(one, charts.drawing(one, page.reader), charts.spec(one, page.reader, words)) for one in drawn],
+        "spans": list(series.SPANS),
+        "span": span,
+        "width": drawn[0].width if drawn else timedelta(0),
+        "locale": charts.locale_of(page.language),
+    }
+
+
+def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
+    within = fleet.Scope([row.trial], [f"{row.trial}/{row.device}"])
+    words = ("received", "stored whole", "in part", "refused", "repeated")
+    return [pair for line in ledger_lines(fleet.ledger(conn, within)) for pair in zip(words, line.numbers[:5], strict=True)]
+
+
+def _connect(
+    request: Request, conn: Connection, context: Context, viewer: Viewer, now: datetime, row: FleetRow, streams: list[Stream]
+) -> dict[str, Any]:
+    """Credentials and snippets: for the company whose device it is, and for the lab."""
+    if viewer.role not in (Role.COMPANY, Role.LAB):
+        return {"snippets": {}, "credentials": [], "qr": Markup()}
+    lives = credentials_of_device(conn, row.device_id)
+    shown = [
+        ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now)) for life in lives
+    ]
+    active = next((one.life.username for one in shown if one.active), f"{row.trial}.{row.device}")
+    http = str(request.base_url).rstrip("/")
+    texts = snippets(
+        context.mqtt_public, trial=row.trial, device=row.device, username=active, token=TOKEN_PLACE,
+        names=[stream.name for stream in streams], http=http,
+    )  # fmt: skip
+    return {"snippets": texts, "credentials": shown, "qr": label(f"{http}/trials/{row.trial}/devices/{row.device}")}
+
+
+def label(address: str) -> Markup:
+    """A QR code as inline SVG; the address holds codes and our own host only."""
+    drawing = segno.make(address, error="m").svg_inline(scale=3, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None)
+    return Markup(drawing)  # noqa: S704 - modules only, no text

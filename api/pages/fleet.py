@@ -1,0 +1,105 @@
+"""The fleet: every device the reader may know of, its state and why, on a map and in a table that stays current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from api.access import Signed
+from api.context import Conn, Ctx
+from api.pages import board, site_map
+from api.pages.board import WORST_FIRST, Shown, count_states
+from api.pages.site_map import SiteMap, Spot
+from api.pages.words import STATES
+from api.rendering import Page, page_of, respond
+from insitu.model import DeviceState
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The filters, as the address holds them."""
+
+    trial: str | None
+    site: str | None
+    state: str | None
+
+    def query(self, **changes: str | None) -> str:
+        chosen = {"trial": self.trial, "site": self.site, "state": self.state, **changes}
+        return urlencode({name: text for name, text in chosen.items() if text})
+
+    def holds(self, one: Shown) -> bool:
+        return (
+            (not self.trial or one.row.trial == self.trial)
+            and (not self.site or one.row.site == self.site)
+            and (not self.state or one.state == self.state)
+        )
+
+
+Count = tuple[str, str, int, str]
+"""State, its word, how many, the address that shows them."""
+
+
+@router.get("/fleet", response_class=HTMLResponse)
+def fleet_page(
+    request: Request,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    trial: Annotated[str, Query(max_length=64)] = "",
+    site: Annotated[str, Query(max_length=64)] = "",
+    state: Annotated[str, Query(max_length=64)] = "",
+) -> HTMLResponse:
+    """Devices with their state; the filters are in the address, so that a selection can be kept and sent."""
+    chosen = Chosen(trial or None, site or None, state or None)
+    page = page_of(request, viewer)
+    known = board.load(conn, context, viewer, page)
+    selected = [one for one in known if chosen.holds(one)]
+    return respond(
+        request, "fleet.j2", page,
+        known=known,
+        board=selected,
+        chosen=chosen,
+        counts=counts(known, chosen),
+        query=f"{chosen.query()}&since={page.now.timestamp():.3f}".lstrip("&"),
+        trials=sorted({one.row.trial: one.row.trial_title for one in known}.items()),
+        sites=sorted({one.row.site: one.row.site_name for one in known if one.row.site}.items()),
+        map=_map(page, known, chosen),
+    )  # fmt: skip
+
+
+def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
+    """Devices by state, of the chosen trial and site; a second click on a chosen state takes it back."""
+    where = Chosen(chosen.trial, chosen.site, None)
+    number = count_states([one for one in known if where.holds(one)])
+    return [
+        (state.value, STATES[state], number[state], "/fleet?" + chosen.query(state=None if chosen.state == state else state.value))
+        for state in WORST_FIRST
+        if number[state] or state in (DeviceState.ONLINE, DeviceState.SILENT, DeviceState.DEGRADED) or chosen.state == state
+    ]
+
+
+def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
+    """Each site with the state of its worst device."""
+    where = Chosen(chosen.trial, None, None)
+    at: dict[str, list[Shown]] = {}
+    for one in known:
+        if one.row.site and one.row.latitude is not None and one.row.longitude is not None and where.holds(one):
+            at.setdefault(one.row.site, []).append(one)
+    spots = []
+    for code, devices in at.items():
+        active = [one for one in devices if one.state is not DeviceState.RETIRED] or devices
+        worst = min(active, key=lambda one: WORST_FIRST.index(one.state))
+        n = sum(one.state is worst.state for one in active)
+        words = page.t("{n} of {all} devices {state}", n=n, all=len(active), state=page.t(worst.word))
+        row = devices[0].row
+        assert row.latitude is not None and row.longitude is not None  # looked at above
+        href = "/fleet?" + chosen.query(site=code)
+        spots.append(Spot(code, row.site_name or code, worst.state.value, words, href, row.latitude, row.longitude))
+    return site_map.draw(spots)

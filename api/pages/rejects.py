@@ -1,0 +1,184 @@
+"""What was refused, why, how to mend it, and the ledger that shows that nothing is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from api.access import Signed, may_replay, require_form_token
+from api.context import Conn, Ctx
+from api.pages.words import FIXES, REASONS
+from api.rendering import page_of, respond
+from ingest.replay import replay
+from insitu.errors import NotFound
+from insitu.model import RejectReason, Role
+from store import fleet
+from store.access import Viewer, record, visible_trials
+from store.database import Connection
+from store.fleet import Scope
+from store.ledger import RejectRow, Totals
+
+router = APIRouter()
+EXCERPT_BYTES: Final = 600
+_MOST: Final = 25
+MESSAGES: Final = ("received", "accepted", "partly", "rejected", "repeated")
+RESULTS: Final = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
+_COLUMNS: Final = (
+    "received", "stored whole", "in part", "refused", "repeated",
+    "contained", "stored", "duplicate", "conflicting", "refused", "ignored",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    trial: str | None
+    device: str | None
+    reason: str | None
+
+    def query(self, **changes: str | int) -> str:
+        chosen = {"trial": self.trial, "device": self.device, "reason": self.reason, **changes}
+        return "/rejects?" + urlencode({name: text for name, text in chosen.items() if text})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    row: RejectRow
+    excerpt: str
+    is_hex: bool
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    trial: str
+    device: str
+    numbers: list[int]
+
+
+def excerpt(payload: bytes, most: int = EXCERPT_BYTES) -> tuple[str, bool]:
+    """The first bytes as text, or as hexadecimal lines where they are not text (then True)."""
+    cut = payload[:most]
+    try:
+        text = cut.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # an excerpt may end in the middle of a character, which is not the device's fault
+        if error.start < len(cut) - 3 or len(payload) <= most:
+            return _hexadecimal(cut), True
+        text = cut[: error.start].decode("utf-8")
+    if any(ord(letter) < 32 and letter not in "\t\r\n" for letter in text):
+        return _hexadecimal(cut), True
+    return text, False
+
+
+def _hexadecimal(payload: bytes) -> str:
+    lines = [payload[at : at + 16] for at in range(0, len(payload), 16)]
+    return "\n".join(f"{16 * n:04x}  {line.hex(' '):<47}  {_printable(line)}" for n, line in enumerate(lines))
+
+
+def _printable(line: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in line)
+
+
+@router.get("/rejects", response_class=HTMLResponse)
+def rejects_page(
+    request: Request,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    trial: Annotated[str, Query(max_length=64)] = "",
+    device: Annotated[str, Query(max_length=64)] = "",
+    reason: Annotated[str, Query(max_length=64)] = "",
+    below: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    replayed: Annotated[str, Query(pattern=r"^\d{1,9}-\d{1,9}-\d{1,9}$")] = "0-0-0",
+) -> HTMLResponse:
+    """Rejects by reason with their bytes; the ledger below."""
+    chosen = Chosen(trial or None, device or None, reason or None)
+    page = page_of(request, viewer)
+    within = fleet.scope(conn, viewer, now=page.now, trial=chosen.trial)
+    counts = fleet.reject_reasons(conn, within, since=page.now - timedelta(days=1), device=chosen.device)
+    found = _messages(conn, viewer, within, chosen, below)
+    lines = ledger_lines(fleet.ledger(conn, within, device=chosen.device))
+    more = ledger_lines(fleet.ledger(conn, within, replay=True, device=chosen.device))
+    tried, stored, still = replayed.split("-")
+    said = "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
+    return respond(
+        request, "rejects.j2", page,
+        chosen=chosen,
+        trials=visible_trials(conn, viewer),
+        reasons={str(code): word for code, word in REASONS.items()},
+        fixes={str(code): text for code, text in FIXES.items()},
+        counts=[{**_fields(one), "href": chosen.query(reason=one.reason)} for one in counts],
+        rejects=found[:_MOST],
+        older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,
+        ledger=lines,
+        columns=_COLUMNS,
+        sums=_sums(lines),
+        replayed=_sums(more) if more else None,
+        adds_up=all(adds_up(line.numbers) for line in [*lines, *more]),
+        notice=page.t(said, tried=tried, stored=stored, still=still) if int(tried) else None,
+    )  # fmt: skip
+
+
+def _fields(one: fleet.ReasonCount) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in ("reason", "messages", "results", "last_at", "replayed", "recent")}
+
+
+def _messages(conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None) -> list[Shown]:
+    """One more than a page shows, so that the page knows whether there are older ones; none for who sees no measurements."""
+    if not viewer.sees_measurements:
+        return []
+    found = fleet.rejects(
+        conn, within.trials, device=chosen.device, reason=chosen.reason, below=below, most=_MOST + 1, excerpt=EXCERPT_BYTES + 4
+    )
+    return [Shown(row, *excerpt(row.payload), cut=row.size > EXCERPT_BYTES) for row in found]
+
+
+def ledger_lines(totals: Sequence[Totals]) -> list[Line]:
+    return [Line(one.trial, one.device, [getattr(one, name) for name in (*MESSAGES, *RESULTS)]) for one in totals]
+
+
+def adds_up(numbers: Sequence[int]) -> bool:
+    """Messages: the first is the sum of the next four; results: the sixth is the sum of the rest."""
+    return numbers[0] == sum(numbers[1:5]) and numbers[5] == sum(numbers[6:])
+
+
+def _sums(lines: Sequence[Line]) -> list[int]:
+    return [sum(column) for column in zip(*(line.numbers for line in lines), strict=True)]
+
+
+@router.get("/rejects/{reject_id}/payload")
+def payload(reject_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Response:
+    """The bytes of one reject, as a file: a browser must not interpret what a device sent."""
+    if not viewer.sees_measurements:
+        raise NotFound(f"There is no reject {reject_id} for you.")
+    within = fleet.scope(conn, viewer, now=context.clock.now())
+    found = fleet.reject(conn, within.trials, reject_id)
+    return Response(
+        found.payload,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="reject-{reject_id}.bin"', "Cache-Control": "no-store"},
+    )
+
+
+@router.post("/rejects/replay", dependencies=[Depends(require_form_token)])
+def replay_rejects(
+    conn: Conn, context: Ctx, viewer: Signed, reason: Annotated[str, Form()] = "", trial: Annotated[str, Form()] = ""
+) -> RedirectResponse:
+    """Send what was refused through the path again; for the lab, and for a company what its own devices sent."""
+    if not may_replay(viewer):
+        raise NotFound("There is nothing to replay for you.")
+    known = RejectReason(reason) if reason in set(RejectReason) else None
+    within = fleet.scope(conn, viewer, now=context.clock.now(), trial=trial or None)
+    trials = None if viewer.role is Role.LAB and not trial else within.trials
+    done = replay(conn, clock=context.clock, reason=str(known) if known else None, trials=trials)
+    detail = {"reason": reason, "tried": done.tried, "stored": done.stored}
+    record(conn, at=context.clock.now(), login=viewer.login, action="replay", subject=trial or "all", detail=detail)
+    chosen = Chosen(trial or None, None, None)
+    back = chosen.query(replayed=f"{done.tried}-{done.stored}-{done.still_refused}")
+    return RedirectResponse(back, status_code=303)

@@ -1,0 +1,106 @@
+"""The start page: what waits for the reader, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from api.access import Signed
+from api.context import Conn, Ctx
+from api.pages import board
+from api.pages.board import Shown, count_states
+from api.pages.words import REASONS
+from api.rendering import Page, page_of, respond
+from insitu.model import DeviceState, RejectReason, Role, TrialState
+from store import fleet, ledger
+from store.access import visible_trials
+from store.catalogue import Trial
+from store.fleet import ReasonCount, TrialFacts
+
+router = APIRouter()
+_TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.LATE, DeviceState.NEVER_SEEN)
+_MOST_DEVICES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing to look at: `state` draws its shape; `href` leads to where something can be done."""
+
+    state: str
+    title: str
+    detail: str
+    href: str
+
+
+@router.get("/", response_class=HTMLResponse)
+def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
+    """What waits, and the figures of the reader's devices."""
+    page = page_of(request, viewer)
+    trials = visible_trials(conn, viewer)
+    facts = fleet.trial_facts(conn, [one.code for one in trials])
+    devices = board.load(conn, context, viewer, page)
+    within = fleet.scope(conn, viewer, now=page.now)
+    reasons = fleet.reject_reasons(conn, within, since=page.now - timedelta(days=1))
+    lines = fleet.ledger(conn, within)
+    waiting = [*_devices(page, devices), *_rejects(page, reasons), *_trials(page, trials, facts)]
+    if viewer.role is Role.LAB:
+        waiting[:0] = _ingest(page, ledger.ingest_health(conn).trouble)
+    number = count_states(devices)
+    return respond(
+        request, "start.j2", page,
+        waiting=waiting,
+        figures=[
+            (page.t("devices"), len(devices) - number[DeviceState.RETIRED], "/fleet"),
+            (page.t("online"), number[DeviceState.ONLINE], "/fleet?state=online"),
+            (page.t("trials"), len(trials), "/trials"),
+            (page.t("results stored"), sum(line.stored for line in lines), "/rejects#ledger"),
+            (page.t("messages refused"), sum(line.rejected + line.partly for line in lines), "/rejects"),
+        ],
+        anything=bool(trials or devices),
+    )  # fmt: skip
+
+
+def _ingest(page: Page, trouble: str | None) -> Iterator[Waiting]:
+    if trouble:
+        title = page.t("Insitu is not taking in messages")
+        yield Waiting("silent", title, page.t("The broker keeps them meanwhile. {trouble}", trouble=trouble), "/readyz")
+
+
+def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:
+    troubled = [one for one in devices if one.state in _TROUBLED]
+    for one in troubled[:_MOST_DEVICES]:
+        detail = f"{page.t(one.word)}: {one.cause}" if one.cause else page.t(one.word)
+        where = f"{one.row.site_name} · {one.row.position}" if one.row.site_name else page.pick(one.row.trial_title)
+        href = f"/trials/{one.row.trial}/devices/{one.row.device}"
+        yield Waiting(one.state.value, f"{one.row.device} ({where})", detail, href)
+    if len(troubled) > _MOST_DEVICES:
+        text = page.t("{n} more devices need attention", n=len(troubled) - _MOST_DEVICES)
+        yield Waiting("degraded", text, "", f"/fleet?state={troubled[_MOST_DEVICES].state.value}")
+
+
+def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
+    for one in reasons:
+        if one.recent:
+            known = one.reason in set(RejectReason)
+            word = page.t(REASONS[RejectReason(one.reason)]) if known else one.reason
+            title = page.t("{n} messages refused in the last 24 hours: {reason}", n=page.number(one.recent, 0), reason=word)
+            yield Waiting("degraded", title, page.t("The page says how to mend it."), f"/rejects?reason={one.reason}")
+
+
+def _trials(page: Page, trials: Sequence[Trial], facts: dict[str, TrialFacts]) -> Iterator[Waiting]:
+    for trial in trials:
+        own, title, href = facts[trial.code], page.pick(trial.title), f"/trials/{trial.code}"
+        if trial.state in (TrialState.DEPLOYMENT, TrialState.RUNNING) and own.locked_at is None:
+            yield Waiting("late", page.t("Lock the protocol: {trial}", trial=title),
+                          page.t("It counts only when it is locked before the reporting period."), href)  # fmt: skip
+        elif trial.state == TrialState.EVALUATED and page.sees_measurements:
+            yield Waiting("late", page.t("Decide: {trial}", trial=title), page.t("It is evaluated; the report is ready."), href)
+        elif trial.ends_at is not None and trial.ends_at < page.now and own.evaluation_id is None and page.sees_measurements:
+            yield Waiting("late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href)
+
+

@@ -1,0 +1,143 @@
+"""What the live pages hear: fragments of HTML, each to take the place of the element of the same id."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.access import Signed, digest, session_token
+from api.context import Conn, Context, Ctx
+from api.live import News, on_thread
+from api.pages import board
+from api.pages.board import Shown
+from api.pages.fleet import Chosen, counts
+from api.pages.words import FLAGS
+from api.rendering import fragment, page_of
+from insitu.errors import NotAcceptedHere, NotFound, RetryLater
+from store import access, fleet
+from store.access import Viewer
+from store.database import translated
+
+router = APIRouter()
+TICK_S: Final = 15.0
+"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session still lives."""
+
+Look = Callable[[Viewer, News | None], list[str]]
+"""Fragments to send for some news; None is the first look, right after the stream was opened."""
+
+
+async def follow(request: Request, context: Context, viewer: Viewer, look: Look) -> AsyncIterator[ServerSentEvent]:
+    """Events until the reader leaves, signs out, or loses sight of what is followed."""
+    with context.live.listen() as mailbox:
+        context.meters.streams.inc()
+        try:
+            for part in await on_thread(look, viewer, None):
+                yield ServerSentEvent(raw_data=part, event="part")
+            async for news in mailbox.news(TICK_S):
+                try:
+                    viewer = await on_thread(_still, request, context) if news.tick else viewer
+                    parts = await on_thread(look, viewer, news)
+                except RetryLater:
+                    continue  # the poller logs it; the next news brings what is missed now
+                for part in parts:
+                    yield ServerSentEvent(raw_data=part, event="part")
+        except (NotAcceptedHere, NotFound):
+            return
+        finally:
+            context.meters.streams.dec()
+
+
+def _still(request: Request, context: Context) -> Viewer:
+    """The viewer as of now; NotAcceptedHere for who signed out or was disabled."""
+    with translated(), context.pool.connection() as conn:
+        viewer = access.signed_in(conn, digest(session_token(request) or ""))
+    if viewer is None:
+        raise NotAcceptedHere()
+    return viewer
+
+
+@router.get("/live/fleet", response_class=EventSourceResponse)
+async def fleet_stream(
+    request: Request,
+    context: Ctx,
+    viewer: Signed,
+    trial: Annotated[str, Query(max_length=64)] = "",
+    site: Annotated[str, Query(max_length=64)] = "",
+    state: Annotated[str, Query(max_length=64)] = "",
+    since: Annotated[float, Query(ge=0, le=1e11)] = 0.0,
+) -> AsyncIterator[ServerSentEvent]:
+    """Rows of the fleet as they change, and the counts above them; `since`: the time of the page (s since 1970)."""
+    chosen = Chosen(trial or None, site or None, state or None)
+    known: dict[int, Any] = {}
+
+    def look(viewer: Viewer, news: News | None) -> list[str]:
+        return _rows(request, context, viewer, chosen, news, known, datetime.fromtimestamp(since, UTC))
+
+    async for event in follow(request, context, viewer, look):
+        yield event
+
+
+def _rows(
+    request: Request,
+    context: Context,
+    viewer: Viewer,
+    chosen: Chosen,
+    news: News | None,
+    known: dict[int, Any],
+    made: datetime,
+) -> list[str]:
+    """Fragments of devices that changed against `known`, which is brought up to date; at first, against the page `made` then."""
+    page = page_of(request, viewer)
+    wanted = None if news is None or news.tick else sorted(news.device_ids)
+    with translated(), context.pool.connection() as conn:
+        looked = board.load(conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted)
+        changed = [one for one in looked if known.get(one.row.device_id) != _facts(one)]
+        known.update((one.row.device_id, _facts(one)) for one in changed)
+        if news is None:
+            changed = [one for one in changed if one.row.last_seen_at and one.row.last_seen_at >= made]
+        everyone = board.load(conn, context, viewer, page) if changed else []
+    parts = [fragment("fleet_row.j2", page, one=one) for one in changed]
+    if changed:
+        parts.append(fragment("fleet_counts.j2", page, counts=counts(everyone, chosen), chosen=chosen))
+    return [str(part) for part in parts]
+
+
+def _facts(one: Shown) -> Any:
+    """What makes a row look different, apart from how long ago something was."""
+    row = one.row
+    return one.state, one.codes, row.last_seen_at, row.battery, row.rssi, one.clock, round(one.share or 0.0, 2)
+
+
+def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> int:
+    """The device's id; NotFound before the stream begins."""
+    return fleet.find(conn, viewer, trial, device, now=context.clock.now()).device_id
+
+
+@router.get("/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse)
+async def device_stream(
+    request: Request, context: Ctx, viewer: Signed, trial: str, device: str, own: Annotated[int, Depends(_seen)]
+) -> AsyncIterator[ServerSentEvent]:
+    """The head and the latest results of one device, within a second or two of their arrival."""
+
+    def look(viewer: Viewer, news: News | None) -> list[str]:
+        if news is not None and not news.tick and own not in news.device_ids:
+            return []
+        return _device(request, context, viewer, trial, device)
+
+    async for event in follow(request, context, viewer, look):
+        yield event
+
+
+def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[str]:
+    page = page_of(request, viewer)
+    with translated(), context.pool.connection() as conn:
+        row = fleet.find(conn, viewer, trial, device, now=page.now)
+        page = page.in_zone(row.time_zone)
+        streams = fleet.streams(conn, [row.device_id])
+        (one,) = board.assess(conn, context, viewer, page, [row])
+    latest = fragment("device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS)
+    return [str(fragment("device_head.j2", page, one=one)), str(latest)]

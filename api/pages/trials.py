@@ -1,0 +1,162 @@
+"""The list of trials, and one trial: its life, protocol, data capture and evaluations with their reports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.access import Signed
+from api.context import Conn, Ctx
+from api.pages import board
+from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
+from api.rendering import Page, page_of, respond
+from insitu.errors import NotFound
+from insitu.model import DeviceState, Role, TrialState
+from store import fleet
+from store.access import Viewer, visible_trial, visible_trials
+from store.catalogue import Trial, TrialStep, trial_steps
+from store.database import Connection
+from store.trials import StoredProtocol, protocols
+
+router = APIRouter()
+_WAY: Final = (
+    TrialState.NEED, TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING,
+    TrialState.EVALUATED,
+)  # fmt: skip
+_DECISIONS: Final = (TrialState.BUY, TrialState.ITERATE, TrialState.STOP)
+_TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.NEVER_SEEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A state of the life cycle: past, present or to come; `at` is when the trial came to it, where that is known."""
+
+    state: str
+    kind: Literal["past", "present", "future"]
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProtocol:
+    """`text` is the document, `others` the other versions."""
+
+    stored: StoredProtocol
+    text: dict[str, Any]
+    periods: list[dict[str, Any]]
+    others: list[StoredProtocol]
+    page: Page
+
+    def target(self, target: dict[str, float | None]) -> str:
+        """'≤ −5', '≥ 0.7', '0.65 … 1.35'."""
+        low, high = target.get("low"), target.get("high")
+        if low is None:
+            return f"≤ {self.page.number(high, 3)}"
+        if high is None:
+            return f"≥ {self.page.number(low, 3)}"
+        return f"{self.page.number(low, 3)} … {self.page.number(high, 3)}"
+
+
+@router.get("/trials", response_class=HTMLResponse)
+def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
+    """The trials that exist for the reader."""
+    page = page_of(request, viewer)
+    found = visible_trials(conn, viewer)
+    facts = fleet.trial_facts(conn, [one.code for one in found])
+    devices = board.load(conn, context, viewer, page)
+    shown = [
+        {
+            "trial": one,
+            "facts": facts[one.code],
+            "devices": sum(d.row.trial_id == one.trial_id for d in devices),
+            "attention": sum(d.row.trial_id == one.trial_id and d.state in _TROUBLED for d in devices),
+        }
+        for one in found
+    ]
+    return respond(request, "trials.j2", page, trials=shown, states=TRIAL_STATES, verdicts=VERDICTS)
+
+
+def may_read_protocol(viewer: Viewer, trial: Trial) -> bool:
+    """The parties of the trial; not a host on whose premises it merely has a device."""
+    return viewer.role is not Role.OPERATOR or viewer.organisation_id == trial.host_id
+
+
+@router.get("/trials/{trial}", response_class=HTMLResponse)
+def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
+    """One trial."""
+    found = visible_trial(conn, viewer, trial)
+    page = page_of(request, viewer, found.time_zone)
+    devices = board.load(conn, context, viewer, page, trial=found.code)
+    steps = trial_steps(conn, found.trial_id)
+    stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
+    return respond(
+        request, "trial.j2", page,
+        trial=found,
+        life=life(found, steps),
+        steps=list(reversed(steps)),
+        states=TRIAL_STATES,
+        verdicts=VERDICTS,
+        periods=PERIODS,
+        roles=ROLES,
+        capture=[{"board": one, "share": one.share_since_start} for one in devices],
+        evaluations=fleet.evaluation_heads(conn, found.code, most=20) if viewer.sees_measurements else [],
+        locked=any(one.locked_at for one in stored),
+        protocol=_shown(stored, page),
+    )  # fmt: skip
+
+
+def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
+    """The six states on the way and, where it is taken, the decision."""
+    reached = {step.to_state: step.at for step in steps} | {TrialState.NEED.value: trial.created_at}
+    now = TrialState(trial.state)
+    before = {step.from_state for step in steps}
+    stages = []
+    for state in _WAY:
+        kind: Literal["past", "present", "future"] = "present" if state is now else ("past" if state in before else "future")
+        stages.append(Stage(state.value, kind, reached.get(state.value) if kind != "future" else None))
+    if now in _DECISIONS:
+        stages.append(Stage(now.value, "present", reached.get(now.value)))
+    return stages
+
+
+def _shown(stored: list[StoredProtocol], page: Page) -> ShownProtocol | None:
+    """The newest locked version, else the newest draft."""
+    newest = next((one for one in stored if one.locked_at), stored[0] if stored else None)
+    if newest is None:
+        return None
+    text = json.loads(newest.document)
+    periods = [
+        {"name": p["name"], "start": datetime.fromisoformat(p["start"]), "end": datetime.fromisoformat(p["end"])}
+        for p in text["periods"]
+    ]
+    return ShownProtocol(newest, text, periods, [one for one in stored if one is not newest], page)
+
+
+@router.get("/trials/{trial}/protocols/{version}.json")
+def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Response:
+    """The bytes whose SHA-256 was locked."""
+    found = visible_trial(conn, viewer, trial)
+    stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
+    wanted = next((one for one in stored if one.version == version), None)
+    if wanted is None:
+        raise NotFound(f"{trial!r} has no protocol version {version} for you.")
+    return Response(
+        wanted.document.encode(),
+        media_type="application/json",
+        headers={"ETag": f'"{wanted.sha256}"', "Cache-Control": "private, max-age=31536000, immutable"},
+    )
+
+
+def evaluation_of(conn: Connection, viewer: Viewer, trial: str, evaluation_id: int) -> Any:
+    """A stored evaluation of a trial; NotFound where the viewer sees no measurements, since it is made of them."""
+    from store.trials import evaluation
+
+    found = visible_trial(conn, viewer, trial)
+    stored = evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None
+    if stored is None or stored.trial != found.code:
+        raise NotFound(f"{trial!r} has no evaluation {evaluation_id} for you.")
+    return stored

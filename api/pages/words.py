@@ -1,0 +1,100 @@
+"""English words of codes, as keys of the translation; a test finds each of them in every language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from insitu.model import DeviceState, Flag, GapCause, PeriodName, RejectReason, TrialState, Verdict, WindowKind
+
+STATES: Final = {
+    DeviceState.ONLINE: "online",
+    DeviceState.LATE: "late",
+    DeviceState.SILENT: "silent",
+    DeviceState.DEGRADED: "degraded",
+    DeviceState.IN_WINDOW: "in a window",
+    DeviceState.NEVER_SEEN: "never seen",
+    DeviceState.RETIRED: "retired",
+}
+
+TRIAL_STATES: Final = {
+    TrialState.NEED: "need",
+    TrialState.SHORTLISTED: "shortlisted",
+    TrialState.AGREEMENT: "agreement",
+    TrialState.DEPLOYMENT: "deployment",
+    TrialState.RUNNING: "running",
+    TrialState.EVALUATED: "evaluated",
+    TrialState.BUY: "buy",
+    TrialState.ITERATE: "iterate",
+    TrialState.STOP: "stop",
+}
+
+VERDICTS: Final = {
+    Verdict.MET: "met",
+    Verdict.NOT_MET: "not met",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.NOT_EVALUABLE: "not evaluable",
+}
+
+FLAGS: Final = {
+    Flag.PASS: "passed",
+    Flag.NOT_EVALUATED: "not checked yet",
+    Flag.SUSPECT: "suspect",
+    Flag.FAIL: "failed a check",
+    Flag.MISSING: "missing",
+}
+
+GAP_CAUSES: Final = {
+    GapCause.DEVICE: "the device was down",
+    GapCause.NETWORK: "radio or gateway",
+    GapCause.OURS: "our broker or ingestor",
+    GapCause.WINDOW: "a declared window",
+    GapCause.UNKNOWN: "unknown",
+}
+
+WINDOWS: Final = {
+    WindowKind.MAINTENANCE: "maintenance",
+    WindowKind.ACCESS: "access",
+    WindowKind.INCIDENT: "incident",
+}
+
+PERIODS: Final = {
+    PeriodName.BASELINE: "baseline period",
+    PeriodName.WASHOUT: "washout period",
+    PeriodName.REPORTING: "reporting period",
+}
+
+ROLES: Final = {"candidate": "candidate", "control": "control", "reference": "reference"}
+
+REASONS: Final = {
+    RejectReason.UNKNOWN_TOPIC: "Unknown topic",
+    RejectReason.UNKNOWN_TRIAL: "Unknown trial",
+    RejectReason.UNKNOWN_DEVICE: "Unknown device",
+    RejectReason.NOT_DEPLOYED: "Not deployed then",
+    RejectReason.UNKNOWN_PROPERTY: "Unknown property",
+    RejectReason.UNPARSABLE: "Cannot be read",
+    RejectReason.INVALID_SHAPE: "Unexpected shape",
+    RejectReason.TOO_LARGE: "Too large",
+    RejectReason.TOO_DEEP: "Nested too deeply",
+    RejectReason.WRONG_TYPE: "Result of the wrong type",
+    RejectReason.NOT_FINITE: "Not a finite number",
+    RejectReason.CLOCK_OUT_OF_RANGE: "Time out of range",
+    RejectReason.CONFLICTING_RESULT: "Conflicting result",
+    RejectReason.DATABASE_REFUSED: "Refused by the database",
+}
+
+FIXES: Final = {
+    RejectReason.UNKNOWN_TOPIC: "Publish to insitu/v1/TRIAL/DEVICE/obs or …/status, with the names the device was enrolled under.",
+    RejectReason.UNKNOWN_TRIAL: "No trial has that name: correct the topic, or ask the lab to register the trial, then replay.",
+    RejectReason.UNKNOWN_DEVICE: "Enrol the device in this trial under that name, then replay.",
+    RejectReason.NOT_DEPLOYED: "The device stood nowhere at that time, or was retired: correct its deployment, then replay.",
+    RejectReason.UNKNOWN_PROPERTY: "The device has no datastream of that name: add one, or correct the name it sends, then replay.",
+    RejectReason.UNPARSABLE: "The bytes are not valid JSON in UTF-8: look at the excerpt, correct the device's program.",
+    RejectReason.INVALID_SHAPE: "It is JSON, but not one of the shapes this topic takes: compare it with the snippet of the device.",
+    RejectReason.TOO_LARGE: "Send fewer results in one message: at most 262,144 bytes and 10,000 results.",
+    RejectReason.TOO_DEEP: "Nest at most 8 levels of lists and objects in one message.",
+    RejectReason.WRONG_TYPE: "Send a number (or true and false where the datastream is of that kind), not a text, without quotes.",
+    RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor gives none.",
+    RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its deployment, then replay.",
+    RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. Give each result its own time.",
+    RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of the reject.",
+}

@@ -1,0 +1,162 @@
+"""Errors as people and programs meet them: a friendly page, or problem+json (RFC 9457) with a stable code."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from api.access import TooManyAttempts
+from api.rendering import page_of, respond
+from insitu.errors import (
+    AlreadyExists,
+    CorrectInput,
+    FreeSpace,
+    InsituError,
+    NotAcceptedHere,
+    NotFound,
+    ProtocolLocked,
+    RetryLater,
+    RowRefused,
+)
+
+_LOG: Final = logging.getLogger("insitu.api")
+# First match wins: subclasses before the classes they refine.
+_CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
+    (NotFound, 404, "not_found"),
+    (NotAcceptedHere, 401, "sign_in"),
+    (TooManyAttempts, 429, "too_many_attempts"),
+    (AlreadyExists, 409, "already_exists"),
+    (ProtocolLocked, 409, "protocol_locked"),
+    (CorrectInput, 400, "correct_input"),
+    (RowRefused, 422, "row_refused"),
+    (FreeSpace, 507, "no_space"),
+    (RetryLater, 503, "retry_later"),
+)
+_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_TITLES: Final = {
+    400: "Something in this request is not right",
+    401: "Sign in first",
+    404: "There is nothing here for you",
+    405: "That is not possible here",
+    409: "It is taken or locked",
+    413: "Too large",
+    422: "Something in this request is not right",
+    429: "Too many attempts",
+    500: "Something went wrong here",
+    503: "Not at this moment",
+    507: "No space left",
+}
+
+
+class Problem(BaseModel):
+    """The body of every error of the API."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "urn:insitu:problem:not_found",
+                "title": "There is nothing here for you",
+                "status": 404,
+                "code": "not_found",
+                "detail": "There is no trial 'platform-air' for you.",
+            }
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    code: str
+    """Stable: programs may decide by it."""
+    detail: str
+    errors: list[dict[str, str]] = []
+
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": _TITLES[status]}
+    for status in (401, 404, 422, 503)
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(InsituError, _insitu_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def status_of(error: InsituError) -> tuple[int, str]:
+    return next(((status, code) for kind, status, code in _CODES if isinstance(error, kind)), (500, "error"))
+
+
+def _insitu_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InsituError)
+    status, code = status_of(error)
+    if status == 401 and not _for_programs(request) and request.method in ("GET", "HEAD"):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
+    headers = {"Retry-After": "2"} if status == 503 else {}
+    if status == 401 and _for_programs(request):
+        headers["WWW-Authenticate"] = "Bearer"
+    return answer(request, status, code, str(error), headers=headers)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # what was sent is not repeated: it may hold a password or a foreign text
+    errors = [{"field": ".".join(str(p) for p in e["loc"]), "problem": str(e["msg"])} for e in error.errors()]
+    lines = "; ".join(f"{e['field']}: {e['problem']}" for e in errors)
+    return answer(request, 422, "invalid_request", lines, errors=errors)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, "error")
+    return answer(request, error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def unexpected(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    _LOG.error("unexpected error %s at %s %s", reference, request.method, request.url.path, exc_info=error)
+    return answer(request, 500, "unexpected", f"This is a fault of Insitu. Its log holds more under {reference}.")
+
+
+def _for_programs(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/live/", "/metrics", "/openapi", "/healthz", "/readyz"))
+
+
+def answer(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    errors: list[dict[str, str]] | None = None,
+) -> Response:
+    title = _TITLES.get(status, "Something went wrong here")
+    if _for_programs(request):
+        problem = Problem(
+            type=f"urn:insitu:problem:{code}", title=title, status=status, code=code, detail=detail, errors=errors or []
+        )
+        return JSONResponse(
+            problem.model_dump(exclude_defaults=True), status_code=status, headers=headers, media_type="application/problem+json"
+        )
+    response = respond(
+        request,
+        "error.j2",
+        page_of(request, getattr(request.state, "viewer", None)),
+        status=status,
+        title=title,
+        detail=detail,
+        code=status,
+    )
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,162 @@
+"""Templates: what a page is filled with, in the reader's language and the trial's time zone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from babel.dates import format_timedelta
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from api.access import form_token, keep_visit
+from api.context import context_of
+from insitu.language import LANGUAGES, Language, Reader
+from insitu.model import Role
+from store.access import Viewer
+
+HERE: Final = Path(__file__).parent
+LOCALE: Final = HERE / "locale"
+STATIC: Final = HERE / "static"
+LANGUAGE_COOKIE: Final = "insitu-language"
+_LOCALES: Final = {"en": "en_GB", "fr": "fr_FR"}
+_UNITS: Final = {
+    "ug/m3": "µg/m³", "mg/m3": "mg/m³", "Cel": "°C", "[ppm]": "ppm", "[ppb]": "ppb", "ppm": "ppm", "ppb": "ppb",
+    "dB[SPL]": "dB", "dB(A)": "dB(A)", "1": "", "{count}": "", "m3/h": "m³/h", "[degF]": "°F", "deg": "°", "Ohm": "Ω", "hPa": "hPa",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What every template can ask: who reads, in which language and zone, at what time of the trial."""
+
+    path: str
+    viewer: Viewer | None
+    reader: Reader
+    now: datetime
+    simulated: bool
+    form: str
+    """Token of forms."""
+    problem: str | None = None
+
+    @property
+    def language(self) -> str:
+        return self.reader.language
+
+    @property
+    def role(self) -> str:
+        return str(self.viewer.role) if self.viewer else ""
+
+    @property
+    def sees_measurements(self) -> bool:
+        return self.viewer is not None and self.viewer.sees_measurements
+
+    @property
+    def may_replay(self) -> bool:
+        return self.viewer is not None and self.viewer.role in (Role.LAB, Role.COMPANY)
+
+    def t(self, text: str, **parts: Any) -> str:
+        """`text` in the reader's language, with its `{parts}` filled in."""
+        found = self.reader.translator(LOCALE)(text)
+        return found.format(**parts) if parts else found
+
+    def moment(self, when: datetime | None, style: str = "short") -> str:
+        return self.reader.moment(when, style)
+
+    def number(self, number: float | None, digits: int = 1) -> str:
+        return self.reader.number(number, digits)
+
+    def percent(self, share: float | None) -> str:
+        return "–" if share is None else f"{self.number(100 * share, 0)} %"
+
+    def pick(self, texts: dict[str, str] | str | None) -> str:
+        return self.reader.pick(texts) if texts else ""
+
+    def ago(self, when: datetime | None) -> str:
+        """'3 minutes ago', in the reader's language; an en dash for None."""
+        if when is None:
+            return "–"
+        text: str = format_timedelta(when - self.now, add_direction=True, locale=_LOCALES[self.reader.language])
+        return text
+
+    def span(self, length: timedelta) -> str:
+        text: str = format_timedelta(length, threshold=1.5, locale=_LOCALES[self.reader.language])
+        return text
+
+    def in_zone(self, time_zone: str) -> Page:
+        return replace(self, reader=replace(self.reader, time_zone=time_zone))
+
+
+def language_of(request: Request, viewer: Viewer | None) -> Language:
+    """The viewer's, else the cookie's, else the browser's first that is known, else the installation's."""
+    wanted = [viewer.language if viewer else request.cookies.get(LANGUAGE_COOKIE, "")]
+    wanted += [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")[:10]]
+    wanted.append(context_of(request).settings.language)
+    return next((known for text in wanted for known in LANGUAGES if known == text), "en")
+
+
+def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = None) -> Page:
+    context = context_of(request)
+    return Page(
+        path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        viewer=viewer,
+        reader=Reader(language_of(request, viewer), time_zone or context.settings.time_zone),
+        now=context.clock.now(),
+        simulated=context.clock.is_simulated,
+        form=form_token(request),
+    )
+
+
+def unit(ucum: str) -> str:
+    """The usual way to write a UCUM unit."""
+    return _UNITS.get(ucum, ucum.strip("[]{}"))
+
+
+@cache
+def _fingerprint(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def static(name: str) -> str:
+    """Address of a static file; it changes with the content, so that browsers may keep it for good."""
+    return f"/static/{name}?v={_fingerprint(name)}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,  # text from devices is hostile
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(static=static, unit=unit)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
+    return environment
+
+
+ENVIRONMENT: Final = _environment()
+
+
+def fragment(template: str, page: Page, **content: Any) -> Markup:
+    """A part of a page, as safe HTML."""
+    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, **content))  # noqa: S704 - autoescaped above
+
+
+def respond(request: Request, template: str, page: Page, *, status: int = 200, **content: Any) -> HTMLResponse:
+    """A whole page."""
+    response = HTMLResponse(fragment(template, page, **content), status_code=status)
+    response.headers["Cache-Control"] = "no-store" if page.viewer else "no-cache"
+    response.headers["Content-Language"] = page.language
+    keep_visit(request, response)
+    return response
+
+
+Translate = Callable[..., str]

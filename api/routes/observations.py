@@ -1,0 +1,120 @@
+"""Observations, to read: page by page, or all of a span as CSV that is written while it is read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path
+from fastapi.responses import StreamingResponse
+
+from api.access import Signed
+from api.context import Conn, Context, Ctx
+from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
+from insitu.errors import NotFound
+from store import fleet
+from store.access import Viewer, visible_trial
+from store.database import Connection, translated
+
+router = APIRouter()
+_COLUMNS: Final = ("trial", "device", "datastream", "property", "unit", "phenomenon_time", "result", "flag", "received_at")
+_LINES_AT_ONCE: Final = 1000
+_FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
+
+
+def require_measurements(viewer: Viewer, what: str) -> None:
+    """NotFound for a host: it sees health, not results."""
+    if not viewer.sees_measurements:
+        raise NotFound(f"There is no {what} for you.")
+
+
+@router.get("/datastreams/{datastream_id}/observations")
+def list_observations(
+    datastream_id: Annotated[int, Path(ge=1, lt=2**31)],
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    start: Moment = None,
+    end: Moment = None,
+    cursor: Annotated[str | None, "`next` of the page before"] = None,
+    limit: Limit = 1000,
+) -> Listed[ObservationOut]:
+    """Observations of `[start, end)` by time; the last seven days where nothing is said."""
+    require_measurements(viewer, f"datastream {datastream_id}")
+    now = context.clock.now()
+    owner = fleet.owner_of(conn, datastream_id)
+    if not fleet.fleet(conn, viewer, now=now, trial=owner.trial, device=owner.device):
+        raise NotFound(f"There is no datastream {datastream_id} for you.")
+    since, until = span(start, end, now=now)
+    after = time_cursor(cursor)
+    found = fleet.own_observations(conn, datastream_id, since, until, after=after, most=limit + 1)
+    items = [
+        ObservationOut(
+            phenomenon_time=one.phenomenon_time,
+            result=one.result,
+            received_at=one.received_at,
+            flag=one.flag,
+            clock_quality=one.clock_quality,
+        )
+        for one in found[:limit]
+    ]
+    return Listed(items=items, next=items[-1].phenomenon_time.astimezone(UTC).isoformat() if len(found) > limit else None)
+
+
+@router.get(
+    "/trials/{trial}/observations.csv",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"example": ",".join(_COLUMNS) + "\r\n"}}}},
+)
+def export_csv(
+    trial: str, conn: Conn, context: Ctx, viewer: Signed, device: Code = None, start: Moment = None, end: Moment = None
+) -> StreamingResponse:
+    """Every observation of `[start, end)`, UTF-8, by datastream and time; all there is where nothing is said."""
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"export of {trial!r}")
+    now = context.clock.now()
+    rows = fleet.fleet(conn, viewer, now=now, trial=found.code, device=device)
+    if device is not None and not rows:
+        raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
+    streams = [one.datastream_id for one in fleet.streams(conn, [row.device_id for row in rows])]
+    since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
+    name = "-".join(part for part in (found.code, device, "observations.csv") if part)
+    return StreamingResponse(
+        _lines(context, streams, since, until),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )
+
+
+def _lines(context: Context, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
+    """The table in blocks; it holds a connection of its own for as long as the reader takes."""
+    with translated(), context.pool.connection() as conn:
+        yield from csv_blocks(conn, streams, start, end)
+
+
+def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    with closing(fleet.export(conn, streams, start, end)) as found:
+        for number, (*names, phenomenon_time, result, flag, received_at) in enumerate(found, start=1):
+            writer.writerow([*map(safe_cell, names), _time(phenomenon_time), repr(result), flag, _time(received_at)])
+            if number % _LINES_AT_ONCE == 0:
+                yield text.getvalue()
+                text.seek(0)
+                text.truncate()
+    yield text.getvalue()
+
+
+def safe_cell(text: Any) -> str:
+    """A text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{text}" if _FORMULA.match(str(text)) else str(text)
+
+
+def _time(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,55 @@
+"""What was refused, with its reason and the first of its bytes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.access import Signed
+from api.context import Conn, Ctx
+from api.pages.rejects import EXCERPT_BYTES, excerpt
+from api.routes.observations import require_measurements
+from api.routes.shapes import Code, Limit, Listed, RejectOut, number_cursor
+from store import fleet
+from store.access import visible_trial
+from store.ledger import RejectRow
+
+router = APIRouter()
+
+
+def shown(row: RejectRow) -> RejectOut:
+    text, is_hex = excerpt(row.payload)
+    return RejectOut(
+        reject_id=row.reject_id,
+        reason=row.reason,
+        detail=row.detail,
+        topic=row.topic,
+        trial=row.trial,
+        device=row.device,
+        results=row.results,
+        size=row.size,
+        received_at=row.received_at,
+        replayed_at=row.replayed_at,
+        excerpt=text,
+        excerpt_is_hex=is_hex,
+    )
+
+
+@router.get("/trials/{trial}/rejects")
+def list_rejects(
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    reason: Code = None,
+    cursor: Code = None,
+    limit: Limit = 100,
+) -> Listed[RejectOut]:
+    """Rejects of a trial, newest first."""
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"list of rejects of {trial!r}")
+    rows = fleet.rejects(
+        conn, [found.code], device=device, reason=reason, below=number_cursor(cursor), most=limit + 1, excerpt=EXCERPT_BYTES + 4
+    )
+    items = [shown(row) for row in rows[:limit]]
+    return Listed(items=items, next=str(items[-1].reject_id) if len(rows) > limit else None)

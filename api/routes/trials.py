@@ -1,0 +1,49 @@
+"""Trials."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from api.access import Signed
+from api.context import Conn
+from api.routes.shapes import Limit, Listed, TrialOut, tagged
+from store import fleet
+from store.access import Viewer, visible_trial, visible_trials
+from store.catalogue import Trial
+from store.fleet import TrialFacts
+
+router = APIRouter()
+
+
+def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
+    return TrialOut(
+        code=trial.code,
+        title=trial.title,
+        state=trial.state,
+        time_zone=trial.time_zone,
+        host=trial.host,
+        company=trial.company,
+        evaluator=trial.evaluator,
+        ends_at=trial.ends_at,
+        protocol_sha256=facts.sha256,
+        protocol_locked_at=facts.locked_at,
+        verdict=facts.verdict if viewer.sees_measurements else None,
+    )
+
+
+@router.get("/trials", response_model=Listed[TrialOut])
+def list_trials(request: Request, conn: Conn, viewer: Signed, cursor: str | None = None, limit: Limit = 100) -> Response:
+    """The trials that exist for you, by code."""
+    found = [one for one in visible_trials(conn, viewer) if cursor is None or one.code > cursor]
+    facts = fleet.trial_facts(conn, [one.code for one in found[:limit]])
+    items = [shown(one, facts[one.code], viewer) for one in found[:limit]]
+    more = items[-1].code if len(found) > limit else None
+    return tagged(request, Listed[TrialOut](items=items, next=more).model_dump_json().encode())
+
+
+@router.get("/trials/{trial}", response_model=TrialOut)
+def get_trial(request: Request, trial: str, conn: Conn, viewer: Signed) -> Response:
+    """One trial."""
+    found = visible_trial(conn, viewer, trial)
+    facts = fleet.trial_facts(conn, [found.code])[found.code]
+    return tagged(request, shown(found, facts, viewer).model_dump_json().encode())

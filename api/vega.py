@@ -1,0 +1,60 @@
+"""The browser's half of the charts: Vega-Lite as one file, made on this machine from a wheel and kept on disk.
+
+No third-party JavaScript lies in the repository, and none is fetched. Making it takes a second, 100 MB and the interpreter
+lock, so it runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from insitu.errors import RetryLater
+
+_LOG: Final = logging.getLogger("insitu.api")
+_TIMEOUT_S: Final = 120
+_PROGRAM: Final = """
+import os, sys, vl_convert
+path = sys.argv[1]
+text = vl_convert.javascript_bundle("export { vegaEmbed };")
+with open(path + ".new", "w", encoding="utf-8") as file:
+    file.write(text)
+os.replace(path + ".new", path)
+"""
+
+
+class Bundle:
+    """`path` is there once `ready`; `start` asks for it, once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"vega-{version('vl-convert-python')}.js"
+        self._made = threading.Event()
+
+    def start(self) -> None:
+        if self.path.exists():
+            self._made.set()
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        threading.Thread(target=self._make, name="vega bundle", daemon=True).start()
+
+    def _make(self) -> None:
+        try:
+            subprocess.run(
+                [sys.executable, "-c", _PROGRAM, str(self.path)], check=True, timeout=_TIMEOUT_S, capture_output=True, text=True
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            # pages stay whole without it: every chart has a drawing and a table of the server's
+            _LOG.warning("interactive charts are not available: %s %s", error, getattr(error, "stderr", "") or "")
+        self._made.set()
+
+    def wait(self, seconds: float = 20.0) -> Path:
+        """The file; RetryLater where it is not there in time."""
+        self._made.wait(seconds)
+        if not self.path.exists():
+            raise RetryLater("Interactive charts are not available: the log says why. The drawings and tables on the page stand.")
+        return self.path
