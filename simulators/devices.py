@@ -104,6 +104,8 @@ class Device:
 
     def _spoil(self, fault: Fault, shown: Floats) -> None:
         low, high = (int(min(day, 1e6) * DAY_STEPS) for day in (fault.start, fault.end))
+        if low >= len(shown):
+            return
         if fault.kind == "stuck":
             shown[low:high] = shown[low]
         elif fault.kind == "spikes":

@@ -56,7 +56,7 @@ class Station:
         self.due: deque[Sent] = deque()
         self.waiting: dict[int, Sent] = {}
         self._retry_at = 0.0
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, f"{trial}.{device}", clean_session=False)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, f"{trial}:{device}", clean_session=False)
         self.client.username_pw_set(login.username, login.password)
         if login.ca is not None:
             self.client.tls_set(ca_certs=login.ca, tls_version=ssl.PROTOCOL_TLS_CLIENT)

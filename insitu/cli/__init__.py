@@ -10,8 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
-import click
 import typer
+from typer._click.exceptions import ClickException
 
 from insitu.cli import bench, demo, devices, evaluation, operations, parts, simulate, up
 from insitu.cli.output import fail
@@ -38,12 +38,12 @@ def main() -> None:
         app(standalone_mode=False)
     except InsituError as error:
         fail(str(error), code=error.exit_code)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         fail("Interrupted.", code=130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
