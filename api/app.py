@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -20,7 +18,7 @@ from api.context import Context
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.pages import devices as device_pages
-from api.pages import documents, files, fleet, rejects, session, start, streams
+from api.pages import files, fleet, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.pages.completeness import Strips
 from api.rendering import STATIC
@@ -30,8 +28,8 @@ from api.snippets import PublicAddress
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.settings import Settings
-from store import fleet as store_fleet
-from store.database import connect, open_pool, require_current
+from store.database import Pool, connect, open_pool, require_current, translated
+from store.fleet import Contact, contacts
 
 _POOL_SIZE: Final = 10
 _STATEMENT_TIMEOUT_S: Final = 20.0
@@ -41,16 +39,19 @@ def create_app(settings: Settings, *, database_url: str, clock: Clock, mqtt_publ
     """The pages and the HTTP API. RunMigrate or UpgradeInsitu where the schema is another one."""
     with connect(database_url, application="insitu serve") as conn:
         require_current(conn)
-    context = _context(settings, database_url, clock, mqtt_public)
+    meters = Meters()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        context.pool.open()
-        context.bundle.start()
-        close_on_signals(context.live)
-        yield
-        context.live.close()
-        context.pool.close()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_pool(
+            database_url, application="insitu serve", size=_POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
+        ) as pool:
+            context = _context(settings, pool, clock, mqtt_public, meters)
+            app.state.context = context
+            context.bundle.start()
+            close_on_signals(context.live)
+            yield
+            context.live.close()
 
     app = FastAPIOffline(
         title="Insitu",
@@ -62,8 +63,7 @@ def create_app(settings: Settings, *, database_url: str, clock: Clock, mqtt_publ
         lifespan=lifespan,
     )
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"]
-    app.state.context = context
-    app.add_middleware(Guard, meters=context.meters)
+    app.add_middleware(Guard, meters=meters)
     problems.install(app)
     _include(app)
     return app
@@ -77,7 +77,7 @@ def _include(app: FastAPI) -> None:
 
     signed = [Depends(require_viewer)]
     for router in (
-        session.router, start.router, fleet.router, trial_pages.router, device_pages.router, rejects.router, documents.router,
+        session.router, start.router, fleet.router, trial_pages.router, device_pages.router, rejects.router, files.router,
         streams.router, operations.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=signed, include_in_schema=False)
@@ -90,16 +90,12 @@ def _include(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
-def _context(settings: Settings, database_url: str, clock: Clock, mqtt_public: PublicAddress) -> Context:
-    pool = open_pool(
-        database_url, application="insitu serve", size=_POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S, open=False
-    )
+def _context(settings: Settings, pool: Pool, clock: Clock, mqtt_public: PublicAddress, meters: Meters) -> Context:
+    def look() -> dict[int, Contact]:
+        with translated(), pool.connection() as conn:
+            return contacts(conn)
 
-    def look() -> dict[int, store_fleet.Contact]:
-        with pool.connection() as conn:
-            return store_fleet.contacts(conn)
-
-    cache = _cache(settings)
+    cache = settings.data_dir / "cache"
     return Context(
         settings=settings,
         pool=pool,
@@ -107,8 +103,15 @@ def _context(settings: Settings, database_url: str, clock: Clock, mqtt_public: P
         mqtt_public=mqtt_public,
         live=Live(look),
         attempts=Attempts(),
-        meters=Meters(),
+        meters=meters,
         bundle=Bundle(cache),
         strips=Strips(),
         cache=cache,
     )
+
+
+def _version() -> str:
+    try:
+        return version("insitu")
+    except PackageNotFoundError:  # run from a clone that is not installed
+        return "0"

@@ -10,7 +10,7 @@ from typing import Final
 from insitu.wire import OBS, PREFIX
 
 CA_FILE: Final = "insitu-ca.pem"
-TOKEN_PLACE: Final = "TOKEN"
+TOKEN_PLACE: Final = "TOKEN"  # noqa: S105 - stands for one
 """Stands where the token goes: it was shown once, at enrolment."""
 
 

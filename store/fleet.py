@@ -7,7 +7,7 @@ which. The caller owns the transaction; nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -307,7 +307,7 @@ def own_observations(
     )
 
 
-def export(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
+def export(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> Generator[tuple[Any, ...], None, None]:
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they are taken."""
     with translated(), conn.cursor() as cursor:
         yield from cursor.stream(

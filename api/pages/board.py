@@ -86,9 +86,7 @@ def assess(conn: Connection, context: Context, viewer: Viewer, page: Page, rows:
     stored = {(one.trial, one.device): one.stored for one in fleet.ledger(conn, within)}
     streams = _by_device(fleet.streams(conn, ids), lambda one: one.device_id)
     places = _by_device(fleet.places(conn, viewer, ids), lambda one: one.device_id)
-    windows = _by_device(
-        fleet.windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id
-    )
+    windows = _by_device(fleet.windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id)
     counts = context.strips.counts(conn, ids, page.now)
     return [
         _judge(page, row, streams.get(row.device_id, []), places.get(row.device_id, []), windows.get(row.device_id, []),
@@ -251,4 +249,3 @@ def _shown_gap(gap: health.Gap, what: str, end: datetime) -> ShownGap:
 
 def count_states(shown: Sequence[Shown]) -> Mapping[DeviceState, int]:
     return {state: sum(one.state is state for one in shown) for state in WORST_FIRST}
-

@@ -140,7 +140,8 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
                 "encoding": {
                     "opacity": {"condition": {"param": "near", "empty": False, "value": 0.4}, "value": 0},
                     "tooltip": [
-                        {"field": "t", "type": "temporal", "title": words["time"], "format": "%d %b %H:%M", "timeUnit": "utcyearmonthdatehoursminutes"},
+                        {"field": "t", "type": "temporal", "title": words["time"], "format": "%d %b %H:%M",
+                         "timeUnit": "utcyearmonthdatehoursminutes"},
                         {"field": "mid", "type": "quantitative", "title": words["mean"], "format": ".4~g"},
                         {"field": "low", "type": "quantitative", "title": words["low"], "format": ".4~g"},
                         {"field": "high", "type": "quantitative", "title": words["high"], "format": ".4~g"},

@@ -81,14 +81,15 @@ def _without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
     """What of `spans` lies in none of `holes`; both disjoint and sorted."""
     left: list[Span] = []
     for start, end in spans:
+        reached = start
         for low, high in holes:
-            if high <= start or low >= end:
+            if high <= reached or low >= end:
                 continue
-            if low > start:
-                left.append((start, low))
-            start = max(start, high)
-        if start < end:
-            left.append((start, end))
+            if low > reached:
+                left.append((reached, low))
+            reached = max(reached, high)
+        if reached < end:
+            left.append((reached, end))
     return left
 
 
@@ -101,7 +102,9 @@ def planned_spans(
     return _without(deployed, _merged([(w.start, min(w.end or now, now)) for w in windows if w.start < now]))
 
 
-def bars(counts: Sequence[DayCount], streams: Sequence[Stream], spans: Sequence[Span], now: datetime, time_zone: str) -> list[Bar]:
+def bars(
+    counts: Sequence[DayCount], streams: Sequence[Stream], spans: Sequence[Span], now: datetime, time_zone: str
+) -> list[Bar]:
     """The last DAYS local days, today included; the mean over the device's datastreams."""
     zone = ZoneInfo(time_zone)
     today = now.astimezone(zone).date()

@@ -115,5 +115,7 @@ def _connect(
 
 def label(address: str) -> Markup:
     """A QR code as inline SVG; the address holds codes and our own host only."""
-    drawing = segno.make(address, error="m").svg_inline(scale=3, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None)
+    drawing = segno.make(address, error="m").svg_inline(
+        scale=3, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None
+    )
     return Markup(drawing)  # noqa: S704 - modules only, no text

@@ -79,7 +79,12 @@ def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
     where = Chosen(chosen.trial, chosen.site, None)
     number = count_states([one for one in known if where.holds(one)])
     return [
-        (state.value, STATES[state], number[state], "/fleet?" + chosen.query(state=None if chosen.state == state else state.value))
+        (
+            state.value,
+            STATES[state],
+            number[state],
+            "/fleet?" + chosen.query(state=None if chosen.state == state else state.value),
+        )
         for state in WORST_FIRST
         if number[state] or state in (DeviceState.ONLINE, DeviceState.SILENT, DeviceState.DEGRADED) or chosen.state == state
     ]
@@ -99,7 +104,6 @@ def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
         n = sum(one.state is worst.state for one in active)
         words = page.t("{n} of {all} devices {state}", n=n, all=len(active), state=page.t(worst.word))
         row = devices[0].row
-        assert row.latitude is not None and row.longitude is not None  # looked at above
         href = "/fleet?" + chosen.query(site=code)
-        spots.append(Spot(code, row.site_name or code, worst.state.value, words, href, row.latitude, row.longitude))
+        spots.append(Spot(code, row.site_name or code, worst.state.value, words, href, row.latitude or 0.0, row.longitude or 0.0))
     return site_map.draw(spots)

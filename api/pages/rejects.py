@@ -26,6 +26,7 @@ from store.ledger import RejectRow, Totals
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
+REPLAYED: Final = "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
 _MOST: Final = 25
 MESSAGES: Final = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS: Final = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
@@ -106,7 +107,6 @@ def rejects_page(
     lines = ledger_lines(fleet.ledger(conn, within, device=chosen.device))
     more = ledger_lines(fleet.ledger(conn, within, replay=True, device=chosen.device))
     tried, stored, still = replayed.split("-")
-    said = "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
     return respond(
         request, "rejects.j2", page,
         chosen=chosen,
@@ -121,7 +121,7 @@ def rejects_page(
         sums=_sums(lines),
         replayed=_sums(more) if more else None,
         adds_up=all(adds_up(line.numbers) for line in [*lines, *more]),
-        notice=page.t(said, tried=tried, stored=stored, still=still) if int(tried) else None,
+        notice=page.t(REPLAYED, tried=tried, stored=stored, still=still) if int(tried) else None,
     )  # fmt: skip
 
 

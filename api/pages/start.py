@@ -102,5 +102,3 @@ def _trials(page: Page, trials: Sequence[Trial], facts: dict[str, TrialFacts]) -
             yield Waiting("late", page.t("Decide: {trial}", trial=title), page.t("It is evaluated; the report is ready."), href)
         elif trial.ends_at is not None and trial.ends_at < page.now and own.evaluation_id is None and page.sees_measurements:
             yield Waiting("late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href)
-
-

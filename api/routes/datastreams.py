@@ -36,7 +36,9 @@ def list_datastreams(
 ) -> Listed[DatastreamOut]:
     """Datastreams of a trial, or of one of its devices, by number."""
     found = visible_trial(conn, viewer, trial)
-    codes = {row.device_id: row.device for row in fleet.fleet(conn, viewer, now=context.clock.now(), trial=found.code, device=device)}
+    codes = {
+        row.device_id: row.device for row in fleet.fleet(conn, viewer, now=context.clock.now(), trial=found.code, device=device)
+    }
     after = number_cursor(cursor) or 0
     streams = sorted(fleet.streams(conn, list(codes)), key=lambda one: one.datastream_id)
     streams = [one for one in streams if one.datastream_id > after]

@@ -19,9 +19,7 @@ router = APIRouter()
 
 
 @router.get("/trials/{trial}/evaluations")
-def list_evaluations(
-    trial: str, conn: Conn, viewer: Signed, cursor: Code = None, limit: Limit = 100
-) -> Listed[EvaluationOut]:
+def list_evaluations(trial: str, conn: Conn, viewer: Signed, cursor: Code = None, limit: Limit = 100) -> Listed[EvaluationOut]:
     """Evaluations of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"evaluation of {trial!r}")

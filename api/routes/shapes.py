@@ -14,9 +14,7 @@ from insitu.errors import CorrectInput
 Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items.")]
 Code = Annotated[str | None, Query(max_length=64)]
-Moment = Annotated[
-    datetime | None, Query(description="RFC 3339 with an offset.", examples=["2026-03-01T00:00:00+01:00"])
-]
+Moment = Annotated[datetime | None, Query(description="RFC 3339 with an offset.", examples=["2026-03-01T00:00:00+01:00"])]
 
 
 class Listed(BaseModel, Generic[Item]):

@@ -1,0 +1,129 @@
+"""The filled database once a session, a clone where a test writes, the application around it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from psycopg.conninfo import make_conninfo
+
+from api.app import create_app
+from api.snippets import PublicAddress
+from insitu.clock import SYSTEM, Clock
+from insitu.settings import Settings
+from store.database import connect
+from tests.api.world import PASSWORD, World, build
+
+PUBLIC = PublicAddress("127.0.0.1", 1883)
+SignIn = Callable[[str], httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, World]]:
+    """Name of a database with the world in it, and the world; nobody stays connected, so that it can be cloned."""
+    name = f"world_{uuid4().hex[:12]}"
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        with connect(make_conninfo(database_server, dbname=name), application="tests") as conn:
+            world = build(conn, datetime.now(UTC).replace(microsecond=0))
+        yield name, world
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def world(filled: tuple[str, World]) -> World:
+    return filled[1]
+
+
+@contextmanager
+def clone(server: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield make_conninfo(server, dbname=name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: the chart bundle and the reports in it are made once."""
+    return tmp_path_factory.mktemp("insitu")
+
+
+@pytest.fixture(scope="module")
+def world_url(database_server: str, filled: tuple[str, World]) -> Iterator[str]:
+    """A clone of the world for the tests of a module that only read."""
+    with clone(database_server, filled[0]) as url:
+        yield url
+
+
+@pytest.fixture
+def own_world_url(database_server: str, filled: tuple[str, World]) -> Iterator[str]:
+    """A clone of the world for one test that writes."""
+    with clone(database_server, filled[0]) as url:
+        yield url
+
+
+@contextmanager
+def server(url: str, data_dir: Path, *, clock: Clock = SYSTEM, **settings: object) -> Iterator[str]:
+    """The address of a real server around the application, on a thread of this process."""
+    chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
+    app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC)
+    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        while not running.started:
+            assert thread.is_alive(), "the server ended at its start"
+            time.sleep(0.01)
+        yield "http://127.0.0.1:{}".format(running.servers[0].sockets[0].getsockname()[1])
+    finally:
+        running.should_exit = True
+        thread.join(20)
+
+
+@contextmanager
+def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
+    """Clients of one server over `url`; '' is nobody. Each login signs in once: that costs 64 MiB and a tenth of a second."""
+    known: dict[str, httpx.Client] = {}
+    with server(url, data_dir, **settings) as address, ExitStack() as stack:  # type: ignore[arg-type]
+
+        def client(login: str) -> httpx.Client:
+            if login not in known:
+                known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30))
+                if login:
+                    sign_in(known[login], login)
+            return known[login]
+
+        yield client
+
+
+def form_token(client: httpx.Client, path: str = "/sign-in") -> str:
+    """The token of the forms of a page."""
+    return client.get(path).text.split('name="form" value="')[1].split('"')[0]
+
+
+def sign_in(client: httpx.Client, login: str, password: str = PASSWORD) -> None:
+    answer = client.post("/sign-in", data={"form": form_token(client), "login": login, "password": password, "next": "/"})
+    assert answer.status_code == 303, answer.text
+
+
+@pytest.fixture(scope="module")
+def client(world_url: str, data_dir: Path) -> Iterator[SignIn]:
+    with serving(world_url, data_dir) as found:
+        yield found
+
+
+@pytest.fixture
+def own_client(own_world_url: str, data_dir: Path) -> Iterator[SignIn]:
+    with serving(own_world_url, data_dir) as found:
+        yield found
