@@ -307,7 +307,9 @@ def own_observations(
     )
 
 
-def export(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> Generator[tuple[Any, ...], None, None]:
+def export(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> Generator[tuple[Any, ...], None, None]:
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they are taken."""
     with translated(), conn.cursor() as cursor:
         yield from cursor.stream(

@@ -177,7 +177,6 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
 def public_of(target: Target) -> object:
     """Where devices reach the broker of a target."""
     from api.snippets import PublicAddress
-
     from insitu.cli.parts import public_address
     from insitu.settings import load, parse_listen
 

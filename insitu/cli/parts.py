@@ -93,6 +93,7 @@ def serve(
 ) -> None:
     """Serve the pages and the HTTP API until told to stop."""
     import uvicorn
+
     from api.app import create_app
 
     settings = load()

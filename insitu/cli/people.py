@@ -23,7 +23,6 @@ def add_account(
 ) -> None:
     """A person who can sign in; the caller commits."""
     from api.access import hash_password
-
     from store.access import add_person
 
     add_person(

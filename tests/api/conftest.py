@@ -85,7 +85,7 @@ def server(url: str, data_dir: Path, *, clock: Clock = SYSTEM, **settings: objec
         while not running.started:
             assert thread.is_alive(), "the server ended at its start"
             time.sleep(0.01)
-        yield "http://127.0.0.1:{}".format(running.servers[0].sockets[0].getsockname()[1])
+        yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
     finally:
         running.should_exit = True
         thread.join(20)

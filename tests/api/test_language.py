@@ -22,7 +22,11 @@ def texts() -> set[str]:
     for path in _API.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "t" and node.args:
-                found |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+                found |= {
+                    part.value
+                    for part in ast.walk(node.args[0])
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
     for table in vars(words).values():
         if isinstance(table, dict) and not hasattr(table, "__loader__"):
             found |= {text for text in table.values() if isinstance(text, str)}
@@ -42,5 +46,7 @@ def test_the_translation_holds_no_text_that_no_page_has() -> None:
 
 
 def test_a_translation_has_the_same_parts_as_its_original() -> None:
-    different = {en: fr for en, fr in catalogue(rendering.LOCALE, "fr").items() if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))}
+    different = {
+        en: fr for en, fr in catalogue(rendering.LOCALE, "fr").items() if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
+    }
     assert not different

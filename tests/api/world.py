@@ -207,7 +207,9 @@ def _air_messages(world: World) -> Iterator[Message]:
             if code == "n1-probe" and step > AIR_DAYS * 96 - 40:
                 results.pop("humidity")
             stamp = at + timedelta(minutes=8) if code == "d3-clock" else at
-            yield _message("platform-air", code, "obs", {"boot": "b1", "seq": step, "time": stamp.isoformat(), "results": results}, at)
+            yield _message(
+                "platform-air", code, "obs", {"boot": "b1", "seq": step, "time": stamp.isoformat(), "results": results}, at
+            )
         if code != "d2-never":
             battery = 9 if code == "n1-battery" else 91 - index
             status = {"state": "online", "battery": battery, "rssi": -71.0 - index, "firmware": "1.4.2", "time": at.isoformat()}
@@ -222,7 +224,10 @@ def _ward_messages(world: World) -> Iterator[Message]:
             at = start + timedelta(hours=step)
             busy = max(0.0, math.sin(2 * math.pi * (at.hour - 6) / 24))
             effect = -160.0 if code == "ward-a" and step > WARD_DAYS * 12 else 0.0
-            results = {"co2": round(620 + 300 * busy + effect + noise.gauss(0, 25), 1), "temperature": round(22 + noise.gauss(0, 0.2), 2)}
+            results = {
+                "co2": round(620 + 300 * busy + effect + noise.gauss(0, 25), 1),
+                "temperature": round(22 + noise.gauss(0, 0.2), 2),
+            }
             if code == "ward-a" and step == WARD_DAYS * 24 - 3:
                 results["co2"] = WARD_NUMBER
             yield _message("ward-ventilation", code, "obs", {"time": at.isoformat(), "results": results}, at)

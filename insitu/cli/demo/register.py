@@ -32,7 +32,14 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
     for organisation in scenario.organisations:
         if catalogue.organisation(conn, organisation.code) is None:
             catalogue.add_organisation(conn, code=organisation.code, name=organisation.name, kind=organisation.kind, now=start)
-    catalogue.add_need(conn, code=scenario.need, host=scenario.host, title={str(k): v for k, v in scenario.need_title.items()}, description={}, now=start)
+    catalogue.add_need(
+        conn,
+        code=scenario.need,
+        host=scenario.host,
+        title={str(k): v for k, v in scenario.need_title.items()},
+        description={},
+        now=start,
+    )
     for site in scenario.sites:
         catalogue.add_site(
             conn,
@@ -47,7 +54,11 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
     for prop in scenario.properties:
         if prop.code not in known:
             catalogue.add_property(
-                conn, code=prop.code, name={str(k): v for k, v in prop.name.items()}, unit=prop.unit, averaging_scale=prop.averaging_scale
+                conn,
+                code=prop.code,
+                name={str(k): v for k, v in prop.name.items()},
+                unit=prop.unit,
+                averaging_scale=prop.averaging_scale,
             )
     catalogue.add_trial(
         conn, code=scenario.code, title={str(k): v for k, v in scenario.title.items()}, host=scenario.host, company=scenario.company,
