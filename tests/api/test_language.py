@@ -27,8 +27,8 @@ def texts() -> set[str]:
                     for part in ast.walk(node.args[0])
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    for table in vars(words).values():
-        if isinstance(table, dict) and not hasattr(table, "__loader__"):
+    for name, table in vars(words).items():
+        if name.isupper():
             found |= {text for text in table.values() if isinstance(text, str)}
     found |= set(problems._TITLES.values()) | set(rejects._COLUMNS) | set(series.SPANS) | {"online", "offline"}
     found |= {str(TooManyAttempts()), "The login or the password is wrong.", rejects.REPLAYED}

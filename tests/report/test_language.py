@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from insitu.language import catalogue
+from trials.findings import DEVIATIONS, FINDINGS
+from trials.report import build, words
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORDS", "WORDS", "METHODS")
+
+
+def texts() -> set[str]:
+    """Every English text that a report may ask the translation of."""
+    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values())
+    for name in _TABLES:
+        found |= set(getattr(words, name).values())
+    for node in ast.walk(ast.parse(Path(build.__file__).read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_":
+            argument = node.args[0]
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                found.add(argument.value)
+    return found
+
+
+def test_every_text_of_a_report_has_a_french_translation() -> None:
+    missing = sorted(texts() - catalogue(build.LOCALE, "fr").keys())
+    assert not missing, "\n".join(missing)
+
+
+def test_the_french_holds_no_text_that_no_report_has() -> None:
+    unused = sorted(catalogue(build.LOCALE, "fr").keys() - texts())
+    assert not unused, "\n".join(unused)
+
+
+def test_a_translated_sentence_has_the_same_parts_as_its_original() -> None:
+    different = {
+        en: fr for en, fr in catalogue(build.LOCALE, "fr").items() if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
+    }
+    assert not different
