@@ -92,6 +92,11 @@ def _copy_flags(
                 copy.write_row((datastream_id, to_datetime(time_us), check, flag, sha256))
 
 
+def take_turn(conn: Connection, trial: str) -> None:
+    """Wait until no other transaction runs the checks over this trial."""
+    run(conn, _SQL["take_turn"], trial=trial)
+
+
 def unchecked(conn: Connection, trial: str) -> list[Unchecked]:
     return rows(conn, Unchecked, _SQL["unchecked"], trial=trial)
 

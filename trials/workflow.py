@@ -108,6 +108,7 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
         return 0
+    store_quality.take_turn(conn, trial)
     protocol = read_protocol(stored.document)
     streams = {s.datastream_id: s for s in catalogue.datastreams_of_trial(conn, trial)}
     waiting = {u.datastream_id: u.unchecked_from for u in store_quality.unchecked(conn, trial)}

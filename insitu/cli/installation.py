@@ -171,6 +171,10 @@ class Installation:
                 raise RetryLater("The pages did not answer within a minute; see logs/serve.log.")
             time.sleep(0.1)
 
+    def start_jobs(self) -> None:
+        """The worker: quality checks over what comes in."""
+        self._start_part("work", ["work", "--clock", self.clock.dumps()])
+
     def part_environment(self) -> dict[str, str]:
         """What a part of ours needs to know; secrets travel in the environment of a child, never on its command line."""
         broker = self.broker

@@ -93,7 +93,7 @@ def _ingestor(target: Target) -> str:
     with _with(target) as conn:
         health = ingest_health(conn)
     if not health.alive:
-        raise InsituError(f"{health.problem} Start `insitu up`, `insitu demo` or `insitu ingest`.")
+        raise InsituError(f"{health.trouble} Start `insitu up`, `insitu demo` or `insitu ingest`.")
     return f"last sign of life {health.heartbeat_age_s:.0f} s ago"
 
 

@@ -30,7 +30,7 @@ def given_tls(settings: Settings) -> TLS | None:
 
 
 def up() -> None:
-    """Run everything on this machine until told to stop: database, broker, ingestor, pages."""
+    """Run everything on this machine until told to stop: database, broker, ingestor, pages, jobs."""
     from insitu.cli.installation import Installation, addresses
 
     settings = load()
@@ -40,6 +40,7 @@ def up() -> None:
     )
     installation.start()
     try:
+        installation.start_jobs()
         say(f"Insitu runs at {installation.http_url}; data in {settings.data_dir}.")
         say(_first_person(installation.postgres.url))
         installation.run(stop)

@@ -1,3 +1,7 @@
+-- name: take_turn
+-- One run of the checks over a trial at a time: the turn ends with the transaction.
+SELECT pg_advisory_xact_lock(7031871, t.trial_id) FROM trial t WHERE t.code = %(trial)s::text;
+
 -- name: make_staging
 -- Where a run of the checks puts its flags first; the table lives as long as the transaction.
 CREATE TEMPORARY TABLE IF NOT EXISTS quality_staging (phenomenon_time timestamptz, flag smallint) ON COMMIT DROP;

@@ -85,6 +85,7 @@ class Demo:
             else:
                 self._continue(kept)
             if not self.once and not self.stop.is_set():
+                self.installation.start_jobs()  # before, the demo itself ran the checks
                 say("\nThe fleet is live. Stop with Ctrl-C.")
                 while not self.stop.wait(0.2):
                     self._look_after()
