@@ -34,6 +34,11 @@ class _Device:
     """JSON."""
 
     @property
+    def client_id(self) -> str:
+        """Without dots, which the embedded broker refuses in the name of a session."""
+        return self.username.replace(".", ":")
+
+    @property
     def own_ca(self) -> bool:
         return self.public.tls and self.public.ca_pem is not None
 
@@ -64,7 +69,7 @@ def _mosquitto(it: _Device) -> str:
     secure = f" --cafile {CA_FILE}" if it.own_ca else (" --tls-use-os-certs" if it.public.tls else "")
     lines += [
         f"mosquitto_pub -V mqttv311 -h {shlex.quote(it.public.host)} -p {it.public.port}{secure} -q 1 \\",
-        f"  -i {shlex.quote(it.username)} -u {shlex.quote(it.username)} -P {shlex.quote(it.token)} \\",
+        f"  -i {shlex.quote(it.client_id)} -u {shlex.quote(it.username)} -P {shlex.quote(it.token)} \\",
         f"  -t {shlex.quote(it.topic)} \\",
         f"  -m {shlex.quote(it.payload)}",
     ]
@@ -84,7 +89,7 @@ def _python(it: _Device) -> str:
         f"message = {{'time': datetime.now(timezone.utc).isoformat(), **json.loads({it.payload!r})}}",
         "publish.single(",
         f"    {it.topic!r}, json.dumps(message), qos=1,",
-        f"    hostname={it.public.host!r}, port={it.public.port}, client_id={it.username!r},",
+        f"    hostname={it.public.host!r}, port={it.public.port}, client_id={it.client_id!r},",
         f"    auth={{'username': {it.username!r}, 'password': {it.token!r}}}, tls={secure},",
         ")",
     ]
@@ -119,7 +124,7 @@ def _arduino(it: _Device) -> str:
         "}",
         "",
         "void loop() {",
-        f"  if (!mqtt.connected()) mqtt.connect({text(it.username)}, {text(it.username)}, {text(it.token)});",
+        f"  if (!mqtt.connected()) mqtt.connect({text(it.client_id)}, {text(it.username)}, {text(it.token)});",
         f"  mqtt.publish({text(it.topic)}, {text(it.payload)}, false, 1);",
         "  for (unsigned long until = millis() + 900000; millis() < until;) { mqtt.loop(); delay(10); }",
         "}",

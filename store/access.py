@@ -52,7 +52,8 @@ class Credential:
     """What the broker needs: `trial` and `device` say below which topics it may publish."""
 
     username: str
-    broker_hash: str
+    nats_hash: str
+    mosquitto_hash: str
     trial: str
     device: str
 
@@ -151,14 +152,15 @@ def add_credential(
     device_id: int | None,
     username: str,
     token_sha256: bytes,
-    broker_hash: str,
+    nats_hash: str,
+    mosquitto_hash: str,
     now: datetime,
     expires_at: datetime | None = None,
 ) -> None:
     """`device_id` None: a probe `check.<name>` of the access rules, which may publish below `check/<name>`."""
     run(
         conn, _SQL["add_credential"], device_id=device_id, username=username, token_sha256=token_sha256,
-        broker_hash=broker_hash, now=now, expires_at=expires_at,
+        nats_hash=nats_hash, mosquitto_hash=mosquitto_hash, now=now, expires_at=expires_at,
     )  # fmt: skip
 
 

@@ -26,6 +26,10 @@ _ROW = np.dtype(
     [("fields", ">i2"), ("n1", ">i4"), ("ordinal", ">i4"), ("n2", ">i4"), ("datastream_id", ">i4"), ("n3", ">i4"),
      ("time", ">i8"), ("n4", ">i4"), ("result", ">f8"), ("n5", ">i4"), ("received", ">i8"), ("n6", ">i4"), ("quality", ">i2")]
 )  # fmt: skip
+_STRAIGHT = np.dtype(
+    [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
+     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8")]
+)  # fmt: skip
 _READ = np.dtype(
     [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
      ("result", ">f8"), ("n4", ">i4"), ("received", ">i8"), ("n5", ">i4"), ("flag", ">i2")]
@@ -136,6 +140,31 @@ def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end
             part["received"].astype(np.int64) + _EPOCH_2000_US,
             part["flag"].astype(np.int8),
         )
+    return found
+
+
+def copy_straight(
+    conn: Connection,
+    streams: NDArray[np.int64],
+    times_us: NDArray[np.int64],
+    results: NDArray[np.float64],
+    received_us: NDArray[np.int64],
+) -> None:
+    """Binary COPY into the table itself: no merge, a key that exists is an error. The yardstick of `insitu bench`."""
+    table = np.empty(len(streams), _STRAIGHT)
+    table["fields"] = 4
+    for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8)):
+        table[name] = width
+    table["datastream_id"], table["result"] = streams, results
+    table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
+    columns = "datastream_id, phenomenon_time, result, received_at"
+    with translated(), conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
+        copy.write(_HEADER + table.tobytes() + _TRAILER)
+
+
+def first_receipt(conn: Connection, trial: str) -> datetime | None:
+    """When the first stored observation of a trial was received."""
+    found: datetime | None = scalar(conn, _SQL["first_receipt"], trial=trial)
     return found
 
 

@@ -17,7 +17,10 @@ SILENT_AFTER = 8.0
 LOW_BATTERY = 15.0
 POOR_RADIO_DBM = -100.0
 CLOCK_OFF_S = 300.0
-BACKFILLED_AFTER = timedelta(hours=1)
+KEPT_BACK = timedelta(hours=1)
+"""A result received so long after its time was kept back: a silence that was filled later."""
+KEPT_BACK_SIMULATED = timedelta(days=1)
+"""In a compressed history an hour passes in less time than one commit takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def gaps(
     windows: Sequence[tuple[datetime, datetime | None]] = (),
     reboots: Sequence[datetime] = (),
     longest: float = 2.5,
+    late_after: timedelta = KEPT_BACK,
 ) -> list[Gap]:
     """Silences of a series within `[start, end)` longer than `longest` expected intervals, and late stretches that were filled.
 
@@ -113,7 +117,7 @@ def gaps(
     for index in wide:
         begin, until = _when(int(edges[index])), _when(int(edges[index + 1]))
         found.append(Gap(begin, until, _cause(begin, until, windows, reboots), False))
-    late = (received - times) > BACKFILLED_AFTER.total_seconds() * 1e6
+    late = (received - times) > late_after.total_seconds() * 1e6
     for low, high in _runs(late):
         found.append(Gap(_when(int(times[low])), _when(int(times[high]) + int(expected_s * 1e6)), GapCause.NETWORK, True))
     return sorted(found, key=lambda gap: gap.start)

@@ -18,12 +18,11 @@ from trials import quality
 from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import Change, Evaluation, GapSummary, RejectSummary, document_of
-from trials.health import gaps
+from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
 from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
 
-LATE = timedelta(days=1)
 OVERLAP = timedelta(days=2)
 """Before the first unchecked observation, so that a run of results that began earlier is seen whole."""
 
@@ -193,6 +192,7 @@ def load_inputs(
     protocol = read_protocol(stored.document)
     facts = catalogue.trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
+    late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     wanted = {m.property for m in protocol.measurements} | {
         str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
     }
@@ -213,13 +213,16 @@ def load_inputs(
         locked_at=stored.locked_at,
         organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
         sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
-        streams=[_stream(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)) for s in streams],
+        streams=[
+            _stream(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id), late_after)
+            for s in streams
+        ],
         windows=windows,
         rejects=[
             RejectSummary(device=r.device, reason=r.reason, messages=r.messages, results=r.results)
             for r in ledger.reject_counts(conn, trial, now)
         ],
-        gaps=_gaps(protocol, streams, found, windows, min(now, end)),
+        gaps=_gaps(protocol, streams, found, windows, until=min(now, end), late_after=late_after),
         simulated=simulated,
         now=now,
     )
@@ -230,9 +233,13 @@ def _listed(found: object) -> list[object]:
 
 
 def _stream(
-    stream: catalogue.TrialDatastream, found: Series, counts: dict[str, int], run: store_quality.QualityRun | None
+    stream: catalogue.TrialDatastream,
+    found: Series,
+    counts: dict[str, int],
+    run: store_quality.QualityRun | None,
+    late_after: timedelta,
 ) -> StreamInput:
-    late = found.received_us - found.time_us > LATE.total_seconds() * 1e6
+    late = found.received_us - found.time_us > late_after.total_seconds() * 1e6
     return StreamInput(
         device=stream.device,
         name=stream.name,
@@ -257,7 +264,9 @@ def _gaps(
     streams: Sequence[catalogue.TrialDatastream],
     found: dict[int, Series],
     windows: Sequence[WindowInput],
+    *,
     until: datetime,
+    late_after: timedelta,
 ) -> list[GapSummary]:
     """Silences of the measured datastreams of the protocol's primary properties, while their device stood there."""
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
@@ -275,7 +284,13 @@ def _gaps(
                 continue
             data = found[stream.datastream_id]
             for gap in gaps(
-                time_us=data.time_us, received_us=data.received_us, expected_s=expected, start=low, end=high, windows=covering
+                time_us=data.time_us,
+                received_us=data.received_us,
+                expected_s=expected,
+                start=low,
+                end=high,
+                windows=covering,
+                late_after=late_after,
             ):
                 summaries.append(
                     GapSummary(

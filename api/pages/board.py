@@ -220,12 +220,14 @@ def gaps(
     windows = [(w.start, w.end) for w in fleet.windows(conn, viewer, [row.device_id], start, end)]
     boots = fleet.boots(conn, row.device_id, start)
     found = series(conn, [s.datastream_id for s in streams], start, end)
+    late_after = health.KEPT_BACK_SIMULATED if page.simulated else health.KEPT_BACK
     shared = np.concatenate([found[s.datastream_id].time_us for s in streams])
     times, first = np.unique(shared, return_index=True)
     received = np.concatenate([found[s.datastream_id].received_us for s in streams])[first]
     whole = health.gaps(
-        time_us=times, received_us=received, expected_s=expected_s(streams), start=start, end=end, windows=windows, reboots=boots
-    )
+        time_us=times, received_us=received, expected_s=expected_s(streams), start=start, end=end, windows=windows, reboots=boots,
+        late_after=late_after,
+    )  # fmt: skip
     shown = [_shown_gap(gap, page.t("the device"), end) for gap in whole]
     for stream in streams if len(streams) > 1 else ():
         one = found[stream.datastream_id]

@@ -18,6 +18,7 @@ from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code
 
 if TYPE_CHECKING:
+    from api.snippets import PublicAddress
     from store.database import Connection
 
 APPLY_TIMEOUT_S = 10.0
@@ -40,7 +41,7 @@ def give_credential(
     conn: Connection, *, device_id: int, trial: str, device: str, now: datetime, expires_at: datetime | None = None
 ) -> Login:
     """A new credential for a device; older ones go on until they are revoked. The caller commits."""
-    from insitu.embedded.broker import hash_token
+    from insitu.embedded.users import hash_token, mosquitto_hash
     from store.access import add_credential
 
     token = secrets.token_urlsafe(32)
@@ -50,7 +51,8 @@ def give_credential(
         device_id=device_id,
         username=username,
         token_sha256=hashlib.sha256(token.encode()).digest(),
-        broker_hash=hash_token(token),
+        nats_hash=hash_token(token),
+        mosquitto_hash=mosquitto_hash(token),
         now=now,
         expires_at=expires_at,
     )
@@ -174,17 +176,20 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
         say(f"Its page: {target.running.http}/trials/{trial}/devices/{device}")
 
 
-def public_of(target: Target) -> object:
+def public_of(target: Target) -> PublicAddress:
     """Where devices reach the broker of a target."""
     from api.snippets import PublicAddress
     from insitu.cli.parts import public_address
     from insitu.settings import load, parse_listen
 
+    settings = load()
     if target.running is None:
-        return public_address(load(), "", None)
+        return public_address(settings, "", None)
     host, port = parse_listen(target.running.mqtt)
     ca = target.running.mqtt_ca
-    return PublicAddress(host, port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None)
+    return PublicAddress(
+        settings.public_host or host, port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None
+    )
 
 
 def revoke(trial: str, device: str) -> None:

@@ -13,20 +13,21 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from insitu.cli.output import warn
 from insitu.clock import Clock
-from insitu.embedded.broker import Broker, BrokerUser
+from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.postgres import Postgres
+from insitu.embedded.users import device_user
 from insitu.errors import CorrectInput, InsituError, RetryLater
 from insitu.settings import Settings, parse_listen
-from insitu.wire import CHECK, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -57,17 +58,6 @@ def addresses(settings: Settings, tls: TLS | None) -> Addresses:
     return Addresses(mqtt, http, tls)
 
 
-def device_user(username: str, password_hash: str, trial: str, device: str) -> BrokerUser:
-    """What a device may do at the broker: publish below its own name, hear its receipts and refusals."""
-    below = f"{PREFIX}/{trial}/{device}"
-    return BrokerUser(
-        username=username,
-        password_hash=password_hash,
-        publish=tuple(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)),
-        subscribe=tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES),
-    )
-
-
 class Installation:
     """Servers and parts of one data directory; everything here runs in the thread that called `start`."""
 
@@ -82,6 +72,7 @@ class Installation:
         self._arguments: dict[str, list[str]] = {}
         self._restart_at: dict[str, float] = {}
         self._conn: Connection | None = None
+        self._expiry: datetime | None = None
         self.restarts: dict[str, int] = {}
 
     # -- starting ------------------------------------------------------------------------------------------------
@@ -230,25 +221,24 @@ class Installation:
         return True
 
     def apply_credentials(self) -> None:
-        """Write the broker's users when they changed, and record which state it runs on."""
-        from store.access import active_credentials, broker_applied, broker_state
+        """Write the broker's users when they changed or one expired, and record which state it runs on."""
+        from store.access import active_credentials, broker_applied, broker_state, next_expiry
         from store.database import translated
 
         conn = self.connection()
         with translated():
-            state = broker_state(conn)
-            if state.wanted == state.applied:
+            state, now = broker_state(conn), self.clock.now()
+            if state.wanted == state.applied and (self._expiry is None or now < self._expiry):
                 conn.rollback()
                 return
-            users = [
-                device_user(c.username, c.broker_hash, c.trial, c.device) for c in active_credentials(conn, self.clock.now())
-            ]
+            users = [device_user(c.username, c.nats_hash, c.trial, c.device) for c in active_credentials(conn, now)]
             problem = None
             try:
                 self.broker.apply(users)
             except InsituError as error:
                 problem = str(error)
-            broker_applied(conn, version=state.wanted, at=self.clock.now(), problem=problem)
+            broker_applied(conn, version=state.wanted, at=now, problem=problem)
+            self._expiry = next_expiry(conn, now)
             conn.commit()
 
     def run(self, stop: threading.Event) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from insitu.cli.output import say
+from insitu.cli.parts import broker_address
 from insitu.cli.target import Target, find_target, open_target
 from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
@@ -120,7 +121,6 @@ def _audit(target: Target) -> str:
 def _policy(target: Target) -> str:
     """Two throw-away devices prove what the broker allows."""
     from ingest.policy import prove
-
     from insitu.cli.policy import throw_away_devices
 
     with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
@@ -144,15 +144,19 @@ def broker_config(
     broker: Annotated[str, typer.Argument(help="nats or mosquitto.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
 ) -> None:
-    """Write the credentials and access rules of every active device for a broker of your own."""
+    """Write the credentials and access rules of every active device, and of the service, for a broker of your own.
+
+    The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
+    """
     from insitu.cli.brokers import WRITERS
     from store.access import active_credentials
 
     if broker not in WRITERS:
         raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(WRITERS)}.")
+    service = broker_address(load())
     target, conn = open_target("insitu broker-config")
     with conn:
         credentials = active_credentials(conn, target.clock.now())
     to.mkdir(parents=True, exist_ok=True)
-    for path in WRITERS[broker](credentials, to):
+    for path in WRITERS[broker](credentials, service, to):
         say(str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -15,6 +15,10 @@ from insitu.cli.target import find_target
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, load, parse_listen
+
+if TYPE_CHECKING:
+    from api.snippets import PublicAddress
+    from ingest.mqtt import BrokerAddress
 
 ClockOption = Annotated[str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")]
 
@@ -67,13 +71,18 @@ def ingest(clock: ClockOption = "", shard: int = 0) -> None:
     )
 
 
-def broker_address(settings: Settings) -> Any:
+def broker_address(settings: Settings) -> BrokerAddress:
     """The broker of INSITU_MQTT_URL as `ingest` wants it."""
-    from ingest.mqtt import BrokerAddress
-
     if settings.mqtt_url is None:
         raise CorrectInput("Set INSITU_MQTT_URL, for example mqtt://ingest:password@127.0.0.1:1883.")
-    url = urlsplit(settings.mqtt_url.get_secret_value())
+    return parse_broker_url(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
+
+
+def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
+    """`mqtt[s]://user:password@host[:port]`; `ca` is the authority that signed the broker's certificate."""
+    from ingest.mqtt import BrokerAddress
+
+    url = urlsplit(text)
     if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
         raise CorrectInput("INSITU_MQTT_URL: write mqtt://user:password@host:port, or mqtts:// for TLS.")
     secure = url.scheme == "mqtts"
@@ -82,7 +91,7 @@ def broker_address(settings: Settings) -> Any:
         port=url.port or (8883 if secure else 1883),
         username=unquote(url.username or ""),
         password=unquote(url.password or ""),
-        tls_ca=settings.mqtt_ca if secure else None,
+        tls_ca=ca if secure else None,
     )
 
 
@@ -118,13 +127,13 @@ def serve(
     )
 
 
-def public_address(settings: Settings, text: str, ca: Path | None) -> Any:
+def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddress:
     """Where devices reach the broker, as this installation really is."""
     from api.snippets import PublicAddress
 
     if text:
         host, port = parse_listen(text)
-        return PublicAddress(host, port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None)
+        return PublicAddress(settings.public_host or host, port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None)
     if settings.mqtt_url is None:
         host, port = parse_listen(settings.mqtt_listen)
         return PublicAddress(settings.public_host or host, port, tls=False, ca_pem=None)

@@ -17,42 +17,17 @@ import socket
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import bcrypt
 
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
 from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child
+from insitu.embedded.users import BrokerUser, hash_token, nats_user, nats_users, service_user
 from insitu.errors import CorrectInput, FreePort, InsituError, RetryLater
-from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
 
 MAX_PAYLOAD = 1_572_864
 """Larger publishes end the connection; up to here the ingestor refuses readably."""
 START_TIMEOUT_S = 30.0
-_BCRYPT_COST = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerUser:
-    """A device's user; `publish` and `subscribe` are MQTT topic filters."""
-
-    username: str
-    password_hash: str
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
-
-
-def hash_token(token: str) -> str:
-    """bcrypt hash of a random token, as the server reads it."""
-    return bcrypt.hashpw(token.encode(), bcrypt.gensalt(_BCRYPT_COST, prefix=b"2a")).decode()
-
-
-def subject(topic_filter: str) -> str:
-    """NATS subject of an MQTT topic filter: '/' → '.', '+' → '*', '#' → '>', '.' → '//'."""
-    levels = [{"+": "*", "#": ">"}.get(level, level.replace(".", "//")) for level in topic_filter.split("/")]
-    return ".".join(levels)
 
 
 class Broker:
@@ -172,27 +147,15 @@ class Broker:
         raise RetryLater("The broker did not take over the new credentials in 30 s.")
 
     def _user_file(self) -> str:
-        below = f"{PREFIX}/+/+"
-        service = _user(
-            self.service_username,
-            hash_token(self.service_password),
-            publish=[subject(f"{below}/{suffix}") for suffix in OUTBOUND_SUFFIXES] + [subject(f"{PREFIX}/{HEARTBEAT}/+")],
-            subscribe=[subject(f"{below}/{suffix}") for suffix in (*INBOUND_SUFFIXES, CHECK)]
-            + [subject(f"{PREFIX}/{HEARTBEAT}/+")],
-            kinds=["MQTT"],
-        )
-        local = _user(
+        service = service_user(self.service_username, hash_token(self.service_password))
+        local = nats_user(
             "insitu-local",
             hash_token(self._secret("local")),
             publish=["$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_msgs"],
             subscribe=["_INBOX.>"],
             kinds=["STANDARD"],
         )
-        devices = [
-            _user(u.username, u.password_hash, [subject(t) for t in u.publish], [subject(t) for t in u.subscribe], ["MQTT"])
-            for u in self._users
-        ]
-        return "authorization {\n  users = [\n" + "\n".join([service, local, *devices]) + "\n  ]\n}\n"
+        return nats_users([service, *self._users], [local])
 
     # -- configuration -------------------------------------------------------------------------------------------
 
@@ -304,12 +267,6 @@ async def _cap_messages(port: int, password: str, max_bytes: int) -> bool:
         raise RetryLater("The broker does not answer on its local port.") from error
     finally:
         await client.close()
-
-
-def _user(name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]) -> str:
-    permissions = {"publish": {"allow": list(publish)}, "subscribe": {"allow": list(subscribe)}}
-    entry = {"user": name, "password": password_hash, "permissions": permissions, "allowed_connection_types": list(kinds)}
-    return "    " + json.dumps(entry)
 
 
 def _quoted(text: object) -> str:

@@ -237,12 +237,16 @@ class Postgres:
         if (self._data_dir / ".database-made").exists():
             return
         script = (
+            "\\getenv password INSITU_PASSWORD\n"
             "SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \\gexec\n"
-            f"ALTER ROLE insitu PASSWORD '{self._secret('insitu')}';\n"
+            "ALTER ROLE insitu PASSWORD :'password';\n"
             "SELECT 'CREATE DATABASE insitu OWNER insitu' "
             "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'insitu') \\gexec\n"
         )
-        environment = {**_clean_environment(), "PGPASSWORD": self._secret("postgres"), "PGHOST": str(self._sockets)}
+        environment = {
+            **_clean_environment(), "PGPASSWORD": self._secret("postgres"), "PGHOST": str(self._sockets),
+            "INSITU_PASSWORD": self._secret("insitu"),
+        }  # fmt: skip
         done = subprocess.run(
             [str(folder / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"],
             input=script, env=environment, capture_output=True, text=True, check=False,

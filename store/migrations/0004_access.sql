@@ -24,7 +24,8 @@ CREATE TABLE credential (
     device_id     int REFERENCES device, -- null for a probe of the access rules
     username      text NOT NULL UNIQUE,
     token_sha256  bytea NOT NULL UNIQUE,
-    broker_hash   text NOT NULL,   -- bcrypt, cost 4: enough for a random 256-bit token
+    nats_hash      text NOT NULL, -- bcrypt, cost 4: enough for a random 256-bit token
+    mosquitto_hash text NOT NULL, -- PBKDF2-SHA512 of the same token
     created_at    timestamptz NOT NULL,
     expires_at    timestamptz,
     revoked_at    timestamptz,

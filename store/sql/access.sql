@@ -51,8 +51,8 @@ ORDER BY t.code;
 
 -- name: add_credential
 -- A device's user and the hashes of its token; `device_id` null for a probe of the access rules.
-INSERT INTO credential (device_id, username, token_sha256, broker_hash, created_at, expires_at)
-VALUES (%(device_id)s::int, %(username)s::text, %(token_sha256)s::bytea, %(broker_hash)s::text, %(now)s::timestamptz,
+INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, created_at, expires_at)
+VALUES (%(device_id)s::int, %(username)s::text, %(token_sha256)s::bytea, %(nats_hash)s::text, %(mosquitto_hash)s::text, %(now)s::timestamptz,
         %(expires_at)s::timestamptz);
 
 -- name: username_taken
@@ -69,7 +69,7 @@ DELETE FROM credential WHERE device_id IS NULL AND username = ANY(%(usernames)s:
 
 -- name: active_credentials
 -- What the broker must let in now.
-SELECT c.username, c.broker_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device
+SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL

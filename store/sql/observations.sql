@@ -44,3 +44,8 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id;
 -- name: count
 -- All observations.
 SELECT count(*) FROM observation;
+
+-- name: first_receipt
+-- When the first stored observation of a trial was received.
+SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
+JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;

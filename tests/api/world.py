@@ -120,7 +120,7 @@ def _device(
         )
     token = f"token-of-{trial}-{code}-{hashlib.sha256(code.encode()).hexdigest()}"
     access.add_credential(
-        conn, device_id=number, username=f"{trial}.{code}", token_sha256=hashlib.sha256(token.encode()).digest(), broker_hash="-",
+        conn, device_id=number, username=f"{trial}.{code}", token_sha256=hashlib.sha256(token.encode()).digest(), nats_hash="-", mosquitto_hash="-",
         now=start,
     )  # fmt: skip
     world.devices[code] = number

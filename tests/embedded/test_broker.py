@@ -10,7 +10,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from insitu.embedded.broker import Broker, BrokerUser, hash_token, subject
+from insitu.embedded.broker import Broker
+from insitu.embedded.users import BrokerUser, hash_token, subject
 from insitu.errors import FreePort
 
 

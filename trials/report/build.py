@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +17,8 @@ from trials.report import charts
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
 LOCALE = Path(__file__).parent / "locale"
+MOST_GAPS = 20
+"""So many gaps a report prints, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +201,17 @@ class _Builder:
 
     def finding(self, code: str, evidence: dict[str, Any]) -> str:
         shown: dict[str, object] = {
-            key: self.number(value) if isinstance(value, float) else self._(str(value)) if isinstance(value, str) else value
+            key: self.number(value)
+            if isinstance(value, float)
+            else self._evidence(key, value)
+            if isinstance(value, str)
+            else value
             for key, value in evidence.items()
         }
         return sentence(code, shown, self.texts)
+
+    def _evidence(self, key: str, text: str) -> str:
+        return self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
 
     def _criteria_table(self, endpoint: EndpointResult) -> Table:
         rows = []
@@ -313,10 +323,12 @@ class _Builder:
             self._("Windows."), ("kind", "target_of", "start", "end", "reason", "declared"),
             [[self._(WORDS.get(w.kind, w.kind)), w.target, self.reader.moment(w.start, "short"), self.reader.moment(w.end, "short"), w.reason,
               self.reader.moment(w.declared_at, "short")] for w in self.e.windows], self._("No window was declared."))  # fmt: skip
+        longest = sorted(self.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
         self._table_or_none(
-            self._("Gaps of the primary endpoints' datastreams."), ("device", "property", "start", "end", "cause", "backfilled"),
+            self._("Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has every one.").format(
+                n=len(longest), all=len(self.e.gaps)), ("device", "property", "start", "end", "cause", "backfilled"),
             [[g.device, g.property, self.reader.moment(g.start, "short"), self.reader.moment(g.end, "short"), self._(WORDS[f"cause_{g.cause}"]),
-              self._(WORDS["yes"] if g.backfilled else WORDS["no"])] for g in self.e.gaps], self._("There was no gap."))  # fmt: skip
+              self._(WORDS["yes"] if g.backfilled else WORDS["no"])] for g in longest], self._("There was no gap."))  # fmt: skip
         self._table_or_none(
             self._("Messages refused at the door, by reason."), ("device", "reason", "messages", "results"),
             [[r.device, r.reason, str(r.messages), str(r.results)] for r in self.e.rejects], self._("No message was refused."))  # fmt: skip
@@ -377,7 +389,11 @@ class _Builder:
         self.add(Paragraph(f"{self._(WORDS['hypothesis'])} {self.pick(p['hypothesis'])}"))
         self.add(Paragraph(f"{self._(WORDS['missing_data'])} {self.pick(p['missing_data'])}"))
         rows = [
-            [self._(WORDS[q["name"]]), q["start"][:16].replace("T", " "), q["end"][:16].replace("T", " ")] for q in p["periods"]
+            [
+                self._(WORDS[q["name"]]),
+                *(self.reader.moment(datetime.fromisoformat(q[edge]), "short") for edge in ("start", "end")),
+            ]
+            for q in p["periods"]
         ]
         self.add(Table(self._("Periods, half-open."), [self._(WORDS[k]) for k in ("period", "start", "end")], rows))
         rows = [

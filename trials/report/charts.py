@@ -54,12 +54,11 @@ def interval(
     *, label: str, value: float, low: float, high: float, target_low: float | None, target_high: float | None, unit: str
 ) -> dict[str, Any]:
     """An estimate with its interval, and the set in which the whole interval must lie, shaded."""
-    marks = [
-        v
-        for v in (low, high, value, target_low, target_high, 0.0 if target_low is None or target_high is None else None)
-        if v is not None
-    ]
+    marks = [mark for mark in (low, high, value, target_low, target_high) if mark is not None]
     span = max(marks) - min(marks) or 1.0
+    if min(marks) - span <= 0.0 <= max(marks) + span:
+        marks.append(0.0)  # no effect, where that is near enough to mean something
+        span = max(marks) - min(marks)
     left, right = min(marks) - 0.12 * span, max(marks) + 0.12 * span
     x = {"type": "quantitative", "scale": {"domain": [left, right], "nice": False, "zero": False}, "title": f"{label} ({unit})"}
     shaded = {"from": left if target_low is None else target_low, "to": right if target_high is None else target_high}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from insitu.cli.devices import give_credential
 from insitu.cli.people import add_account
-from insitu.embedded.broker import hash_token
 from insitu.model import DatastreamRole, OrganisationKind, TrialState
 from simulators.scenario import Group, Scenario
-from store import access, catalogue
+from store import catalogue
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -92,13 +90,9 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
     """A credential for each device: 'trial/device' → (username, token). The caller commits."""
     logins = {}
     for device in scenario.device_codes():
-        token, username = secrets.token_urlsafe(32), f"{scenario.code}.{device}"
         found = catalogue.find_device(conn, scenario.code, device)
-        access.add_credential(
-            conn, device_id=found.device_id, username=username, token_sha256=hashlib.sha256(token.encode()).digest(),
-            broker_hash=hash_token(token), now=now,
-        )  # fmt: skip
-        logins[f"{scenario.code}/{device}"] = (username, token)
+        login = give_credential(conn, device_id=found.device_id, trial=scenario.code, device=device, now=now)
+        logins[f"{scenario.code}/{device}"] = (login.username, login.token)
     return logins
 
 

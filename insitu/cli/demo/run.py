@@ -209,7 +209,7 @@ class Demo:
 
     def _history(self, fleet: Child) -> bool:
         """Run through the history, locking the protocols on the day before reporting begins; False where stopped or too late."""
-        lock_at = self._local_midnight(self.days // 2 - 1).timestamp()
+        lock_at = self._local_midnight(self.days // 2 - 2).timestamp()  # day 29 of 60
         locked = False
         first, last = _us(self.start) / 1e6, self.clock.fast_until
         with progress(f"{self.days} days of history") as show:
@@ -235,11 +235,12 @@ class Demo:
     def _lock(self) -> None:
         from trials.workflow import lock_protocol
 
+        now = self.clock.now()
         middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
         with _fresh(self.installation) as conn:
             for scenario in self.scenarios:
                 protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
-                lock_protocol(conn, protocol, now=self.clock.now(), login="evaluator")
+                lock_protocol(conn, protocol, now=now, login="evaluator")
             conn.commit()
 
     # -- the end -------------------------------------------------------------------------------------------------

@@ -1,0 +1,184 @@
+"""Proof that the broker keeps devices apart: what one device may not do is tried, and must not happen.
+
+MQTT does not tell a subscriber who published, so the whole of an observation's origin rests on these rules.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+
+from ingest.mqtt import BrokerAddress, new_client
+from insitu.errors import InsituError, RetryLater
+from insitu.wire import CHECK, PREFIX, RECEIPT
+
+PATIENCE_S: Final = 5.0
+SILENCE_S: Final = 0.5
+"""A forbidden message has not arrived when an allowed one, sent after it, has, and this much time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A throw-away device of the trial `check`."""
+
+    device: str
+    username: str
+    token: str
+
+    def topic(self, suffix: str = CHECK) -> str:
+        return f"{PREFIX}/check/{self.device}/{suffix}"
+
+
+def prove(address: BrokerAddress, first: Probe, second: Probe) -> str:
+    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names each hole."""
+    holes = []
+    with _Ear(address) as ear:
+        _expect_own(address, ear, first)
+        for title, attempt in _attempts(address, ear, first, second):
+            if attempt():
+                holes.append(title)
+    if holes:
+        raise InsituError(
+            "the broker lets a device " + ", and ".join(holes) + ". Its access rules are not those of `insitu broker-config`: "
+            "observations could come from another device than they say."
+        )
+    return "a device may not publish, subscribe or leave a will in another's name, nor enter with a wrong password"
+
+
+def _attempts(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> Iterator[tuple[str, Callable[[], bool]]]:
+    yield "publish in another's name", lambda: _published(address, ear, first, second)
+    yield "leave a will in another's name", lambda: _will_heard(address, ear, first, second)
+    yield "hear another's receipts", lambda: _subscribed(address, first, second.topic(RECEIPT))
+    yield "hear everything", lambda: _subscribed(address, first, f"{PREFIX}/#")
+    yield "enter with a wrong password", lambda: _entered(address, replace(first, token=secrets.token_urlsafe(32)))
+
+
+class _Ear:
+    """The service's subscription to what probes publish."""
+
+    def __init__(self, address: BrokerAddress) -> None:
+        self.heard: set[bytes] = set()
+        self._ready = threading.Event()
+        self._client = new_client(address, f"insitu-check-{secrets.token_hex(8)}", clean=True)
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/+/+/{CHECK}", 0)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._on_message
+        self._address = address
+
+    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self.heard.add(bytes(message.payload))
+
+    def __enter__(self) -> _Ear:
+        _open(self._client, self._address)
+        if not self._ready.wait(PATIENCE_S):
+            raise RetryLater("The broker did not let the service listen within 5 s: look at its log.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def hears(self, word: bytes, patience_s: float) -> bool:
+        limit = time.monotonic() + patience_s
+        while time.monotonic() < limit:
+            if word in self.heard:
+                return True
+            time.sleep(0.01)
+        return word in self.heard
+
+
+def _open(client: paho.Client, address: BrokerAddress) -> None:
+    try:
+        client.connect(address.host, address.port, keepalive=20)
+    except OSError as error:
+        raise RetryLater(f"The broker at {address.host}:{address.port} does not answer ({error}).") from error
+    client.loop_start()
+
+
+@contextmanager
+def _signed_in(address: BrokerAddress, probe: Probe, *, will: tuple[str, bytes] | None = None) -> Iterator[paho.Client | None]:
+    """A client of the probe, or None where the broker refuses it."""
+    own = replace(address, username=probe.username, password=probe.token)
+    client = new_client(own, f"check-{secrets.token_hex(8)}", clean=True)
+    answered, refused = threading.Event(), threading.Event()
+
+    def on_connect(_client: Any, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
+        if code.is_failure:
+            refused.set()
+        answered.set()
+
+    client.on_connect = on_connect
+    client.on_disconnect = lambda *_: answered.set()
+    if will is not None:
+        client.will_set(will[0], will[1], qos=0)
+    _open(client, address)
+    try:
+        answered.wait(PATIENCE_S)
+        yield None if refused.is_set() or not client.is_connected() else client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _expect_own(address: BrokerAddress, ear: _Ear, probe: Probe) -> None:
+    """What is allowed must work, or its absence would prove nothing."""
+    word = secrets.token_bytes(16)
+    with _signed_in(address, probe) as client:
+        if client is None:
+            raise InsituError("the broker refuses a device that was just enrolled: look at its log and at its list of users.")
+        client.publish(probe.topic(), word, qos=1)
+        if not ear.hears(word, PATIENCE_S):
+            raise InsituError("the broker does not deliver what a device publishes under its own name: look at its access rules.")
+
+
+def _published(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> bool:
+    forbidden = secrets.token_bytes(16)
+    with _signed_in(address, first) as client:
+        if client is not None:
+            client.publish(second.topic(), forbidden, qos=1)
+            time.sleep(0.05)
+    _expect_own(address, ear, first)
+    return ear.hears(forbidden, SILENCE_S)
+
+
+def _will_heard(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> bool:
+    forbidden = secrets.token_bytes(16)
+    with _signed_in(address, first, will=(second.topic(), forbidden)) as client:
+        if client is not None:
+            client.loop_stop()
+            sock = client.socket()
+            if sock is not None:
+                sock.close()  # without DISCONNECT: the broker must publish the will, if it took it
+    _expect_own(address, ear, first)
+    return ear.hears(forbidden, SILENCE_S)
+
+
+def _subscribed(address: BrokerAddress, probe: Probe, topic: str) -> bool:
+    granted = threading.Event()
+    answered = threading.Event()
+
+    def on_subscribe(_client: Any, _data: Any, _mid: int, codes: list[Any], _more: Any) -> None:
+        if not all(code.is_failure for code in codes):
+            granted.set()
+        answered.set()
+
+    with _signed_in(address, probe) as client:
+        if client is None:
+            return False
+        client.on_subscribe = on_subscribe
+        client.on_disconnect = lambda *_: answered.set()
+        client.subscribe(topic, 1)
+        answered.wait(PATIENCE_S)
+    return granted.is_set()
+
+
+def _entered(address: BrokerAddress, probe: Probe) -> bool:
+    with _signed_in(address, probe) as client:
+        return client is not None

@@ -1,0 +1,101 @@
+"""Who may do what at a broker: the devices, the service, and how NATS and Mosquitto write it.
+
+One rule a credential: a device publishes below its own name and hears its own receipts and refusals. The service hears every
+inbound suffix by name and speaks to the devices. Both brokers are given hashes only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import bcrypt
+
+from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
+
+_BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
+_PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerUser:
+    """A user of the broker; `publish` and `subscribe` are MQTT topic filters, `password_hash` is the broker's own kind."""
+
+    username: str
+    password_hash: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def hash_token(token: str) -> str:
+    """bcrypt hash of a random token, as NATS reads it."""
+    return bcrypt.hashpw(token.encode(), bcrypt.gensalt(_BCRYPT_COST, prefix=b"2a")).decode()
+
+
+def mosquitto_hash(token: str) -> str:
+    """PBKDF2-SHA512 hash of a random token, as Mosquitto 2 reads it."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", token.encode(), salt, _PBKDF2_ROUNDS)
+    return f"$7${_PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def subject(topic_filter: str) -> str:
+    """NATS subject of an MQTT topic filter: '/' → '.', '+' → '*', '#' → '>', '.' → '//'."""
+    levels = [{"+": "*", "#": ">"}.get(level, level.replace(".", "//")) for level in topic_filter.split("/")]
+    return ".".join(levels)
+
+
+def device_user(username: str, password_hash: str, trial: str, device: str) -> BrokerUser:
+    """What a device may do: publish below its own name, hear its receipts and refusals."""
+    below = f"{PREFIX}/{trial}/{device}"
+    return BrokerUser(
+        username=username,
+        password_hash=password_hash,
+        publish=tuple(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)),
+        subscribe=tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES),
+    )
+
+
+def service_user(username: str, password_hash: str) -> BrokerUser:
+    """What the ingestor may do: hear each inbound suffix, speak on each outbound one, and hear itself."""
+    below = f"{PREFIX}/+/+"
+    return BrokerUser(
+        username=username,
+        password_hash=password_hash,
+        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), f"{PREFIX}/{HEARTBEAT}/+"),
+        subscribe=(*(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)), f"{PREFIX}/{HEARTBEAT}/+"),
+    )
+
+
+def nats_user(name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]) -> str:
+    """One entry of the list of users; `publish` and `subscribe` are subjects."""
+    permissions = {"publish": {"allow": list(publish)}, "subscribe": {"allow": list(subscribe)}}
+    entry = {"user": name, "password": password_hash, "permissions": permissions, "allowed_connection_types": list(kinds)}
+    return "    " + json.dumps(entry)
+
+
+def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:
+    """The file that nats.conf includes; `others` are entries of `nats_user`."""
+    entries = [
+        nats_user(u.username, u.password_hash, [subject(t) for t in u.publish], [subject(t) for t in u.subscribe], ["MQTT"])
+        for u in users
+    ]
+    return "authorization {\n  users = [\n" + "\n".join([*entries, *others]) + "\n  ]\n}\n"
+
+
+def mosquitto_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
+    """(password file, access rules) of Mosquitto."""
+    passwords = "".join(f"{u.username}:{u.password_hash}\n" for u in users)
+    rules = []
+    for u in users:
+        both = [topic for topic in u.publish if topic in u.subscribe]
+        lines = [f"topic readwrite {topic}" for topic in both]
+        lines += [f"topic write {topic}" for topic in u.publish if topic not in both]
+        lines += [f"topic read {topic}" for topic in u.subscribe if topic not in both]
+        rules.append(f"user {u.username}\n" + "\n".join(lines) + "\n")
+    return passwords, "\n".join(rules)
