@@ -20,12 +20,12 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.client import BlockClient
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
 from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
-_PUBACK = 0x40
 KEEPALIVE_S = 20
 
 
@@ -43,11 +43,16 @@ class BrokerAddress:
 def new_client(address: BrokerAddress, client_id: str, *, clean: bool) -> paho.Client:
     """A client with our habits: manual acknowledgement, TCP without delay, TLS where there is an authority."""
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, manual_ack=True)
+    introduce(client, address)
+    return client
+
+
+def introduce(client: paho.Client, address: BrokerAddress) -> None:
+    """User, password, and TLS where there is an authority."""
     client.username_pw_set(address.username, address.password)
     if address.tls_ca is not None:
         client.tls_set(ca_certs=str(address.tls_ca), tls_version=ssl.PROTOCOL_TLS_CLIENT)
     client.max_inflight_messages_set(200)
-    return client
 
 
 class Receiver:
@@ -65,7 +70,7 @@ class Receiver:
         self._queue: deque[Message] = deque()
         self._arrived = threading.Event()
         self._lock = threading.Lock()
-        self._waiting: set[int] = set()  # mids of this connection that are not acknowledged
+        self._waiting: dict[int, Message] = {}  # by mid: what came by this connection and is not acknowledged
         self._epoch = 0
         self._connected = False
         self._known_session = subscribed
@@ -78,13 +83,13 @@ class Receiver:
         self._dropped = 0
         self._client = self._make_client()
 
-    def _make_client(self) -> paho.Client:
-        client = new_client(self._address, self._client_id, clean=False)
+    def _make_client(self) -> BlockClient:
+        client = BlockClient(self._client_id, clean=False, on_publish=self._on_publish, full=self._is_full)
+        introduce(client, self._address)
         client.reconnect_delay_set(1, 5)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
         return client
 
     def start(self) -> None:
@@ -137,26 +142,30 @@ class Receiver:
         self.connected_since = None
         self.problem = f"The connection to the broker ended: {code}."
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        topic, payload = message.topic, bytes(message.payload)
+    def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool) -> None:
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
-            if message.qos:
-                self._acknowledge([message.mid])
+            if qos:
+                self._client.acknowledge([mid])
             return
         size = len(payload)
         if size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
-        if message.qos:
-            if message.mid in self._waiting:
-                return  # a copy of what still waits for its commit
-            self._waiting.add(message.mid)
+        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size)
+        if qos:
+            before = self._waiting.get(mid)
+            if before is not None and before.payload == payload and before.topic == topic:
+                return  # a copy of what still waits for its commit; another content is another message, whatever its mid
+            self._waiting[mid] = message
         elif len(self._queue) >= 4 * self._window:
             self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
             return
-        self._queue.append(Message(topic, payload, self._now_us(), message.mid, self._epoch, message.qos, message.retain, size))
+        self._queue.append(message)
         if not self._arrived.is_set():
             self._arrived.set()
+
+    def _is_full(self) -> bool:
+        return len(self._queue) > 4 * self._window
 
     # -- for the worker ------------------------------------------------------------------------------------------
 
@@ -180,15 +189,11 @@ class Receiver:
             if not self._connected:
                 return
             mids = [m.mid for m in messages if m.qos and m.epoch == self._epoch]
-            self._waiting.difference_update(mids)
-            self._acknowledge(mids)
-
-    def _acknowledge(self, mids: Sequence[int]) -> None:
-        # All PUBACKs of a batch as one write. paho's ack() makes a packet, a wake-up and a system call of each; the queue is
-        # emptied when a connection ends, and the lock above keeps it from carrying mids of one connection to the next.
-        if mids:
-            packets = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
-            self._client._packet_queue(_PUBACK, packets, 0, 0)
+            for mid in mids:
+                self._waiting.pop(mid, None)
+            if mids:
+                # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying mids to the next.
+                self._client.acknowledge(mids)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""

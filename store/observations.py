@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from insitu.model import Observation
+from insitu.model import ClockQuality, Observation
 from store.database import Connection, queries, rows, run, scalar, translated
 from store.times import to_datetime
 
@@ -28,7 +28,7 @@ _ROW = np.dtype(
 )  # fmt: skip
 _STRAIGHT = np.dtype(
     [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
-     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8")]
+     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8"), ("n5", ">i4"), ("quality", ">i2")]
 )  # fmt: skip
 _READ = np.dtype(
     [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
@@ -152,12 +152,12 @@ def copy_straight(
 ) -> None:
     """Binary COPY into the table itself: no merge, a key that exists is an error. The yardstick of `insitu bench`."""
     table = np.empty(len(streams), _STRAIGHT)
-    table["fields"] = 4
-    for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8)):
+    table["fields"], table["quality"] = 5, ClockQuality.DEVICE
+    for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8), ("n5", 2)):
         table[name] = width
     table["datastream_id"], table["result"] = streams, results
     table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
-    columns = "datastream_id, phenomenon_time, result, received_at"
+    columns = "datastream_id, phenomenon_time, result, received_at, clock_quality"
     with translated(), conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + table.tobytes() + _TRAILER)
 
