@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest import sequences
-from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable
+from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, parse_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_topic
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDevice
 from store.database import Connection
@@ -48,6 +48,10 @@ class Item:
     duplicate: int = 0
     conflicting: int = 0
 
+    def is_plain(self) -> bool:
+        """Every result became a row: what nearly all messages are."""
+        return not (self.refused or self.duplicate or self.repeated or self.message.retained or self.status)
+
     def ignored(self) -> IgnoreReason | None:
         if self.message.retained:
             return IgnoreReason.RETAINED
@@ -68,16 +72,30 @@ class Outcome:
 
 def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot) -> list[Item]:
     """Decode and place; pure."""
-    return [_prepare(message, snapshot) for message in messages]
+    routes: dict[str, Route | None] = {}
+    return [_prepare(message, snapshot, routes) for message in messages]
 
 
-def _prepare(message: Message, snapshot: CatalogueSnapshot) -> Item:
+Route = tuple[Topic, Decoder, KnownDevice | None]
+"""Where a topic leads: its parts, what reads it, whose it is."""
+
+
+def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
+    parts = parse_topic(topic)
+    decoder = DECODERS.get(parts.suffix) if parts else None
+    if parts is None or decoder is None:
+        return None
+    return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
+
+
+def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Route | None]) -> Item:
     item = Item(message)
-    topic = parse_topic(message.topic)
-    decoder = DECODERS.get(topic.suffix) if topic else None
-    if topic is None or decoder is None:
+    if message.topic not in routes:
+        routes[message.topic] = _route(message.topic, snapshot)
+    route = routes[message.topic]
+    if route is None:
         return _refuse(item, RejectReason.UNKNOWN_TOPIC, f"No topic of devices: {message.topic[:200]!r}.")
-    known = snapshot.devices.get((topic.trial, topic.device))
+    topic, decoder, known = route
     if known is None:
         return _unknown(item, topic.trial, topic.device, snapshot)
     item.trial, item.device, item.known = topic.trial, topic.device, known
@@ -222,6 +240,11 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: i
     entry = ledger.entry(key)
     entry.received += 1
     entry.contained += item.contained
+    if item.is_plain():
+        entry.accepted += 1
+        entry.stored += item.contained
+        outcome.stored += item.contained
+        return
     ignored = item.ignored()
     if ignored is not None:
         entry.accepted += 1

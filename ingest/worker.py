@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import secrets
 import threading
@@ -44,6 +45,9 @@ def run_ingestor(
 ) -> None:
     """Ingest for a shard until `stop`; AlreadyRunning while another ingestor holds it."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the decoding.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     worker = Worker(settings, database_url=database_url, broker=broker, clock=clock, shard=shard)
     worker.run(stop)
 

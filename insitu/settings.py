@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     batch_messages: int = Field(default=2000, ge=1, le=20_000)
     batch_ms: int = Field(default=20, ge=1, le=10_000)
-    window: int = Field(default=2000, ge=1, le=20_000)
+    window: int = Field(default=4000, ge=1, le=20_000)
     """Messages in flight that the broker allows before an acknowledgement (max_ack_pending)."""
 
     language: Annotated[str, NoDecode] = "fr"

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     """Store what is new; first write wins on (datastream, time), within the batch and against what is there."""
     if not observations:
         return Merged(0, [], [])
-    table = np.array(observations, dtype=np.float64)  # exact: ids and microseconds stay far below 2^53
+    flat = np.fromiter(chain.from_iterable(observations), np.float64, len(observations) * 5)
+    table = flat.reshape(-1, 5)  # exact: ids and microseconds stay far below 2^53
     streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
     order = np.lexsort((times, streams))  # stable: of equal keys the first in the batch comes first
     streams, times, received, results = streams[order], times[order], received[order], table[order, 2]

@@ -17,7 +17,7 @@ from insitu.embedded.users import BrokerUser, hash_token, mosquitto_hash, mosqui
 from insitu.errors import InsituError
 from insitu.wire import PREFIX
 
-WINDOW: Final = 2000
+WINDOW: Final = 4000
 PASSWORD: Final = "bench"  # noqa: S105 - of servers that live for a minute on the loopback
 _FLEET: Final = (f"{PREFIX}/bench/+/obs",)
 

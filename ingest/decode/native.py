@@ -63,8 +63,11 @@ def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
             return None
         sequences = ((boot, seq),)
         quotes += 6
-    readings = [Reading(name, result, time_us, repaired) for name, result in plain.results.items()]
-    quotes += 2 * sum(reading.result.__class__ is str for reading in readings)
+    readings = []
+    for name, result in plain.results.items():
+        readings.append(Reading(name, result, time_us, repaired))
+        if result.__class__ is str:
+            quotes += 2
     if payload.count(b'"') != quotes or not 0 < len(readings) <= MAX_RESULTS:
         return None
     return Decoded(readings, sequences)

@@ -17,7 +17,10 @@ class Decoded(NamedTuple):
     @property
     def timed(self) -> bool:
         """True where every reading carries a device time, so that its own key identifies it."""
-        return all(reading.time_us is not None for reading in self.readings)
+        for reading in self.readings:  # noqa: SIM110 - a third of the time of all(), for every message
+            if reading.time_us is None:
+                return False
+        return True
 
 
 class StatusReport(NamedTuple):

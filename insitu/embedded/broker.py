@@ -41,7 +41,7 @@ class Broker:
         run_as: str | None = None,
         binary: Path | None = None,
         tls: TLS | None = None,
-        window: int = 2000,
+        window: int = 4000,
         ack_wait_s: int = 2,
         max_file_store: int = 2 * 1024**3,
         sync_always: bool = False,
