@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from babel.dates import format_timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from api.access import form_token, keep_visit
 from api.context import context_of
@@ -27,6 +28,7 @@ LOCALE: Final = HERE / "locale"
 STATIC: Final = HERE / "static"
 LANGUAGE_COOKIE: Final = "insitu-language"
 _LOCALES: Final = {"en": "en_GB", "fr": "fr_FR"}
+_TICKS: Final = re.compile(r"`([^`]+)`")
 _UNITS: Final = {
     "ug/m3": "µg/m³", "mg/m3": "mg/m³", "Cel": "°C", "[ppm]": "ppm", "[ppb]": "ppb", "ppm": "ppm", "ppb": "ppb",
     "dB[SPL]": "dB", "dB(A)": "dB(A)", "1": "", "{count}": "", "m3/h": "m³/h", "[degF]": "°F", "deg": "°", "Ohm": "Ω", "hPa": "hPa",
@@ -66,6 +68,11 @@ class Page:
         """`text` in the reader's language, with its `{parts}` filled in."""
         found = self.reader.translator(LOCALE)(text)
         return found.format(**parts) if parts else found
+
+    @property
+    def colon(self) -> str:
+        """What stands between a word and its explanation."""
+        return "\u00a0: " if self.language == "fr" else ": "
 
     def moment(self, when: datetime | None, style: str = "short") -> str:
         return self.reader.moment(when, style)
@@ -129,6 +136,11 @@ def static(name: str) -> str:
     return f"/static/{name}?v={_fingerprint(name)}"
 
 
+def ticks(text: str) -> Markup:
+    """`…` in a text becomes <code>…</code>; everything else is escaped."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -138,6 +150,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(static=static, unit=unit)
+    environment.filters["ticks"] = ticks
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
     return environment
 

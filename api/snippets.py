@@ -77,21 +77,28 @@ def _mosquitto(it: _Device) -> str:
 
 
 def _python(it: _Device) -> str:
-    lines = ["# pip install paho-mqtt", "import json, ssl", "from datetime import datetime, timezone", ""]
-    lines += ["from paho.mqtt import publish", ""]
-    secure = "None"
+    lines = ["# pip install paho-mqtt", "import json", "from datetime import datetime, timezone", ""]
+    lines += ["import paho.mqtt.client as mqtt", ""]
     if it.own_ca:
-        lines += [f'CA = """{(it.public.ca_pem or "").strip()}"""', f'open("{CA_FILE}", "w").write(CA)', ""]
-        secure = f'{{"ca_certs": "{CA_FILE}", "tls_version": ssl.PROTOCOL_TLS_CLIENT}}'
-    elif it.public.tls:
-        secure = '{"tls_version": ssl.PROTOCOL_TLS_CLIENT}'
+        lines += [
+            f'CA = """{(it.public.ca_pem or "").strip()}"""',
+            f'with open("{CA_FILE}", "w") as file:',
+            "    file.write(CA)",
+            "",
+        ]
     lines += [
+        f"client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, {it.client_id!r})",
+        f"client.username_pw_set({it.username!r}, {it.token!r})",
+    ]
+    if it.public.tls:
+        lines.append(f'client.tls_set("{CA_FILE}")' if it.own_ca else "client.tls_set()")
+    lines += [
+        f"client.connect({it.public.host!r}, {it.public.port})",
+        "client.loop_start()",
         f"message = {{'time': datetime.now(timezone.utc).isoformat(), **json.loads({it.payload!r})}}",
-        "publish.single(",
-        f"    {it.topic!r}, json.dumps(message), qos=1,",
-        f"    hostname={it.public.host!r}, port={it.public.port}, client_id={it.client_id!r},",
-        f"    auth={{'username': {it.username!r}, 'password': {it.token!r}}}, tls={secure},",
-        ")",
+        f"client.publish({it.topic!r}, json.dumps(message), qos=1).wait_for_publish(10)",
+        "client.disconnect()",
+        "client.loop_stop()",
     ]
     return "\n".join(lines)
 

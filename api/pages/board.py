@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -112,6 +112,10 @@ def _judge(
     stored: int,
 ) -> Shown:
     spans: list[Span] = completeness.planned_spans(places, windows, page.now, row.retired_at)
+    if row.retired_at is None and places and all(place.end is not None and place.end <= page.now for place in places):
+        row = replace(
+            row, retired_at=max(place.end for place in places if place.end is not None)
+        )  # it was swapped, or taken away
     facts, dead = _facts(row, streams, counts, page.now)
     judged = health.device_state(facts, page.now)
     days = completeness.bars(counts, streams, spans, page.now, row.time_zone)

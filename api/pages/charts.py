@@ -18,6 +18,8 @@ from insitu.language import Reader
 
 WIDTH: Final = 640
 HEIGHT: Final = 150
+_FEW: Final = 50
+"""So few points get a mark each: a line through one point is invisible."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 22
 
 
@@ -112,7 +114,7 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
         "width": "container",
         "height": HEIGHT,
         "data": {"name": "series", "values": rows, "format": {"parse": {"t": "utc:'%Y-%m-%dT%H:%M:%S'"}}},
-        "encoding": {"x": {**time, "axis": {"title": None, "tickCount": 6, "grid": False}}},
+        "encoding": {"x": {**time, "axis": {"title": None, "tickCount": 6, "grid": False, "format": _day_format(drawn)}}},
         "layer": [
             {
                 "mark": {"type": "area", "opacity": 0.25, "interpolate": "linear"},
@@ -121,7 +123,7 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
                     "y2": {"field": "high"},
                 },
             },
-            {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"y": {"field": "mid", "type": "quantitative"}}},
+            {"mark": {"type": "line", "strokeWidth": 1.5, "point": len(drawn.points) <= _FEW}, "encoding": {"y": {"field": "mid", "type": "quantitative"}}},
             {
                 "transform": [{"filter": "datum.flag > 2"}],
                 "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
@@ -151,6 +153,12 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
             },
         ],
     }  # fmt: skip
+
+
+def _day_format(drawn: Drawn) -> str:
+    """One style for a whole axis: d3's own mixes weekdays and months."""
+    days = (drawn.end - drawn.start).total_seconds() / 86_400
+    return "%H:%M" if days <= 2 else "%a %e" if days <= 10 else "%e %b"
 
 
 def _wall(when: datetime, zone: ZoneInfo) -> str:

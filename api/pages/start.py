@@ -74,7 +74,7 @@ def _ingest(page: Page, trouble: str | None) -> Iterator[Waiting]:
 def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:
     troubled = [one for one in devices if one.state in _TROUBLED]
     for one in troubled[:_MOST_DEVICES]:
-        detail = f"{page.t(one.word)}: {one.cause}" if one.cause else page.t(one.word)
+        detail = f"{page.t(one.word)}{page.colon}{one.cause}" if one.cause else page.t(one.word)
         where = f"{one.row.site_name} · {one.row.position}" if one.row.site_name else page.pick(one.row.trial_title)
         href = f"/trials/{one.row.trial}/devices/{one.row.device}"
         yield Waiting(one.state.value, f"{one.row.device} ({where})", detail, href)

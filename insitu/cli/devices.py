@@ -168,8 +168,9 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
     from api.snippets import snippets
 
     say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
+    http = target.running.http if target.running else None
     for title, text in snippets(
-        public_of(target), trial=trial, device=device, username=login.username, token=login.token, names=names
+        public_of(target), trial=trial, device=device, username=login.username, token=login.token, names=names, http=http
     ).items():
         say(f"--- {title}\n{text}\n")
     if target.running:
