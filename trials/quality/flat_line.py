@@ -58,7 +58,9 @@ def run(
     return flags
 
 
-def _flag_stretches(time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine) -> None:
+def _flag_stretches(
+    time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine
+) -> None:
     """For each row the longest stretch within `tolerance` that ends there, by queues of the extremes; flag those that last."""
     times, values = time_us.tolist(), result.tolist()
     lowest: deque[int] = deque()
