@@ -15,6 +15,8 @@ from trials.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread, varie
 
 Floats = NDArray[np.float64]
 SEASON_SHARE = 0.6
+CLEARLY = 3.0
+"""Standard errors above 0 that a mean needs before anything is divided by it."""
 
 
 def answer(question: Question) -> Answer:
@@ -59,7 +61,7 @@ def difference_of_periods(
         result.sensitivity.append(("hac", estimate))
     else:
         result.findings.append(finding("hac_needs_full_grid"))
-    if not question.energetic and all(period.interval(question.level)[0] > 0 for period in (periods.before, periods.after)):
+    if not question.energetic and all(p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)):
         result.statistics.append(_ratio(periods, n, n_effective))
     return periods
 
