@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ def read(name: str) -> tuple[datetime, Floats, Floats]:
     with (folder() / name).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     times = [datetime.fromisoformat(row[0]) for row in rows]
-    assert all(later - earlier == timedelta(hours=1) for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier == timedelta(hours=1) for earlier, later in itertools.pairwise(times))
     number = [[float(cell) if cell not in ("", "NA", "NaN") else np.nan for cell in row[1:3]] for row in rows]
     reference, candidate = np.array(number).T
     return times[0].astimezone(UTC), candidate, reference

@@ -53,7 +53,7 @@ def protocol_json(*endpoints: dict[str, Any], periods: list[dict[str, Any]], **m
         "measurements": [{"property": p, "arms": arms, "interval": "PT1H"} for p in properties],
         "checks": [{"property": p, "check": "gross_range", "parameters": {"fail_low": -50, "fail_high": 500}} for p in properties],
         "endpoints": list(endpoints), "missing_data": TEXT,
-        "decisions": {name: TEXT for name in ("met", "not_met", "inconclusive", "not_evaluable")}, **more,
+        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), TEXT), **more,
     }  # fmt: skip
 
 
