@@ -83,12 +83,16 @@ def test_levels_are_averaged_by_their_energy() -> None:
 def test_a_day_of_sound_has_its_day_evening_and_night() -> None:
     hours = np.arange(24) + 0.5
     levels = np.where(hours < 6, 50.0, np.where(hours < 18, 60.0, np.where(hours < 22, 55.0, 50.0)))
-    assert [period_level(levels=levels, hours=hours, period=p) for p in ("day", "evening", "night")] == pytest.approx([60, 55, 50])
+    assert [period_level(levels=levels, hours=hours, period=p) for p in ("day", "evening", "night")] == pytest.approx(
+        [60, 55, 50]
+    )
     assert lden(levels=levels, hours=hours) == pytest.approx(60.0)  # 12·10⁶ + 4·10⁶ + 8·10⁶ over 24
     assert lden(levels=np.full(24, 60.0), hours=hours) == pytest.approx(60 + 10 * np.log10((12 + 4 * 10**0.5 + 80) / 24))
 
 
-@pytest.mark.parametrize(("hour", "period"), [(5.99, "night"), (6, "day"), (17.99, "day"), (18, "evening"), (21.99, "evening"), (22, "night")])
+@pytest.mark.parametrize(
+    ("hour", "period"), [(5.99, "night"), (6, "day"), (17.99, "day"), (18, "evening"), (21.99, "evening"), (22, "night")]
+)
 def test_the_french_periods_of_a_day_are_half_open(hour: float, period: str) -> None:
     assert period_level(levels=[42.0], hours=[hour], period=period) == pytest.approx(42)
     for other in {"day", "evening", "night"} - {period}:

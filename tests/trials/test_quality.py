@@ -187,7 +187,9 @@ def judged_in_batches(planned: list[Planned], data: tuple[Ints, Floats, Ints], b
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=rows(repeats=False), which=st.integers(0, 1), seed=st.integers(0, 2**16), shuffled=st.booleans(), size=st.integers(1, 12))
+@given(
+    data=rows(repeats=False), which=st.integers(0, 1), seed=st.integers(0, 2**16), shuffled=st.booleans(), size=st.integers(1, 12)
+)
 def test_any_split_into_batches_gives_the_same_flags(
     data: tuple[Ints, Floats, Ints], which: int, seed: int, shuffled: bool, size: int
 ) -> None:
