@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,17 @@ TIMES: tuple[str, dict[str, Any]] = ("time_syntax", {"shortest_s": 60, "future_s
 PLANS = [plan([RANGE, STUCK, TIMES]), plan([RANGE, NEARLY, TIMES])]
 
 
-def flags(planned: list[Planned], minutes: list[float], results: list[float], received: list[float] | None = None) -> list[int]:
+def flags(
+    planned: list[Planned], minutes: Sequence[float], results: Sequence[float], received: Sequence[float] | None = None
+) -> list[int]:
     """Of rows at so many minutes after T0; received a second later unless said."""
     time = T0 + (np.array(minutes) * MINUTE).astype(np.int64)
     receipt = time + 1_000_000 if received is None else T0 + (np.array(received) * MINUTE).astype(np.int64)
-    return run(planned, time, np.array(results, np.float64), receipt).flags.tolist()
+    found: list[int] = run(planned, time, np.array(results, np.float64), receipt).flags.tolist()
+    return found
 
 
-def check(name: str, minutes: list[float], results: list[float], **parameters: Any) -> list[int]:
+def check(name: str, minutes: Sequence[float], results: Sequence[float], **parameters: Any) -> list[int]:
     return flags(plan([(name, parameters)]), minutes, results)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_a_trial_across_the_change_of_clocks_loses_no_day(start: datetime, hours
 # -- slots --------------------------------------------------------------------------------------------------------------------
 
 
-def filled(minutes: list[float], results: list[float], energetic: bool = False) -> Floats:
+def filled(minutes: Sequence[float], results: Sequence[float], energetic: bool = False) -> Floats:
     calendar = calendar_of(SPRING, 4)
     time = to_us(SPRING) + (np.array(minutes) * 60_000_000).astype(np.int64)
     return fill(calendar, time, np.array(results, np.float64), energetic)

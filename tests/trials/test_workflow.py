@@ -71,20 +71,20 @@ def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str,
     return series(conn, [datastream], START, END)[datastream].flag.tolist(), details
 
 
+@pytest.mark.parametrize("late", [[], [120, 121, 122], [50, 51, 120]], ids=["in time", "late", "late within a run"])
 @pytest.mark.parametrize("every", [1, 7, 26], ids=["hourly", "every seven hours", "every 26 hours"])
 @pytest.mark.parametrize("fail_h", [12, 60], ids=["half a day", "longer than two days"])
 def test_checks_that_run_as_data_come_in_find_what_one_run_over_everything_finds(
-    conn: Connection, catalogue: SmallTrial, every: int, fail_h: int
+    conn: Connection, catalogue: SmallTrial, late: list[int], every: int, fail_h: int
 ) -> None:
     lock_protocol(conn, plan(fail_s=fail_h * 3600), now=START - DAY, login="judge")
     datastream = catalogue.datastreams["a", "pm25"]
     values = results()
-    late = {50, 51, 120, 121, 122}
     for first in range(0, 240, every):
         receive(conn, datastream, [h for h in range(first, min(240, first + every)) if h not in late], values)
         check_quality(conn, "t", now=START + (first + every) * HOUR)
         conn.commit()
-    receive(conn, datastream, sorted(late), values, delay=4 * DAY)
+    receive(conn, datastream, late, values, delay=4 * DAY)
     check_quality(conn, "t", now=END)
     bit_by_bit = flags(conn, datastream)
     check_quality(conn, "t", now=END, everything=True)
