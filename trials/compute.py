@@ -19,6 +19,7 @@ from trials.evaluation import (
     DatastreamSummary,
     Deviation,
     EndpointResult,
+    Estimate,
     Evaluation,
     Finding,
     GateResult,
@@ -169,7 +170,7 @@ def _units(
 ) -> list[Unit]:
     """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
     name = property or endpoint.property
-    step = inputs.protocol.interval_of(endpoint.property, arm.name)
+    step = inputs.protocol.interval_of(name, arm.name)
     calendar = Calendar.of(period.start, period.end, step, inputs.protocol.time_zone)
     units = []
     for device in arm.devices:
@@ -208,7 +209,8 @@ def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect:
         declared = endpoint.parameters.get("covariates", [])
         for covariate in declared if isinstance(declared, list) else []:
             arm = inputs.protocol.arm(endpoint.arms["candidate"])
-            covariates[covariate, name] = _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate)
+            measured = [unit for unit in _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate) if unit.valid.any()]
+            covariates[covariate, name] = measured
     scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
     energetic = AveragingScale.ENERGETIC in scales
     return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates)
@@ -268,7 +270,7 @@ def _verdict(
     """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level 1 − α/m."""
     more = []
     results: list[CriterionResult] = []
-    strict: dict[str, Verdict] = {}
+    strict: list[Verdict] = []
     count = len(endpoint.criteria)
     for criterion in endpoint.criteria:
         found = known.get(criterion.statistic)
@@ -276,10 +278,10 @@ def _verdict(
             verdict = Verdict.NOT_EVALUABLE
             if not blocked:
                 more.append(finding("margin_missing", statistic=criterion.statistic))
-            strict[criterion.statistic] = verdict
+            strict.append(verdict)
         else:
             verdict = criteria.judge(*found.interval(level), criterion.target)
-            strict[criterion.statistic] = criteria.judge(*found.interval(1 - (1 - level) / count), criterion.target)
+            strict.append(criteria.judge(*found.interval(1 - (1 - level) / count), criterion.target))
         results.append(
             CriterionResult(
                 statistic=criterion.statistic, target=criterion.target, level=level,
@@ -288,38 +290,52 @@ def _verdict(
         )  # fmt: skip
     if blocked or more:
         return results, Verdict.NOT_EVALUABLE, more
-    verdicts, stricts = _alternatives(endpoint.criteria, [r.verdict for r in results], strict)
-    return results, criteria.all_of(verdicts, stricts), more
+    pairs = list(zip([r.verdict for r in results], strict, strict=True))
+    joined = [_together(endpoint.criteria, pairs, statistics) for statistics in _alternatives(endpoint.criteria)]
+    return results, criteria.all_of([one for one, _ in joined], [other for _, other in joined]), more
 
 
-def _alternatives(
-    planned: Sequence[Criterion], verdicts: Sequence[Verdict], strict: dict[str, Verdict]
-) -> tuple[list[Verdict], list[Verdict]]:
-    """Criteria that name an alternative are judged together with it, as one."""
-    by_name = dict(zip([c.statistic for c in planned], verdicts, strict=True))
-    taken = {c.alternative_to for c in planned if c.alternative_to}
-    joined: list[Verdict] = []
-    joined_strict: list[Verdict] = []
+def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
+    """The statistics of the criteria in groups: those that name each other as an alternative stand in one."""
+    groups: list[list[str]] = []
     for criterion in planned:
-        if criterion.statistic in taken:
-            continue
         names = [criterion.statistic, *([criterion.alternative_to] if criterion.alternative_to else [])]
-        joined.append(criteria.any_of([by_name[n] for n in names if n in by_name]))
-        joined_strict.append(criteria.any_of([strict[n] for n in names if n in strict]))
-    return joined, joined_strict
+        touched = [group for group in groups if set(group) & set(names)]
+        merged = [name for group in touched for name in group]
+        groups = [group for group in groups if group not in touched] + [list(dict.fromkeys(merged + names))]
+    return groups
+
+
+def _together(
+    planned: Sequence[Criterion], pairs: Sequence[tuple[Verdict, Verdict]], statistics: Sequence[str]
+) -> tuple[Verdict, Verdict]:
+    """(verdict, strict verdict) of alternatives: one statistic is enough, but with all the criteria that name it."""
+    verdicts, stricts = [], []
+    for statistic in statistics:
+        own = [pair for criterion, pair in zip(planned, pairs, strict=True) if criterion.statistic == statistic]
+        if own:
+            strict = [other for _, other in own]
+            verdicts.append(criteria.all_of([one for one, _ in own], strict))
+            stricts.append(criteria.all_of(strict, strict))
+    return criteria.any_of(verdicts), criteria.any_of(stricts)
+
+
+def _judged(endpoint: Endpoint, estimate: Estimate) -> Verdict:
+    """An estimate against every criterion that names its statistic."""
+    verdicts = [
+        criteria.judge(estimate.low, estimate.high, c.target) for c in endpoint.criteria if c.statistic == estimate.statistic
+    ]
+    return criteria.all_of(verdicts, verdicts)
 
 
 def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
     """The same under other choices; printed, never deciding."""
-    targets = {c.statistic: c.target for c in endpoint.criteria}
+    targets = {c.statistic for c in endpoint.criteria}
     found = [
-        Sensitivity(
-            name=name, statistic=estimate.statistic, estimate=estimate,
-            verdict=criteria.judge(estimate.low, estimate.high, targets[estimate.statistic]),
-        )
+        Sensitivity(name=name, statistic=estimate.statistic, estimate=estimate, verdict=_judged(endpoint, estimate))
         for name, estimate in answer.sensitivity
         if estimate.statistic in targets
-    ]  # fmt: skip
+    ]
     others: list[tuple[str, bool, str | None]] = [("suspect_included", True, None)]
     candidates = inputs.protocol.arm(endpoint.arms["candidate"]).devices
     if len(candidates) > 1:
@@ -329,7 +345,7 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)
-                verdict = criteria.judge(estimate.low, estimate.high, targets[known.statistic])
+                verdict = _judged(endpoint, estimate)
                 found.append(Sensitivity(name=name, statistic=known.statistic, estimate=estimate, verdict=verdict))
     return found
 

@@ -12,7 +12,7 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     "too_few_days": ("blocking", "Only {days} days count in the {period} period; at least {needed} are needed."),
     "no_observations": ("blocking", "Arm {arm} has no usable observation in the {period} period."),
     "no_overlap": ("blocking", "Candidate and reference share only {pairs} valid intervals."),
-    "constant_series": ("blocking", "The {arm} series does not vary: agreement cannot be judged."),
+    "constant_series": ("blocking", "The {arm} series does not vary: nothing can be judged from it."),
     "below_capture": (
         "blocking",
         "Arm {arm} has {share} % of its days in the {period} period; the protocol asks for {needed} %.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from insitu.model import Flag
 from trials.evaluation import GapSummary, RejectSummary
 from trials.protocol import Protocol
+from trials.slots import to_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,34 @@ class TrialInputs:
     now: datetime
 
     def series_of(self, device: str, property: str) -> list[StreamInput]:
-        """The device's datastream of a property, and those of devices that stood at its position before or after it."""
+        """The device's datastream of a property, and what it was swapped for: devices of its role at its position before or after it.
+
+        Of those, only the time at that position. A device that stood there at the same time is a neighbour, and one that the
+        protocol names is a series of its own: neither may fill this one's gaps.
+        """
         own = [s for s in self.streams if s.device == device and s.property == property]
-        places = {(p.site, p.position) for s in own for p in s.placements}
-        joined = [
-            s
-            for s in self.streams
-            if s.property == property and s not in own and any((p.site, p.position) in places for p in s.placements)
-        ]
-        return own + joined if own else []
+        named = {name for arm in self.protocol.arms for name in arm.devices}
+        places = [p for s in own for p in s.placements]
+        found = list(own)
+        for stream in self.streams:
+            if stream.property == property and stream.device not in named and any(stream.role == s.role for s in own):
+                found += [_during(stream, place) for place in stream.placements if _swapped(place, places)]
+        return found
+
+
+def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
+    """Whether `place` is the position of one of `places`, at another time than all of them."""
+    there = [p for p in places if (p.site, p.position) == (place.site, place.position)]
+    return bool(there) and all(
+        (p.end is not None and p.end <= place.start) or (place.end is not None and place.end <= p.start) for p in there
+    )
+
+
+def _during(stream: StreamInput, place: Placement) -> StreamInput:
+    inside = stream.time_us >= to_us(place.start)
+    if place.end is not None:
+        inside &= stream.time_us < to_us(place.end)
+    return replace(stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside])
 
 
 def fingerprint(streams: Sequence[StreamInput]) -> str:

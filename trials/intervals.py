@@ -46,6 +46,11 @@ class Spread(NamedTuple):
         return abs(self.slope) > half
 
 
+def varies(values: Floats) -> bool:
+    """False where all are the same but for rounding; means of equal results may differ in their last digit."""
+    return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
+
+
 def spread(days: Days, values: Floats) -> Spread:
     """Mean, standard error and trend of day values d₁…d_n (n ≥ 5; the designs ask for 14).
 
@@ -55,6 +60,8 @@ def spread(days: Days, values: Floats) -> Spread:
     centred = days - days.mean()
     sxx = float(np.sum(centred**2.0))
     mean = float(values.mean())
+    if not varies(values):
+        values = np.full(n, mean)
     slope = float(np.sum(centred * (values - mean)) / sxx)
     residuals = values - mean - slope * centred
     sse = float(np.sum(residuals**2))
@@ -101,7 +108,8 @@ class Scale(NamedTuple):
 
 
 IDENTITY = Scale(lambda x: x, lambda x: x)
-LOG = Scale(lambda x: np.log(np.maximum(x, 1e-300)), np.exp)
+LOG = Scale(lambda x: np.log(np.maximum(x, 1e-300)), lambda z: np.exp(np.clip(z, -700.0, 700.0)))
+"""Finite in both directions: an RMSE that is 0 without one day still gets numbers for ends."""
 R_SQUARED = Scale(lambda x: np.arctanh(np.sqrt(np.clip(x, 0.0, 1 - 1e-15))), lambda z: np.tanh(np.maximum(z, 0.0)) ** 2)
 
 Statistic = Callable[[Floats], Floats]
@@ -139,7 +147,10 @@ class DayJackknife:
 
 
 def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int, seed: int, level: float) -> tuple[float, float]:
-    """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on few days."""
+    """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on few days.
+
+    NaN where the statistic is not defined on some replicates (a slope, where only the days without variation were drawn).
+    """
     n = len(sums)
     rng = np.random.default_rng(seed)
     blocks = int(np.ceil(n / block))
@@ -149,7 +160,8 @@ def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int
         picked = ((starts + np.arange(block)) % n).reshape(size, -1)[:, :n]
         weights = np.zeros((size, n))
         np.add.at(weights, (np.arange(size)[:, None], picked), 1.0)
-        values.append(statistic(weights @ sums))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values.append(statistic(weights @ sums))
     ends = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
     return float(ends[0]), float(ends[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.model import Flag
 from store import trials as store_trials
 from store.catalogue import datastreams_of_trial
 from store.database import Connection
@@ -69,15 +71,24 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
     if compute(inputs).inputs_sha256 != stored.inputs_sha256:
         raise CorrectInput("Observations came or changed since that evaluation: evaluate again, then export.")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "protocol.json").write_text(protocol.document, encoding="utf-8")
-    (folder / "evaluation.json").write_text(stored.document, encoding="utf-8")
-    _write_json(folder / "catalogue.json", catalogue_document(inputs))
-    _write_csv(folder / "observations.csv", "observations", _observation_rows(inputs.streams))
-    _write_csv(folder / "flags.csv", "flags", _flag_rows(conn, stored.trial, inputs))
-    _write_csv(folder / "rejects.csv", "rejects", [(r.device, r.reason, r.messages, r.results) for r in inputs.rejects])
+    write_tables(
+        folder, inputs, protocol=protocol.document, evaluation=stored.document, flags=_flag_rows(conn, stored.trial, inputs)
+    )
     (folder / "README.md").write_text(README.format(trial=stored.trial, sha256=stored.sha256), encoding="utf-8")
     seal(folder, evaluation, key)
+
+
+def write_tables(
+    folder: Path, inputs: TrialInputs, *, protocol: str, evaluation: str, flags: Iterable[tuple[object, ...]]
+) -> None:
+    """Everything that `read_inputs` reads, and the evaluation; `flags`: (datastream, time, check, flag). `seal` comes after."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "protocol.json").write_text(protocol, encoding="utf-8")
+    (folder / "evaluation.json").write_text(evaluation, encoding="utf-8")
+    _write_json(folder / "catalogue.json", catalogue_document(inputs))
+    _write_csv(folder / "observations.csv", "observations", _observation_rows(inputs.streams))
+    _write_csv(folder / "flags.csv", "flags", flags)
+    _write_csv(folder / "rejects.csv", "rejects", [(r.device, r.reason, r.messages, r.results) for r in inputs.rejects])
 
 
 def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) -> None:
@@ -189,10 +200,10 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
 
 def read_inputs(folder: Path) -> TrialInputs:
     """The inputs of a package; CorrectInput names the file and line that cannot be read."""
-    protocol_text = _text(folder / "protocol.json")
+    protocol_text = text_of(folder / "protocol.json")
     protocol = read_protocol(protocol_text, source=str(folder / "protocol.json"))
     try:
-        facts = json.loads(_text(folder / "catalogue.json"))
+        facts = json.loads(text_of(folder / "catalogue.json"))
         observations = _read_observations(folder / "observations.csv")
         by_check = _count_flags(folder / "flags.csv")
         streams = [_read_stream(entry, observations, by_check) for entry in facts["datastreams"]]
@@ -207,10 +218,7 @@ def read_inputs(folder: Path) -> TrialInputs:
             sites=facts["sites"],
             streams=streams,
             windows=[WindowInput(**{**w, **{k: _when(w[k]) for k in ("start", "end", "declared_at")}}) for w in facts["windows"]],
-            rejects=[
-                RejectSummary(device=row[0].removeprefix("'"), reason=row[1], messages=int(row[2]), results=int(row[3]))
-                for _, row in _rows(folder / "rejects.csv", 4)
-            ],
+            rejects=_read_rejects(folder / "rejects.csv"),
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
@@ -249,9 +257,32 @@ def _read_observations(path: Path) -> dict[str, tuple[list[int], list[float], li
     for number, row in _rows(path, 4):
         times, results, flags = found.setdefault(row[0].removeprefix("'"), ([], [], []))
         try:
-            times.append(int(np.datetime64(row[1].removesuffix("Z"), "us").astype(np.int64)))
-            results.append(float(row[2]))
-            flags.append(int(row[3]))
+            times.append(int(np.datetime64(_utc(row[1]), "us").astype(np.int64)))
+            results.append(_finite(row[2]))
+            flags.append(Flag(int(row[3])))
+        except ValueError as error:
+            raise CorrectInput(f"{path}, line {number}: {error}.") from error
+    return found
+
+
+def _utc(text: str) -> str:
+    if not text.endswith("Z"):
+        raise ValueError(f"{text!r} is not a time in UTC, as in 2026-03-01T00:00:00Z")
+    return text.removesuffix("Z")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
+
+
+def _read_rejects(path: Path) -> list[RejectSummary]:
+    found = []
+    for number, row in _rows(path, 4):
+        try:
+            found.append(RejectSummary(device=row[0].removeprefix("'"), reason=row[1], messages=int(row[2]), results=int(row[3])))
         except ValueError as error:
             raise CorrectInput(f"{path}, line {number}: {error}.") from error
     return found
@@ -266,15 +297,17 @@ def _count_flags(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _rows(path: Path, width: int) -> Iterable[tuple[int, list[str]]]:
-    for number, row in enumerate(csv.reader(_text(path).splitlines()), 1):
-        if number == 1:
-            continue
-        if len(row) != width:
-            raise CorrectInput(f"{path}, line {number}: {len(row)} cells instead of {width}.")
-        yield number, row
+    try:
+        for number, row in enumerate(csv.reader(text_of(path).splitlines()), 1):
+            if number > 1 and len(row) != width:
+                raise CorrectInput(f"{path}, line {number}: {len(row)} cells instead of {width}.")
+            if number > 1:
+                yield number, row
+    except csv.Error as error:
+        raise CorrectInput(f"{path} is not a table ({error}).") from error
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -288,7 +321,10 @@ def _when(text: str | None) -> datetime | None:
 
 
 def _required(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return when
 
 
 def evaluate_package(folder: Path) -> Evaluation:

@@ -31,11 +31,18 @@ def _aware(when: datetime) -> datetime:
     return when
 
 
+def _positive(span: timedelta) -> timedelta:
+    if span <= timedelta(0):
+        raise ValueError("a time between two results must be longer than nothing")
+    return span
+
+
+Span = Annotated[timedelta, AfterValidator(_positive)]
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Text(Part):
@@ -81,7 +88,7 @@ class CheckPlan(Part):
 class Measurement(Part):
     property: Code
     arms: list[Code] = Field(min_length=1)
-    interval: timedelta
+    interval: Span
     """Planned time between two results of a device."""
 
 
@@ -121,7 +128,7 @@ class Endpoint(Part):
     arms: dict[Literal["candidate", "reference", "control"], Code]
     aggregation: str = "mean"
     """How the results of a grid step become one value: mean (on the property's averaging scale), lden, ld, le, ln."""
-    grid: timedelta = timedelta(hours=1)
+    grid: Span = timedelta(hours=1)
     criteria: list[Criterion] = Field(min_length=1)
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
     """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
@@ -165,7 +172,7 @@ class Protocol(Part):
     exclusions: list[Text] = Field(default_factory=list)
     missing_data: Text
     interim_looks: list[Moment] = Field(default_factory=list)
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, le=2**53 - 1)
     roles: dict[str, str] = Field(default_factory=dict)
     decisions: Decisions
     reason: Text | None = None
@@ -183,7 +190,7 @@ class Protocol(Part):
     def _wrong_times(self) -> Iterator[str]:
         try:
             ZoneInfo(self.time_zone)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OSError):  # OSError: "Europe" is a folder
             yield f"time_zone: {self.time_zone!r} is not a time zone, use a name such as Europe/Paris"
         names = [period.name for period in self.periods]
         if len(set(names)) != len(names):
@@ -211,6 +218,10 @@ class Protocol(Part):
         if not any(endpoint.rank == "primary" for endpoint in self.endpoints):
             yield "endpoints: none is primary"
         for endpoint in self.endpoints:
+            known = {criterion.statistic for criterion in endpoint.criteria}
+            for criterion in endpoint.criteria:
+                if criterion.alternative_to is not None and criterion.alternative_to not in known - {criterion.statistic}:
+                    yield f"endpoints.{endpoint.name}: no other criterion is about {criterion.alternative_to!r}"
             for arm in endpoint.arms.values():
                 if arm not in arms:
                     yield f"endpoints.{endpoint.name}: there is no arm {arm!r}"
@@ -224,8 +235,9 @@ class Protocol(Part):
         return next(arm for arm in self.arms if arm.name == name)
 
     def interval_of(self, property: str, arm: str) -> timedelta:
-        """Planned time between two results of a device of the arm."""
-        return next(m.interval for m in self.measurements if m.property == property and arm in m.arms)
+        """Planned time between two results of a device of the arm; an hour where none is planned (covariates)."""
+        planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
+        return next(planned, timedelta(hours=1))
 
     def checks_of(self, property: str, arm: str) -> list[CheckPlan]:
         return [c for c in self.checks if c.property == property and (c.arms is None or arm in c.arms)]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from insitu.errors import CorrectInput
 from trials.evaluation import document_of
-from trials.package import SIGNATURE, evaluate_package
+from trials.package import SIGNATURE, evaluate_package, text_of
 from trials.protocol import canonical
 
 RELATIVE = 1e-6
@@ -37,30 +37,42 @@ def verify(folder: Path) -> list[Check]:
     return [_checksums(folder), _protocol(folder), _numbers(folder), _signature(folder)]
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(text_of(path))
+    except ValueError as error:
         raise CorrectInput(f"{path} cannot be read ({error}).") from error
+    if not isinstance(document, dict):
+        raise CorrectInput(f"{path} cannot be read (it holds no JSON object).")
+    return document
+
+
+def _resources(folder: Path) -> list[tuple[str, str]]:
+    """(path, hash) of every file that the descriptor lists."""
+    path = folder / "datapackage.json"
+    try:
+        return [(str(resource["path"]), str(resource["hash"])) for resource in _json(path)["resources"]]
+    except (KeyError, TypeError) as error:
+        raise CorrectInput(f"{path} does not list files with their hash ({type(error).__name__}: {error}).") from error
 
 
 def _checksums(folder: Path) -> Check:
     lines = []
-    resources = _json(folder / "datapackage.json").get("resources", [])
-    for resource in resources:
-        path = folder / resource["path"]
+    resources = _resources(folder)
+    for name, stated in resources:
+        path = folder / name
         if not path.is_file():
-            lines.append(f"{resource['path']} is missing")
-        elif "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest() != resource["hash"]:
-            lines.append(f"{resource['path']} was changed")
-    listed = {resource["path"] for resource in resources} | {"datapackage.json", SIGNATURE}
+            lines.append(f"{name} is missing")
+        elif "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest() != stated:
+            lines.append(f"{name} was changed")
+    listed = {name for name, _ in resources} | {"datapackage.json", SIGNATURE}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     lines += [f"{name} is not part of the package" for name in sorted(found - listed)]
     return Check(f"checksums of {len(resources)} files", not lines, lines)
 
 
 def _protocol(folder: Path) -> Check:
-    text = (folder / "protocol.json").read_text(encoding="utf-8")
+    text = text_of(folder / "protocol.json")
     lines = []
     try:
         if canonical(json.loads(text)).decode() != text:

@@ -23,9 +23,6 @@ from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
 
-OVERLAP = timedelta(days=2)
-"""Before the first unchecked observation, so that a run of results that began earlier is seen whole."""
-
 
 @dataclass(frozen=True, slots=True)
 class Locked:
@@ -117,10 +114,12 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
         if not everything and number not in waiting:
             continue
         planned = quality.plan(_planned_checks(protocol, stream))
-        since = far_past if everything else waiting[number] - OVERLAP
-        found = series(conn, [number], since, far_future)[number]
-        judged += len(found.time_us)
-        _check(conn, number, planned, found, now)
+        # A new row may change the flags of rows up to `margin` before it, and those depend on rows up to `margin` before them:
+        # the second stretch is read as context, and its own flags, judged without what came before, are not saved.
+        margin = timedelta(microseconds=quality.margin_us(planned))
+        save_from = far_past if everything else waiting[number] - margin
+        found = series(conn, [number], far_past if everything else save_from - margin, far_future)[number]
+        judged += _check(conn, number, planned, found, save_from, now)
     return judged
 
 
@@ -137,18 +136,22 @@ def _planned_checks(
     return list(seen.items())
 
 
-def _check(conn: Connection, number: int, planned: Sequence[quality.Planned], found: Series, now: datetime) -> None:
+def _check(
+    conn: Connection, number: int, planned: Sequence[quality.Planned], found: Series, save_from: datetime, now: datetime
+) -> int:
+    """Judge what was found, keep the flags of what lies at or after `save_from`; how many those are."""
     result = quality.run(planned, found.time_us, found.result, found.received_us)
+    saved = found.time_us >= int(save_from.timestamp() * 1e6)
     by_check = {}
     for name, flags in result.by_check.items():
-        failed = flags != 1
+        failed = (flags != 1) & saved
         by_check[name] = (found.time_us[failed], flags[failed])
     newest = int(found.received_us.max()) if len(found.received_us) else 0
     store_quality.save_flags(
         conn,
         datastream_id=number,
-        times_us=found.time_us,
-        flags=result.flags,
+        times_us=found.time_us[saved],
+        flags=result.flags[saved],
         by_check=by_check,
         checks=result.planned,
         ran=result.ran,
@@ -157,6 +160,7 @@ def _check(conn: Connection, number: int, planned: Sequence[quality.Planned], fo
         now=now,
         received_before=to_datetime(newest),
     )
+    return int(saved.sum())
 
 
 # -- evaluation --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,12 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Estimate
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread
+from trials.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread, varies
 
 Floats = NDArray[np.float64]
 SEASON_SHARE = 0.6
+CLEARLY = 3.0
+"""Standard errors above 0 that a mean needs before anything is divided by it."""
 
 
 def answer(question: Question) -> Answer:
@@ -40,6 +44,8 @@ def difference_of_periods(
             counted[name] = spread(days[kept], values[kept])
             if counted[name].has_trend(question.level):
                 result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
+    if len(counted) == 2 and not any(varies(values[np.isfinite(values)]) for _, values in (before, after)):
+        result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
     if result.blocked or len(counted) < 2:
         return None
     periods = TwoPeriods(counted["baseline"], counted["reporting"])
@@ -55,13 +61,16 @@ def difference_of_periods(
         result.sensitivity.append(("hac", estimate))
     else:
         result.findings.append(finding("hac_needs_full_grid"))
-    if not question.energetic and periods.before.mean > 0 and periods.after.mean > 0:
+    if not question.energetic and all(p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)):
         result.statistics.append(_ratio(periods, n, n_effective))
     return periods
 
 
 def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
-    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the difference."""
+    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the difference.
+
+    For means that are told from 0 only: a ratio to what may be nothing has no upper end.
+    """
     before, after = periods.before, periods.after
     centre = float(np.log(after.mean / before.mean))
     relative = float(np.hypot(before.standard_error / before.mean, after.standard_error / after.mean))
@@ -79,9 +88,11 @@ def _season(question: Question, result: Answer) -> None:
     names = {name for name, _ in question.covariates}
     if not names:
         result.findings.append(finding("season_unchecked"))
+    endpoint = question.endpoint.model_copy(update={"aggregation": "mean"})
+    plain = replace(question, endpoint=endpoint, energetic=False)  # temperatures are no levels, whatever the endpoint is
     for name in sorted(names):
-        _, before = question.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
-        _, after = question.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
+        _, before = plain.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
+        _, after = plain.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         inside = (after >= before.min()) & (after <= before.max()) if len(before) and len(after) else np.zeros(1, bool)
         if inside.mean() < SEASON_SHARE:

@@ -11,7 +11,7 @@ import numpy as np
 from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, DayJackknife
+from trials.intervals import MIN_DAYS, DayJackknife, varies
 from trials.slots import fold, unfold
 
 K = 2.0
@@ -29,6 +29,9 @@ def answer(question: Question) -> Answer:
     kept = np.isfinite(values)
     if kept.sum() < MIN_DAYS:
         result.findings.append(finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS))
+        return result
+    if not varies(values[kept]):
+        result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
         return result
     energies = fold(question.energetic, values[kept])
     sums = np.stack([np.ones(len(energies)), energies], axis=1)

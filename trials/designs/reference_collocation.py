@@ -22,7 +22,10 @@ Ints = NDArray[np.int64]
 STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae")
 MOST_PAIRS = 1500
 MIN_PAIRS = 20
+MIN_VARYING_DAYS = 5
+"""Else leaving out one day would leave (almost) nothing to draw a line through."""
 REPLICATES = 2000
+DAY_US = 86_400_000_000
 
 
 def answer(question: Question) -> Answer:
@@ -35,7 +38,7 @@ def answer(question: Question) -> Answer:
         result.findings.append(finding("no_overlap", pairs=len(y)))
         return result
     for arm, series in (("candidate", y), ("reference", x)):
-        if np.ptp(series) == 0:
+        if _days_with_variation(days, series) < MIN_VARYING_DAYS:
             result.findings.append(finding("constant_series", arm=arm))
     numbers = np.unique(days)
     if len(numbers) < MIN_DAYS:
@@ -46,6 +49,8 @@ def answer(question: Question) -> Answer:
     shift = (float(x.mean()), float(y.mean()))
     units = {"r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%"}
     for name, statistic, scale in _statistics(shift):
+        if name == "nrmse" and not _ratio_scale(sums, shift[0]):
+            continue
         jack = DayJackknife.of(numbers, sums, statistic, scale)
         unit = units.get(name, question.endpoint.unit)
         result.statistics.append(
@@ -54,6 +59,8 @@ def answer(question: Question) -> Answer:
         low, high = bootstrap(
             sums, statistic, block=_block(len(numbers)), replicates=REPLICATES, seed=question.seed, level=question.level
         )
+        if not (np.isfinite(low) and np.isfinite(high)):
+            continue
         result.sensitivity.append(
             (
                 "day_bootstrap",
@@ -67,36 +74,50 @@ def answer(question: Question) -> Answer:
     return result
 
 
+def _days_with_variation(days: Ints, series: Floats) -> int:
+    """Days on which the series leaves the level where it mostly stays; a slope that one day alone makes is no slope."""
+    usual = np.median([np.median(series[days == day]) for day in np.unique(days)])
+    away = np.abs(series - usual) > 1e-12 * np.abs(series).max()
+    return len(np.unique(days[away]))
+
+
+def _ratio_scale(sums: Floats, mean: float) -> bool:
+    """Whether the mean reference is above 0 whichever day is left out; else per cent of it mean nothing."""
+    rest = sums.sum(axis=0) - sums
+    return mean > 0 and bool((rest[:, 1] / rest[:, 0] + mean > 0).all())
+
+
 def _block(days: float) -> int:
     return max(1, int(np.rint(np.cbrt(days))))
 
 
-def _steps(unit: Unit, grid_us: int) -> tuple[Ints, int]:
-    steps = (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
-    return steps, int(steps[-1]) + 1
+def _steps(unit: Unit, grid_us: int) -> Ints:
+    """Grid step of each slot. Steps of a day are local days: 23 or 25 hours where the clocks change."""
+    if grid_us == DAY_US:
+        days: Ints = unit.calendar.day - unit.calendar.day[0]
+        return days
+    return (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
 
 
-def _on_grid(question: Question, units: list[Unit]) -> list[Floats]:
-    grid_us = round(question.endpoint.grid.total_seconds() * 1e6)
-    gridded = []
-    for unit in units:
-        steps, number = _steps(unit, grid_us)
-        gridded.append(grouped(unit, steps, number, share=question.capture.day, energetic=question.energetic))
-    return gridded
+def _on_grid(question: Question, units: list[Unit], steps: list[Ints], number: int) -> list[Floats]:
+    return [
+        grouped(unit, step, number, share=question.capture.day, energetic=question.energetic)
+        for unit, step in zip(units, steps, strict=True)
+    ]
 
 
 def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -> tuple[Ints, Floats, Floats]:
     """(local day, candidate, reference) of every step where both are there."""
     if not candidates or not references:
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
-    reference = mean_of_units(_on_grid(question, references), share=0.0, energetic=question.energetic)
-    first = candidates[0].calendar
     grid_us = round(question.endpoint.grid.total_seconds() * 1e6)
-    steps, number = _steps(candidates[0], grid_us)
+    steps, reference_steps = ([_steps(unit, grid_us) for unit in units] for units in (candidates, references))
+    number = 1 + max(int(step[-1]) for step in steps + reference_steps)  # a series slower than the grid ends on an earlier step
+    reference = mean_of_units(_on_grid(question, references, reference_steps, number), share=0.0, energetic=question.energetic)
     day_of_step = np.zeros(number, np.int64)
-    day_of_step[steps[::-1]] = first.day[::-1]  # the day in which the step begins
+    day_of_step[steps[0][::-1]] = candidates[0].calendar.day[::-1]  # the day in which the step begins
     days, ys, xs = [], [], []
-    for values in _on_grid(question, candidates):
+    for values in _on_grid(question, candidates, steps, number):
         both = np.isfinite(values) & np.isfinite(reference)
         days.append(day_of_step[both])
         ys.append(values[both])

@@ -1,7 +1,7 @@
 """Quality checks over arrays, in QARTOD's order, with IODE's flags: one file a check, one line in `CHECKS`.
 
 A check sees one datastream in order of time and answers with a flag for each observation. All work on true time, not on row counts: any
-order of the rows and any split into batches that overlap by `margin_us` gives the same flags. NumPy only.
+order of the rows gives the same flags, and so does any split into batches, where each batch is judged with `margin_us` of context.
 """
 
 from __future__ import annotations
@@ -23,20 +23,26 @@ from trials.quality.parameters import Parameters
 Flags = NDArray[np.int8]
 
 
+def _own_row(parameters: Parameters) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
     parameters: type[Parameters]
     run: Callable[..., Flags]
     """run(time_us, result, received_us, parameters) → flags, in order of time."""
+    reach_s: Callable[..., float] = _own_row
+    """reach_s(parameters): how far away in time the rows may lie that decide about a row."""
 
 
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
-        Check("time_syntax", time_syntax.TimeSyntax, time_syntax.run),
+        Check("time_syntax", time_syntax.TimeSyntax, time_syntax.run, time_syntax.reach_s),
         Check("gross_range", gross_range.GrossRange, gross_range.run),
-        Check("flat_line", flat_line.FlatLine, flat_line.run),
+        Check("flat_line", flat_line.FlatLine, flat_line.run, flat_line.reach_s),
     )
 }
 
@@ -77,14 +83,19 @@ def plan(checks: Sequence[tuple[str, dict[str, Any]]]) -> list[Planned]:
 def run(
     planned: Sequence[Planned], time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64]
 ) -> QualityResult:
-    """Run the planned checks over one datastream, in any order of rows."""
-    order = np.argsort(time_us, kind="stable")
+    """Run the planned checks over one datastream, in any order of rows.
+
+    Among rows of the same stamp the one received first comes first, then the smaller result: the order given must not decide.
+    A check planned twice gives each row its worse flag.
+    """
+    order = np.lexsort((result, received_us, time_us))
     by_check: dict[str, Flags] = {}
     for item in planned:
         sorted_flags = item.check.run(time_us[order], result[order], received_us[order], item.parameters)
         flags = np.empty(len(order), np.int8)
         flags[order] = sorted_flags
-        by_check[item.check.name] = flags
+        name = item.check.name
+        by_check[name] = roll_up([by_check[name], flags], len(order)) if name in by_check else flags
     return QualityResult(roll_up(list(by_check.values()), len(order)), by_check, [p.check.name for p in planned], list(by_check))
 
 
@@ -95,6 +106,11 @@ def roll_up(flags: Sequence[Flags], n: int) -> Flags:
     table = np.stack(flags)
     worst = np.where(table == Flag.NOT_EVALUATED, 0, table).max(axis=0)
     return np.where(worst == 0, np.int8(Flag.NOT_EVALUATED), worst).astype(np.int8)
+
+
+def margin_us(planned: Sequence[Planned]) -> int:
+    """A row's flags depend on no row further away than this (µs)."""
+    return round(1e6 * max((item.check.reach_s(item.parameters) for item in planned), default=0.0))
 
 
 def parameters_text(planned: Sequence[Planned]) -> str:

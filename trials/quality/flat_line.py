@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
@@ -26,13 +28,18 @@ class FlatLine(Parameters):
         return self
 
 
+def reach_s(parameters: FlatLine) -> float:
+    """A stretch that lasts `fail_s` ends at the latest one gap later."""
+    return parameters.fail_s + parameters.longest_gap_s
+
+
 def run(
     time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64], parameters: FlatLine
 ) -> NDArray[np.int8]:
     """The whole stuck run is flagged, its first part too.
 
-    A run: consecutive results that each differ by at most `tolerance` from the one before, and in range by at most `tolerance`
-    from the run's first; runs are maximal and disjoint, so the flags do not depend on how the rows were delivered.
+    A row is flagged when it lies in some stretch of rows, without a longer silence, whose range is at most `tolerance` and which
+    lasts `suspect_s` or `fail_s`. That is a property of the row's surroundings: where the rows at hand begin does not matter.
     """
     flags = np.full(len(result), Flag.PASS, np.int8)
     if len(result) < 2:
@@ -42,22 +49,41 @@ def run(
     starts = np.flatnonzero(np.r_[True, breaks])
     ends = np.r_[starts[1:], len(result)] - 1
     lasting = (time_us[ends] - time_us[starts]) / 1e6
-    long = np.flatnonzero(lasting >= parameters.suspect_s)
-    for index in long:
-        low, high = starts[index], ends[index] + 1
-        _flag_run(time_us[low:high], result[low:high], flags[low:high], parameters)
+    for index in np.flatnonzero(lasting >= parameters.suspect_s):
+        low, high = int(starts[index]), int(ends[index]) + 1
+        if parameters.tolerance == 0:
+            flags[low:high] = Flag.FAIL if lasting[index] >= parameters.fail_s else Flag.SUSPECT
+        else:
+            _flag_stretches(time_us[low:high], result[low:high], flags[low:high], parameters)
     return flags
 
 
-def _flag_run(time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine) -> None:
-    """Split where slow drift leaves the tolerance of the run's first result; flag what lasts."""
-    low = 0
-    while low < len(result):
-        away = np.flatnonzero(np.abs(result[low:] - result[low]) > parameters.tolerance)
-        high = low + int(away[0]) if len(away) else len(result)
-        lasting = (time_us[high - 1] - time_us[low]) / 1e6
+def _flag_stretches(
+    time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine
+) -> None:
+    """For each row the longest stretch within `tolerance` that ends there, by queues of the extremes; flag those that last."""
+    times, values = time_us.tolist(), result.tolist()
+    lowest: deque[int] = deque()
+    highest: deque[int] = deque()
+    first = suspect_to = fail_to = 0
+    for last, value in enumerate(values):
+        while lowest and values[lowest[-1]] >= value:
+            lowest.pop()
+        while highest and values[highest[-1]] <= value:
+            highest.pop()
+        lowest.append(last)
+        highest.append(last)
+        while values[highest[0]] - values[lowest[0]] > parameters.tolerance:
+            first += 1
+            if lowest[0] < first:
+                lowest.popleft()
+            if highest[0] < first:
+                highest.popleft()
+        lasting = (times[last] - times[first]) / 1e6
         if lasting >= parameters.fail_s:
-            flags[low:high] = Flag.FAIL
+            flags[max(first, fail_to) : last + 1] = Flag.FAIL
+            fail_to = last + 1
         elif lasting >= parameters.suspect_s:
-            flags[low:high] = Flag.SUSPECT
-        low = high
+            fresh = flags[max(first, suspect_to) : last + 1]
+            fresh[fresh == Flag.PASS] = Flag.SUSPECT
+            suspect_to = last + 1

@@ -17,6 +17,11 @@ class TimeSyntax(Parameters):
     """Two results closer than this: the later is SUSPECT (a resend under a new stamp, or a clock set back)."""
 
 
+def reach_s(parameters: TimeSyntax) -> float:
+    """Only a row closer than `shortest_s` matters."""
+    return parameters.shortest_s or 0.0
+
+
 def run(
     time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64], parameters: TimeSyntax
 ) -> NDArray[np.int8]:

@@ -1,0 +1,189 @@
+"""The formulas of the intervals, by hand and against statsmodels and SciPy; whether they cover stands in test_coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from trials.intervals import IDENTITY, LOG, R_SQUARED, DayJackknife, Scale, TwoPeriods, bootstrap, hac_difference, spread, varies
+
+DAYS = np.arange(739_000, 739_008, dtype=np.int64)
+VALUES = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
+
+
+def test_the_spread_of_eight_alternating_days_by_hand() -> None:
+    """Slope: Σ(t − 3.5)(d − 1.5)/42 = 2/42; residuals alternate, so r₁ is strongly negative and clipped to 0, n′ = n."""
+    found = spread(DAYS, VALUES)
+    assert found.mean == 1.5
+    assert found.slope == pytest.approx(2 / 42)
+    sse = 8 * 0.25 - (2 / 42) ** 2 * 42
+    assert found.n_effective == 8
+    assert found.standard_error == pytest.approx(np.sqrt(sse / 6 / 8))
+    assert found.slope_error == pytest.approx(np.sqrt(sse / 6 / 42))
+    half = stats.t.ppf(0.975, 6) * found.standard_error
+    assert found.interval(0.95) == pytest.approx((1.5 - half, 1.5 + half))
+
+
+def test_correlated_days_count_for_fewer() -> None:
+    """Residuals −1 ×5, +1 ×5 about a trend; r₁ of them by its definition, then n′ = n(1 − r)/(1 + r)."""
+    days = np.arange(10, dtype=np.int64)
+    values = np.r_[-np.ones(5), np.ones(5)]
+    found = spread(days, values)
+    fit = sm.OLS(values, sm.add_constant(days)).fit()
+    e = fit.resid
+    r1 = float(np.sum(e[:-1] * e[1:]) / np.sum(e**2))
+    r = min(0.99, max(0.0, (10 * r1 + 3) / 6))
+    assert 0 < r < 0.99
+    assert found.n_effective == pytest.approx(max(3.0, 10 * (1 - r) / (1 + r)))
+    assert found.standard_error == pytest.approx(np.sqrt(fit.ssr / 8 / found.n_effective))
+
+
+def test_days_that_are_not_neighbours_say_nothing_about_correlation() -> None:
+    values = np.r_[-np.ones(5), np.ones(5)]
+    apart = spread(np.arange(0, 20, 2, dtype=np.int64), values)
+    assert apart.n_effective == pytest.approx(10 * 0.5 / 1.5)  # r₁ 0: r = 3/6
+    assert apart.n_effective > spread(np.arange(10, dtype=np.int64), values).n_effective
+
+
+@given(st.lists(st.floats(-50, 50), min_size=14, max_size=60).filter(lambda v: float(np.ptp(v)) > 1e-3))
+def test_slope_and_residual_spread_are_those_of_least_squares(values: list[float]) -> None:
+    days = np.arange(len(values), dtype=np.int64)
+    found = spread(days, np.array(values))
+    fit = sm.OLS(values, sm.add_constant(days)).fit()
+    assert found.mean == pytest.approx(float(np.mean(values)), abs=1e-9)
+    assert found.slope == pytest.approx(fit.params[1], rel=1e-6, abs=1e-9)
+    assert found.standard_error * np.sqrt(found.n_effective) == pytest.approx(np.sqrt(fit.mse_resid), rel=1e-6, abs=1e-9)
+    assert 3 <= found.n_effective <= len(values)
+    low, high = found.interval(0.95)
+    wide = found.interval(0.99)
+    assert wide[0] <= low <= found.mean <= high <= wide[1]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.3, -1e6])
+def test_a_series_that_does_not_move_has_no_spread_and_no_trend(value: float) -> None:
+    values = np.full(20, value) * np.where(np.arange(20) % 3, 1.0, 1.0 + 1e-16)
+    found = spread(np.arange(20, dtype=np.int64), values)
+    assert not varies(values)
+    assert found.interval(0.95) == pytest.approx((value, value))
+    assert (found.standard_error, found.slope) == (0, 0)
+    assert not found.has_trend(0.95)
+
+
+def test_a_trend_is_noticed() -> None:
+    rng = np.random.default_rng(1)
+    days = np.arange(30, dtype=np.int64)
+    assert spread(days, 0.5 * days + rng.normal(0, 1, 30)).has_trend(0.95)
+    assert not spread(days, rng.normal(0, 1, 30)).has_trend(0.95)
+
+
+def test_two_uncorrelated_periods_are_close_to_welchs_test() -> None:
+    """The interval allows for a trend and for n′; on white days it is wider than Welch's, by little."""
+    rng = np.random.default_rng(3)
+    before, after = rng.normal(10, 1, 60), rng.normal(12, 2, 60)
+    days = np.arange(60, dtype=np.int64)
+    two = TwoPeriods(spread(days, before), spread(days, after))
+    welch = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
+    low, high = two.interval(0.95)
+    assert two.difference == pytest.approx(after.mean() - before.mean())
+    assert (low + high) / 2 == pytest.approx(two.difference)
+    assert 0.9 < (high - low) / (welch.high - welch.low) < 1.3
+
+
+def test_the_degrees_of_freedom_of_a_difference_by_hand() -> None:
+    one, other = spread(DAYS, VALUES), spread(DAYS, 3 * VALUES)
+    v1, v2 = one.standard_error**2, other.standard_error**2
+    freedom = (v1 + v2) ** 2 / (v1**2 / 6 + v2**2 / 6)
+    half = stats.t.ppf(0.95, freedom) * np.sqrt(v1 + v2)
+    assert TwoPeriods(one, other).interval(0.9) == pytest.approx((3 - half, 3 + half))
+
+
+# -- day jackknife ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_jackknife_of_a_mean_is_the_interval_of_the_mean() -> None:
+    sums = np.stack([np.ones(8), VALUES], axis=1)
+    jack = DayJackknife.of(DAYS, sums, lambda s: s[..., 1] / s[..., 0])
+    assert jack.estimate == 1.5
+    assert jack.interval(0.95) == pytest.approx(spread(DAYS, VALUES).interval(0.95))
+
+
+def test_the_jackknife_leaves_out_whole_days_of_any_length() -> None:
+    """Pseudo-values of a ratio of sums, written out."""
+    sums = np.array([[24.0, 48.0], [20.0, 50.0], [24.0, 40.0], [23.0, 60.0], [24.0, 30.0], [25.0, 55.0]])
+    days = np.arange(6, dtype=np.int64)
+    total = sums.sum(axis=0)
+    theta = total[1] / total[0]
+    pseudo = [6 * theta - 5 * (total[1] - s[1]) / (total[0] - s[0]) for s in sums]
+    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0])
+    expected = spread(days, np.array(pseudo))
+    shift = theta - expected.mean
+    assert jack.interval(0.9) == pytest.approx([end + shift for end in expected.interval(0.9)])
+
+
+@pytest.mark.parametrize(
+    ("scale", "values"), [(IDENTITY, [-3.0, 0.0, 2.5]), (LOG, [1e-6, 1.0, 40.0]), (R_SQUARED, [0.0, 0.5, 0.99])]
+)
+def test_a_scale_goes_forth_and_back(scale: Scale, values: list[float]) -> None:
+    there = scale.forth(np.array(values))
+    assert scale.back(there) == pytest.approx(values)
+    assert np.all(np.diff(there) > 0)
+
+
+def test_intervals_on_a_scale_stay_where_the_statistic_lives() -> None:
+    rng = np.random.default_rng(2)
+    sums = np.stack([np.ones(20), rng.exponential(1.0, 20)], axis=1)
+    days = np.arange(20, dtype=np.int64)
+    low, high = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG).interval(0.999)
+    assert 0 < low < high < np.inf
+    low, high = DayJackknife.of(days, sums, lambda s: np.clip(s[..., 1] / s[..., 0] / 1.2, 0, 1), R_SQUARED).interval(0.999)
+    assert 0 <= low < high <= 1
+
+
+def test_a_statistic_that_one_day_makes_has_finite_ends() -> None:
+    sums = np.stack([np.ones(20), np.r_[1.0, np.zeros(19)]], axis=1)
+    jack = DayJackknife.of(np.arange(20, dtype=np.int64), sums, lambda s: np.sqrt(s[..., 1] / s[..., 0]), LOG)
+    assert all(np.isfinite(end) for end in jack.interval(0.9999))
+
+
+# -- sensitivities -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_bootstrap_is_the_same_for_a_seed_and_close_to_theory_on_white_days() -> None:
+    values = np.random.default_rng(5).normal(10, 1, 100)
+    sums = np.stack([np.ones(100), values], axis=1)
+
+    def interval(seed: int, block: int = 1) -> tuple[float, float]:
+        return bootstrap(sums, lambda s: s[..., 1] / s[..., 0], block=block, replicates=2500, seed=seed, level=0.95)
+
+    assert interval(1) == interval(1)
+    assert interval(1) != interval(2)
+    half = 1.96 * values.std() / 10
+    assert interval(1) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+    assert interval(1, block=5)[0] < values.mean() < interval(1, block=5)[1]
+
+
+def test_blocks_of_all_days_move_nothing() -> None:
+    sums = np.stack([np.ones(10), np.arange(10.0)], axis=1)
+    assert bootstrap(sums, lambda s: s[..., 1] / s[..., 0], block=10, replicates=50, seed=1, level=0.9) == (4.5, 4.5)
+
+
+def test_newey_west_errors_of_a_step_by_their_formula() -> None:
+    rng = np.random.default_rng(6)
+    before, after = rng.normal(0, 1, 20), rng.normal(3, 1, 25)
+    n, lags = 45, int(4 * 0.45 ** (2 / 9))
+    x = np.stack([np.ones(n), np.r_[np.zeros(20), np.ones(25)]], axis=1)
+    y = np.r_[before, after]
+    inverse = np.linalg.inv(x.T @ x)
+    scores = x * (y - x @ (inverse @ x.T @ y))[:, None]
+    meat = scores.T @ scores
+    for lag in range(1, lags + 1):
+        product = scores[lag:].T @ scores[:-lag]
+        meat += (1 - lag / (lags + 1)) * (product + product.T)
+    error = np.sqrt((inverse @ meat @ inverse)[1, 1])
+    half = stats.t.ppf(0.975, n - 2) * error
+    difference = after.mean() - before.mean()
+    assert hac_difference(before, after, level=0.95) == pytest.approx((difference - half, difference + half))

@@ -1,0 +1,262 @@
+"""A package built from inputs alone, verified, damaged in one place, verified again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from insitu.errors import CorrectInput
+from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, protocol_text, series, window
+from trials.compute import compute
+from trials.evaluation import RejectSummary, document_of
+from trials.inputs import TrialInputs
+from trials.package import evaluate_package, read_inputs, safe_cell, seal, signing_key, write_tables
+from trials.protocol import canonical
+from trials.verify import Check, verify
+
+
+def small_inputs() -> TrialInputs:
+    """Before/after with a control, 16 days each, a window, gaps, some suspect observations and a refused message."""
+    made = [
+        endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"]),
+        endpoint("control_sites", [criterion("effect", high=-1)], arms=["candidate", "control"], name="against-control", rank="secondary"),
+    ]  # fmt: skip
+    plan = protocol(*made, periods=[period("baseline", 0, 16), period("reporting", 16, 32)])
+    rng = np.random.default_rng(4)
+    streams = []
+    for device, role, effect in (("candidate-1", "candidate", -5.0), ("control-1", "control", 0.0)):
+        values = 30 + cycle(32 * 24) + noise(rng, 0.6, 32 * 24, 1.5)
+        values[16 * 24 :] += effect
+        values[100:103] = np.nan
+        stream = series(device, values, role=role)
+        stream.flag[50:53] = 3
+        stream.by_check["gross_range"] = 3
+        streams.append(stream)
+    found = inputs(plan, streams, windows=[window("candidate-1", 100, 103)])
+    found.rejects.append(RejectSummary(device="candidate-1", reason="unparsable", messages=2, results=0))
+    return found
+
+
+def build(folder: Path, key: Ed25519PrivateKey | None = None) -> Path:
+    """A whole package, as `write` makes it from the database."""
+    given = small_inputs()
+    evaluation = compute(given)
+    flags = [(s.key(), f"2026-03-03T0{n}:00:00Z", "gross_range", 3) for s in given.streams for n in (1, 2, 3)]
+    text = canonical(document_of(evaluation)).decode()
+    write_tables(folder, given, protocol=protocol_text(given.protocol), evaluation=text, flags=flags)
+    seal(folder, evaluation, key)
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return build(tmp_path / "package")
+
+
+def checks(folder: Path) -> dict[str, Check]:
+    """By the first word of their names: checksums, hash, the number of numbers, signature."""
+    found = verify(folder)
+    return dict(zip(("checksums", "protocol", "numbers", "signature"), found, strict=True))
+
+
+def change_a_result(folder: Path, row: int, by: float) -> str:
+    """Row `row` of the table of observations; its datastream."""
+    path = folder / "observations.csv"
+    table = list(csv.reader(path.read_text("utf-8").splitlines()))
+    table[row][2] = repr(float(table[row][2]) + by)
+    path.write_text("".join(",".join(cells) + "\n" for cells in table), "utf-8")
+    return table[row][0]
+
+
+def repair_checksum(folder: Path, name: str) -> None:
+    path = folder / "datapackage.json"
+    descriptor = json.loads(path.read_text("utf-8"))
+    content = (folder / name).read_bytes()
+    for resource in descriptor["resources"]:
+        if resource["path"] == name:
+            resource |= {"bytes": len(content), "hash": "sha256:" + hashlib.sha256(content).hexdigest()}
+    path.write_text(json.dumps(descriptor), "utf-8")
+
+
+def test_an_untouched_package_agrees_with_itself_in_all_four_ways(package: Path) -> None:
+    found = checks(package)
+    assert [check.ok for check in found.values()] == [True] * 4
+    assert found["checksums"].name == "checksums of 6 files"
+    assert int(found["numbers"].name.split()[0]) > 100
+    assert "not signed" in found["signature"].lines[0]
+
+
+def test_a_package_holds_the_inputs_to_the_last_bit(package: Path) -> None:
+    given, read = small_inputs(), read_inputs(package)
+    assert read.protocol == given.protocol
+    assert (read.locked_at, read.now, read.windows, read.rejects) == (given.locked_at, given.now, given.windows, given.rejects)
+    for one, other in zip(given.streams, read.streams, strict=True):
+        assert one.key() == other.key()
+        assert np.array_equal(one.time_us, other.time_us)
+        assert one.result.tobytes() == other.result.tobytes()
+        assert np.array_equal(one.flag, other.flag)
+        assert (one.by_check, one.checks, one.ran, one.placements) == (other.by_check, other.checks, other.ran, other.placements)
+
+
+def test_the_recomputed_evaluation_has_the_same_bytes(package: Path) -> None:
+    assert canonical(document_of(evaluate_package(package))) == (package / "evaluation.json").read_bytes()
+
+
+def test_one_changed_result_names_the_file_and_the_numbers_it_changes(package: Path) -> None:
+    change_a_result(package, 20, by=40.0)
+    found = checks(package)
+    assert not found["checksums"].ok
+    assert found["checksums"].lines == ["observations.csv was changed"]
+    assert not found["numbers"].ok
+    named = "\n".join(found["numbers"].lines)
+    assert "endpoints[main].criteria[effect].estimate.value" in named
+    assert "inputs_sha256" in named or "more" in found["numbers"].lines[-1]
+    assert found["protocol"].ok
+
+
+def test_one_changed_result_is_found_with_a_repaired_checksum_too(package: Path) -> None:
+    before = json.loads((package / "evaluation.json").read_text("utf-8"))["endpoints"][0]["criteria"][0]["estimate"]["value"]
+    change_a_result(package, 20, by=40.0)
+    repair_checksum(package, "observations.csv")
+    found = checks(package)
+    assert found["checksums"].ok
+    assert not found["numbers"].ok
+    line = next(line for line in found["numbers"].lines if line.startswith("endpoints[main].criteria[effect].estimate.value"))
+    assert f"{before:.9g} stated" in line
+    assert "recomputed" in line
+
+
+def test_the_smallest_change_of_an_unused_result_still_changes_the_fingerprint(package: Path) -> None:
+    """A suspect observation enters no primary number; the hash of the inputs holds it nevertheless."""
+    change_a_result(package, 51, by=1e-12)
+    repair_checksum(package, "observations.csv")
+    assert any(line.startswith("inputs_sha256") for line in checks(package)["numbers"].lines)
+
+
+def test_a_changed_verdict_is_named_with_both_verdicts(package: Path) -> None:
+    path = package / "evaluation.json"
+    document = json.loads(path.read_text("utf-8"))
+    assert document["verdict"] == "met"
+    document["verdict"] = "not_met"
+    path.write_text(json.dumps(document), "utf-8")
+    repair_checksum(package, "evaluation.json")
+    assert checks(package)["numbers"].lines == ['verdict: "not_met" stated, "met" recomputed']
+
+
+def test_a_difference_between_processors_is_no_difference_but_a_millionth_is(package: Path) -> None:
+    path = package / "evaluation.json"
+    original = path.read_text("utf-8")
+
+    def with_factor(factor: float) -> bool:
+        document = json.loads(original)
+        document["endpoints"][0]["estimates"][0]["value"] *= factor
+        path.write_text(json.dumps(document), "utf-8")
+        return checks(package)["numbers"].ok
+
+    assert with_factor(1 + 1e-8)
+    assert not with_factor(1 + 1e-5)
+
+
+def test_a_changed_protocol_is_told_from_the_locked_one_by_its_hash(package: Path) -> None:
+    path = package / "protocol.json"
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    document["endpoints"][0]["criteria"][0]["target"]["high"] = -4.0
+    path.write_bytes(canonical(document))
+    repair_checksum(package, "protocol.json")
+    found = checks(package)
+    assert found["checksums"].ok
+    assert found["protocol"].lines == [
+        f"protocol.json has SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}, evaluation.json says {read_sha256(package)}"
+    ]
+    assert not found["numbers"].ok
+
+
+def read_sha256(folder: Path) -> str:
+    stated: str = json.loads((folder / "evaluation.json").read_text("utf-8"))["protocol_sha256"]
+    return stated
+
+
+def test_a_protocol_in_another_layout_is_not_canonical(package: Path) -> None:
+    path = package / "protocol.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")), indent=2), "utf-8")
+    assert checks(package)["protocol"].lines[0] == "protocol.json is not in canonical form"
+
+
+def test_missing_and_added_files_are_named(package: Path) -> None:
+    (package / "flags.csv").rename(package / "other.csv")
+    with pytest.raises(CorrectInput, match=r"flags\.csv is missing: the package is not whole"):
+        verify(package)
+    (package / "flags.csv").write_bytes((package / "other.csv").read_bytes())
+    assert checks(package)["checksums"].lines == ["other.csv is not part of the package"]
+
+
+BROKEN = [
+    ("protocol.json", '{"trial": "small",\n "title"', r"protocol\.json, line 2, column 9: Expecting ':' delimiter\."),
+    ("protocol.json", '{"trial": "small"}', r"protocol\.json: title: Field required"),
+    ("protocol.json", None, r"protocol\.json is missing: the package is not whole\."),
+    ("catalogue.json", "{", r"catalogue\.json is not what a package holds"),
+    ("catalogue.json", "[]", r"catalogue\.json is not what a package holds"),
+    ("evaluation.json", "[]", r"evaluation\.json cannot be read \(it holds no JSON object\)"),
+    ("evaluation.json", None, r"evaluation\.json is missing: the package is not whole\."),
+    ("datapackage.json", "[]", r"datapackage\.json cannot be read \(it holds no JSON object\)"),
+    ("datapackage.json", '{"resources": [{"path": "x"}]}', r"datapackage\.json does not list files with their hash"),
+    ("datapackage.json", None, r"is no trial package: it has no datapackage\.json"),
+    ("rejects.csv", "h\ncandidate-1,unparsable,two,0\n", r"rejects\.csv, line 2: "),
+    ("observations.csv", "h\na,b\n", r"observations\.csv, line 2: 2 cells instead of 4\."),
+    ("observations.csv", "h\nx/no2,2026-03-01T00:00:00Z,1,1\n", r"catalogue\.json knows no datastream 'x/no2'"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[f"{name}-{n}" for n, (name, _, _) in enumerate(BROKEN)])
+def test_a_file_that_cannot_be_read_is_one_clear_error(package: Path, name: str, content: str | None, message: str) -> None:
+    if content is None:
+        (package / name).unlink()
+    else:
+        (package / name).write_text(content, "utf-8")
+    with pytest.raises(CorrectInput, match=message):
+        verify(package)
+
+
+CELLS = [
+    ("2026-03-01T00:00:00Z,12.0,300", "300 is not a valid Flag"),
+    ("2026-03-01T00:00:00Z,12.0,", "invalid literal for int"),
+    ("2026-03-01T00:00:00Z,nan,1", "'nan' is not a number"),
+    ("2026-03-01T00:00:00Z,1e999,1", "'1e999' is not a number"),
+    ("2026-03-01T00:00:00Z,twelve,1", "could not convert string to float"),
+    ("2026-03-01T00:00:00+01:00,12.0,1", "is not a time in UTC"),
+    ("2026-13-01T00:00:00Z,12.0,1", "Month out of range"),
+]
+
+
+@pytest.mark.parametrize(("cells", "message"), CELLS)
+def test_a_row_that_is_no_observation_is_named_by_its_line(package: Path, cells: str, message: str) -> None:
+    path = package / "observations.csv"
+    lines = path.read_text("utf-8").splitlines()
+    lines[6] = f"candidate-1/no2,{cells}"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    with pytest.raises(CorrectInput, match=rf"observations\.csv, line 7: .*{message}"):
+        verify(package)
+
+
+def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp_path: Path) -> None:
+    key = signing_key(tmp_path)
+    folder = build(tmp_path / "package", key)
+    signature = checks(folder)["signature"]
+    assert signature.ok
+    assert signature.lines[0].startswith("signed with the Ed25519 key ")
+    assert signing_key(tmp_path).public_key() == key.public_key()
+    assert (tmp_path / "signing.key").stat().st_mode & 0o777 == 0o600
+    change_a_result(folder, 20, by=40.0)
+    repair_checksum(folder, "observations.csv")
+    assert checks(folder)["signature"].lines == ["the signature does not fit datapackage.json"]
+
+
+def test_text_that_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:
+    assert [safe_cell(cell) for cell in ("=1+1", "-x", "@a", "plain", -3.5, -4)] == ["'=1+1", "'-x", "'@a", "plain", -3.5, -4]

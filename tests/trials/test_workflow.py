@@ -1,0 +1,181 @@
+"""Load, compute, save on a real database: flags that do not depend on when the checks ran, and the way from lock to package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from insitu.errors import CorrectInput, NotFound
+from insitu.model import Observation, Verdict
+from store.database import Connection
+from store.observations import merge, series
+from store.quality import flags_of
+from store.times import to_us
+from tests.fix_catalogue import START, SmallTrial
+from tests.trials.world import criterion, endpoint, noise, protocol_json
+from trials.package import write
+from trials.protocol import Protocol
+from trials.verify import verify
+from trials.workflow import check_quality, evaluate_trial, lock_protocol
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+END = START + 40 * DAY
+
+
+def plan(**stuck: Any) -> Protocol:
+    """Before/after of device a's PM2.5, hourly, with three checks."""
+    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25")
+    periods = [
+        {"name": "baseline", "start": START.isoformat(), "end": (START + 20 * DAY).isoformat()},
+        {"name": "reporting", "start": (START + 20 * DAY).isoformat(), "end": END.isoformat()},
+    ]
+    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {"trial": "t"}
+    document["checks"] += [
+        {"property": "pm25", "check": "flat_line", "parameters": {"suspect_s": 6 * 3600, "fail_s": 12 * 3600, **stuck}},
+        {"property": "pm25", "check": "time_syntax", "parameters": {}},
+    ]
+    return Protocol.model_validate(document)
+
+
+def results() -> NDArray[np.float64]:
+    """A reduction of 6 half-way, a probe stuck from hour 30 to 100 and again from 300 to 308, and two impossible results."""
+    values = 20 + noise(np.random.default_rng(9), 0.4, 960, 1.0)
+    values[480:] -= 6
+    values[30:100] = 21.5
+    values[300:309] = 19.0
+    values[[200, 700]] = 900.0
+    return values
+
+
+def receive(
+    conn: Connection, datastream: int, hours: list[int], values: NDArray[np.float64], delay: timedelta = HOUR / 60
+) -> None:
+    rows = []
+    for hour in hours:
+        at = START + hour * HOUR
+        rows.append(Observation(datastream, to_us(at), float(values[hour]), to_us(at + delay), 0))
+    merge(conn, rows)
+    conn.commit()
+
+
+def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str, str, int]]]:
+    """(roll-up in order of time, what each check did not pass)."""
+    details = [(f.phenomenon_time.isoformat(), f.check_name, f.flag) for f in flags_of(conn, [datastream], START, END)]
+    return series(conn, [datastream], START, END)[datastream].flag.tolist(), details
+
+
+@pytest.mark.parametrize("late", [[], [120, 121, 122], [50, 51, 120]], ids=["in time", "late", "late within a run"])
+@pytest.mark.parametrize("every", [1, 7, 26], ids=["hourly", "every seven hours", "every 26 hours"])
+@pytest.mark.parametrize("fail_h", [12, 60], ids=["half a day", "longer than two days"])
+def test_checks_that_run_as_data_come_in_find_what_one_run_over_everything_finds(
+    conn: Connection, catalogue: SmallTrial, late: list[int], every: int, fail_h: int
+) -> None:
+    lock_protocol(conn, plan(fail_s=fail_h * 3600), now=START - DAY, login="judge")
+    datastream = catalogue.datastreams["a", "pm25"]
+    values = results()
+    for first in range(0, 240, every):
+        receive(conn, datastream, [h for h in range(first, min(240, first + every)) if h not in late], values)
+        check_quality(conn, "t", now=START + (first + every) * HOUR)
+        conn.commit()
+    receive(conn, datastream, late, values, delay=4 * DAY)
+    check_quality(conn, "t", now=END)
+    bit_by_bit = flags(conn, datastream)
+    check_quality(conn, "t", now=END, everything=True)
+    assert bit_by_bit == flags(conn, datastream)
+    assert bit_by_bit[0][30:100] == [4] * 70
+    assert bit_by_bit[0][200] == 4
+    assert bit_by_bit[0][100:200] == [1] * 100
+
+
+def test_nothing_new_is_nothing_to_judge(conn: Connection, catalogue: SmallTrial) -> None:
+    lock_protocol(conn, plan(), now=START - DAY, login="judge")
+    receive(conn, catalogue.datastreams["a", "pm25"], list(range(24)), results())
+    assert check_quality(conn, "t", now=END) == 24
+    assert check_quality(conn, "t", now=END) == 0
+
+
+@pytest.fixture
+def evaluated(conn: Connection, catalogue: SmallTrial) -> int:
+    """The number of an evaluation of forty days."""
+    lock_protocol(conn, plan(), now=START - DAY, login="judge")
+    receive(conn, catalogue.datastreams["a", "pm25"], list(range(960)), results())
+    check_quality(conn, "t", now=END)
+    number, evaluation = evaluate_trial(conn, "t", now=END + DAY, login="judge", simulated=False)
+    conn.commit()
+    assert evaluation.verdict is Verdict.MET
+    assert evaluation.datastreams[0].by_check == {"flat_line": 79, "gross_range": 2}
+    return number
+
+
+def test_a_package_from_the_database_agrees_with_itself(conn: Connection, evaluated: int, tmp_path: Path) -> None:
+    write(conn, evaluated, tmp_path / "package", key=None)
+    checks = verify(tmp_path / "package")
+    assert [(check.name, check.lines) for check in checks if not check.ok] == []
+
+
+def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: int, tmp_path: Path) -> None:
+    """Another zone and language give the same bytes; another type of processor the same within a millionth."""
+    write(conn, evaluated, tmp_path / "package", key=None)
+    program = (
+        "import sys; from pathlib import Path; from trials.package import evaluate_package; from trials.evaluation import document_of; "
+        "from trials.protocol import canonical; sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    for more in ({"TZ": "Asia/Kathmandu", "LC_ALL": "C"}, {"TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7"}):
+        environment = {"PYTHONPATH": root, "PATH": "/usr/bin:/bin", **more}
+        made = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "package")],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
+        assert made.stdout == (tmp_path / "package" / "evaluation.json").read_bytes()
+
+
+def test_late_observations_ask_for_another_evaluation_before_an_export(
+    conn: Connection, catalogue: SmallTrial, evaluated: int, tmp_path: Path
+) -> None:
+    at = START + 90 * HOUR + HOUR / 2
+    merge(conn, [Observation(catalogue.datastreams["a", "pm25"], to_us(at), 20.0, to_us(END + 2 * DAY), 0)])
+    with pytest.raises(CorrectInput, match="evaluate again, then export"):
+        write(conn, evaluated, tmp_path / "package", key=None)
+
+
+def test_a_second_evaluation_says_what_changed(conn: Connection, catalogue: SmallTrial, evaluated: int) -> None:
+    _, unchanged = evaluate_trial(conn, "t", now=END + 2 * DAY, login="judge", simulated=False)
+    assert unchanged.changed == []
+    at = START + 150 * HOUR + HOUR / 2
+    merge(conn, [Observation(catalogue.datastreams["a", "pm25"], to_us(at), 60.0, to_us(END + 2 * DAY), 0)])
+    check_quality(conn, "t", now=END + 2 * DAY)
+    _, again = evaluate_trial(conn, "t", now=END + 3 * DAY, login="judge", simulated=False)
+    (change,) = again.changed
+    assert (change.statistic, change.verdict_before, change.verdict_after) == ("effect", Verdict.MET, Verdict.MET)
+    assert change.after is not None
+    assert change.before is not None
+    assert change.after == pytest.approx(
+        change.before - 20 / 24 / 16, abs=0.01
+    )  # one hour of one of the 16 baseline days that count rose by 20
+
+
+def test_a_protocol_that_the_catalogue_cannot_serve_is_refused_with_every_reason(conn: Connection, catalogue: SmallTrial) -> None:
+    made = endpoint("before_after", [criterion("happiness", high=-2)], arms=["candidate"], property="ozone")
+    periods = [{"name": "reporting", "start": START.isoformat(), "end": END.isoformat()}]
+    document = protocol_json(made, periods=periods, devices={"candidate": ["a", "z"]}) | {"trial": "t"}
+    with pytest.raises(CorrectInput) as caught:
+        lock_protocol(conn, Protocol.model_validate(document), now=START, login="judge")
+    for part in ("no device 'z'", "does not measure 'ozone'", "no statistic 'happiness'", "needs a baseline period"):
+        assert part in str(caught.value)
+
+
+def test_a_trial_without_a_locked_protocol_cannot_be_evaluated(conn: Connection, catalogue: SmallTrial) -> None:
+    assert check_quality(conn, "t", now=END) == 0
+    with pytest.raises(NotFound, match="has no locked protocol"):
+        evaluate_trial(conn, "t", now=END, login="judge", simulated=False)
