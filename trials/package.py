@@ -158,7 +158,7 @@ def _observation_rows(streams: Sequence[StreamInput]) -> Iterable[tuple[object, 
         key = stream.key()
         times = np.datetime_as_string(stream.time_us.astype("datetime64[us]"), unit="us")
         for time, result, flag in zip(times.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True):
-            yield key, time.removesuffix(".000000") + "Z", repr(result), flag
+            yield key, time.removesuffix(".000000") + "Z", result, flag
 
 
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
