@@ -35,6 +35,7 @@ def small_inputs() -> TrialInputs:
         values = 30 + cycle(32 * 24) + noise(rng, 0.6, 32 * 24, 1.5)
         values[16 * 24 :] += effect
         values[100:103] = np.nan
+        values[200:206] = [-0.8, -1e-7, 0.0, -0.0, 1e-300, 0.1 + 0.2]  # an analyser around zero
         stream = series(device, values, role=role)
         stream.flag[50:53] = 3
         stream.by_check["gross_range"] = 3
