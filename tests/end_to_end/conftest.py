@@ -1,0 +1,44 @@
+"""One demo for all tests of this folder: TLS on a second loopback address, killed three times during its history."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from insitu.embedded.broker import free_port
+from tests.end_to_end.running import INSITU, RunningDemo
+
+KILLS = [(8.0, "insitu.cli ingest"), (20.0, "postgres"), (34.0, "nats-server"), (46.0, "insitu.cli ingest"), (54.0, "postgres")]
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[RunningDemo]:
+    """Live, its history complete, its reports written."""
+    folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
+    folder.chmod(0o711)  # as root the servers run as another account, which passes through here
+    environment = {"INSITU_DATA_DIR": str(folder / "data")}
+    made = subprocess.run(
+        [*INSITU, "cert", "127.0.0.2", "--to", str(folder / "tls")], capture_output=True, text=True, check=True,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    environment |= dict(line.split("=", 1) for line in made.stdout.splitlines() if line.startswith("INSITU_"))
+    environment |= {
+        "INSITU_MQTT_LISTEN": f"127.0.0.2:{free_port('127.0.0.2')}",
+        "INSITU_HTTP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
+    }
+    running = RunningDemo(folder, environment=environment, arguments=["--days", "60"])
+    try:
+        thread = running.kill_during_history(KILLS)
+        running.wait_for("The fleet is live", 280)
+        thread.join(5)
+        yield running
+    finally:
+        code = running.stop()
+        assert code in (0, 130), running.said[-2000:]
+        shutil.rmtree(folder)

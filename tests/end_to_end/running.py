@@ -1,0 +1,106 @@
+"""A demo as a process of its own, what it printed, and ways to hurt it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+INSITU = [sys.executable, "-m", "insitu.cli"]
+
+
+@dataclass
+class Killed:
+    """What was killed, and how far the history was (s since its first message)."""
+
+    times: list[tuple[str, float]] = field(default_factory=list)
+
+
+class RunningDemo:
+    """`insitu demo` with a data directory of its own; stop it with `stop`."""
+
+    def __init__(self, folder: Path, *, environment: dict[str, str], arguments: list[str]) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        self.acknowledged = folder / "acknowledged.log"
+        self.environment = {**os.environ, "INSITU_DATA_DIR": str(folder / "data"), **environment}
+        self.log = folder / "demo.log"
+        self.killed = Killed()
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*INSITU, "demo", "--out", str(self.out), "--acknowledged-log", str(self.acknowledged), *arguments],
+                stdout=file, stderr=subprocess.STDOUT, env=self.environment, cwd=folder,
+            )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def wait_for(self, words: str, patience_s: float) -> None:
+        limit = time.monotonic() + patience_s
+        while words not in self.said:
+            assert self.process.poll() is None, f"the demo ended:\n{self.said[-3000:]}"
+            assert time.monotonic() < limit, f"{words!r} was not said within {patience_s} s:\n{self.said[-3000:]}"
+            time.sleep(0.1)
+
+    @property
+    def address(self) -> str:
+        found = re.search(r"Insitu demo: (http://\S+)", self.said)
+        assert found, self.said
+        return found[1]
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        return dict(re.findall(r"sign in as (\w+)\s+password (\S+)", self.said))
+
+    def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """A verb in a second terminal."""
+        return subprocess.run(
+            [*INSITU, *arguments], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=timeout
+        )
+
+    def database_url(self) -> str:
+        from insitu.embedded.directory import read_running
+
+        running = read_running(self.folder / "data" / "demo")
+        assert running is not None
+        return running.database_url
+
+    def child(self, name: str) -> int:
+        """The process id of a direct child whose command line holds `name`."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in children:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if name in words:
+                return int(pid)
+        raise AssertionError(f"no child runs {name}")
+
+    def kill_during_history(self, plan: list[tuple[float, str]]) -> threading.Thread:
+        """SIGKILL each named child so many seconds after the first message, in a thread."""
+
+        def run() -> None:
+            self.wait_for("days of history", 60)
+            begin = time.monotonic()
+            for after, name in plan:
+                time.sleep(max(0.0, begin + after - time.monotonic()))
+                os.kill(self.child(name), signal.SIGKILL)
+                self.killed.times.append((name, time.monotonic() - begin))
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> int:
+        """As Ctrl-C does; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(40)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
