@@ -66,7 +66,13 @@ def york(stack: Stack) -> Stack:
 
 
 def protocol(start: datetime, end: datetime) -> Protocol:
-    check = {"no2": [("time_syntax", {}), ("gross_range", {"fail_low": -10, "fail_high": 500}), ("flat_line", {"suspect_s": 43_200, "fail_s": 86_400})]}
+    check = {
+        "no2": [
+            ("time_syntax", {}),
+            ("gross_range", {"fail_low": -10, "fail_high": 500}),
+            ("flat_line", {"suspect_s": 43_200, "fail_s": 86_400}),
+        ]
+    }
     return Protocol.model_validate(
         {
             "schema": "insitu/protocol/1",
