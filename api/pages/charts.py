@@ -108,51 +108,56 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
         "type": "temporal",
         "scale": {"type": "utc", "domain": [_wall(w, zone) for w in (drawn.start, drawn.end)]},
     }
-    scale = {"zero": False, "nice": True}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": "container",
         "height": HEIGHT,
         "data": {"name": "series", "values": rows, "format": {"parse": {"t": "utc:'%Y-%m-%dT%H:%M:%S'"}}},
         "encoding": {"x": {**time, "axis": {"title": None, "tickCount": 6, "grid": False, "format": _day_format(drawn)}}},
-        "layer": [
-            {
-                "mark": {"type": "area", "opacity": 0.25, "interpolate": "linear"},
-                "encoding": {
-                    "y": {"field": "low", "type": "quantitative", "scale": scale, "axis": {"title": None, "tickCount": 4}},
-                    "y2": {"field": "high"},
-                },
+        "layer": _layers(words, marked=len(drawn.points) <= _FEW),
+    }
+
+
+def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
+    """Band, line, flagged points, and the rule that carries the tooltip."""
+    scale = {"zero": False, "nice": True}
+    return [
+        {
+            "mark": {"type": "area", "opacity": 0.25, "interpolate": "linear"},
+            "encoding": {
+                "y": {"field": "low", "type": "quantitative", "scale": scale, "axis": {"title": None, "tickCount": 4}},
+                "y2": {"field": "high"},
             },
-            {"mark": {"type": "line", "strokeWidth": 1.5, "point": len(drawn.points) <= _FEW}, "encoding": {"y": {"field": "mid", "type": "quantitative"}}},
-            {
-                "transform": [{"filter": "datum.flag > 2"}],
-                "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
-                "encoding": {
-                    "y": {"field": "high", "type": "quantitative"},
-                    "shape": {"field": "flag", "type": "ordinal", "legend": None,
-                              "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]}},
-                    "color": {"field": "flag", "type": "ordinal", "legend": None,
-                              "scale": {"domain": [3, 4], "range": ["suspect", "fail"]}},
-                },
+        },
+        {"mark": {"type": "line", "strokeWidth": 1.5, "point": marked}, "encoding": {"y": {"field": "mid", "type": "quantitative"}}},
+        {
+            "transform": [{"filter": "datum.flag > 2"}],
+            "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
+            "encoding": {
+                "y": {"field": "high", "type": "quantitative"},
+                "shape": {"field": "flag", "type": "ordinal", "legend": None,
+                          "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]}},
+                "color": {"field": "flag", "type": "ordinal", "legend": None,
+                          "scale": {"domain": [3, 4], "range": ["suspect", "fail"]}},
             },
-            {
-                "transform": [{"filter": "isValid(datum.high)"}],
-                "mark": {"type": "rule", "opacity": 0},
-                "params": [{"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "encodings": ["x"]}}],
-                "encoding": {
-                    "opacity": {"condition": {"param": "near", "empty": False, "value": 0.4}, "value": 0},
-                    "tooltip": [
-                        {"field": "t", "type": "temporal", "title": words["time"], "format": "%d %b %H:%M",
-                         "timeUnit": "utcyearmonthdatehoursminutes"},
-                        {"field": "mid", "type": "quantitative", "title": words["mean"], "format": ".4~g"},
-                        {"field": "low", "type": "quantitative", "title": words["low"], "format": ".4~g"},
-                        {"field": "high", "type": "quantitative", "title": words["high"], "format": ".4~g"},
-                        {"field": "n", "type": "quantitative", "title": words["n"]},
-                    ],
-                },
+        },
+        {
+            "transform": [{"filter": "isValid(datum.high)"}],
+            "mark": {"type": "rule", "opacity": 0},
+            "params": [{"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "encodings": ["x"]}}],
+            "encoding": {
+                "opacity": {"condition": {"param": "near", "empty": False, "value": 0.4}, "value": 0},
+                "tooltip": [
+                    {"field": "t", "type": "temporal", "title": words["time"], "format": "%d %b %H:%M",
+                     "timeUnit": "utcyearmonthdatehoursminutes"},
+                    {"field": "mid", "type": "quantitative", "title": words["mean"], "format": ".4~g"},
+                    {"field": "low", "type": "quantitative", "title": words["low"], "format": ".4~g"},
+                    {"field": "high", "type": "quantitative", "title": words["high"], "format": ".4~g"},
+                    {"field": "n", "type": "quantitative", "title": words["n"]},
+                ],
             },
-        ],
-    }  # fmt: skip
+        },
+    ]  # fmt: skip
 
 
 def _day_format(drawn: Drawn) -> str:

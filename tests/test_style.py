@@ -1,0 +1,66 @@
+"""Rules that a reader would otherwise have to remember."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+ROOMS = ("insitu", "store", "ingest", "trials", "api", "simulators")
+MODULES = sorted(path for room in (*ROOMS, "tests") for path in (TOP / room).rglob("*.py") if ".venv" not in path.parts)
+FORBIDDEN = re.compile(r"^(utils?|helpers?|common|core|base|manager|service)s?$")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TOP)))
+def test_a_module_has_at_most_500_lines_and_a_function_at_most_60(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 500
+    long = [
+        f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_in_its_docstring_what_it_is_for(room: str) -> None:
+    tree = ast.parse((TOP / room / "__init__.py").read_text("utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1, "the __init__ of a room holds its docstring only"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in MODULES if FORBIDDEN.match(path.stem)]
+
+
+def test_only_the_store_holds_sql() -> None:
+    statement = re.compile(r"""["'](SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) """)
+    rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] not in ("store", "tests")]
+    allowed = TOP / "insitu" / "embedded" / "postgres.py"  # makes the role and the database before any driver can connect
+    assert not [str(path) for path in rooms if path != allowed and statement.search(path.read_text("utf-8"))]
+
+
+def public_functions_of_trials() -> list[tuple[str, str, str]]:
+    found = []
+    for path in sorted((TOP / "trials").rglob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                found.append((str(path.relative_to(TOP)), node.name, ast.get_docstring(node) or ""))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [one for one in public_functions_of_trials() if "/metrics/" in one[0] or one[0].endswith(("intervals.py", "criteria.py"))],
+)
+def test_a_function_that_turns_numbers_into_numbers_says_what_it_computes(path: str, name: str, said: str) -> None:
+    assert len(said) > 25, f"{path}: {name} has no docstring that says formula, units and source"
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "store" / "migrations").glob("*.sql")), ids=lambda path: path.name)
+def test_a_migration_begins_with_why(path: Path) -> None:
+    assert path.read_text("utf-8").startswith("-- ")
