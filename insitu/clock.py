@@ -25,11 +25,11 @@ class Clock:
     """Trial time at which `rate` falls back to 1."""
 
     @classmethod
-    def simulated(cls, *, real_start: float, history: timedelta, takes: timedelta) -> Clock:
-        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock."""
+    def simulated(cls, *, real_start: float, history: timedelta, takes: timedelta, ends: float | None = None) -> Clock:
+        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock, or goes on from `ends`."""
         if takes.total_seconds() <= 0 or history <= takes:
             raise CorrectInput("A simulated history must be longer than the time it takes to run through it.")
-        end = real_start + takes.total_seconds()
+        end = real_start + takes.total_seconds() if ends is None else ends
         rate = history / takes
         return cls(start=end - history.total_seconds(), real_start=real_start, rate=rate, fast_until=end)
 

@@ -70,7 +70,7 @@ class Device:
         self._rng = stream(self.world.seed, scenario.code, self.code)
         self.gain = float(1 + self._rng.normal(0, self._group.gain_sd))
         self.offset = float(self._rng.normal(0, 0.3))
-        self.drift_per_month = float(self._rng.normal(0, 0.004))
+        self.drift_per_month = float(self._rng.normal(0, self._group.drift_sd))
         self._every = self._group.interval_s * 1_000_000 // STEP_US
 
     # -- measuring -----------------------------------------------------------------------------------------------

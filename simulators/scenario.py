@@ -59,6 +59,8 @@ class Group(Part):
     treated: bool = False
     gain_sd: float = 0.03
     """Spread of the devices' gains around 1."""
+    drift_sd: float = Field(default=0.004, ge=0)
+    """Standard deviation over devices of the gain's drift in a month."""
     noise: float = 1.0
     """Times the property's noise."""
     make: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -295,11 +295,19 @@ def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
         return
     run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines])
     newest: dict[int, StatusLine] = {}
-    for line in lines:
-        before = newest.get(line.device_id)
-        if before is None or line.at_us >= before.at_us:
-            newest[line.device_id] = line
+    for line in sorted(lines, key=lambda line: line.at_us):
+        newest[line.device_id] = _newer(newest.get(line.device_id), line)
     run(conn, _SQL["touch_status"], **_status_columns(list(newest.values())))
+
+
+def _newer(before: StatusLine | None, line: StatusLine) -> StatusLine:
+    """`line`, with what it does not say taken from before: a last will says nothing of the battery."""
+    if before is None:
+        return line
+    kept = {
+        name: getattr(before, name) for name in ("state", "battery", "rssi", "firmware", "uptime") if getattr(line, name) is None
+    }
+    return replace(line, **kept)
 
 
 def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
 from api.context import Conn, Ctx
@@ -44,17 +44,21 @@ _EXAMPLE: dict[str, Any] = {
 }  # fmt: skip
 
 
+async def raw_body(request: Request) -> bytes:
+    """The bytes as they came, whatever their type says they are; only an async function can read them."""
+    return await request.body()
+
+
 @router.post(
     "/trials/{trial}/devices/{device}/observations",
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": _EXAMPLE}}}},
 )
 def post_observations(
-    request: Request,
     trial: str,
     device: str,
     conn: Conn,
     context: Ctx,
-    payload: Annotated[bytes, Body(media_type="application/octet-stream", include_in_schema=False)] = b"",
+    payload: Annotated[bytes, Depends(raw_body)],
     authorization: Annotated[str, Header(max_length=300)] = "",
 ) -> Taken:
     """Take one payload of a device, which shows its token as `Authorization: Bearer TOKEN`."""

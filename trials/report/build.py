@@ -229,7 +229,8 @@ class _Builder:
                 ]
             )
         head = [self._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "n")]
-        return Table(self._("Criteria of this endpoint, with two-sided intervals."), head, rows, (1, 2, 5))
+        caption = self._("Criteria of {title}, with two-sided intervals.").format(title=self.pick(endpoint.title))
+        return Table(caption, head, rows, (1, 2, 5))
 
     def _figures(self, endpoint: EndpointResult) -> None:
         title = self.pick(endpoint.title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,9 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated devices.")] = 1,
     scenario: Annotated[list[str] | None, typer.Option(help="Scenarios by name or file; default: the three trials.")] = None,
+    ends: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], hidden=True, help="Last day of the history; default: today.")
+    ] = None,
     acknowledged_log: Annotated[Path | None, typer.Option(hidden=True, help="Append every acknowledged message here.")] = None,
 ) -> None:
     """Three trials with about 40 simulated devices: history, reports, packages, and a live fleet to look at."""
@@ -28,5 +32,5 @@ def demo(
 
     Demo(
         once=once, days=days, out=out, port=port, seed=seed,
-        scenarios=scenario or ["platform-air", "ward-ventilation", "street-noise"], acknowledged_log=acknowledged_log,
+        scenarios=scenario or ["platform-air", "ward-ventilation", "street-noise"], acknowledged_log=acknowledged_log, ends=ends,
     ).run()  # fmt: skip

@@ -96,17 +96,17 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
     return logins
 
 
-def add_people(conn: Connection, *, now: datetime) -> list[SignIn]:
-    """One account of each role, with fresh passwords."""
+def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[SignIn]:
+    """One account of each role, of those who take part in the scenario, with fresh passwords."""
     from insitu.cli.people import new_password
 
     catalogue.add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
     found = []
     for role, organisation in (
         ("lab", "lab-demo"),
-        ("operator", "metro-demo"),
-        ("evaluator", "evaluation-demo"),
-        ("company", "filtration-demo"),
+        ("operator", scenario.host),
+        ("evaluator", scenario.evaluator),
+        ("company", scenario.company),
     ):
         password = new_password()
         add_account(conn, login=role, name=f"Demo {role}", organisation=organisation, password=password, now=now)

@@ -48,12 +48,14 @@ class Demo:
         seed: int,
         scenarios: Sequence[str],
         acknowledged_log: Path | None,
+        ends: datetime | None = None,
     ) -> None:
         self.once, self.days, self.port, self.seed = once, days, port, seed
         self.settings: Settings = load()
         self.scenarios: list[Scenario] = [load_scenario(name) for name in scenarios]
         self.names = list(scenarios)
         self.acknowledged_log = acknowledged_log
+        self.ends = ends
         self.stack = ExitStack()
         self.stop = until_signal()
         if once:
@@ -116,9 +118,11 @@ class Demo:
         takes = timedelta(seconds=max(8.0, HISTORY_S * self.days / 60))
         begin = time.time() + 12  # servers, catalogue and credentials come first
         end = datetime.fromtimestamp(begin + takes.total_seconds(), zone)
+        if self.ends is not None:
+            end = self.ends.replace(tzinfo=zone) + timedelta(hours=end.hour, minutes=end.minute)
         midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = (midnight - timedelta(days=self.days)).replace(tzinfo=zone)
-        self.clock = Clock.simulated(real_start=begin, history=end - self.start, takes=takes)
+        self.clock = Clock.simulated(real_start=begin, history=end - self.start, takes=takes, ends=end.timestamp())
 
     def _local_midnight(self, day: int) -> datetime:
         return self.start + timedelta(days=day)  # wall-clock arithmetic within the zone
@@ -140,7 +144,7 @@ class Demo:
         for scenario in self.scenarios:
             register(conn, scenario, start=self.start)
             logins |= give_credentials(conn, scenario, now=self.start)
-        people = add_people(conn, now=self.start)
+        people = add_people(conn, self.scenarios[0], now=self.start)
         conn.commit()
         self.installation.apply_credentials()
         self._introduce(people)

@@ -1,0 +1,98 @@
+"""The pages as their readers see them: headless chromium, both languages, narrow and dark, by keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.end_to_end.running import RunningDemo
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+PATHS = ("/", "/fleet", "/trials", "/trials/platform-air", "/trials/platform-air/devices/p1-north", "/rejects")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        assert not os.environ.get("CI"), "CI installs chromium"
+        pytest.skip("chromium is not installed (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def open_page(browser: Browser, demo: RunningDemo, troubles: list[str], role: str = "lab", **options: Any) -> Page:
+    """A signed-in page whose errors and requests to elsewhere end up in `troubles`."""
+    page = browser.new_context(**options).new_page()
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((demo.address, "data:", "blob:")) else troubles.append(request.url),
+    )
+    page.goto(demo.address)
+    page.fill("input[name=login]", role)
+    page.fill("input[name=password]", demo.passwords[role])
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(demo.address + "/")
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_has_a_violation_an_error_or_a_request_that_leaves_this_machine(
+    browser: Browser, demo: RunningDemo, width: int, scheme: Any
+) -> None:
+    troubles: list[str] = []
+    page = open_page(browser, demo, troubles, viewport={"width": width, "height": 844}, color_scheme=scheme, locale="fr-FR")
+    for path in PATHS:
+        page.goto(demo.address + path)
+        page.wait_for_selector("main h1")
+        page.wait_for_timeout(700)  # charts draw, the live stream opens
+        for violation in Axe().run(page).response["violations"]:
+            troubles.append(f"{path}: {violation['id']}: {violation['help']} ({violation['nodes'][0]['html'][:200]})")
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            troubles.append(f"{path} is wider than {width} px")
+    page.context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+def test_a_new_result_appears_on_an_open_page_without_reloading(browser: Browser, demo: RunningDemo) -> None:
+    troubles: list[str] = []
+    page = open_page(browser, demo, troubles, locale="en-GB")
+    page.goto(demo.address + "/fleet")
+    before = page.inner_text("main")
+    page.wait_for_function("text => document.querySelector('main').innerText !== text", arg=before, timeout=30_000)
+    page.context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+def test_the_report_opens_from_the_trial_in_the_readers_language(browser: Browser, demo: RunningDemo) -> None:
+    troubles: list[str] = []
+    page = open_page(browser, demo, troubles, locale="fr-FR")
+    page.goto(demo.address + "/trials/platform-air")
+    page.click("text=Rapport")
+    page.wait_for_selector("h1")
+    assert page.locator("html").get_attribute("lang") == "fr"
+    assert "rapport de validation" in page.inner_text("body").lower()
+    for violation in Axe().run(page).response["violations"]:
+        troubles.append(f"{violation['id']}: {violation['help']}")
+    page.context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+def test_pages_work_without_a_script(browser: Browser, demo: RunningDemo) -> None:
+    troubles: list[str] = []
+    page = open_page(browser, demo, troubles, java_script_enabled=False)
+    page.goto(demo.address + "/trials/platform-air/devices/p1-north")
+    assert page.locator(".chart svg").count() >= 4
+    page.context.close()
+    assert not troubles, "\n".join(troubles)

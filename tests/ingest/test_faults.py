@@ -1,0 +1,133 @@
+"""Whatever dies at whatever moment: every acknowledged message is one row or one refusal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from insitu.embedded.broker import Broker
+from insitu.embedded.postgres import Postgres
+from store.database import connect, migrate
+from tests.fix_catalogue import catalogue as small_trial
+from tests.stack import NOW, Stack, wait_until
+
+COUNT = 3000
+
+
+def messages(count: int = COUNT) -> list[dict[str, object]]:
+    return [
+        {"boot": "b", "seq": i + 1, "time": (NOW - timedelta(seconds=count - i)).isoformat(), "results": {"pm25": i / 8}}
+        for i in range(count)
+    ]
+
+
+def results(stack: Stack) -> list[float]:
+    return [result for (result,) in stack.rows("SELECT result FROM observation ORDER BY phenomenon_time")]
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_ingestor_killed_around_its_commit_loses_and_doubles_nothing(stack: Stack, point: str, times: int) -> None:
+    stack.stop()
+    child = stack.start(INSITU_FAILPOINT=f"{point}:{times}", INSITU_BATCH_MESSAGES="200")
+    device = stack.device("t/a")
+    device.send_all(messages())
+    wait_until(lambda: child.poll() is not None, "the kill")
+    stack.start()
+    wait_until(lambda: len(results(stack)) == COUNT, "every row", 40)
+    assert results(stack) == [i / 8 for i in range(COUNT)]
+    assert stack.rows("SELECT sum(received) = sum(accepted + partly + rejected + repeated), sum(stored) FROM ledger") == [
+        (True, COUNT)
+    ]
+    assert stack.reasons() == []
+    device.close()
+
+
+def test_a_broker_killed_while_devices_publish_keeps_what_it_acknowledged(stack: Stack) -> None:
+    device = stack.device("t/a")
+    acknowledged: set[int] = set()
+    device.client.on_publish = lambda _c, _d, mid, *_: acknowledged.add(mid)
+    sent = {device.client.publish("insitu/v1/t/a/obs", payload, qos=1).mid: i for i, payload in enumerate(encoded())}
+    wait_until(lambda: len(acknowledged) > 300, "some acknowledgements")
+    stack.broker.kill()
+    time.sleep(0.2)
+    stack.broker.start()
+    wait_until(lambda: len(acknowledged) == COUNT, "every acknowledgement", 60)
+    wait_until(lambda: len(results(stack)) == COUNT, "every row", 60)
+    assert results(stack) == [i / 8 for i in sorted(sent.values())]
+    device.close()
+
+
+def encoded() -> list[bytes]:
+    import json
+
+    return [json.dumps(one).encode() for one in messages()]
+
+
+@pytest.fixture
+def own_database() -> Iterator[Postgres]:
+    """A server of this test's own, fsync on, that it may kill."""
+    with TemporaryDirectory(prefix="insitu-faults-") as folder:
+        Path(folder).chmod(0o711)
+        server = Postgres(data_dir=Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def durable(own_database: Postgres, broker: Broker, tmp_path: Path) -> Iterator[Stack]:
+    with connect(own_database.url, application="tests") as conn:
+        migrate(conn)
+        small_trial.__wrapped__(conn)  # type: ignore[attr-defined]
+        stack = Stack(tmp_path, conn, own_database.url, broker)
+        stack.start()
+        stack.enrol("t", "a")
+        yield stack
+        stack.stop()
+
+
+def test_a_database_killed_while_messages_come_is_waited_for(durable: Stack, own_database: Postgres) -> None:
+    device = durable.device("t/a")
+    sender = threading.Thread(target=device.send_all, args=(messages(),))
+    sender.start()
+    wait_until(lambda: durable.received() > 100, "the first batches")
+    durable.conn.close()
+    assert own_database.pid is not None
+    os.kill(own_database.pid, signal.SIGKILL)
+    wait_until(lambda: own_database.poll() is not None, "the end of the server")
+    time.sleep(1)
+    own_database.start()
+    sender.join(60)
+    with connect(own_database.url, application="tests") as conn:
+        durable.conn = conn
+        wait_until(lambda: len(results(durable)) == COUNT, "every row", 60)
+        assert results(durable) == [i / 8 for i in range(COUNT)]
+        assert durable.reasons() == []
+    device.close()
+
+
+def test_a_database_that_hangs_delays_and_loses_nothing(durable: Stack, own_database: Postgres) -> None:
+    device = durable.device("t/a")
+    device.send_all(messages(1500)[:500])
+    durable.wait_for(500)
+    backends = [pid for (pid,) in durable.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'insitu ingest'")]
+    assert backends
+    os.kill(backends[0], signal.SIGSTOP)
+    try:
+        device.send_all(messages(1500)[500:])
+        time.sleep(3)
+    finally:
+        os.kill(backends[0], signal.SIGCONT)
+    wait_until(lambda: durable.received() >= 1500, "the rest", 60)
+    assert results(durable) == [i / 8 for i in range(1500)]
+    assert durable.reasons() == []
+    device.close()

@@ -1,0 +1,120 @@
+"""From a device's publish to a row or a refusal, through the real broker, ingestor and database."""
+
+from __future__ import annotations
+
+import json
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.stack import Stack, stamp, wait_until
+
+GOOD = {"time": stamp(5), "results": {"pm25": 7.5}}
+
+
+def test_a_message_becomes_rows_and_the_device_hears_a_receipt(stack: Stack) -> None:
+    device = stack.device("t/a")
+    device.send({"boot": "x1", "seq": 1, "time": stamp(10), "results": {"pm25": 12.5, "fan": True}})
+    device.send({"boot": "x1", "seq": 4, "time": stamp(9), "results": {"pm25": 12.75}})
+    stack.wait_for(2)
+    assert stack.rows("SELECT result FROM observation ORDER BY datastream_id, phenomenon_time") == [(12.5,), (12.75,), (1.0,)]
+    wait_until(lambda: ("receipt", {"boot": "x1", "seq": 1, "missing": [[2, 3]]}) in device.heard, "the receipt")
+    device.close()
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"\xff\x00 not json", "unparsable"),
+        (b'{"results": {"pm25": "12.3"}}', "wrong_type"),
+        (b'{"results": {"pm25": NaN}}', "not_finite"),
+        (b'{"time": "1970-01-01T00:00:10Z", "results": {"pm25": 1}}', "clock_out_of_range"),
+        (b'{"results": {"radiation": 1}}', "unknown_property"),
+        (b'{"readings": 1}', "invalid_shape"),
+        (b'{"results": {"pm25": ' + b"[" * 100 + b"]" * 100 + b"}}", "too_deep"),
+        (json.dumps({"results": {f"p{i}": i for i in range(60_000)}}).encode(), "too_large"),
+    ],
+)
+def test_what_cannot_be_stored_is_kept_and_explained_and_its_neighbours_are_stored(
+    stack: Stack, payload: bytes, reason: str
+) -> None:
+    device = stack.device("t/a")
+    device.send({"time": stamp(20), "results": {"pm25": 1.0}})
+    device.send(payload)
+    device.send({"time": stamp(19), "results": {"pm25": 2.0}})
+    stack.wait_for(3)
+    assert stack.reasons() == [reason]
+    kept, size = stack.rows("SELECT payload, size FROM reject")[0]
+    assert bytes(kept) == payload[:262_144]
+    assert size == len(payload)
+    assert stack.rows("SELECT count(*) FROM observation") == [(2,)]
+    refusal = device.hears("rejected")
+    assert refusal["reason"] == reason
+    assert len(refusal["detail"]) > 15
+    device.close()
+
+
+def test_a_megabyte_of_json_is_refused_by_size_with_its_first_bytes(stack: Stack) -> None:
+    device = stack.device("t/a")
+    device.send(b'{"results": {"pm25": "' + b"x" * 1_000_000 + b'"}}')
+    stack.wait_for(1)
+    assert stack.rows("SELECT reason, length(payload), size > 1000000 FROM reject") == [("too_large", 262_144, True)]
+    device.close()
+
+
+def test_a_device_that_is_not_registered_is_refused_by_name(stack: Stack) -> None:
+    """Its credential was given before the catalogue forgot it: the broker lets it in, the ingestor explains."""
+    device = stack.device("t/a")
+    stack.conn.execute("UPDATE device SET code = 'renamed' WHERE code = 'a'")
+    stack.conn.commit()
+    device.send(GOOD)
+    stack.wait_for(1)
+    assert stack.rows("SELECT reason, trial, device FROM reject") == [("unknown_device", "t", "unknown")]
+    device.close()
+
+
+def test_a_wrong_password_does_not_get_in(stack: Stack) -> None:
+    refused: list[str] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "stranger")
+    client.username_pw_set("t.a", "wrong")
+    client.on_connect = lambda _c, _d, _f, code, _p: refused.append(str(code)) if code.is_failure else None
+    client.connect(stack.broker.host, stack.broker.port)
+    client.loop_start()
+    wait_until(lambda: bool(refused), "the refusal")
+    client.disconnect()
+    client.loop_stop()
+    assert "ot authorized" in refused[0]
+
+
+def test_a_foreign_topic_never_reaches_the_ingestor(stack: Stack) -> None:
+    device = stack.device("t/a")
+    device.client.publish("insitu/v1/t/b/obs", json.dumps(GOOD), qos=1)
+    other = stack.device("t/a")
+    other.send(GOOD)
+    stack.wait_for(1)
+    assert stack.rows("SELECT d.code FROM observation JOIN datastream USING (datastream_id) JOIN device d USING (device_id)") == [
+        ("a",)
+    ]
+    assert stack.reasons() == []
+    device.close()
+    other.close()
+
+
+def test_a_message_that_comes_again_is_one_row(stack: Stack) -> None:
+    device = stack.device("t/a")
+    for _ in range(3):
+        device.send({"boot": "b", "seq": 1, **GOOD})
+    stack.wait_for(3)
+    assert stack.rows("SELECT count(*) FROM observation") == [(1,)]
+    assert stack.rows("SELECT sum(repeated), sum(accepted) FROM ledger") == [(2, 1)]
+    device.close()
+
+
+def test_a_status_and_a_last_will_are_kept(stack: Stack) -> None:
+    device = stack.device("t/a")
+    device.send({"battery": 81, "rssi": -70, "firmware": "1.2"}, "status")
+    device.send(b"offline", "status")
+    stack.wait_for(2)
+    assert stack.rows("SELECT state, battery, rssi, firmware FROM device_contact") == [("offline", 81.0, -70.0, "1.2")]
+    device.close()

@@ -1,0 +1,161 @@
+"""Broker, database and ingestor of a test's own, each a real process that can be killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ingest.worker import ensure_shards
+from insitu.cli.devices import give_credential
+from insitu.embedded.broker import Broker
+from insitu.embedded.child import Child
+from insitu.embedded.users import device_user
+from store import access, catalogue, ledger
+from store.database import Connection
+
+NOW = datetime.now(UTC)
+
+
+def wait_until(ready: Callable[[], bool], what: str, patience_s: float = 30) -> None:
+    limit = time.monotonic() + patience_s
+    while not ready():
+        assert time.monotonic() < limit, f"{what} did not happen within {patience_s} s"
+        time.sleep(0.02)
+
+
+class Stack:
+    """`conn` is the test's own connection; devices come from `login`."""
+
+    def __init__(self, folder: Path, conn: Connection, database_url: str, broker: Broker) -> None:
+        self.folder, self.conn, self.database_url, self.broker = folder, conn, database_url, broker
+        self.tokens: dict[str, tuple[str, str]] = {}
+        self.starts = 0
+        self.ingestor: Child | None = None
+        ensure_shards(conn)
+        conn.commit()
+
+    # -- the ingestor --------------------------------------------------------------------------------------------
+
+    def start(self, **environment: str) -> Child:
+        """Start the ingestor and wait until its subscriptions exist."""
+        login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
+        self.starts += 1
+        self.ingestor = Child(
+            [sys.executable, "-m", "insitu.cli", "ingest"],
+            log=self.folder / f"ingest-{self.starts}.log",
+            env={
+                **os.environ,
+                "INSITU_DATABASE_URL": self.database_url,
+                "INSITU_MQTT_URL": f"mqtt://{login}@{self.broker.host}:{self.broker.port}",
+                **environment,
+            },
+        )
+        self.ingestor.start()
+        wait_until(self._ready, "the ingestor's subscription")
+        return self.ingestor
+
+    def _ready(self) -> bool:
+        assert self.ingestor is not None
+        assert self.ingestor.poll() in (None, -9), self.ingestor.last_words(10)
+        ready = ledger.shards_ready(self.conn)
+        self.conn.rollback()
+        return ready
+
+    def stop(self) -> None:
+        if self.ingestor is not None:
+            self.ingestor.stop()
+
+    # -- devices -------------------------------------------------------------------------------------------------
+
+    def enrol(self, trial: str, device: str) -> None:
+        """A credential for a device, in force at the broker."""
+        found = catalogue.find_device(self.conn, trial, device)
+        login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
+        self.tokens[f"{trial}/{device}"] = (login.username, login.token)
+        self.conn.commit()
+        users = [device_user(c.username, c.nats_hash, c.trial, c.device) for c in access.active_credentials(self.conn, NOW)]
+        self.conn.rollback()
+        self.broker.apply(users)
+
+    def device(self, name: str) -> DeviceClient:
+        return DeviceClient(self.broker, name, *self.tokens[name])
+
+    # -- what became of it ---------------------------------------------------------------------------------------
+
+    def received(self) -> int:
+        """Messages in the ledger."""
+        total = sum(line.received for line in ledger.totals(self.conn, None))
+        self.conn.rollback()
+        return total
+
+    def wait_for(self, messages: int, patience_s: float = 30) -> None:
+        wait_until(
+            lambda: self.received() >= messages, f"{messages} messages in the ledger ({self.received()} so far)", patience_s
+        )
+
+    def rows(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        found = self.conn.execute(text, parameters).fetchall()
+        self.conn.rollback()
+        return found
+
+    def reasons(self) -> list[str]:
+        return [reason for (reason,) in self.rows("SELECT reason FROM reject ORDER BY reject_id")]
+
+
+class DeviceClient:
+    """A device as paho sees it; hears its own receipts and refusals."""
+
+    def __init__(self, broker: Broker, name: str, username: str, token: str) -> None:
+        self.name, self.heard = name, list[tuple[str, dict[str, Any]]]()
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, username.replace(".", ":"))
+        self.client.username_pw_set(username, token)
+        self.client.on_message = lambda _c, _d, m: self.heard.append((m.topic.rpartition("/")[2], json.loads(m.payload)))
+        self.client.max_inflight_messages_set(500)
+        self.client.connect(broker.host, broker.port)
+        self.client.loop_start()
+        wait_until(self.client.is_connected, f"{name} at the broker")
+        for suffix in ("receipt", "rejected"):
+            self.client.subscribe(f"insitu/v1/{name}/{suffix}", 0)
+
+    def send(self, payload: bytes | dict[str, Any] | list[Any], suffix: str = "obs") -> None:
+        """At QoS 1; returns when the broker has acknowledged it."""
+        content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.client.publish(f"insitu/v1/{self.name}/{suffix}", content, qos=1).wait_for_publish(10)
+
+    def send_all(self, payloads: Iterable[dict[str, Any]]) -> int:
+        """Many, as fast as the window goes; returns how many when the last is acknowledged."""
+        sent = [self.client.publish(f"insitu/v1/{self.name}/obs", json.dumps(p).encode(), qos=1) for p in payloads]
+        for one in sent:
+            one.wait_for_publish(60)
+        return len(sent)
+
+    def hears(self, suffix: str, patience_s: float = 10) -> dict[str, Any]:
+        """The next message on a topic of its own."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            found[:] = [document for heard, document in self.heard if heard == suffix]
+            return bool(found)
+
+        wait_until(there, f"a message on …/{suffix}", patience_s)
+        self.heard = [(heard, document) for heard, document in self.heard if document is not found[0]]
+        return found[0]
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def stamp(minutes_ago: float) -> str:
+    """RFC 3339, so many minutes ago."""
+    return (NOW - timedelta(minutes=minutes_ago)).isoformat()

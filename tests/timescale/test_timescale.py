@@ -1,0 +1,94 @@
+"""Migrations, rollups and queries on TimescaleDB. COPY does not work over this socket: staging is filled by INSERT."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from insitu.model import DatastreamRole, OrganisationKind
+from store import catalogue
+from store.database import Connection, migrate, queries, require_current
+
+SQL = Path(__file__).parents[2] / "store" / "sql"
+ALL = [(file.stem, name) for file in sorted(SQL.glob("*.sql")) for name in queries(file.stem)]
+UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
+START = datetime(2026, 3, 28, tzinfo=UTC)
+
+
+def test_the_schema_is_current_and_migrating_again_does_nothing(conn: Connection) -> None:
+    require_current(conn)
+    conn.commit()
+    assert migrate(conn) == []
+
+
+def test_observations_are_a_hypertable_and_hours_a_continuous_aggregate(conn: Connection) -> None:
+    tables = conn.execute("SELECT hypertable_name FROM timescaledb_information.hypertables").fetchall()
+    assert ("observation",) in tables
+    views = conn.execute("SELECT view_name, materialized_only FROM timescaledb_information.continuous_aggregates").fetchall()
+    assert views == [("observation_hourly", False)]
+
+
+@pytest.mark.parametrize(("file", "name"), ALL)
+def test_every_named_query_is_understood(conn: Connection, file: str, name: str) -> None:
+    statement = queries(file)[name]
+    parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
+    for staging in ("quality", "observations"):
+        conn.execute(queries(staging)["make_staging"].encode())
+    if UTILITY.match(statement):
+        conn.execute(statement.encode(), parameters)
+    else:
+        conn.execute(b"EXPLAIN " + statement.encode(), parameters)
+
+
+@pytest.fixture
+def stream(conn: Connection) -> int:
+    """A datastream of a trial in Europe/Paris; rolled back with the test."""
+    for code, kind in (("host", OrganisationKind.HOST), ("company", OrganisationKind.COMPANY)):
+        catalogue.add_organisation(conn, code=code, name=code, kind=kind, now=START)
+    catalogue.add_site(conn, code="s", host="host", name="s")
+    catalogue.add_trial(conn, code="ts", title={"en": "t"}, host="host", company="company", now=START)
+    catalogue.add_property(conn, code="pm25", name={"en": "p"}, unit="ug/m3")
+    device = catalogue.add_device(conn, trial="ts", code="d", now=START)
+    catalogue.deploy(conn, device_id=device, site="s", position="d", start=START)
+    return catalogue.add_datastream(
+        conn, device_id=device, name="pm25", property="pm25", unit="ug/m3", role=DatastreamRole.CANDIDATE,
+        expected_interval=timedelta(minutes=15),
+    )  # fmt: skip
+
+
+def stage(conn: Connection, stream: int, results: list[tuple[datetime, float]]) -> None:
+    conn.execute(queries("observations")["make_staging"].encode())
+    for number, (time, result) in enumerate(results):
+        conn.execute(
+            "INSERT INTO observation_staging VALUES (%s::int, %s::int, %s::timestamptz, %s::float8, %s::timestamptz, 0::smallint)",
+            (number, stream, time, result, time),
+        )
+
+
+def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: int) -> None:
+    sql = queries("observations")
+    stage(conn, stream, [(START + timedelta(minutes=15 * i), float(i)) for i in range(8)])
+    assert conn.execute(sql["merge"].encode()).rowcount == 8
+    conn.execute("TRUNCATE observation_staging")
+    stage(conn, stream, [(START, 99.0), (START + timedelta(days=40), 7.0)])
+    assert conn.execute(sql["merge"].encode()).rowcount == 1
+    found = conn.execute("SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)).fetchall()
+    assert found == [(float(i),) for i in range(8)] + [(7.0,)]
+
+
+def test_rollups_have_the_hours_at_once_and_days_in_the_trials_zone(conn: Connection, stream: int) -> None:
+    """Across the change of clocks of 29 March: a day of 23 hours."""
+    stage(conn, stream, [(START - timedelta(hours=1) + timedelta(minutes=30 * i), 1.0 + i % 2) for i in range(2 * 24 * 3)])
+    conn.execute(queries("observations")["merge"].encode())
+    hours = conn.execute(
+        "SELECT n, total, smallest, largest FROM observation_hourly WHERE datastream_id = %s", (stream,)
+    ).fetchall()
+    assert set(hours) == {(2, 3.0, 1.0, 2.0)}
+    days = dict(
+        conn.execute("SELECT day::text, n FROM observation_daily WHERE datastream_id = %s ORDER BY day", (stream,)).fetchall()
+    )
+    assert days["2026-03-28"] == 48
+    assert days["2026-03-29"] == 46
