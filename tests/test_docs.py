@@ -1,0 +1,154 @@
+"""The documentation says what the code says: links, reason codes, settings, metrics, verbs, fields, dependencies."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from insitu.cli import app
+from insitu.model import IgnoreReason, RejectReason
+from insitu.settings import Settings
+from simulators import scenario
+from trials import protocol
+from trials.designs import DESIGNS
+from trials.quality import CHECKS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_VERB = re.compile(r"(?:`|^\s*|\.venv/bin/|/opt/insitu/bin/)insitu ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", re.MULTILINE)
+_FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    """Every Markdown file of the repository itself."""
+    folders = ("docs", "deploy", *sorted(_packages()))
+    return [*sorted(ROOT.glob("*.md")), *(page for folder in folders for page in sorted((ROOT / folder).rglob("*.md")))]
+
+
+def _packages() -> Iterator[str]:
+    return (path.parent.name for path in ROOT.glob("*/__init__.py"))
+
+
+def rows(name: str) -> list[str]:
+    """What stands in ticks at the beginning of each table row of a page."""
+    return _ROW.findall((DOCS / name).read_text("utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(_FENCE.sub("", page.read_text("utf-8"))):
+        target, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        found = (page.parent / target).resolve() if target else page
+        if not found.exists() or ROOT not in found.parents or (anchor and anchor not in anchors(found)):
+            broken.append(link)
+    assert not broken
+
+
+def test_every_reason_code_has_a_row_and_every_row_a_reason_code() -> None:
+    assert sorted(rows("rejects.md")) == sorted(
+        [*map(str, RejectReason), *(str(r) for r in IgnoreReason if r is not IgnoreReason.SIMULATED)]
+    )
+
+
+def test_every_setting_has_a_row_with_its_default() -> None:
+    text = (DOCS / "operations.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| `(INSITU_\w+)` \| ([^|]+) \|", text, re.MULTILINE))
+    assert set(table) == {f"INSITU_{name.upper()}" for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.default is PydanticUndefined:
+            continue  # made at the start, and told in words
+        shown = "–" if field.default is None else f"`{field.default}`"
+        assert table[f"INSITU_{name.upper()}"] == shown, name
+
+
+def public_functions(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def test_every_public_metric_has_a_row_and_every_row_a_metric() -> None:
+    files = [*sorted((ROOT / "trials" / "metrics").glob("*.py")), ROOT / "trials" / "intervals.py"]
+    assert sorted(rows("metrics.md")) == sorted(name for path in files for name in public_functions(path))
+
+
+def verbs() -> dict[str, set[str]]:
+    """Verb → its sub-verbs."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return {name: set(getattr(command, "commands", {})) for name, command in commands.items()}
+
+
+def test_every_verb_that_a_page_names_exists() -> None:
+    known = verbs()
+    wrong = []
+    for page in pages():
+        for verb, more in _VERB.findall(page.read_text("utf-8")):
+            if verb not in known or (known[verb] and more and more not in known[verb]):
+                wrong.append(f"{page.relative_to(ROOT)}: insitu {verb} {more}".strip())
+    assert not wrong
+
+
+def test_every_verb_is_named_on_some_page() -> None:
+    named = {verb for page in pages() for verb, _ in _VERB.findall(page.read_text("utf-8"))}
+    assert set(verbs()) - named == set()
+
+
+def fields(module: object) -> set[str]:
+    """Every field of the models of a module, as a file spells it."""
+    models = [m for m in vars(module).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+    return {field.alias or name for m in models if m.__module__ == module.__name__ for name, field in m.model_fields.items()}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "module"), [("protocol.md", protocol), ("simulators.md", scenario)])
+def test_every_field_of_a_file_that_people_write_is_explained(name: str, module: object) -> None:
+    text = (DOCS / name).read_text("utf-8")
+    assert {field for field in fields(module) if f"`{field}`" not in text} == set()
+
+
+def test_every_check_and_every_parameter_of_one_is_explained() -> None:
+    text = (DOCS / "protocol.md").read_text("utf-8")
+    names = {name for check in CHECKS.values() for name in (check.name, *check.parameters.model_fields)}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_every_design_has_a_page_with_its_statistics() -> None:
+    texts = [page.read_text("utf-8") for page in sorted((DOCS / "designs").glob("*.md"))]
+    for design in DESIGNS.values():
+        (text,) = [text for text in texts if f"**Name** `{design.name}`" in text]
+        assert {name for name in design.statistics if f"`{name}`" not in text} == set(), design.name
+
+
+def test_every_example_protocol_and_endpoint_is_valid() -> None:
+    whole = re.findall(r"```json\n(.*?)```", (DOCS / "protocol.md").read_text("utf-8"), re.DOTALL)
+    assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == ["platform-air"]
+    for page in sorted((DOCS / "designs").glob("*.md")):
+        for text in re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            endpoint = protocol.Endpoint.model_validate_json(text)
+            design = DESIGNS[endpoint.design]
+            assert set(design.arms) <= set(endpoint.arms)
+            assert {criterion.statistic for criterion in endpoint.criteria} <= set(design.statistics)
+
+
+def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [*project["dependencies"], *(d for group in project["optional-dependencies"].values() for d in group)]
+    names = {re.split(r"[\[<>=! ]", dependency)[0] for dependency in declared}
+    assert set(rows("decisions/0002-dependencies.md")) == names
