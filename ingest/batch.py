@@ -138,7 +138,7 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
 def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, reject_id: int = 0) -> Outcome:
     """Everything the batch means for the database; the caller owns the transaction. `reject_id`: a replay of that reject."""
     _recognise_deliveries(conn, items, client_id)
-    seen = _recognise_sequences(conn, items)
+    seen = _recognise_sequences(conn, items, replaying=bool(reject_id))
     _merge(conn, items)
     outcome = Outcome()
     rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
@@ -177,7 +177,7 @@ def _digest(message: Message) -> bytes:
     return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
 
 
-def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[int, str], Ranges]:
+def _recognise_sequences(conn: Connection, items: Sequence[Item], *, replaying: bool) -> dict[tuple[int, str], Ranges]:
     wanted = {
         (item.known.device_id, boot): None
         for item in items
@@ -194,7 +194,8 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[
         for boot, seq in item.sequences:
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
-        if before and not item.timed:
+        # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
+        if before and not item.timed and not replaying:
             item.repeated = True
     return seen
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ingest.batch import keep, prepare
 from insitu.clock import Clock
 from insitu.model import Message
+from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue import snapshot
 from store.database import Connection
 
@@ -23,7 +24,7 @@ class Answer(NamedTuple):
 
 def ingest_payload(conn: Connection, *, topic: str, payload: bytes, clock: Clock) -> Answer:
     """Decode, place and keep one message; the caller owns the transaction, which must not be a savepoint."""
-    message = Message(topic, payload, clock.now_us(), size=len(payload))
+    message = Message(topic, payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
     (item,) = prepare([message], snapshot(conn))
     keep(conn, [item], client_id="http", now_us=clock.now_us())
     stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting

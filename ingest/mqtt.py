@@ -27,16 +27,18 @@ from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
 KEEPALIVE_S = 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is and who we are to it; `tls_ca` None: no TLS."""
+    """Where the broker is and who we are to it; with `tls` and no `tls_ca` the system's authorities are trusted."""
 
     host: str
     port: int
     username: str
     password: str
+    tls: bool = False
     tls_ca: Path | None = None
 
 
@@ -50,8 +52,10 @@ def new_client(address: BrokerAddress, client_id: str, *, clean: bool) -> paho.C
 def introduce(client: paho.Client, address: BrokerAddress) -> None:
     """User, password, and TLS where there is an authority."""
     client.username_pw_set(address.username, address.password)
-    if address.tls_ca is not None:
-        client.tls_set(ca_certs=str(address.tls_ca), tls_version=ssl.PROTOCOL_TLS_CLIENT)
+    if address.tls:
+        client.tls_set(ca_certs=str(address.tls_ca) if address.tls_ca else None, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        if address.host in LOOPBACK:  # nobody is in between, and a certificate for the outside need not name it
+            client.tls_insecure_set(True)
     client.max_inflight_messages_set(200)
 
 

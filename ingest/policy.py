@@ -55,8 +55,8 @@ def prove(address: BrokerAddress, first: Probe, second: Probe) -> str:
 def _attempts(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> Iterator[tuple[str, Callable[[], bool]]]:
     yield "publish in another's name", lambda: _published(address, ear, first, second)
     yield "leave a will in another's name", lambda: _will_heard(address, ear, first, second)
-    yield "hear another's receipts", lambda: _subscribed(address, first, second.topic(RECEIPT))
-    yield "hear everything", lambda: _subscribed(address, first, f"{PREFIX}/#")
+    yield "hear another's receipts", lambda: _hears_another(address, ear, first, second, second.topic(RECEIPT))
+    yield "hear everything", lambda: _hears_another(address, ear, first, second, f"{PREFIX}/#")
     yield "enter with a wrong password", lambda: _entered(address, replace(first, token=secrets.token_urlsafe(32)))
 
 
@@ -84,6 +84,10 @@ class _Ear:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def say(self, topic: str, word: bytes) -> None:
+        """Publish as the service, which may speak to every device."""
+        self._client.publish(topic, word, qos=1).wait_for_publish(PATIENCE_S)
 
     def hears(self, word: bytes, patience_s: float) -> bool:
         limit = time.monotonic() + patience_s
@@ -160,23 +164,27 @@ def _will_heard(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) 
     return ear.hears(forbidden, SILENCE_S)
 
 
-def _subscribed(address: BrokerAddress, probe: Probe, topic: str) -> bool:
-    granted = threading.Event()
-    answered = threading.Event()
-
-    def on_subscribe(_client: Any, _data: Any, _mid: int, codes: list[Any], _more: Any) -> None:
-        if not all(code.is_failure for code in codes):
-            granted.set()
-        answered.set()
-
-    with _signed_in(address, probe) as client:
+def _hears_another(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe, topic: str) -> bool:
+    """What counts is what arrives: some brokers grant a subscription and then deliver nothing."""
+    heard: set[bytes] = set()
+    forbidden, allowed = secrets.token_bytes(16), secrets.token_bytes(16)
+    subscribed = threading.Event()
+    with _signed_in(address, first) as client:
         if client is None:
             return False
-        client.on_subscribe = on_subscribe
-        client.on_disconnect = lambda *_: answered.set()
-        client.subscribe(topic, 1)
-        answered.wait(PATIENCE_S)
-    return granted.is_set()
+        client.on_message = lambda _c, _d, message: heard.add(bytes(message.payload))
+        client.on_disconnect = lambda *_: subscribed.set()
+        client.subscribe(topic, 0)
+        client.on_subscribe = lambda *_: subscribed.set()
+        client.subscribe(first.topic(RECEIPT), 0)
+        subscribed.wait(PATIENCE_S)
+        ear.say(second.topic(RECEIPT), forbidden)
+        ear.say(first.topic(RECEIPT), allowed)
+        limit = time.monotonic() + SILENCE_S
+        while time.monotonic() < limit and allowed not in heard:
+            time.sleep(0.01)
+        time.sleep(0.05)
+    return forbidden in heard
 
 
 def _entered(address: BrokerAddress, probe: Probe) -> bool:

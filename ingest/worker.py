@@ -15,7 +15,7 @@ from ingest.failpoints import reach
 from ingest.mqtt import BrokerAddress, Receiver
 from ingest.outbound import Outbound
 from insitu.clock import Clock
-from insitu.errors import AlreadyRunning, FreeSpace, InsituError, RetryLater, RowRefused
+from insitu.errors import AlreadyRunning, FreeSpace, InsituError, NotFound, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.settings import Settings
 from insitu.wire import inbound_filters
@@ -68,7 +68,8 @@ class Worker:
         conn.commit()
         self._shard = ledger.shard(conn, shard)
         conn.rollback()
-        assert self._shard is not None
+        if self._shard is None:
+            raise NotFound(f"There is no shard {shard}: this installation has shard 0 only.")
         filters = inbound_filters()
         self._receiver = Receiver(
             broker,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from insitu.errors import CorrectInput
 
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     window: int = Field(default=4000, ge=1, le=20_000)
     """Messages in flight that the broker allows before an acknowledgement (max_ack_pending)."""
 
-    language: Annotated[str, NoDecode] = "fr"
+    language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     log_level: str = "info"
     test_timescale_url: SecretStr | None = None

@@ -33,7 +33,6 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     "no_control": ("warning", "There is no control: whatever else changed at the same time is part of this difference."),
     "unbalanced_completeness": ("warning", "The arms' completeness differs by {points} percentage points."),
     "unchecked_data": ("warning", "The protocol plans no quality check for {property}: unchecked observations were used."),
-    "checks_not_run": ("warning", "Not every planned check ran on {datastream}."),
     "trend_in_period": ("note", "There is a trend within the {period} period: {slope} per day."),
     "within_guard_band": ("note", "The estimate lies within the guard band of ±{width} around the limit."),
     "few_sites": ("note", "The conclusion holds for these sites: {units} devices or sites an arm are too few to generalise."),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState, Verdict
-from store import catalogue, ledger
+from store import access, catalogue, ledger
 from store import quality as store_quality
 from store import trials as store_trials
 from store.database import Connection
@@ -48,6 +48,8 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
         now=now, reason=reason,
     )  # fmt: skip
     store_trials.lock_protocol(conn, protocol_id=number, at=now, login=login)
+    detail = {"version": protocol.version, "sha256": digest(document)}
+    access.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
     return Locked(protocol.version, digest(document), now)
 
 
@@ -184,6 +186,8 @@ def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, s
         interim=evaluation.interim, inputs_sha256=evaluation.inputs_sha256, sha256=digest(document),
         document=canonical(document).decode(),
     )  # fmt: skip
+    detail = {"evaluation": number, "verdict": str(evaluation.verdict), "sha256": digest(document)}
+    access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
     if catalogue.trial(conn, trial).state == TrialState.RUNNING and not evaluation.interim:
         catalogue.move_trial(conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}")
     return number, evaluation

@@ -38,11 +38,18 @@ class Login:
 
 
 def give_credential(
-    conn: Connection, *, device_id: int, trial: str, device: str, now: datetime, expires_at: datetime | None = None
+    conn: Connection,
+    *,
+    device_id: int,
+    trial: str,
+    device: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+    login: str = "cli",
 ) -> Login:
     """A new credential for a device; older ones go on until they are revoked. The caller commits."""
     from insitu.embedded.users import hash_token, mosquitto_hash
-    from store.access import add_credential
+    from store.access import add_credential, record
 
     token = secrets.token_urlsafe(32)
     username = f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
@@ -56,6 +63,7 @@ def give_credential(
         now=now,
         expires_at=expires_at,
     )
+    record(conn, at=now, login=login, action="enrol", subject=f"{trial}/{device}", detail={"username": username})
     return Login(username, token)
 
 
@@ -105,10 +113,24 @@ def enrol(
         device_id = _known_or_new(conn, trial, device, measure or [], site, position, every, now)
         expires_at = now + timedelta(days=days) if days else None
         login = give_credential(conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at)
-        conn.commit()
-        wait_until_applied(conn)
         names = _names(conn, trial, device)
+        conn.commit()
+        trouble = _take_effect(conn, target)
     _show(target, trial, device, login, names)
+    if trouble is not None:
+        raise trouble
+
+
+def _take_effect(conn: Connection, target: Target) -> RetryLater | None:
+    """None once the broker knows the new credential; the trouble is raised after the token was shown, which happens only once."""
+    if target.running is None:
+        say("This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in force.\n")
+        return None
+    try:
+        wait_until_applied(conn)
+    except RetryLater as error:
+        return error
+    return None
 
 
 def _known_or_new(
@@ -180,7 +202,7 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
 def public_of(target: Target) -> PublicAddress:
     """Where devices reach the broker of a target."""
     from api.snippets import PublicAddress
-    from insitu.cli.parts import public_address
+    from insitu.cli.parts import public_address, reachable_there
     from insitu.settings import load, parse_listen
 
     settings = load()
@@ -189,20 +211,23 @@ def public_of(target: Target) -> PublicAddress:
     host, port = parse_listen(target.running.mqtt)
     ca = target.running.mqtt_ca
     return PublicAddress(
-        settings.public_host or host, port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None
+        reachable_there(settings, host), port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None
     )
 
 
 def revoke(trial: str, device: str) -> None:
     """End every credential of a device; an open connection is cut."""
-    from store.access import revoke_credentials
+    from store.access import record, revoke_credentials
     from store.catalogue import find_device
 
     target, conn = open_target("insitu revoke")
     with conn:
         found = find_device(conn, trial, device)
-        ended = revoke_credentials(conn, device_id=found.device_id, at=target.clock.now())
+        now = target.clock.now()
+        ended = revoke_credentials(conn, device_id=found.device_id, at=now)
+        record(conn, at=now, login="cli", action="revoke", subject=f"{trial}/{device}", detail={"credentials": ended})
         conn.commit()
-        if ended:
-            wait_until_applied(conn)
+        trouble = _take_effect(conn, target) if ended else None
     say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")
+    if trouble is not None:
+        raise trouble

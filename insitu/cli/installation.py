@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from insitu.cli.output import warn
+from insitu.cli.parts import pages_speak_tls, reachable_here, reachable_there, require_safe
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
@@ -26,13 +27,12 @@ from insitu.embedded.child import Child
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.postgres import Postgres
 from insitu.embedded.users import device_user
-from insitu.errors import CorrectInput, InsituError, RetryLater
+from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings, parse_listen
 
 if TYPE_CHECKING:
     from store.database import Connection
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 START_TIMEOUT_S = 60.0
 
 
@@ -50,11 +50,7 @@ def addresses(settings: Settings, tls: TLS | None) -> Addresses:
     """Listening addresses of the settings; CorrectInput where plaintext would leave this machine."""
     mqtt, http = parse_listen(settings.mqtt_listen), parse_listen(settings.http_listen)
     for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
-        if host not in LOOPBACK and tls is None and not settings.allow_plaintext:
-            raise CorrectInput(
-                f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run `insitu cert {host}` "
-                "and set INSITU_TLS_CERT and INSITU_TLS_KEY, or set INSITU_ALLOW_PLAINTEXT=yes."
-            )
+        require_safe(name, host, settings, secure=tls is not None)
     return Addresses(mqtt, http, tls)
 
 
@@ -155,7 +151,7 @@ class Installation:
             arguments += ["--mqtt-ca", str(self.where.tls.ca)]
         self._start_part("serve", arguments)
         limit = time.monotonic() + START_TIMEOUT_S
-        while not _answers(host, port):
+        while not _answers(reachable_here(host), port, secure=pages_speak_tls(self.settings)):
             if self._parts["serve"].poll() is not None:
                 raise InsituError(f"The pages ended at their start. Their last words: {self._last_words('serve')}")
             if time.monotonic() > limit:
@@ -171,10 +167,17 @@ class Installation:
         broker = self.broker
         scheme = "mqtts" if self.where.tls else "mqtt"
         login = f"{quote(broker.service_username)}:{quote(broker.service_password)}"
-        environment = {name: text for name, text in os.environ.items() if name != "INSITU_DATABASE_URL_FILE"}
+        ours = (
+            "INSITU_DATABASE_URL_FILE",
+            "INSITU_MQTT_URL_FILE",
+            "INSITU_MQTT_CA_FILE",
+            "INSITU_DATA_DIR_FILE",
+            "INSITU_HTTP_LISTEN_FILE",
+        )
+        environment = {name: text for name, text in os.environ.items() if name not in ours}
         environment |= {
             "INSITU_DATABASE_URL": self.postgres.url,
-            "INSITU_MQTT_URL": f"{scheme}://{login}@{broker.host}:{broker.port}",
+            "INSITU_MQTT_URL": f"{scheme}://{login}@{reachable_here(broker.host)}:{broker.port}",
             "INSITU_DATA_DIR": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
         }
@@ -267,7 +270,8 @@ class Installation:
     @property
     def http_url(self) -> str:
         host, port = self.where.http
-        return f"http://{host}:{port}"
+        secure = pages_speak_tls(self.settings)
+        return f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
 
     def _stop_parts(self) -> None:
         for child in self._parts.values():
@@ -283,12 +287,22 @@ class Installation:
         self._stack.close()
 
 
-def _answers(host: str, port: int) -> bool:
-    import urllib.error
-    import urllib.request
+def _answers(host: str, port: int, *, secure: bool) -> bool:
+    import http.client
+    import ssl
 
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own child on this machine, under an outer name
+    link: http.client.HTTPConnection
+    link = (
+        http.client.HTTPSConnection(host, port, timeout=2, context=context)
+        if secure
+        else http.client.HTTPConnection(host, port, timeout=2)
+    )
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        link.request("GET", "/healthz")
+        return link.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        link.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,8 +92,39 @@ def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
         port=url.port or (8883 if secure else 1883),
         username=unquote(url.username or ""),
         password=unquote(url.password or ""),
+        tls=secure,
         tls_ca=ca if secure else None,
     )
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> None:
+    """CorrectInput where plaintext would leave this machine."""
+    if host not in LOOPBACK and not host.startswith("127.") and not secure and not settings.allow_plaintext:
+        raise CorrectInput(
+            f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run `insitu cert {host}` "
+            "and set INSITU_TLS_CERT and INSITU_TLS_KEY, or set INSITU_ALLOW_PLAINTEXT=yes."
+        )
+
+
+def pages_speak_tls(settings: Settings) -> bool:
+    """On an address that others reach, with a certificate; a browser on this machine needs none."""
+    host, _ = parse_listen(settings.http_listen)
+    return settings.tls_cert is not None and settings.tls_key is not None and host not in LOOPBACK
+
+
+def reachable_here(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what was asked for
+
+
+def reachable_there(settings: Settings, host: str) -> str:
+    """The address that others are told: INSITU_PUBLIC_HOST, else the listening one, else this machine's name."""
+    if settings.public_host:
+        return settings.public_host
+    return socket.getfqdn() if reachable_here(host) != host else host
 
 
 def serve(
@@ -107,6 +139,7 @@ def serve(
 
     settings = load()
     host, port = parse_listen(settings.http_listen)
+    require_safe("INSITU_HTTP_LISTEN", host, settings, secure=settings.tls_cert is not None)
     application = create_app(
         settings,
         database_url=database_url_of(settings),
@@ -114,7 +147,7 @@ def serve(
         mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
     )
     secure = {}
-    if settings.tls_cert and settings.tls_key and host not in ("127.0.0.1", "::1"):
+    if pages_speak_tls(settings):
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
     uvicorn.run(
         application,
@@ -133,13 +166,15 @@ def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddr
 
     if text:
         host, port = parse_listen(text)
-        return PublicAddress(settings.public_host or host, port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None)
+        return PublicAddress(
+            reachable_there(settings, host), port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None
+        )
     if settings.mqtt_url is None:
         host, port = parse_listen(settings.mqtt_listen)
-        return PublicAddress(settings.public_host or host, port, tls=False, ca_pem=None)
+        return PublicAddress(reachable_there(settings, host), port, tls=False, ca_pem=None)
     broker = broker_address(settings)
     ca_pem = broker.tls_ca.read_text("utf-8") if broker.tls_ca else None
-    return PublicAddress(settings.public_host or broker.host, broker.port, tls=ca_pem is not None, ca_pem=ca_pem)
+    return PublicAddress(settings.public_host or broker.host, broker.port, tls=broker.tls, ca_pem=ca_pem)
 
 
 def work(clock: ClockOption = "", once: bool = False) -> None:

@@ -106,9 +106,9 @@ class Postgres:
         prepare_data_dir(self._data_dir, account)
         # The server of a supervisor that was killed may still be shutting down: it holds the lock until it has ended.
         lock = self._stack.enter_context(locked(self._data_dir / "pg.lock", patience_s=60, whose=" (its PostgreSQL still runs)"))
-        folder = self._binaries(account)
         cluster = self._data_dir / "pg"
         try:
+            folder = self._binaries(account)
             self._sockets = self._socket_folder(account)
             if not (cluster / "PG_VERSION").exists():
                 self._create(folder, cluster, account)
@@ -293,6 +293,7 @@ def _clean_environment() -> dict[str, str]:
 def _explained(error: OSError, data_dir: Path) -> InsituError:
     import errno
 
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # shutil's own error has no number, only the texts of those it collected
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
         return FreeSpace(f"{data_dir}: no space left. Free some and start again.")
     return FixPermissions(f"{error.filename or data_dir}: {error.strerror}. Choose another INSITU_DATA_DIR.")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from insitu.model import DatastreamRole
+from store.catalogue import add_datastream, find_device
+from store.ledger import recount
 from tests.stack import Stack, stamp, wait_until
 
 GOOD = {"time": stamp(5), "results": {"pm25": 7.5}}
@@ -117,4 +121,26 @@ def test_a_status_and_a_last_will_are_kept(stack: Stack) -> None:
     device.send(b"offline", "status")
     stack.wait_for(2)
     assert stack.rows("SELECT state, battery, rssi, firmware FROM device_contact") == [("offline", 81.0, -70.0, "1.2")]
+    device.close()
+
+
+def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_once(stack: Stack) -> None:
+    """Also a message without a time: its seq was accounted for when it was refused, which makes the replay no repeat."""
+    from ingest.replay import replay
+    from insitu.clock import SYSTEM
+
+    device = stack.device("t/a")
+    device.send({"boot": "b", "seq": 1, "results": {"co2": 415.0}})
+    device.send({"time": stamp(3), "results": {"co2": 416.0}})
+    stack.wait_for(2)
+    assert stack.reasons() == ["unknown_property", "unknown_property"]
+    add_datastream(
+        stack.conn, device_id=find_device(stack.conn, "t", "a").device_id, name="co2", property="pm25", unit="1",
+        role=DatastreamRole.CANDIDATE, expected_interval=timedelta(minutes=15),
+    )  # fmt: skip
+    stack.conn.commit()
+    assert replay(stack.conn, clock=SYSTEM)[:2] == (2, 2)
+    assert replay(stack.conn, clock=SYSTEM)[0] == 0
+    assert sorted(result for (result,) in stack.rows("SELECT result FROM observation")) == [415.0, 416.0]
+    assert recount(stack.conn) == []
     device.close()
