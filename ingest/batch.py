@@ -143,15 +143,15 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     outcome = Outcome()
     rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
     new = store_ledger.save_rejects(conn, [reject for _, reject in rejects]) if not reject_id else set()
+    for item, reject in rejects:
+        if item.known is not None and (reject.identity, str(reject.reason)) in new:
+            outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
     ledger = Ledger()
     for item in items:
         _count(item, new, ledger, reject_id, outcome)
     store_ledger.add_ledger(conn, ledger)
     store_ledger.save_sequences(conn, seen, to_datetime(now_us))
     _signs_of_life(conn, items)
-    for item, reject in rejects:
-        if item.known is not None and (reject.identity, str(reject.reason)) in new:
-            outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
     outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items()}
     return outcome
@@ -235,7 +235,7 @@ def _rejects(item: Item) -> list[Reject]:
 
 
 def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: int, outcome: Outcome) -> None:
-    """The two sums of the ledger, for one message."""
+    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy is a repeat."""
     received_us = item.message.received_us
     key = Key(item.trial, item.device, received_us - received_us % HOUR_US, reject_id)
     entry = ledger.entry(key)
@@ -253,6 +253,7 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: i
         ledger.reason(key, "ignored", str(ignored), item.contained)
         return
     fresh = [reason for reason in item.refused if reject_id or (item.identity, str(reason)) in new]
+    new.difference_update((item.identity, str(reason)) for reason in fresh)
     stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
     if item.repeated or (stored == 0 and not fresh and (item.refused or item.duplicate)):
         entry.repeated += 1
