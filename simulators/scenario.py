@@ -13,6 +13,7 @@ from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, AveragingScale, DatastreamRole, OrganisationKind, Verdict
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+_MOST_PROBLEMS = 5
 Texts = dict[Literal["en", "fr"], str]
 
 
@@ -167,6 +168,10 @@ def load_scenario(name: str | Path) -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise CorrectInput(f"{source}: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "scenario"
-        raise CorrectInput(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}.") from error
+        found = error.errors()
+        lines = [
+            f"{'.'.join(str(part) for part in one['loc']) or 'scenario'}: {one['msg'].removeprefix('Value error, ')}."
+            for one in sorted(found, key=lambda one: one["type"] == "missing")
+        ]
+        more = [f"… and {len(lines) - _MOST_PROBLEMS} more."] if len(lines) > _MOST_PROBLEMS else []
+        raise CorrectInput(f"{source}: " + " ".join(lines[:_MOST_PROBLEMS] + more)) from error

@@ -1,0 +1,180 @@
+"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from store.database import Connection
+
+INSITU = [sys.executable, "-m", "insitu.cli"]
+
+
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("INSITU_")}
+    return subprocess.run([*INSITU, *arguments], capture_output=True, text=True, env={**kept, **environment}, timeout=60, cwd=cwd)
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a failed verb."""
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.strip().splitlines() if line]
+    assert lines
+    assert lines[0].startswith("insitu: "), done.stderr
+    return done.stderr.strip()
+
+
+def test_help_names_every_verb() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for verb in (
+        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "lock", "evaluate", "report",
+        "verify", "replay", "broker-config", "bench", "check", "settings", "cert",
+    ):  # fmt: skip
+        assert f"  {verb} " in done.stdout, verb
+
+
+def test_settings_are_shown_without_their_secrets() -> None:
+    done = run("settings", INSITU_DATABASE_URL="postgresql://x:hunter2@h/d")
+    assert done.returncode == 0
+    assert "INSITU_MQTT_LISTEN=127.0.0.1:1883" in done.stdout
+    assert "hunter2" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"INSITU_MQTT_LISTEN": "nonsense"}, "INSITU_MQTT_LISTEN"),
+        ({"INSITU_BATCH_MESSAGES": "0"}, "INSITU_BATCH_MESSAGES"),
+        ({"INSITU_LANGUAGE": "de"}, "INSITU_LANGUAGE"),
+        ({"INSITU_DATABASE_URL_FILE": "/nowhere/secret"}, "/nowhere/secret"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], says: str) -> None:
+    assert says in complaint(run("settings", **environment))
+
+
+def test_where_nothing_runs_a_verb_says_how_to_start(tmp_path: Path) -> None:
+    said = complaint(run("check", INSITU_DATA_DIR=str(tmp_path / "none")))
+    assert "insitu up" in said
+    assert "INSITU_DATABASE_URL" in said
+
+
+def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    said = complaint(run("migrate", INSITU_DATABASE_URL=f"postgresql://u:secret@/d?host={tmp_path}"))
+    assert "secret" not in said
+
+
+def test_a_wrong_database_password_is_one_line(database_server: str) -> None:
+    said = complaint(run("migrate", INSITU_DATABASE_URL=database_server.replace("postgres:", "postgres:wrong", 1)))
+    assert "password" in said.lower()
+
+
+def test_an_old_schema_names_the_command_to_run(database_url: str, conn: Connection) -> None:
+    conn.execute("DELETE FROM schema_migration WHERE name = '0005_rollups'")
+    conn.commit()
+    for verb in (["enrol", "t", "d"], ["ingest"], ["serve"], ["work", "--once"]):
+        said = complaint(run(*verb, INSITU_DATABASE_URL=database_url, INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1"))
+        assert "insitu migrate" in said, verb
+
+
+def test_a_schema_of_a_newer_version_asks_for_an_upgrade(database_url: str, conn: Connection) -> None:
+    conn.execute("INSERT INTO schema_migration (name) VALUES ('9999_future')")
+    conn.commit()
+    assert "newer insitu" in complaint(run("enrol", "t", "d", INSITU_DATABASE_URL=database_url)).lower()
+
+
+def test_migrate_says_what_it_did(database_server: str) -> None:
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE cli_migrate")
+    url = database_server.replace("/postgres?", "/cli_migrate?")
+    try:
+        assert "applied 0001_catalogue" in run("migrate", INSITU_DATABASE_URL=url).stdout
+        assert "current" in run("migrate", INSITU_DATABASE_URL=url).stdout
+    finally:
+        with psycopg.connect(database_server, autocommit=True) as admin:
+            admin.execute("DROP DATABASE cli_migrate WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "line 1"),
+        ("[]", "protocol"),
+        ('{"schema": "insitu/protocol/1", "trial": "T!"}', "trial"),
+        (json.dumps({"schema": "insitu/protocol/1", "trial": "t", "periods": [{"name": "later"}]}), "periods"),
+    ],
+)
+def test_a_broken_protocol_names_its_place(tmp_path: Path, database_url: str, content: str, says: str) -> None:
+    path = tmp_path / "protocol.json"
+    path.write_text(content, "utf-8")
+    said = complaint(run("lock", str(path), INSITU_DATABASE_URL=database_url))
+    assert "protocol.json" in said
+    assert says in said
+
+
+def test_a_file_that_is_not_there_is_named(database_url: str) -> None:
+    assert "/nowhere.json" in complaint(run("lock", "/nowhere.json", INSITU_DATABASE_URL=database_url))
+
+
+def test_a_broken_scenario_names_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('code = "x"\nkind = "volcano"\n', "utf-8")
+    said = complaint(run("demo", "--once", "--scenario", str(path), INSITU_DATA_DIR=str(tmp_path / "d")))
+    assert "s.toml" in said
+    assert "kind" in said
+    said = complaint(run("demo", "--once", "--scenario", "no-such-scenario", INSITU_DATA_DIR=str(tmp_path / "d")))
+    assert "no-such-scenario" in said
+
+
+def test_a_folder_that_is_no_package_is_named(tmp_path: Path) -> None:
+    assert str(tmp_path) in complaint(run("verify", str(tmp_path)))
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert port in complaint(run("demo", "--once", "--port", port, INSITU_DATA_DIR=str(tmp_path / "d")))
+
+
+def test_an_address_beyond_this_machine_asks_for_tls(tmp_path: Path) -> None:
+    said = complaint(run("up", INSITU_DATA_DIR=str(tmp_path / "d"), INSITU_MQTT_LISTEN="0.0.0.0:18830"))
+    assert "insitu cert" in said
+    assert "INSITU_ALLOW_PLAINTEXT" in said
+
+
+def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("x")
+    assert str(path) in complaint(run("up", INSITU_DATA_DIR=str(path)))
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["enrol", "nowhere", "d1", "--measure", "pm25"], ["revoke", "nowhere", "d1"], ["evaluate", "nowhere"], ["report", "99"]],
+)
+def test_names_that_do_not_exist_are_named(database_url: str, verb: list[str]) -> None:
+    said = complaint(run(*verb, INSITU_DATABASE_URL=database_url))
+    assert "nowhere" in said or "99" in said
+
+
+def test_a_shard_that_does_not_exist_is_named(database_url: str) -> None:
+    said = complaint(run("ingest", "--shard", "7", INSITU_DATABASE_URL=database_url, INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1"))
+    assert "7" in said
+
+
+def test_a_foreign_package_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "__init__.py").write_text("")
+    said = complaint(run("settings", cwd=tmp_path))
+    assert "store" in said
