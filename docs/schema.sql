@@ -1,0 +1,845 @@
+-- Made from store/migrations by the tests: pytest tests/store/test_schema.py --write-schema
+
+CREATE FUNCTION public.catalogue_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE catalogue_version SET version = version + 1;
+    NOTIFY catalogue;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.credentials_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE broker_state SET wanted = wanted + 1;
+    NOTIFY credentials;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TABLE public.audit (
+    audit_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    login text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    previous_sha256 text NOT NULL,
+    sha256 text NOT NULL
+);
+
+ALTER TABLE public.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.boot_sequence (
+    device_id integer NOT NULL,
+    boot text NOT NULL,
+    seen int8multirange NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT boot_sequence_boot_check CHECK ((length(boot) <= 64))
+);
+
+CREATE TABLE public.broker_state (
+    only_row boolean DEFAULT true NOT NULL,
+    wanted bigint DEFAULT 1 NOT NULL,
+    applied bigint DEFAULT 0 NOT NULL,
+    problem text,
+    applied_at timestamp with time zone,
+    CONSTRAINT broker_state_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.catalogue_version (
+    only_row boolean DEFAULT true NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT catalogue_version_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.credential (
+    credential_id integer NOT NULL,
+    device_id integer,
+    username text NOT NULL,
+    token_sha256 bytea NOT NULL,
+    nats_hash text NOT NULL,
+    mosquitto_hash text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT credential_check CHECK (((device_id IS NOT NULL) OR (username ~~ 'check.%'::text)))
+);
+
+ALTER TABLE public.credential ALTER COLUMN credential_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.credential_credential_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.datastream (
+    datastream_id integer NOT NULL,
+    device_id integer NOT NULL,
+    sensor_id integer,
+    property_id integer NOT NULL,
+    name text NOT NULL,
+    unit text NOT NULL,
+    scale double precision DEFAULT 1 NOT NULL,
+    shift double precision DEFAULT 0 NOT NULL,
+    role text NOT NULL,
+    result_type text DEFAULT 'number'::text NOT NULL,
+    expected_interval interval,
+    CONSTRAINT datastream_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
+    CONSTRAINT datastream_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+    CONSTRAINT datastream_result_type_check CHECK ((result_type = ANY (ARRAY['number'::text, 'boolean'::text]))),
+    CONSTRAINT datastream_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text])))
+);
+
+ALTER TABLE public.datastream ALTER COLUMN datastream_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.datastream_datastream_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.datastream_latest (
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    result double precision NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    unchecked_from timestamp with time zone
+);
+
+CREATE TABLE public.declared_window (
+    window_id integer NOT NULL,
+    kind text NOT NULL,
+    trial_id integer,
+    site_id integer,
+    device_id integer,
+    period tstzrange NOT NULL,
+    reason text NOT NULL,
+    declared_by text NOT NULL,
+    declared_at timestamp with time zone NOT NULL,
+    CONSTRAINT declared_window_check CHECK ((num_nonnulls(trial_id, site_id, device_id) = 1)),
+    CONSTRAINT declared_window_kind_check CHECK ((kind = ANY (ARRAY['maintenance'::text, 'access'::text, 'incident'::text]))),
+    CONSTRAINT declared_window_period_check CHECK ((NOT isempty(period)))
+);
+
+ALTER TABLE public.declared_window ALTER COLUMN window_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.declared_window_window_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.delivery (
+    client_id text NOT NULL,
+    mid integer NOT NULL,
+    sha256 bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.deployment (
+    deployment_id integer NOT NULL,
+    device_id integer NOT NULL,
+    site_id integer NOT NULL,
+    "position" text NOT NULL,
+    period tstzrange NOT NULL,
+    CONSTRAINT deployment_period_check CHECK (((NOT isempty(period)) AND lower_inc(period) AND (NOT upper_inc(period))))
+);
+
+ALTER TABLE public.deployment ALTER COLUMN deployment_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deployment_deployment_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.device (
+    device_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    code text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    model text DEFAULT ''::text NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT device_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text))
+);
+
+CREATE TABLE public.device_contact (
+    device_id integer NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    state text,
+    state_at timestamp with time zone,
+    battery double precision,
+    rssi double precision,
+    firmware text,
+    uptime double precision,
+    clock_offset double precision,
+    CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
+);
+
+ALTER TABLE public.device ALTER COLUMN device_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.device_device_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.device_status (
+    device_status_id bigint NOT NULL,
+    device_id integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    state text,
+    battery double precision,
+    rssi double precision,
+    firmware text,
+    uptime double precision,
+    received_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.device_status ALTER COLUMN device_status_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.device_status_device_status_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.evaluation (
+    evaluation_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    protocol_id integer NOT NULL,
+    evaluated_at timestamp with time zone NOT NULL,
+    evaluated_by text NOT NULL,
+    verdict text NOT NULL,
+    interim boolean DEFAULT false NOT NULL,
+    inputs_sha256 text NOT NULL,
+    sha256 text NOT NULL,
+    document text NOT NULL,
+    CONSTRAINT evaluation_verdict_check CHECK ((verdict = ANY (ARRAY['met'::text, 'not_met'::text, 'inconclusive'::text, 'not_evaluable'::text])))
+);
+
+ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.evaluation_evaluation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.installation (
+    name text NOT NULL,
+    content text NOT NULL
+);
+
+CREATE TABLE public.ledger (
+    trial text NOT NULL,
+    device text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    reject_id bigint DEFAULT 0 NOT NULL,
+    received bigint DEFAULT 0 NOT NULL,
+    accepted bigint DEFAULT 0 NOT NULL,
+    partly bigint DEFAULT 0 NOT NULL,
+    rejected bigint DEFAULT 0 NOT NULL,
+    repeated bigint DEFAULT 0 NOT NULL,
+    contained bigint DEFAULT 0 NOT NULL,
+    stored bigint DEFAULT 0 NOT NULL,
+    duplicate bigint DEFAULT 0 NOT NULL,
+    conflicting bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL,
+    ignored bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT messages_add_up CHECK ((received = (((accepted + partly) + rejected) + repeated))),
+    CONSTRAINT results_add_up CHECK ((contained = ((((stored + duplicate) + conflicting) + refused) + ignored)))
+);
+
+CREATE TABLE public.ledger_reason (
+    trial text NOT NULL,
+    device text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    reject_id bigint DEFAULT 0 NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    messages bigint DEFAULT 0 NOT NULL,
+    results bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ledger_reason_outcome_check CHECK ((outcome = ANY (ARRAY['refused'::text, 'ignored'::text])))
+);
+
+CREATE TABLE public.need (
+    need_id integer NOT NULL,
+    code text NOT NULL,
+    host_id integer NOT NULL,
+    title jsonb NOT NULL,
+    description jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT need_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text))
+);
+
+ALTER TABLE public.need ALTER COLUMN need_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.need_need_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.observation (
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    result double precision NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    clock_quality smallint NOT NULL,
+    flag smallint DEFAULT 2 NOT NULL
+);
+
+CREATE VIEW public.observation_hourly AS
+ SELECT datastream_id,
+    date_trunc('hour'::text, phenomenon_time, 'UTC'::text) AS hour,
+    flag,
+    count(*) AS n,
+    sum(result) AS total,
+    sum(
+        CASE
+            WHEN ((result >= ('-200'::integer)::double precision) AND (result <= (300)::double precision)) THEN power((10)::double precision, (result / (10)::double precision))
+            ELSE NULL::double precision
+        END) AS energy,
+    min(result) AS smallest,
+    max(result) AS largest
+   FROM public.observation
+  GROUP BY datastream_id, (date_trunc('hour'::text, phenomenon_time, 'UTC'::text)), flag;
+
+CREATE TABLE public.trial (
+    trial_id integer NOT NULL,
+    code text NOT NULL,
+    title jsonb NOT NULL,
+    need_id integer,
+    host_id integer NOT NULL,
+    company_id integer NOT NULL,
+    evaluator_id integer,
+    state text DEFAULT 'need'::text NOT NULL,
+    time_zone text DEFAULT 'Europe/Paris'::text NOT NULL,
+    ends_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT trial_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT trial_state_check CHECK ((state = ANY (ARRAY['need'::text, 'shortlisted'::text, 'agreement'::text, 'deployment'::text, 'running'::text, 'evaluated'::text, 'buy'::text, 'iterate'::text, 'stop'::text])))
+);
+
+CREATE VIEW public.observation_daily AS
+ SELECT h.datastream_id,
+    ((h.hour AT TIME ZONE t.time_zone))::date AS day,
+    h.flag,
+    (sum(h.n))::bigint AS n,
+    sum(h.total) AS total,
+    sum(h.energy) AS energy,
+    min(h.smallest) AS smallest,
+    max(h.largest) AS largest
+   FROM (((public.observation_hourly h
+     JOIN public.datastream s USING (datastream_id))
+     JOIN public.device d USING (device_id))
+     JOIN public.trial t USING (trial_id))
+  GROUP BY h.datastream_id, (((h.hour AT TIME ZONE t.time_zone))::date), h.flag;
+
+CREATE TABLE public.observed_property (
+    property_id integer NOT NULL,
+    code text NOT NULL,
+    name jsonb NOT NULL,
+    unit text NOT NULL,
+    averaging_scale text DEFAULT 'arithmetic'::text NOT NULL,
+    CONSTRAINT observed_property_averaging_scale_check CHECK ((averaging_scale = ANY (ARRAY['arithmetic'::text, 'energetic'::text, 'circular'::text, 'time_weighted'::text, 'sum'::text]))),
+    CONSTRAINT observed_property_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text))
+);
+
+ALTER TABLE public.observed_property ALTER COLUMN property_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.observed_property_property_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.organisation (
+    organisation_id integer NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT organisation_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT organisation_kind_check CHECK ((kind = ANY (ARRAY['host'::text, 'company'::text, 'evaluator'::text, 'lab'::text])))
+);
+
+ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.organisation_organisation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.person (
+    person_id integer NOT NULL,
+    login text NOT NULL,
+    name text NOT NULL,
+    organisation_id integer NOT NULL,
+    password_hash text NOT NULL,
+    language text DEFAULT 'fr'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['en'::text, 'fr'::text]))),
+    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128)))
+);
+
+ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.person_person_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.protocol (
+    protocol_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    version integer NOT NULL,
+    document text NOT NULL,
+    sha256 text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    locked_at timestamp with time zone,
+    locked_by text,
+    CONSTRAINT protocol_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE public.protocol ALTER COLUMN protocol_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.protocol_protocol_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.quality_flag (
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    check_name text NOT NULL,
+    flag smallint NOT NULL,
+    sha256 text NOT NULL
+);
+
+CREATE TABLE public.quality_run (
+    datastream_id integer NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    checks text[] NOT NULL,
+    ran text[] NOT NULL,
+    parameters text NOT NULL,
+    sha256 text NOT NULL
+);
+
+CREATE TABLE public.reject (
+    reject_id bigint NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    topic text NOT NULL,
+    payload bytea NOT NULL,
+    size integer NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    trial text NOT NULL,
+    device text NOT NULL,
+    results integer NOT NULL,
+    identity bytea NOT NULL,
+    replayed_at timestamp with time zone
+);
+
+ALTER TABLE public.reject ALTER COLUMN reject_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.reject_reject_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.schema_migration (
+    name text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.sensor (
+    sensor_id integer NOT NULL,
+    device_id integer NOT NULL,
+    make text NOT NULL,
+    model text NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
+    calibrated_at timestamp with time zone,
+    calibration text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.sensor ALTER COLUMN sensor_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.sensor_sensor_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.shard (
+    shard_id integer NOT NULL,
+    client_id text NOT NULL,
+    filters text[] NOT NULL,
+    subscribed_at timestamp with time zone,
+    heartbeat_at timestamp with time zone,
+    committed_at timestamp with time zone,
+    pending integer DEFAULT 0 NOT NULL,
+    dropped bigint DEFAULT 0 NOT NULL,
+    problem text
+);
+
+CREATE TABLE public.signed_in (
+    token_sha256 bytea NOT NULL,
+    person_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.site (
+    site_id integer NOT NULL,
+    code text NOT NULL,
+    host_id integer NOT NULL,
+    name text NOT NULL,
+    kind text DEFAULT ''::text NOT NULL,
+    latitude double precision,
+    longitude double precision,
+    CONSTRAINT site_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT site_latitude_check CHECK (((latitude >= ('-90'::integer)::double precision) AND (latitude <= (90)::double precision))),
+    CONSTRAINT site_longitude_check CHECK (((longitude >= ('-180'::integer)::double precision) AND (longitude <= (180)::double precision)))
+);
+
+ALTER TABLE public.site ALTER COLUMN site_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.site_site_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.trial_step (
+    trial_step_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    by_login text DEFAULT ''::text NOT NULL,
+    note text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.trial_step ALTER COLUMN trial_step_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trial_step_trial_step_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.trial ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trial_trial_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
+
+ALTER TABLE ONLY public.boot_sequence
+    ADD CONSTRAINT boot_sequence_pkey PRIMARY KEY (device_id, boot);
+
+ALTER TABLE ONLY public.broker_state
+    ADD CONSTRAINT broker_state_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.catalogue_version
+    ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_pkey PRIMARY KEY (credential_id);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_token_sha256_key UNIQUE (token_sha256);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_username_key UNIQUE (username);
+
+ALTER TABLE ONLY public.datastream
+    ADD CONSTRAINT datastream_device_id_name_key UNIQUE (device_id, name);
+
+ALTER TABLE ONLY public.datastream_latest
+    ADD CONSTRAINT datastream_latest_pkey PRIMARY KEY (datastream_id);
+
+ALTER TABLE ONLY public.datastream
+    ADD CONSTRAINT datastream_pkey PRIMARY KEY (datastream_id);
+
+ALTER TABLE ONLY public.declared_window
+    ADD CONSTRAINT declared_window_pkey PRIMARY KEY (window_id);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (client_id, mid, sha256);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_int4range_period_excl EXCLUDE USING gist (int4range(device_id, device_id, '[]'::text) WITH &&, period WITH &&);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_pkey PRIMARY KEY (deployment_id);
+
+ALTER TABLE ONLY public.device_contact
+    ADD CONSTRAINT device_contact_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.device
+    ADD CONSTRAINT device_pkey PRIMARY KEY (device_id);
+
+ALTER TABLE ONLY public.device_status
+    ADD CONSTRAINT device_status_device_id_at_key UNIQUE (device_id, at);
+
+ALTER TABLE ONLY public.device_status
+    ADD CONSTRAINT device_status_pkey PRIMARY KEY (device_status_id);
+
+ALTER TABLE ONLY public.device
+    ADD CONSTRAINT device_trial_id_code_key UNIQUE (trial_id, code);
+
+ALTER TABLE ONLY public.evaluation
+    ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.ledger
+    ADD CONSTRAINT ledger_pkey PRIMARY KEY (trial, device, hour, reject_id);
+
+ALTER TABLE ONLY public.ledger_reason
+    ADD CONSTRAINT ledger_reason_pkey PRIMARY KEY (trial, device, hour, reject_id, outcome, reason);
+
+ALTER TABLE ONLY public.need
+    ADD CONSTRAINT need_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.need
+    ADD CONSTRAINT need_pkey PRIMARY KEY (need_id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_pkey PRIMARY KEY (datastream_id, phenomenon_time);
+
+ALTER TABLE ONLY public.observed_property
+    ADD CONSTRAINT observed_property_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.observed_property
+    ADD CONSTRAINT observed_property_pkey PRIMARY KEY (property_id);
+
+ALTER TABLE ONLY public.organisation
+    ADD CONSTRAINT organisation_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.organisation
+    ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_login_key UNIQUE (login);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
+
+ALTER TABLE ONLY public.protocol
+    ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
+
+ALTER TABLE ONLY public.protocol
+    ADD CONSTRAINT protocol_trial_id_version_key UNIQUE (trial_id, version);
+
+ALTER TABLE ONLY public.quality_flag
+    ADD CONSTRAINT quality_flag_pkey PRIMARY KEY (datastream_id, phenomenon_time, check_name);
+
+ALTER TABLE ONLY public.quality_run
+    ADD CONSTRAINT quality_run_pkey PRIMARY KEY (datastream_id);
+
+ALTER TABLE ONLY public.reject
+    ADD CONSTRAINT reject_identity_reason_key UNIQUE (identity, reason);
+
+ALTER TABLE ONLY public.reject
+    ADD CONSTRAINT reject_pkey PRIMARY KEY (reject_id);
+
+ALTER TABLE ONLY public.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_device_id_make_model_serial_key UNIQUE (device_id, make, model, serial);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_pkey PRIMARY KEY (sensor_id);
+
+ALTER TABLE ONLY public.shard
+    ADD CONSTRAINT shard_client_id_key UNIQUE (client_id);
+
+ALTER TABLE ONLY public.shard
+    ADD CONSTRAINT shard_pkey PRIMARY KEY (shard_id);
+
+ALTER TABLE ONLY public.signed_in
+    ADD CONSTRAINT signed_in_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY public.site
+    ADD CONSTRAINT site_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.site
+    ADD CONSTRAINT site_pkey PRIMARY KEY (site_id);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_pkey PRIMARY KEY (trial_id);
+
+ALTER TABLE ONLY public.trial_step
+    ADD CONSTRAINT trial_step_pkey PRIMARY KEY (trial_step_id);
+
+CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
+
+CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
+
+CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
+
+CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
+
+CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
+
+CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
+
+CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.datastream FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.deployment FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.device FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.boot_sequence
+    ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.datastream
+    ADD CONSTRAINT datastream_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.datastream_latest
+    ADD CONSTRAINT datastream_latest_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.datastream
+    ADD CONSTRAINT datastream_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);
+
+ALTER TABLE ONLY public.datastream
+    ADD CONSTRAINT datastream_sensor_id_fkey FOREIGN KEY (sensor_id) REFERENCES public.sensor(sensor_id);
+
+ALTER TABLE ONLY public.declared_window
+    ADD CONSTRAINT declared_window_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.declared_window
+    ADD CONSTRAINT declared_window_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.site(site_id);
+
+ALTER TABLE ONLY public.declared_window
+    ADD CONSTRAINT declared_window_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.site(site_id);
+
+ALTER TABLE ONLY public.device_contact
+    ADD CONSTRAINT device_contact_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.device_status
+    ADD CONSTRAINT device_status_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.device
+    ADD CONSTRAINT device_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.evaluation
+    ADD CONSTRAINT evaluation_protocol_id_fkey FOREIGN KEY (protocol_id) REFERENCES public.protocol(protocol_id);
+
+ALTER TABLE ONLY public.evaluation
+    ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.need
+    ADD CONSTRAINT need_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.protocol
+    ADD CONSTRAINT protocol_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.quality_run
+    ADD CONSTRAINT quality_run_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.signed_in
+    ADD CONSTRAINT signed_in_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.site
+    ADD CONSTRAINT site_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_evaluator_id_fkey FOREIGN KEY (evaluator_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.trial
+    ADD CONSTRAINT trial_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.need(need_id);
+
+ALTER TABLE ONLY public.trial_step
+    ADD CONSTRAINT trial_step_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
