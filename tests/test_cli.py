@@ -37,7 +37,7 @@ def test_help_names_every_verb() -> None:
     assert done.returncode == 0
     for verb in (
         "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "lock", "evaluate", "report",
-        "verify", "replay", "broker-config", "bench", "check", "settings", "cert",
+        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap",
     ):  # fmt: skip
         assert f"  {verb} " in done.stdout, verb
 
@@ -178,3 +178,52 @@ def test_a_foreign_package_of_the_same_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store" / "__init__.py").write_text("")
     said = complaint(run("settings", cwd=tmp_path))
     assert "store" in said
+
+
+def documented_registration() -> str:
+    """The example of docs/operations.md."""
+    text = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+    return text.partition("```toml\n")[2].partition("```")[0]
+
+
+def test_the_documented_registration_enters_everything_once(tmp_path: Path, database_url: str, conn: Connection) -> None:
+    path = tmp_path / "programme.toml"
+    path.write_text(documented_registration(), "utf-8")
+    done = run("register", str(path), INSITU_DATABASE_URL=database_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("entered") == 7
+    assert "password" in done.stdout
+    again = run("register", str(path), INSITU_DATABASE_URL=database_url)
+    assert again.stdout.count("there") == 7
+    assert conn.execute("SELECT code, state FROM trial").fetchall() == [("station-air", "need")]
+
+
+def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, conn: Connection) -> None:
+    path = tmp_path / "programme.toml"
+    path.write_text(documented_registration(), "utf-8")
+    run("register", str(path), INSITU_DATABASE_URL=database_url)
+    for state in ("shortlisted", "agreement", "deployment", "running"):
+        assert run("move", "station-air", state, INSITU_DATABASE_URL=database_url).returncode == 0
+    assert "cannot follow" in complaint(run("move", "station-air", "need", INSITU_DATABASE_URL=database_url))
+    for device in ("d1", "d1-b"):
+        done = run("enrol", "station-air", device, "--measure", "pm25", "--site", "station-a", INSITU_DATABASE_URL=database_url,
+                   INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "broker-config" in done.stdout
+        assert "Its token is shown this once" in done.stdout
+    assert run("swap", "station-air", "d1", "d1-b", INSITU_DATABASE_URL=database_url).returncode == 0
+    spans = ["2026-03-02T08:00", "2026-03-02T12:00"]
+    done = run("window", "maintenance", *spans, "--site", "station-a", "--reason", "cleaning", INSITU_DATABASE_URL=database_url)
+    assert done.returncode == 0, done.stderr
+    assert "one site or for one device" in complaint(
+        run("window", "access", *spans, "--reason", "x", INSITU_DATABASE_URL=database_url)
+    )
+    assert conn.execute("SELECT count(*) FROM deployment WHERE upper_inf(period)").fetchall() == [(1,)]
+
+
+def test_a_broken_registration_names_every_place(tmp_path: Path, database_url: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text('[[organisation]]\ncode = "X!"\nkind = "club"\n', "utf-8")
+    said = complaint(run("register", str(path), INSITU_DATABASE_URL=database_url))
+    for part in ("broken.toml", "organisation.0.code", "organisation.0.kind", "organisation.0.name"):
+        assert part in said
