@@ -49,7 +49,7 @@ def connect(url: str, *, application: str, autocommit: bool = False) -> Connecti
 
 
 def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:
-    """A pool of at most `size` connections, each with a statement timeout."""
+    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out."""
     pool: Pool = ConnectionPool(
         url,
         min_size=1,
@@ -58,6 +58,7 @@ def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s:
             "application_name": application,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
         },
+        check=ConnectionPool.check_connection,
         open=True,
     )
     return pool

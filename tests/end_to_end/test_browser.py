@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.end_to_end.running import RunningDemo
 
@@ -42,7 +43,10 @@ def open_page(browser: Browser, demo: RunningDemo, troubles: list[str], role: st
     page.fill("input[name=login]", role)
     page.fill("input[name=password]", demo.passwords[role])
     page.press("input[name=password]", "Enter")
-    page.wait_for_url(demo.address + "/")
+    try:
+        page.wait_for_selector("nav")  # only who is signed in has one
+    except PlaywrightTimeout:
+        pytest.fail(f"{role} was not let in; {page.url} says: {page.inner_text('body')[:500]}")
     return page
 
 
