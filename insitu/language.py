@@ -56,7 +56,7 @@ class Reader:
             return "–"
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
         text: str = format_decimal(value, format=pattern, locale=_LOCALES[self.language])
-        return text
+        return text.replace("-", "−")  # a minus sign, which no line breaks at
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
         """A date and time in the reader's zone; an en dash for None."""

@@ -1,0 +1,59 @@
+"""What configures machines: the servers themselves read it, every verb in it exists, and it agrees with the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from ingest.mqtt import BrokerAddress
+from insitu.cli.brokers import WRITERS
+from insitu.embedded.broker import wheel_binary
+from insitu.embedded.certificates import issue
+from insitu.embedded.users import hash_token, mosquitto_hash
+from insitu.settings import Settings
+from store.access import Credential
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+
+
+def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) -> None:
+    place, users = tmp_path / "etc" / "nats", tmp_path / "users"
+    place.mkdir(parents=True)
+    users.mkdir()
+    issue(place, ["localhost"])
+    credential = Credential("t.d", hash_token("x"), mosquitto_hash("x"), "t", "d")
+    WRITERS["nats"]([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"), users)
+    text = (DEPLOY / "nats" / "nats.conf").read_text("utf-8")
+    text = text.replace("/etc/nats/", f"{place}/").replace('"/data"', f'"{tmp_path / "data"}"')
+    (place / "nats.conf").write_text(text, "utf-8")
+    done = subprocess.run([str(wheel_binary()), "-c", str(place / "nats.conf"), "-t"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_brokers_windows_are_the_ingestors() -> None:
+    window = Settings.model_fields["window"].default
+    assert f"max_ack_pending: {window}" in (DEPLOY / "nats" / "nats.conf").read_text("utf-8")
+    assert f"max_inflight_messages {window}" in (DEPLOY / "mosquitto" / "mosquitto.conf").read_text("utf-8")
+
+
+def test_every_setting_in_an_example_exists() -> None:
+    known = {f"INSITU_{name.upper()}" for name in Settings.model_fields}
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            named = set(re.findall(r"\bINSITU_[A-Z_]+", path.read_text("utf-8")))
+            assert {name.removesuffix("_FILE") for name in named} <= known | {name.removesuffix("_FILE") for name in known}, path
+
+
+def test_every_unit_starts_a_verb_that_exists() -> None:
+    from typer.main import get_command
+
+    from insitu.cli import app
+
+    verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
+    for path in (DEPLOY / "systemd").glob("*.service"):
+        started = re.search(r"^ExecStart=/opt/insitu/bin/insitu (\S+)", path.read_text("utf-8"), re.MULTILINE)
+        assert started, path
+        assert started[1] in verbs
+    commands = re.findall(r"command: \[([a-z-]+)[,\]]", (DEPLOY / "compose.yaml").read_text("utf-8"))
+    assert {command for command in commands if command != "--config"} <= verbs
