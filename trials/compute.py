@@ -371,6 +371,7 @@ def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSumma
         checks_planned=len(stream.checks),
         checks_run=len(stream.ran),
         late=stream.late,
+        sha256=fingerprint([stream]),
     )
 
 

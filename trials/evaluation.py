@@ -144,6 +144,8 @@ class DatastreamSummary(Part):
     checks_run: int
     late: int
     """Received more than a day after their time."""
+    sha256: str
+    """Of its times, results and flags: where a package was changed, `verify` names the datastream."""
 
 
 class GapSummary(Part):

@@ -133,3 +133,4 @@ def test_one_changed_result_makes_verify_fail_and_name_what_differs(demo: Runnin
     assert done.returncode == 1
     assert "observations.csv" in done.stdout + done.stderr
     assert "endpoints" in done.stdout + done.stderr
+    assert "datastreams[p1-north/pm25].sha256" in done.stdout + done.stderr
