@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.bench.drain import Bench
+from ingest.bench.live import RATE, latencies
 from ingest.bench.servers import KINDS, Kind
 
 DEVICES = 40
@@ -39,6 +40,9 @@ class Measured:
     cpu_us: float
     """Of the ingestor, a message."""
     rss_mb: float
+    p50_ms: float
+    """From publish to commit, live at a fixed pace."""
+    p99_ms: float
 
     @property
     def ratio(self) -> float:
@@ -52,11 +56,13 @@ def run(*, messages: int, results: Sequence[int], runs: int) -> None:
     say(machine())
     if missing:
         say(f"Not installed here, so not measured: {', '.join(missing)}.")
-    say(f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets.\n")
     say(
-        "| broker | results a message | paho, receiving only (msg/s) | Insitu (msg/s) | ratio | observations/s | COPY (rows/s) | CPU (µs/msg) | RSS (MB) |"
+        f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets; live at {RATE:,} messages/s.\n"
     )
-    say("|---|---|---|---|---|---|---|---|---|")
+    say(
+        "| broker | results a message | paho, receiving only (msg/s) | Insitu (msg/s) | ratio | observations/s | COPY (rows/s) | CPU (µs/msg) | RSS (MB) | live p50/p99 (ms) |"
+    )
+    say("|---|---|---|---|---|---|---|---|---|---|")
     for kind in kinds:
         for count in results:
             say(line([once(kind, messages=messages, results=count) for _ in range(runs)]))
@@ -73,9 +79,10 @@ def once(kind: Kind, *, messages: int, results: int) -> Measured:
             copy = bench.copy()
             paho = bench.drain_with_paho()
             drained = bench.drain_with_insitu()
+            live = latencies(bench)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Measured(kind.name, results, paho, drained.rate, copy, drained.cpu_us, drained.rss_mb)
+    return Measured(kind.name, results, paho, drained.rate, copy, drained.cpu_us, drained.rss_mb, *live)
 
 
 def line(found: Sequence[Measured]) -> str:
@@ -89,7 +96,8 @@ def line(found: Sequence[Measured]) -> str:
     return (
         f"| {found[0].broker} | {found[0].results} | {median(one.paho for one in found):,.0f} | {rate:,.0f} "
         f"| {median(ratios):.0%} ({min(ratios):.0%}–{max(ratios):.0%}) | {rate * found[0].results:,.0f} "
-        f"| {median(one.copy for one in found):,.0f} | {median(one.cpu_us for one in found):.0f} | {median(one.rss_mb for one in found):.0f} |"
+        f"| {median(one.copy for one in found):,.0f} | {median(one.cpu_us for one in found):.0f} | {median(one.rss_mb for one in found):.0f} "
+        f"| {median(one.p50_ms for one in found):.0f} / {median(one.p99_ms for one in found):.0f} |"
     )
 
 

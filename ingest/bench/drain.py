@@ -101,9 +101,9 @@ class Bench:
 
     def fill(self) -> None:
         """Every message, QoS 1, acknowledged by the broker."""
-        fill(self.address.host, self.address.port, "fleet", PASSWORD, (self._message(i) for i in range(self.messages)))
+        fill(self.address.host, self.address.port, "fleet", PASSWORD, (self.message(i) for i in range(self.messages)))
 
-    def _message(self, number: int) -> tuple[str, bytes]:
+    def message(self, number: int) -> tuple[str, bytes]:
         device, seq = number % self.devices, number // self.devices
         when = (self.start + timedelta(seconds=seq)).isoformat()
         results = {name: round(20 + device * 0.1 + seq * 0.001 + place, 3) for place, name in enumerate(self.names)}
@@ -140,6 +140,18 @@ class Bench:
 
     def _all_there(self) -> bool:
         return sum(total.received for total in ledger.totals(self.conn, None)) >= self.messages
+
+    def received(self) -> int:
+        """Messages in the ledger."""
+        total = sum(line.received for line in ledger.totals(self.conn, None))
+        self.conn.rollback()
+        return total
+
+    def start_ingestor(self) -> Child:
+        """The ingestor, ready; the caller stops it."""
+        ingestor = self._ingestor()
+        time.sleep(2)  # its session is known already: nothing else tells when it has connected
+        return ingestor
 
     def _ingestor(self) -> Child:
         login = f"{quote(self.address.username)}:{quote(self.address.password)}"

@@ -13,27 +13,27 @@ _IN_FLIGHT: Final = 1000
 _PUBACK_BYTES: Final = 4
 
 
-def fill(host: str, port: int, username: str, password: str, messages: Iterable[tuple[str, bytes]]) -> int:
-    """Publish all of them; return how many when the broker has acknowledged every one."""
+def fill(host: str, port: int, username: str, password: str, messages: Iterable[tuple[str, bytes]], *, block: int = 100) -> int:
+    """Publish all of them, `block` at a time; return how many when the broker has acknowledged every one."""
     with socket.create_connection((host, port), timeout=60) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(_connect(username, password))
         if _exactly(link, 4)[3] != 0:
             raise InsituError("The broker refuses the publisher.")
         count = open_ = 0
-        block: list[bytes] = []
+        packets: list[bytes] = []
         for topic, payload in messages:
             count += 1
-            block.append(_publish(topic, payload, count % 65_535 + 1))
-            if len(block) == 100:
-                link.sendall(b"".join(block))
-                open_ += len(block)
-                block.clear()
+            packets.append(_publish(topic, payload, count % 65_535 + 1))
+            if len(packets) == block:
+                link.sendall(b"".join(packets))
+                open_ += len(packets)
+                packets.clear()
                 while open_ > _IN_FLIGHT:
                     _exactly(link, 100 * _PUBACK_BYTES)
                     open_ -= 100
-        link.sendall(b"".join(block))
-        _exactly(link, (open_ + len(block)) * _PUBACK_BYTES)
+        link.sendall(b"".join(packets))
+        _exactly(link, (open_ + len(packets)) * _PUBACK_BYTES)
         link.sendall(b"\xe0\x00")
     return count
 
