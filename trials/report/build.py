@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
@@ -211,6 +212,8 @@ class _Builder:
         return sentence(code, shown, self.texts)
 
     def _evidence(self, key: str, text: str) -> str:
+        if key == "day":
+            return self.reader.day(datetime.fromisoformat(text).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone)))
         return self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
 
     def _criteria_table(self, endpoint: EndpointResult) -> Table:

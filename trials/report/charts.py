@@ -105,17 +105,16 @@ def daily(
         "field": "line",
         "type": "nominal",
         "scale": {"domain": names, "range": [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]][: len(names)] or [[1, 0]]},
-        "legend": None,
     }
     y = {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}}
     marks = [{"day": day, "label": label} for day, label in starts]
     return {
-        **_base(620, 220),
+        **_base(620, 180),
         "layer": [
             {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 14}, "invalid": "break-paths-show-path-domains"},
              "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash}},
             {"data": {"values": marks}, "mark": {"type": "rule", "color": MUTED, "strokeDash": [3, 3]}, "encoding": {"x": x}},
-            {"data": {"values": marks}, "mark": {"type": "text", "align": "left", "dx": 4, "dy": 6, "baseline": "top", "color": MUTED},
+            {"data": {"values": marks}, "mark": {"type": "text", "align": "left", "dx": 2, "dy": -3, "baseline": "bottom", "color": MUTED},
              "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}}},
         ],
     }  # fmt: skip
