@@ -61,6 +61,11 @@ def test_a_function_that_turns_numbers_into_numbers_says_what_it_computes(path: 
     assert len(said) > 25, f"{path}: {name} has no docstring that says formula, units and source"
 
 
+@pytest.mark.parametrize(("path", "name", "said"), public_functions_of_trials())
+def test_every_public_function_of_trials_says_what_it_is_for(path: str, name: str, said: str) -> None:
+    assert said, f"{path}: {name} has no docstring"
+
+
 @pytest.mark.parametrize("path", sorted((TOP / "store" / "migrations").glob("*.sql")), ids=lambda path: path.name)
 def test_a_migration_begins_with_why(path: Path) -> None:
     assert path.read_text("utf-8").startswith("-- ")

@@ -78,6 +78,7 @@ def compute(inputs: TrialInputs) -> Evaluation:
 
 
 def code_versions() -> dict[str, str]:
+    """Versions of what computes: Insitu, Python and the numerical packages; they stand in the evaluation."""
     names = ("insitu", "numpy", "scipy", "statsmodels")
     return {**{name: version(name) for name in names}, "python": platform.python_version()}
 

@@ -308,6 +308,7 @@ def _rows(path: Path, width: int) -> Iterable[tuple[int, list[str]]]:
 
 
 def text_of(path: Path) -> str:
+    """The text of a file in UTF-8; CorrectInput names one that cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -21,6 +21,7 @@ Bools = NDArray[np.bool_]
 
 
 def to_us(when: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC, of the nearest whole second: slots begin on seconds."""
     return round(when.timestamp()) * 1_000_000
 
 
@@ -80,6 +81,7 @@ def fold(energetic: bool, values: Floats) -> Floats:
 
 
 def unfold(energetic: bool, means: Floats) -> Floats:
+    """Back from the scale on which values were added: 10·log₁₀ for levels in dB."""
     return 10 * np.log10(means) if energetic else means
 
 
