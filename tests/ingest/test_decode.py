@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable, native, status
@@ -108,6 +108,15 @@ def test_no_bytes_raise_and_each_answer_is_readings_or_a_refusal(suffix: str, pa
     assert isinstance(decoded, Decoded | StatusReport | Unreadable)
     if isinstance(decoded, Decoded):
         assert decoded.readings
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(7200)
+@settings(max_examples=1_000_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(sorted(DECODERS)), st.binary(max_size=300) | _JSON.map(lambda d: json.dumps(d).encode()))
+def test_a_million_payloads_raise_nothing(suffix: str, payload: bytes) -> None:
+    decoded = DECODERS[suffix](payload, NOON_US)
+    assert isinstance(decoded, Decoded | StatusReport | Unreadable)
 
 
 @settings(max_examples=200, deadline=None)
