@@ -175,6 +175,8 @@ def window(
 
     if bool(site) == bool(device):
         raise CorrectInput("A window is for one site or for one device: give --site or --device TRIAL/DEVICE.")
+    if _utc(end) <= _utc(start):
+        raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
     target, conn = open_target("insitu window")
     with conn:
         number = catalogue.find_device(conn, *_pair(device)).device_id if device else None
