@@ -54,10 +54,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
-        if given_us is None:
-            quality = _ARRIVAL
-        else:
-            quality = _REPAIRED if reading.repaired else _DEVICE
+        quality = _ARRIVAL if given_us is None else _REPAIRED if reading.repaired else _DEVICE
         number = float(result) * stream.scale + stream.shift  # type: ignore[arg-type]
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)

@@ -27,7 +27,7 @@ _TAG = re.compile(rf",({_KEY})={_KEY}")
 _HEAD = re.compile(rf"{_MEASUREMENT}((?:,{_KEY}={_KEY})*+) ++")
 _FIELD = re.compile(rf'({_KEY})=(?:"((?:[^"\\\udc80-\udcff]|\\[^\udc80-\udcff])*+)"|([^,"\s{_NO}]++))(,?)')
 _END = re.compile(r"(?: ++(-?[0-9]++))? *+\r?(?:\n|\Z)")
-_BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)*+")
+_BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)++")
 _ESCAPED = re.compile(r"\\([,= ])")
 _ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
 
@@ -51,7 +51,10 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
     readings: list[Reading] = []
     problems: list[tuple[RejectReason, str]] = []
     at, line, counted = 0, 1, 0
-    while (at := _BETWEEN.match(text, at).end()) < len(text):  # type: ignore[union-attr] - it matches nothing, too
+    while at < len(text):
+        if (between := _BETWEEN.match(text, at)) is not None:
+            at = between.end()
+            continue
         try:
             point, end = _point(text, at)
             readings += point

@@ -28,10 +28,14 @@ _FURTHEST_S: Final = 1e11
 
 _LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s",
                   6: "t", 7: "ut", 8: "vd"}  # fmt: skip
-_TEXTS: Final = ("bn", "bu", "n", "u", "vs")
-_NUMBERS: Final = ("bt", "bv", "bs", "v", "s", "t", "ut")
 _VALUES: Final = ("v", "vs", "vb", "vd")
-_KNOWN: Final = frozenset(_LABELS.values())
+_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    **dict.fromkeys(("bn", "bu", "n", "u", "vs"), ((str,), "a text")),
+    **dict.fromkeys(("bt", "bv", "bs", "v", "s", "t", "ut"), ((int, float), "a number")),
+    "vb": ((bool,), "true or false"),
+    "vd": ((str, bytes), "data"),
+    "bver": ((int,), "a whole number"),
+}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
 _SEPARATOR: Final = re.compile(r"[/:]")
 
@@ -54,13 +58,15 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
     base: dict[str, Any] = {}
     readings: list[Reading] = []
     problems: list[tuple[RejectReason, str]] = []
-    for number, record in enumerate(pack):
+    for number, given in enumerate(pack):
         where = f" (record {number})"
-        record = _checked(record, where)
+        record = _checked(given, where)
         version = base.get("bver", VERSION if number else record.get("bver", VERSION))
-        base.update((label, given) for label, given in record.items() if label[0] == "b")
+        base.update((label, record[label]) for label in record if label[0] == "b")
         if base.setdefault("bver", version) != version:
             raise shape_refused(f"`bver` must be the same for all records{where}.")
+        if record and all(label[0] == "b" for label in record):
+            continue  # it carries base fields for the others, as in section 5.1.7
         name = _name(base.get("bn", "") + record.get("n", ""), where)
         time = _time(_sum(base.get("bt", 0), record.get("t", 0)), where)
         values = [label for label in _VALUES if label in record]
@@ -71,6 +77,8 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
             continue
         value = record[values[0]]
         readings.append(Reading(name, _sum(base.get("bv", 0), value) if values[0] == "v" else value, *time))
+    if not readings and not problems:
+        raise shape_refused("No record has a value.")
     return settle(readings, problems)
 
 
@@ -83,23 +91,16 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
         name = _LABELS.get(label) if isinstance(label, int) else label
         if name in found:
             raise shape_refused(f"The label {name!r} stands twice{where}.")
-        if name in _KNOWN:
+        if name in _KINDS:
             found[name] = given
         elif name is not None and name.endswith("_"):
             raise shape_refused(f"The label {name[:60]!r} must be understood, and is not{where}.")
-    for label in _TEXTS:
-        if label in found and not isinstance(found[label], str):
-            raise shape_refused(f"`{label}` must be a text{where}.")
-    for label in _NUMBERS:
-        if label in found and (isinstance(found[label], bool) or not isinstance(found[label], int | float)):
-            raise shape_refused(f"`{label}` must be a number{where}.")
-    if not isinstance(found.get("vb", True), bool):
-        raise shape_refused(f"`vb` must be true or false{where}.")
-    if not isinstance(found.get("vd", ""), str | bytes):
-        raise shape_refused(f"`vd` must be data{where}.")
-    version = found.get("bver", VERSION)
-    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= VERSION:
-        raise shape_refused(f"`bver` must be a whole number up to {VERSION}, the version of RFC 8428{where}.")
+    for name, given in found.items():
+        kinds, words = _KINDS[name]
+        if given.__class__ not in kinds:  # isinstance would take true for a number
+            raise shape_refused(f"`{name}` must be {words}{where}.")
+    if not 0 < found.get("bver", VERSION) <= VERSION:
+        raise shape_refused(f"`bver` must be at most {VERSION}, the version of RFC 8428{where}.")
     return found
 
 
@@ -174,8 +175,8 @@ class _Cbor:
             argument = None  # its end is told by a break
         elif info >= 24:
             raise _unparsable(f"byte {first:#04x} at {self._at - 1}")
-        if kind == _BYTES or kind == _TEXT:
-            return self._string(kind, argument, depth)
+        if kind in (_BYTES, _TEXT):
+            return self._string(kind, argument)
         if argument is not None and kind < _BYTES:
             return argument if kind == 0 else -1 - argument
         if depth >= MAX_DEPTH:
@@ -192,10 +193,12 @@ class _Cbor:
         if info >= 28:
             raise _unparsable(f"an end without a beginning at {self._at - 1}")
         if info == 24:
-            self._take(1)
+            info = self._take(1)[0]
+            if info < 32:
+                raise _unparsable(f"a simple value of two bytes at {self._at - 1}")
         return _SIMPLES.get(info)
 
-    def _string(self, kind: int, length: int | None, depth: int) -> str | bytes:
+    def _string(self, kind: int, length: int | None) -> str | bytes:
         whole = self._take(length) if length is not None else b"".join(self._chunks(kind))
         if kind == _BYTES:
             return whole
