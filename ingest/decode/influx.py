@@ -76,7 +76,7 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     """The results of the line that begins at `at`, and where the next one begins. A text in quotes may hold a line break."""
     head = _HEAD.match(text, at)
     if head is None:
-        raise _Malformed(f"expected `measurement,tag=value field=value`, found {text[at : at + 40]!r}.")
+        raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
     if head[1]:
         tags = _TAG.findall(head[1])
         if len(set(tags)) != len(tags):
@@ -86,7 +86,7 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     while more:
         field = _FIELD.match(text, at)
         if field is None:
-            raise _Malformed(f"expected `field=value`, found {text[at : at + 40]!r}.")
+            raise _Malformed(f"expected `field=value`, found {_excerpt(text, at)}.")
         name = _ESCAPED.sub(r"\1", field[1])
         if name in results:
             raise _Malformed(f"the field {name[:60]!r} stands twice.", RejectReason.INVALID_SHAPE)
@@ -94,9 +94,13 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
         at, more = field.end(), bool(field[4])
     end = _END.match(text, at)
     if end is None:
-        raise _Malformed(f"expected a timestamp or the end of the line, found {text[at : at + 40]!r}.")
+        raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
     time = _time(end[1]) if end[1] is not None else (None, False)
     return [Reading(name, result, *time) for name, result in results.items()], end.end()
+
+
+def _excerpt(text: str, at: int) -> str:
+    return repr(text[at : at + 40].split("\n")[0].rstrip("\r"))
 
 
 def _value(text: str) -> object:
