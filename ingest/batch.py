@@ -113,12 +113,15 @@ def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Ro
 
 
 def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
-    item.contained = len(decoded.readings)
+    item.contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
     item.sequences = decoded.sequences
     item.timed = decoded.timed
     item.by_delivery = not item.timed and not item.sequences
     if not item.message.retained:
         item.observations, item.refused = place(known, decoded, item.message.received_us)
+        for reason, results, detail in decoded.refused:
+            before, first = item.refused.get(reason, (0, detail))
+            item.refused[reason] = (before + results, first)
     return item
 
 

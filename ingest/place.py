@@ -1,7 +1,7 @@
 """Readings + catalogue snapshot → observations or refusals. Pure.
 
 The time of a result is the device's, judged against where the device was deployed and when the message came; only a device that
-sends no time gets the time of receipt.
+sends no time gets the time of receipt, give or take what it says of the time in between.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     observations: list[Observation] = []
     refused: dict[RejectReason, tuple[int, str]] = {}
     streams = device.datastreams
-    judged: int | None = -1
+    judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
         stream = streams.get(reading.property)
@@ -47,16 +47,14 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         elif stream.result_type != "boolean" or kind is not bool:
             _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
             continue
-        time_us = reading.time_us
+        given_us = reading.time_us
+        time_us = received_us + reading.offset_us if given_us is None else given_us
         if time_us != judged:
-            judged, verdict = time_us, judge_time(device, received_us if time_us is None else time_us, received_us)
+            judged, verdict = time_us, judge_time(device, time_us, received_us)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
-        if time_us is None:
-            time_us, quality = received_us, _ARRIVAL
-        else:
-            quality = _REPAIRED if reading.repaired else _DEVICE
+        quality = _ARRIVAL if given_us is None else _REPAIRED if reading.repaired else _DEVICE
         number = float(result) * stream.scale + stream.shift  # type: ignore[arg-type]
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)

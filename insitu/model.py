@@ -208,13 +208,15 @@ class Message(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time."""
+    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time of its own clock."""
 
     property: str
     result: object
     time_us: int | None
     repaired: bool = False
     """True where the unit of the stamp was told apart by its magnitude."""
+    offset_us: int = 0
+    """Without a time: how long after (negative: before) the receipt the device says it measured."""
 
 
 class Observation(NamedTuple):

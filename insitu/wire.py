@@ -16,12 +16,15 @@ from insitu.model import RejectReason
 PREFIX: Final = "insitu/v1"
 OBS: Final = "obs"
 STATUS: Final = "status"
+SENML: Final = "senml"
+INFLUX: Final = "influx"
+TELEMETRY: Final = "telemetry"
 RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
 """A device may publish here and nobody keeps it: `insitu check` proves with it who may publish what."""
-INBOUND_SUFFIXES: Final = (OBS, STATUS)
+INBOUND_SUFFIXES: Final = (OBS, STATUS, SENML, INFLUX, TELEMETRY)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 
 MAX_PAYLOAD_BYTES: Final = 262_144

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ingest.decode import native, status
+from ingest.decode import influx, native, senml, status, telemetry
 from ingest.decode.result import Decoded, StatusReport, Unreadable
 from insitu import wire
 
@@ -17,6 +17,9 @@ Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
 DECODERS: dict[str, Decoder] = {
     wire.OBS: native.decode,
     wire.STATUS: status.decode,
+    wire.SENML: senml.decode,
+    wire.INFLUX: influx.decode,
+    wire.TELEMETRY: telemetry.decode,
 }
 """Suffix of the topic → decoder."""
 

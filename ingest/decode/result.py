@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from insitu.model import Reading, RejectReason
@@ -13,6 +14,8 @@ class Decoded(NamedTuple):
     readings: list[Reading]
     sequences: tuple[tuple[str, int], ...] = ()
     """(boot, seq) of the message, or of each part of a list of messages."""
+    refused: tuple[tuple[RejectReason, int, str], ...] = ()
+    """Parts that could not be read beside others that could: reason, how many results, the first of them in words."""
 
     @property
     def timed(self) -> bool:
@@ -39,3 +42,16 @@ class Unreadable(NamedTuple):
 
     reason: RejectReason
     detail: str
+
+
+def settle(readings: list[Reading], problems: Sequence[tuple[RejectReason, str]]) -> Decoded | Unreadable:
+    """What could be read with what could not beside it, one result a problem; the first problem, where nothing could be read."""
+    if not problems:
+        return Decoded(readings)
+    if not readings:
+        return Unreadable(*problems[0])
+    refused: dict[RejectReason, tuple[int, str]] = {}
+    for reason, detail in problems:
+        count, first = refused.get(reason, (0, detail))
+        refused[reason] = (count + 1, first)
+    return Decoded(readings, refused=tuple((reason, *found) for reason, found in refused.items()))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 
 # A time between 1973 and 5138 has one reading only: below 1e11 seconds, then milliseconds, microseconds, nanoseconds.
-_UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0), (1e20, 0.001))
+SECONDS, MILLISECONDS, NANOSECONDS = 1_000_000.0, 1_000.0, 0.001
+_UNITS = ((1e11, SECONDS), (1e14, MILLISECONDS), (1e17, 1.0), (1e20, NANOSECONDS))
 
 
 def of_datetime(when: datetime) -> int:
@@ -18,14 +18,14 @@ def of_datetime(when: datetime) -> int:
     return span.days * _DAY_US + span.seconds * 1_000_000 + span.microseconds
 
 
-def of_number(number: float) -> tuple[int, bool] | None:
-    """(µs, repaired): `repaired` where the unit was not seconds; None where no unit makes it a time."""
-    if not math.isfinite(number):
+def of_number(number: float, meant: float = SECONDS) -> tuple[int, bool] | None:
+    """(µs, repaired): `repaired` where the unit was not the one that the format means; None where no unit makes it a time."""
+    if not abs(number) < _UNITS[-1][0]:  # also NaN, and integers too large for a float
         return None
     size = abs(number)
     for limit, factor in _UNITS:
         if size < limit:
-            return round(number * factor), factor != 1_000_000.0
+            return round(number * factor), factor != meant
     return None
 
 

@@ -112,6 +112,61 @@ def test_a_message_without_time_is_known_by_its_delivery(conn: Connection, catal
     assert ledger.recount(conn) == []
 
 
+@pytest.mark.parametrize(
+    ("suffix", "payload", "offset_us"),
+    [
+        ("senml", b'[{"n":"pm25","v":4,"t":-60}]', -60_000_000),
+        ("senml", b'[{"n":"pm25","v":4}]', 0),
+        ("influx", b"air pm25=4", 0),
+        ("telemetry", b'{"pm25":4}', 0),
+    ],
+)
+def test_a_time_that_counts_from_the_receipt_is_that_of_the_first_delivery(
+    conn: Connection, catalogue: SmallTrial, suffix: str, payload: bytes, offset_us: int
+) -> None:
+    ingest(conn, [message(payload, suffix=suffix, mid=7)])
+    ingest(conn, [message(payload, suffix=suffix, mid=7, at=T0 + 5_000_000)])  # the broker repeats it
+    ingest(conn, [message(payload, suffix=suffix, mid=8, at=T0 + 9_000_000)])  # the device says it again
+    assert (sums(conn).stored, sums(conn).repeated) == (2, 1)
+    found = conn.execute("SELECT phenomenon_time, clock_quality FROM observation ORDER BY 1").fetchall()
+    assert [(to_us(at), quality) for at, quality in found] == [(T0 + offset_us, 2), (T0 + 9_000_000 + offset_us, 2)]
+    assert ledger.recount(conn) == []
+
+
+def test_a_message_with_one_untimed_line_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
+    lines = f"air pm25=4 {T0 * 1000}\nair fan=t".encode()
+    ingest(conn, [message(lines, suffix="influx", mid=7)])
+    ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000)])
+    assert (sums(conn).stored, sums(conn).repeated, count(conn)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize("stamp", ["", f" {T0 * 1000}"])
+def test_a_malformed_line_is_one_refused_result_beside_those_that_are_stored(
+    conn: Connection, catalogue: SmallTrial, stamp: str
+) -> None:
+    lines = f"air pm25=4,nox=1{stamp}\nair pm25=\nair fan=t{stamp}\n".encode()
+    outcome = ingest(conn, [message(lines, suffix="influx", mid=7)])
+    assert (outcome.stored, outcome.refused) == (2, 2)
+    again = ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000)])
+    assert (again.stored, again.refused) == (0, 0)
+    assert (sums(conn).partly, sums(conn).repeated, sums(conn).contained) == (1, 1, 8)
+    assert {(r.reason, r.results) for r in ledger.reject_rows(conn, trials=None)} == {("unknown_property", 1), ("unparsable", 1)}
+    assert ledger.recount(conn) == []
+
+
+def test_refusals_of_decoding_and_of_placing_add_up(conn: Connection, catalogue: SmallTrial) -> None:
+    pack = [{"n": "energy", "s": 5}, {"n": "pm25", "vs": "high"}, {"n": "pm25", "v": 3}]
+    ingest(conn, [message(pack, suffix="senml"), message(pack, suffix="senml", retained=True)])
+    assert [(r.reason, r.results) for r in ledger.reject_rows(conn, trials=None)] == [("wrong_type", 2)]
+    assert (sums(conn).stored, sums(conn).refused, sums(conn).ignored) == (1, 2, 3)
+    assert ledger.recount(conn) == []
+
+
+def test_the_last_microsecond_before_1970_is_judged_too(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message({"time": -0.000001, "results": {"pm25": 1}})])
+    assert [r.reason for r in ledger.reject_rows(conn, trials=None)] == ["clock_out_of_range"]
+
+
 def test_a_sequence_names_what_is_missing(conn: Connection, catalogue: SmallTrial) -> None:
     outcome = ingest(conn, [message(result(n, boot="k", seq=n)) for n in (0, 1, 2, 5, 9)])
     assert sequences.accounted(outcome.receipts["t", "a", "k"]) == (2, [(3, 4), (6, 8)])

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable, native, status
-from insitu.model import RejectReason
+from insitu.model import Reading, RejectReason
 from insitu.wire import Observations, Results
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
@@ -15,14 +15,14 @@ NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 
 def test_a_message_with_time_and_sequence() -> None:
     decoded = native.decode(b'{"boot":"k3","seq":7,"time":"2026-03-01T12:00:00Z","results":{"pm25":12.3,"fan":true}}', 0)
-    assert decoded == Decoded([("pm25", 12.3, NOON_US, False), ("fan", True, NOON_US, False)], (("k3", 7),))
+    assert decoded == Decoded([Reading("pm25", 12.3, NOON_US), Reading("fan", True, NOON_US)], (("k3", 7),))
 
 
 def test_a_list_of_messages_and_a_list_of_observations() -> None:
     listed = native.decode(b'[{"results":{"a":1}},{"time":1772366400,"results":{"b":2}}]', 0)
-    assert listed == Decoded([("a", 1, None, False), ("b", 2, NOON_US, False)])
+    assert listed == Decoded([Reading("a", 1, None), Reading("b", 2, NOON_US)])
     observed = native.decode(b'{"observations":[{"property":"a","time":"2026-03-01T13:00:00+01:00","result":1.5}]}', 0)
-    assert observed == Decoded([("a", 1.5, NOON_US, False)])
+    assert observed == Decoded([Reading("a", 1.5, NOON_US)])
 
 
 @pytest.mark.parametrize("stamp", ["1772366400", "1772366400000", "1772366400000000", "1772366400000000000"])

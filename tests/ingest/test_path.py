@@ -91,6 +91,18 @@ def test_a_wrong_password_does_not_get_in(stack: Stack) -> None:
     assert "ot authorized" in refused[0]
 
 
+def test_the_other_dialects_pass_the_broker_and_become_rows(stack: Stack) -> None:
+    device = stack.device("t/a")
+    device.send(b'[{"bn":"urn:x:","n":"pm25","v":1}]', "senml")
+    device.send(bytes.fromhex("81a20064706d32350202"), "senml")
+    device.send(b"air pm25=3\nair pm25=\n", "influx")
+    device.send({"pm25": 4}, "telemetry")
+    stack.wait_for(4)
+    assert sorted(stack.rows("SELECT result FROM observation")) == [(1.0,), (2.0,), (3.0,), (4.0,)]
+    assert stack.rows("SELECT reason, results FROM reject") == [("unparsable", 1)]
+    device.close()
+
+
 def test_a_foreign_topic_never_reaches_the_ingestor(stack: Stack) -> None:
     device = stack.device("t/a")
     device.client.publish("insitu/v1/t/b/obs", json.dumps(GOOD), qos=1)

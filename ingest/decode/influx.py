@@ -1,0 +1,125 @@
+"""`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) that were made to speak to InfluxDB.
+
+`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream; measurement and tags
+are checked and not kept. Written against the reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/.
+A line that is wrong is refused alone: what one program logs into a message says nothing of the lines beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from ingest.decode import times
+from ingest.decode.result import Decoded, Unreadable, settle
+from insitu.model import Reading, RejectReason
+from insitu.wire import MAX_RESULTS
+
+_MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and cost quadratic time
+
+# Possessive throughout, so that no text takes longer than its length. Bytes that are no UTF-8 arrive as lone surrogates
+# (`surrogateescape`): no part may hold them, and so only their line is refused.
+_NO = r"\x00-\x1f\x7f\udc80-\udcff"
+_MEASUREMENT = rf"(?![#=])(?:\\[, ]|[^, {_NO}])++"
+_KEY = rf"(?:\\[,= ]|[^,= {_NO}])++"
+_TAG = re.compile(rf",({_KEY})={_KEY}")
+_HEAD = re.compile(rf"{_MEASUREMENT}((?:,{_KEY}={_KEY})*+) ++")
+_FIELD = re.compile(rf'({_KEY})=(?:"((?:[^"\\\udc80-\udcff]|\\[^\udc80-\udcff])*+)"|([^,"\s{_NO}]++))(,?)')
+_END = re.compile(r"(?: ++(-?[0-9]++))? *+\r?(?:\n|\Z)")
+_BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)++")
+_ESCAPED = re.compile(r"\\([,= ])")
+_ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
+
+_FLOAT = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_WHOLE = re.compile(r"-?[0-9]++i|[0-9]++u")
+_BOOLEAN = {
+    **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
+    **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
+}
+
+
+class _Malformed(Exception):
+    def __init__(self, detail: str, reason: RejectReason = RejectReason.UNPARSABLE) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
+    """Points, one a line; comments and empty lines are passed over."""
+    text = payload.decode("utf-8", "surrogateescape")
+    readings: list[Reading] = []
+    problems: list[tuple[RejectReason, str]] = []
+    at, line, counted = 0, 1, 0
+    while at < len(text):
+        if (between := _BETWEEN.match(text, at)) is not None:
+            at = between.end()
+            continue
+        try:
+            point, end = _point(text, at)
+            readings += point
+        except _Malformed as malformed:
+            line += text.count("\n", counted, at)
+            counted = at
+            newline = text.find("\n", at)
+            end = newline + 1 if newline >= 0 else len(text)
+            problems.append((malformed.reason, f"Line {line}: {malformed}"))
+        if len(readings) > MAX_RESULTS:
+            return Unreadable(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
+        at = end
+    if not readings and not problems:
+        return Unreadable(RejectReason.INVALID_SHAPE, "There is no line with a point, such as `air pm25=12.3`.")
+    return settle(readings, problems)
+
+
+def _point(text: str, at: int) -> tuple[list[Reading], int]:
+    """The results of the line that begins at `at`, and where the next one begins. A text in quotes may hold a line break."""
+    head = _HEAD.match(text, at)
+    if head is None:
+        raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
+    if head[1]:
+        tags = _TAG.findall(head[1])
+        if len(set(tags)) != len(tags):
+            raise _Malformed("a tag stands twice.", RejectReason.INVALID_SHAPE)
+    results: dict[str, object] = {}
+    at, more = head.end(), True
+    while more:
+        field = _FIELD.match(text, at)
+        if field is None:
+            raise _Malformed(f"expected `field=value`, found {_excerpt(text, at)}.")
+        name = _ESCAPED.sub(r"\1", field[1])
+        if name in results:
+            raise _Malformed(f"the field {name[:60]!r} stands twice.", RejectReason.INVALID_SHAPE)
+        results[name] = _value(field[3]) if field[3] is not None else _ESCAPED_IN_TEXT.sub(r"\1", field[2])
+        at, more = field.end(), bool(field[4])
+    end = _END.match(text, at)
+    if end is None:
+        raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
+    time = _time(end[1]) if end[1] is not None else (None, False)
+    return [Reading(name, result, *time) for name, result in results.items()], end.end()
+
+
+def _excerpt(text: str, at: int) -> str:
+    return repr(text[at : at + 40].split("\n")[0].rstrip("\r"))
+
+
+def _value(text: str) -> object:
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _WHOLE.fullmatch(text):
+        digits = text[:-1]
+        return int(digits) if len(digits) <= _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    if text in _BOOLEAN:
+        return _BOOLEAN[text]
+    raise _Malformed(f"{text[:40]!r} is no number (12.3, 12i, 12u), no true or false, and no text in quotes.")
+
+
+def _time(digits: str) -> tuple[int, bool]:
+    """Nanoseconds; another unit is told by its magnitude, as everywhere."""
+    number = int(digits) if len(digits) <= 20 else 10**20
+    found = times.of_number(number, times.NANOSECONDS)
+    if found is None:
+        raise _Malformed(f"the timestamp {digits[:40]} is no Unix time in any unit.")
+    if abs(number) >= 10**17:  # a float would lose some of its digits
+        return number // 1000, False
+    return found

@@ -1,0 +1,251 @@
+"""`…/senml`: Sensor Measurement Lists (RFC 8428), as JSON or CBOR; the first byte tells which.
+
+A pack is resolved as section 4 of the RFC says: base fields hold for their record and all later ones. The last part of a record's
+name, after '/' or ':', names the datastream; what stands before it names the device once more. Units are checked and not kept.
+A pack is read whole or not at all, because a wrong base field would be wrong for every later record.
+
+CBOR is read here, and not by a library: a pack needs few of its types, and a general reader hashes whatever a device
+sends as a key of a map, which it can choose so that a single message takes seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from typing import Any, Final
+
+from ingest.decode import native, times
+from ingest.decode.native import Refused, shape_refused
+from ingest.decode.result import Decoded, Unreadable, settle
+from insitu.model import Reading, RejectReason
+from insitu.wire import MAX_DEPTH, MAX_RESULTS
+
+VERSION: Final = 10
+ABSOLUTE_S: Final = 2**28
+"""Times below are seconds from now, others since 1970."""
+_FURTHEST_S: Final = 1e11
+
+_LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s",
+                  6: "t", 7: "ut", 8: "vd"}  # fmt: skip
+_VALUES: Final = ("v", "vs", "vb", "vd")
+_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    **dict.fromkeys(("bn", "bu", "n", "u", "vs"), ((str,), "a text")),
+    **dict.fromkeys(("bt", "bv", "bs", "v", "s", "t", "ut"), ((int, float), "a number")),
+    "vb": ((bool,), "true or false"),
+    "vd": ((str, bytes), "data"),
+    "bver": ((int,), "a whole number"),
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
+_SEPARATOR: Final = re.compile(r"[/:]")
+
+
+def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
+    """The records of one pack."""
+    try:
+        # No JSON text begins with such a byte; an array of CBOR and the tag that announces CBOR do.
+        pack = _Cbor(payload).document() if payload[:1] >= b"\x80" else native.read_json(payload)
+        if not isinstance(pack, list) or not pack:
+            raise shape_refused('Expected a list of records, such as [{"n": "pm25", "v": 12.3}].')
+        if len(pack) > MAX_RESULTS:
+            raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} records: send several messages.")
+        return _resolve(pack)
+    except Refused as refused:
+        return refused.unreadable
+
+
+def _resolve(pack: list[Any]) -> Decoded | Unreadable:
+    base: dict[str, Any] = {}
+    readings: list[Reading] = []
+    problems: list[tuple[RejectReason, str]] = []
+    for number, given in enumerate(pack):
+        where = f" (record {number})"
+        record = _checked(given, where)
+        version = base.get("bver", VERSION if number else record.get("bver", VERSION))
+        base.update((label, record[label]) for label in record if label[0] == "b")
+        if base.setdefault("bver", version) != version:
+            raise shape_refused(f"`bver` must be the same for all records{where}.")
+        if record and all(label[0] == "b" for label in record):
+            continue  # it carries base fields for the others, as in section 5.1.7
+        name = _name(base.get("bn", "") + record.get("n", ""), where)
+        time = _time(_sum(base.get("bt", 0), record.get("t", 0)), where)
+        values = [label for label in _VALUES if label in record]
+        if len(values) > 1 or not (values or "s" in record or "bs" in base):
+            raise shape_refused(f"Each record needs exactly one of `v`, `vs`, `vb` and `vd`{where}.")
+        if not values:
+            problems.append((RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}."))
+            continue
+        value = record[values[0]]
+        readings.append(Reading(name, _sum(base.get("bv", 0), value) if values[0] == "v" else value, *time))
+    if not readings and not problems:
+        raise shape_refused("No record has a value.")
+    return settle(readings, problems)
+
+
+def _checked(record: Any, where: str) -> dict[str, Any]:
+    """Its known labels, each of the right type."""
+    if not isinstance(record, dict):
+        raise shape_refused(f"A record must be an object{where}.")
+    found: dict[str, Any] = {}
+    for label, given in record.items():
+        name = _LABELS.get(label) if isinstance(label, int) else label
+        if name in found:
+            raise shape_refused(f"The label {name!r} stands twice{where}.")
+        if name in _KINDS:
+            found[name] = given
+        elif name is not None and name.endswith("_"):
+            raise shape_refused(f"The label {name[:60]!r} must be understood, and is not{where}.")
+    for name, given in found.items():
+        kinds, words = _KINDS[name]
+        if given.__class__ not in kinds:  # isinstance would take true for a number
+            raise shape_refused(f"`{name}` must be {words}{where}.")
+    if not 0 < found.get("bver", VERSION) <= VERSION:
+        raise shape_refused(f"`bver` must be at most {VERSION}, the version of RFC 8428{where}.")
+    return found
+
+
+def _name(whole: str, where: str) -> str:
+    if not _NAME.fullmatch(whole):
+        raise shape_refused(
+            f"The name {whole[:60]!r} must begin with a letter or digit, and consist of A–Z a–z 0–9 - : . / _{where}."
+        )
+    return _SEPARATOR.split(whole.rstrip("/:"))[-1]
+
+
+def _time(seconds: float, where: str) -> tuple[int | None, bool, int]:
+    """(µs since 1970, repaired, µs from the receipt)."""
+    if -_FURTHEST_S < seconds < ABSOLUTE_S:
+        return None, False, round(seconds * 1e6)
+    found = times.of_number(seconds) if seconds > 0 else None
+    if found is None:
+        raise shape_refused(f"`bt` + `t` is no time{where}.")
+    return *found, 0
+
+
+def _sum(base: float, given: float) -> float:
+    try:
+        return base + given
+    except OverflowError:  # an integer too large for a float, beside a float
+        return math.inf if (base if isinstance(base, int) else given) > 0 else -math.inf
+
+
+_BREAK: Final = object()
+_BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 3, 4, 5, 6, 7
+_SIZES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+_FLOATS: Final = {25: ">e", 26: ">f", 27: ">d"}
+_SIMPLES: Final = {20: False, 21: True, 22: None, 23: None}
+_POSITIVE, _NEGATIVE, _DECIMAL, _CBOR = 2, 3, 4, 55799
+_MAX_BIGNUM: Final = 166  # bytes: 400 digits, as in JSON
+
+
+def _unparsable(detail: str) -> Refused:
+    return Refused(RejectReason.UNPARSABLE, f"Not CBOR: {detail}.")
+
+
+class _Cbor:
+    """The part of RFC 8949 that SenML needs, with the bounds of JSON: depth, keys that are names, nothing twice."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._at = 0
+
+    def document(self) -> Any:
+        """The one item that the payload is."""
+        found = self._item(0)
+        if self._at != len(self._payload):
+            raise _unparsable(f"more bytes after its end at {self._at}")
+        return found
+
+    def _take(self, count: int) -> bytes:
+        taken = self._payload[self._at : self._at + count]
+        if len(taken) < count:
+            raise _unparsable("it ends in the middle")
+        self._at += count
+        return taken
+
+    def _item(self, depth: int, *, breakable: bool = False) -> Any:
+        first = self._take(1)[0]
+        kind, info = first >> 5, first & 31
+        if kind == _SIMPLE:
+            return self._simple(info, breakable)
+        argument: int | None = info
+        if info in _SIZES:
+            argument = int.from_bytes(self._take(_SIZES[info]), "big")
+        elif info == 31 and _BYTES <= kind <= _MAP:
+            argument = None  # its end is told by a break
+        elif info >= 24:
+            raise _unparsable(f"byte {first:#04x} at {self._at - 1}")
+        if kind in (_BYTES, _TEXT):
+            return self._string(kind, argument)
+        if argument is not None and kind < _BYTES:
+            return argument if kind == 0 else -1 - argument
+        if depth >= MAX_DEPTH:
+            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels.")
+        if kind == _TAG:
+            return self._tagged(argument or 0, self._item(depth + 1), depth)
+        return self._array(argument, depth + 1) if kind == _ARRAY else self._map(argument, depth + 1)
+
+    def _simple(self, info: int, breakable: bool) -> Any:
+        if info in _FLOATS:
+            return struct.unpack(_FLOATS[info], self._take(_SIZES[info]))[0]
+        if info == 31 and breakable:
+            return _BREAK
+        if info >= 28:
+            raise _unparsable(f"an end without a beginning at {self._at - 1}")
+        if info == 24:
+            info = self._take(1)[0]
+            if info < 32:
+                raise _unparsable(f"a simple value of two bytes at {self._at - 1}")
+        return _SIMPLES.get(info)
+
+    def _string(self, kind: int, length: int | None) -> str | bytes:
+        whole = self._take(length) if length is not None else b"".join(self._chunks(kind))
+        if kind == _BYTES:
+            return whole
+        try:
+            return whole.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _unparsable("a text is not UTF-8") from error
+
+    def _chunks(self, kind: int) -> list[bytes]:
+        chunks = []
+        while (first := self._take(1)[0]) != 0xFF:
+            info = first & 31
+            if first >> 5 != kind or (info >= 24 and info not in _SIZES):
+                raise _unparsable(f"byte {first:#04x} in a text at {self._at - 1}")
+            chunks.append(self._take(int.from_bytes(self._take(_SIZES[info]), "big") if info in _SIZES else info))
+        return chunks
+
+    def _array(self, length: int | None, depth: int) -> list[Any]:
+        found: list[Any] = []
+        while len(found) != length:
+            item = self._item(depth, breakable=length is None)
+            if item is _BREAK:
+                break
+            found.append(item)
+        return found
+
+    def _map(self, length: int | None, depth: int) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        while len(found) != length:
+            key = self._item(depth, breakable=length is None)
+            if key is _BREAK:
+                break
+            if key.__class__ is not int and key.__class__ is not str:
+                raise shape_refused("A label is neither a whole number nor a text.")
+            if key in found:
+                raise shape_refused(f"The label {str(key)[:60]!r} stands twice.")
+            found[key] = self._item(depth)
+        return found
+
+    def _tagged(self, tag: int, content: Any, depth: int) -> Any:
+        if tag == _CBOR and depth == 0:
+            return content
+        if tag in (_POSITIVE, _NEGATIVE) and isinstance(content, bytes):
+            if len(content) > _MAX_BIGNUM:
+                return math.inf if tag == _POSITIVE else -math.inf
+            number = int.from_bytes(content, "big")
+            return number if tag == _POSITIVE else -1 - number
+        if tag == _DECIMAL and isinstance(content, list) and [part.__class__ for part in content] == [int, int]:
+            return float(f"{content[1]}e{content[0]}")
+        return [tag, content]  # of no type that a label of SenML takes
