@@ -79,7 +79,8 @@ CREATE TABLE public.credential (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
-    CONSTRAINT credential_check CHECK (((device_id IS NOT NULL) OR (username ~~ 'check.%'::text)))
+    network_server_id integer,
+    CONSTRAINT credential_of_one CHECK (((num_nonnulls(device_id, network_server_id) = 1) OR ((num_nonnulls(device_id, network_server_id) = 0) AND (username ~~ 'check.%'::text))))
 );
 
 ALTER TABLE public.credential ALTER COLUMN credential_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -103,6 +104,7 @@ CREATE TABLE public.datastream (
     role text NOT NULL,
     result_type text DEFAULT 'number'::text NOT NULL,
     expected_interval interval,
+    interval_reported boolean DEFAULT false NOT NULL,
     CONSTRAINT datastream_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT datastream_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
     CONSTRAINT datastream_result_type_check CHECK ((result_type = ANY (ARRAY['number'::text, 'boolean'::text]))),
@@ -199,6 +201,8 @@ CREATE TABLE public.device_contact (
     firmware text,
     uptime double precision,
     clock_offset double precision,
+    snr double precision,
+    margin double precision,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
 );
 
@@ -220,7 +224,10 @@ CREATE TABLE public.device_status (
     rssi double precision,
     firmware text,
     uptime double precision,
-    received_at timestamp with time zone NOT NULL
+    received_at timestamp with time zone NOT NULL,
+    snr double precision,
+    margin double precision,
+    note text
 );
 
 ALTER TABLE public.device_status ALTER COLUMN device_status_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -304,6 +311,30 @@ CREATE TABLE public.need (
 
 ALTER TABLE public.need ALTER COLUMN need_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.need_need_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.network_address (
+    address text NOT NULL,
+    network_server_id integer NOT NULL,
+    device_id integer NOT NULL
+);
+
+CREATE TABLE public.network_server (
+    network_server_id integer NOT NULL,
+    code text NOT NULL,
+    kind text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT network_server_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT network_server_kind_check CHECK ((kind = ANY (ARRAY['chirpstack'::text, 'things_stack'::text, 'sparkplug'::text])))
+);
+
+ALTER TABLE public.network_server ALTER COLUMN network_server_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.network_server_network_server_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -555,6 +586,15 @@ ALTER TABLE public.site ALTER COLUMN site_id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.sparkplug_birth (
+    address text NOT NULL,
+    bd_seq bigint,
+    seq smallint,
+    alive boolean NOT NULL,
+    aliases jsonb NOT NULL,
+    born_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.trial_step (
     trial_step_id integer NOT NULL,
     trial_id integer NOT NULL,
@@ -658,6 +698,15 @@ ALTER TABLE ONLY public.need
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_pkey PRIMARY KEY (need_id);
 
+ALTER TABLE ONLY public.network_address
+    ADD CONSTRAINT network_address_pkey PRIMARY KEY (address);
+
+ALTER TABLE ONLY public.network_server
+    ADD CONSTRAINT network_server_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.network_server
+    ADD CONSTRAINT network_server_pkey PRIMARY KEY (network_server_id);
+
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_pkey PRIMARY KEY (datastream_id, phenomenon_time);
 
@@ -721,6 +770,9 @@ ALTER TABLE ONLY public.site
 ALTER TABLE ONLY public.site
     ADD CONSTRAINT site_pkey PRIMARY KEY (site_id);
 
+ALTER TABLE ONLY public.sparkplug_birth
+    ADD CONSTRAINT sparkplug_birth_pkey PRIMARY KEY (address);
+
 ALTER TABLE ONLY public.trial
     ADD CONSTRAINT trial_code_key UNIQUE (code);
 
@@ -738,6 +790,10 @@ CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
 
+CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
+
+CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
+
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
 CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
@@ -752,9 +808,13 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.deployment FOR
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.device FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -765,6 +825,9 @@ ALTER TABLE ONLY public.boot_sequence
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_network_server_id_fkey FOREIGN KEY (network_server_id) REFERENCES public.network_server(network_server_id);
 
 ALTER TABLE ONLY public.datastream
     ADD CONSTRAINT datastream_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -810,6 +873,12 @@ ALTER TABLE ONLY public.evaluation
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.network_address
+    ADD CONSTRAINT network_address_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.network_address
+    ADD CONSTRAINT network_address_network_server_id_fkey FOREIGN KEY (network_server_id) REFERENCES public.network_server(network_server_id);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);

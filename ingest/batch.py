@@ -15,7 +15,7 @@ from ingest import sequences
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDevice
 from store.database import Connection
@@ -82,8 +82,14 @@ Route = tuple[Topic, Decoder, KnownDevice | None]
 
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     parts = parse_topic(topic)
-    decoder = DECODERS.get(parts.suffix) if parts else None
-    if parts is None or decoder is None:
+    if parts is None:
+        network = parse_network_topic(topic)
+        if network is None:
+            return None
+        # An address that no device has is not refused by the trial's name: nobody knows whose it is.
+        parts = Topic(*snapshot.addresses.get(network.address, (UNKNOWN, network.address)), network.suffix)
+    decoder = DECODERS.get(parts.suffix)
+    if decoder is None:
         return None
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
 

@@ -217,6 +217,10 @@ class Reading(NamedTuple):
     """True where the unit of the stamp was told apart by its magnitude."""
     offset_us: int = 0
     """Without a time: how long after (negative: before) the receipt the device says it measured."""
+    unit: str = ""
+    """What the message says of its unit; empty where it says nothing."""
+    source: str = ""
+    """What the message calls the thing that has the property (a measurement, a base name); `source.property` names it in full."""
 
 
 class Observation(NamedTuple):

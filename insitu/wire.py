@@ -19,6 +19,12 @@ STATUS: Final = "status"
 SENML: Final = "senml"
 INFLUX: Final = "influx"
 TELEMETRY: Final = "telemetry"
+CHIRPSTACK: Final = "chirpstack"
+THINGS_STACK: Final = "things_stack"
+SPARKPLUG: Final = "sparkplug"
+SPARKPLUG_TYPES: Final = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
+SPARKPLUG_COMMAND: Final = "spBv1.0/+/NCMD/+"
+"""Where an edge node is asked for a rebirth."""
 RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
@@ -42,6 +48,42 @@ class Topic(NamedTuple):
         return f"{PREFIX}/{self.trial}/{self.device}/{self.suffix}"
 
 
+class NetworkTopic(NamedTuple):
+    """A topic of a network server, which speaks for many devices in its own tongue."""
+
+    address: str
+    """What the catalogue knows the device by: `chirpstack/DEVEUI`, `things_stack/APPLICATION/DEVICE`, `sparkplug/GROUP/EDGE[/DEVICE]`."""
+    suffix: str
+    """Which decoder reads it: `chirpstack/up`, `things_stack/up`, `sparkplug/DDATA`, …"""
+
+
+def parse_network_topic(text: str) -> NetworkTopic | None:
+    """The parts of a network server's topic, or None for any other."""
+    parts = text.split("/")
+    if len(parts) == 6 and parts[0] == "application" and parts[2] == "device" and parts[4] == "event":
+        return NetworkTopic(f"{CHIRPSTACK}/{parts[3].lower()}", f"{CHIRPSTACK}/{parts[5]}")
+    if len(parts) == 5 and parts[0] == "v3" and parts[2] == "devices" and parts[4] == "up":
+        return NetworkTopic(f"{THINGS_STACK}/{parts[1]}/{parts[3]}", f"{THINGS_STACK}/up")
+    if len(parts) in (4, 5) and parts[0] == "spBv1.0" and parts[2] in SPARKPLUG_TYPES:
+        return NetworkTopic("/".join([SPARKPLUG, parts[1], *parts[3:]]), f"{SPARKPLUG}/{parts[2]}")
+    return None
+
+
+def network_topics(address: str) -> list[str]:
+    """The topic filters on which an address is spoken for: what its network server may publish, and nobody else."""
+    kind, _, rest = address.partition("/")
+    names = rest.split("/")
+    if kind == CHIRPSTACK and len(names) == 1:
+        return [f"application/+/device/{names[0]}/event/+"]
+    if kind == THINGS_STACK and len(names) == 2:
+        return [f"v3/{names[0]}/devices/{names[1]}/up"]
+    if kind == SPARKPLUG and len(names) == 2:
+        return [f"spBv1.0/{names[0]}/{kind}/{names[1]}" for kind in SPARKPLUG_TYPES if kind.startswith("N")]
+    if kind == SPARKPLUG and len(names) == 3:
+        return [f"spBv1.0/{names[0]}/{kind}/{names[1]}/{names[2]}" for kind in SPARKPLUG_TYPES if kind.startswith("D")]
+    raise ValueError(f"no address of a network server: {address!r}")
+
+
 def parse_topic(text: str) -> Topic | None:
     """The parts of `insitu/v1/{trial}/{device}/{suffix}`, or None for any other topic."""
     parts = text.split("/")
@@ -52,7 +94,13 @@ def parse_topic(text: str) -> Topic | None:
 
 def inbound_filters() -> list[str]:
     """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own refusals."""
-    return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES]
+    return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES] + network_filters()
+
+
+def network_filters() -> list[str]:
+    """Where network servers publish."""
+    sparkplug = [f"spBv1.0/+/{kind}/+" + ("/+" if kind.startswith("D") else "") for kind in SPARKPLUG_TYPES]
+    return ["application/+/device/+/event/+", "v3/+/devices/+/up", *sparkplug]
 
 
 def heartbeat_topic(client_id: str) -> str:

@@ -163,6 +163,8 @@ class CatalogueSnapshot:
     version: int
     trials: frozenset[str]
     devices: dict[tuple[str, str], KnownDevice]
+    addresses: dict[str, tuple[str, str]]
+    """Address at a network server → (trial, device)."""
 
 
 def _found(number: Any, what: str) -> int:
@@ -393,6 +395,18 @@ def datastreams_of_trial(conn: Connection, trial: str) -> list[TrialDatastream]:
     return streams
 
 
+def add_network_server(conn: Connection, *, code: str, kind: str, now: datetime) -> int:
+    """One that speaks for many devices; `kind` is the first part of its addresses."""
+    require_code(code, "network server")
+    return int(scalar(conn, _SQL["add_network_server"], code=code, kind=kind, now=now))
+
+
+def add_address(conn: Connection, *, network_server: str, address: str, device_id: int) -> None:
+    """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without such a server."""
+    if run(conn, _SQL["add_address"], network_server=network_server, address=address, device_id=device_id) != 1:
+        raise NotFound(f"There is no network server {network_server!r} for {address!r}.")
+
+
 def catalogue_version(conn: Connection) -> int:
     return int(scalar(conn, _SQL["version"]))
 
@@ -417,4 +431,7 @@ def snapshot(conn: Connection) -> CatalogueSnapshot:
         for device_id, trial_code, device, retired_at in conn.execute(_SQL["snapshot_devices"].encode())
     }
     known = frozenset(code for (code,) in conn.execute(_SQL["snapshot_trials"].encode()))
-    return CatalogueSnapshot(version, known, devices)
+    addresses = {
+        address: (trial_code, device) for address, trial_code, device in conn.execute(_SQL["snapshot_addresses"].encode())
+    }
+    return CatalogueSnapshot(version, known, devices, addresses)

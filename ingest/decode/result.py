@@ -5,25 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from insitu.model import Reading, RejectReason
-
-
-class Decoded(NamedTuple):
-    """A message that could be read."""
-
-    readings: list[Reading]
-    sequences: tuple[tuple[str, int], ...] = ()
-    """(boot, seq) of the message, or of each part of a list of messages."""
-    refused: tuple[tuple[RejectReason, int, str], ...] = ()
-    """Parts that could not be read beside others that could: reason, how many results, the first of them in words."""
-
-    @property
-    def timed(self) -> bool:
-        """True where every reading carries a device time, so that its own key identifies it."""
-        for reading in self.readings:  # noqa: SIM110 - a third of the time of all(), for every message
-            if reading.time_us is None:
-                return False
-        return True
+from insitu.model import IgnoreReason, Reading, RejectReason
 
 
 class StatusReport(NamedTuple):
@@ -35,6 +17,38 @@ class StatusReport(NamedTuple):
     firmware: str | None = None
     uptime: float | None = None
     time_us: int | None = None
+    snr: float | None = None
+    """Signal-to-noise ratio of its last frame at the best gateway, dB."""
+    margin: float | None = None
+    """Link margin that the device reports, dB."""
+    note: str | None = None
+    """An event worth keeping in words: joined, a log line of the network server."""
+
+
+class Decoded(NamedTuple):
+    """A message that could be read."""
+
+    readings: list[Reading]
+    sequences: tuple[tuple[str, int], ...] = ()
+    """(boot, seq) of the message, or of each part of a list of messages."""
+    refused: tuple[tuple[RejectReason, int, str], ...] = ()
+    """Parts that could not be read beside others that could: reason, how many results, the first of them in words."""
+    status: StatusReport | None = None
+    """What the same message says of the device itself."""
+    frame: bytes | None = None
+    """What makes two copies of one radio frame the same although their times differ; known again for some minutes."""
+    ignored: IgnoreReason | None = None
+    """By rule no trial data: all of its results count as ignored."""
+    interval_us: int | None = None
+    """How often the device says it measures."""
+
+    @property
+    def timed(self) -> bool:
+        """True where every reading carries a device time, so that its own key identifies it."""
+        for reading in self.readings:  # noqa: SIM110 - a third of the time of all(), for every message
+            if reading.time_us is None:
+                return False
+        return True
 
 
 class Unreadable(NamedTuple):

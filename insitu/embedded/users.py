@@ -16,7 +16,7 @@ from typing import Final
 
 import bcrypt
 
-from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX
+from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX, SPARKPLUG_COMMAND, inbound_filters
 
 _BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
 _PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
@@ -67,8 +67,8 @@ def service_user(username: str, password_hash: str) -> BrokerUser:
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), f"{PREFIX}/{HEARTBEAT}/+"),
-        subscribe=(*(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)), f"{PREFIX}/{HEARTBEAT}/+"),
+        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), f"{PREFIX}/{HEARTBEAT}/+", SPARKPLUG_COMMAND),
+        subscribe=(*inbound_filters(), f"{below}/{CHECK}", f"{PREFIX}/{HEARTBEAT}/+"),
     )
 
 

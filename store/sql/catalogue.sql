@@ -138,6 +138,21 @@ SELECT device_id, lower(period) AS start, upper(period) AS end FROM deployment O
 -- Every datastream.
 SELECT datastream_id, device_id, name, scale, shift, result_type FROM datastream;
 
+-- name: snapshot_addresses
+-- Which device an address at a network server is.
+SELECT a.address, t.code AS trial, d.code AS device FROM network_address a JOIN device d USING (device_id) JOIN trial t USING (trial_id);
+
+-- name: add_network_server
+-- One that speaks for many devices.
+INSERT INTO network_server (code, kind, created_at) VALUES (%(code)s::text, %(kind)s::text, %(now)s::timestamptz)
+RETURNING network_server_id;
+
+-- name: add_address
+-- A device by its name at a network server.
+INSERT INTO network_address (address, network_server_id, device_id)
+SELECT %(address)s::text, network_server_id, %(device_id)s::int FROM network_server
+WHERE code = %(network_server)s::text AND starts_with(%(address)s::text, kind || '/');
+
 -- name: snapshot_trials
 -- Every trial's code.
 SELECT code FROM trial;

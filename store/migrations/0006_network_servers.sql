@@ -1,0 +1,45 @@
+-- Devices that do not speak for themselves: a network server (ChirpStack, The Things Stack, a Sparkplug edge) publishes on topics
+-- of its own for a list of devices. An address is spoken for by one server and is one device, so the topic says whose message it is.
+
+CREATE TABLE network_server (
+    network_server_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    code              text NOT NULL UNIQUE CHECK (code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+    kind              text NOT NULL CHECK (kind IN ('chirpstack', 'things_stack', 'sparkplug')),
+    created_at        timestamptz NOT NULL
+);
+
+CREATE TABLE network_address (
+    address           text PRIMARY KEY, -- chirpstack/DEVEUI, things_stack/APPLICATION/DEVICE, sparkplug/GROUP/EDGE[/DEVICE]
+    network_server_id int NOT NULL REFERENCES network_server,
+    device_id         int NOT NULL REFERENCES device
+);
+CREATE INDEX network_address_by_server ON network_address (network_server_id); -- serves active_credentials
+CREATE INDEX network_address_by_device ON network_address (device_id);         -- serves device pages
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON network_address
+    FOR EACH STATEMENT EXECUTE FUNCTION catalogue_changed();
+
+-- Its credential may publish for the devices of its list: a change of the list is a change of what the broker must let in.
+ALTER TABLE credential ADD network_server_id int REFERENCES network_server;
+ALTER TABLE credential DROP CONSTRAINT credential_check;
+ALTER TABLE credential ADD CONSTRAINT credential_of_one
+    CHECK (num_nonnulls(device_id, network_server_id) = 1 OR (num_nonnulls(device_id, network_server_id) = 0 AND username LIKE 'check.%'));
+CREATE TRIGGER credentials_changed AFTER INSERT OR UPDATE OR DELETE ON network_address
+    FOR EACH STATEMENT EXECUTE FUNCTION credentials_changed();
+
+-- What a radio network says of a device.
+ALTER TABLE device_status ADD snr double precision, ADD margin double precision, ADD note text; -- dB, dB
+ALTER TABLE device_contact ADD snr double precision, ADD margin double precision;
+
+-- The last birth of a Sparkplug edge node or device: what its aliases mean, until the next one.
+CREATE TABLE sparkplug_birth (
+    address  text PRIMARY KEY, -- sparkplug/GROUP/EDGE[/DEVICE]
+    bd_seq   bigint,           -- of the node's birth: a death with another one is an old one
+    seq      smallint,         -- last seq heard of the edge node, 0 to 255; null on devices
+    alive    boolean NOT NULL,
+    aliases  jsonb NOT NULL,   -- alias → [name, datatype]
+    born_at  timestamptz NOT NULL
+);
+
+-- Where the planned interval of a datastream comes from.
+ALTER TABLE datastream ADD interval_reported boolean NOT NULL DEFAULT false; -- true: the device said so, nobody declared it
