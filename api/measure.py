@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
-from store import fleet, ledger
+from store import fleet, shards
 from store.database import Connection
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -43,7 +43,7 @@ class _Stored(Collector):
         self._conn = conn
 
     def collect(self) -> Iterator[Metric]:
-        health = ledger.ingest_health(self._conn)
+        health = shards.health(self._conn)
         yield _gauge("insitu_ingest_up", "1 while every shard's heartbeat comes back", float(health.alive))
         yield _gauge("insitu_ingest_heartbeat_age_seconds", "Since the oldest heartbeat", health.heartbeat_age_s)
         yield _gauge("insitu_ingest_commit_age_seconds", "Since the last batch", health.commit_age_s)

@@ -25,6 +25,14 @@ BEGIN
     RAISE EXCEPTION '% is immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
+CREATE FUNCTION public.trial_is_heard(trial text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT (SELECT wanted = 1 FROM shard_count)
+        OR EXISTS (SELECT FROM shard WHERE subscribed_at IS NOT NULL
+                   AND filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
+$$;
+
 CREATE TABLE public.audit (
     audit_id bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -262,6 +270,12 @@ ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.ingestor (
+    holder text NOT NULL,
+    name text NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.installation (
     name text NOT NULL,
     content text NOT NULL
@@ -379,6 +393,7 @@ CREATE TABLE public.trial (
     time_zone text DEFAULT 'Europe/Paris'::text NOT NULL,
     ends_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    shard_id integer DEFAULT 0 NOT NULL,
     CONSTRAINT trial_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
     CONSTRAINT trial_state_check CHECK ((state = ANY (ARRAY['need'::text, 'shortlisted'::text, 'agreement'::text, 'deployment'::text, 'running'::text, 'evaluated'::text, 'buy'::text, 'iterate'::text, 'stop'::text])))
 );
@@ -554,7 +569,18 @@ CREATE TABLE public.shard (
     committed_at timestamp with time zone,
     pending integer DEFAULT 0 NOT NULL,
     dropped bigint DEFAULT 0 NOT NULL,
-    problem text
+    problem text,
+    holder text,
+    holder_backend integer,
+    holder_since timestamp with time zone,
+    lease_until timestamp with time zone
+);
+
+CREATE TABLE public.shard_count (
+    only_row boolean DEFAULT true NOT NULL,
+    wanted integer NOT NULL,
+    CONSTRAINT shard_count_only_row_check CHECK (only_row),
+    CONSTRAINT shard_count_wanted_check CHECK (((wanted >= 1) AND (wanted <= 64)))
 );
 
 CREATE TABLE public.signed_in (
@@ -683,6 +709,9 @@ ALTER TABLE ONLY public.device
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
 
+ALTER TABLE ONLY public.ingestor
+    ADD CONSTRAINT ingestor_pkey PRIMARY KEY (holder);
+
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (name);
 
@@ -758,6 +787,9 @@ ALTER TABLE ONLY public.sensor
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_client_id_key UNIQUE (client_id);
 
+ALTER TABLE ONLY public.shard_count
+    ADD CONSTRAINT shard_count_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_pkey PRIMARY KEY (shard_id);
 
@@ -815,6 +847,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_prope
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
+
+CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

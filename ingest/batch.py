@@ -15,7 +15,7 @@ from ingest import sequences
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_network_topic, parse_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, Topic, is_service_topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDevice
 from store.database import Connection
@@ -71,9 +71,9 @@ class Outcome:
 
 
 def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot) -> list[Item]:
-    """Decode and place; pure."""
+    """Decode and place; pure. What the service itself says below a trial is passed over."""
     routes: dict[str, Route | None] = {}
-    return [_prepare(message, snapshot, routes) for message in messages]
+    return [item for message in messages if (item := _prepare(message, snapshot, routes)) is not None]
 
 
 Route = tuple[Topic, Decoder, KnownDevice | None]
@@ -94,11 +94,13 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
 
 
-def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Route | None]) -> Item:
+def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Route | None]) -> Item | None:
     item = Item(message)
     if message.topic not in routes:
         routes[message.topic] = _route(message.topic, snapshot)
     route = routes[message.topic]
+    if (route is None or route[2] is None) and is_service_topic(message.topic):
+        return None
     if route is None:
         return _refuse(item, RejectReason.UNKNOWN_TOPIC, f"No topic of devices: {message.topic[:200]!r}.")
     topic, decoder, known = route

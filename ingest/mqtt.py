@@ -63,12 +63,13 @@ class Receiver:
     """The session of one shard. `take`, `ack`, `publish` are for the worker's thread."""
 
     def __init__(
-        self, address: BrokerAddress, *, client_id: str, filters: Sequence[str], window: int, clock: Clock, subscribed: bool
+        self, address: BrokerAddress, *, client_id: str, filters: Sequence[str], window: int, clock: Clock, granted: Sequence[str]
     ) -> None:
+        """`granted`: what the session has from before; `filters`: what it is to have where it has nothing."""
         self._address = address
         self._client_id = client_id
         self._own_topic = heartbeat_topic(hashlib.sha256(client_id.encode()).hexdigest()[:16])
-        self._filters = [*filters, self._own_topic]
+        self._filters = [*(granted or filters), self._own_topic]
         self._window = window
         self._now_us = clock.now_us
         self._queue: deque[Message] = deque()
@@ -77,14 +78,19 @@ class Receiver:
         self._waiting: dict[int, Message] = {}  # by mid: what came by this connection and is not acknowledged
         self._epoch = 0
         self._connected = False
-        self._known_session = subscribed
-        self._asked: int | None = None
+        self._known_session = bool(granted)
+        self._asked: dict[int, list[str]] = {}
+        self.filters: frozenset[str] = frozenset(granted)
+        """Granted by the broker; without our own heartbeat."""
         self.granted = threading.Event()
         self.fatal: InsituError | None = None
         self.problem: str | None = None
         self.heard_at: float | None = None
         self.connected_since: float | None = None
         self._dropped = 0
+        # QoS 0 messages by topic, into the queue (written by paho's thread) and out of it (by the worker's)
+        self._came: dict[str, int] = {}
+        self._went: dict[str, int] = {}
         self._client = self._make_client()
 
     def _make_client(self) -> BlockClient:
@@ -123,19 +129,27 @@ class Receiver:
             self.granted.set()
             return
         # Subscribing again would bring every retained message again, so only a new session subscribes.
-        _, self._asked = client.subscribe([(topic, 1) for topic in self._filters])
+        self._ask(self._filters)
+
+    def _ask(self, filters: Sequence[str]) -> None:
+        _, mid = self._client.subscribe([(topic, 1) for topic in filters])
+        if mid is not None:
+            self._asked[mid] = list(filters)
 
     def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _more: Any) -> None:
-        if mid != self._asked:
+        filters = self._asked.pop(mid, None)
+        if filters is None:
             return
-        refused = [topic for topic, code in zip(self._filters, codes, strict=False) if code.is_failure]
-        if refused or len(codes) != len(self._filters):
+        refused = [topic for topic, code in zip(filters, codes, strict=False) if code.is_failure]
+        if refused or len(codes) != len(filters):
             self.fatal = InsituError(
                 f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}: nothing would arrive. "
                 "Check the rights of the service user."
             )
         else:
             self._known_session = True
+            self._filters = [*dict.fromkeys([*self._filters, *filters])]
+            self.filters = frozenset(self._filters) - {self._own_topic}
             self.granted.set()
         self._arrived.set()
 
@@ -143,6 +157,7 @@ class Receiver:
         with self._lock:
             self._connected = False
             self._waiting.clear()
+            self._asked.clear()
         self.connected_since = None
         self.problem = f"The connection to the broker ended: {code}."
 
@@ -161,12 +176,22 @@ class Receiver:
             if before is not None and before.payload == payload and before.topic == topic:
                 return  # a copy of what still waits for its commit; another content is another message, whatever its mid
             self._waiting[mid] = message
-        elif len(self._queue) >= 4 * self._window:
+        elif not self._has_room(topic):
             self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
             return
         self._queue.append(message)
         if not self._arrived.is_set():
             self._arrived.set()
+
+    def _has_room(self, topic: str) -> bool:
+        """For one more at QoS 0: past half of the queue no topic has more than a sixteenth, so that one that floods loses its own."""
+        waiting = len(self._queue)
+        came = self._came.get(topic, 0)
+        mine = came - self._went.get(topic, 0)
+        if waiting >= 4 * self._window or (waiting >= 2 * self._window and mine >= self._window // 4):
+            return False
+        self._came[topic] = came + 1
+        return True
 
     def _is_full(self) -> bool:
         return len(self._queue) > 4 * self._window
@@ -185,7 +210,12 @@ class Receiver:
         if len(queue) < most:
             time.sleep(gather_s)
         count = min(most, len(queue))
-        return [queue.popleft() for _ in range(count)]
+        taken = [queue.popleft() for _ in range(count)]
+        if self._came:
+            for message in taken:
+                if not message.qos:
+                    self._went[message.topic] = self._went.get(message.topic, 0) + 1
+        return taken
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
@@ -202,6 +232,28 @@ class Receiver:
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
         self._client.publish(topic, payload, qos=0)
+
+    def subscribe(self, filters: Sequence[str]) -> None:
+        """Ask for more; `filters` says when they are granted."""
+        asked = {topic for topics in self._asked.values() for topic in topics}
+        fresh = [topic for topic in filters if topic not in asked]
+        if fresh and self._connected:
+            self._ask(fresh)
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Hear these no more. What the broker still held for them is gone."""
+        self._filters = [topic for topic in self._filters if topic not in filters]
+        self.filters -= set(filters)
+        self._client.unsubscribe(list(filters))
+
+    def mark(self, topic: str) -> None:
+        """A message of ours at QoS 1 that comes after everything that others published on that filter before."""
+        self._client.publish(topic, b"drained", qos=1)
+
+    @property
+    def connection(self) -> int:
+        """Number of the connection that stands, 0 where none does."""
+        return self._epoch if self._connected else 0
 
     def beat(self) -> None:
         """Send ourselves a sign of life through the broker."""

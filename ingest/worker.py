@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -12,16 +10,17 @@ from datetime import timedelta
 
 from ingest.batch import Item, Outcome, keep, prepare
 from ingest.failpoints import reach
+from ingest.moves import Moves
 from ingest.mqtt import BrokerAddress, Receiver
 from ingest.outbound import Outbound
 from insitu.clock import Clock
-from insitu.errors import AlreadyRunning, FreeSpace, InsituError, NotFound, RetryLater, RowRefused
+from insitu.errors import FreeSpace, InsituError, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.settings import Settings
-from insitu.wire import inbound_filters
-from store import ledger
+from store import ledger, shards
 from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
-from store.database import Connection, connect, require_current
+from store.database import Connection, connect
+from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S = 1.0
@@ -29,77 +28,59 @@ DELIVERY_AGE = timedelta(minutes=5)
 """The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
 
 
-def ensure_shards(conn: Connection) -> None:
-    """The one shard, with a client id that nobody can guess; idempotent. The caller commits."""
-    ledger.add_shard(conn, shard_id=0, client_id=f"insitu-{secrets.token_hex(16)}", filters=inbound_filters())
-
-
-def run_ingestor(
-    settings: Settings,
-    *,
-    database_url: str,
-    broker: BrokerAddress,
-    clock: Clock,
-    stop: threading.Event,
-    shard: int = 0,
-) -> None:
-    """Ingest for a shard until `stop`; AlreadyRunning while another ingestor holds it."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the decoding.
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-    worker = Worker(settings, database_url=database_url, broker=broker, clock=clock, shard=shard)
-    worker.run(stop)
+class LeaseLost(RetryLater):
+    """Another ingestor has taken this shard: what is not committed here comes again there."""
 
 
 class Worker:
-    """The only writer of its shard's messages; everything here runs in one thread."""
+    """The only writer of its shard's messages, as long as `holder` has the lease; everything here runs in one thread."""
 
-    def __init__(self, settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, shard: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database_url: str,
+        broker: BrokerAddress,
+        clock: Clock,
+        shard: Shard,
+        wanted: Sequence[str],
+        holder: str,
+    ) -> None:
         self._settings = settings
         self._database_url = database_url
         self._clock = clock
-        self._shard_id = shard
+        self._holder = holder
+        self._shard_id, self._client_id = shard.shard_id, shard.client_id
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
-        conn = self._connection(patience_s=10)
-        require_current(conn)
-        ensure_shards(conn)
-        conn.commit()
-        self._shard = ledger.shard(conn, shard)
-        conn.rollback()
-        if self._shard is None:
-            raise NotFound(f"There is no shard {shard}: this installation has shard 0 only.")
-        filters = inbound_filters()
         self._receiver = Receiver(
             broker,
-            client_id=self._shard.client_id,
-            filters=filters,
+            client_id=shard.client_id,
+            filters=wanted,
             window=settings.window,
             clock=clock,
-            subscribed=self._shard.subscribed_at is not None and self._shard.filters == filters,
+            granted=shard.filters if shard.subscribed_at is not None else (),
         )
+        self._moves = Moves(shard.shard_id, self._receiver)
         self._outbound = Outbound(self._receiver.publish)
         self._committed = False
         self._housekept_at = 0.0
         self._purged_at = 0.0
         self._heard_before: float | None = None
 
-    def _connection(self, patience_s: float = 0.0) -> Connection:
-        """The open connection, or a new one that holds the shard; RetryLater while the database is away."""
-        if self._conn is not None and not self._conn.closed:
-            return self._conn
-        conn = connect(self._database_url, application="insitu ingest")
-        limit = time.monotonic() + patience_s
-        while not ledger.hold_shard(conn, self._shard_id):
+    def _connection(self) -> Connection:
+        """The open connection, or a new one; RetryLater while the database is away."""
+        if self._conn is None or self._conn.closed:
+            self._conn = connect(self._database_url, application="insitu ingest")
+            self._snapshot = None
+        return self._conn
+
+    def _held_connection(self) -> Connection:
+        """The same, in a transaction that ends before another ingestor can take the shard; LeaseLost where one has."""
+        conn = self._connection()
+        if not shards.holds(conn, self._holder, self._shard_id):
             conn.rollback()
-            if time.monotonic() > limit:
-                conn.close()
-                raise AlreadyRunning(f"Another ingestor holds shard {self._shard_id}: stop it first.")
-            time.sleep(0.1)
-        conn.commit()
-        self._conn = conn
-        self._snapshot = None
+            raise LeaseLost()
         return conn
 
     def run(self, stop: threading.Event) -> None:
@@ -120,9 +101,7 @@ class Worker:
                 raise self._receiver.fatal
             if stop.is_set():
                 return
-        conn = self._connection(patience_s=10)
-        ledger.shard_subscribed(conn, self._shard_id, inbound_filters())
-        conn.commit()
+        self._housekeep()
 
     def _step(self) -> None:
         if self._receiver.fatal is not None:
@@ -132,6 +111,7 @@ class Worker:
         )
         if messages:
             self._keep(messages)
+            self._moves.committed(messages)
             self._receiver.ack(messages)
         self._outbound.send()
         if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
@@ -150,6 +130,8 @@ class Worker:
             except RowRefused as error:
                 self._bisect(messages, str(error))
                 return
+            except LeaseLost:
+                raise
             except (RetryLater, FreeSpace) as error:
                 _log.warning("the batch waits: %s", error)
                 self._drop_connection()
@@ -167,18 +149,20 @@ class Worker:
             try:
                 self._commit(messages, refused=detail)
                 return
+            except LeaseLost:
+                raise
             except (RetryLater, FreeSpace):
                 self._drop_connection()
                 time.sleep(0.5)
 
     def _commit(self, messages: Sequence[Message], *, refused: str | None) -> None:
-        conn = self._connection(patience_s=10)
+        conn = self._held_connection()
         try:
             known = self._current_snapshot(conn)
             items = prepare(messages, known)
             if refused is not None:
                 _refuse_whole(items, refused)
-            outcome: Outcome = keep(conn, items, client_id=self._receiver_id, now_us=self._clock.now_us())
+            outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
             reach("before_commit")
             self._commit_now(conn)
             reach("after_commit")
@@ -188,11 +172,6 @@ class Worker:
             raise
         self._committed = True
         self._outbound.note(outcome)
-
-    @property
-    def _receiver_id(self) -> str:
-        assert self._shard is not None
-        return self._shard.client_id
 
     def _commit_now(self, conn: Connection) -> None:
         from store.database import translated
@@ -228,17 +207,21 @@ class Worker:
         self._heard_before = receiver.heard_at
         receiver.beat()
         try:
-            conn = self._connection(patience_s=10)
-            ledger.shard_alive(
+            conn = self._held_connection()
+            shards.alive(
                 conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
                 dropped=receiver.take_dropped(), problem=receiver.problem,
             )  # fmt: skip
             age = time.monotonic() - (receiver.connected_since or time.monotonic())
             if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._purged_at > 60:
                 self._purged_at = time.monotonic()
-                ledger.drop_deliveries(conn, self._receiver_id, DELIVERY_AGE)
+                ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
+            self._moves.advance(conn)
             self._commit_now(conn)
+            self._moves.let_go()
             self._committed = False
+        except LeaseLost:
+            raise
         except RetryLater as error:
             _log.warning("%s", error)
             self._drop_connection()

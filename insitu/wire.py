@@ -92,9 +92,20 @@ def parse_topic(text: str) -> Topic | None:
     return Topic(parts[2], parts[3], parts[4])
 
 
+def is_service_topic(text: str) -> bool:
+    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it but `check`."""
+    topic = parse_topic(text)
+    return topic is not None and (topic.trial == HEARTBEAT or topic.suffix in (*OUTBOUND_SUFFIXES, CHECK))
+
+
 def inbound_filters() -> list[str]:
     """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own refusals."""
     return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES] + network_filters()
+
+
+def trial_filter(trial: str) -> str:
+    """Everything below a trial, where it has a session of its own; what the service says there comes along and is passed over."""
+    return f"{PREFIX}/{trial}/+/+"
 
 
 def network_filters() -> list[str]:

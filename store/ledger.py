@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from insitu.model import Reject
-from store.database import Connection, queries, row, rows, run, scalar, translated
+from store.database import Connection, queries, rows, run, translated
 from store.times import to_datetime
 
 _SQL = queries("ledger")
 _RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
-HEARTBEAT_LIMIT_S = 15.0
 
 Ranges = list[tuple[int, int]]
 """Half-open, sorted, disjoint, not touching."""
@@ -79,38 +78,6 @@ class StatusLine:
     firmware: str | None
     uptime: float | None
     received_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    shard_id: int
-    client_id: str
-    filters: list[str]
-    subscribed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    heartbeat_age_s: float | None
-    commit_age_s: float | None
-    pending: int
-    dropped: int
-    silent: int
-    shards: int
-    problem: str | None
-
-    @property
-    def alive(self) -> bool:
-        """True while every shard's own heartbeat comes back through the broker."""
-        return self.trouble is None
-
-    @property
-    def trouble(self) -> str | None:
-        if self.shards == 0 or self.silent or self.heartbeat_age_s is None:
-            return "No ingestor has ever run here."
-        if self.heartbeat_age_s > HEARTBEAT_LIMIT_S:
-            return f"The ingestor gave no sign of life for {self.heartbeat_age_s:.0f} s."
-        return self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,43 +287,6 @@ def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
         "firmwares": [None if line.firmware is None else _clean(line.firmware) for line in lines],
         "uptimes": [line.uptime for line in lines],
     }
-
-
-def add_shard(conn: Connection, *, shard_id: int, client_id: str, filters: Sequence[str]) -> None:
-    """Idempotent: an existing shard keeps its client id."""
-    run(conn, _SQL["add_shard"], shard_id=shard_id, client_id=client_id, filters=list(filters))
-
-
-def shard(conn: Connection, shard_id: int) -> Shard | None:
-    return row(conn, Shard, _SQL["shard"], shard_id=shard_id)
-
-
-def hold_shard(conn: Connection, shard_id: int) -> bool:
-    """True where this connection now holds the shard; it does until it closes."""
-    return bool(scalar(conn, _SQL["hold_shard"], shard_id=shard_id))
-
-
-def shard_subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
-    run(conn, _SQL["shard_subscribed"], shard_id=shard_id, filters=list(filters))
-
-
-def shard_alive(
-    conn: Connection, shard_id: int, *, heard: bool, committed: bool, pending: int, dropped: int, problem: str | None
-) -> None:
-    run(
-        conn, _SQL["shard_alive"], shard_id=shard_id, heard=heard, committed=committed, pending=pending, dropped=dropped,
-        problem=problem,
-    )  # fmt: skip
-
-
-def shards_ready(conn: Connection) -> bool:
-    return bool(scalar(conn, _SQL["shards_ready"]))
-
-
-def ingest_health(conn: Connection) -> Health:
-    found = row(conn, Health, _SQL["health"])
-    assert found is not None  # an aggregate without GROUP BY has one row
-    return found
 
 
 def recount(conn: Connection) -> list[Difference]:

@@ -15,12 +15,11 @@ from urllib.parse import quote
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.worker import ensure_shards
 from insitu.cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
 from insitu.embedded.users import device_user
-from store import access, catalogue, ledger
+from store import access, catalogue, ledger, shards
 from store.database import Connection
 
 NOW = datetime.now(UTC)
@@ -41,7 +40,7 @@ class Stack:
         self.tokens: dict[str, tuple[str, str]] = {}
         self.starts = 0
         self.ingestor: Child | None = None
-        ensure_shards(conn)
+        shards.ensure_shards(conn)
         conn.commit()
 
     # -- the ingestor --------------------------------------------------------------------------------------------
@@ -67,7 +66,7 @@ class Stack:
     def _ready(self) -> bool:
         assert self.ingestor is not None
         assert self.ingestor.poll() in (None, -9), self.ingestor.last_words(10)
-        ready = ledger.shards_ready(self.conn)
+        ready = shards.shards_ready(self.conn)
         self.conn.rollback()
         return ready
 

@@ -169,8 +169,14 @@ def test_names_that_do_not_exist_are_named(database_url: str, verb: list[str]) -
 
 
 def test_a_shard_that_does_not_exist_is_named(database_url: str) -> None:
-    said = complaint(run("ingest", "--shard", "7", INSITU_DATABASE_URL=database_url, INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1"))
-    assert "7" in said
+    said = complaint(run("shards", "--move", "t=7", INSITU_DATABASE_URL=database_url))
+    assert "There are 1 shards, 0 to 0" in said
+
+
+def test_more_trials_than_a_session_can_hear_are_refused_before_anything_changes(database_url: str) -> None:
+    said = complaint(run("shards", "--count", "2", INSITU_DATABASE_URL=database_url, INSITU_WINDOW="20000"))
+    assert "INSITU_WINDOW" in said
+    assert "1 shard" in run("shards", INSITU_DATABASE_URL=database_url).stdout
 
 
 def test_a_foreign_package_of_the_same_name_is_refused(tmp_path: Path) -> None:

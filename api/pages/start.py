@@ -17,7 +17,7 @@ from api.pages.board import Shown, count_states
 from api.pages.words import REASONS
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, Role, TrialState
-from store import fleet, ledger
+from store import fleet, shards
 from store.access import visible_trials
 from store.catalogue import Trial
 from store.fleet import ReasonCount, TrialFacts
@@ -49,7 +49,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     lines = fleet.ledger(conn, within)
     waiting = [*_devices(page, devices), *_rejects(page, reasons), *_trials(page, trials, facts)]
     if viewer.role is Role.LAB:
-        waiting[:0] = _ingest(page, ledger.ingest_health(conn).trouble)
+        waiting[:0] = _ingest(page, shards.health(conn).trouble)
     number = count_states(devices)
     return respond(
         request, "start.j2", page,

@@ -10,7 +10,7 @@ from api.access import Anyone, Signed, may_read_metrics
 from api.context import Conn, Ctx
 from api.rendering import page_of, respond
 from insitu.errors import NotAcceptedHere, NotFound
-from store.ledger import ingest_health
+from store import shards
 
 open_router = APIRouter()
 router = APIRouter()
@@ -25,7 +25,7 @@ def healthz() -> PlainTextResponse:
 @open_router.get("/readyz")
 def readyz(conn: Conn) -> JSONResponse:
     """200 while messages are taken in: the ingestor's heartbeat came back through the broker. No details: anybody may ask."""
-    ready = ingest_health(conn).alive
+    ready = shards.health(conn).alive
     return JSONResponse({"ready": ready}, status_code=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
 

@@ -19,13 +19,12 @@ import numpy as np
 from ingest.bench.fill import fill
 from ingest.bench.receive import SESSION, make_session
 from ingest.bench.servers import PASSWORD, WINDOW, Kind, started
-from ingest.worker import ensure_shards
 from insitu.embedded.child import Child
 from insitu.embedded.postgres import Postgres
 from insitu.errors import InsituError
 from insitu.model import DatastreamRole, OrganisationKind
 from insitu.wire import PREFIX
-from store import catalogue, ledger
+from store import catalogue, ledger, shards
 from store.database import Connection, connect, migrate
 from store.observations import copy_straight, first_receipt
 
@@ -58,7 +57,7 @@ class Bench:
         self.stack.callback(self.conn.close)
         self.address = self.stack.enter_context(started(self.kind, self.folder))
         migrate(self.conn)
-        ensure_shards(self.conn)
+        shards.ensure_shards(self.conn)
         self._register()
         self.conn.commit()
         return self
@@ -95,7 +94,7 @@ class Bench:
         make_session(self.address)
         ingestor = self._ingestor()
         try:
-            self._wait(lambda: ledger.shards_ready(self.conn), ingestor)
+            self._wait(lambda: shards.shards_ready(self.conn), ingestor)
         finally:
             ingestor.stop()
 

@@ -106,9 +106,9 @@ class Installation:
         self.say_running()
 
     def _start_database(self) -> None:
-        from ingest.worker import ensure_shards
         from store.access import fact, put_fact
         from store.database import migrate
+        from store.shards import ensure_shards
 
         self.postgres = Postgres(data_dir=self.data_dir, run_as=self.settings.run_as, binaries=self.settings.postgres_bin)
         self.postgres.start()
@@ -129,7 +129,7 @@ class Installation:
         return self._conn
 
     def _wait_for_shards(self) -> None:
-        from store.ledger import shards_ready
+        from store.shards import shards_ready
 
         limit = time.monotonic() + START_TIMEOUT_S
         while True:

@@ -89,10 +89,10 @@ def _schema(target: Target) -> str:
 
 
 def _ingestor(target: Target) -> str:
-    from store.ledger import ingest_health
+    from store import shards
 
     with _with(target) as conn:
-        health = ingest_health(conn)
+        health = shards.health(conn)
     if not health.alive:
         raise InsituError(f"{health.trouble} Start `insitu up`, `insitu demo` or `insitu ingest`.")
     return f"last sign of life {health.heartbeat_age_s:.0f} s ago"

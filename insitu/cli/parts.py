@@ -57,9 +57,9 @@ def database_url_of(settings: Settings) -> str:
     return settings.database_url.get_secret_value() if settings.database_url else find_target(settings).database_url
 
 
-def ingest(clock: ClockOption = "", shard: int = 0) -> None:
-    """Take messages from the broker into the database until told to stop."""
-    from ingest.worker import run_ingestor
+def ingest(clock: ClockOption = "") -> None:
+    """Take messages from the broker into the database until told to stop; several share the shards."""
+    from ingest.ingestor import run_ingestor
 
     settings = load()
     run_ingestor(
@@ -68,7 +68,6 @@ def ingest(clock: ClockOption = "", shard: int = 0) -> None:
         broker=broker_address(settings),
         clock=Clock.loads(clock) if clock else SYSTEM,
         stop=until_signal(),
-        shard=shard,
     )
 
 

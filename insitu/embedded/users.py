@@ -16,7 +16,7 @@ from typing import Final
 
 import bcrypt
 
-from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX, SPARKPLUG_COMMAND, inbound_filters
+from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX, SPARKPLUG_COMMAND, network_filters
 
 _BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
 _PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
@@ -62,13 +62,14 @@ def device_user(username: str, password_hash: str, trial: str, device: str) -> B
 
 
 def service_user(username: str, password_hash: str) -> BrokerUser:
-    """What the ingestor may do: hear each inbound suffix, speak on each outbound one, and hear itself."""
+    """What the ingestor may do: hear each inbound suffix or a whole trial, speak on each outbound suffix, and mark its own place."""
     below = f"{PREFIX}/+/+"
+    marks = (f"{PREFIX}/{HEARTBEAT}/+", f"{PREFIX}/{HEARTBEAT}/+/+", f"{below}/{CHECK}")
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), f"{PREFIX}/{HEARTBEAT}/+", SPARKPLUG_COMMAND),
-        subscribe=(*inbound_filters(), f"{below}/{CHECK}", f"{PREFIX}/{HEARTBEAT}/+"),
+        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), *marks, SPARKPLUG_COMMAND),
+        subscribe=(*network_filters(), f"{below}/+", f"{PREFIX}/{HEARTBEAT}/+"),
     )
 
 

@@ -73,6 +73,7 @@ SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS t
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
+  AND (t.code IS NULL OR trial_is_heard(t.code)) -- what is published before a session hears it is lost
 ORDER BY c.username;
 
 -- name: credential_by_token

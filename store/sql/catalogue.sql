@@ -21,10 +21,12 @@ FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING site_i
 
 -- name: add_trial
 -- A trial of a company at a host.
-INSERT INTO trial (code, title, need_id, host_id, company_id, evaluator_id, time_zone, ends_at, created_at)
+INSERT INTO trial (code, title, need_id, host_id, company_id, evaluator_id, time_zone, ends_at, created_at, shard_id)
 SELECT %(code)s::text, %(title)s::jsonb, (SELECT need_id FROM need WHERE need.code = %(need)s::text), h.organisation_id,
        c.organisation_id, (SELECT organisation_id FROM organisation WHERE code = %(evaluator)s::text AND kind = 'evaluator'),
-       %(time_zone)s::text, %(ends_at)s::timestamptz, %(now)s::timestamptz
+       %(time_zone)s::text, %(ends_at)s::timestamptz, %(now)s::timestamptz,
+       (SELECT number FROM shard_count, generate_series(0, wanted - 1) AS number
+        ORDER BY (SELECT count(*) FROM trial t WHERE t.shard_id = number), number LIMIT 1)
 FROM organisation h, organisation c
 WHERE h.code = %(host)s::text AND h.kind = 'host' AND c.code = %(company)s::text AND c.kind = 'company' RETURNING trial_id;
 

@@ -84,42 +84,6 @@ FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(
             %(firmwares)s::text[], %(uptimes)s::float8[]) AS k(device_id, at, state, battery, rssi, firmware, uptime)
 WHERE c.device_id = k.device_id AND (c.state_at IS NULL OR c.state_at <= k.at);
 
--- name: add_shard
--- A session of the broker, to be made.
-INSERT INTO shard (shard_id, client_id, filters) VALUES (%(shard_id)s::int, %(client_id)s::text, %(filters)s::text[])
-ON CONFLICT (shard_id) DO NOTHING;
-
--- name: shard
--- A session of the broker.
-SELECT shard_id, client_id, filters, subscribed_at FROM shard WHERE shard_id = %(shard_id)s::int;
-
--- name: hold_shard
--- True for the one that may ingest for a shard, as long as its connection lives.
-SELECT pg_try_advisory_lock(7031870, %(shard_id)s::int);
-
--- name: shard_subscribed
--- Every subscription of the session was granted.
-UPDATE shard SET subscribed_at = clock_timestamp(), filters = %(filters)s::text[], problem = NULL
-WHERE shard_id = %(shard_id)s::int;
-
--- name: shard_alive
--- Signs of life of an ingestor.
-UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestamp() ELSE heartbeat_at END,
-    committed_at = CASE WHEN %(committed)s::boolean THEN clock_timestamp() ELSE committed_at END,
-    pending = %(pending)s::int, dropped = dropped + %(dropped)s::bigint, problem = %(problem)s::text
-WHERE shard_id = %(shard_id)s::int;
-
--- name: shards_ready
--- Do all sessions exist.
-SELECT count(*) > 0 AND bool_and(subscribed_at IS NOT NULL) FROM shard;
-
--- name: health
--- The oldest sign of life over all shards.
-SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))::float8 AS heartbeat_age_s,
-       extract(epoch FROM clock_timestamp() - max(committed_at))::float8 AS commit_age_s, coalesce(sum(pending), 0)::int AS pending,
-       coalesce(sum(dropped), 0)::bigint AS dropped, count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,
-       count(*)::int AS shards, max(problem) AS problem FROM shard;
-
 -- name: recount_stored
 -- Ledger against rows, by device.
 WITH counted AS (SELECT trial, device, sum(stored) AS stored FROM ledger GROUP BY 1, 2),

@@ -1,0 +1,115 @@
+"""What a session is to hear, brought about without losing a message: hear it in the new shard, drain it in the old, then let go.
+
+A shard lets go of a filter when everybody hears what they are to hear, and when a message of our own, sent on that filter after
+that, has come back and is committed with all that came before it. What is published meanwhile arrives in both sessions: its
+key absorbs the copy. Only a message without time and without `seq` is known by its session alone, and may become two rows.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ingest.failpoints import reach
+from ingest.mqtt import Receiver
+from insitu.model import Message
+from insitu.wire import CHECK, HEARTBEAT, PREFIX, inbound_filters, trial_filter
+from store import shards
+from store.database import Connection
+from store.shards import Layout, Shard
+
+SETTLED_S: Final = 6.0
+"""What an earlier connection left unacknowledged has come again by then (three times the broker's `ack_wait`)."""
+
+
+class Mark(NamedTuple):
+    topic: str
+    connection: int
+
+
+class Moves:
+    """The changes of one session; every call is the worker's."""
+
+    def __init__(self, shard_id: int, receiver: Receiver) -> None:
+        self._shard_id = shard_id
+        self._receiver = receiver
+        self._marks: dict[str, Mark] = {}
+        self._drained: set[str] = set()
+        self._tidied = 0
+        self._going: list[str] = []
+        self._strays: list[str] = []
+
+    def committed(self, messages: Sequence[Message]) -> None:
+        """These, and all that came before them, are in the database."""
+        if not self._marks:
+            return
+        seen = {message.topic for message in messages}
+        self._drained.update(topic for topic, mark in self._marks.items() if mark.topic in seen)
+
+    def advance(self, conn: Connection) -> None:
+        """One step of every change under way; the caller commits, then calls `let_go`."""
+        layout = shards.layout(conn, hold=True)
+        mine = next((shard for shard in layout.shards if shard.shard_id == self._shard_id), None)
+        if mine is None or not self._receiver.connection:
+            return
+        wanted = layout.wanted(self._shard_id)
+        self._receiver.subscribe([topic for topic in wanted if topic not in self._receiver.filters])
+        spare = layout.spare(mine)
+        self._forget_unless(spare)
+        self._send_marks(spare)
+        self._going = sorted(self._drained & set(spare))
+        have = sorted(self._receiver.filters - set(self._going))
+        if set(have) != set(mine.filters):
+            reach("granted" if set(have) - set(mine.filters) else "drained")
+            # Less is written before the broker is told, more after it has granted it: what stands here is always heard.
+            shards.subscribed(conn, self._shard_id, have)
+            shards.drop_spare_shards(conn)
+        self._strays = self._find_strays(layout, mine, wanted)
+
+    def let_go(self) -> None:
+        """After the commit: the broker may forget what is drained, and what an earlier ingestor left half done."""
+        going = [*self._going, *self._strays]
+        if going:
+            reach("let_go")
+            self._receiver.unsubscribe(going)
+        for topic in self._going:
+            self._marks.pop(topic, None)
+            self._drained.discard(topic)
+        self._going, self._strays = [], []
+
+    def _forget_unless(self, spare: Sequence[str]) -> None:
+        """A mark of another connection proves nothing: what that one left unacknowledged comes again after it."""
+        connection = self._receiver.connection
+        for topic, mark in list(self._marks.items()):
+            if topic not in spare or mark.connection != connection:
+                del self._marks[topic]
+                self._drained.discard(topic)
+
+    def _send_marks(self, spare: Sequence[str]) -> None:
+        since = self._receiver.connected_since
+        if since is None or time.monotonic() - since < SETTLED_S:
+            return
+        for topic in spare:
+            if topic not in self._marks:
+                mark = self._marks[topic] = Mark(mark_topic(topic), self._receiver.connection)
+                self._receiver.mark(mark.topic)
+                reach("marked")
+
+    def _find_strays(self, layout: Layout, mine: Shard, wanted: Sequence[str]) -> list[str]:
+        """Once a connection: filters that the session may still have from an ingestor that died between database and broker."""
+        if self._tidied == self._receiver.connection:
+            return []
+        self._tidied = self._receiver.connection
+        known = {*inbound_filters(), *(trial_filter(home.trial) for home in layout.homes)}
+        return sorted(known - set(wanted) - set(mine.filters) - self._receiver.filters)
+
+
+def mark_topic(topic_filter: str) -> str:
+    """A topic of ours that the filter matches and no device may publish on."""
+    token = secrets.token_hex(8)
+    trial, _, suffix = topic_filter.removeprefix(f"{PREFIX}/").partition("/+/")
+    if suffix == "+":
+        return f"{PREFIX}/{trial}/{HEARTBEAT}-{token}/{CHECK}"
+    return f"{PREFIX}/{HEARTBEAT}/{token}/{suffix}"

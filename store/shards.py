@@ -1,0 +1,221 @@
+"""Shards (persistent sessions of the broker), who hears which trial, and the leases of ingestors. The caller owns the transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from insitu.errors import CorrectInput, NotFound
+from insitu.wire import inbound_filters, network_filters, trial_filter
+from store.database import Connection, queries, row, rows, run, scalar, translated
+
+_SQL = queries("shards")
+HEARTBEAT_LIMIT_S = 15.0
+LEASE: Final = timedelta(seconds=10)
+MAX_SHARDS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """`filters` is what the broker has granted so far."""
+
+    shard_id: int
+    client_id: str
+    filters: list[str]
+    subscribed_at: datetime | None
+    holder: str | None
+    held_by: str | None
+    pending: int
+    heartbeat_at: datetime | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    trial: str
+    shard_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    heartbeat_age_s: float | None
+    commit_age_s: float | None
+    pending: int
+    dropped: int
+    silent: int
+    shards: int
+    problem: str | None
+
+    @property
+    def alive(self) -> bool:
+        """True while every shard's own heartbeat comes back through the broker."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        if self.shards == 0 or self.heartbeat_age_s is None:
+            return "No ingestor has ever run here."
+        if self.silent:
+            return f"{self.silent} of {self.shards} shards were never held by an ingestor."
+        if self.heartbeat_age_s > HEARTBEAT_LIMIT_S:
+            return f"The ingestor gave no sign of life for {self.heartbeat_age_s:.0f} s."
+        return self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Who is to hear what, and who does."""
+
+    count: int
+    homes: list[Home]
+    shards: list[Shard]
+
+    def wanted(self, shard_id: int) -> list[str]:
+        """Topic filters that a shard is to have: one shard hears every trial, several share the trials."""
+        if self.count == 1:
+            return inbound_filters() if shard_id == 0 else []
+        own = [trial_filter(home.trial) for home in self.homes if home.shard_id == shard_id]
+        return own + (network_filters() if shard_id == 0 else [])
+
+    def spare(self, shard: Shard) -> list[str]:
+        """Filters that a shard has and need not have, because whoever is to hear their messages hears them already."""
+        if any(set(self.wanted(other.shard_id)) - set(other.filters) for other in self.shards):
+            return []  # somebody still waits for a subscription
+        wanted = set(self.wanted(shard.shard_id))
+        return [topic for topic in shard.filters if topic not in wanted]
+
+    @property
+    def is_ready(self) -> bool:
+        """True where every trial is heard."""
+        by_id = {shard.shard_id: shard for shard in self.shards}
+        if not all(number in by_id and by_id[number].subscribed_at for number in range(self.count)):
+            return False
+        heard = {topic for shard in self.shards for topic in shard.filters}
+        everyone = set(inbound_filters()) <= heard
+        if self.count == 1:
+            return everyone
+        return set(network_filters()) <= heard and (everyone or all(trial_filter(home.trial) in heard for home in self.homes))
+
+
+def ensure_shards(conn: Connection) -> None:
+    """As many as are wanted, each with a client id that nobody can guess; idempotent."""
+    for shard_id in range(int(scalar(conn, _SQL["wanted_count"]))):
+        run(conn, _SQL["add_shard"], shard_id=shard_id, client_id=f"insitu-{secrets.token_hex(16)}")
+
+
+def layout(conn: Connection, *, hold: bool = False) -> Layout:
+    """`hold`: nobody changes what is wanted before this transaction has ended."""
+    count = int(scalar(conn, _SQL["hold_count" if hold else "wanted_count"]))
+    return Layout(count, rows(conn, Home, _SQL["homes"]), rows(conn, Shard, _SQL["shards"]))
+
+
+def shards_ready(conn: Connection) -> bool:
+    """Is every trial heard by a session."""
+    return layout(conn).is_ready
+
+
+def resize(conn: Connection, count: int, *, window: int) -> None:
+    """So many shards from now on, the trials spread evenly. CorrectInput where a session could not hear so many trials.
+
+    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one stops.
+    """
+    if not 1 <= count <= MAX_SHARDS:
+        raise CorrectInput(f"Between 1 and {MAX_SHARDS} shards, not {count}.")
+    run(conn, _SQL["set_wanted_count"], wanted=count)
+    ensure_shards(conn)
+    for number, home in enumerate(rows(conn, Home, _SQL["homes"])):
+        run(conn, _SQL["set_home"], trial=home.trial, shard_id=number % count)
+    require_room(layout(conn), window)
+
+
+def set_home(conn: Connection, trial: str, shard_id: int, *, window: int) -> None:
+    """The trial is heard by that shard from now on, as `resize` does it."""
+    count = layout(conn).count
+    if not 0 <= shard_id < count:
+        raise CorrectInput(f"There are {count} shards, 0 to {count - 1}: `insitu shards --count` makes more.")
+    run(conn, _SQL["set_wanted_count"], wanted=count)  # whoever holds the layout is waited for
+    if run(conn, _SQL["set_home"], trial=trial, shard_id=shard_id) != 1:
+        raise NotFound(f"There is no trial {trial!r}.")
+    require_room(layout(conn), window)
+
+
+MOST_IN_FLIGHT: Final = 65_535
+"""MQTT packet identifiers, and so NATS's bound on the windows of a session's filters together."""
+
+
+def require_room(found: Layout, window: int) -> None:
+    """CorrectInput where the broker would refuse a subscription. The session's own heartbeat has a filter too."""
+    for number in range(found.count):
+        filters = len(found.wanted(number)) + 1
+        if filters * window > MOST_IN_FLIGHT:
+            raise CorrectInput(
+                f"Shard {number} would have {filters} filters with {window} messages in flight each; a session of the broker allows "
+                f"{MOST_IN_FLIGHT}. Make more shards, or lower INSITU_WINDOW to {MOST_IN_FLIGHT // filters} before the first start."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    held: frozenset[int]
+    too_many: int
+    """How many of them another ingestor waits for."""
+
+
+def keep_leases(conn: Connection, holder: str, name: str) -> Leases:
+    """A sign of life, and a fair share of the shards; to be called again well within LEASE."""
+    run(conn, _SQL["seen_ingestor"], holder=holder, name=name)
+    run(conn, _SQL["forget_ingestors"], lease=LEASE, leaving="")
+    held = _ids(conn, "renew_leases", holder=holder, lease=LEASE)
+    alive = int(scalar(conn, _SQL["count_ingestors"]))
+    fair = -(-int(scalar(conn, _SQL["count_shards"])) // alive)
+    if len(held) < fair:
+        held |= _ids(conn, "take_leases", holder=holder, lease=LEASE, most=fair - len(held))
+    return Leases(held, max(0, len(held) - fair))
+
+
+def _ids(conn: Connection, name: str, **parameters: object) -> frozenset[int]:
+    with translated():
+        return frozenset(number for (number,) in conn.execute(_SQL[name].encode(), parameters))
+
+
+def leave(conn: Connection, holder: str, shard_ids: Iterable[int]) -> None:
+    """Give leases back; others may take them at once."""
+    for shard_id in shard_ids:
+        release(conn, holder, shard_id)
+    run(conn, _SQL["forget_ingestors"], lease=LEASE, leaving=holder)
+
+
+def release(conn: Connection, holder: str, shard_id: int) -> None:
+    run(conn, _SQL["release_lease"], holder=holder, shard_id=shard_id)
+
+
+def holds(conn: Connection, holder: str, shard_id: int) -> bool:
+    """True where the ingestor has the lease; then nobody takes it before this transaction has ended."""
+    return scalar(conn, _SQL["holds"], holder=holder, shard_id=shard_id) is not None
+
+
+def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
+    run(conn, _SQL["subscribed"], shard_id=shard_id, filters=list(filters))
+
+
+def drop_spare_shards(conn: Connection) -> int:
+    """Those beyond the count that hear nothing any more."""
+    return run(conn, _SQL["drop_shards"])
+
+
+def alive(
+    conn: Connection, shard_id: int, *, heard: bool, committed: bool, pending: int, dropped: int, problem: str | None
+) -> None:
+    run(
+        conn, _SQL["alive"], shard_id=shard_id, heard=heard, committed=committed, pending=pending, dropped=dropped,
+        problem=problem,
+    )  # fmt: skip
+
+
+def health(conn: Connection) -> Health:
+    found = row(conn, Health, _SQL["health"])
+    assert found is not None  # an aggregate without GROUP BY has one row
+    return found

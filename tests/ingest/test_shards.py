@@ -1,0 +1,282 @@
+"""Several sessions and several ingestors: whoever dies and whatever moves, every acknowledged message is one row."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from insitu.embedded.child import Child
+from insitu.errors import CorrectInput, NotFound
+from insitu.model import DatastreamRole
+from insitu.wire import inbound_filters, network_filters, trial_filter
+from store import access, catalogue, shards
+from store.database import Connection, connect
+from tests.stack import NOW, Stack, wait_until
+
+WINDOW = 2000
+
+
+def second_trial(conn: Connection) -> None:
+    """Trial `u` with device `c`, beside the small trial."""
+    catalogue.add_trial(conn, code="u", title={"en": "Other"}, host="host", company="company", now=NOW)
+    device_id = catalogue.add_device(conn, trial="u", code="c", now=NOW)
+    catalogue.deploy(conn, device_id=device_id, site="station", position="c", start=NOW - timedelta(days=9))
+    catalogue.add_datastream(conn, device_id=device_id, name="pm25", property="pm25", unit="1", role=DatastreamRole.CANDIDATE)
+    conn.commit()
+
+
+def resize(stack: Stack, count: int) -> None:
+    shards.resize(stack.conn, count, window=WINDOW)
+    stack.conn.commit()
+
+
+def settled(stack: Stack) -> bool:
+    """Every session hears exactly what it is to hear."""
+    found = shards.layout(stack.conn)
+    stack.conn.rollback()
+    return len(found.shards) == found.count and all(set(s.filters) == set(found.wanted(s.shard_id)) for s in found.shards)
+
+
+class Publisher:
+    """A device that goes on publishing until told to stop, and knows which of its messages were acknowledged."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self.name = name
+        self.acknowledged = 0
+        self._device = stack.device(name)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        client, number = self._device.client, 0
+        while not self._stop.is_set():
+            burst = []
+            for _ in range(20):
+                number += 1
+                time = (NOW - timedelta(days=1) + timedelta(seconds=number)).isoformat()
+                payload = {"boot": "b", "seq": number, "time": time, "results": {"pm25": number}}
+                burst.append(client.publish(f"insitu/v1/{self.name}/obs", json.dumps(payload), qos=1))
+            for one in burst:
+                one.wait_for_publish(60)
+            self.acknowledged = number
+            self._stop.wait(0.02)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(70)
+        self._device.close()
+
+
+def rows_of(stack: Stack, trial: str) -> list[float]:
+    return [
+        result
+        for (result,) in stack.rows(
+            "SELECT o.result FROM observation o JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
+            " JOIN trial t USING (trial_id) WHERE t.code = %s ORDER BY o.phenomenon_time", trial,
+        )
+    ]  # fmt: skip
+
+
+def require_every_message(stack: Stack, *publishers: Publisher) -> None:
+    """One row each, none refused, and the sums of the ledger hold."""
+    for publisher in publishers:
+        trial = publisher.name.partition("/")[0]
+        wait_until(lambda: len(rows_of(stack, trial)) >= publisher.acknowledged, "every row", 60)  # noqa: B023
+        assert rows_of(stack, trial) == [float(number) for number in range(1, publisher.acknowledged + 1)]
+    assert stack.reasons() == []
+    assert stack.rows("SELECT sum(stored) FROM ledger") == [(sum(p.acknowledged for p in publishers),)]
+
+
+@pytest.fixture
+def two_trials(stack: Stack) -> Stack:
+    second_trial(stack.conn)
+    stack.enrol("u", "c")
+    return stack
+
+
+def another_ingestor(stack: Stack) -> tuple[Child, Child]:
+    """(the first, a second one beside it)."""
+    first = stack.ingestor
+    assert first is not None
+    return first, stack.start()
+
+
+def holders(stack: Stack) -> list[str | None]:
+    found = shards.layout(stack.conn).shards
+    stack.conn.rollback()
+    return [shard.held_by for shard in found]
+
+
+def test_trials_spread_over_shards_and_come_back_without_a_loss(two_trials: Stack) -> None:
+    """One wide session, then two and three with a trial each, one trial moved by hand, then one wide session again."""
+    publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
+    try:
+        for count in (2, 3):
+            resize(two_trials, count)
+            wait_until(lambda: settled(two_trials), f"{count} shards", 60)
+        assert sorted(home.shard_id for home in shards.layout(two_trials.conn).homes) == [0, 1]
+        shards.set_home(two_trials.conn, "t", 2, window=WINDOW)
+        two_trials.conn.commit()
+        wait_until(lambda: settled(two_trials), "the move", 60)
+        before = [publisher.acknowledged for publisher in publishers]
+        wait_until(lambda: all(p.acknowledged > b for p, b in zip(publishers, before, strict=True)), "more messages")
+        resize(two_trials, 1)
+        wait_until(lambda: settled(two_trials), "one shard", 60)
+    finally:
+        for publisher in publishers:
+            publisher.stop()
+    require_every_message(two_trials, *publishers)
+
+
+@pytest.mark.parametrize("moment", ["granted", "marked", "drained", "let_go"])
+def test_an_ingestor_that_dies_at_any_moment_of_a_move_loses_nothing(two_trials: Stack, moment: str) -> None:
+    two_trials.stop()
+    child = two_trials.start(INSITU_FAILPOINT=f"{moment}:1")
+    publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
+    try:
+        resize(two_trials, 2)
+        wait_until(lambda: child.poll() is not None, f"the end at {moment}", 60)
+        time.sleep(1)
+        two_trials.start()
+        wait_until(lambda: settled(two_trials), "two shards", 60)
+    finally:
+        for publisher in publishers:
+            publisher.stop()
+    require_every_message(two_trials, *publishers)
+
+
+def test_two_ingestors_share_the_shards_and_one_takes_over_from_the_other(two_trials: Stack) -> None:
+    resize(two_trials, 2)
+    wait_until(lambda: settled(two_trials), "two shards", 60)
+    first, second = another_ingestor(two_trials)
+    wait_until(lambda: len({held for held in holders(two_trials) if held}) == 2, "a shard each", 30)
+    publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
+    try:
+        wait_until(lambda: all(publisher.acknowledged > 200 for publisher in publishers), "messages")
+        first.kill()
+        wait_until(lambda: len({*holders(two_trials)}) == 1 and None not in holders(two_trials), "the take-over", 30)
+        before = [len(rows_of(two_trials, trial)) for trial in ("t", "u")]
+        wait_until(
+            lambda: all(len(rows_of(two_trials, trial)) > n + 100 for trial, n in zip(("t", "u"), before, strict=True)),
+            "both go on",
+        )
+    finally:
+        for publisher in publishers:
+            publisher.stop()
+    require_every_message(two_trials, *publishers)
+    second.stop()
+    assert holders(two_trials) == [None, None]
+
+
+def test_a_trial_that_nobody_hears_yet_has_no_credentials_at_the_broker(stack: Stack) -> None:
+    resize(stack, 2)
+    wait_until(lambda: settled(stack), "two shards", 60)
+    stack.stop()
+    second_trial(stack.conn)
+    stack.enrol("u", "c")
+    active = {credential.trial for credential in access.active_credentials(stack.conn, NOW)}
+    assert active == {"t"}
+    stack.start()
+    wait_until(lambda: settled(stack), "the new trial's subscription", 30)
+    active = {credential.trial for credential in access.active_credentials(stack.conn, NOW)}
+    assert active == {"t", "u"}
+
+
+# -- leases, without a broker -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(conn: Connection) -> Connection:
+    shards.resize(conn, 3, window=WINDOW)
+    conn.commit()
+    return conn
+
+
+def keep(database_url: str, holder: str) -> tuple[Connection, shards.Leases]:
+    conn = connect(database_url, application="tests")
+    leases = shards.keep_leases(conn, holder, holder)
+    conn.commit()
+    return conn, leases
+
+
+def test_leases_are_shared_evenly_and_only_what_is_free_is_taken(three: Connection, database_url: str) -> None:
+    first, leases = keep(database_url, "one")
+    assert (leases.held, leases.too_many) == ({0, 1, 2}, 0)
+    second, leases = keep(database_url, "two")
+    assert (leases.held, leases.too_many) == (frozenset(), 0)
+    leases = shards.keep_leases(first, "one", "one")
+    assert (leases.held, leases.too_many) == ({0, 1, 2}, 1)
+    shards.release(first, "one", 0)
+    first.commit()
+    assert shards.keep_leases(second, "two", "two").held == {0}
+    first.close()
+    second.close()
+
+
+def test_the_lease_of_a_connection_that_ended_is_free_at_once(three: Connection, database_url: str) -> None:
+    first, _ = keep(database_url, "one")
+    first.close()
+    three.execute("DELETE FROM ingestor")
+    three.commit()
+    with connect(database_url, application="tests") as second:
+        wait_until(lambda: shards.keep_leases(second, "two", "two").held == {0, 1, 2}, "the take-over", 5)
+
+
+def test_a_lease_runs_out_although_its_connection_seems_to_stand(three: Connection, database_url: str) -> None:
+    first, _ = keep(database_url, "one")
+    three.execute("UPDATE shard SET lease_until = clock_timestamp() - interval '1 s'")
+    three.execute("DELETE FROM ingestor")
+    three.commit()
+    second, leases = keep(database_url, "two")
+    assert leases.held == {0, 1, 2}
+    assert not shards.holds(first, "one", 0)
+    assert shards.holds(second, "two", 0)
+    first.close()
+    second.close()
+
+
+def test_a_shard_does_not_change_hands_while_its_batch_is_under_way(three: Connection, database_url: str) -> None:
+    first, _ = keep(database_url, "one")
+    assert shards.holds(first, "one", 1)
+    three.execute("UPDATE shard SET lease_until = clock_timestamp() - interval '1 s' WHERE shard_id <> 1")
+    three.execute("DELETE FROM ingestor")
+    three.commit()
+    second, leases = keep(database_url, "two")
+    assert leases.held == {0, 2}
+    first.close()
+    second.close()
+
+
+def test_what_a_shard_is_to_hear() -> None:
+    homes = [shards.Home("t", 0), shards.Home("u", 1)]
+    assert shards.Layout(1, homes, []).wanted(0) == inbound_filters()
+    assert shards.Layout(1, homes, []).wanted(1) == []
+    assert shards.Layout(2, homes, []).wanted(0) == [trial_filter("t"), *network_filters()]
+    assert shards.Layout(2, homes, []).wanted(1) == [trial_filter("u")]
+
+
+def test_a_filter_is_spare_only_when_everybody_hears_their_own() -> None:
+    def shard(number: int, filters: list[str]) -> shards.Shard:
+        return shards.Shard(number, "id", filters, NOW, None, None, 0, None, None)
+
+    homes = [shards.Home("t", 0), shards.Home("u", 1)]
+    wide = shard(0, [*inbound_filters(), trial_filter("t")])
+    assert shards.Layout(2, homes, [wide, shard(1, [])]).spare(wide) == []
+    spare = shards.Layout(2, homes, [wide, shard(1, [trial_filter("u")])]).spare(wide)
+    assert set(spare) == set(inbound_filters()) - set(network_filters())
+
+
+def test_wrong_numbers_and_names_are_refused(three: Connection, catalogue: object) -> None:
+    with pytest.raises(CorrectInput, match="Between 1 and 64"):
+        shards.resize(three, 65, window=WINDOW)
+    with pytest.raises(CorrectInput, match="There are 3 shards"):
+        shards.set_home(three, "t", 3, window=WINDOW)
+    with pytest.raises(NotFound):
+        shards.set_home(three, "nobody", 1, window=WINDOW)
+    with pytest.raises(CorrectInput, match="INSITU_WINDOW"):
+        shards.resize(three, 2, window=20_000)
