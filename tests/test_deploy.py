@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import bcrypt
+
 from ingest.mqtt import BrokerAddress
 from insitu.cli.brokers import WRITERS
 from insitu.embedded.broker import wheel_binary
@@ -31,9 +33,24 @@ def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
+def test_emqx_gets_hashes_it_can_check_and_a_device_its_own_topics_only(tmp_path: Path) -> None:
+    credential = Credential("t.d", hash_token("x"), mosquitto_hash("x"), "t", "d")
+    users, rules = WRITERS["emqx"]([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"), tmp_path)
+    lines = [line.split(",") for line in users.read_text("utf-8").splitlines()]
+    assert lines[0] == ["user_id", "password_hash", "salt", "is_superuser"]
+    assert bcrypt.checkpw(b"x", {line[0]: line[1] for line in lines}["t.d"].encode())
+    text = rules.read_text("utf-8")
+    mine = [line for line in text.splitlines() if '{username, "t.d"}' in line]
+    assert [line.split("}, ")[1].split(",")[0] for line in mine] == ["publish", "subscribe"]
+    assert all(topic.startswith("insitu/v1/t/d/") for line in mine for topic in re.findall(r'"([^"]*/[^"]*)"', line))
+    assert text.endswith("{deny, all}.\n")
+    assert "secret" not in text + users.read_text("utf-8")
+
+
 def test_the_brokers_windows_are_the_ingestors() -> None:
     window = Settings.model_fields["window"].default
     assert f"max_ack_pending: {window}" in (DEPLOY / "nats" / "nats.conf").read_text("utf-8")
+    assert f"max_inflight = {window}" in (DEPLOY / "emqx" / "emqx.conf").read_text("utf-8")
     assert f"max_inflight_messages {window}" in (DEPLOY / "mosquitto" / "mosquitto.conf").read_text("utf-8")
 
 

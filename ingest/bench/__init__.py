@@ -14,12 +14,16 @@ import platform
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.bench.drain import Bench
+from ingest.bench import telegraf
+from ingest.bench.drain import CLEAN, INPUTS, Bench
 from ingest.bench.live import RATE, latencies
+from ingest.bench.outage import RATE as RATE_AWAY
+from ingest.bench.outage import outage
 from ingest.bench.servers import KINDS, Kind
 
 DEVICES = 40
@@ -37,6 +41,8 @@ class Measured:
     """Messages, from the first received to the last committed."""
     copy: float
     """Rows."""
+    telegraf: float | None
+    """Messages, from the first row seen to the last; None where it is not installed."""
     cpu_us: float
     """Of the ingestor, a message."""
     rss_mb: float
@@ -52,7 +58,7 @@ class Measured:
 def run(*, messages: int, results: Sequence[int], runs: int) -> None:
     """Measure and print the table, a line as each broker is done."""
     kinds = [kind for kind in KINDS if kind.binary() is not None]
-    missing = [kind.name for kind in KINDS if kind.binary() is None]
+    missing = [kind.name for kind in KINDS if kind.binary() is None] + ([] if telegraf.binary() else ["telegraf"])
     say(machine())
     if missing:
         say(f"Not installed here, so not measured: {', '.join(missing)}.")
@@ -60,9 +66,9 @@ def run(*, messages: int, results: Sequence[int], runs: int) -> None:
         f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets; live at {RATE:,} messages/s.\n"
     )
     say(
-        "| broker | results a message | paho, receiving only (msg/s) | Insitu (msg/s) | ratio | observations/s | COPY (rows/s) | CPU (µs/msg) | RSS (MB) | live p50/p99 (ms) |"
+        "| broker | results a message | paho, receiving only (msg/s) | Insitu (msg/s) | ratio | observations/s | COPY (rows/s) | Telegraf (msg/s) | CPU (µs/msg) | RSS (MB) | live p50/p99 (ms) |"
     )
-    say("|---|---|---|---|---|---|---|---|---|---|")
+    say("|---|---|---|---|---|---|---|---|---|---|---|")
     for kind in kinds:
         for count in results:
             say(line([once(kind, messages=messages, results=count) for _ in range(runs)]))
@@ -70,19 +76,76 @@ def run(*, messages: int, results: Sequence[int], runs: int) -> None:
 
 def once(kind: Kind, *, messages: int, results: int) -> Measured:
     """One run in a folder of its own."""
+    with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
+        bench.make_sessions(yardsticks=True)
+        bench.fill()
+        copy = bench.copy()
+        paho = bench.drain_with_paho()
+        peer = telegraf.drain(bench, messages) if telegraf.binary() else None
+        drained = bench.drain_with_insitu()
+        live = latencies(bench)
+    return Measured(kind.name, results, paho, drained.rate, copy, peer, drained.cpu_us, drained.rss_mb, *live)
+
+
+def dirt(*, messages: int, results: Sequence[int], runs: int) -> None:
+    """The same drain for inputs with 1 % of repeats and 1 % of malformed messages, beside clean input of the same servers."""
+    say(machine())
+    say(
+        f"{messages:,} messages from {DEVICES} devices of each input; medians of {runs} runs, ratio to clean input of the same run.\n"
+    )
+    say("| broker | results a message | clean (msg/s) | 1 % repeated | 1 % malformed |\n|---|---|---|---|---|")
+    for kind in [kind for kind in KINDS if kind.binary() is not None]:
+        for count in results:
+            found = [_dirty(kind, messages=messages, results=count, turn=turn) for turn in range(runs)]
+            cells = [_ratios([one[given] / one[CLEAN] for one in found]) for given in INPUTS[1:]]
+            clean = statistics.median(one[CLEAN] for one in found)
+            say(f"| {kind.name} | {count} | {clean:,.0f} | {' | '.join(cells)} |")
+
+
+def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, float]:
+    """Messages a second for each input; each run begins with another one, since tables grow."""
+    rates: dict[str, float] = {}
+    with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
+        bench.make_sessions(yardsticks=False)
+        for place in range(len(INPUTS)):
+            given = INPUTS[(turn + place) % len(INPUTS)]
+            bench.fill(given)
+            rates[given] = bench.drain_with_insitu(given).rate
+    return rates
+
+
+def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
+    """The database away for so long, while devices publish."""
+    say(machine())
+    say(f"{DEVICES} devices publish {RATE_AWAY:,} messages/s without a pause; the database is stopped, and started again.\n")
+    say(
+        "| broker | results a message | away (s) | waiting then | drained in (s) | at (msg/s) | times the pace | RSS before, largest (MB) |"
+    )
+    say("|---|---|---|---|---|---|---|---|")
+    for kind in [kind for kind in KINDS if kind.binary() is not None]:
+        for count, away_s in [(count, away_s) for count in results for away_s in seconds]:
+            with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=0, results=count) as bench:
+                bench.make_sessions(yardsticks=False)
+                found = outage(bench, seconds=away_s)
+            say(
+                f"| {kind.name} | {count} | {found.away_s:.0f} | {found.backlog:,} | {found.drained_s:.1f} | {found.drain_rate:,.0f} "
+                f"| {found.factor:.1f} | {found.rss_before_mb:.0f}, {found.rss_peak_mb:.0f} |"
+            )
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Of one run; the servers' account can reach it."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)
     try:
-        with Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
-            bench.make_sessions()
-            bench.fill()
-            copy = bench.copy()
-            paho = bench.drain_with_paho()
-            drained = bench.drain_with_insitu()
-            live = latencies(bench)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Measured(kind.name, results, paho, drained.rate, copy, drained.cpu_us, drained.rss_mb, *live)
+
+
+def _ratios(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.0%} ({min(ratios):.0%}–{max(ratios):.0%})"
 
 
 def line(found: Sequence[Measured]) -> str:
@@ -93,10 +156,12 @@ def line(found: Sequence[Measured]) -> str:
         return statistics.median(numbers)
 
     rate = median(one.insitu for one in found)
+    peers = [one.telegraf for one in found if one.telegraf is not None]
+    peer = f"{median(peers):,.0f}" if peers else "–"
     return (
         f"| {found[0].broker} | {found[0].results} | {median(one.paho for one in found):,.0f} | {rate:,.0f} "
-        f"| {median(ratios):.0%} ({min(ratios):.0%}–{max(ratios):.0%}) | {rate * found[0].results:,.0f} "
-        f"| {median(one.copy for one in found):,.0f} | {median(one.cpu_us for one in found):.0f} | {median(one.rss_mb for one in found):.0f} "
+        f"| {_ratios(ratios)} | {rate * found[0].results:,.0f} "
+        f"| {median(one.copy for one in found):,.0f} | {peer} | {median(one.cpu_us for one in found):.0f} | {median(one.rss_mb for one in found):.0f} "
         f"| {median(one.p50_ms for one in found):.0f} / {median(one.p99_ms for one in found):.0f} |"
     )
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from ingest.bench import telegraf
 from ingest.bench.fill import fill
 from ingest.bench.receive import SESSION, make_session
 from ingest.bench.servers import PASSWORD, WINDOW, Kind, started
@@ -29,6 +30,11 @@ from store.database import Connection, connect, migrate
 from store.observations import copy_straight, first_receipt
 
 PATIENCE_S: Final = 300.0
+CLEAN: Final = "clean"
+REPEATED: Final = "repeated"
+MALFORMED: Final = "malformed"
+INPUTS: Final = (CLEAN, REPEATED, MALFORMED)
+"""Each a trial of its own; of the last two every hundredth message is the one before again, or cut off in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Bench:
         self.devices, self.messages, self.results = devices, messages, results
         self.names = [f"p{number}" for number in range(results)]
         self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+        self.filled = 0
         self.stack = ExitStack()
 
     def __enter__(self) -> Bench:
@@ -72,7 +79,7 @@ class Bench:
         catalogue.add_site(conn, code="s", host="h", name="s", kind="street")
         for name in self.names:
             catalogue.add_property(conn, code=name, name={"en": name}, unit="1")
-        for trial in ("bench", "yardstick"):
+        for trial in (*INPUTS, "yardstick"):
             self._register_trial(trial)
 
     def _register_trial(self, trial: str) -> None:
@@ -89,25 +96,35 @@ class Bench:
 
     # -- filling -------------------------------------------------------------------------------------------------
 
-    def make_sessions(self) -> None:
-        """The ingestor's session and the yardstick's, left again: the broker keeps messages for both."""
-        make_session(self.address)
+    def make_sessions(self, *, yardsticks: bool) -> None:
+        """The ingestor's session and the yardsticks', left again: the broker keeps messages for each."""
+        if yardsticks:
+            make_session(self.address)
+            if telegraf.binary():
+                telegraf.make_session(self)
         ingestor = self._ingestor()
         try:
             self._wait(lambda: shards.shards_ready(self.conn), ingestor)
         finally:
             ingestor.stop()
 
-    def fill(self) -> None:
+    def fill(self, given: str = CLEAN) -> None:
         """Every message, QoS 1, acknowledged by the broker."""
-        fill(self.address.host, self.address.port, "fleet", PASSWORD, (self.message(i) for i in range(self.messages)))
+        messages = (self.message(i, given) for i in range(self.messages))
+        self.filled += fill(self.address.host, self.address.port, "fleet", PASSWORD, messages)
 
-    def message(self, number: int) -> tuple[str, bytes]:
+    def message(self, number: int, given: str = CLEAN) -> tuple[str, bytes]:
+        """(topic, payload) of the `number`-th message of an input."""
+        odd = number % 100 == 99
+        topic, payload = self._clean(number - 1 if odd and given == REPEATED else number, given)
+        return topic, payload[: len(payload) // 2] if odd and given == MALFORMED else payload
+
+    def _clean(self, number: int, trial: str) -> tuple[str, bytes]:
         device, seq = number % self.devices, number // self.devices
         when = (self.start + timedelta(seconds=seq)).isoformat()
         results = {name: round(20 + device * 0.1 + seq * 0.001 + place, 3) for place, name in enumerate(self.names)}
         payload = json.dumps({"boot": "bench", "seq": seq + 1, "time": when, "results": results}, separators=(",", ":"))
-        return f"{PREFIX}/bench/d{device}/obs", payload.encode()
+        return f"{PREFIX}/{trial}/d{device}/obs", payload.encode()
 
     # -- draining ------------------------------------------------------------------------------------------------
 
@@ -123,13 +140,13 @@ class Bench:
             raise InsituError(f"The yardstick failed: {done.stderr.strip()[-500:]}")
         return self.messages / float(done.stdout)
 
-    def drain_with_insitu(self) -> Drained:
-        """The real ingestor: from its first message to the commit of the last."""
+    def drain_with_insitu(self, given: str = CLEAN) -> Drained:
+        """The real ingestor: from its first message of that input to the commit of the last."""
         ingestor = self._ingestor()
         try:
             self._wait(self._all_there, ingestor)
             committed = time.time()
-            first = first_receipt(self.conn, "bench")
+            first = first_receipt(self.conn, given)
             self.conn.rollback()
             assert first is not None  # all are there
             cpu_s, rss_mb = _usage(ingestor.pid)
@@ -138,7 +155,7 @@ class Bench:
         return Drained(self.messages / (committed - first.timestamp()), cpu_s * 1e6 / self.messages, rss_mb)
 
     def _all_there(self) -> bool:
-        return sum(total.received for total in ledger.totals(self.conn, None)) >= self.messages
+        return sum(total.received for total in ledger.totals(self.conn, None)) >= self.filled
 
     def received(self) -> int:
         """Messages in the ledger."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from insitu.embedded.users import device_user, hash_token, mosquitto_hash, mosquitto_users, nats_users, service_user
+from insitu.embedded.users import device_user, emqx_users, hash_token, mosquitto_hash, mosquitto_users, nats_users, service_user
 
 if TYPE_CHECKING:
     from ingest.mqtt import BrokerAddress
@@ -31,7 +31,15 @@ def mosquitto(credentials: Sequence[Credential], service: BrokerAddress, to: Pat
     return [_write(to / "passwords", passwords), _write(to / "acl", rules)]
 
 
-WRITERS: dict[str, Writer] = {"nats": nats, "mosquitto": mosquitto}
+def emqx(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
+    """`users.csv` and `acl.conf`, which emqx.conf names; a running EMQX takes them over by its API or its dashboard."""
+    users = [service_user(service.username, hash_token(service.password))]
+    users += [device_user(c.username, c.nats_hash, c.trial, c.device) for c in credentials]
+    passwords, rules = emqx_users(users)
+    return [_write(to / "users.csv", passwords), _write(to / "acl.conf", rules)]
+
+
+WRITERS: dict[str, Writer] = {"nats": nats, "mosquitto": mosquitto, "emqx": emqx}
 
 
 def _write(path: Path, text: str) -> Path:

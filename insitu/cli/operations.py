@@ -141,7 +141,7 @@ def replay(
 
 
 def broker_config(
-    broker: Annotated[str, typer.Argument(help="nats or mosquitto.")],
+    broker: Annotated[str, typer.Argument(help="nats, mosquitto or emqx.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
 ) -> None:
     """Write the credentials and access rules of every active device, and of the service, for a broker of your own.

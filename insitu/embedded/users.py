@@ -100,3 +100,15 @@ def mosquitto_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
         lines += [f"topic read {topic}" for topic in u.subscribe if topic not in both]
         rules.append(f"user {u.username}\n" + "\n".join(lines) + "\n")
     return passwords, "\n".join(rules)
+
+
+def emqx_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
+    """(users of the built-in database, access rules as Erlang terms) of EMQX, which reads the bcrypt hashes of NATS."""
+    passwords = "user_id,password_hash,salt,is_superuser\n" + "".join(f"{u.username},{u.password_hash},,false\n" for u in users)
+    rules = []
+    for u in users:
+        for action, topics in (("publish", u.publish), ("subscribe", u.subscribe)):
+            if topics:
+                listed = ", ".join(json.dumps(topic) for topic in topics)
+                rules.append(f"{{allow, {{username, {json.dumps(u.username)}}}, {action}, [{listed}]}}.\n")
+    return passwords, "".join(rules) + "{deny, all}.\n"

@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import pytest
 
+from ingest.mqtt import BrokerAddress, Receiver
+from insitu.clock import SYSTEM
 from insitu.embedded.child import Child
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import DatastreamRole
@@ -280,3 +282,41 @@ def test_wrong_numbers_and_names_are_refused(three: Connection, catalogue: objec
         shards.set_home(three, "nobody", 1, window=WINDOW)
     with pytest.raises(CorrectInput, match="INSITU_WINDOW"):
         shards.resize(three, 2, window=20_000)
+
+
+# -- one that floods --------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_with_a_session_of_its_own_does_not_wait_behind_one_that_floods(two_trials: Stack) -> None:
+    resize(two_trials, 2)
+    wait_until(lambda: settled(two_trials), "two shards", 60)
+    two_trials.stop()
+    flood, quiet = two_trials.device("t/a"), two_trials.device("u/c")
+    start = NOW - timedelta(days=1)
+    flood.send_all({"time": (start + timedelta(seconds=i)).isoformat(), "results": {"pm25": i}} for i in range(8000))
+    quiet.send({"time": NOW.isoformat(), "results": {"pm25": 1}})
+    two_trials.start(INSITU_BATCH_MESSAGES="20")
+    wait_until(lambda: rows_of(two_trials, "u") == [1.0], "the quiet one's row")
+    assert len(rows_of(two_trials, "t")) < 8000
+    wait_until(lambda: len(rows_of(two_trials, "t")) == 8000, "the flood", 60)
+    flood.close()
+    quiet.close()
+
+
+def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
+    """4 × window is the whole queue: past half of it no topic holds more than a sixteenth."""
+    address = BrokerAddress("127.0.0.1", 1, "nobody", "")
+    receiver = Receiver(address, client_id="fair", filters=[], window=64, clock=SYSTEM, granted=())
+    arrive = receiver._on_publish
+    for _ in range(1000):
+        arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+    assert receiver.pending == 128
+    for number in range(8):
+        for _ in range(16):
+            arrive(f"insitu/v1/t/quiet{number}/obs", b"{}", 0, 0, False)
+    assert receiver.pending == 256
+    assert receiver.take_dropped() == 1000 - 128
+    taken = receiver.take(1000, gather_s=0, wait_s=0)
+    assert len(taken) == 256
+    arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+    assert receiver.pending == 1
