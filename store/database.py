@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+import psycopg.sql
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -155,6 +156,15 @@ def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -
     """The first row as a `kind`, or None."""
     with translated(), conn.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchone()
+
+
+def count_table(conn: Connection, table: str) -> int:
+    """Rows of a table that is not ours, which no migration makes and no named query can name; 0 while it does not exist."""
+    with translated():
+        if conn.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
+            return 0
+        statement = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
+        return int(conn.execute(statement).fetchall()[0][0])
 
 
 def wait_for(conn: Connection, channel: str, *, timeout_s: float) -> bool:

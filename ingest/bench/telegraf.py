@@ -14,6 +14,7 @@ from ingest.bench.servers import WINDOW
 from insitu.embedded.child import Child
 from insitu.errors import InsituError
 from insitu.wire import OBS, PREFIX
+from store.database import count_table
 
 if TYPE_CHECKING:
     from ingest.bench.drain import Bench
@@ -54,11 +55,9 @@ def drain(bench: Bench, messages: int) -> float:
 
 
 def _rows(bench: Bench) -> int:
-    # Its table, not ours: no named query, since no migration makes it.
-    ((there,),) = bench.conn.execute("SELECT to_regclass(%s)::text", (TABLE,)).fetchall()
-    count = bench.conn.execute(f"SELECT count(*) FROM {TABLE}".encode()).fetchall()[0][0] if there else 0  # noqa: S608 - a constant
+    found = count_table(bench.conn, TABLE)
     bench.conn.rollback()
-    return int(count)
+    return found
 
 
 @contextmanager
