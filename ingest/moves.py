@@ -7,6 +7,7 @@ key absorbs the copy. Only a message without time and without `seq` is known by 
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from store import shards
 from store.database import Connection
 from store.shards import Layout, Shard
 
+_log = logging.getLogger("insitu.ingest")
 SETTLED_S: Final = 6.0
 """What an earlier connection left unacknowledged has come again by then (three times the broker's `ack_wait`)."""
 
@@ -61,10 +63,11 @@ class Moves:
         self._send_marks(spare)
         self._going = sorted(self._drained & set(spare))
         have = sorted(self._receiver.filters - set(self._going))
-        if set(have) != set(mine.filters):
+        if set(have) != set(mine.filters) or mine.subscribed_at is None:
             reach("granted" if set(have) - set(mine.filters) else "drained")
             # Less is written before the broker is told, more after it has granted it: what stands here is always heard.
             shards.subscribed(conn, self._shard_id, have)
+            _log.info("shard %s hears %s filters", self._shard_id, len(have))
             shards.drop_spare_shards(conn)
         self._strays = self._find_strays(layout, mine, wanted)
 
@@ -73,6 +76,7 @@ class Moves:
         going = [*self._going, *self._strays]
         if going:
             reach("let_go")
+            _log.info("shard %s lets go of %s", self._shard_id, ", ".join(going))
             self._receiver.unsubscribe(going)
         for topic in self._going:
             self._marks.pop(topic, None)
@@ -95,6 +99,7 @@ class Moves:
             if topic not in self._marks:
                 mark = self._marks[topic] = Mark(mark_topic(topic), self._receiver.connection)
                 self._receiver.mark(mark.topic)
+                _log.info("shard %s drains %s", self._shard_id, topic)
                 reach("marked")
 
     def _find_strays(self, layout: Layout, mine: Shard, wanted: Sequence[str]) -> list[str]:

@@ -142,14 +142,17 @@ class Receiver:
             return
         refused = [topic for topic, code in zip(filters, codes, strict=False) if code.is_failure]
         if refused or len(codes) != len(filters):
-            self.fatal = InsituError(
-                f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}: nothing would arrive. "
-                "Check the rights of the service user."
-            )
+            said = f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}"
+            if not self.granted.is_set():
+                self.fatal = InsituError(f"{said}: nothing would arrive. Check the rights of the service user.")
+            else:  # what is heard already goes on; the credentials of what is not heard are withheld
+                self.problem = f"{said}: make more shards (`insitu shards --count`), or check the rights of the service user."
         else:
+            self.problem = None
             self._known_session = True
-            self._filters = [*dict.fromkeys([*self._filters, *filters])]
-            self.filters = frozenset(self._filters) - {self._own_topic}
+            with self._lock:
+                self._filters = [*dict.fromkeys([*self._filters, *filters])]
+                self.filters = frozenset(self._filters) - {self._own_topic}
             self.granted.set()
         self._arrived.set()
 
@@ -242,8 +245,9 @@ class Receiver:
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Hear these no more. What the broker still held for them is gone."""
-        self._filters = [topic for topic in self._filters if topic not in filters]
-        self.filters -= set(filters)
+        with self._lock:
+            self._filters = [topic for topic in self._filters if topic not in filters]
+            self.filters -= set(filters)
         self._client.unsubscribe(list(filters))
 
     def mark(self, topic: str) -> None:

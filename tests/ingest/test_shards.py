@@ -320,3 +320,18 @@ def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
     assert len(taken) == 256
     arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
     assert receiver.pending == 1
+
+
+def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) -> None:
+    """65,535 messages in flight over all filters is the broker's bound: 16 filters of 4,000 fit, and the heartbeat is one."""
+    resize(stack, 2)
+    wait_until(lambda: settled(stack), "two shards", 60)
+    for number in range(16):
+        catalogue.add_trial(stack.conn, code=f"x{number}", title={"en": "X"}, host="host", company="company", now=NOW)
+    stack.conn.execute("UPDATE trial SET shard_id = 1 WHERE code LIKE 'x%%'")
+    stack.conn.commit()
+    wait_until(lambda: "make more shards" in (shards.health(stack.conn).problem or ""), "the complaint", 30)
+    device = stack.device("t/a")
+    device.send({"time": NOW.isoformat(), "results": {"pm25": 1}})
+    wait_until(lambda: rows_of(stack, "t") == [1.0], "the row of a trial that is heard")
+    device.close()
