@@ -34,7 +34,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
-        stream = streams.get(reading.property)
+        stream = streams.get(reading.property) if not reading.source else _named_in_full(reading, streams)
         if stream is None:
             _refuse(refused, RejectReason.UNKNOWN_PROPERTY, _unknown(reading, streams))
             continue
@@ -47,6 +47,13 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         elif stream.result_type != "boolean" or kind is not bool:
             _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
             continue
+        scale, shift = stream.scale, stream.shift
+        if reading.unit and reading.unit != stream.unit and stream.result_type == "number":
+            factors = stream.accepts.get(reading.unit)
+            if factors is None:
+                _refuse(refused, RejectReason.UNIT_MISMATCH, _other_unit(reading, stream))
+                continue
+            scale, shift = factors
         given_us = reading.time_us
         time_us = received_us + reading.offset_us if given_us is None else given_us
         if time_us != judged:
@@ -55,7 +62,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
             _refuse(refused, *verdict)
             continue
         quality = _ARRIVAL if given_us is None else _REPAIRED if reading.repaired else _DEVICE
-        number = float(result) * stream.scale + stream.shift  # type: ignore[arg-type]
+        number = float(result) * scale + shift  # type: ignore[arg-type]
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)
 
@@ -86,9 +93,21 @@ def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, 
     refused[reason] = (count + 1, first)
 
 
+def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> KnownDatastream | None:
+    """`source.property`, by which two sources of one property are told apart; else the property alone."""
+    return streams.get(f"{reading.source}.{reading.property}") or streams.get(reading.property)
+
+
 def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
     known = ", ".join(sorted(streams)[:10]) or "none"
-    return f"The device has no datastream {reading.property[:60]!r}; it has {known}."
+    full = f" or {f'{reading.source[-60:]}.{reading.property[:60]}'!r}" if reading.source else ""
+    return f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}."
+
+
+def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
+    known = ", ".join(sorted(stream.accepts)[:10])
+    more = f" or in one of {known}" if known else ""
+    return f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in {stream.unit!r}{more}."
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
