@@ -51,7 +51,9 @@ _MEANT: Final = {
     "sec": "s", "seconds": "s", "hours": "h", "minutes": "min", "count": "1", "counts": "1", "none": "1", "-": "1", "": "1",
     "#/cm3": "/cm3", "ohms": "Ohm", "ω": "Ohm", "watt": "W", "volt": "V", "lpm": "l/min", "mcg/m3": "ug/m3", "ph": "[pH]",
 }  # fmt: skip
-_SIGNS: Final = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "·": ".", "⋅": ".", "^": "", "*": ".", "−": "-", "Ω": "Ohm"})
+_SIGNS: Final = str.maketrans(
+    {"µ": "u", "μ": "u", "²": "2", "³": "3", "·": ".", "⋅": ".", "^": "", "*": ".", "−": "-", "Ω": "Ohm"}
+)
 _ALONE: Final = re.compile(r"(^|[/.])(?:\{[^{}]*\})+(?=$|[/.])")
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 _ATOM: Final = re.compile(r"\[[^\[\]]+\]")

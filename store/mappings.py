@@ -12,7 +12,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from insitu.errors import CorrectInput, NotFound
+from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole
 from insitu.units import Factors, accepted, conversion, require_unit
 from store.catalogue import add_datastream, properties, trial
@@ -94,8 +94,12 @@ def new_mapping(
     """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is wrong with it."""
     units = {known.code: known.unit for known in properties(conn)}
     if property not in units:
-        raise CorrectInput(f"{field!r}: {property!r} is no observed property here; known are {', '.join(sorted(units)) or 'none'}.")
-    found = Mapping(sorted(set(devices)), field, property, units[property], unit or units[property], str(role), result_type, every_s)
+        raise CorrectInput(
+            f"{field!r}: {property!r} is no observed property here; known are {', '.join(sorted(units)) or 'none'}."
+        )
+    found = Mapping(
+        sorted(set(devices)), field, property, units[property], unit or units[property], str(role), result_type, every_s
+    )
     try:
         require_unit(found.unit)
         found.factors()
@@ -146,7 +150,9 @@ def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
             continue
         if mapping.field in found:
             both = " and ".join(", ".join(m.devices) for m in (found[mapping.field], mapping))
-            raise CorrectInput(f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in one of them.")
+            raise CorrectInput(
+                f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in one of them."
+            )
         found[mapping.field] = mapping
     return found
 
@@ -222,11 +228,3 @@ def report_intervals(conn: Connection, intervals: dict[int, int]) -> None:
             conn, _SQL["report_intervals"], datastream_ids=list(intervals),
             intervals=[timedelta(microseconds=us) for us in intervals.values()],
         )  # fmt: skip
-
-
-def mapping_needed(trial_code: str, device: str) -> NotFound:
-    """What to do where a new device comes and nothing says what it sends."""
-    return NotFound(
-        f"{trial_code} has no device {device!r}, and no mapping that would say what it sends. "
-        "Say it with --measure PROPERTY, or register a [[mapping]] of the trial."
-    )
