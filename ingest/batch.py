@@ -17,7 +17,7 @@ from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
-from store.catalogue import CatalogueSnapshot, KnownDevice
+from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
 from store.database import Connection
 from store.ledger import Key, Ledger, Ranges, StatusLine
 from store.mappings import report_intervals
@@ -300,10 +300,15 @@ def _intervals(items: Sequence[Item]) -> dict[int, int]:
             continue
         stored = {observation.datastream_id for observation in item.observations}
         for stream in item.known.datastreams.values():
-            if stream.datastream_id in stored and not stream.interval_declared:
-                if stream.interval_us is None or abs(item.interval_us - stream.interval_us) > NEWS * stream.interval_us:
-                    found[stream.datastream_id] = item.interval_us
+            if stream.datastream_id in stored and _is_news(stream, item.interval_us):
+                found[stream.datastream_id] = item.interval_us
     return found
+
+
+def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
+    if stream.interval_declared or stream.interval_us is None:
+        return not stream.interval_declared
+    return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
 
 
 def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:

@@ -90,12 +90,10 @@ class Stream:
     latest_received_at: datetime | None
     latest_flag: int | None
 
-    @property
     def usual_interval_s(self) -> float | None:
         """How often it is judged to speak: declared, else reported, else learned."""
         return self.expected_interval_s or self.learned_interval_s
 
-    @property
     def interval_source(self) -> str | None:
         if self.expected_interval_s is not None:
             return "reported" if self.interval_reported else "declared"

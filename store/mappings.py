@@ -19,7 +19,6 @@ from store.catalogue import add_datastream, properties, trial
 from store.database import Connection, queries, rows, run, scalar
 
 _SQL = queries("mappings")
-EVERY_DEVICE = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,6 @@ class _Stream:
     interval_reported: bool
     in_use: bool
 
-    @property
     def declared_s(self) -> float | None:
         return None if self.interval_reported else self.every_s
 
@@ -86,7 +84,7 @@ def new_mapping(
     field: str,
     property: str,
     unit: str | None = None,
-    devices: Sequence[str] = EVERY_DEVICE,
+    devices: str | Sequence[str] = "*",
     role: DatastreamRole = DatastreamRole.CANDIDATE,
     result_type: str = "number",
     every_s: float | None = None,
@@ -97,9 +95,10 @@ def new_mapping(
         raise CorrectInput(
             f"{field!r}: {property!r} is no observed property here; known are {', '.join(sorted(units)) or 'none'}."
         )
-    found = Mapping(
-        sorted(set(devices)), field, property, units[property], unit or units[property], str(role), result_type, every_s
-    )
+    patterns = [devices] if isinstance(devices, str) else sorted(set(devices))
+    if not patterns:
+        raise CorrectInput(f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial.")
+    found = Mapping(patterns, field, property, units[property], unit or units[property], str(role), result_type, every_s)
     try:
         require_unit(found.unit)
         found.factors()
@@ -205,7 +204,7 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
                 f"change. Let the device send it under another name and map that, enrol a new device, or import corrected results."
             )
         changed = True
-    if mapping.every_s != before.declared_s and not (mapping.every_s is None and before.interval_reported):
+    if mapping.every_s != before.declared_s() and not (mapping.every_s is None and before.interval_reported):
         run(conn, _SQL["declare_interval"], datastream_id=before.datastream_id, every_s=mapping.every_s)
         changed = True
     return changed

@@ -136,7 +136,7 @@ def _judge(
 
 def expected_s(streams: Sequence[Stream]) -> float:
     """The shortest interval of any datastream of a device: declared, reported or learned."""
-    return min((s.usual_interval_s for s in streams if s.usual_interval_s), default=_UNDECLARED_INTERVAL_S)
+    return min((every for s in streams if (every := s.usual_interval_s())), default=_UNDECLARED_INTERVAL_S)
 
 
 def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount], now: datetime) -> tuple[DeviceFacts, list[int]]:
@@ -168,7 +168,7 @@ def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount],
 
 def _silent(stream: Stream, first_seen_at: datetime | None, now: datetime) -> bool:
     last = stream.latest_received_at or first_seen_at
-    expected = stream.usual_interval_s
+    expected = stream.usual_interval_s()
     return last is not None and expected is not None and (now - last).total_seconds() > health.SILENT_AFTER * expected
 
 
@@ -238,10 +238,11 @@ def gaps(
     shown = [_shown_gap(gap, page.t("the device"), end) for gap in whole]
     for stream in streams if len(streams) > 1 else ():
         one = found[stream.datastream_id]
-        if stream.usual_interval_s is None:
+        every = stream.usual_interval_s()
+        if every is None:
             continue
         own = health.gaps(
-            time_us=one.time_us, received_us=one.received_us, expected_s=stream.usual_interval_s, start=start, end=end,
+            time_us=one.time_us, received_us=one.received_us, expected_s=every, start=start, end=end,
             windows=windows, reboots=boots,
         )  # fmt: skip
         shown += [_shown_gap(gap, stream.name, end) for gap in own if not gap.backfilled and not _inside(gap, whole)]

@@ -95,9 +95,9 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     end = _END.match(text, at)
     if end is None:
         raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
-    time = _time(end[1]) if end[1] is not None else (None, False)
+    time_us, repaired = _time(end[1]) if end[1] is not None else (None, False)
     measurement = _ESCAPED.sub(r"\1", head[1])
-    return [Reading(name, result, *time, source=measurement) for name, result in results.items()], end.end()
+    return [Reading(name, result, time_us, repaired, source=measurement) for name, result in results.items()], end.end()
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -53,10 +53,6 @@ class MappingEntry(_Entry):
     result_type: Literal["number", "boolean"] = "number"
     every: float | None = Field(default=None, gt=0, le=366 * 86_400)
 
-    @property
-    def patterns(self) -> list[str]:
-        return [self.devices] if isinstance(self.devices, str) else self.devices
-
 
 def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
     """A device at its place, from `start` or now on; one that exists is left as it is, also where it stands."""
@@ -93,7 +89,7 @@ def enter_mappings(conn: Connection, devices: Sequence[DeviceEntry], mappings: S
         with conn.transaction():
             wanted = [
                 new_mapping(
-                    conn, field=entry.field, property=entry.property, unit=entry.unit, devices=entry.patterns, role=entry.role,
+                    conn, field=entry.field, property=entry.property, unit=entry.unit, devices=entry.devices, role=entry.role,
                     result_type=entry.result_type, every_s=entry.every,
                 )
                 for entry in mappings
