@@ -25,10 +25,10 @@ CREATE TABLE unit_conversion (
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON unit_conversion
     FOR EACH STATEMENT EXECUTE FUNCTION catalogue_changed();
 
--- A message that was kept back looks like a slow clock, none looks like a fast one: so the clock's offset is the largest
--- (device time − receipt) of the six hours in which the device last spoke and of those before in which it spoke.
-ALTER TABLE device_contact ADD clock_hours timestamptz, -- begin of the current six hours
-    ADD clock_largest double precision,                 -- s, in these
-    ADD clock_before double precision;                  -- s, in those before
-UPDATE device_contact SET clock_hours = date_bin('6 hours', last_seen_at, 'epoch'), clock_largest = clock_offset
-WHERE clock_offset IS NOT NULL;
+-- A message that was kept back looks like a slow clock, and none like a fast one: so the clock's offset is the largest (device
+-- time − receipt) of two spans in which the device spoke. A span begins with a message and takes six hours; silence is in none, so
+-- that after days of it there are six hours to send what was kept back.
+ALTER TABLE device_contact ADD clock_since timestamptz, -- begin of the current span
+    ADD clock_largest double precision,                 -- s, in it
+    ADD clock_before double precision;                  -- s, in the one before
+UPDATE device_contact SET clock_since = last_seen_at, clock_largest = clock_offset WHERE clock_offset IS NOT NULL;
