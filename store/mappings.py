@@ -185,6 +185,7 @@ def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
         conn, device_id=device_id, name=mapping.field, property=mapping.property, unit=mapping.unit,
         role=DatastreamRole(mapping.role), scale=scale, shift=shift, result_type=mapping.result_type,
         expected_interval=None if mapping.every_s is None else timedelta(seconds=mapping.every_s),
+        sensor_id=scalar(conn, _SQL["only_sensor"], device_id=device_id),
     )  # fmt: skip
 
 

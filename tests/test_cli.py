@@ -229,11 +229,13 @@ def test_the_documented_mappings_make_the_datastreams_of_devices_there_and_to_co
         ("p1", "pm2_5", 1000.0, 0.0, "00:15:00"), ("p1", "temp", 1.0, -273.15, None),
         ("roof", "pm2_5", 1000.0, 0.0, "00:15:00"), ("roof", "temp", 1.0, -273.15, None),
     ]  # fmt: skip
-    assert conn.execute("SELECT make, serial FROM sensor").fetchall() == [("Maker", "A-17")]
+    assert conn.execute("SELECT name, serial FROM datastream JOIN sensor USING (sensor_id) ORDER BY 1").fetchall() == [
+        ("pm2_5", "A-17"), ("temp", "A-17"),
+    ]  # fmt: skip
     again = register(tmp_path, database_url, documented_mappings().replace('unit = "K"', 'unit = "[degF]"'))
     assert "there   mapping station-air/pm2_5: mg/m3 → pm25 in ug/m3 (2 there)" in again.stdout
     assert "changed mapping station-air/temp: [degF] → temperature in Cel (2 changed)" in again.stdout
-    assert conn.execute("SELECT action, detail FROM audit_log WHERE action = 'map' ORDER BY 1").fetchall()[-1][1]["changed"] == [
+    assert conn.execute("SELECT detail FROM audit WHERE action = 'map' ORDER BY audit_id").fetchall()[-1][0]["changed"] == [
         "p1/temp", "roof/temp",
     ]  # fmt: skip
 
@@ -250,12 +252,12 @@ def test_the_documented_mappings_make_the_datastreams_of_devices_there_and_to_co
         ("every = 900", "every = -1", "mapping.0.every"),
     ],
 )
-def test_a_mapping_that_cannot_be_is_explained_and_nothing_of_the_file_is_entered(
+def test_a_mapping_that_cannot_be_is_explained_and_no_mapping_of_the_file_is_entered(
     tmp_path: Path, database_url: str, conn: Connection, before: str, after: str, says: str
 ) -> None:
     register(tmp_path, database_url, documented_registration())
     assert says in complaint(register(tmp_path, database_url, documented_mappings().replace(before, after, 1)))
-    assert conn.execute("SELECT (SELECT count(*) FROM device), (SELECT count(*) FROM mapping)").fetchall() == [(0, 0)]
+    assert conn.execute("SELECT (SELECT count(*) FROM datastream), (SELECT count(*) FROM mapping)").fetchall() == [(0, 0)]
 
 
 def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, conn: Connection) -> None:

@@ -28,6 +28,10 @@ SELECT m.datastream_id, m.name AS field, p.code AS property, m.unit, m.role, m.r
        EXISTS (SELECT FROM observation o WHERE o.datastream_id = m.datastream_id) AS in_use
 FROM datastream m JOIN observed_property p USING (property_id) WHERE m.device_id = %(device_id)s::int ORDER BY m.name;
 
+-- name: only_sensor
+-- What measures in a device, where that is one thing.
+SELECT min(sensor_id) FROM sensor WHERE device_id = %(device_id)s::int HAVING count(*) = 1;
+
 -- name: change_datastream
 -- Nothing is stored of it yet: it may become another one.
 UPDATE datastream SET name = %(field)s::text, unit = %(unit)s::text, scale = %(scale)s::float8, shift = %(shift)s::float8,
