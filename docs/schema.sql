@@ -203,7 +203,7 @@ CREATE TABLE public.device_contact (
     clock_offset double precision,
     snr double precision,
     margin double precision,
-    clock_hours timestamp with time zone,
+    clock_since timestamp with time zone,
     clock_largest double precision,
     clock_before double precision,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ingest import sequences
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
+from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES, Topic, parse_network_topic, parse_topic
@@ -296,7 +297,7 @@ def _intervals(items: Sequence[Item]) -> dict[int, int]:
     """Datastream → how often its device says it measures, where nobody has declared it and it is news."""
     found: dict[int, int] = {}
     for item in items:
-        if item.interval_us is None or item.known is None or not item.observations:
+        if item.interval_us is None or item.known is None or not 0 < item.interval_us <= LONGEST_INTERVAL_US:
             continue
         stored = {observation.datastream_id for observation in item.observations}
         for stream in item.known.datastreams.values():

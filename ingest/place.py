@@ -34,35 +34,36 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
-        stream = streams.get(reading.property) if not reading.source else _named_in_full(reading, streams)
+        name, result, given_us, repaired, offset_us, unit, source = reading  # once, for every result that arrives
+        stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
             _refuse(refused, RejectReason.UNKNOWN_PROPERTY, _unknown(reading, streams))
             continue
-        result = reading.result
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):
-            if not -_MAX <= result <= _MAX:  # type: ignore[operator]
-                _refuse(refused, RejectReason.NOT_FINITE, f"{reading.property!r}: {str(result)[:40]} is no finite number.")
+            if kind is int and not -_MAX <= result <= _MAX:  # type: ignore[operator]
+                _refuse(refused, RejectReason.NOT_FINITE, _not_finite(reading))
                 continue
         elif stream.result_type != "boolean" or kind is not bool:
             _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
             continue
-        scale, shift = stream.scale, stream.shift
-        if reading.unit and reading.unit != stream.unit and stream.result_type == "number":
-            factors = stream.accepts.get(reading.unit)
-            if factors is None:
-                _refuse(refused, RejectReason.UNIT_MISMATCH, _other_unit(reading, stream))
-                continue
-            scale, shift = factors
-        given_us = reading.time_us
-        time_us = received_us + reading.offset_us if given_us is None else given_us
+        if not unit or unit == stream.unit or kind is bool:
+            number: float = result * stream.scale + stream.shift  # type: ignore[operator]
+        elif (factors := stream.accepts.get(unit)) is not None:
+            number = result * factors[0] + factors[1]  # type: ignore[operator]
+        else:
+            _refuse(refused, RejectReason.UNIT_MISMATCH, _other_unit(reading, stream))
+            continue
+        if not -_MAX <= number <= _MAX:  # also what only the factor has made too large
+            _refuse(refused, RejectReason.NOT_FINITE, _not_finite(reading))
+            continue
+        time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
             judged, verdict = time_us, judge_time(device, time_us, received_us)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
-        quality = _ARRIVAL if given_us is None else _REPAIRED if reading.repaired else _DEVICE
-        number = float(result) * scale + shift  # type: ignore[arg-type]
+        quality = _ARRIVAL if given_us is None else _REPAIRED if repaired else _DEVICE
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)
 
@@ -108,6 +109,10 @@ def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
     known = ", ".join(sorted(stream.accepts)[:10])
     more = f" or in one of {known}" if known else ""
     return f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in {stream.unit!r}{more}."
+
+
+def _not_finite(reading: Reading) -> str:
+    return f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number."
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:

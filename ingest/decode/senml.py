@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ingest.decode import native, times
 from ingest.decode.native import Refused, shape_refused
-from ingest.decode.result import Decoded, Unreadable, settle
+from ingest.decode.result import LONGEST_INTERVAL_US, Decoded, Unreadable, settle
 from insitu.model import Reading, RejectReason
 from insitu.units import SENML
 from insitu.wire import MAX_DEPTH, MAX_RESULTS
@@ -26,8 +26,6 @@ VERSION: Final = 10
 ABSOLUTE_S: Final = 2**28
 """Times below are seconds from now, others since 1970."""
 _FURTHEST_S: Final = 1e11
-_LONGEST_S: Final = 366 * 86_400.0
-"""A longer time to the next result (`ut`) says nothing of a device's health."""
 
 _LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s",
                   6: "t", 7: "ut", 8: "vd"}  # fmt: skip
@@ -86,7 +84,7 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
     if not readings and not problems:
         raise shape_refused("No record has a value.")
     settled = settle(readings, problems)
-    if isinstance(settled, Decoded) and 0 < every_s <= _LONGEST_S:
+    if isinstance(settled, Decoded) and 0 < every_s <= LONGEST_INTERVAL_US / 1e6:
         return settled._replace(interval_us=max(1, round(every_s * 1e6)))
     return settled
 
