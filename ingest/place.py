@@ -6,6 +6,7 @@ sends no time gets the time of receipt, give or take what it says of the time in
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ingest.decode import Decoded
@@ -18,6 +19,7 @@ FUTURE_US = 600_000_000
 
 _DEVICE, _REPAIRED, _ARRIVAL = int(ClockQuality.DEVICE), int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
 _MAX = 1.7976931348623157e308
+_NO_FACTORS = (math.nan, math.nan)
 
 
 class Placed(NamedTuple):
@@ -42,20 +44,18 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):
             if kind is int and not -_MAX <= result <= _MAX:  # type: ignore[operator]
-                _refuse(refused, RejectReason.NOT_FINITE, _not_finite(reading))
+                _refuse(refused, *_no_number(reading, stream))
                 continue
         elif stream.result_type != "boolean" or kind is not bool:
             _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
             continue
         if not unit or unit == stream.unit or kind is bool:
             number: float = result * stream.scale + stream.shift  # type: ignore[operator]
-        elif (factors := stream.accepts.get(unit)) is not None:
-            number = result * factors[0] + factors[1]  # type: ignore[operator]
         else:
-            _refuse(refused, RejectReason.UNIT_MISMATCH, _other_unit(reading, stream))
-            continue
+            scale, shift = stream.accepts.get(unit, _NO_FACTORS)
+            number = result * scale + shift  # type: ignore[operator]
         if not -_MAX <= number <= _MAX:  # also what only the factor has made too large
-            _refuse(refused, RejectReason.NOT_FINITE, _not_finite(reading))
+            _refuse(refused, *_no_number(reading, stream))
             continue
         time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
@@ -111,8 +111,11 @@ def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
     return f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in {stream.unit!r}{more}."
 
 
-def _not_finite(reading: Reading) -> str:
-    return f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number."
+def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason, str]:
+    """Why it has no finite result: its unit has no factor to the datastream's, or it is none itself."""
+    if reading.unit and reading.unit != stream.unit and reading.unit not in stream.accepts:
+        return RejectReason.UNIT_MISMATCH, _other_unit(reading, stream)
+    return RejectReason.NOT_FINITE, f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number."
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
