@@ -97,6 +97,12 @@ class Page:
         text: str = format_timedelta(length, threshold=1.5, locale=_LOCALES[self.reader.language])
         return text
 
+    def interval(self, seconds: float) -> str:
+        """Time between two results, exact where it is a whole number of seconds: 15 min, 90 s."""
+        whole = float(round(seconds)) if seconds >= 1 else seconds
+        size, word = next(((size, word) for size, word in ((3600, "h"), (60, "min")) if whole % size == 0), (1, "s"))
+        return f"{self.number(whole / size, 0 if whole >= 1 else 3)} {word}"
+
     def in_zone(self, time_zone: str) -> Page:
         return replace(self, reader=replace(self.reader, time_zone=time_zone))
 

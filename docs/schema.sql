@@ -211,6 +211,9 @@ CREATE TABLE public.device_contact (
     clock_offset double precision,
     snr double precision,
     margin double precision,
+    clock_since timestamp with time zone,
+    clock_largest double precision,
+    clock_before double precision,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
 );
 
@@ -311,6 +314,32 @@ CREATE TABLE public.ledger_reason (
     messages bigint DEFAULT 0 NOT NULL,
     results bigint DEFAULT 0 NOT NULL,
     CONSTRAINT ledger_reason_outcome_check CHECK ((outcome = ANY (ARRAY['refused'::text, 'ignored'::text])))
+);
+
+CREATE TABLE public.mapping (
+    mapping_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    devices text[] NOT NULL,
+    field text NOT NULL,
+    property_id integer NOT NULL,
+    unit text NOT NULL,
+    role text NOT NULL,
+    result_type text NOT NULL,
+    expected_interval interval,
+    CONSTRAINT mapping_devices_check CHECK ((cardinality(devices) > 0)),
+    CONSTRAINT mapping_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
+    CONSTRAINT mapping_field_check CHECK (((length(field) >= 1) AND (length(field) <= 128))),
+    CONSTRAINT mapping_result_type_check CHECK ((result_type = ANY (ARRAY['number'::text, 'boolean'::text]))),
+    CONSTRAINT mapping_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text])))
+);
+
+ALTER TABLE public.mapping ALTER COLUMN mapping_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.mapping_mapping_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.need (
@@ -649,6 +678,13 @@ ALTER TABLE public.trial ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.unit_conversion (
+    unit text NOT NULL,
+    sent text NOT NULL,
+    scale double precision NOT NULL,
+    shift double precision NOT NULL
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
@@ -720,6 +756,12 @@ ALTER TABLE ONLY public.ledger
 
 ALTER TABLE ONLY public.ledger_reason
     ADD CONSTRAINT ledger_reason_pkey PRIMARY KEY (trial, device, hour, reject_id, outcome, reason);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_pkey PRIMARY KEY (mapping_id);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_trial_id_field_devices_key UNIQUE (trial_id, field, devices);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_code_key UNIQUE (code);
@@ -814,6 +856,9 @@ ALTER TABLE ONLY public.trial
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_pkey PRIMARY KEY (trial_step_id);
 
+ALTER TABLE ONLY public.unit_conversion
+    ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
+
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
@@ -845,6 +890,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.network_addres
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.unit_conversion FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
@@ -904,6 +951,12 @@ ALTER TABLE ONLY public.evaluation
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);

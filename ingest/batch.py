@@ -13,17 +13,21 @@ from dataclasses import dataclass, field
 
 from ingest import sequences
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
+from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES, Topic, is_service_topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
-from store.catalogue import CatalogueSnapshot, KnownDevice
+from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
 from store.database import Connection
 from store.ledger import Key, Ledger, Ranges, StatusLine
+from store.mappings import report_intervals
 from store.observations import merge
 from store.times import to_datetime
 
 HOUR_US = 3_600_000_000
+NEWS = 0.1
+"""A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
 UNKNOWN = "unknown"
 
 
@@ -40,6 +44,7 @@ class Item:
     refused: dict[RejectReason, tuple[int, str]] = field(default_factory=dict)
     sequences: tuple[tuple[str, int], ...] = ()
     status: StatusReport | None = None
+    interval_us: int | None = None
     by_delivery: bool = False
     """Only its delivery identifies it."""
     timed: bool = True
@@ -124,6 +129,7 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
     item.sequences = decoded.sequences
     item.timed = decoded.timed
+    item.interval_us = decoded.interval_us
     item.by_delivery = not item.timed and not item.sequences
     if not item.message.retained:
         item.observations, item.refused = place(known, decoded, item.message.received_us)
@@ -163,6 +169,8 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     store_ledger.add_ledger(conn, ledger)
     store_ledger.save_sequences(conn, seen, to_datetime(now_us))
     _signs_of_life(conn, items)
+    if not reject_id:
+        report_intervals(conn, _intervals(items))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
     outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items()}
     return outcome
@@ -287,6 +295,25 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: i
         ledger.reason(key, "refused", str(reason), item.refused[reason][0])
 
 
+def _intervals(items: Sequence[Item]) -> dict[int, int]:
+    """Datastream → how often its device says it measures, where nobody has declared it and it is news."""
+    found: dict[int, int] = {}
+    for item in items:
+        if item.interval_us is None or item.known is None or not 0 < item.interval_us <= LONGEST_INTERVAL_US:
+            continue
+        stored = {observation.datastream_id for observation in item.observations}
+        for stream in item.known.datastreams.values():
+            if stream.datastream_id in stored and _is_news(stream, item.interval_us):
+                found[stream.datastream_id] = item.interval_us
+    return found
+
+
+def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
+    if stream.interval_declared or stream.interval_us is None:
+        return not stream.interval_declared
+    return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
+
+
 def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
     seen: dict[int, tuple[int, float | None]] = {}
     lines: list[StatusLine] = []
@@ -296,10 +323,11 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
         received_us = item.message.received_us
         offset = None
         if item.observations and item.timed:
-            offset = (item.observations[-1].time_us - received_us) / 1e6
-        before = seen.get(item.known.device_id)
-        if before is None or received_us >= before[0]:
-            seen[item.known.device_id] = (received_us, offset if offset is not None or before is None else before[1])
+            offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6
+        before_us, largest = seen.get(item.known.device_id, (received_us, offset))
+        if offset is not None and largest is not None:
+            offset = max(offset, largest)
+        seen[item.known.device_id] = (max(received_us, before_us), largest if offset is None else offset)
         if item.status is not None:
             lines.append(_status_line(item.known.device_id, item.status, received_us))
     store_ledger.touch_devices(conn, seen)

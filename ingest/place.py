@@ -6,6 +6,7 @@ sends no time gets the time of receipt, give or take what it says of the time in
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ingest.decode import Decoded
@@ -18,6 +19,7 @@ FUTURE_US = 600_000_000
 
 _DEVICE, _REPAIRED, _ARRIVAL = int(ClockQuality.DEVICE), int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
 _MAX = 1.7976931348623157e308
+_NO_FACTORS = (math.nan, math.nan)
 
 
 class Placed(NamedTuple):
@@ -34,28 +36,34 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
-        stream = streams.get(reading.property)
+        name, result, given_us, repaired, offset_us, unit, source = reading  # once, for every result that arrives
+        stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
             _refuse(refused, RejectReason.UNKNOWN_PROPERTY, _unknown(reading, streams))
             continue
-        result = reading.result
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):
-            if not -_MAX <= result <= _MAX:  # type: ignore[operator]
-                _refuse(refused, RejectReason.NOT_FINITE, f"{reading.property!r}: {str(result)[:40]} is no finite number.")
+            if kind is int and not -_MAX <= result <= _MAX:  # type: ignore[operator]
+                _refuse(refused, *_no_number(reading, stream))
                 continue
         elif stream.result_type != "boolean" or kind is not bool:
             _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
             continue
-        given_us = reading.time_us
-        time_us = received_us + reading.offset_us if given_us is None else given_us
+        if not unit or unit == stream.unit or kind is bool:
+            number: float = result * stream.scale + stream.shift  # type: ignore[operator]
+        else:
+            scale, shift = stream.accepts.get(unit, _NO_FACTORS)
+            number = result * scale + shift  # type: ignore[operator]
+        if not -_MAX <= number <= _MAX:  # also what only the factor has made too large
+            _refuse(refused, *_no_number(reading, stream))
+            continue
+        time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
             judged, verdict = time_us, judge_time(device, time_us, received_us)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
-        quality = _ARRIVAL if given_us is None else _REPAIRED if reading.repaired else _DEVICE
-        number = float(result) * stream.scale + stream.shift  # type: ignore[arg-type]
+        quality = _ARRIVAL if given_us is None else _REPAIRED if repaired else _DEVICE
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)
 
@@ -86,9 +94,28 @@ def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, 
     refused[reason] = (count + 1, first)
 
 
+def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> KnownDatastream | None:
+    """`source.property`, by which two sources of one property are told apart; else the property alone."""
+    return streams.get(f"{reading.source}.{reading.property}") or streams.get(reading.property)
+
+
 def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
     known = ", ".join(sorted(streams)[:10]) or "none"
-    return f"The device has no datastream {reading.property[:60]!r}; it has {known}."
+    full = f" or {f'{reading.source[-60:]}.{reading.property[:60]}'!r}" if reading.source else ""
+    return f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}."
+
+
+def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
+    known = ", ".join(sorted(stream.accepts)[:10])
+    more = f" or in one of {known}" if known else ""
+    return f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in {stream.unit!r}{more}."
+
+
+def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason, str]:
+    """Why it has no finite result: its unit has no factor to the datastream's, or it is none itself."""
+    if reading.unit and reading.unit != stream.unit and reading.unit not in stream.accepts:
+        return RejectReason.UNIT_MISMATCH, _other_unit(reading, stream)
+    return RejectReason.NOT_FINITE, f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number."
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:

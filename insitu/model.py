@@ -163,6 +163,7 @@ class RejectReason(StrEnum):
     TOO_LARGE = "too_large"
     TOO_DEEP = "too_deep"
     WRONG_TYPE = "wrong_type"
+    UNIT_MISMATCH = "unit_mismatch"
     NOT_FINITE = "not_finite"
     CLOCK_OUT_OF_RANGE = "clock_out_of_range"
     CONFLICTING_RESULT = "conflicting_result"
@@ -218,7 +219,7 @@ class Reading(NamedTuple):
     offset_us: int = 0
     """Without a time: how long after (negative: before) the receipt the device says it measured."""
     unit: str = ""
-    """What the message says of its unit; empty where it says nothing."""
+    """What the message says of its unit, UCUM; empty where it says nothing."""
     source: str = ""
     """What the message calls the thing that has the property (a measurement, a base name); `source.property` names it in full."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,6 +144,13 @@ class KnownDatastream:
     scale: float
     shift: float
     result_type: str
+    unit: str = ""
+    """What the device sends where its message does not say."""
+    accepts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Other units that a message may name → (scale, shift), which take the place of the datastream's."""
+    interval_us: int | None = None
+    interval_declared: bool = False
+    """True where somebody has declared the interval: what the device says of it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,8 +430,20 @@ def snapshot(conn: Connection) -> CatalogueSnapshot:
     for device_id, start, end in conn.execute(_SQL["snapshot_deployments"].encode()):
         places.setdefault(device_id, []).append((_us(start) or 0, _us(end)))
     streams: dict[int, dict[str, KnownDatastream]] = {}
-    for datastream_id, device_id, name, scale, shift, result_type in conn.execute(_SQL["snapshot_datastreams"].encode()):
-        streams.setdefault(device_id, {})[name] = KnownDatastream(datastream_id, scale, shift, result_type)
+    conversions: dict[str, list[tuple[str, float, float]]] = {}
+    for unit, sent, scale, shift in conn.execute(_SQL["snapshot_conversions"].encode()):
+        conversions.setdefault(unit, []).append((sent, scale, shift))
+    shared: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
+    for datastream_id, device_id, name, unit, scale, shift, result_type, interval_us, declared in conn.execute(
+        _SQL["snapshot_datastreams"].encode()
+    ):
+        accepts = shared.get((unit, scale, shift))
+        if accepts is None:
+            found = {sent: (scale * by, scale * plus + shift) for sent, by, plus in conversions.get(unit, ())}
+            accepts = shared[unit, scale, shift] = found
+        streams.setdefault(device_id, {})[name] = KnownDatastream(
+            datastream_id, scale, shift, result_type, unit, accepts, interval_us, declared
+        )
     devices = {
         (trial_code, device): KnownDevice(
             device_id, trial_code, device, _us(retired_at), tuple(places.get(device_id, ())), streams.get(device_id, {})

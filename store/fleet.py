@@ -75,6 +75,10 @@ class Stream:
     result_type: str
     averaging_scale: str
     expected_interval_s: float | None
+    """Declared, or as the device says."""
+    interval_reported: bool
+    learned_interval_s: float | None
+    """Median spacing of the last results, where none is expected."""
     scale: float
     shift: float
     sensor: str
@@ -85,6 +89,15 @@ class Stream:
     latest_result: float | None
     latest_received_at: datetime | None
     latest_flag: int | None
+
+    def usual_interval_s(self) -> float | None:
+        """How often it is judged to speak: declared, else reported, else learned."""
+        return self.expected_interval_s or self.learned_interval_s
+
+    def interval_source(self) -> str | None:
+        if self.expected_interval_s is not None:
+            return "reported" if self.interval_reported else "declared"
+        return "learned" if self.learned_interval_s is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,7 +246,7 @@ def _key_columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
 
 
 def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]) -> None:
-    """device → (received µs, clock offset in s: device time − receipt, None where it sent no time)."""
+    """device → (received µs, the largest device time − receipt in s, None where it sent no time)."""
     if seen:
         run(
             conn,

@@ -204,6 +204,68 @@ def test_the_documented_registration_enters_everything_once(tmp_path: Path, data
     assert conn.execute("SELECT code, state FROM trial").fetchall() == [("station-air", "need")]
 
 
+def documented_mappings() -> str:
+    """The second example of docs/operations.md."""
+    text = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+    return text.split("```toml\n")[2].partition("```")[0]
+
+
+def register(tmp_path: Path, database_url: str, text: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "programme.toml"
+    path.write_text(text, "utf-8")
+    return run("register", str(path), INSITU_DATABASE_URL=database_url)
+
+
+def test_the_documented_mappings_make_the_datastreams_of_devices_there_and_to_come(
+    tmp_path: Path, database_url: str, conn: Connection
+) -> None:
+    register(tmp_path, database_url, documented_registration())
+    done = register(tmp_path, database_url, documented_mappings())
+    assert done.returncode == 0, done.stderr
+    assert [" ".join(line.split()[:3]) for line in done.stdout.splitlines()] == [
+        "entered property temperature", "entered device station-air/p1", "entered mapping station-air/pm2_5:",
+        "entered mapping station-air/temp:",
+    ]  # fmt: skip
+    assert done.stdout.endswith("temp: K → temperature in Cel (1 entered)\n")
+    done = run("enrol", "station-air", "roof", "--site", "station-a", INSITU_DATABASE_URL=database_url,
+               INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '"temp"' in done.stdout
+    assert conn.execute("SELECT d.code, m.name, m.scale, m.shift, m.expected_interval::text FROM datastream m JOIN device d USING (device_id) ORDER BY 1, 2").fetchall() == [
+        ("p1", "pm2_5", 1000.0, 0.0, "00:15:00"), ("p1", "temp", 1.0, -273.15, None),
+        ("roof", "pm2_5", 1000.0, 0.0, "00:15:00"), ("roof", "temp", 1.0, -273.15, None),
+    ]  # fmt: skip
+    assert conn.execute("SELECT name, serial FROM datastream JOIN sensor USING (sensor_id) ORDER BY 1").fetchall() == [
+        ("pm2_5", "A-17"), ("temp", "A-17"),
+    ]  # fmt: skip
+    again = register(tmp_path, database_url, documented_mappings().replace('unit = "K"', 'unit = "[degF]"'))
+    assert "there   mapping station-air/pm2_5: mg/m3 → pm25 in ug/m3 (2 there)" in again.stdout
+    assert "changed mapping station-air/temp: [degF] → temperature in Cel (2 changed)" in again.stdout
+    assert conn.execute("SELECT detail FROM audit WHERE action = 'map' ORDER BY audit_id").fetchall()[-1][0]["changed"] == [
+        "p1/temp", "roof/temp",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('unit = "K"', 'unit = "°C"', "write 'Cel'"),
+        ('unit = "K"', 'unit = "%"', "'%' cannot become 'Cel'"),
+        ('unit = "mg/m3"', 'unit = "[ppb]"', "depends on the gas"),
+        ('property = "pm25"', 'property = "pm2"', "known are pm25, temperature"),
+        ('site = "station-a"', 'site = "nowhere"', "There is no site 'nowhere'"),
+        ('unit = "Cel"', 'unit = "C°"', "is no unit of UCUM"),
+        ("every = 900", "every = -1", "mapping.0.every"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_explained_and_no_mapping_of_the_file_is_entered(
+    tmp_path: Path, database_url: str, conn: Connection, before: str, after: str, says: str
+) -> None:
+    register(tmp_path, database_url, documented_registration())
+    assert says in complaint(register(tmp_path, database_url, documented_mappings().replace(before, after, 1)))
+    assert conn.execute("SELECT (SELECT count(*) FROM datastream), (SELECT count(*) FROM mapping)").fetchall() == [(0, 0)]
+
+
 def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, conn: Connection) -> None:
     path = tmp_path / "programme.toml"
     path.write_text(documented_registration(), "utf-8")

@@ -17,6 +17,7 @@ SILENT_AFTER = 8.0
 LOW_BATTERY = 15.0
 POOR_RADIO_DBM = -100.0
 CLOCK_OFF_S = 300.0
+"""Ahead; behind by so much beyond one interval, because many devices stamp a mean with the begin of its interval."""
 KEPT_BACK = timedelta(hours=1)
 """A result received so long after its time was kept back: a silence that was filled later."""
 KEPT_BACK_SIMULATED = timedelta(days=1)
@@ -35,6 +36,7 @@ class DeviceFacts:
     battery: float | None = None
     rssi: float | None = None
     clock_offset_s: float | None = None
+    """Device time − receipt; positive: its clock is ahead."""
     reported_offline: bool = False
     failing_share: float = 0.0
     """Share of yesterday's results that failed a check."""
@@ -74,7 +76,7 @@ def _troubles(facts: DeviceFacts) -> list[str]:
         found.append("low_battery")
     if facts.rssi is not None and facts.rssi < POOR_RADIO_DBM:
         found.append("poor_radio")
-    if facts.clock_offset_s is not None and facts.clock_offset_s > CLOCK_OFF_S:
+    if facts.clock_offset_s is not None and not -CLOCK_OFF_S - facts.expected_interval_s <= facts.clock_offset_s <= CLOCK_OFF_S:
         found.append("clock_off")
     if facts.failing_share > 0.1:
         found.append("failing_checks")

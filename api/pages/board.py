@@ -26,7 +26,8 @@ from trials.health import DeviceFacts, DeviceHealth
 _Kind = TypeVar("_Kind")
 _UNDECLARED_INTERVAL_S: Final = 3600.0
 """Expected of a device none of whose datastreams declares an interval."""
-_CLOCK_IN_ORDER_S: Final = 60.0
+_CLOCK_IN_ORDER_S: Final = 10.0
+"""What a slow network alone may make of a clock that is right."""
 _MOST_GAPS: Final = 40
 WORST_FIRST: Final = (
     DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.LATE, DeviceState.NEVER_SEEN, DeviceState.IN_WINDOW,
@@ -116,6 +117,8 @@ def _judge(
         row = replace(
             row, retired_at=max(place.end for place in places if place.end is not None)
         )  # it was swapped, or taken away
+    if page.simulated and row.clock_offset is not None and row.clock_offset < -_CLOCK_IN_ORDER_S:
+        row = replace(row, clock_offset=None)  # in a compressed history every message was long on its way
     facts, dead = _facts(row, streams, counts, page.now)
     judged = health.device_state(facts, page.now)
     days = completeness.bars(counts, streams, spans, page.now, row.time_zone)
@@ -134,8 +137,8 @@ def _judge(
 
 
 def expected_s(streams: Sequence[Stream]) -> float:
-    """The shortest interval that any datastream of a device declares."""
-    return min((s.expected_interval_s for s in streams if s.expected_interval_s), default=_UNDECLARED_INTERVAL_S)
+    """The shortest interval of any datastream of a device: declared, reported or learned."""
+    return min((every for s in streams if (every := s.usual_interval_s())), default=_UNDECLARED_INTERVAL_S)
 
 
 def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount], now: datetime) -> tuple[DeviceFacts, list[int]]:
@@ -167,7 +170,7 @@ def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount],
 
 def _silent(stream: Stream, first_seen_at: datetime | None, now: datetime) -> bool:
     last = stream.latest_received_at or first_seen_at
-    expected = stream.expected_interval_s
+    expected = stream.usual_interval_s()
     return last is not None and expected is not None and (now - last).total_seconds() > health.SILENT_AFTER * expected
 
 
@@ -194,20 +197,22 @@ def _sentence(page: Page, row: FleetRow, code: str) -> str:
     if code == "poor_radio":
         return page.t("weak radio: {number} dBm", number=page.number(row.rssi, 0))
     if code == "clock_off":
-        return page.t("its clock is {span} ahead", span=page.span(timedelta(seconds=row.clock_offset or 0.0)))
+        return page.t("its clock is {how}", how=_ahead_or_behind(page, row.clock_offset or 0.0))
     if code.startswith("silent_datastream:"):
         return page.t("{name} is silent", name=code.partition(":")[2])
     return page.t("checks fail") if code == "failing_checks" else code
 
 
 def _clock(page: Page, offset: float | None) -> str:
-    """What the device's clock showed against ours at its last message; behind means late, or slow."""
+    """What the device's clock shows against ours, at best: a message that was kept back counts only where none came in time."""
     if offset is None:
         return "–"
-    if abs(offset) <= _CLOCK_IN_ORDER_S:
-        return page.t("right")
-    sign = "+" if offset > 0 else "−"
-    return f"{sign}{page.span(timedelta(seconds=abs(offset)))}"
+    return page.t("right") if abs(offset) <= _CLOCK_IN_ORDER_S else _ahead_or_behind(page, offset)
+
+
+def _ahead_or_behind(page: Page, offset: float) -> str:
+    span = page.span(timedelta(seconds=abs(offset)))
+    return page.t("{span} ahead", span=span) if offset > 0 else page.t("{span} behind", span=span)
 
 
 def gaps(
@@ -235,10 +240,11 @@ def gaps(
     shown = [_shown_gap(gap, page.t("the device"), end) for gap in whole]
     for stream in streams if len(streams) > 1 else ():
         one = found[stream.datastream_id]
-        if stream.expected_interval_s is None:
+        every = stream.usual_interval_s()
+        if every is None:
             continue
         own = health.gaps(
-            time_us=one.time_us, received_us=one.received_us, expected_s=stream.expected_interval_s, start=start, end=end,
+            time_us=one.time_us, received_us=one.received_us, expected_s=every, start=start, end=end,
             windows=windows, reboots=boots,
         )  # fmt: skip
         shown += [_shown_gap(gap, stream.name, end) for gap in own if not gap.backfilled and not _inside(gap, whole)]

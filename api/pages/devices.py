@@ -15,7 +15,7 @@ from api.access import Signed
 from api.context import Conn, Context, Ctx
 from api.pages import board, charts, series
 from api.pages.rejects import ledger_lines
-from api.pages.words import FLAGS, GAP_CAUSES, ROLES, WINDOWS
+from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, snippets
 from insitu.model import Role
@@ -69,6 +69,7 @@ def device_page(
         causes=GAP_CAUSES,
         window_words=WINDOWS,
         flags=FLAGS,
+        interval_words=INTERVALS,
         roles=ROLES,
     )  # fmt: skip
 

@@ -51,7 +51,7 @@ def width_for(span: timedelta, expected_s: float | None) -> timedelta:
 
 def load(conn: Connection, streams: Sequence[Stream], end: datetime, span: timedelta) -> list[Drawn]:
     """One Drawn a datastream, in the order given; buckets begin at `end − span`."""
-    expected = min((s.expected_interval_s for s in streams if s.expected_interval_s), default=None)
+    expected = min((every for s in streams if (every := s.usual_interval_s())), default=None)
     width = width_for(span, expected)
     start = end - span
     found: dict[int, list[Bucket]] = {}

@@ -15,7 +15,7 @@ from api.live import News, on_thread
 from api.pages import board
 from api.pages.board import Shown
 from api.pages.fleet import Chosen, counts
-from api.pages.words import FLAGS
+from api.pages.words import FLAGS, INTERVALS
 from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
 from store import access, fleet
@@ -139,5 +139,5 @@ def _device(request: Request, context: Context, viewer: Viewer, trial: str, devi
         page = page.in_zone(row.time_zone)
         streams = fleet.streams(conn, [row.device_id])
         (one,) = board.assess(conn, context, viewer, page, [row])
-    latest = fragment("device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS)
+    latest = fragment("device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS)
     return [str(fragment("device_head.j2", page, one=one)), str(latest)]

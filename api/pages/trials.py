@@ -21,6 +21,7 @@ from store import fleet
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue import Trial, TrialStep, trial_steps
 from store.database import Connection
+from store.mappings import mappings_of_trial
 from store.trials import StoredProtocol, protocols
 
 router = APIRouter()
@@ -106,6 +107,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         evaluations=fleet.evaluation_heads(conn, found.code, most=20) if viewer.sees_measurements else [],
         locked=any(one.locked_at for one in stored),
         protocol=_shown(stored, page),
+        mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
     )  # fmt: skip
 
 

@@ -65,6 +65,12 @@ PERIODS: Final = {
 
 ROLES: Final = {"candidate": "candidate", "control": "control", "reference": "reference"}
 
+INTERVALS: Final = {
+    "declared": "every {span}, as planned",
+    "reported": "every {span}, as the device says",
+    "learned": "every {span}, as observed",
+}
+
 REASONS: Final = {
     RejectReason.UNKNOWN_TOPIC: "Unknown topic",
     RejectReason.UNKNOWN_TRIAL: "Unknown trial",
@@ -76,6 +82,7 @@ REASONS: Final = {
     RejectReason.TOO_LARGE: "Too large",
     RejectReason.TOO_DEEP: "Nested too deeply",
     RejectReason.WRONG_TYPE: "Result of the wrong type",
+    RejectReason.UNIT_MISMATCH: "In another unit",
     RejectReason.NOT_FINITE: "Not a finite number",
     RejectReason.CLOCK_OUT_OF_RANGE: "Time out of range",
     RejectReason.CONFLICTING_RESULT: "Conflicting result",
@@ -93,6 +100,7 @@ FIXES: Final = {
     RejectReason.TOO_LARGE: "Send fewer results in one message: at most 262,144 bytes and 10,000 results.",
     RejectReason.TOO_DEEP: "Nest at most 8 levels of lists and objects in one message.",
     RejectReason.WRONG_TYPE: "Send a number (or true and false where the datastream is of that kind), not a text, without quotes.",
+    RejectReason.UNIT_MISMATCH: "The message names a unit that cannot become the datastream's: correct what the device says, or map the field in that unit, then replay.",
     RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor gives none.",
     RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its deployment, then replay.",
     RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. Give each result its own time.",

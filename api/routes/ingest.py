@@ -1,18 +1,19 @@
-"""The same payloads as over MQTT, by HTTP: same decoders, same transaction, an answer for each message."""
+"""The same payloads as over MQTT, by HTTP: same formats, same decoders, same transaction, an answer for each message."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
-from api.context import Conn, Ctx
+from api.context import Conn, Context, Ctx
 from api.routes.shapes import example
 from ingest.http import ingest_payload
 from insitu.errors import NotAcceptedHere
-from insitu.wire import OBS, PREFIX
+from insitu.wire import INFLUX, OBS, PREFIX, SENML, STATUS, TELEMETRY
 from store.access import credential_by_token
+from store.database import Connection
 
 router = APIRouter()
 
@@ -23,25 +24,36 @@ class Refused(BaseModel):
 
 
 class Taken(BaseModel):
-    """What became of the message. Every result it contained is stored, a duplicate, or refused with a reason."""
+    """What became of the message. Every result it contained is stored, a duplicate, ignored by rule, or refused with a reason."""
 
     model_config = example(
-        contained=2, stored=1, duplicate=0, repeated=False,
+        contained=2, stored=1, duplicate=0, ignored=0, repeated=False,
         refused={"unknown_property": {"results": 1, "detail": "There is no datastream 'pm2.5'."}},
     )  # fmt: skip
 
     contained: int
     stored: int
     duplicate: int
+    ignored: int
+    """What a device says of itself (…/status) is no observation."""
     repeated: bool
     """True where this very message (same boot and seq) was taken before: nothing was stored again."""
     refused: dict[str, Refused]
     """Reason code → what it concerns; docs/rejects.md says how to mend each."""
 
 
-_EXAMPLE: dict[str, Any] = {
-    "boot": "k3", "seq": 7, "time": "2026-03-01T12:00:00Z", "results": {"pm25": 12.3, "temperature": 18.4},
-}  # fmt: skip
+_JSON: Final = "application/json"
+_NATIVE: Final = {"boot": "k3", "seq": 7, "time": "2026-03-01T12:00:00Z", "results": {"pm25": 12.3, "temperature": 18.4}}
+_PACK: Final = [{"bn": "urn:dev:p1:", "bt": 1772366400, "n": "pm25", "u": "ug/m3", "v": 12.3}]
+_FORMATS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
+    ("observations", OBS, "One payload in Insitu's own JSON.", {_JSON: {"example": _NATIVE}}),
+    ("senml", SENML, "One SenML pack (RFC 8428).",
+     {"application/senml+json": {"example": _PACK}, "application/senml+cbor": {"schema": {"type": "string", "format": "binary"}}}),
+    ("influx", INFLUX, "Points in InfluxDB line protocol.", {"text/plain": {"example": "air pm25=12.3 1772366400000000000"}}),
+    ("telemetry", TELEMETRY, "ThingsBoard's JSON.", {_JSON: {"example": {"ts": 1772366400000, "values": {"pm25": 12.3}}}}),
+    ("status", STATUS, "What a device says of itself.", {_JSON: {"example": {"state": "online", "battery": 81.5, "rssi": -71}}}),
+)  # fmt: skip
+"""Last part of the path, suffix of the topic it stands for, what it takes, examples by content type."""
 
 
 async def raw_body(request: Request) -> bytes:
@@ -49,28 +61,43 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@router.post(
-    "/trials/{trial}/devices/{device}/observations",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": _EXAMPLE}}}},
-)
-def post_observations(
-    trial: str,
-    device: str,
-    conn: Conn,
-    context: Ctx,
-    payload: Annotated[bytes, Depends(raw_body)],
-    authorization: Annotated[str, Header(max_length=300)] = "",
-) -> Taken:
-    """Take one payload of a device, which shows its token as `Authorization: Bearer TOKEN`."""
+def _take(conn: Connection, context: Context, topic: str, trial: str, device: str, payload: bytes, authorization: str) -> Taken:
     scheme, _, token = authorization.partition(" ")
     holder = credential_by_token(conn, token, context.clock.now()) if scheme.lower() == "bearer" and token else None
     if holder is None or (holder.trial, holder.device) != (trial, device):
         raise NotAcceptedHere("This token is not one of this device: it is wrong, expired or revoked, or of another one.")
-    answer = ingest_payload(conn, topic=f"{PREFIX}/{trial}/{device}/{OBS}", payload=payload, clock=context.clock)
+    answer = ingest_payload(conn, topic=topic, payload=payload, clock=context.clock)
     return Taken(
         contained=answer.contained,
         stored=answer.stored,
         duplicate=answer.duplicate,
+        ignored=answer.ignored,
         repeated=answer.repeated,
         refused={reason: Refused(results=n, detail=text) for reason, (n, text) in answer.refused.items()},
     )
+
+
+def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:
+    """The path of a format. Which format it is, the path says and not the content type: devices get that one wrong."""
+
+    def post(
+        trial: str,
+        device: str,
+        conn: Conn,
+        context: Ctx,
+        payload: Annotated[bytes, Depends(raw_body)],
+        authorization: Annotated[str, Header(max_length=300)] = "",
+    ) -> Taken:
+        return _take(conn, context, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload, authorization)
+
+    router.post(
+        f"/trials/{{trial}}/devices/{{device}}/{path}",
+        name=f"post_{path}",
+        summary=words,
+        description="The device shows its token as `Authorization: Bearer TOKEN`.",
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+    )(post)
+
+
+for _format in _FORMATS:
+    _add_format(*_format)

@@ -81,7 +81,7 @@ class DeviceOut(BaseModel):
 class DatastreamOut(BaseModel):
     model_config = example(
         datastream_id=12, device="p1-north", name="pm25", property="pm25", unit="ug/m3", role="candidate",
-        expected_interval_s=900.0, averaging_scale="arithmetic", sensor="Demo PM-4", latest_at="2026-03-01T12:00:00Z",
+        expected_interval_s=900.0, interval_source="declared", averaging_scale="arithmetic", sensor="Demo PM-4", latest_at="2026-03-01T12:00:00Z",
         latest_result=12.3,
     )  # fmt: skip
 
@@ -93,6 +93,8 @@ class DatastreamOut(BaseModel):
     """UCUM."""
     role: str
     expected_interval_s: float | None
+    interval_source: str | None
+    """declared, reported (the device says so), or learned (the median spacing of its last results)."""
     averaging_scale: str
     sensor: str
     latest_at: datetime | None

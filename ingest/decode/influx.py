@@ -1,7 +1,7 @@
 """`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) that were made to speak to InfluxDB.
 
-`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream; measurement and tags
-are checked and not kept. Written against the reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/.
+`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream, or `measurement.field`
+where several measurements have it; tags are checked and not kept. Written against the reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/.
 A line that is wrong is refused alone: what one program logs into a message says nothing of the lines beside it.
 """
 
@@ -24,7 +24,7 @@ _NO = r"\x00-\x1f\x7f\udc80-\udcff"
 _MEASUREMENT = rf"(?![#=])(?:\\[, ]|[^, {_NO}])++"
 _KEY = rf"(?:\\[,= ]|[^,= {_NO}])++"
 _TAG = re.compile(rf",({_KEY})={_KEY}")
-_HEAD = re.compile(rf"{_MEASUREMENT}((?:,{_KEY}={_KEY})*+) ++")
+_HEAD = re.compile(rf"({_MEASUREMENT})((?:,{_KEY}={_KEY})*+) ++")
 _FIELD = re.compile(rf'({_KEY})=(?:"((?:[^"\\\udc80-\udcff]|\\[^\udc80-\udcff])*+)"|([^,"\s{_NO}]++))(,?)')
 _END = re.compile(r"(?: ++(-?[0-9]++))? *+\r?(?:\n|\Z)")
 _BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)++")
@@ -77,8 +77,8 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     head = _HEAD.match(text, at)
     if head is None:
         raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
-    if head[1]:
-        tags = _TAG.findall(head[1])
+    if head[2]:
+        tags = _TAG.findall(head[2])
         if len(set(tags)) != len(tags):
             raise _Malformed("a tag stands twice.", RejectReason.INVALID_SHAPE)
     results: dict[str, object] = {}
@@ -95,8 +95,9 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     end = _END.match(text, at)
     if end is None:
         raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
-    time = _time(end[1]) if end[1] is not None else (None, False)
-    return [Reading(name, result, *time) for name, result in results.items()], end.end()
+    time_us, repaired = _time(end[1]) if end[1] is not None else (None, False)
+    measurement = _ESCAPED.sub(r"\1", head[1])
+    return [Reading(name, result, time_us, repaired, source=measurement) for name, result in results.items()], end.end()
 
 
 def _excerpt(text: str, at: int) -> str:

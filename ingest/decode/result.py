@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from insitu.model import IgnoreReason, Reading, RejectReason
 
@@ -25,6 +25,10 @@ class StatusReport(NamedTuple):
     """An event worth keeping in words: joined, a log line of the network server."""
 
 
+LONGEST_INTERVAL_US: Final = 366 * 86_400_000_000
+"""A longer time between two results says nothing of a device's health."""
+
+
 class Decoded(NamedTuple):
     """A message that could be read."""
 
@@ -40,7 +44,7 @@ class Decoded(NamedTuple):
     ignored: IgnoreReason | None = None
     """By rule no trial data: all of its results count as ignored."""
     interval_us: int | None = None
-    """How often the device says it measures."""
+    """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
 
     @property
     def timed(self) -> bool:

@@ -1,7 +1,7 @@
 """`…/senml`: Sensor Measurement Lists (RFC 8428), as JSON or CBOR; the first byte tells which.
 
 A pack is resolved as section 4 of the RFC says: base fields hold for their record and all later ones. The last part of a record's
-name, after '/' or ':', names the datastream; what stands before it names the device once more. Units are checked and not kept.
+name, after '/' or ':', names the datastream; what stands before it is its source, which mostly names the device once more.
 A pack is read whole or not at all, because a wrong base field would be wrong for every later record.
 
 CBOR is read here, and not by a library: a pack needs few of its types, and a general reader hashes whatever a device
@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from ingest.decode import native, times
 from ingest.decode.native import Refused, shape_refused
-from ingest.decode.result import Decoded, Unreadable, settle
+from ingest.decode.result import LONGEST_INTERVAL_US, Decoded, Unreadable, settle
 from insitu.model import Reading, RejectReason
+from insitu.units import SENML
 from insitu.wire import MAX_DEPTH, MAX_RESULTS
 
 VERSION: Final = 10
@@ -58,6 +59,7 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
     base: dict[str, Any] = {}
     readings: list[Reading] = []
     problems: list[tuple[RejectReason, str]] = []
+    every_s = 0.0
     for number, given in enumerate(pack):
         where = f" (record {number})"
         record = _checked(given, where)
@@ -67,7 +69,7 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
             raise shape_refused(f"`bver` must be the same for all records{where}.")
         if record and all(label[0] == "b" for label in record):
             continue  # it carries base fields for the others, as in section 5.1.7
-        name = _name(base.get("bn", "") + record.get("n", ""), where)
+        source, name = _name(base.get("bn", "") + record.get("n", ""), where)
         time = _time(_sum(base.get("bt", 0), record.get("t", 0)), where)
         values = [label for label in _VALUES if label in record]
         if len(values) > 1 or not (values or "s" in record or "bs" in base):
@@ -75,11 +77,16 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
         if not values:
             problems.append((RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}."))
             continue
-        value = record[values[0]]
-        readings.append(Reading(name, _sum(base.get("bv", 0), value) if values[0] == "v" else value, *time))
+        value = _sum(base.get("bv", 0), record["v"]) if values[0] == "v" else record[values[0]]
+        unit = record.get("u", base.get("bu", ""))
+        readings.append(Reading(name, value, *time, SENML.get(unit, unit), source))
+        every_s = max(every_s, record.get("ut", 0.0))
     if not readings and not problems:
         raise shape_refused("No record has a value.")
-    return settle(readings, problems)
+    settled = settle(readings, problems)
+    if isinstance(settled, Decoded) and 0 < every_s <= LONGEST_INTERVAL_US / 1e6:
+        return settled._replace(interval_us=max(1, round(every_s * 1e6)))
+    return settled
 
 
 def _checked(record: Any, where: str) -> dict[str, Any]:
@@ -104,12 +111,15 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
     return found
 
 
-def _name(whole: str, where: str) -> str:
+def _name(whole: str, where: str) -> tuple[str, str]:
+    """(source, name of the datastream)"""
     if not _NAME.fullmatch(whole):
         raise shape_refused(
             f"The name {whole[:60]!r} must begin with a letter or digit, and consist of A–Z a–z 0–9 - : . / _{where}."
         )
-    return _SEPARATOR.split(whole.rstrip("/:"))[-1]
+    trimmed = whole.rstrip("/:")
+    name = _SEPARATOR.split(trimmed)[-1]
+    return trimmed[: len(trimmed) - len(name)].rstrip("/:"), name
 
 
 def _time(seconds: float, where: str) -> tuple[int | None, bool, int]:

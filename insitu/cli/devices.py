@@ -99,7 +99,9 @@ def enrol(
     device: str,
     measure: Annotated[
         list[str] | None,
-        typer.Option(help="What it measures, as NAME or NAME=PROPERTY; makes the device if it is new."),
+        typer.Option(
+            help="What it measures, as NAME or NAME=PROPERTY, for a new device; without it the trial's mappings say it."
+        ),
     ] = None,
     site: Annotated[str, typer.Option(help="Where it stands; may be left out where the trial has one site.")] = "",
     position: Annotated[str, typer.Option(help="Where at the site; default: the device's own name.")] = "",
@@ -137,13 +139,15 @@ def _known_or_new(
     conn: Connection, trial: str, device: str, measure: list[str], site: str, position: str, every: int, now: datetime
 ) -> int:
     from store.catalogue import add_datastream, add_device, deploy, find_device, properties
+    from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
 
     try:
         found = find_device(conn, trial, device)
     except NotFound:
-        if not measure:
+        if not measure and not fields_of(mappings_of_trial(conn, trial), device):
             raise CorrectInput(
-                f"{trial} has no device {device!r}. To make one, say what it measures, for example --measure pm25."
+                f"{trial} has no device {device!r}. To make one, say what it measures, for example --measure pm25, "
+                "or register a [[mapping]] of the trial (docs/operations.md)."
             ) from None
     else:
         if measure:
@@ -167,6 +171,9 @@ def _known_or_new(
             role=DatastreamRole.CANDIDATE,
             expected_interval=timedelta(seconds=every),
         )
+        accept_usual_units(conn, units[observed])
+    if not measure:
+        apply_mappings(conn, trial, device=device)
     return device_id
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from insitu.cli.mapping import DeviceEntry, MappingEntry, enter_device, enter_mappings
 from insitu.cli.output import say
 from insitu.cli.target import open_target
 from insitu.errors import AlreadyExists, CorrectInput
@@ -83,7 +84,7 @@ class TrialEntry(_Entry):
 
 
 class Registration(_Entry):
-    """A file: lists of tables, each entered in this order; what exists already is left as it is."""
+    """A file: lists of tables, each entered in this order; what exists already is left as it is, but for mappings."""
 
     organisation: list[OrganisationEntry] = []
     person: list[PersonEntry] = []
@@ -91,6 +92,8 @@ class Registration(_Entry):
     property: list[PropertyEntry] = []
     need: list[NeedEntry] = []
     trial: list[TrialEntry] = []
+    device: list[DeviceEntry] = []
+    mapping: list[MappingEntry] = []
 
 
 def read_registration(path: Path) -> Registration:
@@ -107,8 +110,9 @@ def read_registration(path: Path) -> Registration:
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs and trials; run it again after adding to the file."""
+    """Enter organisations, people, sites, properties, needs, trials, devices and mappings; run it again after editing the file."""
     from insitu.cli.people import add_account, new_password
+    from insitu.units import require_unit
     from store import catalogue
 
     wanted = read_registration(file)
@@ -120,11 +124,15 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         add_account(conn, login=login, password=password, now=now, **more)
         return f", password {password} (shown this once)"
 
+    def observed(**given: Any) -> int:
+        require_unit(given["unit"])
+        return catalogue.add_property(conn, **given)
+
     enter: dict[str, Callable[..., Any]] = {
         "organisation": lambda **given: catalogue.add_organisation(conn, now=now, **given),
         "person": person,
         "site": lambda **given: catalogue.add_site(conn, **given),
-        "property": lambda **given: catalogue.add_property(conn, **given),
+        "property": observed,
         "need": lambda **given: catalogue.add_need(conn, now=now, **given),
         "trial": lambda **given: catalogue.add_trial(conn, now=now, **given),
     }
@@ -132,6 +140,9 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         for kind, add in enter.items():
             for entry in getattr(wanted, kind):
                 _enter(conn, kind, add, entry)
+        for device in wanted.device:
+            enter_device(conn, device, now)
+        enter_mappings(conn, wanted.device, wanted.mapping, now)
 
 
 def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: BaseModel) -> None:

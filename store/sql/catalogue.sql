@@ -138,7 +138,13 @@ SELECT device_id, lower(period) AS start, upper(period) AS end FROM deployment O
 
 -- name: snapshot_datastreams
 -- Every datastream.
-SELECT datastream_id, device_id, name, scale, shift, result_type FROM datastream;
+SELECT datastream_id, device_id, name, unit, scale, shift, result_type,
+       (extract(epoch FROM expected_interval) * 1000000)::int8 AS interval_us,
+       expected_interval IS NOT NULL AND NOT interval_reported AS interval_declared FROM datastream;
+
+-- name: snapshot_conversions
+-- Factors from the units that messages may name to those of datastreams.
+SELECT unit, sent, scale, shift FROM unit_conversion;
 
 -- name: snapshot_addresses
 -- Which device an address at a network server is.
@@ -167,7 +173,8 @@ JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(t
 -- name: datastreams_of_trial
 -- Datastreams of a trial with property, sensor and device.
 SELECT m.datastream_id, m.device_id, d.code AS device, m.name, p.code AS property, p.unit, m.unit AS sent_unit, m.role, m.scale,
-       m.shift, p.averaging_scale, extract(epoch FROM m.expected_interval)::float8 AS expected_interval_s,
+       m.shift, p.averaging_scale,
+       CASE WHEN NOT m.interval_reported THEN extract(epoch FROM m.expected_interval)::float8 END AS expected_interval_s,
        coalesce(s.make || ' ' || s.model, '') AS sensor, s.serial AS sensor_serial, s.calibrated_at, d.retired_at
 FROM datastream m JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 JOIN observed_property p USING (property_id) LEFT JOIN sensor s USING (sensor_id)

@@ -61,13 +61,22 @@ ON CONFLICT (trial, device, hour, reject_id, outcome, reason) DO UPDATE SET
     messages = l.messages + excluded.messages, results = l.results + excluded.results;
 
 -- name: touch_devices
--- Signs of life.
-INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, clock_offset)
-SELECT device_id, seen_at, seen_at, clock_offset
+-- Signs of life. The clock's offset is the largest of the current six hours and of those before: see migration 0007.
+INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, clock_offset, clock_since, clock_largest)
+SELECT device_id, seen_at, seen_at, clock_offset, CASE WHEN clock_offset IS NOT NULL THEN seen_at END, clock_offset
 FROM unnest(%(device_ids)s::int[], %(seen)s::timestamptz[], %(offsets)s::float8[]) AS k(device_id, seen_at, clock_offset)
 ORDER BY 1
 ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, excluded.last_seen_at),
-    clock_offset = coalesce(excluded.clock_offset, c.clock_offset);
+    clock_offset = CASE WHEN excluded.clock_offset IS NULL THEN c.clock_offset
+                        WHEN excluded.clock_since >= c.clock_since + interval '6 hours'
+                        THEN greatest(excluded.clock_offset, c.clock_largest)
+                        ELSE greatest(excluded.clock_offset, c.clock_largest, c.clock_before) END,
+    clock_before = CASE WHEN excluded.clock_since >= c.clock_since + interval '6 hours' THEN c.clock_largest
+                        ELSE c.clock_before END,
+    clock_largest = CASE WHEN excluded.clock_since >= c.clock_since + interval '6 hours' THEN excluded.clock_offset
+                         ELSE greatest(excluded.clock_offset, c.clock_largest) END,
+    clock_since = CASE WHEN excluded.clock_since >= c.clock_since + interval '6 hours' THEN excluded.clock_since
+                       ELSE coalesce(c.clock_since, excluded.clock_since) END;
 
 -- name: save_statuses
 -- What devices say of themselves; a redelivered one is the same.

@@ -31,8 +31,11 @@ def told(payload: bytes, suffix: str) -> str:
     assert isinstance(decoded, Decoded)
     lines = [
         f"{r.property} = {r.result!r} at {f'receipt{r.offset_us:+d}' if r.time_us is None else r.time_us}{' repaired' * r.repaired}"
+        f"{r.unit and f' in {r.unit}'}{r.source and f' of {r.source}'}"
         for r in decoded.readings
     ]
+    if decoded.interval_us is not None:
+        lines.append(f"every {decoded.interval_us / 1e6:g} s")
     return "\n".join([*lines, *(f"{reason} {results}: {detail}" for reason, results, detail in decoded.refused)]) + "\n"
 
 

@@ -61,7 +61,7 @@ def test_what_is_no_field_value_refuses_the_line(text: str) -> None:
     ],
 )
 def test_a_timestamp_is_nanoseconds_and_others_are_told_by_their_size(digits: str, time_us: int, repaired: bool) -> None:
-    assert read(f"m a=1 {digits}").readings == [Reading("a", 1.0, time_us, repaired)]
+    assert read(f"m a=1 {digits}").readings == [Reading("a", 1.0, time_us, repaired, source="m")]
 
 
 def test_a_line_without_timestamp_has_no_time_and_makes_the_message_untimed() -> None:

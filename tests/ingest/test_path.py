@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -12,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from insitu.model import DatastreamRole
 from store.catalogue import add_datastream, find_device
 from store.ledger import recount
-from tests.stack import Stack, stamp, wait_until
+from tests.stack import NOW, Stack, stamp, wait_until
 
 GOOD = {"time": stamp(5), "results": {"pm25": 7.5}}
 
@@ -155,4 +159,45 @@ def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_o
     assert replay(stack.conn, clock=SYSTEM)[0] == 0
     assert sorted(result for (result,) in stack.rows("SELECT result FROM observation")) == [415.0, 416.0]
     assert recount(stack.conn) == []
+    device.close()
+
+
+def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_once(stack: Stack, tmp_path: Path) -> None:
+    """The whole way by the command line: a field nobody knew, in two formats and in another unit."""
+    login = f"{stack.broker.service_username}:{stack.broker.service_password}"
+    servers = {
+        "INSITU_DATABASE_URL": stack.database_url,
+        "INSITU_MQTT_URL": f"mqtt://{login}@{stack.broker.host}:{stack.broker.port}",
+    }
+
+    def insitu(*arguments: str, code: int = 0) -> str:
+        done = subprocess.run([sys.executable, "-m", "insitu.cli", *arguments], capture_output=True, text=True, env={**os.environ, **servers}, timeout=60)  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    device = stack.device("t/a")
+    device.send({"boot": "b", "seq": 1, "time": stamp(9), "results": {"pm2_5": 0.0125, "pm25": 1.0}})
+    device.send({"boot": "b", "seq": 2, "results": {"pm2_5": 0.013}})
+    device.send([{"n": "x/pm2_5", "u": "ug/m3", "bt": NOW.timestamp() - 300, "v": 14}], "senml")
+    device.send(f"pms pm2_5=0.015 {int(NOW.timestamp()) - 240}000000000\n".encode(), "influx")
+    stack.wait_for(4)
+    assert stack.reasons() == ["unknown_property"] * 4
+    path = tmp_path / "mapping.toml"
+    path.write_text('[[mapping]]\ntrial = "t"\nfield = "pm2_5"\nproperty = "pm25"\nunit = "mg/m3"\n', "utf-8")
+    assert "pm2_5: mg/m3 → pm25 in ug/m3 (2 entered)" in insitu("register", str(path))
+    insitu("replay", "--trial", "t", "--reason", "unknown_property")
+    insitu("replay", "--trial", "t")
+    device.send({"boot": "b", "seq": 3, "time": stamp(2), "results": {"pm2_5": 0.016}})
+    device.send([{"n": "x/pm2_5", "u": "ug/m3", "bt": NOW.timestamp() - 300, "v": 14}], "senml")
+    stack.wait_for(6)
+    found = stack.rows(
+        "SELECT result FROM observation JOIN datastream USING (datastream_id) WHERE name = 'pm2_5' ORDER BY result"
+    )
+    assert [result for (result,) in found] == pytest.approx([12.5, 13.0, 14.0, 15.0, 16.0], rel=1e-14)
+    assert recount(stack.conn) == []
+    assert stack.rows("SELECT sum(refused), sum(stored), sum(duplicate) FROM ledger WHERE reject_id = 0") == [(4, 2, 1)]
+    assert stack.rows("SELECT sum(contained), sum(stored), sum(duplicate) FROM ledger WHERE reject_id <> 0") == [(5, 4, 1)]
+    assert "ok   ledger" in insitu("check", code=1)  # 1: it cannot try the rules of a broker that is not its own
+    path.write_text('[[mapping]]\ntrial = "t"\nfield = "pm2_5"\nproperty = "pm25"\nunit = "ng/m3"\n', "utf-8")
+    assert "a/pm2_5 has observations" in insitu("register", str(path), code=2)
     device.close()

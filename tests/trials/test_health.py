@@ -31,7 +31,10 @@ def facts(minutes_ago: float | None, **more: object) -> DeviceFacts:
         (facts(5, battery=14.9), DeviceState.DEGRADED, ("low_battery",)),
         (facts(5, battery=15.0), DeviceState.ONLINE, ()),
         (facts(5, rssi=-101), DeviceState.DEGRADED, ("poor_radio",)),
+        (facts(5, clock_offset_s=300), DeviceState.ONLINE, ()),
         (facts(5, clock_offset_s=301), DeviceState.DEGRADED, ("clock_off",)),
+        (facts(5, clock_offset_s=-1199), DeviceState.ONLINE, ()),  # a mean of 15 minutes, stamped with its begin
+        (facts(5, clock_offset_s=-1201), DeviceState.DEGRADED, ("clock_off",)),
         (facts(5, failing_share=0.11), DeviceState.DEGRADED, ("failing_checks",)),
         (facts(5, silent_datastreams=("pm25",)), DeviceState.DEGRADED, ("silent_datastream:pm25",)),
         (facts(5, retired_at=NOW), DeviceState.RETIRED, ()),

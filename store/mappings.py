@@ -1,0 +1,230 @@
+"""Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the transaction.
+
+The mappings of a trial are one list: entering it anew replaces it. Each device has the datastreams that the list says, the ones to
+come as well. What has observations does not change: results were stored by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from insitu.errors import CorrectInput
+from insitu.model import DatastreamRole
+from insitu.units import Factors, accepted, conversion, require_unit
+from store.catalogue import add_datastream, properties, trial
+from store.database import Connection, queries, rows, run, scalar
+
+_SQL = queries("mappings")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """`field` as the payload calls it, or `source.field`; `unit` as sent, `every_s` the declared interval."""
+
+    devices: Sequence[str]
+    """Codes, or patterns with * and ?."""
+    field: str
+    property: str
+    property_unit: str
+    unit: str
+    role: str
+    result_type: str
+    every_s: float | None
+
+    def holds(self, device: str) -> bool:
+        return any(fnmatchcase(device, pattern) for pattern in self.devices)
+
+    def factors(self) -> Factors:
+        """CorrectInput where its unit cannot become the property's."""
+        return Factors(1.0, 0.0) if self.result_type == "boolean" else conversion(self.unit, self.property_unit)
+
+
+class Change(NamedTuple):
+    what: str
+    """'entered', 'changed' or 'there'."""
+    device: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    device_id: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    datastream_id: int
+    field: str
+    property: str
+    unit: str
+    role: str
+    result_type: str
+    scale: float
+    shift: float
+    every_s: float | None
+    interval_reported: bool
+    in_use: bool
+
+    def declared_s(self) -> float | None:
+        return None if self.interval_reported else self.every_s
+
+
+def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
+    return rows(conn, Mapping, _SQL["mappings_of_trial"], trial=trial)
+
+
+def new_mapping(
+    conn: Connection,
+    *,
+    field: str,
+    property: str,
+    unit: str | None = None,
+    devices: str | Sequence[str] = "*",
+    role: DatastreamRole = DatastreamRole.CANDIDATE,
+    result_type: str = "number",
+    every_s: float | None = None,
+) -> Mapping:
+    """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is wrong with it."""
+    units = {known.code: known.unit for known in properties(conn)}
+    if property not in units:
+        raise CorrectInput(
+            f"{field!r}: {property!r} is no observed property here; known are {', '.join(sorted(units)) or 'none'}."
+        )
+    patterns = [devices] if isinstance(devices, str) else sorted(set(devices))
+    if not patterns:
+        raise CorrectInput(f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial.")
+    found = Mapping(patterns, field, property, units[property], unit or units[property], str(role), result_type, every_s)
+    try:
+        require_unit(found.unit)
+        found.factors()
+    except CorrectInput as error:
+        raise CorrectInput(f"{field!r} as {property!r}: {error}") from error
+    return found
+
+
+def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
+    """The trial's mappings are these from now on, for the devices it has and those to come."""
+    trial(conn, trial_code)
+    before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
+    twice = [m.field for n, m in enumerate(wanted) if any((m.field, m.devices) == (o.field, o.devices) for o in wanted[:n])]
+    if twice:
+        raise CorrectInput(f"{trial_code}: {twice[0]!r} is mapped twice for the same devices: leave one of them out.")
+    run(conn, _SQL["drop_mappings"], trial=trial_code)
+    for mapping in wanted:
+        run(
+            conn, _SQL["add_mapping"], trial=trial_code, devices=list(mapping.devices), field=mapping.field,
+            property=mapping.property, unit=mapping.unit, role=mapping.role, result_type=mapping.result_type,
+            every_s=mapping.every_s,
+        )  # fmt: skip
+    return apply_mappings(conn, trial_code, dropped=before - {mapping.field for mapping in wanted})
+
+
+def apply_mappings(
+    conn: Connection, trial_code: str, *, device: str | None = None, dropped: set[str] | frozenset[str] = frozenset()
+) -> list[Change]:
+    """Give each device of a trial (or one) the datastreams of its mappings. A `dropped` field is one that had another name before.
+
+    CorrectInput where a datastream with observations would change, or where two mappings of one field meet in a device.
+    """
+    mappings = mappings_of_trial(conn, trial_code)
+    changes = []
+    for one in rows(conn, _Device, _SQL["mapped_devices"], trial=trial_code):
+        if device is None or one.device == device:
+            changes += _apply(conn, one, fields_of(mappings, one.device), dropped)
+    for unit in {mapping.unit for mapping in mappings if mapping.result_type == "number"}:
+        accept_usual_units(conn, unit)
+    return changes
+
+
+def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
+    """Field → mapping of one device; CorrectInput where two mappings meet."""
+    found: dict[str, Mapping] = {}
+    for mapping in mappings:
+        if not mapping.holds(device):
+            continue
+        if mapping.field in found:
+            both = " and ".join(", ".join(m.devices) for m in (found[mapping.field], mapping))
+            raise CorrectInput(
+                f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in one of them."
+            )
+        found[mapping.field] = mapping
+    return found
+
+
+def _apply(conn: Connection, device: _Device, wanted: dict[str, Mapping], dropped: set[str] | frozenset[str]) -> list[Change]:
+    present = {one.field: one for one in rows(conn, _Stream, _SQL["datastreams_of_device"], device_id=device.device_id)}
+    changes = []
+    for field, mapping in wanted.items():
+        before = present.get(field) or _renamed(mapping, present, dropped)
+        if before is None:
+            _enter(conn, device.device_id, mapping)
+            changes.append(Change("entered", device.device, field))
+        else:
+            present.pop(before.field)
+            changed = _change(conn, device.device, before, mapping)
+            changes.append(Change("changed" if changed else "there", device.device, field))
+    return changes
+
+
+def _renamed(mapping: Mapping, present: dict[str, _Stream], dropped: set[str] | frozenset[str]) -> _Stream | None:
+    """The unused datastream of the same property whose field no mapping names any more: this one, under its old name."""
+    for stream in present.values():
+        if stream.field in dropped and not stream.in_use and (stream.property, stream.role) == (mapping.property, mapping.role):
+            return stream
+    return None
+
+
+def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
+    scale, shift = mapping.factors()
+    add_datastream(
+        conn, device_id=device_id, name=mapping.field, property=mapping.property, unit=mapping.unit,
+        role=DatastreamRole(mapping.role), scale=scale, shift=shift, result_type=mapping.result_type,
+        expected_interval=None if mapping.every_s is None else timedelta(seconds=mapping.every_s),
+        sensor_id=scalar(conn, _SQL["only_sensor"], device_id=device_id),
+    )  # fmt: skip
+
+
+def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) -> bool:
+    """True where something changed."""
+    changed = False
+    scale, shift = mapping.factors()
+    wanted = (mapping.field, mapping.property, mapping.unit, mapping.role, mapping.result_type, scale, shift)
+    if wanted != (before.field, before.property, before.unit, before.role, before.result_type, before.scale, before.shift):
+        done = not before.in_use and run(
+            conn, _SQL["change_datastream"], datastream_id=before.datastream_id, field=mapping.field, property=mapping.property,
+            unit=mapping.unit, role=mapping.role, result_type=mapping.result_type, scale=scale, shift=shift,
+        )  # fmt: skip
+        if not done:
+            raise CorrectInput(
+                f"{device}/{before.field} has observations, stored as {before.property} from {before.unit} ({before.role}): results never "
+                f"change. Let the device send it under another name and map that, enrol a new device, or import corrected results."
+            )
+        changed = True
+    if mapping.every_s != before.declared_s() and not (mapping.every_s is None and before.interval_reported):
+        run(conn, _SQL["declare_interval"], datastream_id=before.datastream_id, every_s=mapping.every_s)
+        changed = True
+    return changed
+
+
+def accept_usual_units(conn: Connection, unit: str) -> None:
+    """Store the factors with which a message may say another unit than `unit` of its datastream."""
+    found = accepted(unit)
+    if found and not scalar(conn, _SQL["has_conversions"], unit=unit):
+        run(
+            conn, _SQL["add_conversions"], unit=unit, sent=list(found), scales=[one.scale for one in found.values()],
+            shifts=[one.shift for one in found.values()],
+        )  # fmt: skip
+
+
+def report_intervals(conn: Connection, intervals: dict[int, int]) -> None:
+    """Datastream → µs between two results, as its device says; a declared interval stays."""
+    if intervals:
+        run(
+            conn, _SQL["report_intervals"], datastream_ids=list(intervals),
+            intervals=[timedelta(microseconds=us) for us in intervals.values()],
+        )  # fmt: skip
