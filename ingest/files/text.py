@@ -91,15 +91,15 @@ class TextFile:
                 lines.next_row()
             reader = csv.reader(lines, delimiter=self._delimiter)
             while True:
-                row = self._row(reader, lines)
+                row = self._row(reader, lines, wanted)
                 if row is None:
                     return
                 self._read = file.buffer.tell()
                 if row.problem or any(cell.strip() for cell in row.cells):
                     yield row
 
-    def _row(self, reader: Iterator[list[str]], lines: _Lines) -> Row | None:
-        """None at the end of the file."""
+    def _row(self, reader: Iterator[list[str]], lines: _Lines, wanted: Collection[int] | None) -> Row | None:
+        """None at the end of the file. A comment may hold line ends; a time or a result that does has lost a quotation mark."""
         width, number = len(self.header), lines.number
         try:
             cells = next(reader)
@@ -108,7 +108,7 @@ class TextFile:
         except csv.Error:
             cells = []
         taken = lines.taken
-        if len(taken) > 1 and (len(cells) != width or len(taken) == _MOST_LINES):
+        if len(taken) > 1 and (len(cells) != width or len(taken) == _MOST_LINES or _broken(cells, wanted)):
             text = taken[0]
             lines.next_row(give_back=True)
             return Row(number, [], text.rstrip("\r\n"), "A quotation mark is not closed in this line.")
@@ -123,6 +123,10 @@ class TextFile:
         if not text.isascii() and _NOT_DECODED.search(text):
             return Row(number, [], text, f"It is not {self._encoding}: say --encoding cp1252, or whatever the file is in.")
         return Row(number, cells, text)
+
+
+def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
+    return any("\n" in cells[index] or "\r" in cells[index] for index in (range(len(cells)) if wanted is None else wanted))
 
 
 def _encoding(path: Path) -> str:
