@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ingest.files.cells import Cells
 from ingest.files.mapping import FileMap
-from ingest.files.parquet import ParquetTable, is_parquet
 from ingest.files.rows import Row, Source
 from ingest.files.stamps import find_formats, read_time
 from ingest.files.text import TextFile
@@ -75,8 +74,16 @@ def understand(path: Path, said: FileMap, known: CatalogueSnapshot) -> Layout:
         raise CorrectInput(f"There is no file {path}.")
     if said.trial not in known.trials:
         raise CorrectInput(f"There is no trial {said.trial!r}." if said.trial else "Say --trial: whose data is it?")
-    source: Source = ParquetTable(path) if is_parquet(path) else TextFile(path, said)
-    return _Finding(path, said, known, source).layout()
+    return _Finding(path, said, known, _open(path, said)).layout()
+
+
+def _open(path: Path, said: FileMap) -> Source:
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return TextFile(path, said)
+    from ingest.files.parquet import ParquetTable  # large, and most files are text
+
+    return ParquetTable(path)
 
 
 class _Finding:
@@ -216,7 +223,11 @@ class _Finding:
         return None
 
     def _mapped(self, index: int, given: str, device_index: int | None) -> Column:
-        device, slash, name = given.rpartition("/")
+        device, slash, name = given.partition("/")
+        if not slash or any(
+            given in one.datastreams for one in self._devices.values()
+        ):  # a datastream may have a slash in its name
+            device, slash, name = "", "", given
         if slash and device not in self._devices:
             raise CorrectInput(
                 f"{self._said.trial} has no device {device!r}; it has {', '.join(sorted(self._devices)[:20]) or 'none'}."
@@ -269,7 +280,7 @@ class _Finding:
     def _time_format(self, indexes: tuple[int, ...]) -> tuple[str, ZoneInfo | None]:
         given = [[row.cells[index] for index in indexes] for row in self._sample]
         given = [cells for cells in given if all(cell is not None and cell != "" for cell in cells)]
-        chosen = self._said.time_format or self._found_format(given)
+        chosen = self._said.time_format or self._found_format(given, indexes)
         readable = [found for cells in given if (found := read_time(cells, chosen)) is not None]
         names = " and ".join(self._source.header[index] for index in indexes)
         if given and not readable:
@@ -284,13 +295,26 @@ class _Finding:
         )
         return chosen, zone
 
-    def _found_format(self, given: list[list[Any]]) -> str:
+    def _found_format(self, given: list[list[Any]], indexes: tuple[int, ...]) -> str:
         texts = [" ".join(cell.strip() for cell in cells) for cells in given if all(isinstance(cell, str) for cell in cells)]
         formats = find_formats(texts) if texts else [""]
-        if len(formats) > 1 and "" not in formats:
+        if "" in formats:
+            return ""
+        if len(formats) > 1:
+            formats = self._told_apart(indexes, formats)
+        if len(formats) > 1:
             choice = " or ".join(f"'{one}'" for one in formats[:4])
             raise CorrectInput(f"{self._path}: {texts[0]!r} can be read in several ways. Say --time-format {choice}.")
         return formats[0] if formats else ""
+
+    def _told_apart(self, indexes: tuple[int, ...], formats: list[str]) -> list[str]:
+        """Day and month, by the first date of the file whose day is after the 12th."""
+        for row in self._source.rows(indexes):
+            cells = [row.cells[index] for index in indexes] if row.cells else []
+            able = [made for made in formats if cells and read_time(cells, made) is not None]
+            if 0 < len(able) < len(formats):
+                return able
+        return formats
 
     def _zone(self, names: str, *, local: bool) -> ZoneInfo | None:
         key = self._said.zone or ("UTC" if re.search(r"\b(utc|gmt)\b", names.replace("_", " "), re.IGNORECASE) else "")

@@ -76,7 +76,7 @@ class Loader:
         numbers = {one.row for one in batch} - {self.summary.last_row}
         self.summary.rows += len(numbers)
         self.summary.empty += sum(not one.topic for one in batch)
-        self.summary.last_row = batch[-1].row
+        self.summary.last_row = max(self.summary.last_row, *numbers, 0)
 
     def _keep(self, batch: Sequence[Made], *, refused: str = "") -> None:
         """Halves where the database refuses a row, as live messages do."""
@@ -84,7 +84,7 @@ class Loader:
             return
         try:
             items = self._items(batch, refused)
-            corrected = self._correct(items)
+            unwritten = self._correct(items)
             keep(self._conn, items, client_id="import", now_us=self._clock.now_us())
             self._end()
         except RowRefused as error:
@@ -98,17 +98,17 @@ class Loader:
             self._keep(batch[:middle])
             self._keep(batch[middle:])
             return
-        self.summary.corrected += corrected
-        if self._dry:  # here they are rows that the merge's own transaction wrote
-            self.summary.stored -= corrected
-            self.summary.duplicate += corrected
+        self.summary.stored -= unwritten
+        self.summary.duplicate += unwritten
         for one, item in zip(batch, items, strict=True):
             self._count(one.row, item)
 
     def _items(self, batch: Sequence[Made], refused: str) -> list[Item]:
         now_us = self._clock.now_us()
         sent = [Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload)) for one in batch]
-        items = prepare(sent, snapshot(self._conn))
+        with translated():
+            known = snapshot(self._conn)
+        items = prepare(sent, known)
         for one, item in zip(batch, items, strict=True):
             item.source = f"{self._layout.file}, row {one.row}"
             item.by_delivery = False  # the same row again is the same message: a file has no deliveries
@@ -121,14 +121,16 @@ class Loader:
         return items
 
     def _correct(self, items: Sequence[Item]) -> int:
-        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones."""
+        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A dry run has one only: how many those are."""
         if self._correction is None:
             return 0
         observations = [observation for item in items for observation in item.observations]
         corrected = correct(self._conn, observations, correction=self._correction, now=self._clock.now())
-        if not self._dry:
-            self._end()
-        return corrected
+        self.summary.corrected += corrected
+        if self._dry:
+            return corrected
+        self._end()
+        return 0
 
     def _end(self) -> None:
         if self._dry:

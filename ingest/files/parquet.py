@@ -15,11 +15,6 @@ from insitu.errors import CorrectInput
 _AT_A_TIME = 4096
 
 
-def is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
-
-
 class ParquetTable:
     def __init__(self, path: Path) -> None:
         self._path, self._read, self._total = path, 0, 0
