@@ -35,7 +35,10 @@ def main() -> None:
     # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
     try:
         refuse_foreign_rooms()
-        app(standalone_mode=False)
+        ended = app(standalone_mode=False)
+        if ended == 130:  # typer makes a return value of Ctrl-C, and of every other Exit
+            fail("Interrupted.", code=ended)
+        sys.exit(ended if isinstance(ended, int) else 0)
     except InsituError as error:
         fail(str(error), code=error.exit_code)
     except typer.Exit as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -199,11 +200,10 @@ def test_an_import_that_was_killed_is_completed_by_the_same_command(
     assert recount(conn) == []
 
 
-def test_a_database_that_goes_away_is_said_and_what_is_stored_stays(
-    conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path
-) -> None:
+def started(conn: Connection, database_url: str, path: Path) -> subprocess.Popen[str]:
+    """An import that has stored something and is not at its end."""
     process = subprocess.Popen(
-        [*INSITU, "import", str(big(tmp_path, 200_000)), "--trial", "t", "--device", "a"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*INSITU, "import", str(path), "--trial", "t", "--device", "a"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env={**os.environ, "INSITU_DATABASE_URL": database_url},
     )  # fmt: skip
     limit = time.monotonic() + 30
@@ -211,12 +211,31 @@ def test_a_database_that_goes_away_is_said_and_what_is_stored_stays(
         conn.rollback()
         assert time.monotonic() < limit
         time.sleep(0.02)
+    return process
+
+
+def test_a_database_that_goes_away_is_said_and_what_is_stored_stays(
+    conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path
+) -> None:
+    process = started(conn, database_url, big(tmp_path, 200_000))
     conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'insitu import'")
     conn.commit()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the same command again completes it" in said
     assert "Traceback" not in said
+    assert recount(conn) == []
+
+
+def test_an_interrupted_import_says_so_and_fails(
+    conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path
+) -> None:
+    process = started(conn, database_url, big(tmp_path, 200_000))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command again completes it" in said
+    assert "insitu: Interrupted." in said
     assert recount(conn) == []
 
 
