@@ -74,7 +74,10 @@ def understand(path: Path, said: FileMap, known: CatalogueSnapshot) -> Layout:
         raise CorrectInput(f"There is no file {path}.")
     if said.trial not in known.trials:
         raise CorrectInput(f"There is no trial {said.trial!r}." if said.trial else "Say --trial: whose data is it?")
-    return _Finding(path, said, known, _open(path, said)).layout()
+    try:
+        return _Finding(path, said, known, _open(path, said)).layout()
+    except OSError as error:
+        raise CorrectInput(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _open(path: Path, said: FileMap) -> Source:
@@ -110,7 +113,8 @@ class _Finding:
             self._default_device()
             self._tell("result", f"{header[property_index]} names the datastream, {header[result_index]} has the result")
         cells = Cells(
-            decimal=self._decimal({c.index for c in columns} | ({result_index} if result_index else set())), missing=said.missing
+            decimal=self._decimal({c.index for c in columns} | ({result_index} if result_index is not None else set())),
+            missing=said.missing,
         )
         self._tell("no result", "an empty cell, " + ", ".join(said.missing))
         left = [

@@ -20,6 +20,13 @@ _LONGEST_LINE = 262_144
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
+def _line(file: TextIO) -> str:
+    try:
+        return file.readline(_LONGEST_LINE)
+    except UnicodeError as error:  # UTF-16 only: elsewhere what is not decoded stays in the line
+        raise CorrectInput(f"{file.name} is not {file.encoding}: {error}. Say --encoding.") from error
+
+
 class _Lines:
     """Lines for csv.reader that can be given back: a quotation mark that is never closed must not swallow the rows after it."""
 
@@ -35,7 +42,7 @@ class _Lines:
     def __next__(self) -> str:
         if len(self.taken) == _MOST_LINES:
             raise StopIteration
-        line = self._back.popleft() if self._back else self._file.readline(_LONGEST_LINE)
+        line = self._back.popleft() if self._back else _line(self._file)
         if not line:
             raise StopIteration
         self.taken.append(line)
@@ -59,8 +66,8 @@ class TextFile:
         self._encoding = {"utf-8": "utf-8-sig", "": _encoding(path)}.get(said.encoding, said.encoding)
         with self._open() as file:
             for _ in range(said.skip_lines):
-                file.readline(_LONGEST_LINE)
-            line = file.readline(_LONGEST_LINE)
+                _line(file)
+            line = _line(file)
         if not line.strip():
             raise CorrectInput(f"{path}: line {said.skip_lines + 1} is empty; it should be the header. Say --skip-lines.")
         if _NOT_DECODED.search(line):

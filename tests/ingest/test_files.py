@@ -92,10 +92,12 @@ def test_the_habits_of_a_spreadsheet_are_read(conn: Connection, catalogue: Small
         ("time,température\n".encode("cp1252"), {}, "--encoding"),
         (f"time,pm25,pm25\n{NOON},1,2\n", {}, "more than one column"),
         (b"PAR1 nonsense", {}, "Parquet"),
+        ("time,pm25\n".encode("utf-16") + b"\x00", {}, "--encoding"),
+        (Path("/nowhere/x.csv"), {}, "/nowhere/x.csv"),
     ],
 )
 def test_what_cannot_be_understood_is_asked_for_and_nothing_is_written(
-    conn: Connection, load: Load, content: str | bytes, said: dict[str, Any], says: str
+    conn: Connection, load: Load, content: str | bytes | Path, said: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(CorrectInput, match=r"\S") as asked:
         load(content, **said)
