@@ -77,6 +77,30 @@ CREATE TABLE public.catalogue_version (
     CONSTRAINT catalogue_version_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE public.correction (
+    correction_id bigint NOT NULL,
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    old_result double precision NOT NULL,
+    new_result double precision NOT NULL,
+    old_received_at timestamp with time zone NOT NULL,
+    corrected_at timestamp with time zone NOT NULL,
+    login text NOT NULL,
+    reason text NOT NULL,
+    file text NOT NULL,
+    file_sha256 text NOT NULL,
+    CONSTRAINT correction_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+ALTER TABLE public.correction ALTER COLUMN correction_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.correction_correction_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.credential (
     credential_id integer NOT NULL,
     device_id integer,
@@ -697,6 +721,12 @@ ALTER TABLE ONLY public.broker_state
 ALTER TABLE ONLY public.catalogue_version
     ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_datastream_id_phenomenon_time_file_sha256_reason_key UNIQUE (datastream_id, phenomenon_time, file_sha256, reason);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_pkey PRIMARY KEY (correction_id);
+
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_pkey PRIMARY KEY (credential_id);
 
@@ -892,6 +922,7 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_prope
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.unit_conversion FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+CREATE TRIGGER corrections_stay BEFORE DELETE OR UPDATE ON public.correction FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
@@ -903,6 +934,9 @@ CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol 
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);

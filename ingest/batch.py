@@ -52,6 +52,8 @@ class Item:
     identity: bytes = b""
     duplicate: int = 0
     conflicting: int = 0
+    source: str = ""
+    """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the device."""
 
     def is_plain(self) -> bool:
         """Every result became a row: what nearly all messages are."""
@@ -247,7 +249,7 @@ def _rejects(item: Item) -> list[Reject]:
         digest = hashlib.sha256(digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")).digest()
     item.identity = digest
     return [
-        Reject(reason, detail, message.topic, message.payload, message.received_us, item.trial, item.device, results,
+        Reject(reason, f"{item.source}: {detail}" if item.source else detail, message.topic, message.payload, message.received_us, item.trial, item.device, results,
                message.size or len(message.payload), digest)
         for reason, (results, detail) in item.refused.items()
     ]  # fmt: skip
@@ -318,7 +320,7 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
     seen: dict[int, tuple[int, float | None]] = {}
     lines: list[StatusLine] = []
     for item in items:
-        if item.known is None or item.message.retained:
+        if item.known is None or item.message.retained or item.source:
             continue
         received_us = item.message.received_us
         offset = None

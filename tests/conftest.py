@@ -7,9 +7,10 @@ import pytest
 from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
+from tests.fix_files import load
 from tests.fix_stack import stack
 
-__all__ = ["broker", "catalogue", "conn", "database_server", "database_url", "migrated_template", "stack"]
+__all__ = ["broker", "catalogue", "conn", "database_server", "database_url", "load", "migrated_template", "stack"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

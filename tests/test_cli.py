@@ -37,7 +37,7 @@ def test_help_names_every_verb() -> None:
     assert done.returncode == 0
     for verb in (
         "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "lock", "evaluate", "report",
-        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap",
+        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "import",
     ):  # fmt: skip
         assert f"  {verb} " in done.stdout, verb
 

@@ -13,6 +13,7 @@ import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ingest.files import mapping
 from insitu.cli import app
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
@@ -117,7 +118,7 @@ def fields(module: object) -> set[str]:
     return {field.alias or name for m in models if m.__module__ == module.__name__ for name, field in m.model_fields.items()}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("name", "module"), [("protocol.md", protocol), ("simulators.md", scenario)])
+@pytest.mark.parametrize(("name", "module"), [("protocol.md", protocol), ("simulators.md", scenario), ("formats.md", mapping)])
 def test_every_field_of_a_file_that_people_write_is_explained(name: str, module: object) -> None:
     text = (DOCS / name).read_text("utf-8")
     assert {field for field in fields(module) if f"`{field}`" not in text} == set()

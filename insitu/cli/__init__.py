@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from typer._click.exceptions import ClickException
 
-from insitu.cli import bench, demo, devices, evaluation, operations, parts, registration, sessions, simulate, up
+from insitu.cli import bench, demo, devices, evaluation, imports, operations, parts, registration, sessions, simulate, up
 from insitu.cli.output import fail
 from insitu.cli.rooms import refuse_foreign_rooms
 from insitu.errors import InsituError
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (demo, up, parts, registration, devices, simulate, evaluation, operations, sessions, bench):
+for verbs in (demo, up, parts, registration, devices, imports, simulate, evaluation, operations, sessions, bench):
     verbs.register(app)
 
 
@@ -35,7 +35,10 @@ def main() -> None:
     # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
     try:
         refuse_foreign_rooms()
-        app(standalone_mode=False)
+        ended = app(standalone_mode=False)
+        if ended == 130:  # typer makes a return value of Ctrl-C, and of every other Exit
+            fail("Interrupted.", code=ended)
+        sys.exit(ended if isinstance(ended, int) else 0)
     except InsituError as error:
         fail(str(error), code=error.exit_code)
     except typer.Exit as error:

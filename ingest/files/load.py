@@ -1,0 +1,159 @@
+"""Messages of a file through place, merge, ledger and rejects, a transaction a batch: whatever ends it, running it again completes it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingest.batch import Item, keep, prepare
+from ingest.failpoints import reach
+from ingest.files.layout import Layout
+from ingest.files.messages import Made, messages
+from insitu.clock import Clock
+from insitu.errors import RowRefused
+from insitu.model import Message, RejectReason
+from insitu.wire import MAX_PAYLOAD_BYTES
+from store.catalogue import snapshot
+from store.corrections import Correction, correct
+from store.database import Connection, translated
+
+BATCH = 4000
+
+
+@dataclass(slots=True)
+class Refused:
+    results: int = 0
+    rows: int = 0
+    first_row: int = 0
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of a file."""
+
+    rows: int = 0
+    """Those with content; the last one read is `last_row`."""
+    last_row: int = 0
+    empty: int = 0
+    """Rows that have no result."""
+    contained: int = 0
+    """Results of rows that could be read."""
+    stored: int = 0
+    duplicate: int = 0
+    corrected: int = 0
+    """Of the duplicates: those that were stored otherwise until now."""
+    refused: dict[RejectReason, Refused] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+
+class Loader:
+    """`correction`: replace what differs, for this reason; else the first result stands. `dry`: roll every batch back."""
+
+    def __init__(
+        self, conn: Connection, layout: Layout, *, clock: Clock, dry: bool = False, correction: Correction | None = None
+    ) -> None:
+        self._conn, self._layout, self._clock, self._dry, self._correction = conn, layout, clock, dry, correction
+        self.summary = Summary()
+
+    def run(self, say: Callable[[float, Summary], None]) -> Summary:
+        """Commits as it goes, and calls `say` with what is done (0 to 1) after each batch."""
+        began = time.monotonic()
+        made = messages(self._layout)
+        while batch := list(itertools.islice(made, BATCH)):
+            self._keep([one for one in batch if one.topic])
+            self._count_rows(batch)
+            self.summary.elapsed_s = time.monotonic() - began
+            say(self._layout.source.done(), self.summary)
+        self.summary.elapsed_s = time.monotonic() - began
+        return self.summary
+
+    def _count_rows(self, batch: Sequence[Made]) -> None:
+        numbers = {one.row for one in batch} - {self.summary.last_row}
+        self.summary.rows += len(numbers)
+        self.summary.empty += sum(not one.topic for one in batch)
+        self.summary.last_row = max(self.summary.last_row, *numbers, 0)
+
+    def _keep(self, batch: Sequence[Made], *, refused: str = "") -> None:
+        """Halves where the database refuses a row, as live messages do."""
+        if not batch:
+            return
+        try:
+            items = self._items(batch, refused)
+            unwritten = self._correct(items)
+            keep(self._conn, items, client_id="import", now_us=self._clock.now_us())
+            self._end()
+        except RowRefused as error:
+            self._conn.rollback()
+            middle = len(batch) // 2
+            if not middle:
+                if refused:
+                    raise
+                self._keep(batch, refused=str(error))
+                return
+            self._keep(batch[:middle])
+            self._keep(batch[middle:])
+            return
+        self.summary.stored -= unwritten
+        self.summary.duplicate += unwritten
+        for one, item in zip(batch, items, strict=True):
+            self._count(one.row, item)
+
+    def _items(self, batch: Sequence[Made], refused: str) -> list[Item]:
+        now_us = self._clock.now_us()
+        sent = [Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload)) for one in batch]
+        with translated():
+            known = snapshot(self._conn)
+        items = prepare(sent, known)
+        for one, item in zip(batch, items, strict=True):
+            item.source = f"{self._layout.file}, row {one.row}"
+            item.by_delivery = False  # the same row again is the same message: a file has no deliveries
+            if one.problem:
+                item.observations, item.contained = [], 0
+                item.refused = {RejectReason.INVALID_SHAPE: (0, one.problem)}
+            if refused:
+                item.refused[RejectReason.DATABASE_REFUSED] = (len(item.observations), refused)
+                item.observations = []
+        return items
+
+    def _correct(self, items: Sequence[Item]) -> int:
+        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A dry run has one only: how many those are."""
+        if self._correction is None:
+            return 0
+        observations = [observation for item in items for observation in item.observations]
+        corrected = correct(self._conn, observations, correction=self._correction, now=self._clock.now())
+        self.summary.corrected += corrected
+        if self._dry:
+            return corrected
+        self._end()
+        return 0
+
+    def _end(self) -> None:
+        if self._dry:
+            self._conn.rollback()
+            return
+        reach("before_commit")
+        with translated():
+            self._conn.commit()
+
+    def _count(self, row: int, item: Item) -> None:
+        summary = self.summary
+        summary.contained += item.contained
+        summary.stored += len(item.observations) - item.duplicate - item.conflicting
+        summary.duplicate += item.duplicate
+        for reason, (results, detail) in item.refused.items():
+            found = summary.refused.setdefault(reason, Refused(first_row=row, detail=detail))
+            found.results += results
+            found.rows += 1
+            if row < found.first_row:
+                found.first_row, found.detail = row, detail
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

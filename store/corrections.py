@@ -1,0 +1,87 @@
+"""Stored results replaced by an import that says why; what they were is kept, and the audit log has a line. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from insitu.model import Observation
+from store import quality
+from store.access import record
+from store.database import Connection, queries, rows, run
+from store.times import to_datetime
+
+_SQL = queries("corrections")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Who corrects, by what, and why."""
+
+    trial: str
+    login: str
+    reason: str
+    file: str
+    file_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    datastream_id: int
+    phenomenon_time: datetime
+    old_result: float
+    new_result: float
+    old_received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    device: str
+    datastream: str
+    phenomenon_time: datetime
+    old_result: float
+    new_result: float
+    corrected_at: datetime
+    login: str
+    reason: str
+    file: str
+
+
+def correct(conn: Connection, observations: Sequence[Observation], *, correction: Correction, now: datetime) -> int:
+    """Replace what is stored with another result; how many. Of several for one time the first counts; times without a row are left.
+
+    Commit before the same observations are merged: `merge` takes rows that its own transaction wrote for new ones.
+    """
+    offered: dict[tuple[int, int], float] = {}
+    for one in observations:
+        offered.setdefault((one.datastream_id, one.time_us), one.result)
+    quality.take_turn(conn, correction.trial)  # a run of the checks reads the rows either before or after
+    found = rows(
+        conn, Differing, _SQL["differing"], datastream_ids=[stream for stream, _ in offered],
+        times=[to_datetime(time_us) for _, time_us in offered], results=list(offered.values()),
+        file_sha256=correction.file_sha256, reason=correction.reason,
+    )  # fmt: skip
+    if not found:
+        return 0
+    times = [one.phenomenon_time for one in found]
+    keys = {"datastream_ids": [one.datastream_id for one in found], "times": times}
+    results = [one.new_result for one in found]
+    run(conn, _SQL["replace_results"], **keys, results=results, now=now)
+    run(
+        conn, _SQL["save_corrections"], **keys, results=results, old_results=[one.old_result for one in found],
+        received=[one.old_received_at for one in found], now=now, login=correction.login, reason=correction.reason,
+        file=correction.file, file_sha256=correction.file_sha256,
+    )  # fmt: skip
+    run(conn, _SQL["check_again"], **keys, now=now)
+    detail = {
+        "reason": correction.reason, "file": correction.file, "sha256": correction.file_sha256, "results": len(found),
+        "first": min(times).isoformat(), "last": max(times).isoformat(),
+    }  # fmt: skip
+    record(conn, at=now, login=correction.login, action="correct", subject=correction.trial, detail=detail)
+    return len(found)
+
+
+def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:
+    """Of a trial, newest first."""
+    return rows(conn, Corrected, _SQL["corrections"], trial=trial, most=most)

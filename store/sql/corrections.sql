@@ -1,0 +1,39 @@
+-- name: differing
+-- Stored results that differ from what is offered, held until they are corrected; not those that this file has corrected before.
+SELECT o.datastream_id, o.phenomenon_time, o.result AS old_result, k.result AS new_result, o.received_at AS old_received_at
+FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
+JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time AND o.result <> k.result
+WHERE NOT EXISTS (SELECT FROM correction c WHERE c.datastream_id = k.datastream_id AND c.phenomenon_time = k.phenomenon_time
+                  AND c.file_sha256 = %(file_sha256)s::text AND c.reason = %(reason)s::text)
+ORDER BY o.datastream_id, o.phenomenon_time FOR UPDATE OF o;
+
+-- name: replace_results
+-- The results of some observations, and when they came; no check has seen them.
+UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 0, flag = 2
+FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
+WHERE o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time;
+
+-- name: save_corrections
+-- What they were, and why they changed.
+INSERT INTO correction (datastream_id, phenomenon_time, old_result, new_result, old_received_at, corrected_at, login, reason, file,
+                        file_sha256)
+SELECT datastream_id, phenomenon_time, old_result, new_result, received_at, %(now)s::timestamptz, %(login)s::text, %(reason)s::text,
+       %(file)s::text, %(file_sha256)s::text
+FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(old_results)s::float8[], %(results)s::float8[],
+            %(received)s::timestamptz[]) AS k(datastream_id, phenomenon_time, old_result, new_result, received_at);
+
+-- name: check_again
+-- From the first corrected time on, the checks are due; the latest result may be one of those.
+UPDATE datastream_latest l SET received_at = greatest(l.received_at, %(now)s::timestamptz),
+    unchecked_from = least(l.unchecked_from, k.first),
+    result = coalesce((SELECT o.result FROM observation o
+                       WHERE o.datastream_id = l.datastream_id AND o.phenomenon_time = l.phenomenon_time), l.result)
+FROM (SELECT datastream_id, min(phenomenon_time) AS first
+      FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS u(datastream_id, phenomenon_time) GROUP BY 1) AS k
+WHERE l.datastream_id = k.datastream_id;
+
+-- name: corrections
+-- Corrections of a trial, newest first.
+SELECT d.code AS device, s.name AS datastream, c.phenomenon_time, c.old_result, c.new_result, c.corrected_at, c.login, c.reason, c.file
+FROM correction c JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+WHERE t.code = %(trial)s::text ORDER BY c.correction_id DESC LIMIT %(most)s::int;
