@@ -1,0 +1,168 @@
+"""`application/+/device/+/event/+`: the JSON events of ChirpStack v4, a LoRaWAN network server.
+
+Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON leaves out what is empty or zero. The time is the network's: a
+device of this kind has no clock that anybody sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ingest.decode import native, times
+from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable
+from insitu.model import IgnoreReason, Reading, RejectReason
+from insitu.wire import CHIRPSTACK, MAX_RESULTS
+
+Document = dict[str, Any]
+
+
+def _up(event: Document) -> Decoded:
+    """An uplink: what the codec made of it, how it was heard, and which frame it is."""
+    frame = count_of(event.get("fCnt", 0), "fCnt")
+    status = _radio(event)
+    object_ = event.get("object")
+    if object_ is None:
+        if event.get("data"):
+            raise native.shape_refused("The frame has `data` but no `object`: give its device profile a codec in ChirpStack, then replay.")
+        return Decoded([], status=status, ignored=IgnoreReason.STATUS)  # a frame of the network's own, such as an answer to a request
+    time_us = time_of(event.get("time"), "time")
+    readings = readings_of(object_, "object", time_us)
+    address = boot_of(event.get("devAddr"))
+    parts = (str(event["deviceInfo"]["devEui"]).lower(), address, str(frame), str(event.get("data", "")))
+    return Decoded(
+        readings, ((address, frame),), status=status, frame=hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest(), network_time=True
+    )
+
+
+def _status(event: Document) -> Decoded:
+    battery = None
+    if not event.get("batteryLevelUnavailable") and not event.get("externalPowerSource"):
+        battery = _number(event.get("batteryLevel", 0), "batteryLevel")
+    note = "on external power" if event.get("externalPowerSource") else None
+    return _said(event, StatusReport(battery=battery, margin=_number(event.get("margin", 0), "margin"), note=note))
+
+
+def _join(event: Document) -> Decoded:
+    return _said(event, StatusReport(note=f"joined the network as {str(event.get('devAddr', '?'))[:16]}"))
+
+
+def _log(event: Document) -> Decoded:
+    words = [str(event.get(name, default))[:200] for name, default in (("level", "INFO"), ("code", "UNKNOWN"), ("description", ""))]
+    return _said(event, StatusReport(note=" ".join(word for word in words if word)))
+
+
+def _ack(event: Document) -> Decoded:
+    return _said(event, StatusReport(note="confirmed a downlink" if event.get("acknowledged") else "did not confirm a downlink"))
+
+
+def _txack(event: Document) -> Decoded:
+    return _said(event, StatusReport(note="a gateway has sent a downlink"))
+
+
+def _location(event: Document) -> Decoded:
+    place = event.get("location")
+    place = place if isinstance(place, dict) else {}
+    return _said(event, StatusReport(note=f"the network locates it at {place.get('latitude', 0)}, {place.get('longitude', 0)}"[:200]))
+
+
+def _integration(event: Document) -> Decoded:
+    return _said(event, StatusReport(note=f"{event.get('integrationName', '')} {event.get('eventType', '')}".strip()[:200] or None))
+
+
+_EVENTS: dict[str, Callable[[Document], Decoded]] = {
+    "up": _up, "status": _status, "join": _join, "log": _log, "ack": _ack, "txack": _txack, "location": _location,
+    "integration": _integration,
+}  # fmt: skip
+
+
+def _decoder(read: Callable[[Document], Decoded]) -> Decoder:
+    def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
+        try:
+            event = native.read_json(payload)
+            info = event.get("deviceInfo") if isinstance(event, dict) else None
+            if not isinstance(info, dict) or not isinstance(info.get("devEui"), str):
+                raise native.shape_refused("Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`.")
+            return read(event)._replace(named=info["devEui"].lower())
+        except native.Refused as refused:
+            return refused.unreadable
+
+    return decode
+
+
+DECODERS: dict[str, Decoder] = {f"{CHIRPSTACK}/{name}": _decoder(read) for name, read in _EVENTS.items()}
+
+
+def _said(event: Document, report: StatusReport) -> Decoded:
+    return Decoded([], status=report._replace(time_us=time_of(event.get("time"), "time")), ignored=IgnoreReason.STATUS)
+
+
+def _radio(event: Document) -> StatusReport | None:
+    """How the gateway that heard it best heard it."""
+    return radio_of(event.get("rxInfo"))
+
+
+# -- what both LoRaWAN network servers say in the same way ---------------------------------------------------------------
+
+
+def radio_of(gateways: Any) -> StatusReport | None:
+    """(rssi in dBm, snr in dB) of the gateway with the strongest signal; None where none says."""
+    heard = [g for g in gateways if isinstance(g, dict) and _is_number(g.get("rssi"))] if isinstance(gateways, list) else []
+    if not heard:
+        return None
+    best = max(heard, key=lambda gateway: gateway["rssi"])
+    snr = best.get("snr", 0)
+    return StatusReport(rssi=float(best["rssi"]), snr=float(snr) if _is_number(snr) else None)
+
+
+def readings_of(found: Any, where: str, time_us: int) -> list[Reading]:
+    """Every leaf of a decoded payload: `{"air": {"pm25": 1}, "t": [2]}` gives `air.pm25` and `t.0`."""
+    if not isinstance(found, dict) or not found:
+        raise native.shape_refused(f"`{where}` must be an object with at least one entry.")
+    readings = []
+    for name, result in _leaves("", found):
+        readings.append(Reading(name, result, time_us))
+        if len(readings) > MAX_RESULTS:
+            raise native.Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results.")
+    if not readings:
+        raise native.shape_refused(f"`{where}` holds no result.")
+    return readings
+
+
+def _leaves(before: str, found: Any) -> Iterator[tuple[str, object]]:
+    if not isinstance(found, dict | list):
+        yield before, found
+        return
+    inner = found.items() if isinstance(found, dict) else enumerate(found)
+    for name, part in inner:
+        yield from _leaves(f"{before}.{name}" if before else str(name), part)
+
+
+def time_of(given: Any, name: str) -> int:
+    """µs of an RFC 3339 time; of its nanoseconds the first three digits of each six are kept."""
+    time_us = times.of_text(given) if isinstance(given, str) else None
+    if time_us is None:
+        raise native.shape_refused(f"`{name}` must be an RFC 3339 time with an offset.")
+    return time_us
+
+
+def boot_of(given: Any) -> str:
+    """A name of the session in which frames are counted, fit to be a `boot`."""
+    return given if isinstance(given, str) and 0 < len(given) <= 64 and given.isprintable() else "unknown"
+
+
+def count_of(given: Any, name: str) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < 2**32:
+        raise native.shape_refused(f"`{name}` must be a whole number from 0 to 2^32 − 1.")
+    return given
+
+
+def _number(given: Any, name: str) -> float:
+    if not _is_number(given):
+        raise native.shape_refused(f"`{name}` must be a number.")
+    return float(given)
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < 1e6

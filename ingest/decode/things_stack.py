@@ -1,0 +1,52 @@
+"""`v3/+/devices/+/up`: uplinks of The Things Stack v3, a LoRaWAN network server; the same JSON comes from its storage.
+
+Empty and zero fields are left out. The time is the network server's, which every uplink has and no gateway's wrong clock can move.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingest.decode import native
+from ingest.decode.chirpstack import boot_of, count_of, radio_of, readings_of, time_of
+from ingest.decode.result import Decoded, Unreadable
+from insitu.model import IgnoreReason
+from insitu.wire import THINGS_STACK
+
+
+def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
+    """One `ApplicationUp` with an `uplink_message`."""
+    try:
+        document = native.read_json(payload)
+        ids = document.get("end_device_ids") if isinstance(document, dict) else None
+        uplink = document.get("uplink_message") if isinstance(document, dict) else None
+        if not isinstance(ids, dict) or not isinstance(ids.get("device_id"), str) or not isinstance(uplink, dict):
+            raise native.shape_refused("Expected an uplink of The Things Stack v3, with `end_device_ids.device_id` and `uplink_message`.")
+        return _uplink(document, ids, uplink)
+    except native.Refused as refused:
+        return refused.unreadable
+
+
+def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any]) -> Decoded:
+    status = radio_of(uplink.get("rx_metadata"))
+    found = uplink.get("decoded_payload")
+    if found is None:
+        if uplink.get("frm_payload"):
+            raise native.shape_refused(
+                "The uplink has `frm_payload` but no `decoded_payload`: give the device a payload formatter in The Things Stack, then replay."
+            )
+        return Decoded([], status=status, ignored=IgnoreReason.STATUS, named=ids["device_id"])
+    count = count_of(uplink.get("f_cnt", 0), "uplink_message.f_cnt")
+    session = boot_of(uplink.get("session_key_id") or ids.get("dev_addr"))
+    time_us = time_of(uplink.get("received_at"), "uplink_message.received_at")
+    return Decoded(
+        readings_of(found, "uplink_message.decoded_payload", time_us),
+        ((session, count),),
+        status=status,
+        ignored=IgnoreReason.SIMULATED if document.get("simulated") is True else None,
+        network_time=True,
+        named=ids["device_id"],
+    )
+
+
+DECODERS = {f"{THINGS_STACK}/up": decode}
