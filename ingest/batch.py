@@ -16,7 +16,7 @@ from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, Topic, is_service_topic, parse_network_topic, parse_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, PREFIX, Topic, is_service_topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
 from store.database import Connection
@@ -29,6 +29,8 @@ HOUR_US = 3_600_000_000
 NEWS = 0.1
 """A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
 UNKNOWN = "unknown"
+FRAMES = "frames"
+"""Instead of a session: frames of radio networks among the deliveries."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,10 @@ class Item:
     refused: dict[RejectReason, tuple[int, str]] = field(default_factory=dict)
     sequences: tuple[tuple[str, int], ...] = ()
     status: StatusReport | None = None
+    frame: bytes | None = None
+    own_clock: bool = True
+    """Its times are of a clock of the device."""
+    ignored_for: IgnoreReason | None = None
     interval_us: int | None = None
     by_delivery: bool = False
     """Only its delivery identifies it."""
@@ -55,14 +61,14 @@ class Item:
     source: str = ""
     """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the device."""
 
+    @property
+    def speaks_for_itself(self) -> bool:
+        """False behind a network server: such a device hears neither receipts nor refusals."""
+        return self.message.topic.startswith(PREFIX)
+
     def is_plain(self) -> bool:
         """Every result became a row: what nearly all messages are."""
-        return not (self.refused or self.duplicate or self.repeated or self.message.retained or self.status)
-
-    def ignored(self) -> IgnoreReason | None:
-        if self.message.retained:
-            return IgnoreReason.RETAINED
-        return IgnoreReason.STATUS if self.status is not None else None
+        return not (self.refused or self.duplicate or self.repeated or self.ignored_for)
 
 
 @dataclass(slots=True)
@@ -103,6 +109,8 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
 
 def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Route | None]) -> Item | None:
     item = Item(message)
+    if message.retained:
+        item.ignored_for = IgnoreReason.RETAINED
     if message.topic not in routes:
         routes[message.topic] = _route(message.topic, snapshot)
     route = routes[message.topic]
@@ -116,6 +124,11 @@ def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Ro
     item.trial, item.device, item.known = topic.trial, topic.device, known
     if known.retired_us is not None and message.received_us >= known.retired_us:
         return _refuse(item, RejectReason.NOT_DEPLOYED, "The device was retired.")
+    return _read(item, decoder, known)
+
+
+def _read(item: Item, decoder: Decoder, known: KnownDevice) -> Item:
+    message = item.message
     if message.size > MAX_PAYLOAD_BYTES:
         return _refuse(item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read.")
     decoded = decoder(message.payload, message.received_us)
@@ -123,8 +136,18 @@ def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Ro
         return _refuse(item, decoded.reason, decoded.detail)
     if isinstance(decoded, StatusReport):
         item.status, item.contained = decoded, 1
+        item.ignored_for = item.ignored_for or IgnoreReason.STATUS
         return item
+    if decoded.named is not None and decoded.named != _last_of_address(message.topic):
+        return _refuse(
+            item, RejectReason.INVALID_SHAPE, f"The message is from {decoded.named[:64]!r}, its topic names another device."
+        )
     return _placed(item, known, decoded)
+
+
+def _last_of_address(topic: str) -> str:
+    network = parse_network_topic(topic)
+    return network.address.rpartition("/")[2] if network else ""
 
 
 def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
@@ -132,8 +155,12 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.sequences = decoded.sequences
     item.timed = decoded.timed
     item.interval_us = decoded.interval_us
+    item.status, item.frame, item.own_clock = decoded.status, decoded.frame, not decoded.network_time
+    item.ignored_for = item.ignored_for or decoded.ignored
     item.by_delivery = not item.timed and not item.sequences
-    if not item.message.retained:
+    if item.ignored_for is IgnoreReason.STATUS:
+        item.contained = 1  # as a status of a device's own: one thing said
+    if item.ignored_for is None:
         item.observations, item.refused = place(known, decoded, item.message.received_us)
         for reason, results, detail in decoded.refused:
             before, first = item.refused.get(reason, (0, detail))
@@ -148,6 +175,11 @@ def _refuse(item: Item, reason: RejectReason, detail: str) -> Item:
 
 
 def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -> Item:
+    if trial == UNKNOWN and "/" in device:
+        detail = (
+            f"No device has the address {device[:200]!r} of a network server: register it as [[network_address]], then replay."
+        )
+        return _refuse(item, RejectReason.UNKNOWN_DEVICE, detail)
     if trial not in snapshot.trials:
         return _refuse(item, RejectReason.UNKNOWN_TRIAL, f"There is no trial {trial[:64]!r}.")
     item.trial = trial
@@ -157,13 +189,15 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
 def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, reject_id: int = 0) -> Outcome:
     """Everything the batch means for the database; the caller owns the transaction. `reject_id`: a replay of that reject."""
     _recognise_deliveries(conn, items, client_id)
+    if not reject_id:
+        _recognise_frames(conn, items)
     seen = _recognise_sequences(conn, items, replaying=bool(reject_id))
     _merge(conn, items)
     outcome = Outcome()
     rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
     new = store_ledger.save_rejects(conn, [reject for _, reject in rejects]) if not reject_id else set()
     for item, reject in rejects:
-        if item.known is not None and (reject.identity, str(reject.reason)) in new:
+        if item.known is not None and item.speaks_for_itself and (reject.identity, str(reject.reason)) in new:
             outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
     ledger = Ledger()
     for item in items:
@@ -174,7 +208,8 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     if not reject_id:
         report_intervals(conn, _intervals(items))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
-    outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items()}
+    listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
+    outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items() if device_id in listening}
     return outcome
 
 
@@ -192,6 +227,23 @@ def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: st
             known.add(key)
             fresh.append((*key, item.message.received_us))
     store_ledger.save_deliveries(conn, client_id, fresh)
+
+
+def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
+    """The same radio frame by another way: its copy has another time, so its readings' keys do not tell."""
+    candidates = [item for item in items if item.frame is not None and item.ignored_for is None]
+    if not candidates:
+        return
+    known = store_ledger.known_deliveries(conn, FRAMES, [(0, item.frame) for item in candidates if item.frame])
+    fresh = []
+    for item in candidates:
+        assert item.frame is not None
+        if (0, item.frame) in known:
+            item.repeated = True
+        else:
+            known.add((0, item.frame))
+            fresh.append((0, item.frame, item.message.received_us))
+    store_ledger.save_deliveries(conn, FRAMES, fresh)
 
 
 def _digest(message: Message) -> bytes:
@@ -267,11 +319,10 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: i
         entry.stored += item.contained
         outcome.stored += item.contained
         return
-    ignored = item.ignored()
-    if ignored is not None:
+    if item.ignored_for is not None and not item.refused:
         entry.accepted += 1
         entry.ignored += item.contained
-        ledger.reason(key, "ignored", str(ignored), item.contained)
+        ledger.reason(key, "ignored", str(item.ignored_for), item.contained)
         return
     fresh = [reason for reason in item.refused if reject_id or (item.identity, str(reason)) in new]
     new.difference_update((item.identity, str(reason)) for reason in fresh)
@@ -324,7 +375,7 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
             continue
         received_us = item.message.received_us
         offset = None
-        if item.observations and item.timed:
+        if item.observations and item.timed and item.own_clock:
             offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6
         before_us, largest = seen.get(item.known.device_id, (received_us, offset))
         if offset is not None and largest is not None:
@@ -338,4 +389,7 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
 
 def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:
     at_us = report.time_us if report.time_us is not None and report.time_us <= received_us else received_us
-    return StatusLine(device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, received_us)
+    return StatusLine(
+        device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, report.snr, report.margin,
+        report.note, received_us,
+    )  # fmt: skip

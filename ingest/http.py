@@ -30,5 +30,5 @@ def ingest_payload(conn: Connection, *, topic: str, payload: bytes, clock: Clock
     keep(conn, [item], client_id="http", now_us=clock.now_us())
     stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
     refused = {str(reason): found for reason, found in item.refused.items()}
-    ignored = item.contained if item.ignored() is not None else 0
+    ignored = item.contained if item.ignored_for is not None else 0
     return Answer(item.contained, stored, item.duplicate, ignored, item.repeated, refused)

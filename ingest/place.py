@@ -17,7 +17,8 @@ DAY_US = 86_400_000_000
 FUTURE_US = 600_000_000
 """A device's clock may be ahead by so much."""
 
-_DEVICE, _REPAIRED, _ARRIVAL = int(ClockQuality.DEVICE), int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
+_DEVICE, _NETWORK = int(ClockQuality.DEVICE), int(ClockQuality.NETWORK)
+_REPAIRED, _ARRIVAL = int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
 _MAX = 1.7976931348623157e308
 _NO_FACTORS = (math.nan, math.nan)
 
@@ -33,6 +34,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     observations: list[Observation] = []
     refused: dict[RejectReason, tuple[int, str]] = {}
     streams = device.datastreams
+    stamped = _NETWORK if decoded.network_time else _DEVICE
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
@@ -63,7 +65,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
-        quality = _ARRIVAL if given_us is None else _REPAIRED if repaired else _DEVICE
+        quality = _ARRIVAL if given_us is None else _REPAIRED if repaired else stamped
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
     return Placed(observations, refused)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ingest.batch import Item, Outcome, keep, prepare
+from ingest.batch import FRAMES, Item, Outcome, keep, prepare
 from ingest.failpoints import reach
 from ingest.moves import Moves
 from ingest.mqtt import BrokerAddress, Receiver
@@ -216,6 +216,7 @@ class Worker:
             if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._purged_at > 60:
                 self._purged_at = time.monotonic()
                 ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
+                ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
             self._moves.advance(conn)
             self._commit_now(conn)
             self._moves.let_go()

@@ -111,6 +111,7 @@ class ClockQuality(IntEnum):
     DEVICE = 0
     REPAIRED = 1  # the device's stamp, read as s, ms or µs by its magnitude
     ARRIVAL = 2  # no stamp: the first receipt
+    NETWORK = 3  # the stamp of the network that heard the device, which has no clock that anybody sees
 
 
 class WindowKind(StrEnum):

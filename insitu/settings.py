@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     allow_plaintext: bool = False
     metrics_token: SecretStr | None = None
     """Bearer token with which Prometheus reads /metrics; without it only the lab can, signed in."""
+    things_stack_key: SecretStr | None = None
+    """API key with which `insitu pull` reads The Things Stack's storage integration."""
     public_host: str | None = None
     """Name or address that snippets and QR labels carry; default: the listening address."""
 

@@ -49,13 +49,14 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What the broker needs: `trial` and `device` say below which topics it may publish."""
+    """What the broker needs: `trial` and `device` say below which topics it may publish; a network server has `addresses` instead."""
 
     username: str
     nats_hash: str
     mosquitto_hash: str
     trial: str
     device: str
+    addresses: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def add_credential(
     conn: Connection,
     *,
     device_id: int | None,
+    network_server_id: int | None = None,
     username: str,
     token_sha256: bytes,
     nats_hash: str,
@@ -157,9 +159,9 @@ def add_credential(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> None:
-    """`device_id` None: a probe `check.<name>` of the access rules, which may publish below `check/<name>`."""
+    """Of a device or a network server; of neither: a probe `check.<name>` of the access rules, which may publish below `check/<name>`."""
     run(
-        conn, _SQL["add_credential"], device_id=device_id, username=username, token_sha256=token_sha256,
+        conn, _SQL["add_credential"], device_id=device_id, network_server_id=network_server_id, username=username, token_sha256=token_sha256,
         nats_hash=nats_hash, mosquitto_hash=mosquitto_hash, now=now, expires_at=expires_at,
     )  # fmt: skip
 
@@ -175,6 +177,11 @@ def revoke_credentials(conn: Connection, *, device_id: int, at: datetime) -> int
 
 def drop_probes(conn: Connection, usernames: list[str]) -> None:
     run(conn, _SQL["drop_probes"], usernames=usernames)
+
+
+def revoke_network_credentials(conn: Connection, *, network_server_id: int, at: datetime) -> int:
+    """How many ended."""
+    return run(conn, _SQL["revoke_network_credentials"], network_server_id=network_server_id, at=at)
 
 
 def active_credentials(conn: Connection, now: datetime) -> list[Credential]:

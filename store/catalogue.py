@@ -127,6 +127,23 @@ class TrialDatastream:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkServer:
+    network_server_id: int
+    code: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whose device an address is, and which server speaks for it."""
+
+    address: str
+    network_server: str
+    trial: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredWindow:
     kind: str
     target_kind: str
@@ -413,6 +430,21 @@ def add_address(conn: Connection, *, network_server: str, address: str, device_i
     """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without such a server."""
     if run(conn, _SQL["add_address"], network_server=network_server, address=address, device_id=device_id) != 1:
         raise NotFound(f"There is no network server {network_server!r} for {address!r}.")
+
+
+def network_server(conn: Connection, code: str) -> NetworkServer:
+    found = row(conn, NetworkServer, _SQL["network_server"], code=code)
+    if found is None:
+        raise NotFound(f"There is no network server {code!r}: enter it as [[network_server]] with `insitu register`.")
+    return found
+
+
+def addresses_of(conn: Connection, network_server: str) -> list[Address]:
+    return rows(conn, Address, _SQL["addresses"], network_server=network_server, address=None)
+
+
+def address_of(conn: Connection, address: str) -> Address | None:
+    return row(conn, Address, _SQL["addresses"], network_server=None, address=address)
 
 
 def catalogue_version(conn: Connection) -> int:

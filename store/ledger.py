@@ -77,6 +77,9 @@ class StatusLine:
     rssi: float | None
     firmware: str | None
     uptime: float | None
+    snr: float | None
+    margin: float | None
+    note: str | None
     received_us: int
 
 
@@ -260,7 +263,9 @@ def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]
 def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
     if not lines:
         return
-    run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines])
+    run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines],
+        notes=[None if line.note is None else _clean(line.note) for line in lines],
+    )  # fmt: skip
     newest: dict[int, StatusLine] = {}
     for line in sorted(lines, key=lambda line: line.at_us):
         newest[line.device_id] = _newer(newest.get(line.device_id), line)
@@ -272,7 +277,9 @@ def _newer(before: StatusLine | None, line: StatusLine) -> StatusLine:
     if before is None:
         return line
     kept = {
-        name: getattr(before, name) for name in ("state", "battery", "rssi", "firmware", "uptime") if getattr(line, name) is None
+        name: getattr(before, name)
+        for name in ("state", "battery", "rssi", "firmware", "uptime", "snr", "margin")
+        if getattr(line, name) is None
     }
     return replace(line, **kept)
 
@@ -286,6 +293,8 @@ def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
         "rssis": [line.rssi for line in lines],
         "firmwares": [None if line.firmware is None else _clean(line.firmware) for line in lines],
         "uptimes": [line.uptime for line in lines],
+        "snrs": [line.snr for line in lines],
+        "margins": [line.margin for line in lines],
     }
 
 

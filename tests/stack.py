@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from insitu.cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
-from insitu.embedded.users import device_user
+from insitu.embedded.users import user_of
 from store import access, catalogue, ledger, shards
 from store.database import Connection
 
@@ -82,7 +82,9 @@ class Stack:
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()
-        users = [device_user(c.username, c.nats_hash, c.trial, c.device) for c in access.active_credentials(self.conn, NOW)]
+        users = [
+            user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in access.active_credentials(self.conn, NOW)
+        ]
         self.conn.rollback()
         self.broker.apply(users)
 

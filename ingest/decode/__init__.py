@@ -5,14 +5,9 @@ A decoder is pure and never raises on bytes: it returns a `Decoded` or an `Unrea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ingest.decode import influx, native, senml, status, telemetry
-from ingest.decode.result import Decoded, StatusReport, Unreadable
+from ingest.decode import chirpstack, influx, native, senml, status, telemetry, things_stack
+from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable
 from insitu import wire
-
-Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
-"""(payload, received µs) → what it says."""
 
 DECODERS: dict[str, Decoder] = {
     wire.OBS: native.decode,
@@ -20,7 +15,9 @@ DECODERS: dict[str, Decoder] = {
     wire.SENML: senml.decode,
     wire.INFLUX: influx.decode,
     wire.TELEMETRY: telemetry.decode,
+    **chirpstack.DECODERS,
+    **things_stack.DECODERS,
 }
-"""Suffix of the topic → decoder."""
+"""Suffix of the topic → decoder; that of a network server's topic begins with its kind."""
 
 __all__ = ["DECODERS", "Decoded", "Decoder", "StatusReport", "Unreadable"]

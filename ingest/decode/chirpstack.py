@@ -20,19 +20,21 @@ Document = dict[str, Any]
 
 def _up(event: Document) -> Decoded:
     """An uplink: what the codec made of it, how it was heard, and which frame it is."""
-    frame = count_of(event.get("fCnt", 0), "fCnt")
-    status = _radio(event)
-    object_ = event.get("object")
-    if object_ is None:
-        if event.get("data"):
-            raise native.shape_refused("The frame has `data` but no `object`: give its device profile a codec in ChirpStack, then replay.")
-        return Decoded([], status=status, ignored=IgnoreReason.STATUS)  # a frame of the network's own, such as an answer to a request
     time_us = time_of(event.get("time"), "time")
-    readings = readings_of(object_, "object", time_us)
-    address = boot_of(event.get("devAddr"))
-    parts = (str(event["deviceInfo"]["devEui"]).lower(), address, str(frame), str(event.get("data", "")))
+    counted = (boot_of(event.get("devAddr")), count_of(event.get("fCnt", 0), "fCnt"))
+    radio = radio_of(event.get("rxInfo"), time_us)
+    if event.get("object") is None:
+        if event.get("data"):
+            raise native.shape_refused("The frame has `data` but no `object`: give its device profile a codec in ChirpStack.")
+        # A frame of the network's own, such as an answer to a request: it counts, and measures nothing.
+        return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS)
+    parts = (event["deviceInfo"]["devEui"].lower(), *map(str, counted), str(event.get("data", "")))
     return Decoded(
-        readings, ((address, frame),), status=status, frame=hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest(), network_time=True
+        readings_of(event["object"], "object", time_us),
+        (counted,),
+        status=radio,
+        frame=hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest(),
+        network_time=True,
     )
 
 
@@ -49,7 +51,9 @@ def _join(event: Document) -> Decoded:
 
 
 def _log(event: Document) -> Decoded:
-    words = [str(event.get(name, default))[:200] for name, default in (("level", "INFO"), ("code", "UNKNOWN"), ("description", ""))]
+    words = [
+        str(event.get(name, default))[:200] for name, default in (("level", "INFO"), ("code", "UNKNOWN"), ("description", ""))
+    ]
     return _said(event, StatusReport(note=" ".join(word for word in words if word)))
 
 
@@ -64,11 +68,15 @@ def _txack(event: Document) -> Decoded:
 def _location(event: Document) -> Decoded:
     place = event.get("location")
     place = place if isinstance(place, dict) else {}
-    return _said(event, StatusReport(note=f"the network locates it at {place.get('latitude', 0)}, {place.get('longitude', 0)}"[:200]))
+    return _said(
+        event, StatusReport(note=f"the network locates it at {place.get('latitude', 0)}, {place.get('longitude', 0)}"[:200])
+    )
 
 
 def _integration(event: Document) -> Decoded:
-    return _said(event, StatusReport(note=f"{event.get('integrationName', '')} {event.get('eventType', '')}".strip()[:200] or None))
+    return _said(
+        event, StatusReport(note=f"{event.get('integrationName', '')} {event.get('eventType', '')}".strip()[:200] or None)
+    )
 
 
 _EVENTS: dict[str, Callable[[Document], Decoded]] = {
@@ -98,22 +106,17 @@ def _said(event: Document, report: StatusReport) -> Decoded:
     return Decoded([], status=report._replace(time_us=time_of(event.get("time"), "time")), ignored=IgnoreReason.STATUS)
 
 
-def _radio(event: Document) -> StatusReport | None:
-    """How the gateway that heard it best heard it."""
-    return radio_of(event.get("rxInfo"))
-
-
 # -- what both LoRaWAN network servers say in the same way ---------------------------------------------------------------
 
 
-def radio_of(gateways: Any) -> StatusReport | None:
-    """(rssi in dBm, snr in dB) of the gateway with the strongest signal; None where none says."""
+def radio_of(gateways: Any, time_us: int) -> StatusReport | None:
+    """Signal (dBm) and signal-to-noise ratio (dB) at the gateway that heard it best; None where none says."""
     heard = [g for g in gateways if isinstance(g, dict) and _is_number(g.get("rssi"))] if isinstance(gateways, list) else []
     if not heard:
         return None
-    best = max(heard, key=lambda gateway: gateway["rssi"])
+    best = max(heard, key=lambda gateway: float(gateway["rssi"]))
     snr = best.get("snr", 0)
-    return StatusReport(rssi=float(best["rssi"]), snr=float(snr) if _is_number(snr) else None)
+    return StatusReport(rssi=float(best["rssi"]), snr=float(snr) if _is_number(snr) else None, time_us=time_us)
 
 
 def readings_of(found: Any, where: str, time_us: int) -> list[Reading]:

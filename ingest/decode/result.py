@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from insitu.model import IgnoreReason, Reading, RejectReason
@@ -46,6 +46,11 @@ class Decoded(NamedTuple):
     interval_us: int | None = None
     """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
 
+    network_time: bool = False
+    """The times are those of the network that heard the device, not of a clock of its own."""
+    named: str | None = None
+    """What the message itself calls the device at its network server: the last part of its address."""
+
     @property
     def timed(self) -> bool:
         """True where every reading carries a device time, so that its own key identifies it."""
@@ -60,6 +65,10 @@ class Unreadable(NamedTuple):
 
     reason: RejectReason
     detail: str
+
+
+Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
+"""(payload, received µs) → what it says."""
 
 
 def settle(readings: list[Reading], problems: Sequence[tuple[RejectReason, str]]) -> Decoded | Unreadable:

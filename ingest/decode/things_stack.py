@@ -21,32 +21,31 @@ def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
         ids = document.get("end_device_ids") if isinstance(document, dict) else None
         uplink = document.get("uplink_message") if isinstance(document, dict) else None
         if not isinstance(ids, dict) or not isinstance(ids.get("device_id"), str) or not isinstance(uplink, dict):
-            raise native.shape_refused("Expected an uplink of The Things Stack v3, with `end_device_ids.device_id` and `uplink_message`.")
+            raise native.shape_refused(
+                "Expected an uplink of The Things Stack v3, with `end_device_ids.device_id` and `uplink_message`."
+            )
         return _uplink(document, ids, uplink)
     except native.Refused as refused:
         return refused.unreadable
 
 
 def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any]) -> Decoded:
-    status = radio_of(uplink.get("rx_metadata"))
+    time_us = time_of(uplink.get("received_at"), "uplink_message.received_at")
+    session = boot_of(uplink.get("session_key_id") or ids.get("dev_addr"))
+    counted = (session, count_of(uplink.get("f_cnt", 0), "uplink_message.f_cnt"))
+    radio = radio_of(uplink.get("rx_metadata"), time_us)
     found = uplink.get("decoded_payload")
+    if document.get("simulated") is True:
+        readings = readings_of(found, "uplink_message.decoded_payload", time_us) if found else []
+        return Decoded(readings, ignored=IgnoreReason.SIMULATED, network_time=True, named=ids["device_id"])
     if found is None:
         if uplink.get("frm_payload"):
             raise native.shape_refused(
-                "The uplink has `frm_payload` but no `decoded_payload`: give the device a payload formatter in The Things Stack, then replay."
+                "The uplink has `frm_payload` but no `decoded_payload`: give the device a payload formatter in The Things Stack."
             )
-        return Decoded([], status=status, ignored=IgnoreReason.STATUS, named=ids["device_id"])
-    count = count_of(uplink.get("f_cnt", 0), "uplink_message.f_cnt")
-    session = boot_of(uplink.get("session_key_id") or ids.get("dev_addr"))
-    time_us = time_of(uplink.get("received_at"), "uplink_message.received_at")
-    return Decoded(
-        readings_of(found, "uplink_message.decoded_payload", time_us),
-        ((session, count),),
-        status=status,
-        ignored=IgnoreReason.SIMULATED if document.get("simulated") is True else None,
-        network_time=True,
-        named=ids["device_id"],
-    )
+        return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS, named=ids["device_id"])
+    readings = readings_of(found, "uplink_message.decoded_payload", time_us)
+    return Decoded(readings, (counted,), status=radio, network_time=True, named=ids["device_id"])
 
 
 DECODERS = {f"{THINGS_STACK}/up": decode}

@@ -13,7 +13,20 @@ from pathlib import Path
 import typer
 from typer._click.exceptions import ClickException
 
-from insitu.cli import bench, demo, devices, evaluation, imports, operations, parts, registration, sessions, simulate, up
+from insitu.cli import (
+    bench,
+    demo,
+    devices,
+    evaluation,
+    imports,
+    networks,
+    operations,
+    parts,
+    registration,
+    sessions,
+    simulate,
+    up,
+)
 from insitu.cli.output import fail
 from insitu.cli.rooms import refuse_foreign_rooms
 from insitu.errors import InsituError
@@ -26,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (demo, up, parts, registration, devices, imports, simulate, evaluation, operations, sessions, bench):
+for verbs in (demo, up, parts, registration, devices, networks, imports, simulate, evaluation, operations, sessions, bench):
     verbs.register(app)
 
 

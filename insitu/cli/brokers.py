@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from insitu.embedded.users import device_user, emqx_users, hash_token, mosquitto_hash, mosquitto_users, nats_users, service_user
+from insitu.embedded.users import emqx_users, hash_token, mosquitto_hash, mosquitto_users, nats_users, service_user, user_of
 
 if TYPE_CHECKING:
     from ingest.mqtt import BrokerAddress
@@ -19,14 +19,14 @@ Writer = Callable[[Sequence["Credential"], "BrokerAddress", Path], list[Path]]
 def nats(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
     """`users.conf`, which nats.conf includes; NATS takes it over at SIGHUP."""
     users = [service_user(service.username, hash_token(service.password))]
-    users += [device_user(c.username, c.nats_hash, c.trial, c.device) for c in credentials]
+    users += [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
     return [_write(to / "users.conf", nats_users(users))]
 
 
 def mosquitto(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
     """`passwords` and `acl`, which mosquitto.conf names; Mosquitto takes them over at SIGHUP."""
     users = [service_user(service.username, mosquitto_hash(service.password))]
-    users += [device_user(c.username, c.mosquitto_hash, c.trial, c.device) for c in credentials]
+    users += [user_of(c.username, c.mosquitto_hash, c.trial, c.device, c.addresses) for c in credentials]
     passwords, rules = mosquitto_users(users)
     return [_write(to / "passwords", passwords), _write(to / "acl", rules)]
 
@@ -34,7 +34,7 @@ def mosquitto(credentials: Sequence[Credential], service: BrokerAddress, to: Pat
 def emqx(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
     """`users.csv` and `acl.conf`, which emqx.conf names; a running EMQX takes them over by its API or its dashboard."""
     users = [service_user(service.username, hash_token(service.password))]
-    users += [device_user(c.username, c.nats_hash, c.trial, c.device) for c in credentials]
+    users += [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
     passwords, rules = emqx_users(users)
     return [_write(to / "users.csv", passwords), _write(to / "acl.conf", rules)]
 

@@ -117,13 +117,13 @@ def enrol(
         login = give_credential(conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at)
         names = _names(conn, trial, device)
         conn.commit()
-        trouble = _take_effect(conn, target)
+        trouble = take_effect(conn, target)
     _show(target, trial, device, login, names)
     if trouble is not None:
         raise trouble
 
 
-def _take_effect(conn: Connection, target: Target) -> RetryLater | None:
+def take_effect(conn: Connection, target: Target) -> RetryLater | None:
     """None once the broker knows the new credential; the trouble is raised after the token was shown, which happens only once."""
     if target.running is None:
         say("This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in force.\n")
@@ -234,7 +234,7 @@ def revoke(trial: str, device: str) -> None:
         ended = revoke_credentials(conn, device_id=found.device_id, at=now)
         record(conn, at=now, login="cli", action="revoke", subject=f"{trial}/{device}", detail={"credentials": ended})
         conn.commit()
-        trouble = _take_effect(conn, target) if ended else None
+        trouble = take_effect(conn, target) if ended else None
     say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")
     if trouble is not None:
         raise trouble

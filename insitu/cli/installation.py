@@ -26,7 +26,7 @@ from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.postgres import Postgres
-from insitu.embedded.users import device_user
+from insitu.embedded.users import user_of
 from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings, parse_listen
 
@@ -234,7 +234,7 @@ class Installation:
             if state.wanted == state.applied and (self._expiry is None or now < self._expiry):
                 conn.rollback()
                 return
-            users = [device_user(c.username, c.nats_hash, c.trial, c.device) for c in active_credentials(conn, now)]
+            users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in active_credentials(conn, now)]
             problem = None
             try:
                 self.broker.apply(users)

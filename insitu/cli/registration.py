@@ -13,6 +13,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from insitu.cli.mapping import DeviceEntry, MappingEntry, enter_device, enter_mappings
+from insitu.cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from insitu.cli.output import say
 from insitu.cli.target import open_target
 from insitu.errors import AlreadyExists, CorrectInput
@@ -94,6 +95,8 @@ class Registration(_Entry):
     trial: list[TrialEntry] = []
     device: list[DeviceEntry] = []
     mapping: list[MappingEntry] = []
+    network_server: list[ServerEntry] = []
+    network_address: list[AddressEntry] = []
 
 
 def read_registration(path: Path) -> Registration:
@@ -110,7 +113,7 @@ def read_registration(path: Path) -> Registration:
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices and mappings; run it again after editing the file."""
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers; run it again after editing the file."""
     from insitu.cli.people import add_account, new_password
     from insitu.units import require_unit
     from store import catalogue
@@ -143,6 +146,10 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         for device in wanted.device:
             enter_device(conn, device, now)
         enter_mappings(conn, wanted.device, wanted.mapping, now)
+        for server in wanted.network_server:
+            enter_server(conn, server, now)
+        for address in wanted.network_address:
+            enter_address(conn, address)
 
 
 def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: BaseModel) -> None:

@@ -16,7 +16,17 @@ from typing import Final
 
 import bcrypt
 
-from insitu.wire import CHECK, HEARTBEAT, INBOUND_SUFFIXES, OUTBOUND_SUFFIXES, PREFIX, SPARKPLUG_COMMAND, network_filters
+from insitu.wire import (
+    CHECK,
+    HEARTBEAT,
+    INBOUND_SUFFIXES,
+    OUTBOUND_SUFFIXES,
+    PREFIX,
+    SPARKPLUG,
+    SPARKPLUG_COMMAND,
+    network_filters,
+    network_topics,
+)
 
 _BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
 _PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
@@ -61,6 +71,24 @@ def device_user(username: str, password_hash: str, trial: str, device: str) -> B
     )
 
 
+def network_user(username: str, password_hash: str, addresses: Sequence[str]) -> BrokerUser:
+    """What a network server may do: publish for each of its addresses; a Sparkplug edge node hears the commands to itself."""
+    commands = [f"spBv1.0/{parts[1]}/NCMD/{parts[2]}" for address in addresses if (parts := address.split("/"))[0] == SPARKPLUG]
+    return BrokerUser(
+        username=username,
+        password_hash=password_hash,
+        publish=tuple(topic for address in addresses for topic in network_topics(address)),
+        subscribe=tuple(dict.fromkeys(commands)),
+    )
+
+
+def user_of(username: str, password_hash: str, trial: str, device: str, addresses: Sequence[str] | None) -> BrokerUser:
+    """What a credential may do: a device its own topics, a network server those of its addresses."""
+    if addresses is not None:
+        return network_user(username, password_hash, addresses)
+    return device_user(username, password_hash, trial, device)
+
+
 def service_user(username: str, password_hash: str) -> BrokerUser:
     """What the ingestor may do: hear each inbound suffix or a whole trial, speak on each outbound suffix, and mark its own place."""
     below = f"{PREFIX}/+/+"
@@ -75,7 +103,11 @@ def service_user(username: str, password_hash: str) -> BrokerUser:
 
 def nats_user(name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]) -> str:
     """One entry of the list of users; `publish` and `subscribe` are subjects."""
-    permissions = {"publish": {"allow": list(publish)}, "subscribe": {"allow": list(subscribe)}}
+    # An empty list of what is allowed would allow everything.
+    permissions = {
+        verb: {"allow": list(subjects)} if subjects else {"deny": [">"]}
+        for verb, subjects in (("publish", publish), ("subscribe", subscribe))
+    }
     entry = {"user": name, "password": password_hash, "permissions": permissions, "allowed_connection_types": list(kinds)}
     return "    " + json.dumps(entry)
 

@@ -50,9 +50,9 @@ WHERE CASE %(role)s::text
 ORDER BY t.code;
 
 -- name: add_credential
--- A device's user and the hashes of its token; `device_id` null for a probe of the access rules.
-INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, created_at, expires_at)
-VALUES (%(device_id)s::int, %(username)s::text, %(token_sha256)s::bytea, %(nats_hash)s::text, %(mosquitto_hash)s::text, %(now)s::timestamptz,
+-- A user of a device or a network server, and the hashes of its token; both null for a probe of the access rules.
+INSERT INTO credential (device_id, network_server_id, username, token_sha256, nats_hash, mosquitto_hash, created_at, expires_at)
+VALUES (%(device_id)s::int, %(network_server_id)s::int, %(username)s::text, %(token_sha256)s::bytea, %(nats_hash)s::text, %(mosquitto_hash)s::text, %(now)s::timestamptz,
         %(expires_at)s::timestamptz);
 
 -- name: username_taken
@@ -63,13 +63,21 @@ SELECT EXISTS (SELECT FROM credential WHERE username = %(username)s::text);
 -- A device's credentials end.
 UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND revoked_at IS NULL;
 
+-- name: revoke_network_credentials
+-- A network server's credentials end.
+UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE network_server_id = %(network_server_id)s::int AND revoked_at IS NULL;
+
 -- name: drop_probes
 -- The throw-away users of `insitu check` go.
-DELETE FROM credential WHERE device_id IS NULL AND username = ANY(%(usernames)s::text[]);
+DELETE FROM credential WHERE device_id IS NULL AND network_server_id IS NULL AND username = ANY(%(usernames)s::text[]);
 
 -- name: active_credentials
 -- What the broker must let in now.
-SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device
+SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device,
+       CASE WHEN c.network_server_id IS NOT NULL THEN ARRAY(
+           SELECT a.address FROM network_address a JOIN device USING (device_id) JOIN trial USING (trial_id)
+           WHERE a.network_server_id = c.network_server_id AND retired_at IS NULL AND (ends_at IS NULL OR ends_at > %(now)s::timestamptz)
+           ORDER BY a.address) END AS addresses
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL

@@ -80,17 +80,20 @@ ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, ex
 
 -- name: save_statuses
 -- What devices say of themselves; a redelivered one is the same.
-INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, received_at)
+INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at)
 SELECT * FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
-                     %(rssis)s::float8[], %(firmwares)s::text[], %(uptimes)s::float8[], %(received)s::timestamptz[])
+                     %(rssis)s::float8[], %(firmwares)s::text[], %(uptimes)s::float8[], %(snrs)s::float8[], %(margins)s::float8[],
+                     %(notes)s::text[], %(received)s::timestamptz[])
 ON CONFLICT (device_id, at) DO NOTHING;
 
 -- name: touch_status
 -- The newest of them, field by field.
 UPDATE device_contact c SET state = coalesce(k.state, c.state), state_at = k.at, battery = coalesce(k.battery, c.battery),
-    rssi = coalesce(k.rssi, c.rssi), firmware = coalesce(k.firmware, c.firmware), uptime = coalesce(k.uptime, c.uptime)
+    rssi = coalesce(k.rssi, c.rssi), firmware = coalesce(k.firmware, c.firmware), uptime = coalesce(k.uptime, c.uptime),
+    snr = coalesce(k.snr, c.snr), margin = coalesce(k.margin, c.margin)
 FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[], %(rssis)s::float8[],
-            %(firmwares)s::text[], %(uptimes)s::float8[]) AS k(device_id, at, state, battery, rssi, firmware, uptime)
+            %(firmwares)s::text[], %(uptimes)s::float8[], %(snrs)s::float8[], %(margins)s::float8[])
+     AS k(device_id, at, state, battery, rssi, firmware, uptime, snr, margin)
 WHERE c.device_id = k.device_id AND (c.state_at IS NULL OR c.state_at <= k.at);
 
 -- name: recount_stored

@@ -16,13 +16,20 @@ from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded, Unreadable
 from ingest.place import place
+from insitu.model import IgnoreReason
 from insitu.wire import MAX_RESULTS
 from store.catalogue import KnownDatastream, KnownDevice
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 TESTDATA = Path(__file__).parent / "testdata"
 PAYLOADS = sorted(path for path in TESTDATA.glob("*/*") if path.suffix != ".expected")
-FORMATS = ("senml", "influx", "telemetry")
+FORMATS = ("senml", "influx", "telemetry", *(name for name in DECODERS if "/" in name))
+
+
+def suffix_of(path: Path) -> str:
+    """`senml/x.json` is read as senml, `chirpstack/up-x.json` as chirpstack/up."""
+    folder = path.parent.name
+    return folder if folder in DECODERS else f"{folder}/{path.name.split('.')[0].split('-')[0]}"
 
 
 def told(payload: bytes, suffix: str) -> str:
@@ -34,6 +41,13 @@ def told(payload: bytes, suffix: str) -> str:
         f"{r.unit and f' in {r.unit}'}{r.source and f' of {r.source}'}"
         for r in decoded.readings
     ]
+    lines += [f"{boot} {seq} of the network's count" for boot, seq in decoded.sequences]
+    if decoded.status is not None:
+        said = [f"{name} {value}" for name, value in decoded.status._asdict().items() if value is not None]
+        lines.append(f"the device: {', '.join(said)}")
+    lines += [f"known as {decoded.named}"] * (decoded.named is not None)
+    lines += ["a radio frame"] * (decoded.frame is not None) + ["at the network's time"] * decoded.network_time
+    lines += [f"ignored: {decoded.ignored}"] * (decoded.ignored is not None)
     if decoded.interval_us is not None:
         lines.append(f"every {decoded.interval_us / 1e6:g} s")
     return "\n".join([*lines, *(f"{reason} {results}: {detail}" for reason, results, detail in decoded.refused)]) + "\n"
@@ -41,11 +55,11 @@ def told(payload: bytes, suffix: str) -> str:
 
 @pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_recorded_payload_means_what_is_written_beside_it(path: Path) -> None:
-    assert told(path.read_bytes(), path.parent.name) == path.with_name(path.name + ".expected").read_text("utf-8")
+    assert told(path.read_bytes(), suffix_of(path)) == path.with_name(path.name + ".expected").read_text("utf-8")
 
 
 def test_every_format_has_recorded_payloads() -> None:
-    assert {path.parent.name for path in PAYLOADS} == set(FORMATS)
+    assert {suffix_of(path) for path in PAYLOADS} == set(FORMATS)
 
 
 LINE = st.lists(st.sampled_from(["m", ",", "t=1", " ", "a=", "1", "2i", "3u", "t", '"', "\\", "x", "\n", "\r", "#", "=", "-", "1772366400", "9" * 30, "nan", "é", "\x00"]), max_size=30).map(lambda p: "".join(p).encode())  # fmt: skip
@@ -55,11 +69,21 @@ LABEL = st.sampled_from(
 )
 RECORD = st.dictionaries(LABEL, SCALAR | st.dictionaries(LABEL, SCALAR, max_size=2), max_size=5)
 DOCUMENT = (RECORD | st.lists(RECORD, max_size=4)).map(lambda d: json.dumps(d).encode())
+EVENT = st.fixed_dictionaries(
+    {"deviceInfo": st.just({"devEui": "01"}), "end_device_ids": st.just({"device_id": "d"})},
+    optional={
+        "time": st.just("2026-03-01T11:59:58.870214881Z") | SCALAR, "fCnt": SCALAR, "devAddr": SCALAR, "data": SCALAR, "simulated": SCALAR,
+        "object": RECORD | SCALAR, "rxInfo": st.lists(st.dictionaries(st.sampled_from(["rssi", "snr"]), SCALAR), max_size=2) | SCALAR,
+        "margin": SCALAR, "batteryLevel": SCALAR, "level": SCALAR, "description": SCALAR, "location": RECORD | SCALAR,
+        "uplink_message": st.fixed_dictionaries({"received_at": st.just("2026-03-01T11:59:58Z")}, optional={
+            "decoded_payload": RECORD | SCALAR, "f_cnt": SCALAR, "session_key_id": SCALAR, "frm_payload": SCALAR, "rx_metadata": SCALAR}),
+    },
+).map(lambda d: json.dumps(d).encode())  # fmt: skip
 CBOR = st.lists(st.sampled_from([b"\x81", b"\x82", b"\x9f", b"\xa1", b"\xa2", b"\xbf", b"\xff", b"\x00", b"\x02", b"\x06", b"\x20", b"\x21", b"\xf9\x7e\x00", b"\xfb" + bytes(8), b"\x61n", b"\xc4\x82\x20\x05", b"\xc2\x41\x01", b"\x7f\x61a\xff", b"\xd9\xd9\xf7", b"\xf5", b"\x1b" + b"\xff" * 8]) | st.binary(max_size=3), max_size=20).map(lambda p: b"\x81" + b"".join(p))  # fmt: skip
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.sampled_from(FORMATS), st.binary(max_size=100) | LINE | DOCUMENT | CBOR)
+@given(st.sampled_from(FORMATS), st.binary(max_size=100) | LINE | DOCUMENT | EVENT | CBOR)
 def test_any_bytes_are_either_decoded_or_unreadable_and_what_is_decoded_can_be_placed(suffix: str, payload: bytes) -> None:
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Decoded) != isinstance(decoded, Unreadable)
@@ -67,7 +91,7 @@ def test_any_bytes_are_either_decoded_or_unreadable_and_what_is_decoded_can_be_p
         assert decoded.detail
         return
     assert isinstance(decoded, Decoded)
-    assert decoded.readings
+    assert decoded.readings or decoded.ignored is IgnoreReason.STATUS
     names = {reading.property for reading in decoded.readings}
     for kind in ("number", "boolean"):
         streams = {name: KnownDatastream(n, 1.0, 0.0, kind) for n, name in enumerate(names)}
