@@ -667,11 +667,14 @@ ALTER TABLE public.site ALTER COLUMN site_id ADD GENERATED ALWAYS AS IDENTITY (
 
 CREATE TABLE public.sparkplug_birth (
     address text NOT NULL,
+    alive boolean NOT NULL,
     bd_seq bigint,
     seq smallint,
-    alive boolean NOT NULL,
+    stamp_us bigint,
+    born_at timestamp with time zone NOT NULL,
     aliases jsonb NOT NULL,
-    born_at timestamp with time zone NOT NULL
+    since_us bigint,
+    previous jsonb NOT NULL
 );
 
 CREATE TABLE public.trial_step (

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from ingest import sequences
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.decode.result import LONGEST_INTERVAL_US
+from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, PREFIX, Topic, is_service_topic, parse_network_topic, parse_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, PREFIX, SPARKPLUG, Topic, is_service_topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
 from store.database import Connection
@@ -49,6 +50,9 @@ class Item:
     frame: bytes | None = None
     own_clock: bool = True
     """Its times are of a clock of the device."""
+    historical: bool = False
+    also_gone: list[int] = field(default_factory=list)
+    """Devices that went down with this one."""
     ignored_for: IgnoreReason | None = None
     interval_us: int | None = None
     by_delivery: bool = False
@@ -79,18 +83,30 @@ class Outcome:
     """(trial, device, boot) → accounted ranges of seq."""
     refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
     """New rejects of known devices, with the message's seq."""
+    rebirths: set[tuple[str, str]] = field(default_factory=set)
+    """(group, edge node) that are to be asked for a birth."""
     stored: int = 0
     refused: int = 0
 
 
-def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot) -> list[Item]:
-    """Decode and place; pure. What the service itself says below a trial is passed over."""
-    routes: dict[str, Route | None] = {}
-    return [item for message in messages if (item := _prepare(message, snapshot, routes)) is not None]
-
-
 Route = tuple[Topic, Decoder, KnownDevice | None]
 """Where a topic leads: its parts, what reads it, whose it is."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What a batch is read with."""
+
+    snapshot: CatalogueSnapshot
+    nodes: EdgeNodes | None
+    """Births of Sparkplug, where the batch has messages of edge nodes; they change as it is read."""
+    routes: dict[str, Route | None] = field(default_factory=dict)
+
+
+def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None) -> list[Item]:
+    """Decode and place. What the service itself says below a trial is passed over."""
+    context = Context(snapshot, nodes)
+    return [item for message in messages if (item := _prepare(message, context)) is not None]
 
 
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
@@ -107,12 +123,12 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
 
 
-def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Route | None]) -> Item | None:
-    item = Item(message)
+def _prepare(message: Message, context: Context) -> Item | None:
+    item, routes = Item(message), context.routes
     if message.retained:
         item.ignored_for = IgnoreReason.RETAINED
     if message.topic not in routes:
-        routes[message.topic] = _route(message.topic, snapshot)
+        routes[message.topic] = _route(message.topic, context.snapshot)
     route = routes[message.topic]
     if (route is None or route[2] is None) and is_service_topic(message.topic):
         return None
@@ -120,18 +136,28 @@ def _prepare(message: Message, snapshot: CatalogueSnapshot, routes: dict[str, Ro
         return _refuse(item, RejectReason.UNKNOWN_TOPIC, f"No topic of devices: {message.topic[:200]!r}.")
     topic, decoder, known = route
     if known is None:
-        return _unknown(item, topic.trial, topic.device, snapshot)
+        return _unknown(item, topic.trial, topic.device, context.snapshot)
     item.trial, item.device, item.known = topic.trial, topic.device, known
     if known.retired_us is not None and message.received_us >= known.retired_us:
         return _refuse(item, RejectReason.NOT_DEPLOYED, "The device was retired.")
-    return _read(item, decoder, known)
+    return _read(item, decoder, known, context)
 
 
-def _read(item: Item, decoder: Decoder, known: KnownDevice) -> Item:
+def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) -> Item:
     message = item.message
     if message.size > MAX_PAYLOAD_BYTES:
         return _refuse(item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read.")
-    decoded = decoder(message.payload, message.received_us)
+    decoded: Decoded | StatusReport | Unreadable
+    if (
+        context.nodes is not None
+        and not message.retained
+        and (node := parse_network_topic(message.topic)) is not None
+        and node.address.startswith(SPARKPLUG)
+    ):
+        decoded, gone = context.nodes.read(node.address, node.suffix, message)
+        item.also_gone = _devices_at(gone, context.snapshot)
+    else:
+        decoded = decoder(message.payload, message.received_us)
     if isinstance(decoded, Unreadable):
         return _refuse(item, decoded.reason, decoded.detail)
     if isinstance(decoded, StatusReport):
@@ -145,6 +171,11 @@ def _read(item: Item, decoder: Decoder, known: KnownDevice) -> Item:
     return _placed(item, known, decoded)
 
 
+def _devices_at(addresses: Sequence[str], snapshot: CatalogueSnapshot) -> list[int]:
+    places = [snapshot.addresses[address] for address in addresses if address in snapshot.addresses]
+    return [snapshot.devices[place].device_id for place in places if place in snapshot.devices]
+
+
 def _last_of_address(topic: str) -> str:
     network = parse_network_topic(topic)
     return network.address.rpartition("/")[2] if network else ""
@@ -156,6 +187,7 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.timed = decoded.timed
     item.interval_us = decoded.interval_us
     item.status, item.frame, item.own_clock = decoded.status, decoded.frame, not decoded.network_time
+    item.historical = decoded.historical
     item.ignored_for = item.ignored_for or decoded.ignored
     item.by_delivery = not item.timed and not item.sequences
     if item.ignored_for is IgnoreReason.STATUS:
@@ -371,9 +403,13 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
     seen: dict[int, tuple[int, float | None]] = {}
     lines: list[StatusLine] = []
     for item in items:
-        if item.known is None or item.message.retained or item.source:
-            continue
         received_us = item.message.received_us
+        lines += [
+            _status_line(device_id, StatusReport(state="offline", note="its edge node died"), received_us)
+            for device_id in item.also_gone
+        ]
+        if item.known is None or item.message.retained or item.source or item.historical:
+            continue
         offset = None
         if item.observations and item.timed and item.own_clock:
             offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6

@@ -79,6 +79,7 @@ class Receiver:
         self._epoch = 0
         self._connected = False
         self._known_session = bool(granted)
+        self._asking = threading.RLock()
         self._asked: dict[int, list[str]] = {}
         self.filters: frozenset[str] = frozenset(granted)
         """Granted by the broker; without our own heartbeat."""
@@ -132,12 +133,14 @@ class Receiver:
         self._ask(self._filters)
 
     def _ask(self, filters: Sequence[str]) -> None:
-        _, mid = self._client.subscribe([(topic, 1) for topic in filters])
-        if mid is not None:
-            self._asked[mid] = list(filters)
+        with self._asking:  # the answer may come, in the other thread, before the question is written down
+            _, mid = self._client.subscribe([(topic, 1) for topic in filters])
+            if mid is not None:
+                self._asked[mid] = list(filters)
 
     def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _more: Any) -> None:
-        filters = self._asked.pop(mid, None)
+        with self._asking:
+            filters = self._asked.pop(mid, None)
         if filters is None:
             return
         refused = [topic for topic, code in zip(filters, codes, strict=False) if code.is_failure]
@@ -238,7 +241,8 @@ class Receiver:
 
     def subscribe(self, filters: Sequence[str]) -> None:
         """Ask for more; `filters` says when they are granted."""
-        asked = {topic for topics in self._asked.values() for topic in topics}
+        with self._asking:
+            asked = {topic for topics in self._asked.values() for topic in topics}
         fresh = [topic for topic in filters if topic not in asked]
         if fresh and self._connected:
             self._ask(fresh)

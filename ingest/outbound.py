@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 from ingest import sequences
 from ingest.batch import Outcome
+from ingest.decode.sparkplug import rebirth_command
 from insitu.model import Reject
-from insitu.wire import RECEIPT, REJECTED, Receipt, Refusal, Topic
+from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic
 from store.ledger import Ranges
 from store.times import to_datetime
 
 RECEIPT_EVERY_S = 1.0
 REFUSALS_A_MINUTE = 10
+REBIRTH_EVERY_S = 30.0
 EXCERPT = 120
 
 
@@ -26,11 +28,14 @@ class Outbound:
         self._receipt_at: dict[tuple[str, str], float] = {}
         self._minute: dict[tuple[str, str], tuple[float, int]] = {}
         self._unsent: dict[tuple[str, str], int] = {}
+        self._asked_at: dict[tuple[str, str], float] = {}
 
     def note(self, outcome: Outcome) -> None:
         """What a committed batch means for the devices."""
         for (trial, device, boot), ranges in outcome.receipts.items():
             self._due[trial, device] = (boot, ranges)
+        for group, edge in outcome.rebirths:
+            self._ask_for_birth(group, edge)
         for reject, seq in outcome.refusals:
             self._refuse(reject, seq)
 
@@ -43,6 +48,13 @@ class Outbound:
             seq, missing = sequences.accounted(ranges)
             receipt = Receipt(boot=boot, seq=seq, missing=missing)
             self._publish(str(Topic(*key, RECEIPT)), receipt.model_dump_json().encode())
+
+    def _ask_for_birth(self, group: str, edge: str) -> None:
+        """Latest wins; the edge node answers with a birth of its own and of each of its devices."""
+        now = time.monotonic()
+        if now - self._asked_at.get((group, edge), -REBIRTH_EVERY_S) >= REBIRTH_EVERY_S:
+            self._asked_at[group, edge] = now
+            self._publish(SPARKPLUG_COMMAND.replace("+", group, 1).replace("+", edge, 1), rebirth_command(int(time.time() * 1e6)))
 
     def _refuse(self, reject: Reject, seq: int | None) -> None:
         key = (reject.trial, reject.device)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.batch import keep, prepare
+from ingest.edge_nodes import EdgeNodes
 from insitu.clock import Clock
 from insitu.model import Message
 from store import ledger
@@ -44,7 +45,7 @@ def replay(
             above = reject.reject_id
             tried += 1
             message = Message(reject.topic, reject.payload, to_us(reject.received_at), size=reject.size)
-            (item,) = prepare([message], known)
+            (item,) = prepare([message], known, EdgeNodes.of(conn, [message], frozen=True))
             if not item.observations and item.status is None:
                 still += 1
                 continue

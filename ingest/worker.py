@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ingest.batch import FRAMES, Item, Outcome, keep, prepare
+from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
 from ingest.mqtt import BrokerAddress, Receiver
@@ -159,10 +160,14 @@ class Worker:
         conn = self._held_connection()
         try:
             known = self._current_snapshot(conn)
-            items = prepare(messages, known)
+            nodes = EdgeNodes.of(conn, messages)
+            items = prepare(messages, known, nodes)
             if refused is not None:
                 _refuse_whole(items, refused)
             outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
+            if nodes is not None:
+                nodes.save(conn)
+                outcome.rebirths = nodes.rebirths
             reach("before_commit")
             self._commit_now(conn)
             reach("after_commit")

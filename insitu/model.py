@@ -164,6 +164,7 @@ class RejectReason(StrEnum):
     TOO_LARGE = "too_large"
     TOO_DEEP = "too_deep"
     WRONG_TYPE = "wrong_type"
+    UNKNOWN_ALIAS = "unknown_alias"
     UNIT_MISMATCH = "unit_mismatch"
     NOT_FINITE = "not_finite"
     CLOCK_OUT_OF_RANGE = "clock_out_of_range"

@@ -93,7 +93,12 @@ def parse_topic(text: str) -> Topic | None:
 
 
 def is_service_topic(text: str) -> bool:
-    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it but `check`."""
+    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it but `check`.
+
+    Also for commands and host states of Sparkplug, which come along with the rest.
+    """
+    if text.startswith("spBv1.0/"):
+        return text.split("/")[1] == "STATE" or text.split("/")[2:3] in (["NCMD"], ["DCMD"])
     topic = parse_topic(text)
     return topic is not None and (topic.trial == HEARTBEAT or topic.suffix in (*OUTBOUND_SUFFIXES, CHECK))
 
@@ -109,9 +114,8 @@ def trial_filter(trial: str) -> str:
 
 
 def network_filters() -> list[str]:
-    """Where network servers publish."""
-    sparkplug = [f"spBv1.0/+/{kind}/+" + ("/+" if kind.startswith("D") else "") for kind in SPARKPLUG_TYPES]
-    return ["application/+/device/+/event/+", "v3/+/devices/+/up", *sparkplug]
+    """Where network servers publish. One filter for all of Sparkplug: a broker keeps the order of messages within a filter only."""
+    return ["application/+/device/+/event/+", "v3/+/devices/+/up", "spBv1.0/#"]
 
 
 def heartbeat_topic(client_id: str) -> str:

@@ -149,7 +149,8 @@ MOST_IN_FLIGHT: Final = 65_535
 def require_room(found: Layout, window: int) -> None:
     """CorrectInput where the broker would refuse a subscription. The session's own heartbeat has a filter too."""
     for number in range(found.count):
-        filters = len(found.wanted(number)) + 1
+        wanted = found.wanted(number)
+        filters = len(wanted) + sum(topic.endswith("#") for topic in wanted) + 1  # NATS counts such a filter twice
         if filters * window > MOST_IN_FLIGHT:
             raise CorrectInput(
                 f"Shard {number} would have {filters} filters with {window} messages in flight each; a session of the broker allows "

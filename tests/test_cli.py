@@ -295,3 +295,70 @@ def test_a_broken_registration_names_every_place(tmp_path: Path, database_url: s
     said = complaint(run("register", str(path), INSITU_DATABASE_URL=database_url))
     for part in ("broken.toml", "organisation.0.code", "organisation.0.kind", "organisation.0.name"):
         assert part in said
+
+
+NETWORKS = """
+[[network_server]]
+code = "lora"
+kind = "chirpstack"
+
+[[network_address]]
+network_server = "lora"
+address = "{address}"
+trial = "t"
+device = "{device}"
+"""
+
+
+def register_network(database_url: str, folder: Path, address: str, device: str = "a") -> subprocess.CompletedProcess[str]:
+    path = folder / "networks.toml"
+    path.write_text(NETWORKS.format(address=address, device=device), "utf-8")
+    return run("register", str(path), INSITU_DATABASE_URL=database_url)
+
+
+def test_a_network_server_is_registered_enrolled_shown_and_revoked(database_url: str, catalogue: object, tmp_path: Path) -> None:
+    broker = {"INSITU_DATABASE_URL": database_url, "INSITU_MQTT_URL": "mqtt://insitu:x@broker.example.org:1883"}
+    done = register_network(database_url, tmp_path, "chirpstack/0101010101010101")
+    assert done.returncode == 0, done.stderr
+    assert "entered address chirpstack/0101010101010101: t/a" in done.stdout
+    assert "there   address" in register_network(database_url, tmp_path, "chirpstack/0101010101010101").stdout
+    enrolled = run("network", "lora", "--enrol", **broker).stdout
+    assert 'server = "tcp://broker.example.org:1883"' in enrolled
+    assert "lora (chirpstack) speaks for 1 device:" in enrolled
+    run("broker-config", "mosquitto", "--to", str(tmp_path), **broker)
+    assert "topic write application/+/device/0101010101010101/event/+\n" in (tmp_path / "acl").read_text("utf-8")
+    assert "1 credential of lora ended." in run("network", "lora", "--revoke", **broker).stdout
+    run("broker-config", "mosquitto", "--to", str(tmp_path), **broker)
+    assert "topic write application/" not in (tmp_path / "acl").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("chirpstack/0101", "16 hexadecimal digits"),
+        ("chirpstack/01010101010101+1", "16 hexadecimal digits"),
+        ("things_stack/app/#", "APPLICATION@TENANT"),
+        ("sparkplug/g", "sparkplug/GROUP/EDGE"),
+        ("insitu/v1/t/a", "chirpstack/DEVEUI"),
+    ],
+)
+def test_an_address_that_no_network_server_speaks_for_is_refused_in_words(
+    database_url: str, catalogue: object, tmp_path: Path, address: str, said: str
+) -> None:
+    assert said in complaint(register_network(database_url, tmp_path, address))
+
+
+def test_an_address_is_one_device_and_an_unknown_device_or_server_is_named(
+    database_url: str, catalogue: object, tmp_path: Path
+) -> None:
+    register_network(database_url, tmp_path, "chirpstack/0101010101010101")
+    assert "t/a at lora already" in complaint(register_network(database_url, tmp_path, "chirpstack/0101010101010101", "b"))
+    assert "no device 'z'" in complaint(register_network(database_url, tmp_path, "chirpstack/0202020202020202", "z"))
+    assert "There is no network server 'x'" in complaint(run("network", "x", INSITU_DATABASE_URL=database_url))
+
+
+def test_a_pull_without_a_key_or_a_tenant_says_what_is_missing(database_url: str) -> None:
+    said = complaint(run("pull", "https://eu1.example.org", "app@t", INSITU_DATABASE_URL=database_url))
+    assert "INSITU_THINGS_STACK_KEY_FILE" in said
+    said = complaint(run("pull", "https://x.org", "app", INSITU_DATABASE_URL=database_url, INSITU_THINGS_STACK_KEY="k"))
+    assert "APPLICATION@TENANT" in said

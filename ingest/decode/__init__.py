@@ -5,7 +5,7 @@ A decoder is pure and never raises on bytes: it returns a `Decoded` or an `Unrea
 
 from __future__ import annotations
 
-from ingest.decode import chirpstack, influx, native, senml, status, telemetry, things_stack
+from ingest.decode import chirpstack, influx, native, senml, sparkplug, status, telemetry, things_stack
 from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable
 from insitu import wire
 
@@ -17,6 +17,7 @@ DECODERS: dict[str, Decoder] = {
     wire.TELEMETRY: telemetry.decode,
     **chirpstack.DECODERS,
     **things_stack.DECODERS,
+    **sparkplug.DECODERS,
 }
 """Suffix of the topic → decoder; that of a network server's topic begins with its kind."""
 

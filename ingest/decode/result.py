@@ -46,6 +46,8 @@ class Decoded(NamedTuple):
     interval_us: int | None = None
     """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
 
+    historical: bool = False
+    """All of it was measured before and kept: no sign that the device is alive now."""
     network_time: bool = False
     """The times are those of the network that heard the device, not of a clock of its own."""
     named: str | None = None

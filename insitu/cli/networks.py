@@ -89,6 +89,12 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
             )
         say(f"there   address {entry.address}")
         return
+    if entry.address.startswith(SPARKPLUG) and entry.address.count("/") == 3:
+        edge = entry.address.rpartition("/")[0]
+        if address_of(conn, edge) is None:
+            raise CorrectInput(
+                f"{entry.address} is behind the edge node {edge}, which has no address yet: register the edge node as a device first."
+            )
     add_address(conn, network_server=entry.network_server, address=entry.address, device_id=number)
     say(f"entered address {entry.address}: {entry.trial}/{entry.device}")
 

@@ -112,12 +112,15 @@ def nats_user(name: str, password_hash: str, publish: Sequence[str], subscribe: 
     return "    " + json.dumps(entry)
 
 
+def _subjects(topics: Sequence[str]) -> list[str]:
+    """`a/#` is both `a` and all below it."""
+    both = [name for topic in topics for name in ((topic, topic.removesuffix("/#")) if topic.endswith("/#") else (topic,))]
+    return [subject(topic) for topic in both]
+
+
 def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:
     """The file that nats.conf includes; `others` are entries of `nats_user`."""
-    entries = [
-        nats_user(u.username, u.password_hash, [subject(t) for t in u.publish], [subject(t) for t in u.subscribe], ["MQTT"])
-        for u in users
-    ]
+    entries = [nats_user(u.username, u.password_hash, _subjects(u.publish), _subjects(u.subscribe), ["MQTT"]) for u in users]
     return "authorization {\n  users = [\n" + "\n".join([*entries, *others]) + "\n  ]\n}\n"
 
 

@@ -34,11 +34,14 @@ ALTER TABLE device_contact ADD snr double precision, ADD margin double precision
 -- The last birth of a Sparkplug edge node or device: what its aliases mean, until the next one.
 CREATE TABLE sparkplug_birth (
     address  text PRIMARY KEY, -- sparkplug/GROUP/EDGE[/DEVICE]
-    bd_seq   bigint,           -- of the node's birth: a death with another one is an old one
-    seq      smallint,         -- last seq heard of the edge node, 0 to 255; null on devices
     alive    boolean NOT NULL,
+    bd_seq   bigint,           -- of the node's birth: a death with another one is an old one
+    seq      smallint,         -- of the newest message of the edge node, 0 to 255; null on devices
+    stamp_us bigint,           -- its time, by the edge node's clock
+    born_at  timestamptz NOT NULL,
     aliases  jsonb NOT NULL,   -- alias → [name, datatype]
-    born_at  timestamptz NOT NULL
+    since_us bigint,           -- from when on they hold, by the edge node's clock
+    previous jsonb NOT NULL    -- those of the birth before, for what was sent before and comes late
 );
 
 -- Where the planned interval of a datastream comes from.

@@ -46,6 +46,7 @@ def told(payload: bytes, suffix: str) -> str:
         said = [f"{name} {value}" for name, value in decoded.status._asdict().items() if value is not None]
         lines.append(f"the device: {', '.join(said)}")
     lines += [f"known as {decoded.named}"] * (decoded.named is not None)
+    lines += ["kept and sent later"] * decoded.historical
     lines += ["a radio frame"] * (decoded.frame is not None) + ["at the network's time"] * decoded.network_time
     lines += [f"ignored: {decoded.ignored}"] * (decoded.ignored is not None)
     if decoded.interval_us is not None:
@@ -79,11 +80,12 @@ EVENT = st.fixed_dictionaries(
             "decoded_payload": RECORD | SCALAR, "f_cnt": SCALAR, "session_key_id": SCALAR, "frm_payload": SCALAR, "rx_metadata": SCALAR}),
     },
 ).map(lambda d: json.dumps(d).encode())  # fmt: skip
+WIRE = st.lists(st.sampled_from([b"\x12", b"\x0a\x04pm25", b"\x10\x0a", b"\x20\x0a", b"\x69" + bytes(8), b"\x18\x05", b"\x08\x80\xd8\xd1\xc8\xcb3", b"\x38\x01", b"\x28\x01"]) | st.binary(max_size=4), max_size=8).map(b"".join).map(lambda m: b"\x12" + bytes([len(m)]) + m + b"\x18\x01" if len(m) < 128 else m)  # fmt: skip
 CBOR = st.lists(st.sampled_from([b"\x81", b"\x82", b"\x9f", b"\xa1", b"\xa2", b"\xbf", b"\xff", b"\x00", b"\x02", b"\x06", b"\x20", b"\x21", b"\xf9\x7e\x00", b"\xfb" + bytes(8), b"\x61n", b"\xc4\x82\x20\x05", b"\xc2\x41\x01", b"\x7f\x61a\xff", b"\xd9\xd9\xf7", b"\xf5", b"\x1b" + b"\xff" * 8]) | st.binary(max_size=3), max_size=20).map(lambda p: b"\x81" + b"".join(p))  # fmt: skip
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.sampled_from(FORMATS), st.binary(max_size=100) | LINE | DOCUMENT | EVENT | CBOR)
+@given(st.sampled_from(FORMATS), st.binary(max_size=100) | LINE | DOCUMENT | EVENT | WIRE | CBOR)
 def test_any_bytes_are_either_decoded_or_unreadable_and_what_is_decoded_can_be_placed(suffix: str, payload: bytes) -> None:
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Decoded) != isinstance(decoded, Unreadable)

@@ -1,0 +1,202 @@
+"""`spBv1.0/GROUP/TYPE/EDGE[/DEVICE]`: Sparkplug B 3.0, as a host that listens.
+
+A birth names every metric and gives it an alias; data may carry the alias alone. What a message says by itself is decoded here;
+what it says to who knows the birth, in `ingest/edge_nodes.py`. The numbers of the fields are those of the specification's payload
+(chapter 6); parts that nest (properties, data sets, templates) are left as bytes, so that nothing recurses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from ingest.decode import times
+from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable, settle
+from insitu.model import IgnoreReason, Reading, RejectReason
+from insitu.wire import MAX_RESULTS, SPARKPLUG, SPARKPLUG_TYPES
+from store.births import Names
+
+_FIELD = descriptor_pb2.FieldDescriptorProto
+_METRIC: Final = (
+    ("name", 1, _FIELD.TYPE_BYTES), ("alias", 2, _FIELD.TYPE_UINT64), ("timestamp", 3, _FIELD.TYPE_UINT64),
+    ("datatype", 4, _FIELD.TYPE_UINT32), ("is_historical", 5, _FIELD.TYPE_BOOL), ("is_null", 7, _FIELD.TYPE_BOOL),
+    ("int_value", 10, _FIELD.TYPE_UINT32), ("long_value", 11, _FIELD.TYPE_UINT64), ("float_value", 12, _FIELD.TYPE_FLOAT),
+    ("double_value", 13, _FIELD.TYPE_DOUBLE), ("boolean_value", 14, _FIELD.TYPE_BOOL), ("string_value", 15, _FIELD.TYPE_BYTES),
+    ("bytes_value", 16, _FIELD.TYPE_BYTES), ("dataset_value", 17, _FIELD.TYPE_BYTES), ("template_value", 18, _FIELD.TYPE_BYTES),
+)  # fmt: skip
+_VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value"))
+_BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
+"""Signed whole numbers by datatype (Int8 … Int64), which travel as the unsigned number of the same bits."""
+_NUMBERS: Final = range(1, 12)
+_DATE_TIME: Final = 13
+_OWN: Final = ("Node Control/", "Device Control/", "Properties/")
+"""Names by which an edge node speaks of itself: no results."""
+BD_SEQ: Final = "bdSeq"
+
+
+def _payload_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="insitu/sparkplug.proto", package="insitu.sparkplug", syntax="proto2")
+    metric = file.message_type.add(name="Metric")
+    for name, number, kind in _METRIC:
+        metric.field.add(name=name, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL)
+    payload = file.message_type.add(name="Payload")
+    payload.field.add(name="timestamp", number=1, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
+    payload.field.add(
+        name="metrics", number=2, type=_FIELD.TYPE_MESSAGE, type_name=".insitu.sparkplug.Metric", label=_FIELD.LABEL_REPEATED
+    )
+    payload.field.add(name="seq", number=3, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("insitu.sparkplug.Payload"))
+
+
+_Payload: Final = _payload_class()
+
+
+class Metric(NamedTuple):
+    """One metric as it came; `name` None where only the alias says which it is."""
+
+    name: str | None
+    alias: int | None
+    datatype: int | None
+    time_us: int | None
+    repaired: bool
+    historical: bool
+    value: object
+    """None for a null; bytes for what is no single value."""
+
+
+class EdgeMessage(NamedTuple):
+    """What an edge node said, before its birth is known."""
+
+    kind: str
+    time_us: int | None
+    seq: int | None
+    metrics: list[Metric]
+
+    @property
+    def bd_seq(self) -> int | None:
+        """Number of the connection of which this is the birth or the death."""
+        found = next((metric.value for metric in self.metrics if metric.name == BD_SEQ), None)
+        return found if isinstance(found, int) and not isinstance(found, bool) and found < 2**63 else None
+
+
+def _decoder(kind: str) -> Decoder:
+    def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
+        read = parse(kind, payload)
+        return read if isinstance(read, Unreadable) else meaning(read, {})
+
+    return decode
+
+
+DECODERS: dict[str, Decoder] = {f"{SPARKPLUG}/{kind}": _decoder(kind) for kind in SPARKPLUG_TYPES}
+
+
+def parse(kind: str, payload: bytes) -> EdgeMessage | Unreadable:
+    """The message, field by field."""
+    found = _Payload()
+    try:
+        found.ParseFromString(payload)
+    except DecodeError:
+        return Unreadable(RejectReason.UNPARSABLE, "Not a Sparkplug B payload: its Protocol Buffers cannot be read.")
+    if len(found.metrics) > MAX_RESULTS:
+        return Unreadable(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} metrics: send several messages.")
+    seq = found.seq if found.HasField("seq") else None
+    if seq is not None and seq > 255:
+        return Unreadable(RejectReason.INVALID_SHAPE, "`seq` of a Sparkplug message must be from 0 to 255.")
+    stamp = _time(found.timestamp) if found.HasField("timestamp") else (None, False)
+    try:
+        return EdgeMessage(kind, stamp[0], seq, [_metric(metric, stamp) for metric in found.metrics])
+    except UnicodeDecodeError:
+        return Unreadable(RejectReason.UNPARSABLE, "The name of a metric is not UTF-8, or holds a NUL.")
+
+
+def _time(milliseconds: int) -> tuple[int | None, bool]:
+    found = times.of_number(milliseconds, times.MILLISECONDS)
+    return found if found is not None else (None, False)
+
+
+def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
+    datatype = metric.datatype if metric.HasField("datatype") else None
+    time_us, repaired = _time(metric.timestamp) if metric.HasField("timestamp") else stamp
+    value: object = None
+    if not metric.is_null:
+        present = next((name for name in _VALUES if metric.HasField(name)), None)
+        value = None if present is None else getattr(metric, present)
+        if present == "string_value":
+            value = metric.string_value.decode("utf-8", "replace")
+    if b"\0" in metric.name:
+        raise UnicodeDecodeError("utf-8", metric.name, 0, 1, "NUL")
+    return Metric(
+        metric.name.decode("utf-8") if metric.HasField("name") else None,
+        metric.alias if metric.HasField("alias") else None,
+        datatype, time_us, repaired, metric.is_historical, value,
+    )  # fmt: skip
+
+
+def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
+    """Its results, with the names of a birth; deaths have none."""
+    status = _STATUS[message.kind]
+    if message.kind.endswith("DEATH"):
+        return Decoded([], status=status, ignored=IgnoreReason.STATUS)
+    readings: list[Reading] = []
+    problems: list[tuple[RejectReason, str]] = []
+    historical = True
+    types = dict(names.values())
+    for metric in message.metrics:
+        name, datatype = metric.name, metric.datatype
+        if name is None:
+            if metric.alias not in names:
+                problems.append(
+                    (RejectReason.UNKNOWN_ALIAS, f"No birth has named the alias {metric.alias}: the edge node was asked for one.")
+                )
+                continue
+            name, known = names[metric.alias]
+            datatype = known if datatype is None else datatype
+        elif datatype is None:
+            datatype = types.get(name)
+        if metric.value is None or name == BD_SEQ or name.startswith(_OWN):
+            continue
+        historical &= metric.historical
+        readings.append(Reading(name, _result(metric.value, datatype), metric.time_us, metric.repaired))
+    if not readings and not problems:
+        return Decoded([], status=status or StatusReport(), ignored=IgnoreReason.STATUS)
+    settled = settle(readings, problems)
+    return (
+        settled if isinstance(settled, Unreadable) else settled._replace(status=status, historical=historical and bool(readings))
+    )
+
+
+_STATUS: Final = {
+    "NBIRTH": StatusReport(state="online", note="born"), "DBIRTH": StatusReport(state="online", note="born"),
+    "NDEATH": StatusReport(state="offline", note="dead"), "DDEATH": StatusReport(state="offline", note="dead"),
+    "NDATA": None, "DDATA": None,
+}  # fmt: skip
+
+
+def _result(value: object, datatype: int | None) -> object:
+    """Signed numbers out of their bits; what is no number, boolean or text stays bytes, which no datastream takes."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if datatype in _BITS:
+        bits = _BITS[datatype]
+        low = value & (1 << bits) - 1
+        return low - (1 << bits) if low >> bits - 1 else low
+    return value if datatype is None or datatype in _NUMBERS else f"datatype {datatype}"
+
+
+def names_of(metrics: Iterable[Metric]) -> Names:
+    """What a birth calls its aliases."""
+    return {
+        metric.alias: (metric.name, metric.datatype) for metric in metrics if metric.alias is not None and metric.name is not None
+    }
+
+
+def rebirth_command(time_us: int) -> bytes:
+    """NCMD: `Node Control/Rebirth` = true."""
+    command = _Payload(timestamp=time_us // 1000)
+    command.metrics.add(name=b"Node Control/Rebirth", timestamp=time_us // 1000, datatype=11, boolean_value=True)
+    return bytes(command.SerializeToString())
