@@ -52,6 +52,8 @@ class FleetRow:
     state_at: datetime | None
     battery: float | None
     rssi: float | None
+    snr: float | None
+    margin: float | None
     firmware: str | None
     uptime: float | None
     clock_offset: float | None
@@ -156,8 +158,10 @@ class StatusEntry:
     state: str | None
     battery: float | None
     rssi: float | None
+    snr: float | None
     firmware: str | None
     uptime: float | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,22 +312,6 @@ def reject_counts(conn: Connection, trial: str, before: datetime) -> list[Reject
     return rows(conn, RejectCount, _SQL["reject_counts"], trial=trial, before=before)
 
 
-def reject_rows(
-    conn: Connection,
-    *,
-    trials: Sequence[str] | None,
-    device: str | None = None,
-    reason: str | None = None,
-    below: int | None = None,
-    most: int = 50,
-) -> list[RejectRow]:
-    """Newest first; `below` is the cursor of the page before."""
-    return rows(
-        conn, RejectRow, _SQL["rejects"], trials=None if trials is None else list(trials), device=device, reason=reason,
-        below=below, most=most,
-    )  # fmt: skip
-
-
 def replayable(
     conn: Connection, *, trial: str | None, reason: str | None, trials: Sequence[str] | None, above: int, most: int
 ) -> list[Replayable]:

@@ -16,6 +16,8 @@ SILENT_AFTER = 8.0
 """Times the expected interval without a result."""
 LOW_BATTERY = 15.0
 POOR_RADIO_DBM = -100.0
+POOR_SNR_DB = -15.0
+"""LoRa ends between −7.5 dB (SF7) and −20 dB (SF12)."""
 CLOCK_OFF_S = 300.0
 """Ahead; behind by so much beyond one interval, because many devices stamp a mean with the begin of its interval."""
 KEPT_BACK = timedelta(hours=1)
@@ -35,6 +37,8 @@ class DeviceFacts:
     in_window: bool = False
     battery: float | None = None
     rssi: float | None = None
+    snr: float | None = None
+    """Signal-to-noise ratio in dB: decides where it is known, since LoRa hears far below the noise and at −110 dBm."""
     clock_offset_s: float | None = None
     """Device time − receipt; positive: its clock is ahead."""
     reported_offline: bool = False
@@ -74,7 +78,8 @@ def _troubles(facts: DeviceFacts) -> list[str]:
     found = [f"silent_datastream:{name}" for name in facts.silent_datastreams]
     if facts.battery is not None and facts.battery < LOW_BATTERY:
         found.append("low_battery")
-    if facts.rssi is not None and facts.rssi < POOR_RADIO_DBM:
+    weak = facts.rssi is not None and facts.rssi < POOR_RADIO_DBM if facts.snr is None else facts.snr < POOR_SNR_DB
+    if weak:
         found.append("poor_radio")
     if facts.clock_offset_s is not None and not -CLOCK_OFF_S - facts.expected_interval_s <= facts.clock_offset_s <= CLOCK_OFF_S:
         found.append("clock_off")

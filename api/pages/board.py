@@ -160,6 +160,7 @@ def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount],
         in_window=row.window_kind is not None,
         battery=row.battery,
         rssi=row.rssi,
+        snr=row.snr,
         clock_offset_s=row.clock_offset,
         reported_offline=offline,
         failing_share=sum(one.failed for one in recent) / n if n else 0.0,
@@ -194,6 +195,8 @@ def _sentence(page: Page, row: FleetRow, code: str) -> str:
         return page.t("its connection ended")
     if code == "low_battery":
         return page.t("battery at {number} %", number=page.number(row.battery, 0))
+    if code == "poor_radio" and row.snr is not None:
+        return page.t("weak radio: signal to noise {number} dB", number=page.number(row.snr, 0))
     if code == "poor_radio":
         return page.t("weak radio: {number} dBm", number=page.number(row.rssi, 0))
     if code == "clock_off":

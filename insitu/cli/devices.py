@@ -76,10 +76,16 @@ def _taken(conn: Connection, username: str) -> bool:
 def wait_until_applied(conn: Connection) -> None:
     """Return once the broker runs on the committed credentials; RetryLater says what is wrong otherwise."""
     from store.access import broker_state
+    from store.shards import shards_ready
 
+    limit = time.monotonic() + APPLY_TIMEOUT_S
+    while not shards_ready(conn):  # a trial that no session hears yet has no credentials at the broker
+        conn.rollback()
+        if time.monotonic() > limit:
+            raise RetryLater("The credential is stored, but not every trial is heard yet: `insitu shards` says what is missing.")
+        time.sleep(0.05)
     wanted = broker_state(conn).wanted
     conn.rollback()
-    limit = time.monotonic() + APPLY_TIMEOUT_S
     while time.monotonic() < limit:
         state = broker_state(conn)
         conn.rollback()

@@ -5,7 +5,7 @@
 SELECT d.device_id, t.trial_id, t.code AS trial, t.title AS trial_title, t.state AS trial_state, t.time_zone, d.code AS device,
        d.name, d.model, d.serial, d.created_at, d.retired_at, o.name AS company, p.site, p.site_name, p.latitude, p.longitude,
        p.position, p.start AS deployed_at, p.finish AS deployed_until, c.first_seen_at, c.last_seen_at, c.state AS said, c.state_at,
-       c.battery, c.rssi, c.firmware, c.uptime, c.clock_offset, w.kind AS window_kind, w.reason AS window_reason,
+       c.battery, c.rssi, c.snr, c.margin, c.firmware, c.uptime, c.clock_offset, w.kind AS window_kind, w.reason AS window_reason,
        w.finish AS window_until
 FROM device d JOIN trial t USING (trial_id) JOIN organisation o ON o.organisation_id = t.company_id
 LEFT JOIN device_contact c USING (device_id)
@@ -101,7 +101,7 @@ FROM observation WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenom
 
 -- name: status_log
 -- What a device said of itself, newest first.
-SELECT at, state, battery, rssi, firmware, uptime FROM device_status WHERE device_id = %(device_id)s::int
+SELECT at, state, battery, rssi, snr, firmware, uptime, note FROM device_status WHERE device_id = %(device_id)s::int
 ORDER BY at DESC LIMIT %(most)s::int;
 
 -- name: own_observations

@@ -127,13 +127,6 @@ GROUP BY trial, device ORDER BY trial, device;
 SELECT device, reason, count(*)::int AS messages, sum(results)::int AS results, max(received_at) AS last_at FROM reject
 WHERE trial = %(trial)s::text AND received_at < %(before)s::timestamptz GROUP BY 1, 2 ORDER BY 1, 2;
 
--- name: rejects
--- Rejects of some trials (null: all), newest first, from an id downwards.
-SELECT reject_id, reason, detail, topic, payload, size, received_at, trial, device, results, replayed_at FROM reject
-WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[])) AND (%(device)s::text IS NULL OR device = %(device)s::text)
-  AND (%(reason)s::text IS NULL OR reason = %(reason)s::text) AND (%(below)s::bigint IS NULL OR reject_id < %(below)s::bigint)
-ORDER BY reject_id DESC LIMIT %(most)s::int;
-
 -- name: replayable
 -- Rejects that were not replayed yet, oldest first, held until the replay is committed.
 SELECT reject_id, reason, topic, payload, size, received_at, trial, device, identity FROM reject

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from insitu.model import Message
-from store import ledger
+from store import fleet, ledger
 from store.catalogue import add_property, snapshot
 from store.database import Connection
 from store.mappings import new_mapping, replace_mappings
@@ -68,7 +68,7 @@ def test_a_pack_may_say_any_unit_that_has_a_factor(trial: Connection, record: di
 def test_a_unit_without_a_factor_refuses_that_result_only(trial: Connection, record: dict[str, Any], says: str) -> None:
     outcome = ingest(trial, [pack(record, {"n": "p", "v": 101_325})])
     assert (outcome.stored, outcome.refused) == (1, 1)
-    (reject,) = ledger.reject_rows(trial, trials=["t"])
+    (reject,) = fleet.rejects(trial, ["t"])
     assert (reject.reason, reject.detail) == ("unit_mismatch", says)
     assert ledger.recount(trial) == []
 
@@ -81,7 +81,7 @@ def test_what_is_no_finite_number_before_or_after_the_factor_is_refused(trial: C
     trial.commit()
     ingest(trial, [message(f'{{"results":{{"{field}":{number}}}}}'.encode())])
     assert stored(trial) == {}
-    assert [reject.reason for reject in ledger.reject_rows(trial, trials=["t"])] == ["not_finite"]
+    assert [reject.reason for reject in fleet.rejects(trial, ["t"])] == ["not_finite"]
 
 
 def test_a_base_unit_holds_until_a_record_names_its_own(trial: Connection) -> None:
@@ -98,7 +98,7 @@ def test_two_sources_of_one_field_are_told_apart_and_an_unnamed_one_is_explained
     outcome = ingest(trial, [message(lines.encode(), suffix="influx")])
     assert stored(trial) == {"air.value": 21.0, "water.value": 9.0, "pm25": 7.0}
     assert outcome.refused == 1
-    (reject,) = ledger.reject_rows(trial, trials=["t"])
+    (reject,) = fleet.rejects(trial, ["t"])
     assert "'value' or 'soil.value'" in reject.detail
 
 

@@ -97,3 +97,10 @@ def test_completeness_counts_planned_intervals_not_messages() -> None:
     twice = np.concatenate([one_day, one_day + 60_000_000])
     assert completeness(time_us=twice, expected_s=QUARTER, start=START, days=2) == [1.0, 0.0]
     assert completeness(time_us=one_day[::2], expected_s=QUARTER, start=START, days=1) == [0.5]
+
+
+def test_a_lora_device_is_judged_by_its_noise_and_not_by_its_level() -> None:
+    """−112 dBm is a usual level there; −16 dB to the noise is nearly lost."""
+    assert device_state(facts(1, rssi=-112.0, snr=-9.0), NOW).causes == ()
+    assert device_state(facts(1, rssi=-90.0, snr=-16.0), NOW).causes == ("poor_radio",)
+    assert device_state(facts(1, rssi=-112.0), NOW).causes == ("poor_radio",)
