@@ -105,8 +105,8 @@ def parse(kind: str, payload: bytes) -> EdgeMessage | Unreadable:
     if len(found.metrics) > MAX_RESULTS:
         return Unreadable(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} metrics: send several messages.")
     seq = found.seq if found.HasField("seq") else None
-    if seq is not None and seq > 255:
-        return Unreadable(RejectReason.INVALID_SHAPE, "`seq` of a Sparkplug message must be from 0 to 255.")
+    if (seq is None and kind != "NDEATH") or (seq is not None and seq > 255):
+        return Unreadable(RejectReason.INVALID_SHAPE, "A Sparkplug message has a `seq` from 0 to 255; only NDEATH has none.")
     stamp = _time(found.timestamp) if found.HasField("timestamp") else (None, False)
     try:
         return EdgeMessage(kind, stamp[0], seq, [_metric(metric, stamp) for metric in found.metrics])

@@ -299,7 +299,7 @@ def test_an_edge_node_goes_on_after_the_ingestor_was_killed_and_is_asked_when_so
     assert node.commands == []
     node.say(ddata(9, 9, 9.0))
     wait_until(lambda: bool(node.commands), "the command")
-    asked: Any = parse("NDATA", node.commands[0])
+    asked: Any = parse("NDEATH", node.commands[0])
     assert [(m.name, m.value) for m in asked.metrics] == [("Node Control/Rebirth", True)]
     assert datetime.fromtimestamp(asked.time_us / 1e6, UTC) > NOW
     assert stack.reasons() == []
