@@ -43,7 +43,8 @@ def shards(
 
 
 def _show(found: Layout) -> None:
-    say(f"{found.count} shard{'s' if found.count > 1 else ''}, {'every' if found.is_ready else 'not every'} trial is heard.")
+    state = "every trial is heard" if found.is_ready else "the sessions are being made: look again in ten seconds"
+    say(f"{found.count} shard{'s' if found.count > 1 else ''}; {state}.")
     for shard in found.shards:
         wanted, has = set(found.wanted(shard.shard_id)), set(shard.filters)
         trials = (
