@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
+from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
 from trials.protocol import Target
@@ -407,7 +408,7 @@ class _Builder:
         self.add(Table(self._("Arms."), [self._(WORDS[k]) for k in ("arm", "role", "site", "devices")], rows))
         rows = [
             [self.pick(e["title"]), self._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
-             self.target(Target.model_validate(c["target"]), e["unit"] if c["statistic"] not in ("r2", "slope", "ratio", "nrmse") else "1"), self.pick(c["justification"])]
+             self.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])), self.pick(c["justification"])]
             for e in p["endpoints"] for c in e["criteria"]
         ]  # fmt: skip
         self.add(
