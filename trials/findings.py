@@ -44,7 +44,7 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     ),
     "model_gate": (
         "blocking",
-        "For weeks it has not seen the model has CV(RMSE) {cv_rmse} % (at most {most_cv_rmse} %) and NMBE {nmbe} % (at most ±{most_nmbe} %).",
+        "For weeks it has not seen the model has CV(RMSE) {cv_rmse} % (at most {most_cv_rmse} %) and NMBE {nmbe} % (at most ±{most_nmbe} %): it cannot serve.",
     ),
     "too_few_donors": (
         "blocking",

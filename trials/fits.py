@@ -5,7 +5,7 @@ Pure. `docs/designs/6-interrupted-series.md` has the formulas in words.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,8 @@ def quasi_poisson(columns: Floats, y: Floats, days: Days, trends: int) -> Fit:
     return _fit(columns.shape[1], b, inverse, (y - mean) / np.sqrt(mean), days, trends)
 
 
-def _fit(k: int, b: Floats, inverse: Floats, residuals: Floats, days: Days, trends: int) -> Fit:
+def _fit(k: int, b: Floats, inverse: NDArray[np.floating[Any]], residuals: Floats, days: Days, trends: int) -> Fit:
     n = len(residuals)
     n_effective = effective(days, residuals, trends)
     dispersion = float(np.sum(residuals**2)) / max(1, n - k)
-    return Fit(b, inverse * dispersion * n / n_effective, residuals, n, n_effective, n_effective - trends)
+    return Fit(b, np.asarray(inverse, np.float64) * dispersion * n / n_effective, residuals, n, n_effective, n_effective - trends)

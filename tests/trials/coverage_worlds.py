@@ -12,7 +12,6 @@ import numpy as np
 from insitu.model import PeriodName
 from tests.trials.world import DAY, HOUR, Floats, criterion, cycle, endpoint, noise, question, with_gaps
 from trials.designs.question import Question
-from trials.slots import Calendar, Unit
 
 PHI = 0.95
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING

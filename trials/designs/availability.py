@@ -78,7 +78,7 @@ def _by_day(question: Question, result: Answer, units: list[Unit]) -> None:
     had = sum(np.bincount(groups, weights=u.valid.astype(float), minlength=len(days)) for u in units)
     shares = np.full(len(days), np.nan)
     np.divide(100 * had, due, out=shares, where=due > 0)
-    result.lines = [line("daily_completeness", question.endpoint.arms["candidate"], days, shares)]
+    result.lines = [line("completeness", question.endpoint.arms["candidate"], days, shares)]
     sums = np.stack([had, due], axis=1)[due > 0]
     low, high = bootstrap(
         sums, lambda s: 100 * s[..., 0] / s[..., 1], block=1, replicates=REPLICATES, seed=question.seed, level=question.level

@@ -39,7 +39,10 @@ class Compared(NamedTuple):
 def answer(question: Question) -> Answer:
     """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the donors."""
     result = Answer()
-    before_days, before, after_days, after = _tables(question, result)
+    before, after_days, after = _tables(question, result)
+    if len(before) >= MIN_DAYS and not varies(before[:, 0]):
+        result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
+        return result
     donors = before.shape[1] - 1
     needed = max(MIN_DONORS, ceil(round(1 / (1 - question.level), 9)) - 1)
     if donors < needed:
@@ -48,8 +51,6 @@ def answer(question: Question) -> Answer:
     for period, table in (("baseline", before), ("reporting", after)):
         if len(table) < MIN_DAYS:
             result.findings.append(finding("too_few_days", days=len(table), period=period, needed=MIN_DAYS))
-    if not result.blocked and not varies(before[:, 0]):
-        result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
     if result.blocked:
         return result
     found = _compare(before, after, 0, list(range(1, donors + 1)))
@@ -66,23 +67,20 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _tables(question: Question, result: Answer) -> tuple[Days, Floats, Days, Floats]:
-    """(days, table) of baseline and reporting: column 0 the treated arm, then the donors that have enough days; only complete days."""
+def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
+    """(baseline, days of the reporting period, reporting period): column 0 the treated arm, then the donors with enough days; only complete days."""
     tables = []
     for period in (PeriodName.BASELINE, PeriodName.REPORTING):
         days, treated = question.days_of(question.arm("candidate", period))
         result.lines.append(line(f"treated_{period}", question.endpoint.arms["candidate"], days, treated))
         series = [question.days_of([unit])[1] for unit in question.arm("control", period)]
         tables.append((days, np.stack([treated, *series], axis=1)))
-    enough = np.all([np.isfinite(table).mean(axis=0) >= question.capture.days for _, table in tables], axis=0)
-    moves = np.array([bool(np.isfinite(c).any()) and varies(c[np.isfinite(c)]) for c in tables[0][1].T])
-    used = enough & moves
+    used = np.all([np.isfinite(table).mean(axis=0) >= question.capture.days for _, table in tables], axis=0)
+    used &= [bool(np.isfinite(column).any()) and varies(column[np.isfinite(column)]) for column in tables[0][1].T]
     used[0] = True
-    complete = [(days, table[:, used]) for days, table in tables]
-    (before_days, before), (after_days, after) = (
-        (d[np.isfinite(t).all(axis=1)], t[np.isfinite(t).all(axis=1)]) for d, t in complete
-    )
-    return before_days, before, after_days, after
+    (_, before), (days, after) = ((days, table[:, used]) for days, table in tables)
+    complete = np.isfinite(after).all(axis=1)
+    return before[np.isfinite(before).all(axis=1)], days[complete], after[complete]
 
 
 def _compare(before: Floats, after: Floats, treated: int, donors: list[int]) -> Compared:

@@ -250,7 +250,9 @@ class _Builder:
             for name, days in lines:
                 merged.setdefault(name, []).extend(days)
             starts = [(p["start"][:10], self._(WORDS[p["name"]])) for p in self.e.protocol["periods"]]
-            spec = charts.daily(lines=list(merged.items()), title=self.unit(endpoint.unit), starts=starts)
+            spec = charts.daily(
+                lines=list(merged.items()), title=self.unit(unit_of(endpoint.lines[0].name, endpoint.unit)), starts=starts
+            )
             alt = self._("Day values of {title}, from {first} to {last}.").format(
                 title=title, first=lines[0][1][0][0], last=lines[-1][1][-1][0]
             )
