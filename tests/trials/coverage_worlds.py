@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from insitu.model import PeriodName
-from tests.trials.world import DAY, HOUR, Floats, criterion, cycle, endpoint, noise, question, with_gaps
+from tests.trials.world import DAY, Floats, criterion, cycle, endpoint, noise, question, with_gaps
 from trials.designs.question import Question
 
 PHI = 0.95

@@ -52,16 +52,16 @@ def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(
     held, above, below = dict.fromkeys(true, 0), dict.fromkeys(true, 0), dict.fromkeys(true, 0)
     answered = 0
     for known in replications(design, ask):
-        answered += 1
-        for statistic, value in true.items():
+        answered += bool(known)
+        for statistic, value in true.items() if known else ():
             low, high = known[statistic].interval(0.95)
             held[statistic] += low <= value <= high
             above[statistic] += judge(low, high, Target(low=value)) is Verdict.MET
             below[statistic] += judge(low, high, Target(high=value)) is Verdict.MET
-    assert answered == REPLICATIONS
-    assert {s: n / REPLICATIONS for s, n in held.items() if n < BOUND * REPLICATIONS} == {}
+    assert answered >= 0.8 * REPLICATIONS  # the rest are worlds in which the design rightly says that it cannot judge
+    assert {s: n / answered for s, n in held.items() if n < BOUND * answered} == {}
     mean_like = [s for s in true if s in MEAN_LIKE]  # the jackknife's others are checked for coverage only
-    assert [s for s in mean_like if max(above[s], below[s]) > FALSE_A_SIDE * REPLICATIONS] == []
+    assert [s for s in mean_like if max(above[s], below[s]) > FALSE_A_SIDE * answered] == []
 
 
 @pytest.mark.parametrize("trend", [0.0, 3.0], ids=["level", "trend of 3 SD"])
