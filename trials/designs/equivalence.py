@@ -6,6 +6,8 @@ at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ Floats = NDArray[np.float64]
 
 STATISTICS = ("difference", "loa_low", "loa_high")
 K = 1.96
+WIDER = 1.15
+"""What the half-widths of the limits' intervals are multiplied by, so that they cover what they say on few days (docs/validation.md)."""
 
 
 def answer(question: Question) -> Answer:
@@ -56,8 +60,16 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
         jack = DayJackknife.of(days, sums, _limit(centre, sign))
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective)
+        known = Known(name, jack.estimate, _widened(jack), unit, "day_jackknife", found.n, jack.spread.n_effective)
         result.statistics.append(known)
+
+
+def _widened(jack: DayJackknife) -> Callable[[float], tuple[float, float]]:
+    def interval(level: float) -> tuple[float, float]:
+        low, high = jack.interval(level)
+        return jack.estimate - WIDER * (jack.estimate - low), jack.estimate + WIDER * (high - jack.estimate)
+
+    return interval
 
 
 def _limit(centre: float, sign: float) -> Statistic:
