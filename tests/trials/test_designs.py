@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from insitu.language import Language, catalogue
 from insitu.model import PeriodName, Verdict
 from tests.trials.coverage_worlds import (
     Cell,
@@ -20,12 +21,15 @@ from tests.trials.coverage_worlds import (
     replicates_question,
     synthetic_question,
 )
+from tests.trials.test_gate import DESIGNS as EVERY_DESIGN
 from tests.trials.test_gate import blocked, codes, evaluated, plan_of, streams_of, values_of
 from tests.trials.world import DAY, HOUR, START, Floats, criterion, cycle, endpoint, inputs, noise, question, window
 from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
-from trials.evaluation import Evaluation
+from trials.evaluation import Evaluation, document_of
 from trials.inputs import WindowInput
+from trials.report.build import LOCALE, Paragraph, build
+from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
 
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
 HOURS = 20 * 24
@@ -354,6 +358,20 @@ def test_a_place_that_no_donor_follows_is_not_compared() -> None:
     answer = answered(replace(asked, units=own))
     assert answer.statistics == []
     assert evidence(answer, "poor_fit")["fit"] < 50
+
+
+@pytest.mark.parametrize("design", EVERY_DESIGN)
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_report_of_any_design_has_words_for_all_it_says(design: str, language: Language) -> None:
+    plan = plan_of(design)
+    evaluation = evaluated(inputs(plan, streams_of(plan)))
+    model = build(document_of(evaluation), language)
+    said = [block.text for block in model.blocks if isinstance(block, Paragraph)]
+    assert not [text for text in said if "{" in text]
+    words = {(name if language == "en" else catalogue(LOCALE, "fr")[name]) for name in (DESIGN_WORDS[design], METHODS[design])}
+    assert all(any(word in text for text in said) for word in words)
+    assert {estimate.statistic for estimate in evaluation.endpoints[0].estimates} <= STATISTIC_WORDS.keys()
+    assert {name.partition(":")[0] for name in (s.name for s in evaluation.endpoints[0].sensitivity)} <= SENSITIVITY_WORDS.keys()
 
 
 def test_every_design_answers_the_same_twice() -> None:
