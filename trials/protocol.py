@@ -144,8 +144,8 @@ class Endpoint(Part):
     """How the results of a grid step become one value: mean (on the property's averaging scale), lden, ld, le, ln."""
     grid: Span = timedelta(hours=1)
     criteria: list[Criterion] = Field(min_length=1)
-    schedule: list[Block] = Field(default_factory=list)
-    """Of a crossover: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
+    schedule: list[Block] | None = None
+    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
     """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
 
@@ -246,7 +246,7 @@ class Protocol(Part):
                     yield f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
 
     def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
-        blocks = endpoint.schedule
+        blocks = endpoint.schedule or []
         if blocks and endpoint.design != "crossover":
             yield f"schedule: only a crossover has one, and this is {endpoint.design!r}"
         reporting = self.period(PeriodName.REPORTING)

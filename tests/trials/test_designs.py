@@ -28,6 +28,7 @@ from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
 from trials.evaluation import Evaluation, document_of
 from trials.inputs import WindowInput
+from trials.protocol import Capture
 from trials.report.build import LOCALE, Paragraph, build
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
 
@@ -222,7 +223,7 @@ def test_what_lasts_after_a_switch_is_found() -> None:
 def test_days_on_which_the_device_was_switched_count_nowhere() -> None:
     """Blocks from noon to noon: of three days two are whole."""
     asked = crossover_question(rng(3), Cell(days=42))
-    noon = [b.model_copy(update={"start": b.start + 12 * HOUR}) for b in asked.endpoint.schedule]
+    noon = [b.model_copy(update={"start": b.start + 12 * HOUR}) for b in asked.endpoint.schedule or []]
     whole = answered(asked)
     partly = answered(replace(asked, endpoint=asked.endpoint.model_copy(update={"schedule": noon})))
     counted = [sum(d.value is not None for line in answer.lines for d in line.days) for answer in (whole, partly)]
@@ -231,7 +232,7 @@ def test_days_on_which_the_device_was_switched_count_nowhere() -> None:
 
 def test_a_crossover_without_a_schedule_cannot_be_evaluated() -> None:
     plan = plan_of("crossover")
-    plan = plan.model_copy(update={"endpoints": [plan.endpoints[0].model_copy(update={"schedule": []})]})
+    plan = plan.model_copy(update={"endpoints": [plan.endpoints[0].model_copy(update={"schedule": None})]})
     blocked(evaluated(inputs(plan, streams_of(plan))), "schedule_missing")
 
 
@@ -348,6 +349,12 @@ def test_a_stricter_level_needs_more_donors() -> None:
     assert evidence(answered(asked), "too_few_donors") == {"donors": 25, "needed": 39}
 
 
+def test_a_treated_place_that_is_one_of_its_donors_is_no_trial() -> None:
+    asked = synthetic_question(rng(1), Cell(0.7, 30))
+    copied = {key: [asked.arm("control", key[1])[0]] if key[0] == "candidate" else us for key, us in asked.units.items()}
+    assert "identical_units" in {f.code for f in answered(replace(asked, units=copied)).findings}
+
+
 def test_a_place_that_no_donor_follows_is_not_compared() -> None:
     asked = synthetic_question(rng(1), Cell(0.7, 30))
     own = {**asked.units}
@@ -374,6 +381,15 @@ def test_a_report_of_any_design_has_words_for_all_it_says(design: str, language:
     assert {name.partition(":")[0] for name in (s.name for s in evaluation.endpoints[0].sensitivity)} <= SENSITIVITY_WORDS.keys()
 
 
+@pytest.mark.parametrize("design", EVERY_DESIGN)
+def test_a_question_about_nothing_is_a_finding(design: str) -> None:
+    made = plan_of(design).endpoints[0]
+    asked = Question(made, Capture(), 0.95, 1, False, {})
+    answer = answered(asked)
+    assert answer.blocked
+    assert answer.statistics == []
+
+
 def test_every_design_answers_the_same_twice() -> None:
     for ask in (replicates_question, adjusted_question, synthetic_question, crossover_question):
         first, second = (answered(ask(rng(5))) for _ in range(2))
@@ -383,5 +399,5 @@ def test_every_design_answers_the_same_twice() -> None:
 
 def test_a_schedule_is_read_in_any_offset() -> None:
     asked = crossover_question(rng(3))
-    block = asked.endpoint.schedule[0]
-    assert block.start == datetime.fromisoformat("2026-06-01T02:00:00+02:00")
+    assert asked.endpoint.schedule is not None
+    assert asked.endpoint.schedule[0].start == datetime.fromisoformat("2026-06-01T02:00:00+02:00")

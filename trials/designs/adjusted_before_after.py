@@ -76,6 +76,9 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
         if not len(there):
             result.findings.append(finding("covariate_missing", covariate=name, period=str(period)))
             return None
+    if not len(days):
+        result.findings.append(finding("no_observations", arm="candidate", period=str(period)))
+        return None
     weekend = np.array([date.fromordinal(int(day)).weekday() >= 5 for day in days], float)
     columns = np.stack([np.ones(len(days)), *(values for _, values in measured.values()), weekend], axis=1)
     kept = np.isfinite(columns).all(axis=1) & np.isfinite(y)

@@ -33,11 +33,12 @@ def answer(question: Question) -> Answer:
     units = question.arm("candidate", PeriodName.REPORTING)
     days, values = question.days_of(units)
     arm = question.endpoint.arms["candidate"]
-    if not question.endpoint.schedule or not units:
+    schedule = question.endpoint.schedule or []
+    if not schedule or not units:
         result.findings.append(finding("schedule_missing"))
         return result
-    blocks = [_whole_days(units[0].calendar, block) for block in question.endpoint.schedule]
-    states = [block.on for block in question.endpoint.schedule]
+    blocks = [_whole_days(units[0].calendar, block) for block in schedule]
+    states = [block.on for block in schedule]
     result.lines = [_switched("on", arm, days, values, blocks, states), _switched("off", arm, days, values, blocks, states)]
     differences = _pair_differences(question, values, blocks, states)
     pairs = len(differences)

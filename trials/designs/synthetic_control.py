@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.question import Answer, ArmRole, Known, Question, line, unit_of
+from trials.evaluation import Finding
 from trials.findings import finding
 from trials.intervals import MIN_DAYS, varies
 from trials.metrics.permutation import rank_p
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 STATISTICS = ("effect", "relative_effect")
+ARMS: tuple[ArmRole, ...] = ("candidate", "control")
 MIN_DONORS = 19
 """With fewer the rank of the treated arm among J + 1 cannot reach 5 %."""
 MIN_FIT = 0.5
@@ -38,7 +40,9 @@ class Compared(NamedTuple):
 
 def answer(question: Question) -> Answer:
     """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the donors."""
-    result = Answer()
+    result = Answer(findings=_absent(question))
+    if result.blocked:
+        return result
     before, after_days, after = _tables(question, result)
     if len(before) >= MIN_DAYS and not varies(before[:, 0]):
         result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
@@ -58,13 +62,24 @@ def answer(question: Question) -> Answer:
     result.findings.append(finding("donor_fit" if fit >= MIN_FIT else "poor_fit", fit=100 * fit, needed=100 * MIN_FIT))
     placebos = [_compare(before, after, j, [k for k in range(1, donors + 1) if k != j]) for j in range(1, donors + 1)]
     moving = [p for p in placebos if p.rmspe > 0]
-    if len(moving) < needed or found.rmspe == 0:
+    if found.rmspe <= 1e-9 * float(np.std(before[:, 0])):
+        result.findings.append(finding("identical_units", arm=question.endpoint.arms["candidate"]))
+    elif len(moving) < needed:
         result.findings.append(finding("too_few_donors", donors=len(moving), needed=needed))
     if result.blocked:
         return result
     _statistics(question, result, found, moving)
     result.lines.append(line("counterfactual", None, after_days, found.counterfactual))
     return result
+
+
+def _absent(question: Question) -> list[Finding]:
+    return [
+        finding("no_observations", arm=role, period=str(period))
+        for role in ARMS
+        for period in (PeriodName.BASELINE, PeriodName.REPORTING)
+        if not question.arm(role, period)
+    ]
 
 
 def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
