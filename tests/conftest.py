@@ -15,6 +15,9 @@ __all__ = ["broker", "catalogue", "conn", "database_server", "database_url", "lo
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-schema", action="store_true", help="write docs/schema.sql instead of only comparing it")
+    parser.addoption(
+        "--write-figures", action="store_true", help="write the worked examples of docs/designs instead of only comparing them"
+    )
     parser.addoption("--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from insitu.model import AveragingScale, PeriodName, Verdict
 from trials import criteria
-from trials.designs import DESIGNS, Answer, Known, Question
+from trials.designs import DESIGNS, Answer, Design, Known, Question
 from trials.designs.question import ArmRole
 from trials.evaluation import (
     FLAG_NAMES,
@@ -27,7 +27,7 @@ from trials.evaluation import (
     WindowSummary,
 )
 from trials.findings import finding
-from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, fingerprint
+from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
 from trials.protocol import Arm, Criterion, Endpoint, Period, document_of
 from trials.slots import Calendar, Unit, day_groups, fill, to_us
 
@@ -103,20 +103,20 @@ def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding
             elif period.start > inputs.now:
                 found.append(finding("period_in_future", period=str(period_name)))
             else:
-                found += _gate_of_period(inputs, endpoint, design.arms, period, results)
+                found += _gate_of_period(inputs, endpoint, design, period, results)
     return list(results.values()), findings
 
 
 def _gate_of_period(
     inputs: TrialInputs,
     endpoint: Endpoint,
-    roles: Sequence[ArmRole],
+    design: Design,
     period: Period,
     results: dict[tuple[str, str, PeriodName], GateResult],
 ) -> list[Finding]:
     found: list[Finding] = []
     shares = []
-    for role in roles:
+    for role in design.arms:
         arm = endpoint.arms.get(role)
         if arm is None:
             found.append(finding("no_observations", arm=role, period=str(period.name)))
@@ -129,7 +129,7 @@ def _gate_of_period(
         shares.append(result.share)
         if not result.valid:
             found.append(finding("no_observations", arm=arm, period=str(period.name)))
-        elif not result.passed:
+        elif not result.passed and design.needs_capture:
             share = round(100 * result.days_valid / max(1, result.days), 1)
             needed = round(100 * inputs.protocol.capture.days, 1)
             found.append(finding("below_capture", arm=arm, share=share, period=str(period.name), needed=needed))
@@ -177,22 +177,27 @@ def _units(
     for device in arm.devices:
         streams = inputs.series_of(device, name)
         value = np.full(calendar.n, np.nan)
+        heard = np.zeros(calendar.n, bool)
         for stream in streams:
             kept = np.isin(stream.flag, usable)
             filled = fill(calendar, stream.time_us[kept], stream.result[kept], stream.averaging_scale == AveragingScale.ENERGETIC)
             value = np.where(np.isfinite(value), value, filled)
-        units.append(Unit(device, calendar, value, _excused(inputs, device, [arm.site], calendar)))
+            heard |= np.isfinite(fill(calendar, stream.time_us, np.zeros(len(stream.time_us)), False))
+        windows = [window for window in inputs.windows if window.covers(device, [arm.site])]
+        excused = _inside(windows, calendar)
+        planned = _inside([window for window in windows if window.declared_at <= window.start], calendar)
+        units.append(Unit(device, calendar, value, excused, heard, excused & ~planned))
     return units
 
 
-def _excused(inputs: TrialInputs, device: str, sites: Sequence[str], calendar: Calendar) -> NDArray[np.bool_]:
-    excused = np.zeros(calendar.n, bool)
+def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bool_]:
+    """Which slots begin within one of the windows."""
+    found = np.zeros(calendar.n, bool)
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    for window in inputs.windows:
-        if window.covers(device, sites):
-            inside = starts >= to_us(window.start)
-            excused |= inside & (starts < to_us(window.end)) if window.end is not None else inside
-    return excused
+    for window in windows:
+        inside = starts >= to_us(window.start)
+        found |= inside & (starts < to_us(window.end)) if window.end is not None else inside
+    return found
 
 
 def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
@@ -209,12 +214,20 @@ def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect:
             units[role, name] = [u for u in _units(inputs, endpoint, arm, period, usable) if u.name != leave_out]
         declared = endpoint.parameters.get("covariates", [])
         for covariate in declared if isinstance(declared, list) else []:
-            arm = inputs.protocol.arm(endpoint.arms["candidate"])
-            measured = [unit for unit in _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate) if unit.valid.any()]
-            covariates[covariate, name] = measured
+            covariates[covariate, name] = _measured(inputs, endpoint, period, covariate)
     scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
     energetic = AveragingScale.ENERGETIC in scales
     return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates)
+
+
+def _measured(inputs: TrialInputs, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
+    """The candidate's devices that measure the covariate; where none does, those of the endpoint's other arms (a weather station)."""
+    for role in sorted(endpoint.arms):  # candidate comes first
+        arm = inputs.protocol.arm(endpoint.arms[role])
+        units = [unit for unit in _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate) if unit.valid.any()]
+        if units:
+            return units
+    return []
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------------------

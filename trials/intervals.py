@@ -180,3 +180,13 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
     fit = sm.OLS(values, sm.add_constant(step)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
     low, high = fit.conf_int(alpha=1 - level)[1]
     return float(low), float(high)
+
+
+def block_weights(n: int, *, block: int, replicates: int, seed: int) -> Floats:
+    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, n, (replicates, int(np.ceil(n / block)), 1))
+    picked = ((starts + np.arange(block)) % n).reshape(replicates, -1)[:, :n]
+    weights = np.zeros((replicates, n))
+    np.add.at(weights, (np.arange(replicates)[:, None], picked), 1.0)
+    return weights

@@ -107,6 +107,20 @@ class Target(Part):
         return self
 
 
+class Block(Part):
+    """A stretch of a crossover in which the device is switched on, or off: half-open `[start, end)`."""
+
+    start: Moment
+    end: Moment
+    on: bool
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Block:
+        if self.end <= self.start:
+            raise ValueError("a block must end after it starts")
+        return self
+
+
 class Criterion(Part):
     statistic: str
     """A statistic of the endpoint's design: `effect`, `mean`, `slope`, `r2`, `rmse`, …"""
@@ -124,12 +138,14 @@ class Endpoint(Part):
     property: Code
     unit: str
     design: str
-    """A name registered in `trials.designs`: `reference_collocation`, `before_after`, `control_sites`, `limit_compliance`."""
+    """A name registered in `trials.designs`: `reference_collocation`, `before_after`, `control_sites`, …"""
     arms: dict[Literal["candidate", "reference", "control"], Code]
     aggregation: str = "mean"
     """How the results of a grid step become one value: mean (on the property's averaging scale), lden, ld, le, ln."""
     grid: Span = timedelta(hours=1)
     criteria: list[Criterion] = Field(min_length=1)
+    schedule: list[Block] | None = None
+    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
     """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
 
@@ -218,6 +234,7 @@ class Protocol(Part):
         if not any(endpoint.rank == "primary" for endpoint in self.endpoints):
             yield "endpoints: none is primary"
         for endpoint in self.endpoints:
+            yield from (f"endpoints.{endpoint.name}.{problem}" for problem in self._wrong_schedule(endpoint))
             known = {criterion.statistic for criterion in endpoint.criteria}
             for criterion in endpoint.criteria:
                 if criterion.alternative_to is not None and criterion.alternative_to not in known - {criterion.statistic}:
@@ -227,6 +244,22 @@ class Protocol(Part):
                     yield f"endpoints.{endpoint.name}: there is no arm {arm!r}"
                 elif (endpoint.property, arm) not in measured:
                     yield f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
+
+    def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
+        blocks = endpoint.schedule or []
+        if blocks and endpoint.design != "crossover":
+            yield f"schedule: only a crossover has one, and this is {endpoint.design!r}"
+        reporting = self.period(PeriodName.REPORTING)
+        for number, (before, after) in enumerate(pairwise(blocks), start=1):
+            if after.start < before.end:
+                yield f"schedule.{number}: it starts before the block before it ends"
+            if number % 2 and before.on == after.on:
+                yield f"schedule.{number}: a pair needs one block on and one off, and both are {'on' if after.on else 'off'}"
+        if len(blocks) % 2:
+            yield f"schedule.{len(blocks) - 1}: the last block has no other to make a pair"
+        for number, block in enumerate(blocks):
+            if reporting and not (reporting.start <= block.start and block.end <= reporting.end):
+                yield f"schedule.{number}: it lies outside the reporting period"
 
     def period(self, name: PeriodName) -> Period | None:
         return next((p for p in self.periods if p.name is name), None)

@@ -69,6 +69,10 @@ class Unit:
     """Per slot, on the plain scale; NaN where not valid."""
     excused: Bools
     """Inside a declared window: planned, but not held against anybody."""
+    heard: Bools | None = None
+    """Holds any observation, whatever its flag; None: the same as valid."""
+    afterwards: Bools | None = None
+    """Excused only by windows that were declared after they had begun; None: nowhere."""
 
     @property
     def valid(self) -> Bools:

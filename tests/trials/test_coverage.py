@@ -5,103 +5,37 @@ Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from insitu.model import PeriodName, Verdict
-from tests.trials.world import Floats, criterion, cycle, endpoint, noise, question, with_gaps
+from insitu.model import Verdict
+from tests.trials.coverage_worlds import (
+    BASELINE,
+    CELLS,
+    FIRST,
+    IDS,
+    PHI,
+    REPORTING,
+    USUAL,
+    Ask,
+    Cell,
+    Truth,
+    wandering,
+)
+from tests.trials.world import criterion, cycle, endpoint, noise, question
 from trials.criteria import judge
 from trials.designs import DESIGNS, Known
-from trials.designs.question import Question
 from trials.intervals import TwoPeriods, spread
 from trials.protocol import Target
 
 REPLICATIONS = 200
 HOURS = 30 * 24
-PHI = 0.95
 BOUND = 0.88
 FALSE_A_SIDE = 0.025 + 3 * np.sqrt(0.025 * 0.975 / REPLICATIONS)
-BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
-FIRST = datetime(2026, 6, 1, tzinfo=UTC)
-EFFECT = -4.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """How hard it is: autocorrelation of the hourly errors, and days a period."""
-
-    phi: float = PHI
-    days: int = 30
-
-    @property
-    def hours(self) -> int:
-        return self.days * 24
-
-
-USUAL = Cell()
-Ask = Callable[[np.random.Generator, Cell], Question]
-
-
-def _series(rng: np.random.Generator, level: float, sd: float = 2.0, cell: Cell = USUAL) -> Floats:
-    return with_gaps(rng, level + cycle(cell.hours) + noise(rng, cell.phi, cell.hours, sd))
-
-
-def before_after_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
-    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"])
-    units = {
-        ("candidate", BASELINE): [_series(rng, 20, cell=cell)],
-        ("candidate", REPORTING): [_series(rng, 20 + EFFECT, cell=cell)],
-    }
-    return question(made, units, start=FIRST)
-
-
-def control_sites_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
-    """Weather moves all sites by far more than the effect."""
-    made = endpoint("control_sites", [criterion("effect", high=-2)], arms=["candidate", "control"])
-    units = {}
-    for name, shift in ((BASELINE, 0.0), (REPORTING, EFFECT)):
-        weather = noise(rng, 0.98, cell.hours, 8.0)
-        units["candidate", name] = [weather + _series(rng, 20 + shift, cell=cell)]
-        units["control", name] = [weather + _series(rng, 21, cell=cell) for _ in range(4)]
-    return question(made, units, start=FIRST)
-
-
-def limit_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
-    made = endpoint("limit_compliance", [criterion("mean", high=25)], arms=["candidate"], parameters={"u_meas": 0.0})
-    return question(made, {("candidate", REPORTING): [_series(rng, 20, cell=cell)]}, start=FIRST)
-
-
-def collocation_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
-    reference = 20 + cycle(cell.hours) + noise(rng, cell.phi, cell.hours, 4.0)
-    candidate = 1.0 + 0.9 * reference + noise(rng, cell.phi, cell.hours, 1.0)
-    made = endpoint("reference_collocation", [criterion("slope", 0.65, 1.35)], arms=["candidate", "reference"])
-    units = {("candidate", REPORTING): [with_gaps(rng, candidate)], ("reference", REPORTING): [with_gaps(rng, reference)]}
-    return question(made, units, start=FIRST)
-
-
-def collocation_truth() -> dict[str, float]:
-    """Of y = 1 + .9·x + e with Var x = 4² + 3²/2 and Var e = 1."""
-    variance = 16 + 4.5
-    bias = 1 + (0.9 - 1) * 20
-    return {
-        "r2": 0.81 * variance / (0.81 * variance + 1),
-        "slope": 0.9,
-        "intercept": 1.0,
-        "bias": bias,
-        "rmse": float(np.sqrt(bias**2 + 0.01 * variance + 1)),
-    }
-
-
-CELLS: list[tuple[str, Ask, dict[str, float]]] = [
-    ("reference_collocation", collocation_question, collocation_truth()),
-    ("before_after", before_after_question, {"effect": EFFECT, "ratio": 16 / 20}),
-    ("control_sites", control_sites_question, {"effect": EFFECT}),
-    ("limit_compliance", limit_question, {"mean": 20.0}),
-]
+MEAN_LIKE = ("effect", "mean", "bias", "difference", "level_change", "slope_change")
+"""Statistics whose two sides are alike."""
 
 
 def replications(design: str, ask: Ask, cell: Cell = USUAL, count: int = REPLICATIONS) -> Iterator[dict[str, Known]]:
@@ -111,26 +45,23 @@ def replications(design: str, ask: Ask, cell: Cell = USUAL, count: int = REPLICA
         yield {known.statistic: known for known in answer.statistics}
 
 
-@pytest.mark.parametrize(("design", "ask", "truth"), CELLS, ids=[cell[0] for cell in CELLS])
-def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(
-    design: str, ask: Ask, truth: dict[str, float]
-) -> None:
+@pytest.mark.parametrize(("design", "ask", "truth"), CELLS, ids=IDS)
+def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(design: str, ask: Ask, truth: Truth) -> None:
     """Coverage, and false verdicts a side with the truth exactly on the margin."""
-    held = dict.fromkeys(truth, 0)
-    above = dict.fromkeys(truth, 0)
-    below = dict.fromkeys(truth, 0)
+    true = truth(USUAL)
+    held, above, below = dict.fromkeys(true, 0), dict.fromkeys(true, 0), dict.fromkeys(true, 0)
     answered = 0
     for known in replications(design, ask):
-        answered += 1
-        for statistic, value in truth.items():
+        answered += bool(known)
+        for statistic, value in true.items() if known else ():
             low, high = known[statistic].interval(0.95)
             held[statistic] += low <= value <= high
             above[statistic] += judge(low, high, Target(low=value)) is Verdict.MET
             below[statistic] += judge(low, high, Target(high=value)) is Verdict.MET
-    assert answered == REPLICATIONS
-    assert {s: n / REPLICATIONS for s, n in held.items() if n < BOUND * REPLICATIONS} == {}
-    mean_like = [s for s in truth if s in ("effect", "mean", "bias")]  # the jackknife's others are checked for coverage only
-    assert [s for s in mean_like if max(above[s], below[s]) > FALSE_A_SIDE * REPLICATIONS] == []
+    assert answered >= 0.8 * REPLICATIONS  # the rest are worlds in which the design rightly says that it cannot judge
+    assert {s: n / answered for s, n in held.items() if n < BOUND * answered} == {}
+    mean_like = [s for s in true if s in MEAN_LIKE]  # the jackknife's others are checked for coverage only
+    assert [s for s in mean_like if max(above[s], below[s]) > FALSE_A_SIDE * answered] == []
 
 
 @pytest.mark.parametrize("trend", [0.0, 3.0], ids=["level", "trend of 3 SD"])
@@ -169,7 +100,7 @@ def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
     for seed in range(REPLICATIONS):
         rng = np.random.default_rng([99, seed])
         made = endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"])
-        units = {("candidate", BASELINE): [_series(rng, 20)], ("candidate", REPORTING): [_series(rng, 20)]}
+        units = {("candidate", BASELINE): [wandering(rng, 20)], ("candidate", REPORTING): [wandering(rng, 20)]}
         known = {k.statistic: k for k in DESIGNS["before_after"].answer(question(made, units, start=FIRST)).statistics}
         verdicts.append(judge(*known["effect"].interval(0.95), Target(high=-1)))
     assert verdicts.count(Verdict.MET) <= FALSE_A_SIDE * REPLICATIONS

@@ -38,17 +38,45 @@ TWO = [period("baseline", 0, DAYS), period("reporting", DAYS, 2 * DAYS)]
 ONE = [period("reporting", 0, DAYS)]
 DESIGNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]] = {
     "reference_collocation": ([criterion("r2", low=0.7), criterion("nrmse", high=30)], ONE, ["candidate", "reference"]),
+    "replicates": ([criterion("sd", high=2)], ONE, ["candidate"]),
+    "availability": ([criterion("completeness", low=90)], ONE, ["candidate"]),
     "before_after": ([criterion("effect", high=-2)], TWO, ["candidate"]),
+    "adjusted_before_after": ([criterion("effect", high=-2)], TWO, ["candidate"]),
+    "interrupted_series": ([criterion("level_change", high=-2)], TWO, ["candidate"]),
     "control_sites": ([criterion("effect", high=-2)], TWO, ["candidate", "control"]),
+    "synthetic_control": ([criterion("effect", high=-2)], TWO, ["candidate", "control"]),
+    "equivalence": ([criterion("difference", -5, 5)], ONE, ["candidate", "control"]),
     "limit_compliance": ([criterion("mean", high=40)], ONE, ["candidate"]),
+    "crossover": ([criterion("effect", high=-2)], ONE, ["candidate"]),
 }
 every_design = pytest.mark.parametrize("design", DESIGNS)
+every_design_about_values = pytest.mark.parametrize("design", [d for d in DESIGNS if d != "availability"])
+every_design_about_days = pytest.mark.parametrize("design", [d for d in DESIGNS if d not in ("availability", "crossover")])
+BASELINE_DESIGNS = [design for design, (_, periods, _) in DESIGNS.items() if periods is TWO]
+OTHER_ARM = [(design, arm) for design, (_, _, arms) in DESIGNS.items() for arm in arms[1:]]
+DEVICES = {
+    "replicates": {"candidate": ["candidate-1", "candidate-2"]},
+    "synthetic_control": {"control": [f"control-{n}" for n in range(1, 22)]},
+}
+
+
+def more_of(design: str, days: int = DAYS) -> dict[str, Any]:
+    """What the endpoint of a design needs besides criteria and arms."""
+    if design == "limit_compliance":
+        return {"parameters": {"u_meas": 1.0}}
+    if design == "adjusted_before_after":
+        return {"parameters": {"covariates": ["outdoor"]}}
+    if design == "crossover":
+        blocks = [(START + n * DAY, START + (n + 1) * DAY, n % 4 in (0, 3)) for n in range(days - days % 2)]
+        return {"schedule": [{"start": a.isoformat(), "end": b.isoformat(), "on": on} for a, b, on in blocks]}
+    return {}
 
 
 def plan_of(design: str, **more: Any) -> Protocol:
     criteria, periods, arms = DESIGNS[design]
-    parameters = {"u_meas": 1.0} if design == "limit_compliance" else {}
-    return protocol(endpoint(design, criteria, arms=arms, parameters=parameters), periods=periods, **more)
+    made = endpoint(design, criteria, arms=arms, **more_of(design))
+    also = ["outdoor"] if design == "adjusted_before_after" else []
+    return protocol(made, periods=periods, also=also, devices=DEVICES.get(design, {}), **more)
 
 
 def values_of(arm: str, n: int = 2 * HOURS) -> Floats:
@@ -59,7 +87,19 @@ def values_of(arm: str, n: int = 2 * HOURS) -> Floats:
 
 
 def streams_of(plan: Protocol, **replaced: Floats) -> list[StreamInput]:
-    return [series(f"{arm.name}-1", replaced.get(arm.name, values_of(arm.name)), role=arm.role) for arm in plan.arms]
+    """A series a device; the second and later devices of an arm differ from the first, but where it stands still."""
+    made = []
+    for arm in plan.arms:
+        values = replaced.get(arm.name, values_of(arm.name))
+        known = values[np.isfinite(values)]
+        moves = 0.3 if len(known) and np.ptp(known) > 0 else 0.0
+        for number, device in enumerate(arm.devices):
+            own = moves * (number > 0) * np.random.default_rng([number, 5]).normal(size=len(values))
+            made.append(series(device, values + own, role=arm.role))
+    if any(m.property == "outdoor" for m in plan.measurements):
+        outdoor = 10 + noise(np.random.default_rng(8), 0.9, 2 * HOURS, 4.0)
+        made.append(series("candidate-1", outdoor, property="outdoor", unit="Cel"))
+    return made
 
 
 def evaluated(given: TrialInputs) -> Evaluation:
@@ -114,17 +154,17 @@ def test_a_device_that_has_no_datastream(design: str) -> None:
     assert {d.code for d in evaluation.deviations} == {"device_not_deployed"}
 
 
-@pytest.mark.parametrize(("design", "missing"), [("reference_collocation", "reference"), ("control_sites", "control")])
+@pytest.mark.parametrize(("design", "missing"), OTHER_ARM)
 def test_the_other_arm_is_not_there(design: str, missing: str) -> None:
     plan = plan_of(design)
-    streams = [s for s in streams_of(plan) if s.device != f"{missing}-1"]
+    streams = [s for s in streams_of(plan) if not s.device.startswith(missing)]
     blocked(evaluated(inputs(plan, streams)), "no_observations")
 
 
-@pytest.mark.parametrize(("design", "missing"), [("reference_collocation", "reference"), ("control_sites", "control")])
+@pytest.mark.parametrize(("design", "missing"), OTHER_ARM)
 def test_an_endpoint_that_names_no_such_arm(design: str, missing: str) -> None:
     criteria, periods, _ = DESIGNS[design]
-    plan = protocol(endpoint(design, criteria, arms=["candidate"]), periods=periods)
+    plan = protocol(endpoint(design, criteria, arms=["candidate"], **more_of(design)), periods=periods)
     evaluation = evaluated(inputs(plan, streams_of(plan)))
     blocked(evaluation, "no_observations")
     assert any(f.evidence.get("arm") == missing for f in evaluation.endpoints[0].findings)
@@ -144,24 +184,27 @@ def test_suspect_observations_are_not_used_but_their_effect_is_shown(design: str
     plan = plan_of(design)
     streams = streams_of(plan)
     for stream in streams:
-        stream.flag[5::24] = 3
+        stream.flag[5::24] = 3 if stream.property == "no2" else 1
     evaluation = evaluated(inputs(plan, streams))
     assert all(result.valid == result.planned * 23 // 24 for result in evaluation.gate)
+    assert evaluation.verdict is not Verdict.NOT_EVALUABLE
     assert "suspect_included" in {s.name for s in evaluation.endpoints[0].sensitivity}
 
 
-@every_design
+@every_design_about_days
 def test_fewer_than_fourteen_days(design: str) -> None:
     criteria, periods, arms = DESIGNS[design]
     short = [period(p["name"], 13 * n, 13 * (n + 1)) for n, p in enumerate(periods)]
-    plan = protocol(endpoint(design, criteria, arms=arms, parameters={"u_meas": 1.0}), periods=short)
+    also = ["outdoor"] if design == "adjusted_before_after" else []
+    made = endpoint(design, criteria, arms=arms, **more_of(design))
+    plan = protocol(made, periods=short, also=also, devices=DEVICES.get(design, {}))
     evaluation = evaluated(inputs(plan, streams_of(plan)))
     blocked(evaluation, "too_few_days")
     found = next(f for f in evaluation.endpoints[0].findings if f.code == "too_few_days")
     assert (found.evidence["days"], found.evidence["needed"]) == (13, 14)
 
 
-@every_design
+@every_design_about_values
 def test_days_that_do_not_count_are_below_the_protocols_capture(design: str) -> None:
     """Ten hours of each day: every day has some observations and none has three quarters."""
     plan = plan_of(design)
@@ -172,7 +215,7 @@ def test_days_that_do_not_count_are_below_the_protocols_capture(design: str) -> 
     assert all(result.days_valid == 0 and not result.passed for result in evaluation.gate)
 
 
-@every_design
+@every_design_about_values
 def test_a_stuck_series_is_no_evidence(design: str) -> None:
     """7.3 cannot be written in binary: with gaps, day and hour means of it differ in the last digit."""
     plan = plan_of(design)
@@ -268,34 +311,38 @@ def test_a_limit_without_the_instruments_uncertainty(u_meas: float | str | None)
 @every_design
 def test_a_criterion_about_a_statistic_that_the_design_does_not_know(design: str) -> None:
     _, periods, arms = DESIGNS[design]
-    made = endpoint(design, [criterion("happiness", low=1)], arms=arms, parameters={"u_meas": 1.0})
-    plan = protocol(made, periods=periods)
+    made = endpoint(design, [criterion("happiness", low=1)], arms=arms, **more_of(design))
+    also = ["outdoor"] if design == "adjusted_before_after" else []
+    plan = protocol(made, periods=periods, also=also, devices=DEVICES.get(design, {}))
     evaluation = evaluated(inputs(plan, streams_of(plan)))
     assert evaluation.verdict is Verdict.NOT_EVALUABLE
     assert "margin_missing" in codes(evaluation)
 
 
 def test_a_design_that_nobody_has_written() -> None:
-    plan = protocol(endpoint("synthetic_control", [criterion("effect", high=-2)], arms=["candidate"]), periods=TWO)
+    plan = protocol(endpoint("horoscope", [criterion("effect", high=-2)], arms=["candidate"]), periods=TWO)
     blocked(evaluated(inputs(plan, streams_of(plan))), "margin_missing")
 
 
-@pytest.mark.parametrize("design", ["before_after", "control_sites"])
+@pytest.mark.parametrize("design", BASELINE_DESIGNS)
 def test_a_protocol_without_the_baseline_that_its_design_needs(design: str) -> None:
     criteria, _, arms = DESIGNS[design]
-    plan = protocol(endpoint(design, criteria, arms=arms), periods=ONE)
+    also = ["outdoor"] if design == "adjusted_before_after" else []
+    plan = protocol(
+        endpoint(design, criteria, arms=arms, **more_of(design)), periods=ONE, also=also, devices=DEVICES.get(design, {})
+    )
     blocked(evaluated(inputs(plan, streams_of(plan))), "period_missing")
 
 
-@pytest.mark.parametrize("design", ["before_after", "control_sites"])
+@every_design
 def test_a_reporting_period_that_has_not_begun(design: str) -> None:
     plan = plan_of(design)
-    evaluation = evaluated(inputs(plan, streams_of(plan), now=START + 10 * DAY))
+    evaluation = evaluated(inputs(plan, streams_of(plan), now=START + 10 * DAY if design in BASELINE_DESIGNS else START - DAY))
     blocked(evaluation, "period_in_future")
     assert evaluation.interim
 
 
-@every_design
+@pytest.mark.parametrize("design", [d for d in DESIGNS if d not in ("availability", "crossover", "replicates")])
 def test_windows_leave_the_denominator_and_do_not_excuse_too_few_days(design: str) -> None:
     plan = plan_of(design)
     quiet = values_of("candidate")

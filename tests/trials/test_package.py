@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput
+from tests.trials.test_gate import DESIGNS, plan_of, streams_of
 from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, protocol_text, series, window
 from trials.compute import compute
 from trials.evaluation import RejectSummary, document_of
@@ -92,6 +93,17 @@ def test_an_untouched_package_agrees_with_itself_in_all_four_ways(package: Path)
     assert found["checksums"].name == "checksums of 6 files"
     assert int(found["numbers"].name.split()[0]) > 100
     assert "not signed" in found["signature"].lines[0]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_package_of_any_design_agrees_with_itself(design: str, tmp_path: Path) -> None:
+    plan = plan_of(design)
+    given = inputs(plan, streams_of(plan))
+    evaluation = compute(given)
+    text = canonical(document_of(evaluation)).decode()
+    write_tables(tmp_path, given, protocol=protocol_text(plan), evaluation=text, flags=[])
+    seal(tmp_path, evaluation, None)
+    assert [check.name for check in verify(tmp_path) if not check.ok] == []
 
 
 def test_a_package_holds_the_inputs_to_the_last_bit(package: Path) -> None:

@@ -80,6 +80,48 @@ def test_a_wrong_field_is_refused_by_its_name(path: str, value: Any, message: st
     assert all(line.startswith("plan.json: ") for line in str(caught.value).splitlines())
 
 
+DAYS = [f"2026-03-{day:02d}T00:00:00+01:00" for day in range(21, 29)]
+
+
+def scheduled(*blocks: tuple[int, int, bool], design: str = "crossover") -> str:
+    """A protocol with blocks from one of DAYS to another, on or off."""
+    document = sound()
+    made = {"design": design, "criteria": [criterion("effect", high=-2)], "arms": {"candidate": "candidate"}}
+    document["endpoints"][0] |= made | {"schedule": [{"start": DAYS[a], "end": DAYS[b], "on": on} for a, b, on in blocks]}
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (scheduled((0, 2, True), (1, 3, False)), "endpoints.main.schedule.1: it starts before the block before it ends"),
+        (
+            scheduled((0, 1, True), (1, 2, True)),
+            "endpoints.main.schedule.1: a pair needs one block on and one off, and both are on",
+        ),
+        (
+            scheduled((0, 1, True), (1, 2, False), (2, 3, True)),
+            "endpoints.main.schedule.2: the last block has no other to make a pair",
+        ),
+        (scheduled((0, 1, True), (1, 2, False), design="before_after"), "endpoints.main.schedule: only a crossover has one"),
+        (scheduled((1, 0, True), (2, 3, False)), "endpoints.0.schedule.0: a block must end after it starts"),
+        (
+            scheduled((0, 1, True), (1, 2, False)).replace(DAYS[0], "2026-03-01T00:00:00+01:00"),
+            "schedule.0: it lies outside the reporting",
+        ),
+    ],
+)
+def test_a_wrong_schedule_is_refused_by_its_block(text: str, message: str) -> None:
+    with pytest.raises(CorrectInput) as caught:
+        read_protocol(text, source="plan.json")
+    assert message in str(caught.value)
+
+
+def test_a_sound_schedule_may_pause_between_blocks_and_repeat_a_state_across_pairs() -> None:
+    blocks = read_protocol(scheduled((0, 1, True), (2, 3, False), (3, 4, False), (5, 6, True))).endpoints[0].schedule
+    assert [block.on for block in blocks or []] == [True, False, False, True]
+
+
 def test_a_number_beyond_all_numbers_is_refused_as_text_too() -> None:
     """JSON readers make infinity of 1e999: a limit of 1e999 would always be met."""
     text = changed("endpoints.0.criteria.0.target.high", 12345.0).replace("12345.0", "1e999")

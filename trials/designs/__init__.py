@@ -6,10 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from insitu.model import PeriodName
-from trials.designs import before_after, control_sites, limit_compliance, reference_collocation
+from trials.designs import (
+    adjusted_before_after,
+    availability,
+    before_after,
+    control_sites,
+    crossover,
+    equivalence,
+    interrupted_series,
+    limit_compliance,
+    reference_collocation,
+    replicates,
+    synthetic_control,
+)
 from trials.designs.question import Answer, ArmRole, Known, Question
 
 __all__ = ["DESIGNS", "Answer", "Design", "Known", "Question"]
+
+REPORTING = (PeriodName.REPORTING,)
+BOTH = (PeriodName.BASELINE, PeriodName.REPORTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +35,25 @@ class Design:
     statistics: tuple[str, ...]
     """What a criterion may name."""
     answer: Callable[[Question], Answer]
+    needs_capture: bool = True
+    """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is asked about."""
 
 
 DESIGNS: dict[str, Design] = {
     design.name: design
     for design in (
         Design(
-            "reference_collocation",
-            ("candidate", "reference"),
-            (PeriodName.REPORTING,),
-            reference_collocation.STATISTICS,
-            reference_collocation.answer,
+            "reference_collocation", ("candidate", "reference"), REPORTING, reference_collocation.STATISTICS, reference_collocation.answer
         ),
-        Design(
-            "before_after", ("candidate",), (PeriodName.BASELINE, PeriodName.REPORTING), ("effect", "ratio"), before_after.answer
-        ),
-        Design(
-            "control_sites",
-            ("candidate", "control"),
-            (PeriodName.BASELINE, PeriodName.REPORTING),
-            ("effect",),
-            control_sites.answer,
-        ),
-        Design("limit_compliance", ("candidate",), (PeriodName.REPORTING,), ("mean",), limit_compliance.answer),
+        Design("replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer),
+        Design("availability", ("candidate",), REPORTING, availability.STATISTICS, availability.answer, needs_capture=False),
+        Design("before_after", ("candidate",), BOTH, ("effect", "ratio"), before_after.answer),
+        Design("adjusted_before_after", ("candidate",), BOTH, adjusted_before_after.STATISTICS, adjusted_before_after.answer),
+        Design("interrupted_series", ("candidate",), BOTH, interrupted_series.STATISTICS, interrupted_series.answer),
+        Design("control_sites", ("candidate", "control"), BOTH, ("effect",), control_sites.answer),
+        Design("synthetic_control", ("candidate", "control"), BOTH, synthetic_control.STATISTICS, synthetic_control.answer),
+        Design("equivalence", ("candidate", "control"), REPORTING, equivalence.STATISTICS, equivalence.answer),
+        Design("limit_compliance", ("candidate",), REPORTING, ("mean",), limit_compliance.answer),
+        Design("crossover", ("candidate",), REPORTING, crossover.STATISTICS, crossover.answer),
     )
-}
+}  # fmt: skip

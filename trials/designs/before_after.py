@@ -26,7 +26,7 @@ def answer(question: Question) -> Answer:
     after_days, after = question.days_of(question.arm("candidate", PeriodName.REPORTING))
     arm = question.endpoint.arms["candidate"]
     result.lines = [line("baseline", arm, before_days, before), line("reporting", arm, after_days, after)]
-    _season(question, result)
+    season_overlap(question, result)
     difference_of_periods(question, result, (before_days, before), (after_days, after))
     return result
 
@@ -83,8 +83,8 @@ def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
     return Known("ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective)
 
 
-def _season(question: Question, result: Answer) -> None:
-    """Do the reporting days look like days seen before? Share of days whose covariate lies in the baseline's range."""
+def season_overlap(question: Question, result: Answer) -> None:
+    """Do the reporting days look like days seen before (shared with designs 5 and 6)? Share of days whose covariate lies in the baseline's range."""
     names = {name for name, _ in question.covariates}
     if not names:
         result.findings.append(finding("season_unchecked"))

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 
+DAY_US = 86_400_000_000
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
 
 
@@ -49,6 +50,25 @@ class Question:
         ]
         return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic)
 
+    def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
+        """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all of one period.
+
+        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25 hours where the
+        clocks change. A series slower than the grid ends on an earlier step.
+        """
+        grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
+        steps = [[_steps(unit, grid_us) for unit in units] for units in arms]
+        number = 1 + max(int(step[-1]) for of_arm in steps for step in of_arm)
+        days = np.zeros(number, np.int64)
+        days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
+        return days, [
+            [
+                grouped(unit, step, number, share=self.capture.day, energetic=self.energetic)
+                for unit, step in zip(units, of_arm, strict=True)
+            ]
+            for units, of_arm in zip(arms, steps, strict=True)
+        ]
+
     def _restricted(self, unit: Unit) -> Unit:
         """Only the slots of the part of the day that the aggregation is about."""
         from trials.metrics.levels import in_period
@@ -65,6 +85,14 @@ class Question:
             return None
         hour = unit.calendar.hour
         return np.where((hour >= 18) & (hour < 22), 10**0.5, np.where((hour >= 6) & (hour < 18), 1.0, 10.0))
+
+
+def _steps(unit: Unit, grid_us: int) -> Days:
+    """Grid step of each slot."""
+    if grid_us == DAY_US:
+        days: Days = unit.calendar.day - unit.calendar.day[0]
+        return days
+    return (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +128,18 @@ class Answer:
     @property
     def blocked(self) -> bool:
         return any(finding.severity == "blocking" for finding in self.findings)
+
+
+STATISTIC_UNITS = {
+    "r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%", "ratio": "1", "cv": "%", "completeness": "%", "uptime": "%",
+    "gaps": "1", "longest_gap": "h", "mtbf": "h", "rate_ratio": "1", "slope_ratio": "1", "relative_effect": "%",
+}  # fmt: skip
+"""Statistics that do not have the unit of their endpoint."""
+
+
+def unit_of(statistic: str, endpoint_unit: str) -> str:
+    """The unit of a statistic of an endpoint."""
+    return f"{endpoint_unit}/d" if statistic == "slope_change" else STATISTIC_UNITS.get(statistic, endpoint_unit)
 
 
 def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Estimate, Pair
 from trials.findings import finding
 from trials.intervals import IDENTITY, LOG, MIN_DAYS, R_SQUARED, DayJackknife, Scale, Statistic, bootstrap
-from trials.slots import Unit, grouped, mean_of_units
+from trials.slots import Unit, mean_of_units
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,7 +25,6 @@ MIN_PAIRS = 20
 MIN_VARYING_DAYS = 5
 """Else leaving out one day would leave (almost) nothing to draw a line through."""
 REPLICATES = 2000
-DAY_US = 86_400_000_000
 
 
 def answer(question: Question) -> Answer:
@@ -47,12 +46,11 @@ def answer(question: Question) -> Answer:
         return result
     sums = _sums(days, numbers, y, x)
     shift = (float(x.mean()), float(y.mean()))
-    units = {"r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%"}
     for name, statistic, scale in _statistics(shift):
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale)
-        unit = units.get(name, question.endpoint.unit)
+        unit = unit_of(name, question.endpoint.unit)
         result.statistics.append(
             Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
         )
@@ -91,33 +89,14 @@ def _block(days: float) -> int:
     return max(1, int(np.rint(np.cbrt(days))))
 
 
-def _steps(unit: Unit, grid_us: int) -> Ints:
-    """Grid step of each slot. Steps of a day are local days: 23 or 25 hours where the clocks change."""
-    if grid_us == DAY_US:
-        days: Ints = unit.calendar.day - unit.calendar.day[0]
-        return days
-    return (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
-
-
-def _on_grid(question: Question, units: list[Unit], steps: list[Ints], number: int) -> list[Floats]:
-    return [
-        grouped(unit, step, number, share=question.capture.day, energetic=question.energetic)
-        for unit, step in zip(units, steps, strict=True)
-    ]
-
-
 def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -> tuple[Ints, Floats, Floats]:
     """(local day, candidate, reference) of every step where both are there."""
     if not candidates or not references:
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
-    grid_us = round(question.endpoint.grid.total_seconds() * 1e6)
-    steps, reference_steps = ([_steps(unit, grid_us) for unit in units] for units in (candidates, references))
-    number = 1 + max(int(step[-1]) for step in steps + reference_steps)  # a series slower than the grid ends on an earlier step
-    reference = mean_of_units(_on_grid(question, references, reference_steps, number), share=0.0, energetic=question.energetic)
-    day_of_step = np.zeros(number, np.int64)
-    day_of_step[steps[0][::-1]] = candidates[0].calendar.day[::-1]  # the day in which the step begins
+    day_of_step, (of_candidates, of_references) = question.on_grid(candidates, references)
+    reference = mean_of_units(of_references, share=0.0, energetic=question.energetic)
     days, ys, xs = [], [], []
-    for values in _on_grid(question, candidates, steps, number):
+    for values in of_candidates:
         both = np.isfinite(values) & np.isfinite(reference)
         days.append(day_of_step[both])
         ys.append(values[both])

@@ -3,13 +3,18 @@
 error = candidate − reference. docs/metrics.md has a row for each; a test compares.
 """
 
-from trials.metrics.agreement import bias, mae, nrmse, rmse
+from trials.metrics.agreement import Limits, bias, limits_of_agreement, mae, nrmse, rmse
+from trials.metrics.availability import completeness, gap_lengths, mtbf
 from trials.metrics.levels import energetic_mean, lden, period_level
 from trials.metrics.pairs import paired
+from trials.metrics.permutation import rank_p, sign_flip_p
 from trials.metrics.regression import Line, ols, orthogonal, r_squared, reu
-from trials.metrics.spread import between_units_cv, between_units_sd
+from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.metrics.spread import between_units_cv, between_units_sd, between_units_u
+from trials.metrics.synthetic import donor_weights
 
 __all__ = [
-    "Line", "between_units_cv", "between_units_sd", "bias", "energetic_mean", "lden", "mae", "nrmse", "ols", "orthogonal", "paired",
-    "period_level", "r_squared", "reu", "rmse",
+    "GATES", "Limits", "Line", "between_units_cv", "between_units_sd", "between_units_u", "bias", "completeness", "cv_rmse", "donor_weights",
+    "energetic_mean", "fractional_savings_uncertainty", "gap_lengths", "lden", "limits_of_agreement", "mae", "mtbf", "nmbe", "nrmse", "ols",
+    "orthogonal", "paired", "period_level", "r_squared", "rank_p", "reu", "rmse", "savings_alpha", "sign_flip_p",
 ]  # fmt: skip

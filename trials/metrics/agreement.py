@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -30,3 +32,18 @@ def nrmse(*, candidate: ArrayLike, reference: ArrayLike) -> float:
     """RMSE as per cent of the mean reference, 100·RMSE/x̄. Source: EPA/600/R-20/280."""
     y, x = paired(candidate=candidate, reference=reference)
     return 100 * rmse(candidate=y, reference=x) / float(np.mean(x))
+
+
+class Limits(NamedTuple):
+    """Between which about 95 % of the differences lie, in the unit of the series."""
+
+    low: float
+    high: float
+
+
+def limits_of_agreement(*, candidate: ArrayLike, reference: ArrayLike, k: float = 1.96) -> Limits:
+    """d̄ ± k·s_d of the differences dᵢ = yᵢ − xᵢ, s_d² = Σ(dᵢ − d̄)²/(n − 1), in the unit of the series. Source: Bland & Altman, Lancet 327 (1986)."""
+    y, x = paired(candidate=candidate, reference=reference)
+    differences = y - x
+    mean, half = float(np.mean(differences)), k * float(np.std(differences, ddof=1))
+    return Limits(mean - half, mean + half)

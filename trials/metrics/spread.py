@@ -31,3 +31,13 @@ def between_units_cv(*, units: ArrayLike) -> float:
     """100·SD/x̄, per cent, over the same intervals. Source: EPA/600/R-20/280."""
     table = _complete(units)
     return 100 * between_units_sd(units=table) / float(table.mean())
+
+
+def between_units_u(*, units: ArrayLike) -> float:
+    """Between-unit uncertainty √(Σ(x_ij − x̄_i)²/(N·(M − 1))), in the unit of the series; for two units √(Σ(x_i1 − x_i2)²/(2N)).
+
+    Source: Guide to the demonstration of equivalence (EC, 2010), 9.5.3.1.
+    """
+    table = _complete(units)
+    within = np.sum((table - table.mean(axis=1, keepdims=True)) ** 2)
+    return float(np.sqrt(within / (len(table) * (table.shape[1] - 1))))

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
+from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
 from trials.protocol import Target
@@ -249,7 +250,9 @@ class _Builder:
             for name, days in lines:
                 merged.setdefault(name, []).extend(days)
             starts = [(p["start"][:10], self._(WORDS[p["name"]])) for p in self.e.protocol["periods"]]
-            spec = charts.daily(lines=list(merged.items()), title=self.unit(endpoint.unit), starts=starts)
+            spec = charts.daily(
+                lines=list(merged.items()), title=self.unit(unit_of(endpoint.lines[0].name, endpoint.unit)), starts=starts
+            )
             alt = self._("Day values of {title}, from {first} to {last}.").format(
                 title=title, first=lines[0][1][0][0], last=lines[-1][1][-1][0]
             )
@@ -407,7 +410,7 @@ class _Builder:
         self.add(Table(self._("Arms."), [self._(WORDS[k]) for k in ("arm", "role", "site", "devices")], rows))
         rows = [
             [self.pick(e["title"]), self._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
-             self.target(Target.model_validate(c["target"]), e["unit"] if c["statistic"] not in ("r2", "slope", "ratio", "nrmse") else "1"), self.pick(c["justification"])]
+             self.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])), self.pick(c["justification"])]
             for e in p["endpoints"] for c in e["criteria"]
         ]  # fmt: skip
         self.add(

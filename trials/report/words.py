@@ -13,17 +13,29 @@ VERDICT_WORDS: dict[Verdict, str] = {
 STATISTIC_WORDS = {
     "effect": "effect", "ratio": "ratio", "mean": "mean level", "r2": "R²", "slope": "slope", "intercept": "intercept", "rmse": "RMSE",
     "nrmse": "normalised RMSE", "bias": "bias", "mae": "mean absolute error", "slope_orthogonal": "orthogonal slope",
-    "intercept_orthogonal": "orthogonal intercept",
+    "intercept_orthogonal": "orthogonal intercept", "sd": "standard deviation between units", "cv": "variation between units",
+    "u_between": "between-unit uncertainty", "completeness": "completeness", "uptime": "uptime", "gaps": "number of gaps",
+    "longest_gap": "longest gap", "mtbf": "time between failures", "relative_effect": "relative effect", "level_change": "change of level",
+    "slope_change": "change of slope", "rate_ratio": "rate ratio", "slope_ratio": "ratio of daily growth", "difference": "mean difference",
+    "loa_low": "lower limit of agreement", "loa_high": "upper limit of agreement",
 }  # fmt: skip
 DESIGN_WORDS = {
     "reference_collocation": "Comparison with a collocated reference",
+    "replicates": "Units of one kind beside each other",
+    "availability": "Availability",
     "before_after": "Before and after, without a control",
+    "adjusted_before_after": "Before and after, adjusted for weather and load",
+    "interrupted_series": "Interrupted series",
+    "synthetic_control": "Synthetic control from many sites",
+    "equivalence": "Equivalence with an incumbent",
+    "crossover": "Crossover: switched on and off on a schedule",
     "control_sites": "Difference in differences with control sites",
     "limit_compliance": "Comparison with a limit value",
 }
 SENSITIVITY_WORDS = {
     "suspect_included": "suspect observations included", "day_bootstrap": "day-block bootstrap", "hac": "Newey–West errors",
-    "leave_out": "without", "sampling_only": "sampling error only",
+    "leave_out": "without", "sampling_only": "sampling error only", "block_bootstrap": "block bootstrap",
+    "fsu": "fractional savings uncertainty", "first_days_out": "first day of each block left out",
 }  # fmt: skip
 UNITS = {
     "ug/m3": "µg/m³", "[ppm]": "ppm", "[ppb]": "ppb", "Cel": "°C", "dB[SPL]": "dB", "dB(A)": "dB(A)", "{person}": "", "%": "%", "1": "1",
@@ -44,7 +56,8 @@ WORDS = {
     "protocol": "Protocol", "hypothesis": "Hypothesis:", "missing_data": "Missing data:", "baseline": "baseline", "washout": "washout",
     "reporting": "reporting", "candidate": "candidate", "control": "control", "reference": "reference", "site": "Site", "devices": "Devices",
     "why": "Why", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
-    "control_baseline": "control", "control_reporting": "control", "daily": "day value", "page": "Page", "contents": "Other language",
+    "control_baseline": "control", "control_reporting": "control", "daily": "day value", "completeness": "completeness", "counterfactual": "without the intervention",
+    "incumbent": "incumbent", "on": "on", "off": "off", "page": "Page", "contents": "Other language",
 }  # fmt: skip
 METHODS = {
     "rule": "An estimate has a two-sided interval [L, U]. A criterion is met when the whole interval lies in its target, not met when none of it does, "
@@ -53,6 +66,20 @@ METHODS = {
     "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − r)/(1 + r)).",
     "reference_collocation": "Collocation: pairs on the protocol's grid; least squares of candidate on reference; the interval of every statistic by the day "
     "jackknife: pseudo-values Nθ̂ − (N − 1)θ̂ without day i, on a scale where the statistic is symmetric, treated like day values.",
+    "replicates": "Replicates: over the steps in which all M units are valid, SD = √(Σ(x − x̄)²/(N·M − 1)), CV = 100·SD/x̄, u = √(Σ(x − x̄)²/(N·(M − 1))), x̄ the mean "
+    "of a step; interval by the day jackknife.",
+    "availability": "Availability: completeness is usable over planned intervals, uptime those with any result; intervals in windows that hold nothing are not planned. A "
+    "census has no sampling error: the interval is one point, or reaches down to the share with windows declared afterwards counted as missing.",
+    "adjusted_before_after": "Adjusted before and after: least squares of the baseline's day values on the covariates and the weekend predicts the reporting days; the effect is "
+    "the mean of observed − predicted. The model must predict weeks that it has not seen. Of fractional savings uncertainty and block bootstrap the wider interval decides.",
+    "interrupted_series": "Interrupted series: y = a + b·t + c·step + d·step·(t − T) + weekday on day values, by least squares, or for counts on the logarithm by quasi-Poisson. "
+    "Standard errors are multiplied by √(n/n′), n′ from the autocorrelation of the residuals.",
+    "synthetic_control": "Synthetic control: a weighted mean of the donors, weights ≥ 0 with sum 1, that follows the treated arm in the baseline, all about their baseline "
+    "means. The effect is the mean of treated − synthetic; its interval comes from the rank of the same for each donor, over the baseline error.",
+    "equivalence": "Equivalence: mean of the daily differences candidate − incumbent with the interval of a mean of day values, judged by inclusion; limits of agreement d̄ ± 1.96·s "
+    "with the day jackknife.",
+    "crossover": "Crossover: mean of on − off over pairs of blocks, with t(n − 1)·s/√n over the pairs; days on which the device was switched count nowhere. Permutation of "
+    "the signs and the test for carry-over stand beside it.",
     "before_after": "Before and after: difference of the means of the day values of the two periods; variances add, degrees of freedom by Welch and "
     "Satterthwaite with n′ − 2. Without a control, whatever else changed is part of the difference.",
     "control_sites": "Control sites: D is the day value of the treated arm minus that of the controls; the effect is the mean of D in the reporting period "

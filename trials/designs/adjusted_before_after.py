@@ -1,0 +1,178 @@
+"""Design 5: before and after, adjusted for weather and load (IPMVP option C).
+
+A baseline model ŷ = b₀ + Σ bₖ·xₖ + b_w·weekend on day values predicts what the reporting days would have been; effect = mean of observed − predicted. The model must
+first pass its gate out of sample. Two intervals, fractional savings uncertainty and block bootstrap; the wider decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from insitu.model import PeriodName
+from trials.designs.before_after import season_overlap
+from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.findings import finding
+from trials.fits import lag_one
+from trials.intervals import MIN_DAYS, block_weights, varies
+from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+
+STATISTICS = ("effect", "relative_effect")
+BLOCK = 7
+REPLICATES = 2000
+Interval = Callable[[float], tuple[float, float]]
+DAYS_A_MONTH = 365.25 / 12
+INTERVAL_SCALES = ("Cel", "[degF]", "dB", "[pH]")
+"""Units with an arbitrary zero: per cent of them mean nothing."""
+
+
+class Sample(NamedTuple):
+    """Days of one period with all the model needs."""
+
+    days: Days
+    columns: Floats
+    y: Floats
+
+
+def answer(question: Question) -> Answer:
+    """Mean of observed − predicted over the reporting days, absolute and as per cent of the predicted."""
+    result = Answer(findings=[finding("no_control")])
+    baseline = _sample(question, result, PeriodName.BASELINE)
+    reporting = _sample(question, result, PeriodName.REPORTING)
+    if not question.endpoint.parameters.get("covariates"):
+        result.findings.append(finding("covariates_missing"))
+    if baseline is None or reporting is None or result.blocked:
+        return result
+    season_overlap(question, result)
+    arm = question.endpoint.arms["candidate"]
+    if not varies(baseline.y):
+        result.findings.append(finding("constant_series", arm=arm))
+    elif question.energetic or question.endpoint.unit.startswith(INTERVAL_SCALES) or baseline.y.min() < 0:
+        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
+    else:
+        _gate(result, baseline)
+    if not result.blocked:
+        _effect(question, result, baseline, reporting)
+    return result
+
+
+def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | None:
+    """Days of the period on which the endpoint and every covariate count."""
+    days, y = question.days_of(question.arm("candidate", period))
+    result.lines.append(line(str(period), question.endpoint.arms["candidate"], days, y))
+    plain = replace(question, endpoint=question.endpoint.model_copy(update={"aggregation": "mean"}), energetic=False)
+    names = sorted(name for name, of in question.covariates if of is period)
+    measured = {name: plain.days_of(question.covariates[name, period]) for name in names}
+    for name, (there, _) in measured.items():
+        if not len(there):
+            result.findings.append(finding("covariate_missing", covariate=name, period=str(period)))
+            return None
+    if not len(days):
+        result.findings.append(finding("no_observations", arm="candidate", period=str(period)))
+        return None
+    weekend = np.array([date.fromordinal(int(day)).weekday() >= 5 for day in days], float)
+    columns = np.stack([np.ones(len(days)), *(values for _, values in measured.values()), weekend], axis=1)
+    kept = np.isfinite(columns).all(axis=1) & np.isfinite(y)
+    if kept.sum() < MIN_DAYS:
+        result.findings.append(finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS))
+        return None
+    return Sample(days[kept], columns[kept], y[kept])
+
+
+def _solve(columns: Floats, y: Floats) -> Floats:
+    return np.asarray(np.linalg.lstsq(columns, y, rcond=None)[0])
+
+
+def _gate(result: Answer, baseline: Sample) -> None:
+    """CV(RMSE) and NMBE of predictions for weeks that the model has not seen."""
+    weeks = (baseline.days - baseline.days[0]) // 7
+    predicted = np.empty(len(baseline.y))
+    for week in np.unique(weeks):
+        out = weeks == week
+        predicted[out] = baseline.columns[out] @ _solve(baseline.columns[~out], baseline.y[~out])
+    cv, bias = cv_rmse(observed=baseline.y, predicted=predicted), nmbe(observed=baseline.y, predicted=predicted)
+    most = GATES["daily"]
+    code = "model_gate" if cv > most.cv_rmse or abs(bias) > most.nmbe else "model_quality"
+    result.findings.append(finding(code, cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe))
+
+
+def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
+    b = _solve(baseline.columns, baseline.y)
+    predicted = float((reporting.columns @ b).mean())
+    effect = float(reporting.y.mean()) - predicted
+    if predicted <= 0:
+        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
+        return
+    result.lines.append(line("counterfactual", None, reporting.days, reporting.columns @ b))
+    drawn = _bootstrap(baseline, reporting, question.seed) - effect
+    residuals = baseline.y - baseline.columns @ b
+    n, p = baseline.columns.shape
+    rho = min(0.99, max(0.0, lag_one(baseline.days, residuals)))
+    n_effective = n * (1 - rho) / (1 + rho)
+    alpha = savings_alpha(resolution="daily", months=len(reporting.y) / DAYS_A_MONTH)
+    cv = cv_rmse(observed=baseline.y, predicted=baseline.columns @ b, parameters=p) / 100
+    too_strong = n_effective <= p + 1
+    if too_strong:
+        result.findings.append(finding("autocorrelation_too_strong", n_effective=n_effective, parameters=p))
+
+    def fsu(level: float, fraction: float = 1.0) -> float:
+        return fractional_savings_uncertainty(
+            cv=cv, n=n, n_effective=n_effective, parameters=p, m=len(reporting.y), alpha=alpha, fraction=fraction, level=level
+        )
+
+    def few_blocks(level: float) -> float:
+        """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
+        blocks = min(len(baseline.y), len(reporting.y)) / BLOCK
+        return float(stats.t.ppf((1 + level) / 2, max(1.0, blocks - 1)) / stats.norm.ppf((1 + level) / 2))
+
+    def bootstrapped(level: float) -> tuple[float, float]:
+        low, high = few_blocks(level) * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        return effect + min(0.0, float(low)), effect + max(0.0, float(high))
+
+    def by_fsu(level: float) -> tuple[float, float]:
+        half = fsu(level) * predicted  # F falls out: uncertainty of the savings = FSU·F·predicted
+        return effect - half, effect + half
+
+    def wider(level: float) -> tuple[float, float]:
+        ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
+        return max(ends, key=lambda end: end[1] - end[0])
+
+    count = len(baseline.y) + len(reporting.y)
+    unit = question.endpoint.unit
+    result.statistics = [
+        Known("effect", effect, wider, unit, "wider_of_two", count, n_effective),
+        Known("relative_effect", 100 * effect / predicted, _per_cent(wider, predicted), unit_of("relative_effect", unit), "wider_of_two", count, n_effective),
+    ]  # fmt: skip
+    for method, interval in (("block_bootstrap", bootstrapped), *([] if too_strong else [("fsu", by_fsu)])):
+        known = Known("effect", effect, interval, unit, method, count, n_effective)
+        result.sensitivity.append((method, known.estimate(question.level)))
+    if effect < 0 and not too_strong:
+        share = 100 * fsu(question.level, -effect / predicted)
+        result.findings.append(finding("savings_uncertainty", share=share, level=100 * question.level))
+
+
+def _per_cent(interval: Interval, predicted: float) -> Interval:
+    def scaled(level: float) -> tuple[float, float]:
+        low, high = interval(level)
+        return 100 * low / predicted, 100 * high / predicted
+
+    return scaled
+
+
+def _bootstrap(baseline: Sample, reporting: Sample, seed: int) -> Floats:
+    """The effect when days of either period are drawn in blocks of a week and the model is fitted anew."""
+    weights = block_weights(len(baseline.y), block=BLOCK, replicates=REPLICATES, seed=seed)
+    x, y = baseline.columns, baseline.y
+    squares = np.einsum("rn,ni,nj->rij", weights, x, x, optimize=True)
+    b = np.einsum("rij,rj->ri", np.linalg.pinv(squares), weights @ (x * y[:, None]))
+    after = block_weights(len(reporting.y), block=BLOCK, replicates=REPLICATES, seed=seed + 1) / len(reporting.y)
+    return np.asarray(after @ reporting.y - np.sum((after @ reporting.columns) * b, axis=1))

@@ -1,0 +1,120 @@
+"""Design 11: the device is switched on and off on a schedule; on − off, block pair by block pair.
+
+The place is its own control, a few days later: what changes slowly cancels within a pair. What the device leaves behind after it was switched (carry-over) does
+not, and is tested.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line
+from trials.evaluation import Line
+from trials.findings import finding
+from trials.intervals import varies
+from trials.metrics.permutation import sign_flip_p
+from trials.protocol import Block
+from trials.slots import Calendar, to_us
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+STATISTICS = ("effect",)
+MIN_PAIRS = 6
+"""Of six pairs the smallest possible p of the permutation is 2/2⁶ = .031; of five it would be .063."""
+
+
+def answer(question: Question) -> Answer:
+    """Mean of the paired block differences with its t interval; permutation and carry-over test beside it."""
+    result = Answer()
+    units = question.arm("candidate", PeriodName.REPORTING)
+    days, values = question.days_of(units)
+    arm = question.endpoint.arms["candidate"]
+    schedule = question.endpoint.schedule or []
+    if not schedule or not units:
+        result.findings.append(finding("schedule_missing"))
+        return result
+    blocks = [_whole_days(units[0].calendar, block) for block in schedule]
+    states = [block.on for block in schedule]
+    result.lines = [_switched("on", arm, days, values, blocks, states), _switched("off", arm, days, values, blocks, states)]
+    differences = _pair_differences(question, values, blocks, states)
+    pairs = len(differences)
+    if pairs < MIN_PAIRS:
+        result.findings.append(finding("too_few_pairs", pairs=pairs, needed=MIN_PAIRS))
+    elif not varies(values[np.isfinite(values)]):
+        result.findings.append(finding("constant_series", arm=arm))
+    if result.blocked:
+        return result
+    result.statistics.append(_effect(question, differences))
+    p = sign_flip_p(differences=differences, seed=question.seed)
+    result.findings.append(finding("permutation", pairs=pairs, p=p, smallest=2.0 / 2**pairs))
+    _carry_over(question, result, values, blocks, states)
+    return result
+
+
+def _effect(question: Question, differences: Floats, method: str = "block_pairs") -> Known:
+    n, mean = len(differences), float(differences.mean())
+    error = float(differences.std(ddof=1)) / np.sqrt(n)
+
+    def interval(level: float) -> tuple[float, float]:
+        half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+        return mean - half, mean + half
+
+    return Known("effect", mean, interval, question.endpoint.unit, method, n, float(n))
+
+
+def _whole_days(calendar: Calendar, block: Block) -> Bools:
+    """Which local days of the period lie wholly in the block: on the others the device was switched."""
+    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    outside = (starts < to_us(block.start)) | (starts + calendar.step_us > to_us(block.end))
+    _, groups = np.unique(calendar.day, return_inverse=True)
+    return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)
+
+
+def _pair_differences(question: Question, values: Floats, blocks: list[Bools], states: list[bool], skip: int = 0) -> Floats:
+    """on − off of each pair in which both blocks have enough days; `skip` leaves out so many days at the beginning of a block."""
+    differences = []
+    for first in range(0, len(blocks) - 1, 2):
+        means = {}
+        for at in (first, first + 1):
+            inside = values[np.flatnonzero(blocks[at])[skip:]]
+            known = inside[np.isfinite(inside)]
+            if len(inside) and len(known) >= max(1, question.capture.days * len(inside)):
+                means[states[at]] = float(known.mean())
+        if len(means) == 2:
+            differences.append(means[True] - means[False])
+    return np.array(differences)
+
+
+def _carry_over(question: Question, result: Answer, values: Floats, blocks: list[Bools], states: list[bool]) -> None:
+    """Does the state before a switch last into the block? First half minus second half, turned so that + means that it does.
+
+    The sign is that of the effect: a device that lowers the level leaves a lower first half of the off block behind.
+    """
+    lasting = []
+    for at in range(1, len(blocks)):
+        inside = values[blocks[at]]
+        half = len(inside) // 2
+        early, late = inside[:half], inside[len(inside) - half :]
+        if states[at] != states[at - 1] and np.isfinite(early).any() and np.isfinite(late).any():
+            lasting.append((np.nanmean(early) - np.nanmean(late)) * (-1.0 if states[at] else 1.0))
+    shorter = _pair_differences(question, values, blocks, states, skip=1)
+    if len(lasting) < MIN_PAIRS or len(shorter) < MIN_PAIRS:
+        result.findings.append(finding("carry_over_unchecked"))
+        return
+    low, high = _effect(question, np.array(lasting)).interval(question.level)
+    code = "carry_over" if low > 0 or high < 0 else "no_carry_over"
+    result.findings.append(finding(code, difference=float(np.mean(lasting)), low=low, high=high))
+    known = _effect(question, shorter)
+    result.sensitivity.append(("first_days_out", known.estimate(question.level)))
+
+
+def _switched(name: str, arm: str, days: NDArray[np.int64], values: Floats, blocks: list[Bools], states: list[bool]) -> Line:
+    inside = np.zeros(len(days), bool)
+    for block, on in zip(blocks, states, strict=True):
+        if on == (name == "on"):
+            inside |= block
+    return line(name, arm, days, np.where(inside, values, np.nan))

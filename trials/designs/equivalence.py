@@ -1,0 +1,82 @@
+"""Design 9: equivalence with, or non-inferiority to, an incumbent that measures or does the same at the same time.
+
+d = candidate − incumbent, day by day. The interval of its mean decides by inclusion (two one-sided tests): an endpoint is judged
+at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far apart single days lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line
+from trials.findings import finding
+from trials.intervals import MIN_DAYS, DayJackknife, Statistic, spread, varies
+
+Floats = NDArray[np.float64]
+
+STATISTICS = ("difference", "loa_low", "loa_high")
+K = 1.96
+WIDER = 1.15
+"""What the half-widths of the limits' intervals are multiplied by, so that they cover what they say on few days (docs/validation.md)."""
+
+
+def answer(question: Question) -> Answer:
+    """Mean daily difference and limits of agreement of candidate and incumbent (the control arm) in the reporting period."""
+    result = Answer()
+    days, candidate = question.days_of(question.arm("candidate", PeriodName.REPORTING))
+    other_days, incumbent = question.days_of(question.arm("control", PeriodName.REPORTING))
+    if not len(days) or not len(other_days):
+        missing = "candidate" if not len(days) else "control"
+        result.findings.append(finding("no_observations", arm=missing, period="reporting"))
+        return result
+    arms = question.endpoint.arms
+    result.lines = [line("candidate", arms["candidate"], days, candidate), line("incumbent", arms["control"], days, incumbent)]
+    differences = candidate - incumbent
+    kept = np.isfinite(differences)
+    if kept.sum() < MIN_DAYS:
+        result.findings.append(finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS))
+        return result
+    for arm, values in ((arms["candidate"], candidate), (arms["control"], incumbent)):
+        if not varies(values[kept]):
+            result.findings.append(finding("constant_series", arm=arm))
+    if not result.blocked and not varies(differences[kept] + float(np.abs(candidate[kept]).max())):
+        result.findings.append(finding("identical_units", arm=arms["candidate"]))
+    if not result.blocked:
+        _statistics(question, result, days[kept], differences[kept])
+    return result
+
+
+def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: Floats) -> None:
+    unit = question.endpoint.unit
+    found = spread(days, d)
+    if found.has_trend(question.level):
+        result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
+    result.statistics.append(Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective))
+    centre = float(d.mean())
+    sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
+    for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
+        jack = DayJackknife.of(days, sums, _limit(centre, sign))
+        known = Known(name, jack.estimate, _widened(jack), unit, "day_jackknife", found.n, jack.spread.n_effective)
+        result.statistics.append(known)
+
+
+def _widened(jack: DayJackknife) -> Callable[[float], tuple[float, float]]:
+    def interval(level: float) -> tuple[float, float]:
+        low, high = jack.interval(level)
+        return jack.estimate - WIDER * (jack.estimate - low), jack.estimate + WIDER * (high - jack.estimate)
+
+    return interval
+
+
+def _limit(centre: float, sign: float) -> Statistic:
+    """d̄ ± 1.96·s_d from n, Σ(d − centre), Σ(d − centre)²."""
+
+    def limit(s: Floats) -> Floats:
+        n, mean = s[..., 0], s[..., 1] / s[..., 0]
+        return centre + mean + sign * K * np.sqrt(np.maximum(0.0, s[..., 2] - n * mean**2) / (n - 1))
+
+    return limit

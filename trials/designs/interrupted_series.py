@@ -1,0 +1,124 @@
+"""Design 6: one long series, interrupted; does its level, or its slope, change when the reporting period begins?
+
+y = a + b·t + c·step + d·step·(t − T) + season, on day values; by least squares, or for counts on the logarithm by quasi-Poisson. What the first line would
+have done is the counterfactual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.before_after import season_overlap
+from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.evaluation import Estimate
+from trials.findings import finding
+from trials.fits import Fit, least_squares, quasi_poisson
+from trials.intervals import MIN_DAYS, varies
+from trials.metrics.permutation import rank_p
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+
+STATISTICS = ("level_change", "slope_change", "rate_ratio", "slope_ratio")
+TRENDS = 4
+"""1, t, step, step·(t − T)."""
+LEVEL, SLOPE = 2, 3
+ENOUGH_PLACEBOS, MOST_PLACEBOS = 20, 200
+"""Fewer say nothing; more than these are thinned evenly."""
+Model = Callable[[Days, Floats, int], Fit]
+
+
+def answer(question: Question) -> Answer:
+    """Level and slope change at the beginning of the reporting period, with placebo dates in the baseline."""
+    result = Answer(findings=[finding("no_control")])
+    arm = question.endpoint.arms["candidate"]
+    counts = question.endpoint.parameters.get("family") == "poisson"
+    parts = []
+    for period in (PeriodName.BASELINE, PeriodName.REPORTING):
+        days, values = question.days_of(question.arm("candidate", period))
+        result.lines.append(line(str(period), arm, days, values))
+        kept = np.isfinite(values)
+        parts.append((days[kept], values[kept]))
+        if kept.sum() < MIN_DAYS:
+            result.findings.append(finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS))
+    season_overlap(question, result)
+    days, values = np.concatenate([d for d, _ in parts]), np.concatenate([v for _, v in parts])
+    if not result.blocked and not varies(values):
+        result.findings.append(finding("constant_series", arm=arm))
+    if counts and (question.energetic or bool((values < 0).any()) or not bool((values > 0).any())):
+        result.findings.append(finding("not_counts"))
+    if result.blocked:
+        return result
+    first = int(question.days_of(question.arm("candidate", PeriodName.REPORTING))[0][0])
+    model = _model(counts, week=question.endpoint.parameters.get("season", "week") == "week")
+    fit = model(days, values, first)
+    result.statistics = _statistics(question, fit, counts=counts)
+    _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
+    if not counts:
+        _hac(question, result, days, values, first)
+    return result
+
+
+def _columns(days: Days, first: int, *, week: bool) -> Floats:
+    t = (days - first).astype(float)
+    step = (days >= first).astype(float)
+    weekday = np.array([date.fromordinal(int(day)).weekday() for day in days])
+    season = [(weekday == number).astype(float) - (weekday == 6) for number in range(6)] if week else []
+    return np.stack([np.ones(len(days)), t, step, step * t, *season], axis=1)
+
+
+def _model(counts: bool, *, week: bool) -> Model:
+    fit = quasi_poisson if counts else least_squares
+    return lambda days, values, first: fit(_columns(days, first, week=week), values, days, TRENDS)
+
+
+def _statistics(question: Question, fit: Fit, *, counts: bool) -> list[Known]:
+    found = []
+    for name, at in (
+        (("rate_ratio", LEVEL), ("slope_ratio", SLOPE)) if counts else (("level_change", LEVEL), ("slope_change", SLOPE))
+    ):
+
+        def interval(level: float, at: int = at) -> tuple[float, float]:
+            low, high = fit.interval(at, level)
+            return (float(np.exp(min(low, 700.0))), float(np.exp(min(high, 700.0)))) if counts else (low, high)
+
+        value = float(np.exp(fit.coefficients[at])) if counts else float(fit.coefficients[at])
+        method = "quasi_poisson" if counts else "least_squares"
+        unit = unit_of(name, question.endpoint.unit)
+        found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective))
+    return found
+
+
+def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> None:
+    """The level change at every made-up date in the baseline that leaves 14 days on either side; under 20 dates none is printed."""
+    days, values = baseline
+    dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]
+    if len(dates) < ENOUGH_PLACEBOS:
+        result.findings.append(finding("too_few_placebos", dates=len(dates), needed=ENOUGH_PLACEBOS))
+        return
+    picked = dates[np.unique(np.linspace(0, len(dates) - 1, min(len(dates), MOST_PLACEBOS)).astype(int))]
+    effects = [float(model(days, values, int(at)).coefficients[LEVEL]) for at in picked]
+    result.findings.append(finding("placebo_dates", dates=len(effects), p=rank_p(observed=observed, placebos=effects)))
+
+
+def _hac(question: Question, result: Answer, days: Days, values: Floats, first: int) -> None:
+    """Newey–West errors of the same fit; they count rows, so every day must be there."""
+    if len(days) != days[-1] - days[0] + 1:
+        result.findings.append(finding("hac_needs_full_grid"))
+        return
+    import statsmodels.api as sm
+
+    week = question.endpoint.parameters.get("season", "week") == "week"
+    lags = int(4 * (len(values) / 100) ** (2 / 9))
+    fit = sm.OLS(values, _columns(days, first, week=week)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
+    for known, at in zip(result.statistics, (LEVEL, SLOPE), strict=True):
+        low, high = (float(end) for end in fit.conf_int(alpha=1 - question.level)[at])
+        estimate = Estimate(
+            statistic=known.statistic, value=known.value, low=low, high=high, level=question.level, unit=known.unit, method="hac", n=len(values)
+        )  # fmt: skip
+        result.sensitivity.append(("hac", estimate))

@@ -1,0 +1,84 @@
+"""Design 2: units of one kind beside each other; how much do they differ among themselves?
+
+N steps of the protocol's grid in which all M units are valid; every statistic from per-day sums, with the day jackknife.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.findings import finding
+from trials.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+
+STATISTICS = ("sd", "cv", "u_between")
+MIN_STEPS = 20
+REPLICATES = 2000
+
+
+def answer(question: Question) -> Answer:
+    """SD, CV and between-unit uncertainty of the units of the candidate arm in the reporting period."""
+    result = Answer()
+    units = question.arm("candidate", PeriodName.REPORTING)
+    arm = question.endpoint.arms["candidate"]
+    if len(units) < 2:
+        result.findings.append(finding("one_unit", arm=arm))
+        return result
+    day_of_step, (tables,) = question.on_grid(units)
+    table = np.stack(tables, axis=1)
+    complete = np.isfinite(table).all(axis=1)
+    table, days = table[complete], day_of_step[complete]
+    numbers = np.unique(days)
+    if len(table) < MIN_STEPS and len(numbers) < MIN_DAYS:
+        result.findings.append(finding("no_common_intervals", steps=len(table)))
+    elif len(numbers) < MIN_DAYS:
+        result.findings.append(finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS))
+    elif not all(varies(table[:, unit]) for unit in range(table.shape[1])):
+        result.findings.append(finding("constant_series", arm=arm))
+    elif not varies(1 + np.ptp(table, axis=1)):
+        result.findings.append(finding("identical_units", arm=arm))
+    if result.blocked:
+        return result
+    sums = _sums(days, numbers, table)
+    for name, statistic in _statistics(table.shape[1]):
+        if name == "cv" and (question.energetic or not _above_zero(sums)):
+            continue
+        jack = DayJackknife.of(numbers, sums, statistic, LOG)
+        unit = unit_of(name, question.endpoint.unit)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective)
+        result.statistics.append(known)
+        block = max(1, int(np.rint(np.cbrt(len(numbers)))))
+        ends = bootstrap(sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level)
+        other = Known(name, jack.estimate, lambda _, ends=ends: ends, unit, "day_bootstrap", len(table))  # type: ignore[misc]
+        result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
+    result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
+    return result
+
+
+def _sums(days: Days, numbers: Days, table: Floats) -> Floats:
+    """Per day: steps, Σ of the steps' means, Σ of the squares about the steps' means."""
+    groups = np.searchsorted(numbers, days)
+    means = table.mean(axis=1)
+    columns = [np.ones(len(table)), means, np.sum((table - means[:, None]) ** 2, axis=1)]
+    return np.stack([np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1)
+
+
+def _statistics(units: int) -> list[tuple[str, Statistic]]:
+    def sd(s: Floats) -> Floats:
+        return np.sqrt(s[..., 2] / (s[..., 0] * units - 1))
+
+    return [
+        ("sd", sd),
+        ("cv", lambda s: 100 * sd(s) / (s[..., 1] / s[..., 0])),
+        ("u_between", lambda s: np.sqrt(s[..., 2] / (s[..., 0] * (units - 1)))),
+    ]
+
+
+def _above_zero(sums: Floats) -> bool:
+    """Whether the mean lies above 0 whichever day is left out; else per cent of it mean nothing."""
+    return bool((sums[:, 1].sum() - sums[:, 1] > 0).all())

@@ -1,0 +1,133 @@
+"""Design 8: many controls. A weighted mean of donors that follows the treated arm in the baseline says what it would have done after.
+
+Every series is taken about its own baseline mean. The same is done to each donor in turn, as if it had been treated: how large those
+placebo effects are is how far the effect may be off by chance.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName
+from trials.designs.question import Answer, ArmRole, Known, Question, line, unit_of
+from trials.evaluation import Finding
+from trials.findings import finding
+from trials.intervals import MIN_DAYS, varies
+from trials.metrics.permutation import rank_p
+from trials.metrics.synthetic import donor_weights
+
+Floats = NDArray[np.float64]
+Days = NDArray[np.int64]
+
+STATISTICS = ("effect", "relative_effect")
+ARMS: tuple[ArmRole, ...] = ("candidate", "control")
+MIN_DONORS = 19
+"""With fewer the rank of the treated arm among J + 1 cannot reach 5 %."""
+MIN_FIT = 0.5
+"""Share of the treated arm's baseline variance that the synthetic control must follow."""
+
+
+class Compared(NamedTuple):
+    effect: float
+    rmspe: float
+    """Root mean square error in the baseline."""
+    counterfactual: Floats
+
+
+def answer(question: Question) -> Answer:
+    """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the donors."""
+    result = Answer(findings=_absent(question))
+    if result.blocked:
+        return result
+    before, after_days, after = _tables(question, result)
+    if len(before) >= MIN_DAYS and not varies(before[:, 0]):
+        result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
+        return result
+    donors = before.shape[1] - 1
+    needed = max(MIN_DONORS, ceil(round(1 / (1 - question.level), 9)) - 1)
+    if donors < needed:
+        result.findings.append(finding("too_few_donors", donors=max(0, donors), needed=needed))
+        return result
+    for period, table in (("baseline", before), ("reporting", after)):
+        if len(table) < MIN_DAYS:
+            result.findings.append(finding("too_few_days", days=len(table), period=period, needed=MIN_DAYS))
+    if result.blocked:
+        return result
+    found = _compare(before, after, 0, list(range(1, donors + 1)))
+    fit = 1 - found.rmspe**2 / float(np.var(before[:, 0]))
+    result.findings.append(finding("donor_fit" if fit >= MIN_FIT else "poor_fit", fit=100 * fit, needed=100 * MIN_FIT))
+    placebos = [_compare(before, after, j, [k for k in range(1, donors + 1) if k != j]) for j in range(1, donors + 1)]
+    moving = [p for p in placebos if p.rmspe > 0]
+    if found.rmspe <= 1e-9 * float(np.std(before[:, 0])):
+        result.findings.append(finding("identical_units", arm=question.endpoint.arms["candidate"]))
+    elif len(moving) < needed:
+        result.findings.append(finding("too_few_donors", donors=len(moving), needed=needed))
+    if result.blocked:
+        return result
+    _statistics(question, result, found, moving)
+    result.lines.append(line("counterfactual", None, after_days, found.counterfactual))
+    return result
+
+
+def _absent(question: Question) -> list[Finding]:
+    return [
+        finding("no_observations", arm=role, period=str(period))
+        for role in ARMS
+        for period in (PeriodName.BASELINE, PeriodName.REPORTING)
+        if not question.arm(role, period)
+    ]
+
+
+def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
+    """(baseline, days of the reporting period, reporting period): column 0 the treated arm, then the donors with enough days; only complete days."""
+    tables = []
+    for period in (PeriodName.BASELINE, PeriodName.REPORTING):
+        days, treated = question.days_of(question.arm("candidate", period))
+        result.lines.append(line(f"treated_{period}", question.endpoint.arms["candidate"], days, treated))
+        series = [question.days_of([unit])[1] for unit in question.arm("control", period)]
+        tables.append((days, np.stack([treated, *series], axis=1)))
+    used = np.all([np.isfinite(table).mean(axis=0) >= question.capture.days for _, table in tables], axis=0)
+    used &= [bool(np.isfinite(column).any()) and varies(column[np.isfinite(column)]) for column in tables[0][1].T]
+    used[0] = True
+    (_, before), (days, after) = ((days, table[:, used]) for days, table in tables)
+    complete = np.isfinite(after).all(axis=1)
+    return before[np.isfinite(before).all(axis=1)], days[complete], after[complete]
+
+
+def _compare(before: Floats, after: Floats, treated: int, donors: list[int]) -> Compared:
+    means = before.mean(axis=0)
+    centred, later = before - means, after - means
+    weights = donor_weights(treated=centred[:, treated], donors=centred[:, donors])
+    gap = centred[:, treated] - centred[:, donors] @ weights
+    counterfactual = later[:, donors] @ weights
+    effect = float(np.mean(later[:, treated] - counterfactual))
+    return Compared(effect, float(np.sqrt(np.mean(gap**2))), counterfactual + means[treated])
+
+
+def _statistics(question: Question, result: Answer, found: Compared, placebos: list[Compared]) -> None:
+    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated arm's RMSPE."""
+    ratios = np.sort([abs(p.effect) / p.rmspe for p in placebos])
+
+    def interval(level: float) -> tuple[float, float]:
+        rank = ceil(round(level * (len(ratios) + 1), 9))
+        half = found.rmspe * float(ratios[rank - 1]) if rank <= len(ratios) else float("inf")
+        return found.effect - half, found.effect + half
+
+    n = len(ratios)
+    unit = question.endpoint.unit
+    result.statistics.append(Known("effect", found.effect, interval, unit, "placebo_rank", n))
+    level = float(found.counterfactual.mean())
+    if not question.energetic and level > 0 and found.counterfactual.min() > 0:
+
+        def relative(at: float) -> tuple[float, float]:
+            low, high = interval(at)
+            return 100 * low / level, 100 * high / level
+
+        name = "relative_effect"
+        result.statistics.append(Known(name, 100 * found.effect / level, relative, unit_of(name, unit), "placebo_rank", n))
+    p = rank_p(observed=found.effect / found.rmspe, placebos=ratios)
+    result.findings.append(finding("placebo_rank", donors=n, p=p))
