@@ -139,8 +139,9 @@ def test_every_design_has_a_page_with_its_statistics() -> None:
 def test_every_example_protocol_and_endpoint_is_valid() -> None:
     whole = re.findall(r"```json\n(.*?)```", (DOCS / "protocol.md").read_text("utf-8"), re.DOTALL)
     assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == ["platform-air"]
-    for page in sorted((DOCS / "designs").glob("*.md")):
-        for text in re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+    for page in [DOCS / "protocol.md", *sorted((DOCS / "designs").glob("*.md"))]:
+        block = "json-endpoint" if page.name == "protocol.md" else "json"
+        for text in re.findall(rf"```{block}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
             endpoint = protocol.Endpoint.model_validate_json(text)
             design = DESIGNS[endpoint.design]
             assert set(design.arms) <= set(endpoint.arms)

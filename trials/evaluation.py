@@ -121,6 +121,8 @@ class GateResult(Part):
     days: int
     days_valid: int
     passed: bool
+    endpoint: str | None = None
+    """Of this endpoint alone, which does not plan every interval; None: of every other endpoint about it."""
 
 
 class DatastreamSummary(Part):

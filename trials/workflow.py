@@ -59,6 +59,9 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
     devices = {s.device for s in streams}
     sites = {site.code for site in catalogue.sites_of_trial(conn, protocol.trial)}
     problems = [f"arms.{a.name}: the trial has nothing at site {a.site!r}" for a in protocol.arms if a.site not in sites]
+    for endpoint in protocol.endpoints:
+        wanted = (endpoint.filter.sites if endpoint.filter else None) or []
+        problems += [f"endpoints.{endpoint.name}: the trial has nothing at site {site!r}" for site in wanted if site not in sites]
     for arm in protocol.arms:
         problems += [f"arms.{arm.name}: the trial has no device {device!r}" for device in arm.devices if device not in devices]
     for measurement in protocol.measurements:

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
-from trials.protocol import Capture, Endpoint
-from trials.slots import Unit, day_groups, grouped, mean_of_units
+from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
+from trials.slots import Unit, day_groups, mean_of_units
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
-
-DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +30,30 @@ class Question:
     level: float
     seed: int
     energetic: bool
+    """Day values are levels in dB, averaged by energy."""
     units: dict[tuple[ArmRole, PeriodName], list[Unit]]
     covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
     """(property, period) of the candidate arm, for the season check."""
+    levels: bool = False
+    """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
 
+    @property
+    def aggregation(self) -> Aggregation:
+        return Aggregation.of(self.endpoint.aggregation)
+
     def days_of(self, units: list[Unit]) -> tuple[Days, Floats]:
-        """(ordinals, mean over units) of every local day of the period; NaN where the day does not count."""
+        """(ordinals, mean over units of the endpoint's aggregation) of every local day; NaN where the day does not count."""
         if not units:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
-        tables = [
-            grouped(unit, groups, len(days), share=self.capture.day, energetic=self.energetic, weights=self._weights(unit))
-            for unit in map(self._restricted, units)
-        ]
-        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic)
-
-    def _restricted(self, unit: Unit) -> Unit:
-        """Only the slots of the part of the day that the aggregation is about."""
-        from trials.metrics.levels import in_period
-
-        period = DAY_EVENING_NIGHT.get(self.endpoint.aggregation)
-        if period is None:
-            return unit
-        inside = in_period(unit.calendar.hour, period)
-        return Unit(unit.name, unit.calendar, np.where(inside, unit.value, np.nan), unit.excused | ~inside)
-
-    def _weights(self, unit: Unit) -> Floats | None:
-        """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
-        if self.endpoint.aggregation != "lden":
-            return None
-        hour = unit.calendar.hour
-        return np.where((hour >= 18) & (hour < 22), 10**0.5, np.where((hour >= 6) & (hour < 18), 1.0, 10.0))
+        chosen, percent = self.aggregation, self.endpoint.unit == "%"
+        energetic = self.energetic if chosen.name in ON_ENERGY else self.levels
+        tables = [day_values(chosen, unit, share=self.capture.day, energetic=energetic, percent=percent) for unit in units]
+        due = due_units(units, groups, len(days))
+        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic, due=due)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
-from trials.protocol import Target
+from trials.labels import day_value, is_plain
+from trials.protocol import Endpoint, Target
 from trials.report import charts
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
@@ -154,8 +155,17 @@ class _Builder:
         ]
         self.add(Table(self._(WORDS["who"]), [self._(WORDS["role"]), self._(WORDS["name"])], rows))
 
+    def _planned(self, name: str) -> Endpoint:
+        return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)
+
+    def _day_value(self, planned: Endpoint) -> str:
+        """What the day values are, in words: aggregation and filter."""
+        unit = next((d.unit for d in self.e.datastreams if d.property == planned.property), "")
+        return day_value(planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number)
+
     def _conclusion(self, endpoint: EndpointResult) -> str:
-        title = self.pick(endpoint.title)
+        planned = self._planned(endpoint.name)
+        title = self.pick(endpoint.title) + ("" if is_plain(planned) else f" ({self._day_value(planned)})")
         decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
         if decided is None or decided.estimate is None:
             return self._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
@@ -194,6 +204,7 @@ class _Builder:
                     f"{MARKS[endpoint.verdict]} {self._(VERDICT_WORDS[endpoint.verdict])} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
                 )
             )
+            self.add(Paragraph(self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))))
             self.add(self._criteria_table(endpoint))
             self._figures(endpoint)
             for found in endpoint.findings:
@@ -288,8 +299,9 @@ class _Builder:
 
     def _capture(self) -> None:
         self.add(Heading(self._(WORDS["capture"])))
+        titles = {e.name: self.pick(e.title) for e in self.e.endpoints}
         rows = [
-            [g.arm, g.property, self._(WORDS[str(g.period)]), str(g.planned), str(g.excused), str(g.valid), self.number(100 * g.share) + "\u202f%",
+            [g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""), g.property, self._(WORDS[str(g.period)]), str(g.planned), str(g.excused), str(g.valid), self.number(100 * g.share) + "\u202f%",
              f"{g.days_valid}/{g.days}", "✓" if g.passed else "✗"]
             for g in self.e.gate
         ]  # fmt: skip
