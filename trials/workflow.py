@@ -22,6 +22,7 @@ from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
 from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
+from trials.templates import marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Locked:
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
     """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
-    problems = [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    problems = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
+    problems += [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
     if problems:
         raise CorrectInput("The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems))
     earlier = store_trials.protocols(conn, protocol.trial)
