@@ -258,6 +258,7 @@ CREATE TABLE public.evaluation (
     inputs_sha256 text NOT NULL,
     sha256 text NOT NULL,
     document text NOT NULL,
+    blinded boolean DEFAULT false NOT NULL,
     CONSTRAINT evaluation_verdict_check CHECK ((verdict = ANY (ARRAY['met'::text, 'not_met'::text, 'inconclusive'::text, 'not_evaluable'::text])))
 );
 
@@ -649,6 +650,15 @@ ALTER TABLE public.trial ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.unblinding (
+    trial_id integer NOT NULL,
+    endpoint text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    login text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT unblinding_reason_check CHECK ((reason <> ''::text))
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
@@ -814,6 +824,9 @@ ALTER TABLE ONLY public.trial
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_pkey PRIMARY KEY (trial_step_id);
 
+ALTER TABLE ONLY public.unblinding
+    ADD CONSTRAINT unblinding_pkey PRIMARY KEY (trial_id, endpoint);
+
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
@@ -853,6 +866,8 @@ CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR E
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -946,3 +961,6 @@ ALTER TABLE ONLY public.trial
 
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.unblinding
+    ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -25,6 +26,7 @@ from trials.evaluation import (
     Finding,
     GateResult,
     Sensitivity,
+    UnblindingSummary,
     WindowSummary,
 )
 from trials.findings import finding
@@ -75,6 +77,8 @@ def compute(inputs: TrialInputs) -> Evaluation:
         seed=protocol.seed,
         evaluated_at=inputs.now,
         code=code_versions(),
+        blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
+        unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
     )  # fmt: skip
 
 
@@ -244,6 +248,9 @@ def _endpoint(
         for arm in endpoint.arms.values()
         if not inputs.protocol.checks_of(endpoint.property, arm)
     ][:1]
+    blinded = inputs.is_blinded(endpoint)
+    if blinded:
+        findings.append(finding("blinded"))
     answer = Answer()
     level = _level(inputs, endpoint)
     if not any(f.severity == "blocking" for f in findings):
@@ -270,6 +277,7 @@ def _endpoint(
         findings=findings + more,
         lines=answer.lines,
         pairs=answer.pairs,
+        blinded=True if blinded else None,
     )
 
 
@@ -438,6 +446,12 @@ def _deviations(inputs: TrialInputs) -> list[Deviation]:
         found.append(Deviation(code="not_locked"))
     elif reporting is not None and inputs.locked_at >= reporting.start:
         found.append(Deviation(code="locked_late", evidence={"locked_at": inputs.locked_at.isoformat(timespec="minutes")}))
+    for one in inputs.unblinded:
+        if reporting is not None and one.at < reporting.end:
+            evidence: dict[str, float | int | str | bool | list[str] | None] = {
+                "endpoint": one.endpoint, "unblinded_at": one.at.isoformat(timespec="minutes"), "reason": one.reason,
+            }  # fmt: skip
+            found.append(Deviation(code="unblinded_early", evidence=evidence))
     found += [
         Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day}) for old, new, day in _swap_facts(inputs)
     ]

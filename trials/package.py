@@ -25,7 +25,7 @@ from store.database import Connection
 from store.quality import flags_of
 from trials.compute import compute
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
-from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import read_protocol
 from trials.readme import README
 from trials.workflow import load_inputs
@@ -67,6 +67,11 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     if stored is None:
         raise NotFound(f"There is no evaluation {evaluation_id}.")
     evaluation = Evaluation.model_validate_json(stored.document)
+    closed = [endpoint.name for endpoint in evaluation.endpoints if endpoint.blinded]
+    if closed:
+        raise CorrectInput(
+            f"A package lets anyone compute the result of {', '.join(closed)}, which is blinded: unblind it first."
+        )
     protocol = next(p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id)
     inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
     if compute(inputs).inputs_sha256 != stored.inputs_sha256:
@@ -191,6 +196,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
             for s in sorted(inputs.streams, key=lambda s: s.key())
         ],
         "windows": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()} for w in inputs.windows],
+        "unblinded": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()} for u in inputs.unblinded],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
     }  # fmt: skip
 
@@ -222,6 +228,9 @@ def read_inputs(folder: Path) -> TrialInputs:
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
+            unblinded=[
+                Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"]) for u in facts.get("unblinded", [])
+            ],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorrectInput(

@@ -220,6 +220,8 @@ class Endpoint(Part):
     )
     filter: Filter | None = None
     """None: every planned interval of its arms."""
+    blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
+    """True: neither estimate nor verdict is made before the evaluator unblinds it."""
     grid: Span = timedelta(hours=1)
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)

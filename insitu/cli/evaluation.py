@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    for verb in (protocol, lock, evaluate, report, export, verify):
+    for verb in (protocol, lock, evaluate, unblind, report, export, verify):
         app.command()(verb)
 
 
@@ -100,6 +100,26 @@ def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the director
         check_quality(conn, trial, now=target.clock.now())
         number, result = evaluate_trial(conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated)
     say(f"Evaluation {number}\n{summary(result)}")
+
+
+def unblind(
+    trial: str,
+    endpoint: Annotated[str, typer.Argument(help="Name of a blinded endpoint of the locked protocol.")],
+    reason: Annotated[str, typer.Option(help="Why now; stands in the audit log and in every report.")],
+    login: str = "lab",
+) -> None:
+    """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
+    from insitu.cli.target import open_target
+    from trials.blinding import unblind as run
+
+    target, conn = open_target("insitu unblind")
+    clock = target.clock
+    with conn:
+        number = run(conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated)
+    say(
+        f"{endpoint} of {trial} is unblinded; "
+        + (f"evaluation {number} tells it." if number else f"`insitu evaluate {trial}` tells it.")
+    )
 
 
 def report(

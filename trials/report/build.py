@@ -135,16 +135,24 @@ class _Builder:
 
     # -- verdict and endpoints -----------------------------------------------------------------------------------
 
-    def _verdict(self) -> None:
-        decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
-        self.add(
-            Banner(
-                str(self.e.verdict),
-                MARKS[self.e.verdict],
-                self._(VERDICT_WORDS[self.e.verdict]),
-                f"{self._(WORDS['leads_to'])} {decision}",
-            )
+    def _word(self, verdict: Verdict, blinded: bool | None) -> str:
+        """A verdict with its mark; what is blinded has none."""
+        return (
+            f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
+            if blinded
+            else f"{MARKS[verdict]} {self._(VERDICT_WORDS[verdict])}"
         )
+
+    def _banner(self) -> Banner:
+        if self.e.blinded:
+            told = self._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
+            return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], self._(WORDS["blinded"]), told)
+        decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
+        leads_to = f"{self._(WORDS['leads_to'])} {decision}"
+        return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(VERDICT_WORDS[self.e.verdict]), leads_to)
+
+    def _verdict(self) -> None:
+        self.add(self._banner())
         self.add(Paragraph(self.pick(self.e.protocol["question"]), "lead"))
         for endpoint in self.e.endpoints:
             if endpoint.rank == "primary":
@@ -166,6 +174,8 @@ class _Builder:
     def _conclusion(self, endpoint: EndpointResult) -> str:
         planned = self._planned(endpoint.name)
         title = self.pick(endpoint.title) + ("" if is_plain(planned) else f" ({self._day_value(planned)})")
+        if endpoint.blinded:
+            return self._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
         decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
         if decided is None or decided.estimate is None:
             return self._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
@@ -201,7 +211,7 @@ class _Builder:
             self.add(Heading(self.pick(endpoint.title) + label, 3))
             self.add(
                 Paragraph(
-                    f"{MARKS[endpoint.verdict]} {self._(VERDICT_WORDS[endpoint.verdict])} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
+                    f"{self._word(endpoint.verdict, endpoint.blinded)} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
                 )
             )
             self.add(Paragraph(self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))))
@@ -238,7 +248,7 @@ class _Builder:
                     self.with_unit(estimate.value, unit) if estimate else "–",
                     self.interval(estimate),
                     self.target(criterion.target, unit),
-                    f"{MARKS[criterion.verdict]} {self._(VERDICT_WORDS[criterion.verdict])}",
+                    self._word(criterion.verdict, endpoint.blinded),
                     str(estimate.n) if estimate else "–",
                 ]
             )
