@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from insitu.model import PeriodName
 from trials.designs import before_after, control_sites, limit_compliance, reference_collocation
+from trials.designs.arrays import ask
 from trials.designs.question import Answer, ArmRole, Known, Question
 
-__all__ = ["DESIGNS", "Answer", "Design", "Known", "Question"]
+__all__ = ["DESIGNS", "Answer", "Design", "Known", "Question", "ask"]
 
 
 @dataclass(frozen=True, slots=True)

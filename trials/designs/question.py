@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
@@ -85,6 +86,15 @@ class Answer:
     lines: list[Line] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
+
+    def statistic(self, name: str) -> Known:
+        """The statistic of that name; CorrectInput says what there is, or what stands in the way."""
+        for known in self.statistics:
+            if known.statistic == name and not self.blocked:
+                return known
+        there = [known.statistic for known in self.statistics] if not self.blocked else []
+        why = [f"{one.code} {one.evidence}" for one in self.findings if one.severity == "blocking"]
+        raise CorrectInput(f"There is no {name!r}: " + ("; ".join(why) or f"there is {', '.join(there) or 'nothing'}") + ".")
 
     @property
     def blocked(self) -> bool:
