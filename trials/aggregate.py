@@ -120,7 +120,8 @@ def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic:
     """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots are valid.
 
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` stand for the whole planned day: the mean of what is valid
-    times the number planned, so that a missing interval does not count as 0.
+    times the number planned, so that a missing interval does not count as 0. A day that the period cuts has a mean, but no sum,
+    no extreme and no share: those of an hour are not those of a day.
     """
     energetic = energetic and aggregation.name not in NO_LEVELS
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
@@ -128,8 +129,11 @@ def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic:
     number = len(days)
     weights = penalties(unit.calendar) if aggregation.name == "lden" else None
     means = grouped(unit, groups, number, share=share, energetic=energetic, weights=weights)
+    if aggregation.name in ("mean", *OWN_HOURS):
+        return means
+    means[_cut(unit.calendar, groups)] = np.nan
     factor = 100.0 if percent and aggregation.name in SHARES else 1.0
-    if aggregation.name in ("mean", "duty", *OWN_HOURS):
+    if aggregation.name == "duty":
         return factor * means
     if aggregation.name == "sum":
         return means * _planned(unit, groups, number)
@@ -154,6 +158,13 @@ def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
     return np.bincount(groups, weights=unit.inside.astype(float), minlength=number).astype(np.float64)
 
 
+def _cut(calendar: Calendar, groups: Ints) -> list[int]:
+    """Days of which the period has only a part: the first where it begins later than midnight, the last where it ends earlier."""
+    step_h = calendar.step_us / 3.6e9
+    begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h
+    return [int(groups[at]) for at, is_cut in ((0, begins_late), (-1, ends_early)) if is_cut]
+
+
 def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
     name = aggregation.name
     if aggregation.threshold is not None:
@@ -175,8 +186,8 @@ def _steps(
         return unit.value, groups, np.ones(number, bool)
     calendar, step_us = unit.calendar, round(aggregation.step.total_seconds() * 1e6)
     first = np.searchsorted(groups, np.arange(number))
-    since_midnight = (np.arange(calendar.n) - first[groups]) * calendar.step_us + np.rint(calendar.hour[first] * 3.6e9)[groups]
-    steps, of_slot = np.unique(groups * MOST_STEPS + since_midnight.astype(np.int64) // step_us, return_inverse=True)
+    since_midnight = (np.arange(calendar.n) - first[groups]) * calendar.step_us
+    steps, of_slot = np.unique(groups * MOST_STEPS + since_midnight // step_us, return_inverse=True)
     of_slot = of_slot.astype(np.int64)
     day_of_step: Ints = (steps // MOST_STEPS).astype(np.int64)
     values = grouped(unit, of_slot, len(steps), share=share, energetic=energetic)
