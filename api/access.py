@@ -24,6 +24,7 @@ from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Role
 from store import access
 from store.access import Viewer
+from store.catalogue import Trial
 from store.database import Connection
 
 LIFETIME: Final = timedelta(days=7)
@@ -181,6 +182,11 @@ Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
 def may_replay(viewer: Viewer) -> bool:
     """The lab, and a company for what its own devices sent."""
     return viewer.role in (Role.LAB, Role.COMPANY)
+
+
+def may_unblind(viewer: Viewer, trial: Trial) -> bool:
+    """The evaluator of this trial, and nobody else."""
+    return viewer.role is Role.EVALUATOR and viewer.organisation_id == trial.evaluator_id
 
 
 def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:

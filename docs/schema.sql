@@ -285,6 +285,7 @@ CREATE TABLE public.evaluation (
     inputs_sha256 text NOT NULL,
     sha256 text NOT NULL,
     document text NOT NULL,
+    blinded boolean DEFAULT false NOT NULL,
     CONSTRAINT evaluation_verdict_check CHECK ((verdict = ANY (ARRAY['met'::text, 'not_met'::text, 'inconclusive'::text, 'not_evaluable'::text])))
 );
 
@@ -710,6 +711,13 @@ CREATE TABLE public.unit_conversion (
     sent text NOT NULL,
     scale double precision NOT NULL,
     shift double precision NOT NULL
+CREATE TABLE public.unblinding (
+    trial_id integer NOT NULL,
+    endpoint text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    login text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT unblinding_reason_check CHECK ((reason <> ''::text))
 );
 
 ALTER TABLE ONLY public.audit
@@ -891,6 +899,8 @@ ALTER TABLE ONLY public.trial_step
 
 ALTER TABLE ONLY public.unit_conversion
     ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
+ALTER TABLE ONLY public.unblinding
+    ADD CONSTRAINT unblinding_pkey PRIMARY KEY (trial_id, endpoint);
 
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
@@ -935,6 +945,8 @@ CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR E
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1037,3 +1049,6 @@ ALTER TABLE ONLY public.trial
 
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.unblinding
+    ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);

@@ -203,6 +203,7 @@ class TrialFacts:
     verdict: str | None
     evaluated_at: datetime | None
     interim: bool | None
+    blinded: bool | None
     draft: bool
 
 
@@ -212,8 +213,10 @@ class EvaluationHead:
     trial: str
     evaluated_at: datetime
     evaluated_by: str
-    verdict: str
+    verdict: str | None
+    """None where it is withheld."""
     interim: bool
+    blinded: bool
     inputs_sha256: str
     sha256: str
     version: int

@@ -39,6 +39,14 @@ class StoredEvaluation:
     document: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredUnblinding:
+    endpoint: str
+    at: datetime
+    login: str
+    reason: str
+
+
 def save_protocol(
     conn: Connection, *, trial: str, version: int, document: str, sha256: str, now: datetime, reason: str = ""
 ) -> int:
@@ -79,12 +87,14 @@ def save_evaluation(
     inputs_sha256: str,
     sha256: str,
     document: str,
+    blinded: bool = False,
 ) -> int:
+    """`blinded`: the verdict says nothing."""
     return int(
         scalar(
             conn, _SQL["save_evaluation"], trial=trial, protocol_id=protocol_id, evaluated_at=evaluated_at,
             evaluated_by=evaluated_by, verdict=verdict, interim=interim, inputs_sha256=inputs_sha256, sha256=sha256,
-            document=document,
+            document=document, blinded=blinded,
         )
     )  # fmt: skip
 
@@ -100,3 +110,13 @@ def evaluations(conn: Connection, trial: str, most: int = 100) -> list[StoredEva
 
 def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
     return next(iter(evaluations(conn, trial, 1)), None)
+
+
+def save_unblinding(conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str) -> None:
+    """For good; the key refuses a second one."""
+    run(conn, _SQL["save_unblinding"], trial=trial, endpoint=endpoint, at=at, login=login, reason=reason)
+
+
+def unblindings(conn: Connection, trial: str) -> list[StoredUnblinding]:
+    """In the order in which they happened."""
+    return rows(conn, StoredUnblinding, _SQL["unblindings"], trial=trial)

@@ -36,10 +36,20 @@ def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
     for verb in (
-        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "lock", "evaluate", "report",
+        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "lock", "evaluate", "unblind", "report",
         "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "import",
+        "network", "pull", "shards",
     ):  # fmt: skip
         assert f"  {verb} " in done.stdout, verb
+
+
+def test_a_draft_goes_to_stdout_and_what_is_left_to_stderr() -> None:
+    done = run("protocol", "street", "--start", "2026-03-01")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["periods"][0]["start"] == "2026-03-01T00:00:00+01:00"
+    assert done.stderr.startswith("Still to be written: trial, title.en")
+    assert "--start 'March' is not a day" in complaint(run("protocol", "street", "--start", "March"))
+    assert "There is no template 'streets'" in complaint(run("protocol", "streets"))
 
 
 def test_settings_are_shown_without_their_secrets() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import io
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,12 +142,31 @@ def test_every_design_has_a_page_with_its_statistics() -> None:
 def test_every_example_protocol_and_endpoint_is_valid() -> None:
     whole = re.findall(r"```json\n(.*?)```", (DOCS / "protocol.md").read_text("utf-8"), re.DOTALL)
     assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == ["platform-air"]
-    for page in sorted((DOCS / "designs").glob("*.md")):
-        for text in re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+    for page in [DOCS / "protocol.md", *sorted((DOCS / "designs").glob("*.md"))]:
+        block = "json-endpoint" if page.name == "protocol.md" else "json"
+        for text in re.findall(rf"```{block}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
             endpoint = protocol.Endpoint.model_validate_json(text)
             design = DESIGNS[endpoint.design]
             assert set(design.arms) <= set(endpoint.arms)
             assert {criterion.statistic for criterion in endpoint.criteria} <= set(design.statistics)
+
+
+def test_the_examples_of_the_library_give_what_the_page_says() -> None:
+    """Run in the order of the page, in one session."""
+    text = (DOCS / "library.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 6
+    test = doctest.DocTestParser().get_doctest("".join(blocks), {}, "docs/library.md", None, 0)
+    said = io.StringIO()
+    results = doctest.DocTestRunner(verbose=False).run(test, out=said.write)
+    assert results.attempted > 30
+    assert results.failed == 0, said.getvalue()
+
+
+def test_the_library_needs_no_database() -> None:
+    program = "import sys; from trials import criteria, designs, intervals, metrics; print({'store', 'psycopg', 'api', 'ingest'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "set()\n"
 
 
 def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from insitu.model import AveragingScale, PeriodName, Verdict
 from trials import criteria
+from trials.aggregate import about, as_counted, is_about, own_plan
 from trials.designs import DESIGNS, Answer, Design, Known, Question
 from trials.designs.question import ArmRole
 from trials.evaluation import (
@@ -24,11 +26,12 @@ from trials.evaluation import (
     Finding,
     GateResult,
     Sensitivity,
+    UnblindingSummary,
     WindowSummary,
 )
 from trials.findings import finding
 from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
-from trials.protocol import Arm, Criterion, Endpoint, Period, document_of
+from trials.protocol import ON_ENERGY, Aggregation, Arm, Criterion, Endpoint, Period, document_of
 from trials.slots import Calendar, Unit, day_groups, fill, to_us
 
 UNBALANCED = 0.15
@@ -74,6 +77,8 @@ def compute(inputs: TrialInputs) -> Evaluation:
         seed=protocol.seed,
         evaluated_at=inputs.now,
         code=code_versions(),
+        blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
+        unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
     )  # fmt: skip
 
 
@@ -88,7 +93,7 @@ def code_versions() -> dict[str, str]:
 
 def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding]]]:
     """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
-    results: dict[tuple[str, str, PeriodName], GateResult] = {}
+    results: dict[tuple[str, str, PeriodName, str | None], GateResult] = {}
     findings: dict[str, list[Finding]] = {}
     for endpoint in inputs.protocol.endpoints:
         found = findings.setdefault(endpoint.name, [])
@@ -112,7 +117,7 @@ def _gate_of_period(
     endpoint: Endpoint,
     design: Design,
     period: Period,
-    results: dict[tuple[str, str, PeriodName], GateResult],
+    results: dict[tuple[str, str, PeriodName, str | None], GateResult],
 ) -> list[Finding]:
     found: list[Finding] = []
     shares = []
@@ -121,10 +126,10 @@ def _gate_of_period(
         if arm is None:
             found.append(finding("no_observations", arm=role, period=str(period.name)))
             continue
-        key = (arm, endpoint.property, period.name)
+        key = (arm, endpoint.property, period.name, own_plan(endpoint))
         if key not in results:
             units = _units(inputs, endpoint, inputs.protocol.arm(arm), period, _usable(inputs, endpoint.property, arm))
-            results[key] = _capture(inputs, arm, endpoint.property, period, units)
+            results[key] = _capture(inputs, arm, endpoint, period, units)
         result = results[key]
         shares.append(result.share)
         if not result.valid:
@@ -138,22 +143,27 @@ def _gate_of_period(
     return found
 
 
-def _capture(inputs: TrialInputs, arm: str, property: str, period: Period, units: Sequence[Unit]) -> GateResult:
-    """Valid intervals of those planned; intervals inside windows are planned but leave the denominator."""
+def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, units: Sequence[Unit]) -> GateResult:
+    """Valid intervals of those planned; intervals inside windows are planned but leave the denominator.
+
+    What lies outside the endpoint's filter is not planned, and a day without a planned interval is no day of it.
+    """
     capture = inputs.protocol.capture
-    planned = sum(unit.calendar.n for unit in units)
-    excused = sum(int((unit.excused & ~unit.valid).sum()) for unit in units)
+    planned = sum(int(unit.inside.sum()) for unit in units)
+    excused = sum(int((unit.excused & ~unit.valid & unit.inside).sum()) for unit in units)
     valid = sum(int(unit.valid.sum()) for unit in units)
     days = days_valid = 0
     if units:
         groups, ordinals = day_groups(units[0].calendar)
-        days = len(ordinals)
-        due = sum(np.bincount(groups, weights=(~unit.excused | unit.valid).astype(float), minlength=days) for unit in units)
-        had = sum(np.bincount(groups, weights=unit.valid.astype(float), minlength=days) for unit in units)
-        days_valid = int(np.sum((had >= capture.share * due) & (had > 0) | (due == 0)))
+        n = len(ordinals)
+        due = sum(np.bincount(groups, weights=(~unit.excused | unit.valid).astype(float), minlength=n) for unit in units)
+        had = sum(np.bincount(groups, weights=unit.valid.astype(float), minlength=n) for unit in units)
+        named = sum(np.bincount(groups, weights=unit.inside.astype(float), minlength=n) for unit in units) > 0
+        days = int(np.sum(named))
+        days_valid = int(np.sum(named & ((had >= capture.share * due) & (had > 0) | (due == 0))))
     share = valid / max(1, planned - excused)
     return GateResult(
-        arm=arm, property=property, period=period.name, planned=planned, excused=excused, valid=valid, share=share, days=days,
+        arm=arm, property=endpoint.property, endpoint=own_plan(endpoint), period=period.name, planned=planned, excused=excused, valid=valid, share=share, days=days,
         days_valid=days_valid, passed=days > 0 and days_valid >= capture.days * days,
     )  # fmt: skip
 
@@ -171,6 +181,7 @@ def _units(
 ) -> list[Unit]:
     """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
     name = property or endpoint.property
+    aggregation = endpoint.aggregation if property is None else Aggregation(name="mean")
     step = inputs.protocol.interval_of(name, arm.name)
     calendar = Calendar.of(period.start, period.end, step, inputs.protocol.time_zone)
     units = []
@@ -180,14 +191,21 @@ def _units(
         heard = np.zeros(calendar.n, bool)
         for stream in streams:
             kept = np.isin(stream.flag, usable)
-            filled = fill(calendar, stream.time_us[kept], stream.result[kept], stream.averaging_scale == AveragingScale.ENERGETIC)
+            energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in ("duty", "sum")
+            result = as_counted(aggregation, stream.result[kept])
+            filled = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
             value = np.where(np.isfinite(value), value, filled)
             heard |= np.isfinite(fill(calendar, stream.time_us, np.zeros(len(stream.time_us)), False))
         windows = [window for window in inputs.windows if window.covers(device, [arm.site])]
         excused = _inside(windows, calendar)
         planned = _inside([window for window in windows if window.declared_at <= window.start], calendar)
         units.append(Unit(device, calendar, value, excused, heard, excused & ~planned))
-    return units
+    if property is not None:
+        return units
+    places = {
+        unit.name: [p for s in inputs.series_of(unit.name, name) for p in s.placements if s.device == unit.name] for unit in units
+    }
+    return [about(endpoint, unit, places[unit.name]) for unit in units if is_about(endpoint, unit.name, places[unit.name])]
 
 
 def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bool_]:
@@ -216,8 +234,9 @@ def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect:
         for covariate in declared if isinstance(declared, list) else []:
             covariates[covariate, name] = _measured(inputs, endpoint, period, covariate)
     scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
-    energetic = AveragingScale.ENERGETIC in scales
-    return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates)
+    levels = AveragingScale.ENERGETIC in scales
+    energetic = levels and endpoint.aggregation.name in ON_ENERGY
+    return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates, levels)
 
 
 def _measured(inputs: TrialInputs, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
@@ -242,6 +261,9 @@ def _endpoint(
         for arm in endpoint.arms.values()
         if not inputs.protocol.checks_of(endpoint.property, arm)
     ][:1]
+    blinded = inputs.is_blinded(endpoint)
+    if blinded:
+        findings.append(finding("blinded"))
     answer = Answer()
     level = _level(inputs, endpoint)
     if not any(f.severity == "blocking" for f in findings):
@@ -258,7 +280,7 @@ def _endpoint(
         property=endpoint.property,
         unit=endpoint.unit,
         design=endpoint.design,
-        aggregation=endpoint.aggregation,
+        aggregation=endpoint.aggregation.name,
         grid_s=round(endpoint.grid.total_seconds()),
         arms={str(role): arm for role, arm in endpoint.arms.items()},
         verdict=verdict,
@@ -268,6 +290,7 @@ def _endpoint(
         findings=findings + more,
         lines=answer.lines,
         pairs=answer.pairs,
+        blinded=True if blinded else None,
     )
 
 
@@ -351,7 +374,8 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
         if estimate.statistic in targets
     ]
     others: list[tuple[str, bool, str | None]] = [("suspect_included", True, None)]
-    candidates = inputs.protocol.arm(endpoint.arms["candidate"]).devices
+    only = endpoint.filter.devices if endpoint.filter else None
+    candidates = [d for d in inputs.protocol.arm(endpoint.arms["candidate"]).devices if only is None or d in only]
     if len(candidates) > 1:
         others += [(f"leave_out:{device}", False, device) for device in candidates]
     for name, suspect, leave_out in others:
@@ -435,6 +459,12 @@ def _deviations(inputs: TrialInputs) -> list[Deviation]:
         found.append(Deviation(code="not_locked"))
     elif reporting is not None and inputs.locked_at >= reporting.start:
         found.append(Deviation(code="locked_late", evidence={"locked_at": inputs.locked_at.isoformat(timespec="minutes")}))
+    for one in inputs.unblinded:
+        if reporting is not None and one.at < reporting.end:
+            evidence: dict[str, float | int | str | bool | list[str] | None] = {
+                "endpoint": one.endpoint, "unblinded_at": one.at.isoformat(timespec="minutes"), "reason": one.reason,
+            }  # fmt: skip
+            found.append(Deviation(code="unblinded_early", evidence=evidence))
     found += [
         Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day}) for old, new, day in _swap_facts(inputs)
     ]

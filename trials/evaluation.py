@@ -105,6 +105,8 @@ class EndpointResult(Part):
     findings: list[Finding]
     lines: list[Line] = Field(default_factory=list)
     pairs: list[Pair] = Field(default_factory=list)
+    blinded: Literal[True] | None = None
+    """Not estimated yet, whatever the data: its verdict says nothing."""
 
 
 class GateResult(Part):
@@ -121,6 +123,8 @@ class GateResult(Part):
     days: int
     days_valid: int
     passed: bool
+    endpoint: str | None = None
+    """Of this endpoint alone, which does not plan every interval; None: of every other endpoint about it."""
 
 
 class DatastreamSummary(Part):
@@ -183,6 +187,13 @@ class Deviation(Part):
     evidence: dict[str, float | int | str | bool | list[str] | None] = Field(default_factory=dict)
 
 
+class UnblindingSummary(Part):
+    endpoint: str
+    at: datetime
+    login: str
+    reason: str
+
+
 class Change(Part):
     """Against the previous evaluation."""
 
@@ -226,6 +237,10 @@ class Evaluation(Part):
     code: dict[str, str]
     """insitu, numpy, scipy, statsmodels → version."""
     changed: list[Change] = Field(default_factory=list)
+    blinded: Literal[True] | None = None
+    """A primary endpoint is blinded: the verdict says nothing."""
+    unblinded: list[UnblindingSummary] | None = None
+    """Endpoints that were blinded at first; None where no endpoint ever was."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

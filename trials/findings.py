@@ -56,6 +56,7 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     ),
     "season_unchecked": ("warning", "No covariate is declared: a change of season cannot be told from an effect."),
     "no_control": ("warning", "There is no control: whatever else changed at the same time is part of this difference."),
+    "blinded": ("blocking", "This endpoint is blinded: its result is withheld until the evaluator unblinds it."),
     "unbalanced_completeness": ("warning", "The arms' completeness differs by {points} percentage points."),
     "unchecked_data": ("warning", "The protocol plans no quality check for {property}: unchecked observations were used."),
     "carry_over": (
@@ -109,6 +110,7 @@ DEVIATIONS: dict[str, str] = {
     "device_not_deployed": "{device} was not deployed during the whole trial as planned.",
     "window_afterwards": "A window ({kind}, {target}) was declared after it had begun.",
     "unplanned_swap": "{old} was replaced by {new} on {day}.",
+    "unblinded_early": "Endpoint {endpoint} was unblinded on {unblinded_at}, before the reporting period had ended: {reason}",
     "check_not_run": "The planned check {check} did not run on {datastream}.",
 }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from insitu.model import Flag
 from trials.evaluation import GapSummary, RejectSummary
-from trials.protocol import Protocol
+from trials.protocol import Endpoint, Protocol
 from trials.slots import to_us
 
 
@@ -71,6 +71,16 @@ class WindowInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Unblinding:
+    """From `at` on, the result of a blinded endpoint is told."""
+
+    endpoint: str
+    at: datetime
+    login: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrialInputs:
     protocol: Protocol
     protocol_sha256: str
@@ -83,6 +93,10 @@ class TrialInputs:
     gaps: list[GapSummary]
     simulated: bool
     now: datetime
+    unblinded: list[Unblinding] = field(default_factory=list)
+
+    def is_blinded(self, endpoint: Endpoint) -> bool:
+        return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
 
     def series_of(self, device: str, property: str) -> list[StreamInput]:
         """The device's datastream of a property, and what it was swapped for: devices of its role at its position before or after it.

@@ -25,18 +25,28 @@ from store.database import Connection
 from store.quality import flags_of
 from trials.compute import compute
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
-from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import read_protocol
 from trials.readme import README
 from trials.workflow import load_inputs
 
-PROFILE = "tabular-data-package"
+PROFILE = "data-package"
+"""Not "tabular-data-package": that would promise that every file is a table."""
 SIGNATURE = "signature.json"
 _FIELDS = {
     "observations": [("datastream", "string"), ("phenomenon_time", "datetime"), ("result", "number"), ("flag", "integer")],
     "flags": [("datastream", "string"), ("phenomenon_time", "datetime"), ("check", "string"), ("flag", "integer")],
     "rejects": [("device", "string"), ("reason", "string"), ("messages", "integer"), ("results", "integer")],
 }
+_KEYS = {
+    "observations": ["datastream", "phenomenon_time"], "flags": ["datastream", "phenomenon_time", "check"], "rejects": ["device", "reason"],
+}  # fmt: skip
+_MEANINGS = {
+    "datastream": "device/name, as in catalogue.json", "phenomenon_time": "when it was measured, UTC",
+    "result": "in the unit that catalogue.json states for the datastream", "flag": "1 PASS, 2 NOT_EVALUATED, 3 SUSPECT, 4 FAIL",
+    "check": "the quality check that did not pass", "device": "code of the device, or unknown", "reason": "why it was refused",
+    "messages": "refused messages", "results": "results in them",
+}  # fmt: skip
 
 
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
@@ -67,6 +77,11 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     if stored is None:
         raise NotFound(f"There is no evaluation {evaluation_id}.")
     evaluation = Evaluation.model_validate_json(stored.document)
+    closed = [endpoint.name for endpoint in evaluation.endpoints if endpoint.blinded]
+    if closed:
+        raise CorrectInput(
+            f"A package lets anyone compute the result of {', '.join(closed)}, which is blinded: unblind it first."
+        )
     protocol = next(p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id)
     inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
     if compute(inputs).inputs_sha256 != stored.inputs_sha256:
@@ -74,7 +89,9 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     write_tables(
         folder, inputs, protocol=protocol.document, evaluation=stored.document, flags=_flag_rows(conn, stored.trial, inputs)
     )
-    (folder / "README.md").write_text(README.format(trial=stored.trial, sha256=stored.sha256), encoding="utf-8")
+    (folder / "README.md").write_text(
+        README.format(trial=stored.trial, sha256=stored.sha256, version=evaluation.code["insitu"]), encoding="utf-8"
+    )
     seal(folder, evaluation, key)
 
 
@@ -100,7 +117,6 @@ def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) ->
         "title": evaluation.title.en,
         "profile": PROFILE,
         "created": _moment(evaluation.evaluated_at),
-        "licenses": [],
         "resources": resources,
     }
     _write_json(folder / "datapackage.json", descriptor)
@@ -127,10 +143,20 @@ def _resource(path: Path, folder: Path) -> dict[str, Any]:
         "bytes": len(content),
         "hash": "sha256:" + hashlib.sha256(content).hexdigest(),
     }
+    if path.suffix == ".json":
+        resource["type"] = "json"  # said, since a checker may take a protocol with `checks` for a file of its own
     if path.suffix == ".csv":
-        fields = [{"name": name, "type": kind} for name, kind in _FIELDS[path.stem]]
-        resource |= {"profile": "tabular-data-resource", "encoding": "utf-8", "schema": {"fields": fields}}
+        schema = {"fields": [_field(name, kind) for name, kind in _FIELDS[path.stem]], "primaryKey": _KEYS[path.stem]}
+        resource |= {"type": "table", "profile": "tabular-data-resource", "encoding": "utf-8", "schema": schema}
     return resource
+
+
+def _field(name: str, kind: str) -> dict[str, Any]:
+    """Of the table schema; a cell is never empty."""
+    constraints: dict[str, Any] = {"required": True}
+    if name == "flag":
+        constraints["enum"] = [int(flag) for flag in Flag if flag is not Flag.MISSING]
+    return {"name": name, "type": kind, "description": _MEANINGS[name], "constraints": constraints}
 
 
 def _write_json(path: Path, document: Any) -> None:
@@ -191,6 +217,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
             for s in sorted(inputs.streams, key=lambda s: s.key())
         ],
         "windows": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()} for w in inputs.windows],
+        "unblinded": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()} for u in inputs.unblinded],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
     }  # fmt: skip
 
@@ -222,6 +249,9 @@ def read_inputs(folder: Path) -> TrialInputs:
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
+            unblinded=[
+                Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"]) for u in facts.get("unblinded", [])
+            ],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorrectInput(

@@ -14,7 +14,17 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, DatastreamRole, PeriodName
@@ -37,7 +47,16 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("name each only once")
+    return names
+
+
 Span = Annotated[timedelta, AfterValidator(_positive)]
+Names = Annotated[list[Code], Field(min_length=1), AfterValidator(_each_once)]
+ClockTime = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
@@ -131,6 +150,76 @@ class Criterion(Part):
     """Name of another statistic of this endpoint: one of the two being met is enough (RMSE or NRMSE)."""
 
 
+AggregationName = Literal[
+    "mean", "percentile", "exceedance_share", "count", "duty", "sum", "min", "max", "la10", "la90", "lden", "ld", "le", "ln"
+]
+WITH_STEP: Final = ("percentile", "exceedance_share", "count", "min", "max", "la10", "la90")
+WITH_THRESHOLD: Final = ("exceedance_share", "count", "duty")
+SHARES: Final = ("exceedance_share", "duty")
+OWN_HOURS: Final = ("lden", "ld", "le", "ln")
+ON_GRID_ONLY: Final = ("reference_collocation",)
+"""Designs that pair the steps of the endpoint's grid and ask for no day values."""
+ON_ENERGY: Final = ("mean", *OWN_HOURS)
+"""Aggregations whose day values are levels that are averaged by energy again, where the property is."""
+
+
+class Aggregation(Part):
+    """How the results of a local day become one value. Written as its name alone where it needs no number."""
+
+    name: AggregationName
+    q: float | None = Field(default=None, gt=0, lt=100)
+    """Of a percentile: so many per cent of the steps lie at or below it."""
+    threshold: float | None = None
+    """Of `exceedance_share` and `count`: what lies above it counts. Of `duty`: above it, something is on (default 0)."""
+    step: Span | None = None
+    """Steps are the means of this span, from local midnight on; None: the planned interval of the measurement."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Aggregation:
+        if (self.q is not None) != (self.name == "percentile"):
+            raise ValueError("percentile needs q, as in 95" if self.q is None else f"{self.name} has no q")
+        if self.threshold is not None and self.name not in WITH_THRESHOLD:
+            raise ValueError(f"{self.name} has no threshold")
+        if self.threshold is None and self.name in ("exceedance_share", "count"):
+            raise ValueError(f"{self.name} needs a threshold, in the unit of the property")
+        if self.step is not None:
+            if self.name not in WITH_STEP:
+                raise ValueError(f"{self.name} has no step: it is made of all planned intervals of a day")
+            if timedelta(days=1) % self.step:
+                raise ValueError("step must go into a day a whole number of times, as PT15M or PT1H")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        stated = {name: value for name, value in handler(self).items() if value is not None}
+        return self.name if set(stated) == {"name"} else stated
+
+    @classmethod
+    def of(cls, given: Aggregation | str) -> Aggregation:
+        """Itself, or the aggregation of that name."""
+        return given if isinstance(given, Aggregation) else cls.model_validate({"name": given})
+
+
+class Filter(Part):
+    """Which planned intervals an endpoint is about: those that fulfil every condition. The others are not planned for it."""
+
+    hours: tuple[ClockTime, ClockTime] | None = None
+    """Local time of day `[from, to)`, as ["07:00", "19:00"]; may wrap midnight. An interval lies where it begins."""
+    weekdays: Annotated[list[Weekday], Field(min_length=1), AfterValidator(_each_once)] | None = None
+    holidays: Literal["without", "only"] | None = None
+    """The eleven public holidays of metropolitan France."""
+    sites: Names | None = None
+    devices: Names | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Filter:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError("a filter needs hours, weekdays, holidays, sites or devices")
+        if self.hours is not None and self.hours[0] in (self.hours[1], "24:00"):
+            raise ValueError("hours must end at another time than they begin; leave them out for the whole day")
+        return self
+
+
 class Endpoint(Part):
     name: Code
     title: Text
@@ -140,9 +229,15 @@ class Endpoint(Part):
     design: str
     """A name registered in `trials.designs`: `reference_collocation`, `before_after`, `control_sites`, …"""
     arms: dict[Literal["candidate", "reference", "control"], Code]
-    aggregation: str = "mean"
-    """How the results of a grid step become one value: mean (on the property's averaging scale), lden, ld, le, ln."""
+    aggregation: Annotated[Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)] = (
+        Aggregation(name="mean")
+    )
+    filter: Filter | None = None
+    """None: every planned interval of its arms."""
+    blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
+    """True: neither estimate nor verdict is made before the evaluator unblinds it."""
     grid: Span = timedelta(hours=1)
+    """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None
     """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
@@ -244,6 +339,27 @@ class Protocol(Part):
                     yield f"endpoints.{endpoint.name}: there is no arm {arm!r}"
                 elif (endpoint.property, arm) not in measured:
                     yield f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
+            yield from (f"endpoints.{endpoint.name}.{problem}" for problem in self._wrong_aggregation(endpoint))
+
+    def _wrong_aggregation(self, endpoint: Endpoint) -> Iterator[str]:
+        chosen, kept = endpoint.aggregation, endpoint.filter
+        arms = [arm for arm in self.arms if arm.name in endpoint.arms.values()]
+        for arm in arms:
+            interval = self.interval_of(endpoint.property, arm.name)
+            if chosen.step is not None and chosen.step % interval:
+                yield f"aggregation.step: not a whole number of the planned intervals of {arm.name!r}"
+            if kept is not None and kept.devices is not None and not set(kept.devices) & set(arm.devices):
+                yield f"filter.devices: none of them stands in arm {arm.name!r}"
+        if chosen.name in SHARES and endpoint.unit not in ("1", "%"):
+            yield f"unit: {chosen.name} is a share, its unit is 1 or %"
+        if endpoint.design in ON_GRID_ONLY and chosen.name not in ON_ENERGY:
+            yield f"aggregation: {endpoint.design} compares means on its grid, not {chosen.name}"
+        if kept is None:
+            return
+        if kept.hours is not None and chosen.name in OWN_HOURS:
+            yield f"filter.hours: {chosen.name} has hours of its own"
+        unknown = set(kept.devices or []) - {device for arm in arms for device in arm.devices}
+        yield from (f"filter.devices: {device!r} stands in no arm of this endpoint" for device in sorted(unknown))
 
     def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
         blocks = endpoint.schedule or []

@@ -73,10 +73,17 @@ class Unit:
     """Holds any observation, whatever its flag; None: the same as valid."""
     afterwards: Bools | None = None
     """Excused only by windows that were declared after they had begun; None: nowhere."""
+    outside: Bools | None = None
+    """Not planned at all: outside the endpoint's filter (there also excused, and without a value); None: nowhere."""
 
     @property
     def valid(self) -> Bools:
         return np.isfinite(self.value)
+
+    @property
+    def inside(self) -> Bools:
+        """Slots that the endpoint is about."""
+        return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
 
 
 def fold(energetic: bool, values: Floats) -> Floats:
@@ -89,8 +96,8 @@ def unfold(energetic: bool, means: Floats) -> Floats:
     return 10 * np.log10(means) if energetic else means
 
 
-def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool) -> Floats:
-    """Mean of the observations in each slot, NaN where there is none; `time_us` in any order."""
+def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False) -> Floats:
+    """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any order."""
     index = (time_us - calendar.start_us) // calendar.step_us
     inside = (index >= 0) & (index < calendar.n)
     index, result = index[inside], result[inside]
@@ -98,7 +105,7 @@ def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool) -> 
     total = np.bincount(index, weights=fold(energetic, result), minlength=calendar.n)
     values = np.full(calendar.n, np.nan)
     some = count > 0
-    values[some] = unfold(energetic, total[some] / count[some])
+    values[some] = total[some] if summed else unfold(energetic, total[some] / count[some])
     return values
 
 
@@ -128,13 +135,13 @@ def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     return groups.astype(np.int64), days
 
 
-def mean_of_units(tables: Sequence[Floats], *, share: float, energetic: bool) -> Floats:
-    """Mean over units of each column; NaN where fewer than `share` of the units have a value."""
+def mean_of_units(tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None) -> Floats:
+    """Mean over units of each column; NaN where fewer than `share` of the units (of those `due`, if given) have a value."""
     table = np.stack(tables)
     valid = np.isfinite(table)
     count = valid.sum(axis=0)
     total = np.where(valid, fold(energetic, np.where(valid, table, 0.0)), 0.0).sum(axis=0)
-    enough = (count > 0) & (count >= share * len(tables))
+    enough = (count > 0) & (count >= share * (len(tables) if due is None else due))
     means = np.full(table.shape[1], np.nan)
     means[enough] = unfold(energetic, total[enough] / count[enough])
     return means

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from trials.evaluation import Evaluation
 from trials.findings import DEVIATIONS, FINDINGS, sentence
+from trials.labels import day_value, is_plain
+from trials.protocol import Endpoint
 
 
 def summary(evaluation: Evaluation) -> str:
     """Verdict, each criterion with its interval, and the findings in words."""
-    lines = [f"{evaluation.trial}: {evaluation.verdict}" + (" (interim)" if evaluation.interim else "")]
+    lines = [
+        f"{evaluation.trial}: {'blinded' if evaluation.blinded else evaluation.verdict}"
+        + (" (interim)" if evaluation.interim else "")
+    ]
     for endpoint in evaluation.endpoints:
-        lines.append(f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}): {endpoint.verdict}")
+        planned = next(Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name)
+        of_days = "" if is_plain(planned) else f", {day_value(planned)}"
+        lines.append(
+            f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}{of_days}): {'blinded' if endpoint.blinded else endpoint.verdict}"
+        )
         for criterion in endpoint.criteria:
             target = criterion.target
             wanted = f"[{'' if target.low is None else f'{target.low:g}'}, {'' if target.high is None else f'{target.high:g}'}]"

@@ -19,9 +19,10 @@ from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import Change, Evaluation, GapSummary, RejectSummary, document_of
 from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
-from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
+from trials.templates import marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Locked:
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
     """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
-    problems = [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    problems = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
+    problems += [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
     if problems:
         raise CorrectInput("The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems))
     earlier = store_trials.protocols(conn, protocol.trial)
@@ -59,6 +61,9 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
     devices = {s.device for s in streams}
     sites = {site.code for site in catalogue.sites_of_trial(conn, protocol.trial)}
     problems = [f"arms.{a.name}: the trial has nothing at site {a.site!r}" for a in protocol.arms if a.site not in sites]
+    for endpoint in protocol.endpoints:
+        wanted = (endpoint.filter.sites if endpoint.filter else None) or []
+        problems += [f"endpoints.{endpoint.name}: the trial has nothing at site {site!r}" for site in wanted if site not in sites]
     for arm in protocol.arms:
         problems += [f"arms.{arm.name}: the trial has no device {device!r}" for device in arm.devices if device not in devices]
     for measurement in protocol.measurements:
@@ -183,12 +188,16 @@ def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, s
     document = document_of(evaluation)
     number = store_trials.save_evaluation(
         conn, trial=trial, protocol_id=stored.protocol_id, evaluated_at=now, evaluated_by=login, verdict=str(evaluation.verdict),
-        interim=evaluation.interim, inputs_sha256=evaluation.inputs_sha256, sha256=digest(document),
+        interim=evaluation.interim, blinded=bool(evaluation.blinded), inputs_sha256=evaluation.inputs_sha256, sha256=digest(document),
         document=canonical(document).decode(),
     )  # fmt: skip
-    detail = {"evaluation": number, "verdict": str(evaluation.verdict), "sha256": digest(document)}
+    detail = {
+        "evaluation": number,
+        "verdict": "blinded" if evaluation.blinded else str(evaluation.verdict),
+        "sha256": digest(document),
+    }
     access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
-    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not evaluation.interim:
+    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not (evaluation.interim or evaluation.blinded):
         catalogue.move_trial(conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}")
     return number, evaluation
 
@@ -233,6 +242,7 @@ def load_inputs(
         gaps=_gaps(protocol, streams, found, windows, until=min(now, end), late_after=late_after),
         simulated=simulated,
         now=now,
+        unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, trial) if u.at <= now],
     )
 
 

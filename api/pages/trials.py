@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed
+from api.access import Signed, may_unblind, require_form_token
 from api.context import Conn, Ctx
 from api.pages import board
 from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
@@ -22,7 +22,8 @@ from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue import Trial, TrialStep, trial_steps
 from store.database import Connection
 from store.mappings import mappings_of_trial
-from store.trials import StoredProtocol, protocols
+from store.trials import StoredProtocol, protocols, unblindings
+from trials.blinding import unblind
 
 router = APIRouter()
 _WAY: Final = (
@@ -106,9 +107,24 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         capture=[{"board": one, "share": one.share_since_start} for one in devices],
         evaluations=fleet.evaluation_heads(conn, found.code, most=20) if viewer.sees_measurements else [],
         locked=any(one.locked_at for one in stored),
+        unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
+        may_unblind=may_unblind(viewer, found),
         protocol=_shown(stored, page),
         mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
     )  # fmt: skip
+
+
+@router.post("/trials/{trial}/endpoints/{endpoint}/unblind", dependencies=[Depends(require_form_token)])
+def unblind_endpoint(
+    trial: str, endpoint: str, conn: Conn, context: Ctx, viewer: Signed, reason: Annotated[str, Form(max_length=2000)] = ""
+) -> RedirectResponse:
+    """The form of the trial's page; for its evaluator."""
+    found = visible_trial(conn, viewer, trial)
+    if not may_unblind(viewer, found):
+        raise NotFound("There is nothing to unblind for you.")
+    clock = context.clock
+    unblind(conn, found.code, endpoint, reason=reason, now=clock.now(), login=viewer.login, simulated=clock.is_simulated)
+    return RedirectResponse(f"/trials/{found.code}#evaluations", status_code=303)
 
 
 def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:

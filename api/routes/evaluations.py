@@ -6,16 +6,44 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Signed
-from api.context import Conn
+from api.access import Signed, may_unblind
+from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
 from api.routes.observations import require_measurements
 from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged
+from insitu.errors import NotFound
 from store import fleet
 from store.access import visible_trial
+from trials.blinding import unblind
 
 router = APIRouter()
+
+
+class Unblinding(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"reason": "The reporting period has ended."}})
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class UnblindingOut(BaseModel):
+    endpoint: str
+    evaluation_id: int | None
+    """The evaluation made anew; null where the trial had none before."""
+
+
+@router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201)
+def unblind_endpoint(trial: str, endpoint: str, body: Unblinding, conn: Conn, context: Ctx, viewer: Signed) -> UnblindingOut:
+    """Tell the result of a blinded endpoint from now on; for the evaluator of the trial. It cannot be taken back."""
+    found = visible_trial(conn, viewer, trial)
+    if not may_unblind(viewer, found):
+        raise NotFound(f"There is nothing to unblind in {trial!r} for you.")
+    number = unblind(
+        conn, found.code, endpoint, reason=body.reason, now=context.clock.now(), login=viewer.login,
+        simulated=context.clock.is_simulated,
+    )  # fmt: skip
+    return UnblindingOut(endpoint=endpoint, evaluation_id=number)
 
 
 @router.get("/trials/{trial}/evaluations")

@@ -46,7 +46,7 @@ class TrialOut(BaseModel):
     protocol_sha256: str | None
     protocol_locked_at: datetime | None
     verdict: str | None
-    """Of the latest evaluation; null for who sees no measurements."""
+    """Of the latest evaluation; null for who sees no measurements, and while a primary endpoint is blinded."""
 
 
 class DeviceOut(BaseModel):
@@ -163,15 +163,18 @@ class LedgerOut(BaseModel):
 class EvaluationOut(BaseModel):
     model_config = example(
         evaluation_id=3, trial="platform-air", evaluated_at="2026-05-01T08:00:00Z", evaluated_by="evaluator", verdict="met",
-        interim=False, sha256="5c0e…", inputs_sha256="a1b2…", version=1,
+        interim=False, blinded=False, sha256="5c0e…", inputs_sha256="a1b2…", version=1,
     )  # fmt: skip
 
     evaluation_id: int
     trial: str
     evaluated_at: datetime
     evaluated_by: str
-    verdict: str
+    verdict: str | None
+    """Null where it is withheld."""
     interim: bool
+    blinded: bool
+    """A primary endpoint is blinded: its estimates and the verdict come when the evaluator unblinds it."""
     sha256: str
     inputs_sha256: str
     version: int

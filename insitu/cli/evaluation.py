@@ -1,15 +1,17 @@
-"""`lock`, `evaluate`, `report`, `export`, `verify`: the evaluator's work."""
+"""`protocol`, `lock`, `evaluate`, `report`, `export`, `verify`: the evaluator's work."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from insitu.cli.output import say
+from insitu.cli.output import say, warn
+from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput, Disagrees, NotFound
 from insitu.settings import load
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    for verb in (lock, evaluate, report, export, verify):
+    for verb in (protocol, lock, evaluate, unblind, report, export, verify):
         app.command()(verb)
 
 
@@ -27,6 +29,44 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CorrectInput(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def protocol(
+    template: Annotated[str, typer.Argument(help="air-sensor, retrofit, limit, equivalence or street.")],
+    trial: Annotated[str | None, typer.Option(help="A trial, whose devices and datastreams fill it.")] = None,
+    property: Annotated[str | None, typer.Option(help="What it is about, if not what the template is for.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")] = None,
+    days: Annotated[int, typer.Option(min=14, help="Of each period.")] = 30,
+) -> None:
+    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be written."""
+    import sys
+
+    from insitu.cli.target import open_target
+    from trials.protocol import read_protocol
+    from trials.templates import Facts, draft, facts_of, left_out, marks
+
+    clock, facts = SYSTEM, Facts()
+    if trial is not None:
+        target, conn = open_target("insitu protocol --trial")
+        clock = target.clock
+        with conn:
+            facts = facts_of(conn, trial)
+    document = draft(template, facts, start=_first_day(start, clock), days=days, property=property)
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    read_protocol(text, source=f"template {template}")
+    sys.stdout.write(text + "\n")
+    if elsewhere := left_out(document, facts):
+        warn(f"At another site, and therefore in no arm: {', '.join(elsewhere)}.")
+    warn(f"Still to be written: {', '.join(marks(document))}. Check periods, intervals and targets too; then `insitu lock`.")
+
+
+def _first_day(text: str | None, clock: Clock) -> date:
+    if text is None:
+        return (clock.now().date().replace(day=1) + timedelta(days=31)).replace(day=1)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CorrectInput(f"--start {text!r} is not a day: write it as 2026-03-01.") from None
 
 
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
@@ -60,6 +100,26 @@ def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the director
         check_quality(conn, trial, now=target.clock.now())
         number, result = evaluate_trial(conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated)
     say(f"Evaluation {number}\n{summary(result)}")
+
+
+def unblind(
+    trial: str,
+    endpoint: Annotated[str, typer.Argument(help="Name of a blinded endpoint of the locked protocol.")],
+    reason: Annotated[str, typer.Option(help="Why now; stands in the audit log and in every report.")],
+    login: str = "lab",
+) -> None:
+    """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
+    from insitu.cli.target import open_target
+    from trials.blinding import unblind as run
+
+    target, conn = open_target("insitu unblind")
+    clock = target.clock
+    with conn:
+        number = run(conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated)
+    say(
+        f"{endpoint} of {trial} is unblinded; "
+        + (f"evaluation {number} tells it." if number else f"`insitu evaluate {trial}` tells it.")
+    )
 
 
 def report(

@@ -16,9 +16,9 @@ FROM protocol p JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text ORD
 
 -- name: save_evaluation
 -- The result of applying a locked protocol.
-INSERT INTO evaluation (trial_id, protocol_id, evaluated_at, evaluated_by, verdict, interim, inputs_sha256, sha256, document)
+INSERT INTO evaluation (trial_id, protocol_id, evaluated_at, evaluated_by, verdict, interim, blinded, inputs_sha256, sha256, document)
 SELECT trial_id, %(protocol_id)s::int, %(evaluated_at)s::timestamptz, %(evaluated_by)s::text, %(verdict)s::text,
-       %(interim)s::boolean, %(inputs_sha256)s::text, %(sha256)s::text, %(document)s::text
+       %(interim)s::boolean, %(blinded)s::boolean, %(inputs_sha256)s::text, %(sha256)s::text, %(document)s::text
 FROM trial WHERE code = %(trial)s::text RETURNING evaluation_id;
 
 -- name: evaluation
@@ -31,3 +31,13 @@ SELECT e.evaluation_id, t.code AS trial, e.protocol_id, e.evaluated_at, e.evalua
 SELECT e.evaluation_id, t.code AS trial, e.protocol_id, e.evaluated_at, e.evaluated_by, e.verdict, e.interim, e.inputs_sha256,
        e.sha256, e.document FROM evaluation e JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text
 ORDER BY e.evaluation_id DESC LIMIT %(most)s::int;
+
+-- name: save_unblinding
+-- The result of an endpoint is told from now on.
+INSERT INTO unblinding (trial_id, endpoint, at, login, reason)
+SELECT trial_id, %(endpoint)s::text, %(at)s::timestamptz, %(login)s::text, %(reason)s::text FROM trial WHERE code = %(trial)s::text;
+
+-- name: unblindings
+-- Endpoints of a trial that are no longer blinded, in order of time.
+SELECT u.endpoint, u.at, u.login, u.reason FROM unblinding u JOIN trial t USING (trial_id)
+WHERE t.code = %(trial)s::text ORDER BY u.at, u.endpoint;

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from insitu.language import catalogue
 from trials.findings import DEVIATIONS, FINDINGS
+from trials.labels import AGGREGATION_WORDS, FILTER_WORDS
 from trials.report import build, words
 
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -15,6 +16,7 @@ _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORD
 def texts() -> set[str]:
     """Every English text that a report may ask the translation of."""
     found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values())
+    found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())
     for node in ast.walk(ast.parse(Path(build.__file__).read_text("utf-8"))):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import frictionless
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +22,7 @@ from trials.evaluation import RejectSummary, document_of
 from trials.inputs import TrialInputs
 from trials.package import evaluate_package, read_inputs, safe_cell, seal, signing_key, write_tables
 from trials.protocol import canonical
+from trials.readme import README
 from trials.verify import Check, verify
 
 
@@ -269,6 +272,61 @@ def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp
     change_a_result(folder, 20, by=40.0)
     repair_checksum(folder, "observations.csv")
     assert checks(folder)["signature"].lines == ["the signature does not fit datapackage.json"]
+
+
+# -- as others read it ---------------------------------------------------------------------------------------------------
+
+
+def stranger(folder: Path) -> list[list[str]]:
+    """What the checker of Frictionless finds wrong: (file, type of error)."""
+    (folder / "README.md").write_text(README.format(trial="small", sha256="0", version="1"), "utf-8")
+    (folder / "report.html").write_text("<!doctype html>", "utf-8")
+    seal(folder, evaluate_package(folder), None)
+    found = frictionless.validate(str(folder / "datapackage.json"))
+    assert isinstance(found, frictionless.Report)
+    assert len(found.tasks) == len(json.loads((folder / "datapackage.json").read_text("utf-8"))["resources"]) >= 8
+    return [[task.place, error.type] for task in found.tasks for error in task.errors] + [
+        [found.name or "", e.type] for e in found.errors
+    ]
+
+
+def test_the_checker_of_frictionless_finds_nothing_wrong(package: Path) -> None:
+    path = package / "observations.csv"
+    head, *rows = path.read_text("utf-8").splitlines()
+    name, at, *rest = rows[0].split(",")
+    rows[0] = ",".join([name, at.replace("Z", ".250000Z"), *rest])  # a device with a fine clock
+    path.write_text("\n".join([head, *rows]) + "\n", "utf-8")
+    assert stranger(package) == []
+
+
+WRONG_ROWS = [
+    (lambda rows: [*rows, rows[-1]], "primary-key"),
+    (lambda rows: [rows[0].rpartition(",")[0] + ",9", *rows[1:]], "constraint-error"),
+    (lambda rows: [rows[0].replace("T", " at "), *rows[1:]], "type-error"),
+    (lambda rows: ["," + rows[0].partition(",")[2], *rows[1:]], "constraint-error"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind"), WRONG_ROWS, ids=["twice", "flag", "time", "no datastream"])
+def test_the_schema_of_the_tables_tells_a_wrong_row(package: Path, change: Callable[[list[str]], list[str]], kind: str) -> None:
+    evaluation = evaluate_package(package)
+    path = package / "observations.csv"
+    head, *rows = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([head, *change(rows)]) + "\n", "utf-8")
+    seal(package, evaluation, None)
+    found = frictionless.validate(str(package / "datapackage.json"))
+    assert isinstance(found, frictionless.Report)
+    assert [[task.place, error.type] for task in found.tasks for error in task.errors] == [["observations.csv", kind]]
+
+
+def test_every_file_of_a_package_is_explained_in_it_in_both_languages(package: Path) -> None:
+    english, french = README.split("**Français.**")
+    for path in package.iterdir():
+        assert f"`{path.name}`" in english, path.name
+        assert f"`{path.name}`" in french, path.name
+    for word in ("`report.*`", "`signature.json`", "insitu verify ."):
+        assert word in english
+        assert word in french
 
 
 def test_text_that_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:

@@ -166,12 +166,20 @@ def test_a_second_evaluation_says_what_changed(conn: Connection, catalogue: Smal
 
 
 def test_a_protocol_that_the_catalogue_cannot_serve_is_refused_with_every_reason(conn: Connection, catalogue: SmallTrial) -> None:
-    made = endpoint("before_after", [criterion("happiness", high=-2)], arms=["candidate"], property="ozone")
+    made = endpoint(
+        "before_after", [criterion("happiness", high=-2)], arms=["candidate"], property="ozone", filter={"sites": ["moon"]}
+    )
     periods = [{"name": "reporting", "start": START.isoformat(), "end": END.isoformat()}]
     document = protocol_json(made, periods=periods, devices={"candidate": ["a", "z"]}) | {"trial": "t"}
     with pytest.raises(CorrectInput) as caught:
         lock_protocol(conn, Protocol.model_validate(document), now=START, login="judge")
-    for part in ("no device 'z'", "does not measure 'ozone'", "no statistic 'happiness'", "needs a baseline period"):
+    for part in (
+        "no device 'z'",
+        "does not measure 'ozone'",
+        "no statistic 'happiness'",
+        "nothing at site 'moon'",
+        "needs a baseline period",
+    ):
         assert part in str(caught.value)
 
 

@@ -19,9 +19,10 @@ from trials.designs import (
     replicates,
     synthetic_control,
 )
+from trials.designs.arrays import ask
 from trials.designs.question import Answer, ArmRole, Known, Question
 
-__all__ = ["DESIGNS", "Answer", "Design", "Known", "Question"]
+__all__ = ["DESIGNS", "Answer", "Design", "Known", "Question", "ask"]
 
 REPORTING = (PeriodName.REPORTING,)
 BOTH = (PeriodName.BASELINE, PeriodName.REPORTING)

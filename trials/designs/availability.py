@@ -46,7 +46,7 @@ def answer(question: Question) -> Answer:
 
 
 def _heard(unit: Unit) -> Bools:
-    return unit.valid if unit.heard is None else unit.heard
+    return unit.valid if unit.heard is None else unit.heard & unit.inside
 
 
 def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:

@@ -10,9 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.errors import CorrectInput
 from insitu.model import PeriodName
+from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
-from trials.protocol import Capture, Endpoint
+from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
 from trials.slots import Unit, day_groups, grouped, mean_of_units
 
 Floats = NDArray[np.float64]
@@ -20,7 +22,6 @@ Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 
 DAY_US = 86_400_000_000
-DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +33,30 @@ class Question:
     level: float
     seed: int
     energetic: bool
+    """Day values are levels in dB, averaged by energy."""
     units: dict[tuple[ArmRole, PeriodName], list[Unit]]
     covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
     """(property, period) of the candidate arm, for the season check."""
+    levels: bool = False
+    """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
 
+    @property
+    def aggregation(self) -> Aggregation:
+        return Aggregation.of(self.endpoint.aggregation)
+
     def days_of(self, units: list[Unit]) -> tuple[Days, Floats]:
-        """(ordinals, mean over units) of every local day of the period; NaN where the day does not count."""
+        """(ordinals, mean over units of the endpoint's aggregation) of every local day; NaN where the day does not count."""
         if not units:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
-        tables = [
-            grouped(unit, groups, len(days), share=self.capture.day, energetic=self.energetic, weights=self._weights(unit))
-            for unit in map(self._restricted, units)
-        ]
-        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic)
+        chosen, percent = self.aggregation, self.endpoint.unit == "%"
+        energetic = self.energetic if chosen.name in ON_ENERGY else self.levels
+        tables = [day_values(chosen, unit, share=self.capture.day, energetic=energetic, percent=percent) for unit in units]
+        due = due_units(units, groups, len(days))
+        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic, due=due)
 
     def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all of one period.
@@ -68,23 +76,6 @@ class Question:
             ]
             for units, of_arm in zip(arms, steps, strict=True)
         ]
-
-    def _restricted(self, unit: Unit) -> Unit:
-        """Only the slots of the part of the day that the aggregation is about."""
-        from trials.metrics.levels import in_period
-
-        period = DAY_EVENING_NIGHT.get(self.endpoint.aggregation)
-        if period is None:
-            return unit
-        inside = in_period(unit.calendar.hour, period)
-        return Unit(unit.name, unit.calendar, np.where(inside, unit.value, np.nan), unit.excused | ~inside)
-
-    def _weights(self, unit: Unit) -> Floats | None:
-        """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
-        if self.endpoint.aggregation != "lden":
-            return None
-        hour = unit.calendar.hour
-        return np.where((hour >= 18) & (hour < 22), 10**0.5, np.where((hour >= 6) & (hour < 18), 1.0, 10.0))
 
 
 def _steps(unit: Unit, grid_us: int) -> Days:
@@ -124,6 +115,15 @@ class Answer:
     lines: list[Line] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
+
+    def statistic(self, name: str) -> Known:
+        """The statistic of that name; CorrectInput says what there is, or what stands in the way."""
+        for known in self.statistics:
+            if known.statistic == name and not self.blocked:
+                return known
+        there = [known.statistic for known in self.statistics] if not self.blocked else []
+        why = [f"{one.code} {one.evidence}" for one in self.findings if one.severity == "blocking"]
+        raise CorrectInput(f"There is no {name!r}: " + ("; ".join(why) or f"there is {', '.join(there) or 'nothing'}") + ".")
 
     @property
     def blocked(self) -> bool:

@@ -14,7 +14,8 @@ from insitu.model import Verdict
 from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
-from trials.protocol import Target
+from trials.labels import day_value, is_plain
+from trials.protocol import Endpoint, Target
 from trials.report import charts
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
@@ -135,16 +136,24 @@ class _Builder:
 
     # -- verdict and endpoints -----------------------------------------------------------------------------------
 
-    def _verdict(self) -> None:
-        decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
-        self.add(
-            Banner(
-                str(self.e.verdict),
-                MARKS[self.e.verdict],
-                self._(VERDICT_WORDS[self.e.verdict]),
-                f"{self._(WORDS['leads_to'])} {decision}",
-            )
+    def _word(self, verdict: Verdict, blinded: bool | None) -> str:
+        """A verdict with its mark; what is blinded has none."""
+        return (
+            f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
+            if blinded
+            else f"{MARKS[verdict]} {self._(VERDICT_WORDS[verdict])}"
         )
+
+    def _banner(self) -> Banner:
+        if self.e.blinded:
+            told = self._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
+            return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], self._(WORDS["blinded"]), told)
+        decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
+        leads_to = f"{self._(WORDS['leads_to'])} {decision}"
+        return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(VERDICT_WORDS[self.e.verdict]), leads_to)
+
+    def _verdict(self) -> None:
+        self.add(self._banner())
         self.add(Paragraph(self.pick(self.e.protocol["question"]), "lead"))
         for endpoint in self.e.endpoints:
             if endpoint.rank == "primary":
@@ -155,8 +164,19 @@ class _Builder:
         ]
         self.add(Table(self._(WORDS["who"]), [self._(WORDS["role"]), self._(WORDS["name"])], rows))
 
+    def _planned(self, name: str) -> Endpoint:
+        return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)
+
+    def _day_value(self, planned: Endpoint) -> str:
+        """What the day values are, in words: aggregation and filter."""
+        unit = next((d.unit for d in self.e.datastreams if d.property == planned.property), "")
+        return day_value(planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number)
+
     def _conclusion(self, endpoint: EndpointResult) -> str:
-        title = self.pick(endpoint.title)
+        planned = self._planned(endpoint.name)
+        title = self.pick(endpoint.title) + ("" if is_plain(planned) else f" ({self._day_value(planned)})")
+        if endpoint.blinded:
+            return self._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
         decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
         if decided is None or decided.estimate is None:
             return self._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
@@ -192,9 +212,10 @@ class _Builder:
             self.add(Heading(self.pick(endpoint.title) + label, 3))
             self.add(
                 Paragraph(
-                    f"{MARKS[endpoint.verdict]} {self._(VERDICT_WORDS[endpoint.verdict])} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
+                    f"{self._word(endpoint.verdict, endpoint.blinded)} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
                 )
             )
+            self.add(Paragraph(self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))))
             self.add(self._criteria_table(endpoint))
             self._figures(endpoint)
             for found in endpoint.findings:
@@ -228,7 +249,7 @@ class _Builder:
                     self.with_unit(estimate.value, unit) if estimate else "–",
                     self.interval(estimate),
                     self.target(criterion.target, unit),
-                    f"{MARKS[criterion.verdict]} {self._(VERDICT_WORDS[criterion.verdict])}",
+                    self._word(criterion.verdict, endpoint.blinded),
                     str(estimate.n) if estimate else "–",
                 ]
             )
@@ -291,8 +312,9 @@ class _Builder:
 
     def _capture(self) -> None:
         self.add(Heading(self._(WORDS["capture"])))
+        titles = {e.name: self.pick(e.title) for e in self.e.endpoints}
         rows = [
-            [g.arm, g.property, self._(WORDS[str(g.period)]), str(g.planned), str(g.excused), str(g.valid), self.number(100 * g.share) + "\u202f%",
+            [g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""), g.property, self._(WORDS[str(g.period)]), str(g.planned), str(g.excused), str(g.valid), self.number(100 * g.share) + "\u202f%",
              f"{g.days_valid}/{g.days}", "✓" if g.passed else "✗"]
             for g in self.e.gate
         ]  # fmt: skip

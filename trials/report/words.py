@@ -42,7 +42,7 @@ UNITS = {
 }  # fmt: skip
 WORDS = {
     "subtitle": "Validation report", "simulated": "Simulated time: a demonstration, not a trial.", "interim": "Interim look: not a verdict.",
-    "leads_to": "What this leads to:", "host": "Host", "company": "Company", "evaluator": "Evaluator", "sites": "Sites",
+    "blinded": "Blinded", "leads_to": "What this leads to:", "host": "Host", "company": "Company", "evaluator": "Evaluator", "sites": "Sites",
     "evaluated_at": "Evaluated at", "who": "Who took part.", "role": "Role", "name": "Name", "endpoints": "Endpoints", "secondary": "secondary",
     "exploratory": "exploratory", "statistic": "Statistic", "estimate": "Estimate", "interval": "Interval", "target": "Target", "verdict": "Verdict",
     "n": "n", "capture": "Data capture and quality", "arm": "Arm", "property": "Property", "period": "Period", "planned": "Planned",

@@ -1,0 +1,179 @@
+"""A blinded endpoint has no result anywhere, and its data capture everywhere; unblinding is recorded for good."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.model import TrialState, Verdict
+from store import access
+from store import catalogue as store_catalogue
+from store import trials as store_trials
+from store.database import Connection
+from tests.fix_catalogue import START, SmallTrial
+from tests.trials.test_workflow import receive, results
+from tests.trials.world import criterion, endpoint, inputs, noise, period, protocol, protocol_json, protocol_text, series
+from trials.blinding import unblind
+from trials.compute import compute
+from trials.evaluation import Evaluation, document_of
+from trials.inputs import TrialInputs, Unblinding
+from trials.package import read_inputs, seal, write, write_tables
+from trials.protocol import Protocol, canonical
+from trials.report.build import build
+from trials.texts import summary
+from trials.verify import verify
+from trials.workflow import check_quality, evaluate_trial, lock_protocol
+
+DAY = timedelta(days=1)
+TOLD_WHEN_OPEN = ("estimates", "sensitivity", "lines", "pairs")
+
+
+def small(*, rank: str = "primary", blinded: bool = True, **more: Any) -> TrialInputs:
+    """Before/after of 16 days each, and one endpoint against a limit that is open."""
+    made = endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"], blinded=blinded, rank=rank)
+    other = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}) | {
+        "name": "open"
+    }
+    plan = protocol(made, other, periods=[period("baseline", 0, 16), period("reporting", 16, 32)])
+    values = 20 + noise(np.random.default_rng(4), 0.6, 32 * 24)
+    values[16 * 24 :] -= 5
+    return replace(inputs(plan, [series("candidate-1", values)]), **more)
+
+
+def early(given: TrialInputs) -> Unblinding:
+    return Unblinding("main", given.protocol.periods[-1].end - DAY, "judge", "The filter broke.")
+
+
+def test_a_blinded_endpoint_has_no_number_and_the_trial_no_verdict() -> None:
+    evaluation = compute(small())
+    blinded, other = evaluation.endpoints
+    assert all(not getattr(blinded, name) for name in TOLD_WHEN_OPEN)
+    assert {c.estimate for c in blinded.criteria} == {None}
+    assert [f.code for f in blinded.findings] == ["blinded"]
+    assert (evaluation.blinded, blinded.blinded, other.blinded) == (True, True, None)
+    assert other.verdict is Verdict.MET
+    assert all(g.share == 1 and g.passed for g in evaluation.gate), "data capture stays visible"
+
+
+def test_what_is_open_has_the_numbers_it_would_have_had() -> None:
+    given = small()
+    told = compute(replace(given, unblinded=[Unblinding("main", given.now, "judge", "Done.")]))
+    never = compute(small(blinded=False))
+    assert told.endpoints == never.endpoints
+    assert told.verdict is Verdict.MET
+    assert (told.blinded, told.deviations, never.unblinded) == (None, [], None)
+    assert [(u.endpoint, u.login, u.reason) for u in told.unblinded or []] == [("main", "judge", "Done.")]
+
+
+def test_a_secondary_endpoint_that_is_blinded_leaves_the_trial_its_verdict() -> None:
+    evaluation = compute(small(rank="secondary"))
+    assert (evaluation.blinded, evaluation.endpoints[0].blinded, evaluation.verdict) == (None, True, Verdict.MET)
+
+
+def test_unblinding_before_the_reporting_period_has_ended_is_a_deviation() -> None:
+    given = small()
+    evaluation = compute(replace(given, unblinded=[early(given)]))
+    assert [d.code for d in evaluation.deviations] == ["unblinded_early"]
+    texts = [getattr(b, "text", "") for b in build(document_of(evaluation), "en").blocks]
+    assert any(t.startswith("Endpoint main was unblinded on ") and t.endswith("had ended: The filter broke.") for t in texts)
+    texts = [getattr(b, "text", "") for b in build(document_of(evaluation), "fr").blocks]
+    assert any(t.startswith("L’aveugle du critère de jugement main a été levé le ") for t in texts)
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Blinded"), ("fr", "En aveugle")])
+def test_the_report_of_a_blinded_trial_says_so_and_draws_nothing_of_it(language: Any, word: str) -> None:
+    model = build(document_of(compute(small())), language)
+    banner = next(b for b in model.blocks if b.kind == "banner")
+    assert banner.word == word
+    assert "decisions" not in banner.text
+    tables = [b for b in model.blocks if b.kind == "table"]
+    row = next(row for t in tables for row in t.rows if row[-2] == f"– {word}")
+    assert row[1:3] == ["–", "–"]
+    assert len([b for b in model.blocks if b.kind == "figure"]) == 2, "those of the open endpoint"
+    assert "small: blinded" in summary(compute(small()))
+
+
+def test_a_protocol_that_is_not_blinded_keeps_its_form() -> None:
+    assert "blinded" not in protocol_text(small(blinded=False).protocol)
+    assert '"blinded":true' in protocol_text(small().protocol)
+
+
+def test_a_package_carries_who_unblinded_and_recomputes_it(tmp_path: Path) -> None:
+    given = small()
+    given = replace(given, unblinded=[early(given)])
+    evaluation = compute(given)
+    text = canonical(document_of(evaluation)).decode()
+    write_tables(tmp_path, given, protocol=protocol_text(given.protocol), evaluation=text, flags=[])
+    seal(tmp_path, evaluation, None)
+    assert read_inputs(tmp_path).unblinded == given.unblinded
+    assert [check.lines for check in verify(tmp_path) if not check.ok] == []
+
+
+# -- on the database -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(conn: Connection, catalogue: SmallTrial) -> Connection:
+    """A blinded before/after of 40 days, locked, with its observations, on its last day."""
+    for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
+        store_catalogue.move_trial(conn, trial="t", to=state, at=START, login="lab")
+    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25", blinded=True)
+    periods = [
+        {"name": name, "start": (START + first * DAY).isoformat(), "end": (START + last * DAY).isoformat()}
+        for name, first, last in (("baseline", 0, 20), ("reporting", 20, 40))
+    ]
+    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {"trial": "t"}
+    lock_protocol(conn, Protocol.model_validate(document), now=START - DAY, login="judge")
+    receive(conn, catalogue.datastreams["a", "pm25"], list(range(960)), results())
+    check_quality(conn, "t", now=START + 40 * DAY)
+    return conn
+
+
+def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(running: Connection, tmp_path: Path) -> None:
+    conn, after = running, START + 41 * DAY
+    number, evaluation = evaluate_trial(conn, "t", now=after, login="judge", simulated=False)
+    assert evaluation.blinded
+    assert store_catalogue.trial(conn, "t").state == TrialState.RUNNING, "nobody can decide yet"
+    stored = store_trials.evaluation(conn, number)
+    assert stored is not None
+    assert not any(json.loads(stored.document)["endpoints"][0][name] for name in TOLD_WHEN_OPEN)
+    with pytest.raises(CorrectInput, match="which is blinded: unblind it first"):
+        write(conn, number, tmp_path / "package", key=None)
+    again = unblind(conn, "t", "main", reason=" All data are in. ", now=after + DAY, login="judge", simulated=False)
+    assert again == number + 1
+    stored = store_trials.evaluation(conn, again)
+    assert stored is not None
+    told = Evaluation.model_validate_json(stored.document)
+    assert (told.verdict, told.blinded, told.deviations) == (Verdict.MET, None, [])
+    assert [(c.before, c.verdict_after) for c in told.changed] == [(None, Verdict.MET)]
+    assert store_catalogue.trial(conn, "t").state == TrialState.EVALUATED
+    lines = [line for line in access.audit(conn) if line.action in ("unblind", "evaluate")]
+    assert [(line.action, line.login, line.detail.get("reason"), line.detail.get("verdict")) for line in lines] == [
+        ("evaluate", "judge", None, "blinded"), ("unblind", "judge", "All data are in.", None), ("evaluate", "judge", None, "met"),
+    ]  # fmt: skip
+    write(conn, again, tmp_path / "package", key=None)
+    assert all(check.ok for check in verify(tmp_path / "package"))
+
+
+def test_what_is_not_blinded_cannot_be_unblinded(running: Connection) -> None:
+    def ask(endpoint: str = "main", reason: str = "Because.", trial: str = "t") -> int | None:
+        return unblind(running, trial, endpoint, reason=reason, now=START + 30 * DAY, login="judge", simulated=False)
+
+    with pytest.raises(NotFound, match="has no blinded endpoint 'other'"):
+        ask("other")
+    with pytest.raises(NotFound, match="has no blinded endpoint"):
+        ask(trial="nowhere")
+    with pytest.raises(CorrectInput, match="Say why"):
+        ask(reason="  ")
+    assert ask() is None, "there was no evaluation to make anew"
+    with pytest.raises(AlreadyExists, match="unblinded already"):
+        ask()
+    _, evaluation = evaluate_trial(running, "t", now=START + 41 * DAY, login="judge", simulated=False)
+    assert [d.code for d in evaluation.deviations] == ["unblinded_early"]

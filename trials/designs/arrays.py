@@ -1,0 +1,115 @@
+"""A design asked on plain arrays: no protocol, no catalogue, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import ValidationError
+
+from insitu.errors import CorrectInput
+from insitu.model import PeriodName
+from trials.aggregate import about
+from trials.designs.question import Answer, ArmRole, Question
+from trials.protocol import ON_ENERGY, Capture, Endpoint
+from trials.slots import Calendar, Unit
+
+_TEXT: Final = {"en": "-", "fr": "-"}
+Series = ArrayLike | Mapping[str, ArrayLike]
+"""One device, or several by name: one value an interval, NaN where missing."""
+Bounds = tuple[float | None, float | None]
+
+
+def ask(
+    design: str,
+    *,
+    arms: Mapping[str, Mapping[str, Series]],
+    start: Mapping[str, datetime],
+    interval: timedelta,
+    time_zone: str = "UTC",
+    unit: str = "1",
+    levels: bool = False,
+    level: float = 0.95,
+    day_share: float = 0.75,
+    seed: int = 1,
+    targets: Mapping[str, Bounds] | None = None,
+    aggregation: str | Mapping[str, Any] = "mean",
+    grid: timedelta = timedelta(hours=1),
+    kept: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Answer:
+    """The answer of a design on plain arrays; docs/library.md shows it.
+
+    `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC. `time_zone` decides the
+    days; `levels`: results are dB; `level`: of the intervals that the design prints; `day_share`: a day counts with this share of its
+    intervals; `targets`: statistic → (low, high), None is open; `aggregation`, `kept` (a filter), `grid` and `parameters` as in a
+    protocol. CorrectInput names what is not there or not right.
+    """
+    from trials.designs import DESIGNS  # the registry imports this module
+
+    if design not in DESIGNS:
+        raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")
+    stated = {
+        "unit": unit, "design": design, "aggregation": aggregation, "filter": kept, "grid": grid, "parameters": dict(parameters or {}),
+        "arms": {role: role for role in arms},
+    }  # fmt: skip
+    endpoint = _endpoint(stated, targets or {})
+    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
+    for role, periods in arms.items():
+        for name, series in periods.items():
+            begins = _begins(name, start)
+            found = [
+                about(endpoint, _unit(key, values, begins, interval, time_zone), [])
+                for key, values in _named(role, series).items()
+            ]
+            units[cast(ArmRole, role), PeriodName(name)] = found
+    for needed in DESIGNS[design].arms:
+        for period in DESIGNS[design].periods:
+            if not units.get((needed, period)):
+                raise CorrectInput(
+                    f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
+                )
+    energetic = levels and endpoint.aggregation.name in ON_ENERGY
+    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, {}, levels))
+
+
+def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
+    """An endpoint without the words that a protocol asks for."""
+    unknown = set(stated["arms"]) - set(get_args(ArmRole))
+    if unknown:
+        raise CorrectInput(f"{sorted(unknown)[0]!r} is no role of an arm: {', '.join(get_args(ArmRole))}.")
+    criteria = [
+        {"statistic": name, "target": {"low": low, "high": high}, "justification": _TEXT} for name, (low, high) in targets.items()
+    ]
+    placed = criteria or [{"statistic": "none", "target": {"low": 0}, "justification": _TEXT}]
+    try:
+        made = Endpoint.model_validate({"name": "asked", "title": _TEXT, "property": "asked", "criteria": placed, **stated})
+    except ValidationError as error:
+        told = (f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        raise CorrectInput("; ".join(told)) from error
+    return made if criteria else made.model_copy(update={"criteria": []})
+
+
+def _begins(name: str, start: Mapping[str, datetime]) -> datetime:
+    if name not in set(PeriodName):
+        raise CorrectInput(f"{name!r} is no period: {', '.join(PeriodName)}.")
+    if name not in start:
+        raise CorrectInput(f"Say when the {name} period starts: start={{{str(name)!r}: …}}.")
+    if start[name].tzinfo is None:
+        raise CorrectInput("A start needs an offset from UTC, as datetime(2026, 3, 1, tzinfo=UTC).")
+    return start[name]
+
+
+def _named(role: str, series: Series) -> dict[str, ArrayLike]:
+    return dict(series) if isinstance(series, Mapping) else {role: series}
+
+
+def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, time_zone: str) -> Unit:
+    table = np.asarray(values, np.float64)
+    if table.ndim != 1 or not len(table):
+        raise CorrectInput(f"{name}: give one value an interval, as an array of one dimension; several devices go by name.")
+    calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
+    return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))
