@@ -52,7 +52,7 @@ def _heard(unit: Unit) -> Bools:
 def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:
     """Planned and not excused; `strict`: a window that was declared afterwards excuses nothing."""
     excused = unit.excused if not strict or unit.afterwards is None else unit.excused & ~unit.afterwards
-    return ~excused | present
+    return (~excused | present) & unit.inside
 
 
 def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
