@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
 
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
@@ -20,7 +19,6 @@ from tests.trials.world import (
     START,
     Floats,
     criterion,
-    cycle,
     endpoint,
     inputs,
     noise,
@@ -29,11 +27,9 @@ from tests.trials.world import (
     protocol_json,
     series,
     window,
-    with_gaps,
 )  # fmt: skip
 from trials.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
 from trials.compute import compute
-from trials.designs import ask
 from trials.evaluation import EndpointResult, Evaluation, document_of
 from trials.inputs import Placement, StreamInput
 from trials.labels import day_value
@@ -475,26 +471,3 @@ def test_a_collocation_compares_means() -> None:
         CorrectInput, match=r"endpoints\.main\.aggregation: reference_collocation compares means on its grid, not max"
     ):
         read_protocol(json.dumps(protocol_json(made, periods=ONE)))
-
-
-# -- do the intervals hold the truth? ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["exceedance_share", "percentile"])
-def test_the_interval_of_day_values_other_than_means_holds_the_truth(name: str) -> None:
-    """φ .95, 30 days a period, a daily cycle, 10 % of the hours lost; docs/validation.md has the other cells."""
-    n, replications, hits = 30 * 24, 200, 0
-    level = 30 + cycle(24)
-    share = norm.sf(32, level - 2, 3).mean() - norm.sf(32, level, 3).mean()
-    given_name = {"exceedance_share": {"name": name, "threshold": 32}, "percentile": {"name": name, "q": 95}}[name]
-    truth = {"exceedance_share": 100 * share, "percentile": -2.0}[name]
-    for number in range(replications):
-        rng = np.random.default_rng([7, number])
-        before, after = (with_gaps(rng, base + cycle(n) + noise(rng, 0.95, n, 3.0)) for base in (30, 28))
-        answer = ask(
-            "before_after", arms={"candidate": {"baseline": before, "reporting": after}}, interval=HOUR, unit="%", time_zone="Etc/GMT-1",
-            start={"baseline": START, "reporting": START + 30 * DAY}, aggregation=given_name,
-        )  # fmt: skip
-        low, high = answer.statistic("effect").interval(0.95)
-        hits += low <= truth <= high
-    assert hits / replications >= 0.88

@@ -7,9 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from insitu.errors import CorrectInput
-from tests.trials.world import DAY, HOUR, START, Floats, criterion, cycle, endpoint, inputs, noise, period, protocol, series
+from tests.trials.world import (
+    DAY,
+    HOUR,
+    START,
+    Floats,
+    criterion,
+    cycle,
+    endpoint,
+    inputs,
+    noise,
+    period,
+    protocol,
+    series,
+    with_gaps,
+)
 from trials.compute import compute
 from trials.designs import ask
 
@@ -129,3 +144,26 @@ def test_a_statistic_that_is_not_there_is_told_with_those_that_are() -> None:
     answer = ask("before_after", arms=arms, start=TWO, interval=HOUR)
     with pytest.raises(CorrectInput, match=r"There is no 'slope': there is effect, ratio\."):
         answer.statistic("slope")
+
+
+# -- do the intervals hold the truth? ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["exceedance_share", "percentile"])
+def test_the_interval_of_day_values_other_than_means_holds_the_truth(name: str) -> None:
+    """φ .95, 30 days a period, a daily cycle, 10 % of the hours lost; docs/validation.md has the other cells."""
+    n, replications, hits = 30 * 24, 200, 0
+    level = 30 + cycle(24)
+    share = norm.sf(32, level - 2, 3).mean() - norm.sf(32, level, 3).mean()
+    given_name = {"exceedance_share": {"name": name, "threshold": 32}, "percentile": {"name": name, "q": 95}}[name]
+    truth = {"exceedance_share": 100 * share, "percentile": -2.0}[name]
+    for number in range(replications):
+        rng = np.random.default_rng([7, number])
+        before, after = (with_gaps(rng, base + cycle(n) + noise(rng, 0.95, n, 3.0)) for base in (30, 28))
+        answer = ask(
+            "before_after", arms={"candidate": {"baseline": before, "reporting": after}}, interval=HOUR, unit="%", time_zone="Etc/GMT-1",
+            start={"baseline": START, "reporting": START + 30 * DAY}, aggregation=given_name,
+        )  # fmt: skip
+        low, high = answer.statistic("effect").interval(0.95)
+        hits += low <= truth <= high
+    assert hits / replications >= 0.88
