@@ -706,11 +706,6 @@ ALTER TABLE public.trial ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
-CREATE TABLE public.unit_conversion (
-    unit text NOT NULL,
-    sent text NOT NULL,
-    scale double precision NOT NULL,
-    shift double precision NOT NULL
 CREATE TABLE public.unblinding (
     trial_id integer NOT NULL,
     endpoint text NOT NULL,
@@ -718,6 +713,13 @@ CREATE TABLE public.unblinding (
     login text NOT NULL,
     reason text NOT NULL,
     CONSTRAINT unblinding_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE public.unit_conversion (
+    unit text NOT NULL,
+    sent text NOT NULL,
+    scale double precision NOT NULL,
+    shift double precision NOT NULL
 );
 
 ALTER TABLE ONLY public.audit
@@ -897,10 +899,11 @@ ALTER TABLE ONLY public.trial
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_pkey PRIMARY KEY (trial_step_id);
 
-ALTER TABLE ONLY public.unit_conversion
-    ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_pkey PRIMARY KEY (trial_id, endpoint);
+
+ALTER TABLE ONLY public.unit_conversion
+    ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
 
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 

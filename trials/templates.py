@@ -108,10 +108,10 @@ TEMPLATES: dict[str, Template] = {
             (_criterion("mean", _LIMIT, high=68),),
         ),
         Template(
-            "equivalence", "a device beside the one in use: no relevant difference", ("candidate", "reference"), False, "temperature",
+            "equivalence", "a device beside the one in use: no relevant difference", ("candidate", "control"), False, "temperature",
             "Cel", {"en": "Difference from the device in use", "fr": "Écart avec l'appareil en service"},
             {"en": "Can the device replace the one in use?", "fr": "L'appareil peut-il remplacer celui en service ?"},
-            {"design": "reference_collocation"}, (_criterion("bias", _WHY, low=-1, high=1), _criterion("rmse", _WHY, high=1)),
+            {"design": "equivalence"}, (_criterion("difference", _WHY, low=-1, high=1),),
         ),
         Template(
             "street", "an intervention in a street, with streets where nothing changes", ("candidate", "control"), True, "laeq", "dB[SPL]",
