@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -13,15 +14,13 @@ from numpy.typing import NDArray
 from insitu.model import AveragingScale, PeriodName, Verdict
 from trials import criteria
 from trials.aggregate import about, as_counted, is_about, own_plan
-from trials.designs import DESIGNS, Answer, Design, Known, Question
+from trials.designs import DESIGNS, Answer, Design, Question
 from trials.designs.question import ArmRole
 from trials.evaluation import (
     FLAG_NAMES,
-    CriterionResult,
     DatastreamSummary,
     Deviation,
     EndpointResult,
-    Estimate,
     Evaluation,
     Finding,
     GateResult,
@@ -31,17 +30,19 @@ from trials.evaluation import (
 )
 from trials.findings import finding
 from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
-from trials.protocol import ON_ENERGY, Aggregation, Arm, Criterion, Endpoint, Period, document_of
+from trials.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period, document_of
 from trials.slots import Calendar, Unit, day_groups, fill, to_us
+from trials.verdicts import judged, verdict_of
 
 UNBALANCED = 0.15
+DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
     protocol = inputs.protocol
     gate, gate_findings = _gate(inputs)
-    endpoints = [_endpoint(inputs, endpoint, gate, gate_findings) for endpoint in protocol.endpoints]
+    endpoints = _judged_endpoints(inputs, gate, gate_findings)
     reporting = protocol.period(PeriodName.REPORTING)
     interim = reporting is not None and inputs.now < reporting.end
     deviations = _deviations(inputs)
@@ -252,8 +253,28 @@ def _measured(inputs: TrialInputs, endpoint: Endpoint, period: Period, covariate
 # -- endpoints ---------------------------------------------------------------------------------------------------------
 
 
+def _judged_endpoints(
+    inputs: TrialInputs, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
+) -> list[EndpointResult]:
+    """Each at the protocol's level; the secondary ones share α."""
+
+    @cache
+    def at(number: int, level: float) -> EndpointResult:
+        return _endpoint(inputs, planned[number], gate, gate_findings, level)
+
+    planned, confidence = inputs.protocol.endpoints, inputs.protocol.confidence
+    levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
+    secondary = [number for number in range(len(planned)) if number not in levels]
+    levels |= criteria.holm(secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED)
+    return [at(number, levels[number]) for number in range(len(planned))]
+
+
 def _endpoint(
-    inputs: TrialInputs, endpoint: Endpoint, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
+    inputs: TrialInputs,
+    endpoint: Endpoint,
+    gate: Sequence[GateResult],
+    gate_findings: dict[str, list[Finding]],
+    level: float,
 ) -> EndpointResult:
     findings = list(gate_findings[endpoint.name])
     findings += [
@@ -265,13 +286,12 @@ def _endpoint(
     if blinded:
         findings.append(finding("blinded"))
     answer = Answer()
-    level = _level(inputs, endpoint)
     if not any(f.severity == "blocking" for f in findings):
         answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=False))
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
-    results, verdict, more = _verdict(endpoint, known, level, blocked=blocked)
+    results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked)
     sensitivity = _sensitivity(inputs, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
@@ -294,82 +314,11 @@ def _endpoint(
     )
 
 
-def _level(inputs: TrialInputs, endpoint: Endpoint) -> float:
-    """Secondary endpoints share α (Bonferroni), so that several of them together mislead no more often than one."""
-    alpha = 1 - inputs.protocol.confidence
-    secondary = sum(e.rank == "secondary" for e in inputs.protocol.endpoints)
-    return 1 - alpha / secondary if endpoint.rank == "secondary" and secondary > 1 else inputs.protocol.confidence
-
-
-def _verdict(
-    endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool
-) -> tuple[list[CriterionResult], Verdict, list[Finding]]:
-    """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level 1 − α/m."""
-    more = []
-    results: list[CriterionResult] = []
-    strict: list[Verdict] = []
-    count = len(endpoint.criteria)
-    for criterion in endpoint.criteria:
-        found = known.get(criterion.statistic)
-        if found is None:
-            verdict = Verdict.NOT_EVALUABLE
-            if not blocked:
-                more.append(finding("margin_missing", statistic=criterion.statistic))
-            strict.append(verdict)
-        else:
-            verdict = criteria.judge(*found.interval(level), criterion.target)
-            strict.append(criteria.judge(*found.interval(1 - (1 - level) / count), criterion.target))
-        results.append(
-            CriterionResult(
-                statistic=criterion.statistic, target=criterion.target, level=level,
-                estimate=found.estimate(level) if found else None, verdict=verdict, justification=criterion.justification,
-            )
-        )  # fmt: skip
-    if blocked or more:
-        return results, Verdict.NOT_EVALUABLE, more
-    pairs = list(zip([r.verdict for r in results], strict, strict=True))
-    joined = [_together(endpoint.criteria, pairs, statistics) for statistics in _alternatives(endpoint.criteria)]
-    return results, criteria.all_of([one for one, _ in joined], [other for _, other in joined]), more
-
-
-def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
-    """The statistics of the criteria in groups: those that name each other as an alternative stand in one."""
-    groups: list[list[str]] = []
-    for criterion in planned:
-        names = [criterion.statistic, *([criterion.alternative_to] if criterion.alternative_to else [])]
-        touched = [group for group in groups if set(group) & set(names)]
-        merged = [name for group in touched for name in group]
-        groups = [group for group in groups if group not in touched] + [list(dict.fromkeys(merged + names))]
-    return groups
-
-
-def _together(
-    planned: Sequence[Criterion], pairs: Sequence[tuple[Verdict, Verdict]], statistics: Sequence[str]
-) -> tuple[Verdict, Verdict]:
-    """(verdict, strict verdict) of alternatives: one statistic is enough, but with all the criteria that name it."""
-    verdicts, stricts = [], []
-    for statistic in statistics:
-        own = [pair for criterion, pair in zip(planned, pairs, strict=True) if criterion.statistic == statistic]
-        if own:
-            strict = [other for _, other in own]
-            verdicts.append(criteria.all_of([one for one, _ in own], strict))
-            stricts.append(criteria.all_of(strict, strict))
-    return criteria.any_of(verdicts), criteria.any_of(stricts)
-
-
-def _judged(endpoint: Endpoint, estimate: Estimate) -> Verdict:
-    """An estimate against every criterion that names its statistic."""
-    verdicts = [
-        criteria.judge(estimate.low, estimate.high, c.target) for c in endpoint.criteria if c.statistic == estimate.statistic
-    ]
-    return criteria.all_of(verdicts, verdicts)
-
-
 def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
     """The same under other choices; printed, never deciding."""
     targets = {c.statistic for c in endpoint.criteria}
     found = [
-        Sensitivity(name=name, statistic=estimate.statistic, estimate=estimate, verdict=_judged(endpoint, estimate))
+        Sensitivity(name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate))
         for name, estimate in answer.sensitivity
         if estimate.statistic in targets
     ]
@@ -383,7 +332,7 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)
-                verdict = _judged(endpoint, estimate)
+                verdict = judged(endpoint, estimate)
                 found.append(Sensitivity(name=name, statistic=known.statistic, estimate=estimate, verdict=verdict))
     return found
 

@@ -6,10 +6,13 @@ else inconclusive. Wanted downwards by at least δ: T = (−∞, −δ]; upwards
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 from insitu.model import Verdict
 from trials.protocol import Target
+
+Question = TypeVar("Question", bound=Hashable)
 
 
 def judge(low: float, high: float, target: Target) -> Verdict:
@@ -48,6 +51,19 @@ def overall(primary: Sequence[Verdict]) -> Verdict:
     if Verdict.NOT_MET in primary:
         return Verdict.NOT_MET
     return Verdict.MET if all(verdict is Verdict.MET for verdict in primary) else Verdict.INCONCLUSIVE
+
+
+def holm(questions: Sequence[Question], alpha: float, decided: Callable[[Question, float], bool]) -> dict[Question, float]:
+    """Level of each of several questions that share α step by step (Holm, Scand. J. Statist. 6, 1979): of k, those that are decided at
+    1 − α/k leave the others 1 − α/(k − 1), and so on until none more is decided. The chance of any wrong decision stays below α."""
+    levels: dict[Question, float] = {}
+    left = list(questions)
+    while left:
+        level = 1 - alpha / len(left)
+        done = [question for question in left if decided(question, level)]
+        levels.update(dict.fromkeys(done or left, level))
+        left = [question for question in left if question not in done] if done else []
+    return levels
 
 
 def margin(target: Target) -> float | None:

@@ -128,21 +128,22 @@ class DayJackknife:
     centre: float
     spread: Spread
     scale: Scale
+    wider: float = 1.0
 
     @classmethod
-    def of(cls, days: Days, sums: Floats, statistic: Statistic, scale: Scale = IDENTITY) -> DayJackknife:
-        """`sums`: (N, k), one row a day."""
+    def of(cls, days: Days, sums: Floats, statistic: Statistic, scale: Scale = IDENTITY, wider: float = 1.0) -> DayJackknife:
+        """`sums`: (N, k), one row a day. `wider`: what the half-width is multiplied by on the scale, where measured coverage asks for it."""
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
-        return cls(float(statistic(total)), centre, spread(days, pseudo), scale)
+        return cls(float(statistic(total)), centre, spread(days, pseudo), scale, wider)
 
     def interval(self, level: float) -> tuple[float, float]:
         low, high = self.spread.interval(level)
-        shift = self.centre - self.spread.mean
-        ends = self.scale.back(np.array([low + shift, high + shift]))
+        half = self.wider * (high - low) / 2
+        ends = self.scale.back(np.array([self.centre - half, self.centre + half]))
         return float(ends[0]), float(ends[1])
 
 
@@ -151,23 +152,10 @@ def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int
 
     NaN where the statistic is not defined on some replicates (a slope, where only the days without variation were drawn).
     """
-    n = len(sums)
-    rng = np.random.default_rng(seed)
-    blocks = int(np.ceil(n / block))
-    values = []
-    for size in _portions(replicates):
-        starts = rng.integers(0, n, (size, blocks, 1))
-        picked = ((starts + np.arange(block)) % n).reshape(size, -1)[:, :n]
-        weights = np.zeros((size, n))
-        np.add.at(weights, (np.arange(size)[:, None], picked), 1.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values.append(statistic(weights @ sums))
-    ends = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
+    weights = block_weights(len(sums), block=block, replicates=replicates, seed=seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.quantile(statistic(weights @ sums), [(1 - level) / 2, (1 + level) / 2])
     return float(ends[0]), float(ends[1])
-
-
-def _portions(replicates: int, most: int = 1000) -> list[int]:
-    return [most] * (replicates // most) + ([replicates % most] if replicates % most else [])
 
 
 def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[float, float]:

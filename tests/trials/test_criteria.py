@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from insitu.model import Verdict
 from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, series
 from trials.compute import compute
-from trials.criteria import all_of, any_of, judge, margin, overall
+from trials.criteria import all_of, any_of, holm, judge, margin, overall
 from trials.evaluation import EndpointResult, Evaluation
 from trials.protocol import Target
 
@@ -239,3 +239,20 @@ def test_a_higher_level_of_confidence_is_harder_to_convince() -> None:
         assert found.level == pytest.approx(confidence)
         widths.append(found.high - found.low)
     assert widths == sorted(widths)
+
+
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=8), st.sampled_from([0.05, 0.1]))
+def test_holm_decides_what_statsmodels_rejects(smallest: list[float], alpha: float) -> None:
+    """A question is decided at a level when its smallest α (its p value) lies within."""
+    from statsmodels.stats.multitest import multipletests
+
+    levels = holm(range(len(smallest)), alpha, lambda number, level: smallest[number] <= 1 - level)
+    decided = [smallest[number] <= 1 - levels[number] for number in range(len(smallest))]
+    assert decided == list(multipletests(smallest, alpha, method="holm")[0])
+
+
+def test_holm_by_hand() -> None:
+    """.01 ≤ .05/3; then .02 ≤ .05/2; then .06 > .05."""
+    smallest = {"a": 0.02, "b": 0.06, "c": 0.01}
+    levels = holm(list(smallest), 0.05, lambda name, level: smallest[name] <= 1 - level)
+    assert levels == pytest.approx({"c": 1 - 0.05 / 3, "a": 1 - 0.05 / 2, "b": 0.95})

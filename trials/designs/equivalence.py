@@ -6,8 +6,6 @@ at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,17 +57,9 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
-        jack = DayJackknife.of(days, sums, _limit(centre, sign))
-        known = Known(name, jack.estimate, _widened(jack), unit, "day_jackknife", found.n, jack.spread.n_effective)
+        jack = DayJackknife.of(days, sums, _limit(centre, sign), wider=WIDER)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective)
         result.statistics.append(known)
-
-
-def _widened(jack: DayJackknife) -> Callable[[float], tuple[float, float]]:
-    def interval(level: float) -> tuple[float, float]:
-        low, high = jack.interval(level)
-        return jack.estimate - WIDER * (jack.estimate - low), jack.estimate + WIDER * (high - jack.estimate)
-
-    return interval
 
 
 def _limit(centre: float, sign: float) -> Statistic:
