@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,7 @@ from store.times import to_datetime
 from trials import quality
 from trials.compute import compute
 from trials.designs import DESIGNS
-from trials.evaluation import Change, Evaluation, GapSummary, RejectSummary, document_of
+from trials.evaluation import Change, CriterionResult, Evaluation, GapSummary, RejectSummary, document_of
 from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
 from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
@@ -322,13 +323,13 @@ def _gaps(
 def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
     """Statistics of criteria whose estimate or verdict is not what it was."""
     found = []
-    earlier = {(e.name, c.statistic): (e, c) for e in before.endpoints for c in e.criteria}
+    earlier = {(e.name, *key): c for e in before.endpoints for key, c in _numbered(e.criteria)}
     for endpoint in after.endpoints:
-        for criterion in endpoint.criteria:
-            was = earlier.get((endpoint.name, criterion.statistic))
-            old = was[1].estimate.value if was and was[1].estimate else None
+        for key, criterion in _numbered(endpoint.criteria):
+            was = earlier.get((endpoint.name, *key))
+            old = was.estimate.value if was and was.estimate else None
             new = float(f"{criterion.estimate.value:.9g}") if criterion.estimate else None
-            verdict_before: Verdict | None = was[1].verdict if was else None
+            verdict_before: Verdict | None = was.verdict if was else None
             if old != new or verdict_before != criterion.verdict:
                 found.append(
                     Change(
@@ -337,6 +338,14 @@ def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
                     )
                 )  # fmt: skip
     return found
+
+
+def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int], CriterionResult]]:
+    """Each with its statistic and its number among those about that statistic: two may be about one."""
+    seen: Counter[str] = Counter()
+    for criterion in found:
+        yield (criterion.statistic, seen[criterion.statistic]), criterion
+        seen[criterion.statistic] += 1
 
 
 def locked_trials(conn: Connection) -> list[str]:

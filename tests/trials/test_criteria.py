@@ -13,8 +13,9 @@ from insitu.model import Verdict
 from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, series
 from trials.compute import compute
 from trials.criteria import all_of, any_of, holm, judge, margin, overall
-from trials.evaluation import EndpointResult, Evaluation
+from trials.evaluation import EndpointResult, Evaluation, document_of
 from trials.protocol import Target
+from trials.workflow import changes
 
 MET, NOT_MET = Verdict.MET, Verdict.NOT_MET
 INCONCLUSIVE, NOT_EVALUABLE = Verdict.INCONCLUSIVE, Verdict.NOT_EVALUABLE
@@ -256,3 +257,19 @@ def test_holm_by_hand() -> None:
     smallest = {"a": 0.02, "b": 0.06, "c": 0.01}
     levels = holm(list(smallest), 0.05, lambda name, level: smallest[name] <= 1 - level)
     assert levels == pytest.approx({"c": 1 - 0.05 / 3, "a": 1 - 0.05 / 2, "b": 0.95})
+
+
+def test_what_changed_compares_each_criterion_with_itself_though_two_are_about_one_statistic() -> None:
+    both = [criterion("effect", high=-2), criterion("effect", low=-3)]
+    before = before_after(both, effect=-4)
+    assert [c.verdict for c in before.endpoints[0].criteria] == [MET, NOT_MET]
+    stored = Evaluation.model_validate(document_of(before))
+    assert changes(stored, "x", before_after(both, effect=-4)) == []
+    found = changes(stored, "x", before_after(both, effect=-2.5))
+    assert {(c.verdict_before, c.verdict_after) for c in found} <= {
+        (MET, MET),
+        (MET, INCONCLUSIVE),
+        (NOT_MET, MET),
+        (NOT_MET, INCONCLUSIVE),
+    }
+    assert len(found) == 2
