@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +34,18 @@ def test_every_process_was_killed_while_messages_came(demo: RunningDemo) -> None
 
 @pytest.mark.timeout(400)
 def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo) -> None:
+    """The live fleet goes on: what was acknowledged a moment ago may be on its way, so what is missing is looked for once more."""
+    sent = acknowledged(demo)
+    assert len(sent) > 200_000
+    lost = unaccounted(demo, sent)
+    if lost:
+        time.sleep(5)
+        lost = unaccounted(demo, lost)
+    assert not lost, f"{len(lost)} of {len(sent)} acknowledged messages are not accounted for, such as {lost[:3]}"
+
+
+def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Those of the acknowledged messages that are neither rows nor refusals."""
     with psycopg.connect(demo.database_url()) as conn:
         stored = {
             (f"insitu/v1/{trial}/{device}", name, time): result
@@ -51,8 +65,6 @@ def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo)
                 "SELECT t.code, d.code, s.battery, s.rssi, s.uptime FROM device_status s JOIN device d USING (device_id) JOIN trial t USING (trial_id)"
             )
         }
-    sent = acknowledged(demo)
-    assert len(sent) > 200_000
     lost = []
     for topic, payload in sent:
         below, _, suffix = topic.rpartition("/")
@@ -60,11 +72,11 @@ def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo)
             document = json.loads(payload)
         except ValueError:
             if not unreadable[topic, payload]:
-                lost.append((topic, payload, "neither read nor refused"))
+                lost.append((topic, payload))
             continue
         if suffix == "status":
             if (below, *(document.get(name) for name in ("battery", "rssi", "uptime"))) not in statuses:
-                lost.append((topic, payload, "no status"))
+                lost.append((topic, payload))
             continue
         when = document.get("time")
         present = sum(
@@ -72,8 +84,8 @@ def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo)
             for name, result in document["results"].items()
         )
         if present + refused[topic, payload] != len(document["results"]):
-            lost.append((topic, payload, f"{present} rows, {refused[topic, payload]} refused"))
-    assert not lost, f"{len(lost)} of {len(sent)} acknowledged messages are not accounted for, such as {lost[:3]}"
+            lost.append((topic, payload))
+    return lost
 
 
 def moment(stamp: str | float) -> datetime:

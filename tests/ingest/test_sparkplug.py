@@ -291,9 +291,8 @@ def test_an_edge_node_goes_on_after_the_ingestor_was_killed_and_is_asked_when_so
     stack.wait_for(3)
     assert stack.ingestor is not None
     stack.ingestor.kill()
-    node.say(ddata(3, 3, 3.0))
     stack.start()
-    node.say(ddata(4, 4, 4.0))
+    node.say(ddata(3, 3, 3.0), ddata(4, 4, 4.0))
     stack.wait_for(5)
     assert stack.rows("SELECT result FROM observation ORDER BY phenomenon_time") == [(1.0,), (2.0,), (3.0,), (4.0,)]
     assert node.commands == []

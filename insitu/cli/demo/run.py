@@ -212,8 +212,9 @@ class Demo:
             return {}
 
     def _history(self, fleet: Child) -> bool:
-        """Run through the history, locking the protocols on the day before reporting begins; False where stopped or too late."""
-        lock_at = self._local_midnight(self.days // 2 - 2).timestamp()  # day 29 of 60
+        """Run through the history, locking the protocols in the middle of the baseline; False where stopped or too late."""
+        # Two weeks before reporting begins: days pass within a second here, and a server may have to be started again.
+        lock_at = self._local_midnight(self.days // 4).timestamp()
         locked = False
         first, last = _us(self.start) / 1e6, self.clock.fast_until
         with progress(f"{self.days} days of history") as show:
