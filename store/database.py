@@ -98,8 +98,8 @@ def migrate(conn: Connection) -> list[str]:
             "CREATE TABLE IF NOT EXISTS schema_migration"
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
         )
-        conn.commit()
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
+        conn.commit()  # else the blocks below are savepoints of this transaction, still open when the lock is given back
         for path in migrations():
             if path.stem not in done:
                 with conn.transaction():
@@ -107,8 +107,10 @@ def migrate(conn: Connection) -> list[str]:
                     conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
                 applied.append(path.stem)
     finally:
-        conn.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
-        conn.commit()
+        if not conn.closed:
+            conn.rollback()  # of a statement that failed; the steps before it are committed
+            conn.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+            conn.commit()
     return applied
 
 
