@@ -187,8 +187,13 @@ def always_valid_reach(n: int, planned: int, level: float) -> float:
         raise CorrectInput(f"Only {n} days: an always-valid interval begins with day {MIN_DAYS}. Look again later.")
     if planned < 1:
         raise CorrectInput(f"{planned} planned days: say how many days the period has when it is over, at least 1.")
+    return reach_of_share(n / planned, level)
+
+
+def reach_of_share(share: float, level: float) -> float:
+    """The same for any statistic of which so much of the information that it will have is there: of a mean n/planned, of a slope (n/planned)³."""
     alpha = 1 - level
-    x = n * (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / planned
+    x = share * (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1))
     return float(np.sqrt(2 * (x + 1) / x * np.log(np.sqrt(x + 1) / alpha)))
 
 
