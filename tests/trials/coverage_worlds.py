@@ -12,6 +12,7 @@ import numpy as np
 from insitu.model import PeriodName
 from tests.trials.world import DAY, Floats, criterion, cycle, endpoint, noise, question, with_gaps
 from trials.designs.question import Question
+from trials.slots import Calendar, Unit
 
 PHI = 0.95
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
@@ -190,6 +191,22 @@ def synthetic_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question
         units.setdefault((role, BASELINE), []).append(kept[: cell.hours])
         units.setdefault((role, REPORTING), []).append(kept[cell.hours :])
     return question(made, units, start=FIRST)
+
+
+def after(asked: Question, days: int) -> Question:
+    """What the question is when so many days of the reporting period are over."""
+
+    def cut(unit: Unit) -> Unit:
+        n, whole = days * 24, unit.calendar
+        calendar = Calendar(whole.start_us, whole.step_us, whole.day[:n], whole.hour[:n])
+        return Unit(unit.name, calendar, unit.value[:n], unit.excused[:n])
+
+    def so_far(found: list[Unit], name: PeriodName) -> list[Unit]:
+        return [cut(unit) for unit in found] if name is REPORTING else found
+
+    units = {(role, name): so_far(found, name) for (role, name), found in asked.units.items()}
+    covariates = {(of, name): so_far(found, name) for (of, name), found in asked.covariates.items()}
+    return replace(asked, units=units, covariates=covariates)
 
 
 def always(**truth: float) -> Truth:
