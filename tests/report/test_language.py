@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from insitu.language import catalogue
-from trials.findings import DEVIATIONS, FINDINGS
+from trials.findings import CAUSES, DEVIATIONS, FINDINGS
 from trials.labels import AGGREGATION_WORDS, FILTER_WORDS
 from trials.report import build, words
 
@@ -15,7 +15,7 @@ _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORD
 
 def texts() -> set[str]:
     """Every English text that a report may ask the translation of."""
-    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values())
+    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values()) | set(CAUSES.values())
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())
