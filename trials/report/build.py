@@ -17,6 +17,7 @@ from trials.labels import day_value, is_plain
 from trials.protocol import Endpoint, Target
 from trials.report import charts
 from trials.report.blocks import Banner, Figure, Heading, Paragraph, ReportModel, Table
+from trials.report.history import History
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
 LOCALE = Path(__file__).parent / "locale"
@@ -41,6 +42,7 @@ class _Builder:
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
+        self.history = History(evaluation, self.reader, self._, self.finding, self.number)
 
     def pick(self, text: Any) -> str:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
@@ -318,13 +320,8 @@ class _Builder:
         self._table_or_none(
             self._("Messages refused at the door, by reason."), ("device", "reason", "messages", "results"),
             [[r.device, r.reason, str(r.messages), str(r.results)] for r in self.e.rejects], self._("No message was refused."))  # fmt: skip
-        changed = [
-            [c.endpoint, c.statistic, self.number(c.before), self.number(c.after), self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
-             self._(VERDICT_WORDS[c.verdict_after])] for c in self.e.changed
-        ]  # fmt: skip
-        if changed:
-            head = [self._(WORDS[k]) for k in ("endpoint", "statistic", "before", "after", "verdict_before", "verdict_after")]
-            self.add(Table(self._("What changed since the last evaluation."), head, changed, (2, 3)))
+        for block in [*self.history.looks(), *self.history.changes()]:
+            self.add(block)
 
     def _table_or_none(self, caption: str, head: tuple[str, ...], rows: list[list[str]], none: str) -> None:
         if rows:
@@ -372,6 +369,8 @@ class _Builder:
         locked = self.e.protocol_locked_at
         state = self._("Locked on {when}.").format(when=self.reader.moment(locked, "long")) if locked else self._("Not locked.")
         self.add(Paragraph(state))
+        for block in self.history.versions():
+            self.add(block)
         self.add(Paragraph(f"{self._(WORDS['hypothesis'])} {self.pick(p['hypothesis'])}"))
         self.add(Paragraph(f"{self._(WORDS['missing_data'])} {self.pick(p['missing_data'])}"))
         rows = [

@@ -58,7 +58,8 @@ WORDS = {
     "verdict_before": "Verdict before", "verdict_after": "Verdict now", "sensitivity": "Sensitivity", "choice": "Choice", "method": "Method",
     "protocol": "Protocol", "hypothesis": "Hypothesis:", "missing_data": "Missing data:", "baseline": "baseline", "washout": "washout",
     "reporting": "reporting", "candidate": "candidate", "control": "control", "reference": "reference", "site": "Site", "devices": "Devices",
-    "why": "Why", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
+    "why": "Why", "planned_for": "Planned for", "made_at": "Made at", "evaluation": "Evaluation", "not_planned": "not planned", "not_made": "not made",
+    "this_one": "this one", "version": "Version", "locked_at": "Locked at", "fields": "Changed fields", "sha256": "SHA-256", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
     "control_baseline": "control", "control_reporting": "control", "daily": "day value", "completeness": "completeness", "counterfactual": "without the intervention",
     "incumbent": "incumbent", "on": "on", "off": "off", "page": "Page", "contents": "Other language",
 }  # fmt: skip
