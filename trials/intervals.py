@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ class Spread(NamedTuple):
 
     mean: float
     standard_error: float
-    """s/√n′, with the lag-1 autocorrelation of the detrended days."""
+    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days; d̄ the mean number of the days that count, m the
+    middle of the period: what a trend does to the mean where days are missing."""
     n: int
     n_effective: float
     """n′ = max(3, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 3)/(n − 4)))."""
@@ -51,10 +53,11 @@ def varies(values: Floats) -> bool:
     return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
 
 
-def spread(days: Days, values: Floats) -> Spread:
+def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     """Mean, standard error and trend of day values d₁…d_n (n ≥ 5; the designs ask for 14).
 
-    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² = Σe²/(n − 2).
+    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² = Σe²/(n − 2). `middle`: day number
+    in the middle of the period (default: between the first and the last day that count).
     """
     n = len(values)
     centred = days - days.mean()
@@ -73,7 +76,9 @@ def spread(days: Days, values: Floats) -> Spread:
     r = min(0.99, max(0.0, (n * r1 + 3) / (n - 4)))
     n_effective = max(3.0, n * (1 - r) / (1 + r))
     s = float(np.sqrt(sse / (n - 2)))
-    return Spread(mean, s / np.sqrt(n_effective), n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
+    missing = slope * (float(days.mean()) - (float(days[0] + days[-1]) / 2 if middle is None else middle))
+    error = float(np.hypot(s / np.sqrt(n_effective), missing))
+    return Spread(mean, error, n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +134,28 @@ class DayJackknife:
     spread: Spread
     scale: Scale
     wider: float = 1.0
+    """What the half-width is multiplied by on the scale."""
 
     @classmethod
-    def of(cls, days: Days, sums: Floats, statistic: Statistic, scale: Scale = IDENTITY, wider: float = 1.0) -> DayJackknife:
-        """`sums`: (N, k), one row a day. `wider`: what the half-width is multiplied by on the scale, where measured coverage asks for it."""
+    def of(
+        cls,
+        days: Days,
+        sums: Floats,
+        statistic: Statistic,
+        scale: Scale = IDENTITY,
+        *,
+        short: float = 0.0,
+        middle: float | None = None,
+    ) -> DayJackknife:
+        """`sums`: (N, k), one row a day. `short`: where measured coverage asks for it, the half-width is 1 + short/√n′ times as wide on the scale:
+        few days know their own scatter badly. `middle` as in `spread`."""
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
-        return cls(float(statistic(total)), centre, spread(days, pseudo), scale, wider)
+        found = spread(days, pseudo, middle)
+        return cls(float(statistic(total)), centre, found, scale, 1.0 + short / float(np.sqrt(found.n_effective)))
 
     def interval(self, level: float) -> tuple[float, float]:
         low, high = self.spread.interval(level)
@@ -170,11 +187,16 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
     return float(low), float(high)
 
 
+@lru_cache(maxsize=8)
 def block_weights(n: int, *, block: int, replicates: int, seed: int) -> Floats:
-    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days."""
+    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days.
+
+    Read-only, since every statistic of an endpoint shares one table.
+    """
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, n, (replicates, int(np.ceil(n / block)), 1))
     picked = ((starts + np.arange(block)) % n).reshape(replicates, -1)[:, :n]
-    weights = np.zeros((replicates, n))
-    np.add.at(weights, (np.arange(replicates)[:, None], picked), 1.0)
+    flat = (picked + n * np.arange(replicates)[:, None]).ravel()
+    weights = np.bincount(flat, minlength=replicates * n).reshape(replicates, n).astype(np.float64)
+    weights.flags.writeable = False
     return weights

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +78,7 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
     if not len(days):
         result.findings.append(finding("no_observations", arm="candidate", period=str(period)))
         return None
-    weekend = np.array([date.fromordinal(int(day)).weekday() >= 5 for day in days], float)
+    weekend = ((days - 1) % 7 >= 5).astype(float)  # day 1 was a Monday
     columns = np.stack([np.ones(len(days)), *(values for _, values in measured.values()), weekend], axis=1)
     kept = np.isfinite(columns).all(axis=1) & np.isfinite(y)
     if kept.sum() < MIN_DAYS:

@@ -41,7 +41,7 @@ def difference_of_periods(
         if kept.sum() < MIN_DAYS:
             result.findings.append(finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS))
         else:
-            counted[name] = spread(days[kept], values[kept])
+            counted[name] = spread(days[kept], values[kept], (days[0] + days[-1]) / 2)
             if counted[name].has_trend(question.level):
                 result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
     if len(counted) == 2 and not any(varies(values[np.isfinite(values)]) for _, values in (before, after)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line, unit_of
@@ -21,13 +22,14 @@ Ints = NDArray[np.int64]
 
 STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae")
 MOST_PAIRS = 1500
+PAIRS = TypeAdapter(list[Pair])
 MIN_PAIRS = 20
 MIN_VARYING_DAYS = 5
 """Else leaving out one day would leave (almost) nothing to draw a line through."""
 REPLICATES = 2000
 MEANS = ("bias", "mae")
-WIDER = 1.1
-"""What the half-widths of all but the means are multiplied by, so that they cover what they say (docs/validation.md)."""
+SHORT = 0.6
+"""The half-widths of all but the means are 1 + .6/√n′ times as wide, so that they cover what they say (docs/validation.md)."""
 
 
 def answer(question: Question) -> Answer:
@@ -52,7 +54,7 @@ def answer(question: Question) -> Answer:
     for name, statistic, scale in _statistics(shift):
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, scale, 1.0 if name in MEANS else WIDER)
+        jack = DayJackknife.of(numbers, sums, statistic, scale, short=0.0 if name in MEANS else SHORT)
         unit = unit_of(name, question.endpoint.unit)
         result.statistics.append(
             Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
@@ -77,7 +79,9 @@ def answer(question: Question) -> Answer:
 
 def _days_with_variation(days: Ints, series: Floats) -> int:
     """Days on which the series leaves the level where it mostly stays; a slope that one day alone makes is no slope."""
-    usual = np.median([np.median(series[days == day]) for day in np.unique(days)])
+    _, first, count = np.unique(np.sort(days), return_index=True, return_counts=True)
+    ordered = series[np.lexsort((series, days))]
+    usual = np.median((ordered[first + (count - 1) // 2] + ordered[first + count // 2]) / 2)  # of the days' medians
     away = np.abs(series - usual) > 1e-12 * np.abs(series).max()
     return len(np.unique(days[away]))
 
@@ -168,4 +172,5 @@ def _figure(question: Question, result: Answer, candidates: list[Unit], referenc
             line(role, question.endpoint.arms["candidate" if role == "candidate" else "reference"], *question.days_of(units))
         )
     thinned = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_PAIRS)).astype(int))
-    result.pairs = [Pair(x=float(x[i]), y=float(y[i])) for i in thinned]
+    points = zip(x[thinned].tolist(), y[thinned].tolist(), strict=True)
+    result.pairs = PAIRS.validate_python([{"x": across, "y": up} for across, up in points])
