@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from insitu.model import AveragingScale, PeriodName, Verdict
 from trials import criteria
 from trials.aggregate import about, as_counted, is_about, own_plan
-from trials.designs import DESIGNS, Answer, Design, Question
+from trials.designs import DESIGNS, Answer, Design, Question, early_look
 from trials.designs.question import ArmRole
 from trials.evaluation import (
     FLAG_NAMES,
@@ -30,9 +30,11 @@ from trials.evaluation import (
 )
 from trials.findings import finding
 from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
+from trials.intervals import MIN_DAYS
+from trials.looks import planned_days, so_far
 from trials.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period, document_of
 from trials.slots import Calendar, Unit, day_groups, fill, to_us
-from trials.verdicts import judged, verdict_of
+from trials.verdicts import Rule, at_the_end, judged, verdict_of
 
 UNBALANCED = 0.15
 DECIDED = (Verdict.MET, Verdict.NOT_MET)
@@ -41,10 +43,10 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
     protocol = inputs.protocol
-    gate, gate_findings = _gate(inputs)
-    endpoints = _judged_endpoints(inputs, gate, gate_findings)
-    reporting = protocol.period(PeriodName.REPORTING)
-    interim = reporting is not None and inputs.now < reporting.end
+    seen = so_far(inputs)
+    gate, gate_findings = _gate(seen)
+    endpoints = _judged_endpoints(seen, gate, gate_findings)
+    interim = seen.whole is not None
     deviations = _deviations(inputs)
     return Evaluation(
         trial=protocol.trial,
@@ -62,7 +64,7 @@ def compute(inputs: TrialInputs) -> Evaluation:
         verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
         endpoints=endpoints,
         gate=gate,
-        datastreams=[_stream_summary(inputs, stream) for stream in sorted(inputs.streams, key=lambda s: s.key())],
+        datastreams=[_stream_summary(seen, stream) for stream in sorted(inputs.streams, key=lambda s: s.key())],
         gaps=inputs.gaps,
         windows=[
             WindowSummary(
@@ -108,6 +110,8 @@ def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding
                 found.append(finding("period_missing", period=str(period_name)))
             elif period.start > inputs.now:
                 found.append(finding("period_in_future", period=str(period_name)))
+            elif period.end <= period.start:  # it has begun, and no day of it is over
+                found.append(finding("too_few_days", days=0, period=str(period_name), needed=MIN_DAYS))
             else:
                 found += _gate_of_period(inputs, endpoint, design, period, results)
     return list(results.values()), findings
@@ -287,11 +291,14 @@ def _endpoint(
         findings.append(finding("blinded"))
     answer = Answer()
     if not any(f.severity == "blocking" for f in findings):
-        answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=False))
+        answer = _answer(inputs, endpoint, level, suspect=False)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
-    results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked)
+    results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
+    if inputs.whole is not None and verdict is Verdict.NOT_MET:
+        harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
+        more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]
     sensitivity = _sensitivity(inputs, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
@@ -314,11 +321,32 @@ def _endpoint(
     )
 
 
+def _answer(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Answer:
+    """What the design answers; while the reporting period lasts, as an early look."""
+    answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+    if inputs.whole is None:
+        return answer
+    days, planned = planned_days(inputs.protocol, endpoint), planned_days(inputs.whole, endpoint)
+    return early_look.look(answer, days=days, planned=planned)
+
+
+def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
+    if inputs.whole is None:
+        return at_the_end
+    return early_look.stop_for_harm if DESIGNS[endpoint.design].early else early_look.undecided
+
+
 def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
     """The same under other choices; printed, never deciding."""
     targets = {c.statistic for c in endpoint.criteria}
+    rule, ended = (
+        _rule(inputs, endpoint),
+        inputs.whole is None,
+    )  # the design's own other intervals hold at one look only: no verdict
     found = [
-        Sensitivity(name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate))
+        Sensitivity(
+            name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate) if ended else None
+        )
         for name, estimate in answer.sensitivity
         if estimate.statistic in targets
     ]
@@ -328,11 +356,11 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
     if len(candidates) > 1:
         others += [(f"leave_out:{device}", False, device) for device in candidates]
     for name, suspect, leave_out in others:
-        other = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+        other = _answer(inputs, endpoint, level, suspect=suspect, leave_out=leave_out)
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)
-                verdict = judged(endpoint, estimate)
+                verdict = judged(endpoint, estimate, rule)
                 found.append(Sensitivity(name=name, statistic=known.statistic, estimate=estimate, verdict=verdict))
     return found
 

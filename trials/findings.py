@@ -101,6 +101,18 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     "few_sites": ("note", "The conclusion holds for these sites: {units} devices or sites an arm are too few to generalise."),
     "placebo": ("note", "The largest difference at {dates} made-up dates within the baseline is {largest}."),
     "hac_needs_full_grid": ("note", "The HAC interval is not printed: it needs a value for every day."),
+    "early_look": (
+        "note",
+        "An early look after {days} of {planned} days: intervals hold at all looks together, and are wider than those of the end.",
+    ),
+    "descriptive_only": (
+        "warning",
+        "An early look after {days} of {planned} days: for this design the numbers describe what was seen so far, and decide nothing.",
+    ),
+    "stop_for_harm": (
+        "warning",
+        "Stop for harm: the whole interval of {statistic}, [{low}, {high}], lies on the unwanted side, at whichever look it is taken.",
+    ),
     "interim": ("warning", "The reporting period has not ended: this is an interim look, not a verdict."),
 }
 

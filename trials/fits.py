@@ -33,6 +33,12 @@ class Fit(NamedTuple):
         half = float(stats.t.ppf((1 + level) / 2, self.freedom) * np.sqrt(self.covariance[at, at]))
         return float(self.coefficients[at]) - half, float(self.coefficients[at]) + half
 
+    def within(self, at: int, errors: float, level: float) -> tuple[float, float]:
+        """b ± so many standard errors, never narrower than the interval at `level`."""
+        low, high = self.interval(at, level)
+        b, half = float(self.coefficients[at]), errors * float(np.sqrt(self.covariance[at, at]))
+        return min(low, b - half), max(high, b + half)
+
 
 def lag_one(days: Days, residuals: Floats) -> float:
     """Autocorrelation of the residuals over adjacent calendar days; 0 where there are none."""

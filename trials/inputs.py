@@ -94,6 +94,8 @@ class TrialInputs:
     simulated: bool
     now: datetime
     unblinded: list[Unblinding] = field(default_factory=list)
+    whole: Protocol | None = None
+    """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None (`trials.looks`)."""
 
     def is_blinded(self, endpoint: Endpoint) -> bool:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)

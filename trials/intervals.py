@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from insitu.errors import CorrectInput
+
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 MIN_DAYS = 14
@@ -42,6 +44,15 @@ class Spread(NamedTuple):
         """mean ± t(n′ − 2)·s/√n′ at two-sided `level`."""
         half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
         return self.mean - half, self.mean + half
+
+    def always_valid(self, level: float, planned: int) -> tuple[float, float]:
+        """mean ± `always_valid_reach`·s/√n′: holds at every look from day 14 on, however many there are; `planned` days when it is over.
+
+        Never narrower than the interval of one look, whose t is larger where n′ is small. CorrectInput under 14 days.
+        """
+        low, high = self.interval(level)
+        half = always_valid_reach(self.n, planned, level) * self.standard_error
+        return min(low, self.mean - half), max(high, self.mean + half)
 
     def has_trend(self, level: float) -> bool:
         half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.slope_error
@@ -104,6 +115,17 @@ class TwoPeriods:
         half = float(stats.t.ppf((1 + level) / 2, freedom)) * self.standard_error
         return self.difference - half, self.difference + half
 
+    def always_valid(self, level: float, planned: int) -> tuple[float, float]:
+        """As of one period, with the error of the difference; n and `planned` count the days of the second period alone.
+
+        The first is over before anyone looks, so that its error is the same at every look. With v₁, v₂ the variances of the two means, the
+        difference holds a share (v₁ + v₂*)/(v₁ + v₂) of the information it will have, which is more than n/planned = v₂*/v₂: the
+        interval errs on the wide side. CorrectInput under 14 days in the second period.
+        """
+        low, high = self.interval(level)
+        half = always_valid_reach(self.after.n, planned, level) * self.standard_error
+        return min(low, self.difference - half), max(high, self.difference + half)
+
 
 class Scale(NamedTuple):
     """A monotone map on which a statistic is about symmetric, and its inverse."""
@@ -162,6 +184,34 @@ class DayJackknife:
         half = self.wider * (high - low) / 2
         ends = self.scale.back(np.array([self.centre - half, self.centre + half]))
         return float(ends[0]), float(ends[1])
+
+    def always_valid(self, level: float, planned: int) -> tuple[float, float]:
+        """As of a mean of day values, on the scale, and transformed back. CorrectInput under 14 days."""
+        low, high = self.spread.always_valid(level, planned)
+        half = self.wider * (high - low) / 2
+        ends = self.scale.back(np.array([self.centre - half, self.centre + half]))
+        return float(ends[0]), float(ends[1])
+
+
+def always_valid_reach(n: int, planned: int, level: float) -> float:
+    """Standard errors to either side of a mean of n days so that the interval holds at all looks together, not at one alone.
+
+    √n·√(2(nρ² + 1)/(n²ρ²)·ln(√(nρ² + 1)/α)) with ρ² = (−2 ln α + ln(−2 ln α + 1))/planned, α = 1 − `level`; narrowest about n =
+    `planned`. Of n and `planned` only their share matters. CorrectInput under 14 days or without a planned day. Source: Waudby-Smith,
+    Arbour, Sinha, Kennedy & Ramdas, Ann. Statist. 52 (2024); s/√n′ stands for σ/√n.
+    """
+    if n < MIN_DAYS:
+        raise CorrectInput(f"Only {n} days: an always-valid interval begins with day {MIN_DAYS}. Look again later.")
+    if planned < 1:
+        raise CorrectInput(f"{planned} planned days: say how many days the period has when it is over, at least 1.")
+    return reach_of_share(n / planned, level)
+
+
+def reach_of_share(share: float, level: float) -> float:
+    """The same for any statistic of which so much of the information that it will have is there: of a mean n/planned, of a slope (n/planned)³."""
+    alpha = 1 - level
+    x = share * (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1))
+    return float(np.sqrt(2 * (x + 1) / x * np.log(np.sqrt(x + 1) / alpha)))
 
 
 def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int, seed: int, level: float) -> tuple[float, float]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from insitu.model import Verdict
 from trials import criteria
 from trials.designs import Known
 from trials.evaluation import CriterionResult, Estimate, Finding
 from trials.findings import finding
-from trials.protocol import Criterion, Endpoint
+from trials.protocol import Criterion, Endpoint, Target
+
+Rule = Callable[[str, float, float, Target], Verdict]
+"""(statistic, ends of its interval, target) → verdict."""
+
+
+def at_the_end(_statistic: str, low: float, high: float, target: Target) -> Verdict:
+    """The rule of `trials.criteria`, the same for every statistic."""
+    return criteria.judge(low, high, target)
 
 
 def verdict_of(
-    endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool
+    endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool, rule: Rule = at_the_end
 ) -> tuple[list[CriterionResult], Verdict, list[Finding]]:
     """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level 1 − α/m."""
     more = []
@@ -28,8 +36,8 @@ def verdict_of(
                 more.append(finding("margin_missing", statistic=criterion.statistic))
             strict.append(verdict)
         else:
-            verdict = criteria.judge(*found.interval(level), criterion.target)
-            strict.append(criteria.judge(*found.interval(1 - (1 - level) / count), criterion.target))
+            verdict = rule(found.statistic, *found.interval(level), criterion.target)
+            strict.append(rule(found.statistic, *found.interval(1 - (1 - level) / count), criterion.target))
         results.append(
             CriterionResult(
                 statistic=criterion.statistic, target=criterion.target, level=level,
@@ -68,9 +76,9 @@ def _together(
     return criteria.any_of(verdicts), criteria.any_of(stricts)
 
 
-def judged(endpoint: Endpoint, estimate: Estimate) -> Verdict:
+def judged(endpoint: Endpoint, estimate: Estimate, rule: Rule = at_the_end) -> Verdict:
     """An estimate against every criterion that names its statistic."""
     verdicts = [
-        criteria.judge(estimate.low, estimate.high, c.target) for c in endpoint.criteria if c.statistic == estimate.statistic
+        rule(c.statistic, estimate.low, estimate.high, c.target) for c in endpoint.criteria if c.statistic == estimate.statistic
     ]
     return criteria.all_of(verdicts, verdicts)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
-from trials.intervals import IDENTITY, LOG, R_SQUARED, DayJackknife, Scale, TwoPeriods, bootstrap, hac_difference, spread, varies
+from insitu.errors import CorrectInput
+from tests.trials.world import noise
+from trials.intervals import (
+    IDENTITY,
+    LOG,
+    R_SQUARED,
+    DayJackknife,
+    Scale,
+    TwoPeriods,
+    always_valid_reach,
+    bootstrap,
+    hac_difference,
+    spread,
+    varies,
+)
 
 DAYS = np.arange(739_000, 739_008, dtype=np.int64)
 VALUES = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
@@ -187,3 +204,96 @@ def test_newey_west_errors_of_a_step_by_their_formula() -> None:
     half = stats.t.ppf(0.975, n - 2) * error
     difference = after.mean() - before.mean()
     assert hac_difference(before, after, level=0.95) == pytest.approx((difference - half, difference + half))
+
+
+# -- looks before the end ----------------------------------------------------------------------------------------------------
+
+
+def white(n: int, seed: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(10, 2, n)
+
+
+def test_the_always_valid_interval_of_twenty_of_forty_days_by_hand() -> None:
+    """α = .05: −2 ln α = 5.99146, ρ² = (5.99146 + ln 6.99146)/40 = .198401, 20ρ² + 1 = 4.96802; ln(√4.96802/.05) = 3.79724;
+    reach = √(2·4.96802/3.96802·3.79724) = 3.08357."""
+    assert always_valid_reach(20, 40, 0.95) == pytest.approx(3.08357, abs=1e-5)
+    found = spread(np.arange(20, dtype=np.int64), white(20))
+    mean, error, n = found.mean, found.standard_error, 20
+    rho = np.sqrt((-2 * np.log(0.05) + np.log(-2 * np.log(0.05) + 1)) / 40)
+    root = np.sqrt(2 * (n * rho**2 + 1) / (n**2 * rho**2) * np.log(np.sqrt(n * rho**2 + 1) / 0.05))
+    half = error * np.sqrt(n) * root
+    assert half == pytest.approx(3.08357 * error, rel=1e-5)
+    assert found.always_valid(0.95, 40) == pytest.approx((mean - half, mean + half))
+
+
+def test_of_days_so_far_and_planned_days_only_their_share_matters() -> None:
+    assert always_valid_reach(14, 30, 0.95) == pytest.approx(always_valid_reach(28, 60, 0.95))
+    assert always_valid_reach(30, 30, 0.95) == pytest.approx(always_valid_reach(365, 365, 0.95))
+
+
+@pytest.mark.parametrize("days", [5, 13])
+def test_there_is_no_always_valid_interval_before_day_14(days: int) -> None:
+    found = spread(np.arange(days, dtype=np.int64), white(days))
+    with pytest.raises(CorrectInput, match="begins with day 14"):
+        found.always_valid(0.95, 30)
+    with pytest.raises(CorrectInput, match="begins with day 14"):
+        TwoPeriods(spread(np.arange(20, dtype=np.int64), white(20)), found).always_valid(0.95, 30)
+
+
+def test_a_period_without_planned_days_is_refused() -> None:
+    with pytest.raises(CorrectInput, match="planned days"):
+        always_valid_reach(14, 0, 0.95)
+
+
+@given(
+    st.integers(14, 90), st.integers(14, 90), st.sampled_from([0.0, 0.7, 0.95]), st.sampled_from([0.8, 0.9, 0.95, 0.99]),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_the_always_valid_interval_holds_the_one_of_a_single_look(
+    n: int, planned: int, phi: float, level: float, seed: int
+) -> None:
+    found = spread(np.arange(n, dtype=np.int64), noise(np.random.default_rng(seed), phi, n))
+    low, high = found.interval(level)
+    wide = found.always_valid(level, planned)
+    assert wide[0] <= low < high <= wide[1]
+    assert sum(wide) / 2 == pytest.approx(found.mean, abs=1e-9)
+    if found.freedom > 10:  # t is close to the normal distribution's: strictly wider
+        assert wide[0] < low
+
+
+@given(st.integers(20, 120), st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_always_valid_interval_shrinks_day_by_day_until_the_plan_is_done(planned: int, level: float) -> None:
+    """In standard errors, and the faster in the unit of the mean, whose standard error falls with √n."""
+    reach = [always_valid_reach(n, planned, level) for n in range(14, planned + 1)]
+    assert all(after < before for before, after in pairwise(reach))
+    assert reach[-1] > stats.norm.ppf((1 + level) / 2)
+
+
+def test_a_difference_of_periods_counts_the_days_of_the_second_alone() -> None:
+    days = np.arange(60, dtype=np.int64)
+    before, after = spread(days, white(60, 2)), spread(days[:20], white(20, 3))
+    two = TwoPeriods(before, after)
+    half = always_valid_reach(20, 40, 0.95) * np.hypot(before.standard_error, after.standard_error)
+    assert two.always_valid(0.95, 40) == pytest.approx((two.difference - half, two.difference + half))
+
+
+def test_the_always_valid_interval_of_a_jackknife_lies_on_its_scale() -> None:
+    values = np.random.default_rng(2).exponential(1.0, 20)
+    sums, days = np.stack([np.ones(20), values], axis=1), np.arange(20, dtype=np.int64)
+    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, wider=1.1)
+    half = 1.1 * always_valid_reach(20, 40, 0.95) * jack.spread.standard_error
+    expected = np.exp([np.log(values.mean()) - half, np.log(values.mean()) + half])
+    assert jack.always_valid(0.95, 40) == pytest.approx(expected)
+
+
+def test_ten_looks_at_nothing_leave_the_true_mean_seldom_outside() -> None:
+    """Fifty days at most, a look every four: an interval for one look excludes the truth far more often than 5 %, the always-valid one does not."""
+    once = ever = 0
+    for seed in range(400):
+        values = noise(np.random.default_rng(seed), 0.0, 50)
+        looks = [spread(np.arange(n, dtype=np.int64), values[:n]) for n in range(14, 51, 4)]
+        assert len(looks) == 10
+        once += any(low > 0 or high < 0 for low, high in (found.interval(0.95) for found in looks))
+        ever += any(low > 0 or high < 0 for low, high in (found.always_valid(0.95, 50) for found in looks))
+    assert ever / 400 <= 0.05
+    assert once / 400 > 0.07

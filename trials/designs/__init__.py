@@ -1,4 +1,7 @@
-"""Designs of trials: one file each, one line in `DESIGNS`. Numbers in, numbers out."""
+"""Designs of trials: one file each, one line in `DESIGNS`. Numbers in, numbers out.
+
+Design 12, `early_look`, is none that an endpoint names: it wraps the others while the reporting period lasts.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +41,18 @@ class Design:
     answer: Callable[[Question], Answer]
     needs_capture: bool = True
     """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is asked about."""
+    early: bool = True
+    """Whether an early look may stop the trial for harm (`early_look`); False: it only describes."""
 
 
 DESIGNS: dict[str, Design] = {
     design.name: design
     for design in (
         Design(
-            "reference_collocation", ("candidate", "reference"), REPORTING, reference_collocation.STATISTICS, reference_collocation.answer
+            "reference_collocation", ("candidate", "reference"), REPORTING, reference_collocation.STATISTICS, reference_collocation.answer, early=False
         ),
-        Design("replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer),
-        Design("availability", ("candidate",), REPORTING, availability.STATISTICS, availability.answer, needs_capture=False),
+        Design("replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer, early=False),
+        Design("availability", ("candidate",), REPORTING, availability.STATISTICS, availability.answer, needs_capture=False, early=False),
         Design("before_after", ("candidate",), BOTH, ("effect", "ratio"), before_after.answer),
         Design("adjusted_before_after", ("candidate",), BOTH, adjusted_before_after.STATISTICS, adjusted_before_after.answer),
         Design("interrupted_series", ("candidate",), BOTH, interrupted_series.STATISTICS, interrupted_series.answer),

@@ -18,8 +18,8 @@ from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
-from trials.fits import lag_one
-from trials.intervals import MIN_DAYS, block_weights, varies
+from trials.fits import lag_one, least_squares
+from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, varies
 from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
 
 Floats = NDArray[np.float64]
@@ -28,6 +28,8 @@ Days = NDArray[np.int64]
 STATISTICS = ("effect", "relative_effect")
 BLOCK = 7
 REPLICATES = 2000
+SLOW = 2
+"""Columns of the model that move slowly, as `fits.effective` counts them: the constant and the weather."""
 Interval = Callable[[float], tuple[float, float]]
 DAYS_A_MONTH = 365.25 / 12
 INTERVAL_SCALES = ("Cel", "[degF]", "dB", "[pH]")
@@ -128,13 +130,10 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
             cv=cv, n=n, n_effective=n_effective, parameters=p, m=len(reporting.y), alpha=alpha, fraction=fraction, level=level
         )
 
-    def few_blocks(level: float) -> float:
-        """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
-        blocks = min(len(baseline.y), len(reporting.y)) / BLOCK
-        return float(stats.t.ppf((1 + level) / 2, max(1.0, blocks - 1)) / stats.norm.ppf((1 + level) / 2))
-
     def bootstrapped(level: float) -> tuple[float, float]:
-        low, high = few_blocks(level) * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        low, high = _few_blocks(min(len(baseline.y), len(reporting.y)) / BLOCK, level) * np.quantile(
+            drawn, [(1 - level) / 2, (1 + level) / 2]
+        )
         return effect + min(0.0, float(low)), effect + max(0.0, float(high))
 
     def by_fsu(level: float) -> tuple[float, float]:
@@ -145,11 +144,16 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
         return max(ends, key=lambda end: end[1] - end[0])
 
+    early = _early(wider, effect, len(reporting.y), _error_of_days(baseline, reporting, b))
+
+    def early_relative(level: float, planned: int) -> tuple[float, float]:
+        return _scaled(early(level, planned), predicted)
+
     count = len(baseline.y) + len(reporting.y)
     unit = question.endpoint.unit
     result.statistics = [
-        Known("effect", effect, wider, unit, "wider_of_two", count, n_effective),
-        Known("relative_effect", 100 * effect / predicted, _per_cent(wider, predicted), unit_of("relative_effect", unit), "wider_of_two", count, n_effective),
+        Known("effect", effect, wider, unit, "wider_of_two", count, n_effective, early),
+        Known("relative_effect", 100 * effect / predicted, _per_cent(wider, predicted), unit_of("relative_effect", unit), "wider_of_two", count, n_effective, early_relative),
     ]  # fmt: skip
     for method, interval in (("block_bootstrap", bootstrapped), *([] if too_strong else [("fsu", by_fsu)])):
         known = Known("effect", effect, interval, unit, method, count, n_effective)
@@ -159,12 +163,36 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         result.findings.append(finding("savings_uncertainty", share=share, level=100 * question.level))
 
 
-def _per_cent(interval: Interval, predicted: float) -> Interval:
-    def scaled(level: float) -> tuple[float, float]:
-        low, high = interval(level)
-        return 100 * low / predicted, 100 * high / predicted
+def _few_blocks(blocks: float, level: float) -> float:
+    """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
+    return float(stats.t.ppf((1 + level) / 2, max(1.0, blocks - 1)) / stats.norm.ppf((1 + level) / 2))
 
-    return scaled
+
+def _early(wider: Interval, effect: float, days: int, error: float) -> Callable[[float, int], tuple[float, float]]:
+    """Always valid by the standard error of day values, and never narrower than the interval of one look."""
+
+    def early(level: float, planned: int) -> tuple[float, float]:
+        low, high = wider(level)
+        half = always_valid_reach(days, planned, level) * error
+        return min(low, effect - half), max(high, effect + half)
+
+    return early
+
+
+def _error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
+    """Standard error of the effect from day values: that of the mean of observed − predicted, and that of the model at the mean day."""
+    of_days = spread(reporting.days, reporting.y - reporting.columns @ b).standard_error
+    model = least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
+    mean_day = reporting.columns.mean(axis=0)
+    return float(np.hypot(of_days, np.sqrt(mean_day @ model.covariance @ mean_day)))
+
+
+def _per_cent(interval: Interval, predicted: float) -> Interval:
+    return lambda level: _scaled(interval(level), predicted)
+
+
+def _scaled(ends: tuple[float, float], predicted: float) -> tuple[float, float]:
+    return 100 * ends[0] / predicted, 100 * ends[1] / predicted
 
 
 def _bootstrap(baseline: Sample, reporting: Sample, seed: int) -> Floats:

@@ -52,7 +52,9 @@ def difference_of_periods(
     unit = question.endpoint.unit
     n = periods.before.n + periods.after.n
     n_effective = periods.before.n_effective + periods.after.n_effective
-    result.statistics.append(Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective))
+    result.statistics.append(
+        Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective, periods.always_valid)
+    )
     if np.isfinite(before[1]).all() and np.isfinite(after[1]).all():
         low, high = hac_difference(before[1], after[1], level=question.level)
         estimate = Estimate(
@@ -75,12 +77,17 @@ def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
     centre = float(np.log(after.mean / before.mean))
     relative = float(np.hypot(before.standard_error / before.mean, after.standard_error / after.mean))
 
-    def interval(level: float) -> tuple[float, float]:
-        low, high = periods.interval(level)
-        widths = (high - low) / 2 / periods.standard_error if periods.standard_error else 0.0
+    def of_difference(ends: tuple[float, float]) -> tuple[float, float]:
+        widths = (ends[1] - ends[0]) / 2 / periods.standard_error if periods.standard_error else 0.0
         return float(np.exp(centre - widths * relative)), float(np.exp(centre + widths * relative))
 
-    return Known("ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective)
+    def interval(level: float) -> tuple[float, float]:
+        return of_difference(periods.interval(level))
+
+    def early(level: float, planned: int) -> tuple[float, float]:
+        return of_difference(periods.always_valid(level, planned))
+
+    return Known("ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective, early)
 
 
 def season_overlap(question: Question, result: Answer) -> None:

@@ -14,7 +14,7 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Line
 from trials.findings import finding
-from trials.intervals import varies
+from trials.intervals import reach_of_share, varies
 from trials.metrics.permutation import sign_flip_p
 from trials.protocol import Block
 from trials.slots import Calendar, to_us
@@ -48,14 +48,15 @@ def answer(question: Question) -> Answer:
         result.findings.append(finding("constant_series", arm=arm))
     if result.blocked:
         return result
-    result.statistics.append(_effect(question, differences))
+    result.statistics.append(_effect(question, differences, planned=len(schedule) // 2))
     p = sign_flip_p(differences=differences, seed=question.seed)
     result.findings.append(finding("permutation", pairs=pairs, p=p, smallest=2.0 / 2**pairs))
     _carry_over(question, result, values, blocks, states)
     return result
 
 
-def _effect(question: Question, differences: Floats, method: str = "block_pairs") -> Known:
+def _effect(question: Question, differences: Floats, planned: int | None = None) -> Known:
+    """`planned`: pairs when all blocks are over; None: all that there are."""
     n, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / np.sqrt(n)
 
@@ -63,12 +64,20 @@ def _effect(question: Question, differences: Floats, method: str = "block_pairs"
         half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
         return mean - half, mean + half
 
-    return Known("effect", mean, interval, question.endpoint.unit, method, n, float(n))
+    def early(level: float, _days: int) -> tuple[float, float]:
+        """Pairs in place of days; so few of them do not tell their spread well, so the reach grows as t does beside the normal distribution."""
+        few = float(stats.t.ppf((1 + level) / 2, n - 1) / stats.norm.ppf((1 + level) / 2))
+        half = few * reach_of_share(n / (planned or n), level) * error
+        return mean - half, mean + half
+
+    return Known("effect", mean, interval, question.endpoint.unit, "block_pairs", n, float(n), early)
 
 
 def _whole_days(calendar: Calendar, block: Block) -> Bools:
-    """Which local days of the period lie wholly in the block: on the others the device was switched."""
+    """Which local days of the period lie wholly in the block: on the others the device was switched. None of a block that lasts."""
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    if to_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
+        return np.zeros(len(np.unique(calendar.day)), bool)
     outside = (starts < to_us(block.start)) | (starts + calendar.step_us > to_us(block.end))
     _, groups = np.unique(calendar.day, return_inverse=True)
     return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)

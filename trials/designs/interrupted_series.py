@@ -17,7 +17,7 @@ from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Estimate
 from trials.findings import finding
 from trials.fits import Fit, least_squares, quasi_poisson
-from trials.intervals import MIN_DAYS, varies
+from trials.intervals import MIN_DAYS, reach_of_share, varies
 from trials.metrics.permutation import rank_p
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def answer(question: Question) -> Answer:
     first = int(question.days_of(question.arm("candidate", PeriodName.REPORTING))[0][0])
     model = _model(counts, week=question.endpoint.parameters.get("season", "week") == "week")
     fit = model(days, values, first)
-    result.statistics = _statistics(question, fit, counts=counts)
+    result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
     _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
     if not counts:
         _hac(question, result, days, values, first)
@@ -76,20 +76,27 @@ def _model(counts: bool, *, week: bool) -> Model:
     return lambda days, values, first: fit(_columns(days, first, week=week), values, days, TRENDS)
 
 
-def _statistics(question: Question, fit: Fit, *, counts: bool) -> list[Known]:
+def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -> list[Known]:
     found = []
     for name, at in (
         (("rate_ratio", LEVEL), ("slope_ratio", SLOPE)) if counts else (("level_change", LEVEL), ("slope_change", SLOPE))
     ):
 
-        def interval(level: float, at: int = at) -> tuple[float, float]:
-            low, high = fit.interval(at, level)
+        def back(low: float, high: float) -> tuple[float, float]:
             return (float(np.exp(min(low, 700.0))), float(np.exp(min(high, 700.0)))) if counts else (low, high)
+
+        def interval(level: float, at: int = at) -> tuple[float, float]:
+            return back(*fit.interval(at, level))
+
+        def early(level: float, planned: int, at: int = at) -> tuple[float, float]:
+            """The information on a slope grows with the cube of the days."""
+            share = (reporting / planned) ** (3 if at == SLOPE else 1)
+            return back(*fit.within(at, reach_of_share(share, level), level))
 
         value = float(np.exp(fit.coefficients[at])) if counts else float(fit.coefficients[at])
         method = "quasi_poisson" if counts else "least_squares"
         unit = unit_of(name, question.endpoint.unit)
-        found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective))
+        found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective, early))
     return found
 
 

@@ -40,18 +40,29 @@ def answer(question: Question) -> Answer:
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 
-    def interval(level: float) -> tuple[float, float]:
-        low, high = jack.interval(level)
-        width = float(np.hypot(K * float(u_meas), (high - low) / 2))
-        return jack.estimate - width, jack.estimate + width
-
-    known = Known("mean", jack.estimate, interval, question.endpoint.unit, "guard_band", int(kept.sum()), jack.spread.n_effective)
+    known = _mean(jack, float(u_meas), question.endpoint.unit, int(kept.sum()))
     result.statistics.append(known)
     sampling = Known("mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective)
     result.sensitivity.append(("sampling_only", sampling.estimate(question.level)))
     for criterion in question.endpoint.criteria:
-        low, high = interval(question.level)
+        low, high = known.interval(question.level)
         for limit in (criterion.target.low, criterion.target.high):
             if limit is not None and low <= limit <= high:
                 result.findings.append(finding("within_guard_band", width=(high - low) / 2))
     return result
+
+
+def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
+    """The mean with the instruments' uncertainty as guard band about its sampling interval."""
+
+    def guarded(ends: tuple[float, float]) -> tuple[float, float]:
+        width = float(np.hypot(K * u_meas, (ends[1] - ends[0]) / 2))
+        return jack.estimate - width, jack.estimate + width
+
+    def interval(level: float) -> tuple[float, float]:
+        return guarded(jack.interval(level))
+
+    def early(level: float, planned: int) -> tuple[float, float]:
+        return guarded(jack.always_valid(level, planned))
+
+    return Known("mean", jack.estimate, interval, unit, "guard_band", n, jack.spread.n_effective, early)

@@ -100,6 +100,8 @@ class Known:
     method: str
     n: int
     n_effective: float | None = None
+    early: Callable[[float, int], tuple[float, float]] | None = None
+    """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None: there is no such form."""
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)

@@ -16,7 +16,7 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, ArmRole, Known, Question, line, unit_of
 from trials.evaluation import Finding
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, varies
+from trials.intervals import MIN_DAYS, always_valid_reach, spread, varies
 from trials.metrics.permutation import rank_p
 from trials.metrics.synthetic import donor_weights
 
@@ -68,7 +68,8 @@ def answer(question: Question) -> Answer:
         result.findings.append(finding("too_few_donors", donors=len(moving), needed=needed))
     if result.blocked:
         return result
-    _statistics(question, result, found, moving)
+    errors = _error_of_days(after_days, after[:, 0] - found.counterfactual, len(before))
+    _statistics(question, result, found, moving, (errors, len(after)))
     result.lines.append(line("counterfactual", None, after_days, found.counterfactual))
     return result
 
@@ -108,8 +109,22 @@ def _compare(before: Floats, after: Floats, treated: int, donors: list[int]) -> 
     return Compared(effect, float(np.sqrt(np.mean(gap**2))), counterfactual + means[treated])
 
 
-def _statistics(question: Question, result: Answer, found: Compared, placebos: list[Compared]) -> None:
-    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated arm's RMSPE."""
+def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
+    """Standard error of the effect from the day values treated − synthetic of the reporting period.
+
+    The baseline, in which the weights were fitted, would show too little of it: its mean is taken to be as uncertain as that many days
+    of the reporting period.
+    """
+    return spread(days, gaps).standard_error * float(np.sqrt(1 + len(gaps) / before))
+
+
+def _statistics(
+    question: Question, result: Answer, found: Compared, placebos: list[Compared], of_days: tuple[float, int]
+) -> None:
+    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated arm's RMSPE.
+
+    `of_days`: standard error of the effect from day values, and their number; for early looks.
+    """
     ratios = np.sort([abs(p.effect) / p.rmspe for p in placebos])
 
     def interval(level: float) -> tuple[float, float]:
@@ -117,17 +132,28 @@ def _statistics(question: Question, result: Answer, found: Compared, placebos: l
         half = found.rmspe * float(ratios[rank - 1]) if rank <= len(ratios) else float("inf")
         return found.effect - half, found.effect + half
 
+    def early(level: float, planned: int) -> tuple[float, float]:
+        """Day by day a rank says nothing new; the wider of the rank's interval and that of day values."""
+        low, high = interval(level)
+        half = always_valid_reach(of_days[1], planned, level) * of_days[0]
+        return min(low, found.effect - half), max(high, found.effect + half)
+
     n = len(ratios)
     unit = question.endpoint.unit
-    result.statistics.append(Known("effect", found.effect, interval, unit, "placebo_rank", n))
+    result.statistics.append(Known("effect", found.effect, interval, unit, "placebo_rank", n, None, early))
     level = float(found.counterfactual.mean())
     if not question.energetic and level > 0 and found.counterfactual.min() > 0:
 
-        def relative(at: float) -> tuple[float, float]:
-            low, high = interval(at)
-            return 100 * low / level, 100 * high / level
+        def per_cent(ends: tuple[float, float]) -> tuple[float, float]:
+            return 100 * ends[0] / level, 100 * ends[1] / level
 
-        name = "relative_effect"
-        result.statistics.append(Known(name, 100 * found.effect / level, relative, unit_of(name, unit), "placebo_rank", n))
+        def relative(at: float) -> tuple[float, float]:
+            return per_cent(interval(at))
+
+        def early_relative(at: float, planned: int) -> tuple[float, float]:
+            return per_cent(early(at, planned))
+
+        name, value = "relative_effect", 100 * found.effect / level
+        result.statistics.append(Known(name, value, relative, unit_of(name, unit), "placebo_rank", n, None, early_relative))
     p = rank_p(observed=found.effect / found.rmspe, placebos=ratios)
     result.findings.append(finding("placebo_rank", donors=n, p=p))
