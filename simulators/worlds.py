@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from insitu.errors import CorrectInput
 from simulators.signals import autoregressive
@@ -23,8 +24,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)
 """When the reporting period begins, and the baseline ends: a Monday."""
 EFFECT = -4.0
-PHIS, DAYS, TRENDS = (0.0, 0.7, 0.95), (14, 30, 90), (0.0, 3.0)
+PHIS, DAYS, TRENDS = (0.0, 0.7, 0.95), (14, 30, 90), (3.0,)
 """The cells of docs/validation.md."""
+LOOKED = ("limit", "before_after")
+"""A mean of one period, and a difference of two, of which one lasts."""
 DONORS = 25
 PAIRS = 7
 MOST_LOST = 6
@@ -149,15 +152,24 @@ def _collocation(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def _collocation_truth(cell: Cell) -> dict[str, float]:
-    """Of y = 1 + .9·x + e with Var x = 4² + 3²/2, more with a trend, and Var e = 1."""
+    """Of y = 1 + .9·x + e with Var x = 4² + 3²/2, more with a trend, and Var e = 1; x is 20 on average."""
     variance = 16 + 4.5 + float(np.var(_trend(cell, 4.0)))
     bias = 1 + (0.9 - 1) * 20
+    of_y = 0.81 * variance + 1
+    orthogonal = (of_y - variance + np.sqrt((of_y - variance) ** 2 + 4 * (0.9 * variance) ** 2)) / (2 * 0.9 * variance)
+    rmse = float(np.sqrt(bias**2 + 0.01 * variance + 1))
+    expected, sd = bias - 0.1 * (cycle(cell.hours) + _trend(cell, 4.0)), np.sqrt(0.01 * 16 + 1)
+    sizes = sd * np.sqrt(2 / np.pi) * np.exp(-(expected**2) / (2 * sd**2)) + expected * erf(expected / (sd * np.sqrt(2)))
     return {
-        "r2": 0.81 * variance / (0.81 * variance + 1),
+        "r2": 0.81 * variance / of_y,
         "slope": 0.9,
         "intercept": 1.0,
+        "slope_orthogonal": float(orthogonal),
+        "intercept_orthogonal": float(19 - 20 * orthogonal),
+        "rmse": rmse,
+        "nrmse": 100 * rmse / 20,
         "bias": bias,
-        "rmse": float(np.sqrt(bias**2 + 0.01 * variance + 1)),
+        "mae": float(np.mean(sizes)),
     }
 
 
@@ -308,10 +320,17 @@ WORLDS: dict[str, World] = {
 def cells(
     world: World, *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS, trend: Sequence[float] = TRENDS
 ) -> list[Cell]:
-    """Every combination, and for a world in which something is done its A/A twin of 30 days (or the first of `days`) without a trend."""
-    of = [Cell(one, number, drift) for drift in trend for one in phi for number in days]
-    twin = 30 if 30 in days else days[0]
-    return of + [Cell(one, twin, treated=False) for one in phi if world.changes]
+    """Every φ and number of days; then, at 30 days (or the first of `days`), with each trend; and as A/A trials, where something is done."""
+    usual = USUAL.days if USUAL.days in days else days[0]
+    level = [Cell(one, number) for one in phi for number in days]
+    trending = [Cell(one, usual, drift) for drift in trend for one in phi]
+    return level + trending + [Cell(one, usual, treated=False) for one in phi if world.changes]
+
+
+def looked(worlds: Sequence[World], *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS) -> list[tuple[World, list[Cell]]]:
+    """Those on which early looks are measured, with cells that last longer than the 14 days before which nobody looks."""
+    lasting = [Cell(one, number) for number in days if number > SHORT for one in phi]
+    return [(world, lasting) for world in worlds if world.name in LOOKED and lasting]
 
 
 def chosen(

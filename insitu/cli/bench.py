@@ -44,8 +44,9 @@ def evaluate(
     processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
 ) -> None:
     """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md."""
-    from simulators.worlds import DAYS, PHIS, TRENDS, chosen
+    from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
     from trials.bench.coverage import run
 
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
-    run(worlds, replications=replications, processes=processes)
+    early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
+    run(worlds, early, replications=replications, processes=processes)

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from insitu.model import Verdict
+from insitu.model import PeriodName, Verdict
 from trials.criteria import judge
-from trials.designs import ask
+from trials.designs import Answer, ask
 from trials.protocol import Target
 
 Floats = NDArray[np.float64]
@@ -86,17 +86,6 @@ class World(Protocol[AnyCell]):
     def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Of one statistic in one cell: a row for each replication that was answered."""
-
-    value: Floats
-    low: Floats
-    high: Floats
-    planned: Floats
-    """The effect that this replication would plan for: t(.975)·se + t(.8)·se, as wide as the design's own interval at both levels."""
-
-
 class Counts(NamedTuple):
     """Shares of the replications that were answered."""
 
@@ -105,7 +94,7 @@ class Counts(NamedTuple):
     """Interval wholly at or above the truth: `met` for [truth, ∞), which is false on the margin; `not_met` for (−∞, truth]."""
     below: float
     planned: float
-    """Smallest detectable effect at power .8 (median of what the replications would plan for), unit of the statistic."""
+    """Designed effect, unit of the statistic: t(.975)·se + t(.8)·se, both as wide as four of five replications have them."""
     power: float
     """Share of `met` where the margin lies so far from the truth, on the worse of the two sides."""
     width: float
@@ -139,17 +128,12 @@ def most_false(answered: int) -> float:
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, tuple[float, float, float, float]]]:
     """Statistic → (value, low, high, planned effect) of each replication; empty where the design finds that it cannot judge."""
+    wanted = world.truth(cell)
     found = []
     for number in numbers:
-        seed = [SEED, *world.name.encode(), round(100 * cell.phi), cell.days, round(10 * cell.trend), int(cell.treated), number]
-        drawn = world.draw(np.random.default_rng(seed), cell)
-        answer = ask(
-            world.design, start=world.starts(cell), interval=timedelta(hours=1), unit=world.unit, targets=world.targets,
-            arms={role: {name: _named(role, units) for name, units in periods.items()} for role, periods in drawn.arms.items()},
-            parameters=world.parameters, schedule=drawn.schedule, covariates=drawn.covariates,
-        )  # fmt: skip
+        answer = answered(world, cell, drawn_of(world, cell, number))
         ends = {}
-        for known in answer.statistics if not answer.blocked else ():
+        for known in (one for one in answer.statistics if one.statistic in wanted and not answer.blocked):
             low, high = known.interval(LEVEL)
             planned = (high - known.value) + (known.interval(2 * POWER - 1)[1] - known.value)
             ends[known.statistic] = (known.value, low, high, planned)
@@ -157,8 +141,25 @@ def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> l
     return found
 
 
-def _named(role: str, units: list[Floats]) -> dict[str, Floats]:
-    return {f"{role}-{number}": values for number, values in enumerate(units)}
+def drawn_of(world: World[AnyCell], cell: AnyCell, number: int) -> Drawn:
+    """Replication `number` of a cell, from a random stream of its own."""
+    seed = [SEED, *world.name.encode(), round(100 * cell.phi), cell.days, round(10 * cell.trend), int(cell.treated), number]
+    return world.draw(np.random.default_rng(seed), cell)
+
+
+def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | None = None) -> Answer:
+    """What the design answers; with `days` after so many days of the reporting period."""
+    seen = None if days is None else 24 * days
+
+    def named(role: str, period: str, units: list[Floats]) -> dict[str, Floats]:
+        stop = seen if period == PeriodName.REPORTING else None
+        return {f"{role}-{number}": values[:stop] for number, values in enumerate(units)}
+
+    return ask(
+        world.design, start=world.starts(cell), interval=timedelta(hours=1), unit=world.unit, targets=world.targets,
+        arms={role: {name: named(role, name, units) for name, units in periods.items()} for role, periods in drawn.arms.items()},
+        parameters=world.parameters, schedule=drawn.schedule, covariates=drawn.covariates, bare=True,
+    )  # fmt: skip
 
 
 def measure(
@@ -179,7 +180,7 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, tu
     for statistic, true in world.truth(cell).items():
         rows = np.array([one[statistic] for one in answers if statistic in one])
         if len(rows):
-            counts[statistic] = counted(Ends(*rows.T), true)
+            counts[statistic] = counted(rows, true)
     met = 0
     for statistic, (low, high) in world.targets.items():
         judged = [judge(*one[statistic][1:3], Target(low=low, high=high)) for one in answers if statistic in one]
@@ -189,19 +190,22 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, tu
     )
 
 
-def counted(ends: Ends, true: float) -> Counts:
-    """What the replications of one statistic say, judged by the rule of every verdict."""
-    n = len(ends.low)
-    planned = float(np.median(ends.planned))
+def counted(rows: Floats, true: float) -> Counts:
+    """What the replications of one statistic say, judged by the rule of every verdict.
+
+    `rows`: (replications, 4), value, low, high, and t(.975)·se + t(.8)·se as the design's own interval has them at both levels.
+    """
+    value, lows, highs, _ = rows.T
+    planned = float(np.quantile(rows[:, 3], POWER))
 
     def met(target: Target) -> float:
-        return sum(judge(low, high, target) is Verdict.MET for low, high in zip(ends.low, ends.high, strict=True)) / n
+        return sum(judge(low, high, target) is Verdict.MET for low, high in zip(lows, highs, strict=True)) / len(rows)
 
-    sides = np.where(ends.value > true, ends.value - ends.low, ends.high - ends.value)
+    sides = np.where(value > true, value - lows, highs - value)
     with np.errstate(divide="ignore", invalid="ignore"):
-        missed = np.nan_to_num(np.abs(ends.value - true) / sides, nan=0.0)
+        missed = np.nan_to_num(np.abs(value - true) / sides, nan=0.0)
     return Counts(
-        coverage=float(np.mean((ends.low <= true) & (true <= ends.high))),
+        coverage=float(np.mean((lows <= true) & (true <= highs))),
         above=met(Target(low=true)),
         below=met(Target(high=true)),
         planned=planned,
@@ -210,20 +214,28 @@ def counted(ends: Ends, true: float) -> Counts:
     )
 
 
-def run(worlds: Sequence[tuple[World[AnyCell], Sequence[AnyCell]]], *, replications: int, processes: int) -> None:
-    """Measure and print the tables of docs/validation.md, a world as it is done; then what lies beyond the bounds."""
-    from trials.bench import tables
+Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
+
+
+def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
+    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what lies beyond the bounds."""
+    from trials.bench import looks, tables
 
     say(f"{datetime.now().astimezone():%-d %B %Y}; {machine()}; {replications:,} replications a cell.")
     everything: list[Measured] = []
+    early: list[looks.Looked] = []
     with pool_of(processes) as pool:
         for world, cells in worlds:
             found = measure(world, cells, replications=replications, pool=pool)
             everything += found
-            say(f"\n### {tables.NUMBERS[world.design]}: {world.design}, world `{world.name}`\n{tables.table(found)}\n")
-            say("\n".join(f"- {told}." for told in tables.conservative(found)))
-    say(f"\n### Nothing done\n{tables.nothing_done(everything)}")
-    say("\n### Beyond the bounds\n" + ("\n".join(f"- {told}" for told in tables.shortfalls(everything)) or "Nothing."))
+            say("\n" + tables.section(found))
+        for world, cells in looked:
+            early += looks.measure(world, cells, replications=replications, pool=pool)
+    say("\n## Nothing done\n" + tables.nothing_done(everything))
+    if early:
+        say("\n## Design 12: ten looks\n" + looks.table(early))
+    beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
+    say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))
 
 
 def machine() -> str:

@@ -12,6 +12,15 @@ from trials.designs import DESIGNS
 NUMBERS = {name: number for number, name in enumerate(DESIGNS, 1)}
 
 
+def section(found: Sequence[Measured]) -> str:
+    """Heading, table and remarks of one world."""
+    first = found[0]
+    remarks = "\n".join(f"- {told}." for told in conservative(found))
+    return f"## Design {NUMBERS[first.design]}: {first.design}, world `{first.world}`\n{table(found)}\n" + (
+        f"\n{remarks}\n" if remarks else ""
+    )
+
+
 def table(found: Sequence[Measured]) -> str:
     """The cells of one world: a row each, a column for each statistic, and the means."""
     treated = [one for one in found if one.cell.treated]
@@ -96,7 +105,7 @@ def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
 
 
 def _counts(counts: Counts) -> str:
-    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f}"
+    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {counts.planned:.2g}"
 
 
 def _trend(one: Measured) -> str:

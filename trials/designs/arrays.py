@@ -42,13 +42,15 @@ def ask(
     parameters: Mapping[str, Any] | None = None,
     schedule: Sequence[Mapping[str, Any]] | None = None,
     covariates: Mapping[str, Mapping[str, ArrayLike]] | None = None,
+    bare: bool = False,
 ) -> Answer:
     """The answer of a design on plain arrays; docs/library.md shows it.
 
     `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC. `time_zone` decides the
     days; `levels`: results are dB; `level`: of the intervals that the design prints; `day_share`: a day counts with this share of its
     intervals; `targets`: statistic → (low, high), None is open; `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the
-    blocks of a crossover: start, end, on) as in a protocol; `covariates`: property → period → series. CorrectInput names what is not there
+    blocks of a crossover: start, end, on) as in a protocol; `covariates`: property → period → series; `bare`: no sensitivity, no placebos, no pairs, which is several times as
+    quick. CorrectInput names what is not there
     or not right.
     """
     from trials.designs import DESIGNS  # the registry imports this module
@@ -80,7 +82,7 @@ def ask(
                     f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
                 )
     energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels))
+    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare))
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:

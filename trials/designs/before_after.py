@@ -55,14 +55,14 @@ def difference_of_periods(
     result.statistics.append(
         Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective, periods.always_valid)
     )
-    if np.isfinite(before[1]).all() and np.isfinite(after[1]).all():
+    if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
+        result.findings.append(finding("hac_needs_full_grid"))
+    elif not question.bare:
         low, high = hac_difference(before[1], after[1], level=question.level)
         estimate = Estimate(
             statistic="effect", value=periods.difference, low=low, high=high, level=question.level, unit=unit, method="hac", n=n
         )
         result.sensitivity.append(("hac", estimate))
-    else:
-        result.findings.append(finding("hac_needs_full_grid"))
     if not question.energetic and all(p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)):
         result.statistics.append(_ratio(periods, n, n_effective))
     return periods

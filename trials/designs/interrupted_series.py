@@ -57,6 +57,8 @@ def answer(question: Question) -> Answer:
     model = _model(counts, week=question.endpoint.parameters.get("season", "week") == "week")
     fit = model(days, values, first)
     result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
+    if question.bare:
+        return result
     _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
     if not counts:
         _hac(question, result, days, values, first)

@@ -42,6 +42,8 @@ class Question:
     """(property, period) of the candidate arm, for the season check."""
     levels: bool = False
     """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
+    bare: bool = False
+    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For measurements that ask thousands of times."""
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
