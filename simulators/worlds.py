@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
+from scipy.special import erf, ndtr
 
 from insitu.errors import CorrectInput
 from simulators.signals import autoregressive
@@ -87,6 +87,10 @@ class World:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     changes: bool = True
     """Whether something is done in it, so that it has an A/A twin."""
+    aggregation: Mapping[str, Any] = field(default_factory=lambda: {"name": "mean"})
+    """How a day becomes one value."""
+    aside: bool = False
+    """Measured at the usual number of days alone, and without a trend or a twin."""
 
     def starts(self, cell: Cell) -> dict[str, datetime]:
         """Period → when its first hour begins."""
@@ -298,6 +302,16 @@ def _limit_truth(_: Cell) -> dict[str, float]:
     return {"mean": 20.0}
 
 
+def _share_truth(cell: Cell) -> dict[str, float]:
+    """Change of the share of hours above 20, of errors with standard deviation 2 about a daily cycle."""
+    above = [np.mean(ndtr((level - 20 + cycle(24)) / 2)) for level in (20 + cell.effect, 20)]
+    return {"effect": float(above[0] - above[1])}
+
+
+def _sum_truth(cell: Cell) -> dict[str, float]:
+    return {"effect": 24 * cell.effect}
+
+
 LOWER: Mapping[str, tuple[float | None, float | None]] = {"effect": (None, -2.0)}
 WORLDS: dict[str, World] = {
     world.name: world
@@ -313,6 +327,15 @@ WORLDS: dict[str, World] = {
         World("equivalence", "equivalence", _equivalence, _equivalence_truth, {"difference": (-1.0, 1.0)}, changes=False),
         World("limit", "limit_compliance", _limit, _limit_truth, {"mean": (None, 25.0)}, parameters={"u_meas": 0.0}, changes=False),
         World("crossover", "crossover", _crossover, _effect_truth, LOWER),
+        *(
+            World(f"before_after_{name}", "before_after", _before_after, truth, LOWER, changes=False, aggregation={"name": name, **more}, aside=True)
+            for name, more, truth in (
+                ("exceedance_share", {"threshold": 20}, _share_truth),
+                ("percentile", {"q": 95}, _effect_truth),
+                ("max", {}, _effect_truth),
+                ("sum", {}, _sum_truth),
+            )
+        ),
     )
 }  # fmt: skip
 
@@ -322,6 +345,8 @@ def cells(
 ) -> list[Cell]:
     """Every φ and number of days; then, at 30 days (or the first of `days`), with each trend; and as A/A trials, where something is done."""
     usual = USUAL.days if USUAL.days in days else days[0]
+    if world.aside:
+        return [Cell(one, usual) for one in phi]
     level = [Cell(one, number) for one in phi for number in days]
     trending = [Cell(one, usual, drift) for drift in trend for one in phi]
     return level + trending + [Cell(one, usual, treated=False) for one in phi if world.changes]

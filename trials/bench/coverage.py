@@ -80,6 +80,8 @@ class World(Protocol[AnyCell]):
     @property
     def parameters(self) -> Mapping[str, Any]: ...
     @property
+    def aggregation(self) -> Mapping[str, Any]: ...
+    @property
     def targets(self) -> Mapping[str, tuple[float | None, float | None]]: ...
     def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
     def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
@@ -158,7 +160,7 @@ def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | Non
     return ask(
         world.design, start=world.starts(cell), interval=timedelta(hours=1), unit=world.unit, targets=world.targets,
         arms={role: {name: named(role, name, units) for name, units in periods.items()} for role, periods in drawn.arms.items()},
-        parameters=world.parameters, schedule=drawn.schedule, covariates=drawn.covariates, bare=True,
+        parameters=world.parameters, aggregation=world.aggregation, schedule=drawn.schedule, covariates=drawn.covariates, bare=True,
     )  # fmt: skip
 
 
