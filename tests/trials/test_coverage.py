@@ -14,7 +14,7 @@ from insitu.errors import CorrectInput
 from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
 from tests.trials.world import noise
 from trials.bench import looks, tables
-from trials.bench.coverage import Measured, counted, measure, most_false, pool_of, run
+from trials.bench.coverage import Ends, Measured, counted, measure, most_false, pool_of, run
 from trials.intervals import TwoPeriods, spread
 
 REPLICATIONS = 200
@@ -103,29 +103,29 @@ def test_ten_looks_begin_on_day_14_and_end_with_the_last() -> None:
 
 
 def four(coverage: list[tuple[float, float]]) -> np.ndarray:
-    """Columns value, low, high, planned of intervals about 0 whose centre is their middle."""
-    return np.array([((low + high) / 2, low, high, 1.0) for low, high in coverage])
+    """Intervals whose centre is their middle; the effect they would be planned for is 1 upwards, 2 downwards."""
+    return np.array([Ends((low + high) / 2, low, high, 1.0, 2.0) for low, high in coverage])
 
 
 def test_shares_of_four_intervals_by_hand() -> None:
-    """About the truth 0: two hold it, one lies above, one below; 1 further off both of those that hold it are met, and the one beyond."""
+    """About the truth 0: two hold it, one lies above, one below."""
     counts = counted(four([(-1, 1), (-0.5, 0.5), (0.5, 1.5), (-3, -1)]), 0.0)
     assert (counts.coverage, counts.above, counts.below) == (0.5, 0.25, 0.25)
     assert counts.false == 0.25
     assert counts.planned == 1.0
-    assert counts.power == 0.75  # high ≤ 1: all but the third; low ≥ −1: all but the fourth
+    assert counts.power == 0.75  # high ≤ 1: all but the third; low ≥ −2: all but the fourth
 
 
 def test_an_interval_twice_as_wide_as_it_had_to_be_says_so() -> None:
     errors = np.random.default_rng(1).normal(0, 1, 4000)
-    rows = np.stack([errors, errors - 2 * 1.96, errors + 2 * 1.96, np.ones(4000)], axis=1)
+    rows = np.stack([errors, errors - 2 * 1.96, errors + 2 * 1.96, *np.ones((2, 4000))], axis=1)
     assert counted(rows, 0.0).width == pytest.approx(2, rel=0.05)
 
 
 def too_narrow(world: World, cell: Cell) -> Measured:
     found = measure(world, [cell], replications=3)[0]
     errors = np.random.default_rng(2).normal(0, 1, 400)
-    narrow = counted(np.stack([errors, errors - 1, errors + 1, np.full(400, 1.2)], axis=1), 0.0)
+    narrow = counted(np.stack([errors, errors - 1, errors + 1, *np.full((2, 400), 1.2)], axis=1), 0.0)
     return replace(found, asked=400, answered=400, counts={"effect": narrow})
 
 

@@ -88,6 +88,18 @@ class World(Protocol[AnyCell]):
     def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
 
 
+class Ends(NamedTuple):
+    """Of one statistic in one replication."""
+
+    value: float
+    low: float
+    high: float
+    up: float
+    """t(.975)·se + t(.8)·se above the value, as the design's own interval has them at both levels."""
+    down: float
+    """The same below; another where the scale is none on which both sides are alike."""
+
+
 class Counts(NamedTuple):
     """Shares of the replications that were answered."""
 
@@ -96,7 +108,7 @@ class Counts(NamedTuple):
     """Interval wholly at or above the truth: `met` for [truth, ∞), which is false on the margin; `not_met` for (−∞, truth]."""
     below: float
     planned: float
-    """Designed effect, unit of the statistic: t(.975)·se + t(.8)·se, both as wide as four of five replications have them."""
+    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se as large as four of five replications have it."""
     power: float
     """Share of `met` where the margin lies so far from the truth, on the worse of the two sides."""
     width: float
@@ -128,8 +140,8 @@ def most_false(answered: int) -> float:
     return 0.025 + 3 * float(np.sqrt(0.025 * 0.975 / answered))
 
 
-def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, tuple[float, float, float, float]]]:
-    """Statistic → (value, low, high, planned effect) of each replication; empty where the design finds that it cannot judge."""
+def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, Ends]]:
+    """Statistic → its ends in each replication; empty where the design finds that it cannot judge."""
     wanted = world.truth(cell)
     found = []
     for number in numbers:
@@ -137,8 +149,9 @@ def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> l
         ends = {}
         for known in (one for one in answer.statistics if one.statistic in wanted and not answer.blocked):
             low, high = known.interval(LEVEL)
-            planned = (high - known.value) + (known.interval(2 * POWER - 1)[1] - known.value)
-            ends[known.statistic] = (known.value, low, high, planned)
+            near_low, near_high = known.interval(2 * POWER - 1)
+            up, down = high + near_high - 2 * known.value, 2 * known.value - low - near_low
+            ends[known.statistic] = Ends(known.value, low, high, up, down)
         found.append(ends)
     return found
 
@@ -175,7 +188,7 @@ def measure(
     return [summed(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
 
-def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, tuple[float, float, float, float]]]) -> Measured:
+def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, Ends]]) -> Measured:
     """Counts of the statistics whose truth the world tells."""
     answers = [one for one in found if one]
     counts = {}
@@ -195,14 +208,15 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, tu
 def counted(rows: Floats, true: float) -> Counts:
     """What the replications of one statistic say, judged by the rule of every verdict.
 
-    `rows`: (replications, 4), value, low, high, and t(.975)·se + t(.8)·se as the design's own interval has them at both levels.
+    `rows`: (replications, 5), the columns of `Ends`.
     """
-    value, lows, highs, _ = rows.T
-    planned = float(np.quantile(rows[:, 3], POWER))
+    value, lows, highs = rows.T[:3]
 
     def met(target: Target) -> float:
         return sum(judge(low, high, target) is Verdict.MET for low, high in zip(lows, highs, strict=True)) / len(rows)
 
+    up, down = (float(effect) for effect in np.quantile(rows[:, 3:], POWER, axis=0))
+    upwards, downwards = met(Target(high=true + up)), met(Target(low=true - down))
     sides = np.where(value > true, value - lows, highs - value)
     with np.errstate(divide="ignore", invalid="ignore"):
         missed = np.nan_to_num(np.abs(value - true) / sides, nan=0.0)
@@ -210,8 +224,8 @@ def counted(rows: Floats, true: float) -> Counts:
         coverage=float(np.mean((lows <= true) & (true <= highs))),
         above=met(Target(low=true)),
         below=met(Target(high=true)),
-        planned=planned,
-        power=min(met(Target(high=true + planned)), met(Target(low=true - planned))),
+        planned=up if upwards <= downwards else down,
+        power=min(upwards, downwards),
         width=1 / max(1e-9, float(np.quantile(missed, LEVEL))),
     )
 

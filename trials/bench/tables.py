@@ -9,6 +9,7 @@ import numpy as np
 from trials.bench.coverage import CONSERVATIVE, ENOUGH, LEAST, LEAST_MEAN, POWER, Counts, Measured, most_false
 from trials.designs import DESIGNS
 
+MOST_COLUMNS = 5
 NUMBERS = {name: number for number, name in enumerate(DESIGNS, 1)}
 
 
@@ -22,9 +23,13 @@ def section(found: Sequence[Measured]) -> str:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """The cells of one world: a row each, a column for each statistic, and the means."""
+    """The cells of one world: a row each, a column for each statistic, and the means; more than five statistics make two tables."""
     treated = [one for one in found if one.cell.treated]
     names = list(dict.fromkeys(name for one in treated for name in one.counts))
+    return "\n\n".join(_table(treated, names[first : first + MOST_COLUMNS]) for first in range(0, len(names), MOST_COLUMNS))
+
+
+def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
     rows = [
         "| φ | days | trend | answered | " + " | ".join(f"`{name}`" for name in names) + " |",
         "|---" * (4 + len(names)) + "|",
@@ -32,8 +37,10 @@ def table(found: Sequence[Measured]) -> str:
     for one in treated:
         of = [_counts(one.counts[name]) if name in one.counts and one.answered >= ENOUGH else "–" for name in names]
         rows.append(f"| {one.cell.phi:g} | {one.cell.days} | {_trend(one)} | {one.answered:,} | " + " | ".join(of) + " |")
-    means = [f"{coverage:.3f}" for _, coverage in _means(treated)]
-    return "\n".join([*rows, "| mean | | | | " + " | ".join(means) + " |"])
+    means = dict(_means(treated))
+    return "\n".join(
+        [*rows, "| mean | | | | " + " | ".join(f"{means[name]:.3f}" if name in means else "–" for name in names) + " |"]
+    )
 
 
 def nothing_done(found: Sequence[Measured]) -> str:
