@@ -40,6 +40,16 @@ class StoredEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationHead:
+    """What later evaluations want to know of one. `blinded`: its verdict says nothing."""
+
+    evaluated_at: datetime
+    sha256: str
+    interim: bool
+    blinded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredUnblinding:
     endpoint: str
     at: datetime
@@ -110,6 +120,11 @@ def evaluations(conn: Connection, trial: str, most: int = 100) -> list[StoredEva
 
 def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
     return next(iter(evaluations(conn, trial, 1)), None)
+
+
+def evaluations_before(conn: Connection, trial: str, at: datetime) -> list[EvaluationHead]:
+    """Those made before that moment, oldest first."""
+    return rows(conn, EvaluationHead, _SQL["evaluations_before"], trial=trial, at=at)
 
 
 def save_unblinding(conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.trials.design_examples import EXAMPLES, Example, answered, figure, table
-from trials.report.build import Figure, ReportModel
+from trials.report.blocks import Figure, ReportModel
 from trials.report.render import Charts
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "designs"

@@ -16,10 +16,10 @@ from trials import criteria
 from trials.aggregate import about, as_counted, is_about, own_plan
 from trials.designs import DESIGNS, Answer, Design, Question, early_look
 from trials.designs.question import ArmRole
+from trials.deviations import deviations, swaps
 from trials.evaluation import (
     FLAG_NAMES,
     DatastreamSummary,
-    Deviation,
     EndpointResult,
     Evaluation,
     Finding,
@@ -31,10 +31,11 @@ from trials.evaluation import (
 from trials.findings import finding
 from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
 from trials.intervals import MIN_DAYS
-from trials.looks import planned_days, so_far
+from trials.looks import is_early, looks, planned_days, so_far
 from trials.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period, document_of
 from trials.slots import Calendar, Unit, day_groups, fill, to_us
 from trials.verdicts import Rule, at_the_end, judged, verdict_of
+from trials.versions import summaries
 
 UNBALANCED = 0.15
 DECIDED = (Verdict.MET, Verdict.NOT_MET)
@@ -46,8 +47,8 @@ def compute(inputs: TrialInputs) -> Evaluation:
     seen = so_far(inputs)
     gate, gate_findings = _gate(seen)
     endpoints = _judged_endpoints(seen, gate, gate_findings)
-    interim = seen.whole is not None
-    deviations = _deviations(inputs)
+    interim = is_early(inputs)
+    found_looks = looks(inputs) if inputs.edition > 1 else []
     return Evaluation(
         trial=protocol.trial,
         title=protocol.title,
@@ -73,15 +74,18 @@ def compute(inputs: TrialInputs) -> Evaluation:
             )
             for w in inputs.windows
         ],
-        swaps=_swaps(inputs),
+        swaps=[f"{old} → {new}" for old, new, _ in swaps(inputs)],
         rejects=inputs.rejects,
-        deviations=deviations,
+        deviations=deviations(inputs, found_looks),
         findings=[finding("interim")] if interim else [],
         seed=protocol.seed,
         evaluated_at=inputs.now,
         code=code_versions(),
         blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
+        edition=2 if inputs.edition > 1 else None,
+        looks=found_looks or None,
+        versions=summaries(inputs.versions) or None if inputs.edition > 1 else None,
     )  # fmt: skip
 
 
@@ -407,56 +411,3 @@ def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
             start, end = max(period.start, place.start), min(period.end, place.end or period.end)
             total += max(0, int((end - start) / measured.interval))
     return total
-
-
-def _swaps(inputs: TrialInputs) -> list[str]:
-    """Devices that took another's position within the trial."""
-    return [f"{old} → {new}" for old, new, _ in _swap_facts(inputs)]
-
-
-def _swap_facts(inputs: TrialInputs) -> list[tuple[str, str, str]]:
-    ends: dict[tuple[str, str, object], str] = {}
-    for stream in inputs.streams:
-        for place in stream.placements:
-            if place.end is not None:
-                ends[place.site, place.position, place.end] = stream.device
-    swaps = set()
-    for stream in inputs.streams:
-        for place in stream.placements:
-            old = ends.get((place.site, place.position, place.start))
-            if old is not None and old != stream.device:
-                swaps.add((old, stream.device, place.start.date().isoformat()))
-    return sorted(swaps)
-
-
-def _deviations(inputs: TrialInputs) -> list[Deviation]:
-    found = []
-    reporting = inputs.protocol.period(PeriodName.REPORTING)
-    if inputs.locked_at is None:
-        found.append(Deviation(code="not_locked"))
-    elif reporting is not None and inputs.locked_at >= reporting.start:
-        found.append(Deviation(code="locked_late", evidence={"locked_at": inputs.locked_at.isoformat(timespec="minutes")}))
-    for one in inputs.unblinded:
-        if reporting is not None and one.at < reporting.end:
-            evidence: dict[str, float | int | str | bool | list[str] | None] = {
-                "endpoint": one.endpoint, "unblinded_at": one.at.isoformat(timespec="minutes"), "reason": one.reason,
-            }  # fmt: skip
-            found.append(Deviation(code="unblinded_early", evidence=evidence))
-    found += [
-        Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day}) for old, new, day in _swap_facts(inputs)
-    ]
-    found += [
-        Deviation(code="window_afterwards", evidence={"kind": w.kind, "target": w.target})
-        for w in inputs.windows
-        if w.declared_at > w.start
-    ]
-    deployed = {stream.device for stream in inputs.streams}
-    for arm in inputs.protocol.arms:
-        found += [Deviation(code="device_not_deployed", evidence={"device": d}) for d in arm.devices if d not in deployed]
-    for stream in sorted(inputs.streams, key=lambda s: s.key()):
-        found += [
-            Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})
-            for check in stream.checks
-            if check not in stream.ran
-        ]
-    return found

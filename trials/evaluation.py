@@ -19,6 +19,10 @@ from trials.protocol import Target, Text
 SCHEMA: Final = "insitu/evaluation/1"
 
 
+Evidence = dict[str, float | int | str | bool | list[str] | None]
+"""The numbers and names of a sentence."""
+
+
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +32,7 @@ class Finding(Part):
 
     code: str
     severity: Literal["note", "warning", "blocking"]
-    evidence: dict[str, float | int | str | bool | list[str] | None] = Field(default_factory=dict)
+    evidence: Evidence = Field(default_factory=dict)
 
 
 class Estimate(Part):
@@ -184,7 +188,7 @@ class Deviation(Part):
     """What happened otherwise than planned."""
 
     code: str
-    evidence: dict[str, float | int | str | bool | list[str] | None] = Field(default_factory=dict)
+    evidence: Evidence = Field(default_factory=dict)
 
 
 class UnblindingSummary(Part):
@@ -192,6 +196,35 @@ class UnblindingSummary(Part):
     at: datetime
     login: str
     reason: str
+
+
+class LookSummary(Part):
+    """A look before the end: planned, made, or both."""
+
+    planned: datetime | None
+    made: datetime | None
+    """The first evaluation of that local day."""
+    sha256: str | None
+    """Of that evaluation; None where it is this one, or was not made."""
+
+
+class VersionSummary(Part):
+    """A locked version of the protocol, up to the one that was applied."""
+
+    version: int
+    locked_at: datetime
+    sha256: str
+    reason: Text | None
+    """Of an amendment."""
+    changed: list[str]
+    """Paths of the fields that are not as in the version before, as `endpoints.effect.criteria.0.target.high`."""
+
+
+class Cause(Part):
+    """Why numbers may differ from those of the evaluation before; the sentence for each code stands in `trials.findings`."""
+
+    code: str
+    evidence: Evidence = Field(default_factory=dict)
 
 
 class Change(Part):
@@ -241,6 +274,14 @@ class Evaluation(Part):
     """A primary endpoint is blinded: the verdict says nothing."""
     unblinded: list[UnblindingSummary] | None = None
     """Endpoints that were blinded at first; None where no endpoint ever was."""
+    edition: Literal[2] | None = None
+    """Of the rules by which it was computed; None: the first, which knew no always-valid intervals, looks and versions."""
+    looks: list[LookSummary] | None = None
+    """Planned and made before the end of the reporting period, in order of time; None where there is none."""
+    versions: list[VersionSummary] | None = None
+    """Of the protocol, oldest first; None in the first edition."""
+    causes: list[Cause] | None = None
+    """What is not as it was at the evaluation before; None where there is none before, or nothing."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

@@ -123,8 +123,40 @@ DEVIATIONS: dict[str, str] = {
     "window_afterwards": "A window ({kind}, {target}) was declared after it had begun.",
     "unplanned_swap": "{old} was replaced by {new} on {day}.",
     "unblinded_early": "Endpoint {endpoint} was unblinded on {unblinded_at}, before the reporting period had ended: {reason}",
+    "amended_during_reporting": "Version {version} of the protocol was locked on {locked_at}, when the reporting period had begun; changed: {fields}.",
+    "amended_after_unblinding": "Version {version} of the protocol was locked on {locked_at}, after {endpoint} had been unblinded.",
+    "amended_after_result": "Version {version} of the protocol was locked on {locked_at}, after results had been seen on {seen_at}.",
+    "unplanned_look": "A look that was not planned was made on {looked_at}, before the reporting period had ended.",
+    "look_not_made": "The look planned for {planned_at} was not made.",
+    "evaluated_late": "The first evaluation was made on {evaluated_at}, later than planned ({planned_at}).",
+    "device_absent": "{device} stood nowhere in the {period} period.",
+    "deployed_late": "{device} was deployed on {day}, after the {period} period had begun.",
+    "removed_early": "{device} was removed on {day}, before the {period} period had ended.",
+    "device_moved": "{device} was moved from {from} to {to} on {day}.",
+    "other_site": "{device} stood at {site}; planned was {planned}.",
+    "other_interval": "{datastream} measured every {measured_s} s; planned was every {planned_s} s.",
+    "other_parameters": "{datastream} was last checked with other parameters than the protocol plans.",
     "check_not_run": "The planned check {check} did not run on {datastream}.",
 }
+
+
+CAUSES: dict[str, str] = {
+    "protocol_version": "Protocol: version {before} then, version {after} now.",
+    "more_days": "The reporting period lasted then; results since {since_at} are new.",
+    "results_added": "{datastream}: {added} more results, {late} of them received more than a day late.",
+    "results_removed": "{datastream}: {removed} fewer results.",
+    "results_corrected": "{datastream}: as many results, but not the same.",
+    "flags_changed": "{datastream}: results count by other flags: {flags}.",
+    "datastream_added": "{datastream} is new.",
+    "datastream_removed": "{datastream} is no longer there.",
+    "window_declared": "Window ({kind}, {target}) from {start_at} to {end_at}: declared on {declared_at}.",
+    "window_amended": "Window ({kind}, {target}) from {start_at}: its end is {end_at} now; it was {before_at}.",
+    "window_removed": "Window ({kind}, {target}) from {start_at} is no longer there.",
+    "unblinded_since": "Endpoint {endpoint} was unblinded on {unblinded_at}.",
+    "deployments_changed": "{datastream}: it was planned for {before} intervals then, for {after} now.",
+    "other_code": "{name} {before} then, {after} now.",
+}
+"""Why numbers may differ from those of the evaluation before."""
 
 
 def finding(code: str, **evidence: float | int | str | bool | list[str] | None) -> Finding:
@@ -133,9 +165,13 @@ def finding(code: str, **evidence: float | int | str | bool | list[str] | None) 
 
 
 def sentence(code: str, evidence: dict[str, object], texts: dict[str, str] | None = None) -> str:
-    """The sentence of a finding or deviation; `texts` translates the template. An unknown code is shown as it is."""
-    template = FINDINGS[code][1] if code in FINDINGS else DEVIATIONS.get(code, "")
+    """The sentence of a finding, deviation or cause; `texts` translates the template. An unknown code is shown as it is."""
+    template = FINDINGS[code][1] if code in FINDINGS else DEVIATIONS.get(code) or CAUSES.get(code, "")
     template = (texts or {}).get(template, template)
+    evidence = {
+        key: ", ".join(map(str, part)) if isinstance(part, list) else "–" if part is None else part
+        for key, part in evidence.items()
+    }
     try:
         return template.format(**evidence) if template else f"{code}: {evidence}"
     except (KeyError, IndexError):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class StreamInput:
     ran: list[str] = field(default_factory=list)
     late: int = 0
     """Received more than a day after their time."""
+    checked_with: str | None = None
+    """Parameters of the checks that ran last, as canonical JSON; None where none ran, or nobody kept them."""
 
     def key(self) -> str:
         return f"{self.device}/{self.name}"
@@ -81,6 +84,32 @@ class Unblinding:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierEvaluation:
+    """One that was made before this one."""
+
+    at: datetime
+    sha256: str
+    interim: bool
+    """Before the end of the reporting period, as it was planned then."""
+    blinded: bool
+    """Its verdict said nothing: nobody saw how the primary endpoints stood."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolVersion:
+    """A locked version; `document` is its canonical JSON, whose SHA-256 is `sha256`."""
+
+    version: int
+    locked_at: datetime
+    sha256: str
+    document: str
+
+
+EDITION: Final = 2
+"""Of the rules of computation; what an earlier one computed is verified by its own rules."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialInputs:
     protocol: Protocol
     protocol_sha256: str
@@ -94,11 +123,30 @@ class TrialInputs:
     simulated: bool
     now: datetime
     unblinded: list[Unblinding] = field(default_factory=list)
+    earlier: list[EarlierEvaluation] = field(default_factory=list)
+    """In order of time."""
+    versions: list[ProtocolVersion] = field(default_factory=list)
+    """Oldest first; the last is the one that is applied."""
+    edition: int = EDITION
     whole: Protocol | None = None
     """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None (`trials.looks`)."""
 
     def is_blinded(self, endpoint: Endpoint) -> bool:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
+
+    def places_of(self, device: str) -> list[Placement]:
+        """Where the device stood, and what it was swapped for, in order of time."""
+        own = [s for s in self.streams if s.device == device]
+        named = {name for arm in self.protocol.arms for name in arm.devices}
+        places = {p for s in own for p in s.placements}
+        swapped = {
+            place
+            for stream in self.streams
+            if stream.device not in named and any((stream.property, stream.role) == (s.property, s.role) for s in own)
+            for place in stream.placements
+            if _swapped(place, list(places))
+        }
+        return sorted(places | swapped, key=lambda place: place.start)
 
     def series_of(self, device: str, property: str) -> list[StreamInput]:
         """The device's datastream of a property, and what it was swapped for: devices of its role at its position before or after it.

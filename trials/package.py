@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from store.catalogue import datastreams_of_trial
 from store.database import Connection
 from store.quality import flags_of
 from trials.compute import compute
-from trials.evaluation import Evaluation, GapSummary, RejectSummary
-from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
+from trials.evaluation import Evaluation, GapSummary, RejectSummary, document_of
+from trials.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import read_protocol
 from trials.readme import README
 from trials.workflow import load_inputs
@@ -33,6 +33,8 @@ from trials.workflow import load_inputs
 PROFILE = "data-package"
 """Not "tabular-data-package": that would promise that every file is a table."""
 SIGNATURE = "signature.json"
+VERSIONS = "protocols"
+"""Folder of the versions of the protocol before the one that was applied."""
 _FIELDS = {
     "observations": [("datastream", "string"), ("phenomenon_time", "datetime"), ("result", "number"), ("flag", "integer")],
     "flags": [("datastream", "string"), ("phenomenon_time", "datetime"), ("check", "string"), ("flag", "integer")],
@@ -41,6 +43,8 @@ _FIELDS = {
 _KEYS = {
     "observations": ["datastream", "phenomenon_time"], "flags": ["datastream", "phenomenon_time", "check"], "rejects": ["device", "reason"],
 }  # fmt: skip
+_MAY_CHANGE = {"inputs_sha256": "Observations", "windows": "Windows", "deviations": "Deviations"}
+"""What a package of an older evaluation may no longer agree about with the database, and its name."""
 _MEANINGS = {
     "datastream": "device/name, as in catalogue.json", "phenomenon_time": "when it was measured, UTC",
     "result": "in the unit that catalogue.json states for the datastream", "flag": "1 PASS, 2 NOT_EVALUATED, 3 SUSPECT, 4 FAIL",
@@ -84,8 +88,11 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         )
     protocol = next(p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id)
     inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
-    if compute(inputs).inputs_sha256 != stored.inputs_sha256:
-        raise CorrectInput("Observations came or changed since that evaluation: evaluate again, then export.")
+    inputs = replace(inputs, edition=evaluation.edition or 1)
+    now, then = document_of(compute(inputs)), json.loads(stored.document)
+    other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
+    if other:
+        raise CorrectInput(f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export.")
     write_tables(
         folder, inputs, protocol=protocol.document, evaluation=stored.document, flags=_flag_rows(conn, stored.trial, inputs)
     )
@@ -103,6 +110,9 @@ def write_tables(
     (folder / "protocol.json").write_text(protocol, encoding="utf-8")
     (folder / "evaluation.json").write_text(evaluation, encoding="utf-8")
     _write_json(folder / "catalogue.json", catalogue_document(inputs))
+    for version in inputs.versions[:-1]:
+        (folder / VERSIONS).mkdir(exist_ok=True)
+        (folder / VERSIONS / f"{version.version}.json").write_text(version.document, encoding="utf-8")
     _write_csv(folder / "observations.csv", "observations", _observation_rows(inputs.streams))
     _write_csv(folder / "flags.csv", "flags", flags)
     _write_csv(folder / "rejects.csv", "rejects", [(r.device, r.reason, r.messages, r.results) for r in inputs.rejects])
@@ -209,6 +219,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
             {
                 "datastream": s.key(), "device": s.device, "name": s.name, "property": s.property, "unit": s.unit, "role": s.role,
                 "averaging_scale": s.averaging_scale, "sensor": s.sensor, "checks": s.checks, "ran": s.ran, "late": s.late,
+                "checked_with": s.checked_with,
                 "deployments": [
                     {"site": p.site, "position": p.position, "start": _moment(p.start), "end": _moment(p.end) if p.end else None}
                     for p in s.placements
@@ -219,6 +230,9 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "windows": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()} for w in inputs.windows],
         "unblinded": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()} for u in inputs.unblinded],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
+        "edition": inputs.edition,
+        "earlier_evaluations": [{**asdict(e), "at": _moment(e.at)} for e in inputs.earlier],
+        "versions": [{"version": v.version, "locked_at": _moment(v.locked_at), "sha256": v.sha256} for v in inputs.versions],
     }  # fmt: skip
 
 
@@ -252,11 +266,26 @@ def read_inputs(folder: Path) -> TrialInputs:
             unblinded=[
                 Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"]) for u in facts.get("unblinded", [])
             ],
+            earlier=[EarlierEvaluation(**{**e, "at": _required(e["at"])}) for e in facts.get("earlier_evaluations", [])],
+            versions=_read_versions(folder, facts.get("versions", []), protocol_text),
+            edition=facts.get("edition", 1),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorrectInput(
             f"{folder / 'catalogue.json'} is not what a package holds ({type(error).__name__}: {error})."
         ) from error
+
+
+def _read_versions(folder: Path, stated: list[dict[str, Any]], applied: str) -> list[ProtocolVersion]:
+    """With their documents, of which `protocol.json` is the last."""
+    found = []
+    for number, one in enumerate(stated, 1):
+        path = folder / VERSIONS / f"{int(one['version'])}.json"
+        document = applied if number == len(stated) else text_of(path)
+        if number < len(stated):
+            read_protocol(document, source=str(path))
+        found.append(ProtocolVersion(one["version"], _required(one["locked_at"]), one["sha256"], document))
+    return found
 
 
 def _read_stream(
@@ -279,6 +308,7 @@ def _read_stream(
         checks=entry["checks"],
         ran=entry["ran"],
         late=entry["late"],
+        checked_with=entry.get("checked_with"),
     )
 
 

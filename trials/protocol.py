@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
@@ -283,6 +283,8 @@ class Protocol(Part):
     exclusions: list[Text] = Field(default_factory=list)
     missing_data: Text
     interim_looks: list[Moment] = Field(default_factory=list)
+    evaluate_by: Moment | None = None
+    """When the evaluation is to be made at the latest; None: whenever the reporting period has ended."""
     seed: int = Field(default=1, ge=0, le=2**53 - 1)
     roles: dict[str, str] = Field(default_factory=dict)
     decisions: Decisions
@@ -387,6 +389,15 @@ class Protocol(Part):
         """Planned time between two results of a device of the arm; an hour where none is planned (covariates)."""
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
         return next(planned, timedelta(hours=1))
+
+    def planned_checks(self, property: str, device: str, sites: Sequence[str]) -> dict[str, dict[str, float | int | str | bool]]:
+        """Check → its parameters for a datastream: those of the arm that names the device, else of the arms at its sites."""
+        own = [arm.name for arm in self.arms if device in arm.devices]
+        seen: dict[str, dict[str, float | int | str | bool]] = {}
+        for arm in own or [arm.name for arm in self.arms if arm.site in sites]:
+            for check in self.checks_of(property, arm):
+                seen.setdefault(check.check, dict(check.parameters))
+        return seen
 
     def checks_of(self, property: str, arm: str) -> list[CheckPlan]:
         return [c for c in self.checks if c.property == property and (c.arms is None or arm in c.arms)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trials.evaluation import Evaluation
-from trials.findings import DEVIATIONS, FINDINGS, sentence
+from trials.findings import CAUSES, DEVIATIONS, FINDINGS, sentence
 from trials.labels import day_value, is_plain
 from trials.protocol import Endpoint
 
@@ -30,8 +30,9 @@ def summary(evaluation: Evaluation) -> str:
             lines.append(f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}")
         lines += [f"    - {sentence(f.code, dict(f.evidence))}" for f in endpoint.findings]
     lines += [f"  deviation: {sentence(d.code, dict(d.evidence))}" for d in evaluation.deviations]
+    lines += [f"  since the last evaluation: {sentence(c.code, dict(c.evidence))}" for c in evaluation.causes or []]
     return "\n".join(lines)
 
 
-ALL_TEMPLATES = [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values())
+ALL_TEMPLATES = [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values()) + list(CAUSES.values())
 """What a translation must cover."""

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from insitu.errors import CorrectInput
 from trials.evaluation import document_of
-from trials.package import SIGNATURE, evaluate_package, text_of
+from trials.package import SIGNATURE, VERSIONS, evaluate_package, text_of
 from trials.protocol import canonical
 
 RELATIVE = 1e-6
 """Across types of processors; on the same type the bytes are the same."""
-_NOT_COMPARED = {"evaluated_at", "code", "changed"}
+_NOT_COMPARED = {"evaluated_at", "code", "changed", "causes"}
 _MOST_LINES = 20
 
 
@@ -34,7 +34,8 @@ def verify(folder: Path) -> list[Check]:
     """The four checks; a package that cannot be read at all raises CorrectInput."""
     if not (folder / "datapackage.json").is_file():
         raise CorrectInput(f"{folder} is no trial package: it has no datapackage.json.")
-    return [_checksums(folder), _protocol(folder), _numbers(folder), _signature(folder)]
+    numbers = _numbers(folder)  # first: it reads every file, and names one that cannot be read
+    return [_checksums(folder), _protocol(folder), numbers, _signature(folder)]
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -83,7 +84,23 @@ def _protocol(folder: Path) -> Check:
     stated = _json(folder / "evaluation.json").get("protocol_sha256")
     if sha256 != stated:
         lines.append(f"protocol.json has SHA-256 {sha256}, evaluation.json says {stated}")
+    lines += list(_versions(folder))
     return Check("hash of the locked protocol", not lines, lines)
+
+
+def _versions(folder: Path) -> Iterator[str]:
+    """Versions whose document has not the hash that catalogue.json states; the last is protocol.json."""
+    path = folder / "catalogue.json"
+    stated = _json(path).get("versions", [])
+    try:
+        named = [(int(one["version"]), str(one["sha256"])) for one in stated]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorrectInput(f"{path} does not list versions with their hash ({type(error).__name__}: {error}).") from error
+    for number, (version, expected) in enumerate(named, 1):
+        name = "protocol.json" if number == len(named) else f"{VERSIONS}/{version}.json"
+        sha256 = hashlib.sha256(text_of(folder / name).encode()).hexdigest()
+        if sha256 != expected:
+            yield f"{name} has SHA-256 {sha256}, catalogue.json says {expected}"
 
 
 def _numbers(folder: Path) -> Check:

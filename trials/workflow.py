@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
-from insitu.model import TrialState, Verdict
+from insitu.model import TrialState
 from store import access, catalogue, ledger
 from store import quality as store_quality
 from store import trials as store_trials
@@ -16,11 +15,12 @@ from store.database import Connection
 from store.observations import Series, series
 from store.times import to_datetime
 from trials import quality
+from trials.changes import causes, changes
 from trials.compute import compute
 from trials.designs import DESIGNS
-from trials.evaluation import Change, CriterionResult, Evaluation, GapSummary, RejectSummary, document_of
+from trials.evaluation import Evaluation, GapSummary, RejectSummary, document_of
 from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
-from trials.inputs import Placement, StreamInput, TrialInputs, Unblinding, WindowInput
+from trials.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
 from trials.templates import marks
@@ -108,7 +108,10 @@ def _not_computable(protocol: Protocol) -> list[str]:
 
 
 def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bool = False) -> int:
-    """Run the planned checks over what no check has seen (or everything); how many observations were judged."""
+    """Run the planned checks over what no check has seen, and over everything (or `everything`) of a datastream whose plan was amended.
+
+    Answers how many observations were judged.
+    """
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
         return 0
@@ -116,17 +119,19 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
     protocol = read_protocol(stored.document)
     streams = {s.datastream_id: s for s in catalogue.datastreams_of_trial(conn, trial)}
     waiting = {u.datastream_id: u.unchecked_from for u in store_quality.unchecked(conn, trial)}
+    runs = store_quality.quality_runs(conn, list(streams))
     far_past, far_future = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
     judged = 0
     for number, stream in streams.items():
-        if not everything and number not in waiting:
-            continue
         planned = quality.plan(_planned_checks(protocol, stream))
+        anew = everything or _planned_otherwise(runs.get(number), planned)
+        if not anew and number not in waiting:
+            continue
         # A new row may change the flags of rows up to `margin` before it, and those depend on rows up to `margin` before them:
         # the second stretch is read as context, and its own flags, judged without what came before, are not saved.
         margin = timedelta(microseconds=quality.margin_us(planned))
-        save_from = far_past if everything else waiting[number] - margin
-        found = series(conn, [number], far_past if everything else save_from - margin, far_future)[number]
+        save_from = far_past if anew else waiting[number] - margin
+        found = series(conn, [number], far_past if anew else save_from - margin, far_future)[number]
         judged += _check(conn, number, planned, found, save_from, now)
     return judged
 
@@ -135,13 +140,12 @@ def _planned_checks(
     protocol: Protocol, stream: catalogue.TrialDatastream
 ) -> list[tuple[str, dict[str, float | int | str | bool]]]:
     """Those of the arm the device, or the one it replaced, stands in."""
-    arms = [arm.name for arm in protocol.arms if any(p.site == arm.site for p in stream.deployments)]
-    own = [arm.name for arm in protocol.arms if stream.device in arm.devices]
-    seen: dict[str, dict[str, float | int | str | bool]] = {}
-    for arm in own or arms:
-        for check in protocol.checks_of(stream.property, arm):
-            seen.setdefault(check.check, dict(check.parameters))
-    return list(seen.items())
+    return list(protocol.planned_checks(stream.property, stream.device, [p.site for p in stream.deployments]).items())
+
+
+def _planned_otherwise(run: store_quality.QualityRun | None, planned: Sequence[quality.Planned]) -> bool:
+    """Whether an amendment changed the checks since they ran."""
+    return run is not None and run.parameters != quality.parameters_text(planned)
 
 
 def _check(
@@ -185,7 +189,8 @@ def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, s
     previous = store_trials.latest_evaluation(conn, trial)
     if previous is not None:
         before = Evaluation.model_validate_json(previous.document)
-        evaluation = evaluation.model_copy(update={"changed": changes(before, previous.sha256, evaluation)})
+        found = {"changed": changes(before, previous.sha256, evaluation), "causes": causes(before, evaluation) or None}
+        evaluation = evaluation.model_copy(update=found)
     document = document_of(evaluation)
     number = store_trials.save_evaluation(
         conn, trial=trial, protocol_id=stored.protocol_id, evaluated_at=now, evaluated_by=login, verdict=str(evaluation.verdict),
@@ -244,7 +249,21 @@ def load_inputs(
         simulated=simulated,
         now=now,
         unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, trial) if u.at <= now],
+        earlier=[
+            EarlierEvaluation(e.evaluated_at, e.sha256, e.interim, e.blinded)
+            for e in store_trials.evaluations_before(conn, trial, now)
+        ],
+        versions=_versions(conn, stored, trial),
     )
+
+
+def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str) -> list[ProtocolVersion]:
+    """Locked ones up to the one that is applied, oldest first."""
+    return [
+        ProtocolVersion(p.version, p.locked_at, p.sha256, p.document)
+        for p in reversed(store_trials.protocols(conn, trial))
+        if p.locked_at is not None and p.version <= applied.version
+    ]
 
 
 def _listed(found: object) -> list[object]:
@@ -275,6 +294,7 @@ def _stream(
         checks=run.checks if run else [],
         ran=run.ran if run else [],
         late=int(late.sum()),
+        checked_with=run.parameters if run else None,
     )
 
 
@@ -318,34 +338,6 @@ def _gaps(
                     )
                 )  # fmt: skip
     return sorted(summaries, key=lambda g: (g.device, g.property, g.start))
-
-
-def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
-    """Statistics of criteria whose estimate or verdict is not what it was."""
-    found = []
-    earlier = {(e.name, *key): c for e in before.endpoints for key, c in _numbered(e.criteria)}
-    for endpoint in after.endpoints:
-        for key, criterion in _numbered(endpoint.criteria):
-            was = earlier.get((endpoint.name, *key))
-            old = was.estimate.value if was and was.estimate else None
-            new = float(f"{criterion.estimate.value:.9g}") if criterion.estimate else None
-            verdict_before: Verdict | None = was.verdict if was else None
-            if old != new or verdict_before != criterion.verdict:
-                found.append(
-                    Change(
-                        previous_sha256=sha256, endpoint=endpoint.name, statistic=criterion.statistic, before=old, after=new,
-                        verdict_before=verdict_before, verdict_after=criterion.verdict,
-                    )
-                )  # fmt: skip
-    return found
-
-
-def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int], CriterionResult]]:
-    """Each with its statistic and its number among those about that statistic: two may be about one."""
-    seen: Counter[str] = Counter()
-    for criterion in found:
-        yield (criterion.statistic, seen[criterion.statistic]), criterion
-        seen[criterion.statistic] += 1
 
 
 def locked_trials(conn: Connection) -> list[str]:

@@ -32,6 +32,11 @@ SELECT e.evaluation_id, t.code AS trial, e.protocol_id, e.evaluated_at, e.evalua
        e.sha256, e.document FROM evaluation e JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text
 ORDER BY e.evaluation_id DESC LIMIT %(most)s::int;
 
+-- name: evaluations_before
+-- What was evaluated before a moment, oldest first.
+SELECT e.evaluated_at, e.sha256, e.interim, e.blinded FROM evaluation e JOIN trial t USING (trial_id)
+WHERE t.code = %(trial)s::text AND e.evaluated_at < %(at)s::timestamptz ORDER BY e.evaluated_at, e.evaluation_id;
+
 -- name: save_unblinding
 -- The result of an endpoint is told from now on.
 INSERT INTO unblinding (trial_id, endpoint, at, login, reason)

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from insitu.language import catalogue
-from trials.findings import DEVIATIONS, FINDINGS
+from trials.findings import CAUSES, DEVIATIONS, FINDINGS
 from trials.labels import AGGREGATION_WORDS, FILTER_WORDS
-from trials.report import build, words
+from trials.report import build, history, words
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORDS", "WORDS", "METHODS")
@@ -15,11 +15,12 @@ _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORD
 
 def texts() -> set[str]:
     """Every English text that a report may ask the translation of."""
-    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values())
+    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values()) | set(CAUSES.values())
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())
-    for node in ast.walk(ast.parse(Path(build.__file__).read_text("utf-8"))):
+    nodes = [node for module in (build, history) for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))]
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_":
             argument = node.args[0]
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):

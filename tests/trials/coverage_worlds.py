@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from insitu.model import PeriodName
 from simulators.worlds import FIRST, USUAL, WORLDS, Cell
 from tests.trials.world import criterion, endpoint, question
 from trials.designs.question import Question
+from trials.slots import Calendar, Unit
 
+REPORTING = PeriodName.REPORTING
 Ask = Callable[[np.random.Generator, Cell], Question]
 
 
@@ -74,3 +77,19 @@ def limit_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
 
 def crossover_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question:
     return _asked("crossover", rng, cell)
+
+
+def after(asked: Question, days: int) -> Question:
+    """What the question is when so many days of the reporting period are over."""
+
+    def cut(unit: Unit) -> Unit:
+        n, whole = days * 24, unit.calendar
+        calendar = Calendar(whole.start_us, whole.step_us, whole.day[:n], whole.hour[:n])
+        return Unit(unit.name, calendar, unit.value[:n], unit.excused[:n])
+
+    def so_far(found: list[Unit], name: PeriodName) -> list[Unit]:
+        return [cut(unit) for unit in found] if name is REPORTING else found
+
+    units = {(role, name): so_far(found, name) for (role, name), found in asked.units.items()}
+    covariates = {(of, name): so_far(found, name) for (of, name), found in asked.covariates.items()}
+    return replace(asked, units=units, covariates=covariates)

@@ -12,6 +12,8 @@ from tests.trials.coverage_worlds import (
     Ask,
     Cell,
     adjusted_question,
+    after,
+    control_sites_question,
     crossover_question,
     equivalence_question,
     interrupted_question,
@@ -19,7 +21,7 @@ from tests.trials.coverage_worlds import (
     synthetic_question,
 )
 from tests.trials.world import START, criterion, endpoint, question
-from trials.designs import DESIGNS, Answer
+from trials.designs import DESIGNS, Answer, early_look
 from trials.designs.question import Question, unit_of
 from trials.report import charts
 
@@ -29,6 +31,8 @@ SEED = 2026
 class Example(NamedTuple):
     page: str
     ask: Callable[[], Question]
+    look: tuple[int, int] | None = None
+    """Days so far and planned, of an early look."""
 
 
 def _of(ask: Ask, cell: Cell) -> Callable[[], Question]:
@@ -52,6 +56,7 @@ EXAMPLES = [
     Example("8-synthetic-control", _of(synthetic_question, Cell(0.7, 30))),
     Example("9-equivalence", _of(equivalence_question, Cell(0.7, 30))),
     Example("11-crossover", _of(crossover_question, Cell(0.7, 28))),
+    Example("12-early-look", lambda: after(control_sites_question(np.random.default_rng(SEED), Cell(0.7, 30)), 18), (18, 30)),
 ]
 
 
@@ -76,4 +81,7 @@ def figure(asked: Question, answer: Answer) -> dict[str, Any]:
 
 def answered(example: Example) -> tuple[Question, Answer]:
     asked = example.ask()
-    return asked, DESIGNS[asked.endpoint.design].answer(asked)
+    answer = DESIGNS[asked.endpoint.design].answer(asked)
+    if example.look is not None:
+        answer = early_look.look(answer, days=example.look[0], planned=example.look[1])
+    return asked, answer

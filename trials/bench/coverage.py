@@ -265,6 +265,7 @@ def machine() -> str:
 
 
 def say(text: str) -> None:
+    """At once, since a table may be an hour away from the one before."""
     print(text, flush=True)  # noqa: T201 - the table is the product
 
 

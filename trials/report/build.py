@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,66 +16,13 @@ from trials.findings import sentence
 from trials.labels import day_value, is_plain
 from trials.protocol import Endpoint, Target
 from trials.report import charts
+from trials.report.blocks import Banner, Figure, Heading, Paragraph, ReportModel, Table
+from trials.report.history import History
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
 LOCALE = Path(__file__).parent / "locale"
 MOST_GAPS = 20
 """So many gaps a report prints, the longest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    text: str
-    level: int = 2
-    kind: Literal["heading"] = "heading"
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    text: str
-    style: Literal["plain", "lead", "small", "warning"] = "plain"
-    kind: Literal["paragraph"] = "paragraph"
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """The verdict: a word and a mark besides the colour."""
-
-    verdict: str
-    mark: str
-    word: str
-    text: str
-    kind: Literal["banner"] = "banner"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    caption: str
-    head: list[str]
-    rows: list[list[str]]
-    numeric: tuple[int, ...] = ()
-    kind: Literal["table"] = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    spec: dict[str, Any]
-    alt: str
-    caption: str
-    kind: Literal["figure"] = "figure"
-
-
-Block = Heading | Paragraph | Banner | Table | Figure
-
-
-@dataclass(slots=True)
-class ReportModel:
-    language: Language
-    title: str
-    subtitle: str
-    notices: list[str]
-    """Printed on every page: simulated time, interim look."""
-    blocks: list[Block] = field(default_factory=list)
 
 
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
@@ -96,6 +42,7 @@ class _Builder:
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
+        self.history = History(evaluation, self.reader, self._, self.finding, self.number)
 
     def pick(self, text: Any) -> str:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
@@ -124,6 +71,7 @@ class _Builder:
             self.model.notices.append(self._(WORDS["simulated"]))
         if self.e.interim:
             self.model.notices.append(self._(WORDS["interim"]))
+            self.model.watermark = self._(WORDS["interim"])
         self._verdict()
         self._endpoints()
         self._capture()
@@ -148,6 +96,10 @@ class _Builder:
         if self.e.blinded:
             told = self._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
             return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], self._(WORDS["blinded"]), told)
+        if self.e.interim:
+            seen = {Verdict.NOT_MET: "harm_seen", Verdict.NOT_EVALUABLE: "not_judged_yet"}.get(self.e.verdict, "no_harm_seen")
+            word = "stop_for_harm" if self.e.verdict is Verdict.NOT_MET else "interim"
+            return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(WORDS[word]), self._(WORDS[seen]))
         decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
         leads_to = f"{self._(WORDS['leads_to'])} {decision}"
         return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(VERDICT_WORDS[self.e.verdict]), leads_to)
@@ -180,9 +132,16 @@ class _Builder:
         decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
         if decided is None or decided.estimate is None:
             return self._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
-        return self._(
-            "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is {target}. Verdict: {verdict}."
-        ).format(
+        sentence = (
+            self._(
+                "{title}: so far {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted at the end is {target}. No verdict yet."
+            )
+            if self.e.interim
+            else self._(
+                "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is {target}. Verdict: {verdict}."
+            )
+        )
+        return sentence.format(
             title=title,
             statistic=self._(STATISTIC_WORDS.get(decided.statistic, decided.statistic)),
             value=self.with_unit(decided.estimate.value, decided.estimate.unit),
@@ -361,13 +320,8 @@ class _Builder:
         self._table_or_none(
             self._("Messages refused at the door, by reason."), ("device", "reason", "messages", "results"),
             [[r.device, r.reason, str(r.messages), str(r.results)] for r in self.e.rejects], self._("No message was refused."))  # fmt: skip
-        changed = [
-            [c.endpoint, c.statistic, self.number(c.before), self.number(c.after), self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
-             self._(VERDICT_WORDS[c.verdict_after])] for c in self.e.changed
-        ]  # fmt: skip
-        if changed:
-            head = [self._(WORDS[k]) for k in ("endpoint", "statistic", "before", "after", "verdict_before", "verdict_after")]
-            self.add(Table(self._("What changed since the last evaluation."), head, changed, (2, 3)))
+        for block in [*self.history.looks(), *self.history.changes()]:
+            self.add(block)
 
     def _table_or_none(self, caption: str, head: tuple[str, ...], rows: list[list[str]], none: str) -> None:
         if rows:
@@ -405,7 +359,7 @@ class _Builder:
         self.add(Heading(self._(WORDS["method"])))
         self.add(Paragraph(self._(METHODS["rule"])))
         self.add(Paragraph(self._(METHODS["days"])))
-        for design in dict.fromkeys(e.design for e in self.e.endpoints):
+        for design in [*dict.fromkeys(e.design for e in self.e.endpoints), *(["early_look"] if self.e.interim else [])]:
             if design in METHODS:
                 self.add(Paragraph(self._(METHODS[design])))
 
@@ -415,6 +369,8 @@ class _Builder:
         locked = self.e.protocol_locked_at
         state = self._("Locked on {when}.").format(when=self.reader.moment(locked, "long")) if locked else self._("Not locked.")
         self.add(Paragraph(state))
+        for block in self.history.versions():
+            self.add(block)
         self.add(Paragraph(f"{self._(WORDS['hypothesis'])} {self.pick(p['hypothesis'])}"))
         self.add(Paragraph(f"{self._(WORDS['missing_data'])} {self.pick(p['missing_data'])}"))
         rows = [

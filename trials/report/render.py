@@ -19,7 +19,8 @@ import typst
 from markupsafe import Markup
 
 from insitu.language import LANGUAGES, Language
-from trials.report.build import Figure, ReportModel, build
+from trials.report.blocks import Figure, ReportModel
+from trials.report.build import build
 from trials.report.charts import locale_of
 from trials.report.words import WORDS
 
@@ -134,6 +135,6 @@ class _Page:
                 blocks.append({name: getattr(block, name) for name in block.__dataclass_fields__})
         m = self.model
         return {
-            "language": m.language, "title": m.title, "subtitle": m.subtitle, "notices": m.notices, "blocks": blocks,
+            "language": m.language, "title": m.title, "subtitle": m.subtitle, "notices": m.notices, "watermark": m.watermark, "blocks": blocks,
             "page": self._translate(WORDS["page"]), "year": self.when.year, "month": self.when.month, "day": self.when.day,
         }  # fmt: skip

@@ -41,7 +41,10 @@ UNITS = {
     "ug/m3": "µg/m³", "[ppm]": "ppm", "[ppb]": "ppb", "Cel": "°C", "dB[SPL]": "dB", "dB(A)": "dB(A)", "{person}": "", "%": "%", "1": "1",
 }  # fmt: skip
 WORDS = {
-    "subtitle": "Validation report", "simulated": "Simulated time: a demonstration, not a trial.", "interim": "Interim look: not a verdict.",
+    "subtitle": "Validation report", "simulated": "Simulated time: a demonstration, not a trial.", "interim": "Interim look: not a verdict.", "stop_for_harm": "Interim look: stop for harm",
+    "harm_seen": "The reporting period has not ended. Harm is seen by an interval that holds at every look: whoever is responsible decides whether the trial goes on.",
+    "no_harm_seen": "The reporting period has not ended. An early look may only stop a trial for harm; it says nothing else, and the trial goes on as planned.",
+    "not_judged_yet": "The reporting period has not ended, and too little was seen to judge whether there is harm.",
     "blinded": "Blinded", "leads_to": "What this leads to:", "host": "Host", "company": "Company", "evaluator": "Evaluator", "sites": "Sites",
     "evaluated_at": "Evaluated at", "who": "Who took part.", "role": "Role", "name": "Name", "endpoints": "Endpoints", "secondary": "secondary",
     "exploratory": "exploratory", "statistic": "Statistic", "estimate": "Estimate", "interval": "Interval", "target": "Target", "verdict": "Verdict",
@@ -55,11 +58,15 @@ WORDS = {
     "verdict_before": "Verdict before", "verdict_after": "Verdict now", "sensitivity": "Sensitivity", "choice": "Choice", "method": "Method",
     "protocol": "Protocol", "hypothesis": "Hypothesis:", "missing_data": "Missing data:", "baseline": "baseline", "washout": "washout",
     "reporting": "reporting", "candidate": "candidate", "control": "control", "reference": "reference", "site": "Site", "devices": "Devices",
-    "why": "Why", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
+    "why": "Why", "planned_for": "Planned for", "made_at": "Made at", "evaluation": "Evaluation", "not_planned": "not planned", "not_made": "not made",
+    "this_one": "this one", "version": "Version", "locked_at": "Locked at", "fields": "Changed fields", "sha256": "SHA-256", "recompute": "Recompute it yourself", "what": "What", "content": "Content", "treated_baseline": "treated", "treated_reporting": "treated",
     "control_baseline": "control", "control_reporting": "control", "daily": "day value", "completeness": "completeness", "counterfactual": "without the intervention",
     "incumbent": "incumbent", "on": "on", "off": "off", "page": "Page", "contents": "Other language",
 }  # fmt: skip
 METHODS = {
+    "early_look": "Early look: while the reporting period lasts, what lies ahead is not planned yet, and intervals are always valid: mean ± (s/√n′)·√(2(x + 1)/x·ln(√(x + 1)/α)), "
+    "x = n/n*·(−2 ln α + ln(−2 ln α + 1)), n days so far of n* planned, never narrower than the interval of one look. The truth lies in all of them together "
+    "with probability 1 − α. No look says met. It stops for harm where the whole interval lies outside the target and beyond no effect on the unwanted side.",
     "rule": "An estimate has a two-sided interval [L, U]. A criterion is met when the whole interval lies in its target, not met when none of it does, "
     "and inconclusive otherwise. Errors are candidate − reference; effects are observed − counterfactual.",
     "days": "The local day is the unit of inference. The interval of a mean of n day values is mean ± t(n′ − 2)·s/√n′, with s from the residuals about a "

@@ -1,0 +1,81 @@
+"""What came before this evaluation, in words: looks, versions of the protocol, the evaluation before and why numbers moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from insitu.language import Reader
+from trials.evaluation import Evaluation
+from trials.report.blocks import Block, Paragraph, Table
+from trials.report.words import VERDICT_WORDS, WORDS
+
+
+class History:
+    """`translate`: English → the reader's language; `told`: sentence of a code with its evidence; `number`: as the report writes it."""
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        reader: Reader,
+        translate: Callable[[str], str],
+        told: Callable[[str, dict[str, Any]], str],
+        number: Callable[[float | None], str],
+    ) -> None:
+        self.e = evaluation
+        self.reader = reader
+        self._ = translate
+        self.told = told
+        self.number = number
+
+    def _head(self, *names: str) -> list[str]:
+        return [self._(WORDS[name]) for name in names]
+
+    def looks(self) -> Iterator[Block]:
+        """Planned and made, before the end of the reporting period."""
+        rows = [
+            [
+                self.reader.moment(look.planned, "short") if look.planned else self._(WORDS["not_planned"]),
+                self.reader.moment(look.made, "short") if look.made else self._(WORDS["not_made"]),
+                look.sha256 or ("–" if look.made is None else self._(WORDS["this_one"])),
+            ]
+            for look in self.e.looks or []
+        ]
+        if rows:
+            head = self._head("planned_for", "made_at", "evaluation")
+            yield Table(self._("Looks before the end of the reporting period, planned and made."), head, rows)
+
+    def changes(self) -> Iterator[Block]:
+        """Against the evaluation before: numbers of the criteria, and what the two were computed from."""
+        changed = [
+            [c.endpoint, c.statistic, self.number(c.before), self.number(c.after), self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
+             self._(VERDICT_WORDS[c.verdict_after])] for c in self.e.changed
+        ]  # fmt: skip
+        if changed:
+            head = self._head("endpoint", "statistic", "before", "after", "verdict_before", "verdict_after")
+            yield Table(self._("What changed since the last evaluation."), head, changed, (2, 3))
+        elif self.e.causes:
+            yield Paragraph(self._("No number and no verdict of a criterion changed since the last evaluation."))
+        if self.e.causes:
+            yield Paragraph(self._("What is not as it was at the last evaluation:"))
+            for cause in self.e.causes:
+                yield Paragraph(self.told(cause.code, dict(cause.evidence)))
+
+    def versions(self) -> Iterator[Block]:
+        """Every locked version of the protocol, with what an amendment changed and why."""
+        rows = [
+            [
+                str(one.version),
+                self.reader.moment(one.locked_at, "short"),
+                ", ".join(one.changed) or "–",
+                self.reader.pick(one.reason.model_dump()) if one.reason else "–",
+                one.sha256,
+            ]
+            for one in self.e.versions or []
+        ]
+        if rows:
+            yield Table(
+                self._("Versions of the protocol; the last one was applied."),
+                self._head("version", "locked_at", "fields", "reason", "sha256"),
+                rows,
+            )
