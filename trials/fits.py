@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from trials.intervals import t_quantile
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -30,7 +31,7 @@ class Fit(NamedTuple):
 
     def interval(self, at: int, level: float) -> tuple[float, float]:
         """Of coefficient number `at`, two-sided at `level`: b ± t(n′ − p)·se."""
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom) * np.sqrt(self.covariance[at, at]))
+        half = t_quantile(level, self.freedom) * float(np.sqrt(self.covariance[at, at]))
         return float(self.coefficients[at]) - half, float(self.coefficients[at]) + half
 
     def within(self, at: int, errors: float, level: float) -> tuple[float, float]:

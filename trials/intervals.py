@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from insitu.errors import CorrectInput
 
@@ -21,12 +22,18 @@ Days = NDArray[np.int64]
 MIN_DAYS = 14
 
 
+def t_quantile(level: float, freedom: float) -> float:
+    """t of Student's distribution that a share `level` does not exceed in size, 1; many times as quick as scipy.stats, and the same."""
+    return float(special.stdtrit(freedom, (1 + level) / 2))
+
+
 class Spread(NamedTuple):
     """Mean of day values and how far it may be off."""
 
     mean: float
     standard_error: float
-    """s/√n′, with the lag-1 autocorrelation of the detrended days."""
+    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days; d̄ the mean number of the days that count, m the
+    middle of the period: what a trend does to the mean where days are missing."""
     n: int
     n_effective: float
     """n′ = max(3, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 3)/(n − 4)))."""
@@ -40,7 +47,7 @@ class Spread(NamedTuple):
 
     def interval(self, level: float) -> tuple[float, float]:
         """mean ± t(n′ − 2)·s/√n′ at two-sided `level`."""
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
+        half = t_quantile(level, self.freedom) * self.standard_error
         return self.mean - half, self.mean + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
@@ -53,7 +60,7 @@ class Spread(NamedTuple):
         return min(low, self.mean - half), max(high, self.mean + half)
 
     def has_trend(self, level: float) -> bool:
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.slope_error
+        half = t_quantile(level, self.freedom) * self.slope_error
         return abs(self.slope) > half
 
 
@@ -62,10 +69,11 @@ def varies(values: Floats) -> bool:
     return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
 
 
-def spread(days: Days, values: Floats) -> Spread:
+def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     """Mean, standard error and trend of day values d₁…d_n (n ≥ 5; the designs ask for 14).
 
-    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² = Σe²/(n − 2).
+    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² = Σe²/(n − 2). `middle`: day number
+    in the middle of the period (default: between the first and the last day that count).
     """
     n = len(values)
     centred = days - days.mean()
@@ -84,7 +92,9 @@ def spread(days: Days, values: Floats) -> Spread:
     r = min(0.99, max(0.0, (n * r1 + 3) / (n - 4)))
     n_effective = max(3.0, n * (1 - r) / (1 + r))
     s = float(np.sqrt(sse / (n - 2)))
-    return Spread(mean, s / np.sqrt(n_effective), n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
+    missing = slope * (float(days.mean()) - (float(days[0] + days[-1]) / 2 if middle is None else middle))
+    error = float(np.hypot(s / np.sqrt(n_effective), missing))
+    return Spread(mean, error, n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ class TwoPeriods:
         if v1 + v2 == 0:
             return self.difference, self.difference
         freedom = (v1 + v2) ** 2 / (v1**2 / self.before.freedom + v2**2 / self.after.freedom)
-        half = float(stats.t.ppf((1 + level) / 2, freedom)) * self.standard_error
+        half = t_quantile(level, freedom) * self.standard_error
         return self.difference - half, self.difference + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
@@ -151,16 +161,29 @@ class DayJackknife:
     spread: Spread
     scale: Scale
     wider: float = 1.0
+    """What the half-width is multiplied by on the scale."""
 
     @classmethod
-    def of(cls, days: Days, sums: Floats, statistic: Statistic, scale: Scale = IDENTITY, wider: float = 1.0) -> DayJackknife:
-        """`sums`: (N, k), one row a day. `wider`: what the half-width is multiplied by on the scale, where measured coverage asks for it."""
+    def of(
+        cls,
+        days: Days,
+        sums: Floats,
+        statistic: Statistic,
+        scale: Scale = IDENTITY,
+        *,
+        short: float = 0.0,
+        worth: float | None = None,
+        middle: float | None = None,
+    ) -> DayJackknife:
+        """`sums`: (N, k), one row a day. `short`: where measured coverage asks for it, the half-width is 1 + short/√n′ times as wide on the scale,
+        since few days know their own scatter badly; `worth`: n′ of other day values than the pseudo-values. `middle` as in `spread`."""
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
-        return cls(float(statistic(total)), centre, spread(days, pseudo), scale, wider)
+        found = spread(days, pseudo, middle)
+        return cls(float(statistic(total)), centre, found, scale, 1.0 + short / float(np.sqrt(worth or found.n_effective)))
 
     def interval(self, level: float) -> tuple[float, float]:
         low, high = self.spread.interval(level)
@@ -220,11 +243,16 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
     return float(low), float(high)
 
 
+@lru_cache(maxsize=16)
 def block_weights(n: int, *, block: int, replicates: int, seed: int) -> Floats:
-    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days."""
+    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days.
+
+    Read-only, since every statistic of an endpoint shares one table.
+    """
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, n, (replicates, int(np.ceil(n / block)), 1))
     picked = ((starts + np.arange(block)) % n).reshape(replicates, -1)[:, :n]
-    weights = np.zeros((replicates, n))
-    np.add.at(weights, (np.arange(replicates)[:, None], picked), 1.0)
+    flat = (picked + n * np.arange(replicates)[:, None]).ravel()
+    weights = np.bincount(flat, minlength=replicates * n).reshape(replicates, n).astype(np.float64)
+    weights.flags.writeable = False
     return weights

@@ -25,9 +25,9 @@ def to_us(when: datetime) -> int:
     return round(when.timestamp()) * 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """The slots of one period: their starts, local days (ordinals) and local hours."""
+    """The slots of one period: their starts, local days (ordinals) and local hours. The same period has the same object."""
 
     start_us: int
     step_us: int
@@ -129,10 +129,13 @@ def grouped(unit: Unit, groups: Ints, number: int, *, share: float, energetic: b
     return means
 
 
+@lru_cache(maxsize=64)
 def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     """(group of each slot, ordinals of the days)."""
     days, groups = np.unique(calendar.day, return_inverse=True)
-    return groups.astype(np.int64), days
+    groups = groups.astype(np.int64)
+    groups.flags.writeable = days.flags.writeable = False  # whoever asks again gets the same
+    return groups, days
 
 
 def mean_of_units(tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None) -> Floats:

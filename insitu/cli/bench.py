@@ -10,6 +10,7 @@ import typer
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Benchmarks; each prints its table.", no_args_is_help=True)
     group.command()(ingest)
+    group.command()(evaluate)
     app.add_typer(group, name="bench")
 
 
@@ -32,3 +33,20 @@ def ingest(
         return
     measure = measure_dirt if dirt else run
     measure(messages=messages, results=tuple(results or (3,)), runs=runs)
+
+
+def evaluate(
+    design: Annotated[list[str] | None, typer.Option(help="Only worlds of this design; may be given several times.")] = None,
+    replications: Annotated[int, typer.Option(min=1, help="Draws of each cell.")] = 2000,
+    phi: Annotated[list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")] = None,
+    days: Annotated[list[int] | None, typer.Option(min=14, help="Days a period.")] = None,
+    trend: Annotated[list[float] | None, typer.Option(help="Of a period, in standard deviations.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
+) -> None:
+    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md."""
+    from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
+    from trials.bench.coverage import run
+
+    worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
+    early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
+    run(worlds, early, replications=replications, processes=processes)

@@ -5,63 +5,33 @@ Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from insitu.model import Verdict
-from tests.trials.coverage_worlds import (
-    BASELINE,
-    CELLS,
-    FIRST,
-    IDS,
-    PHI,
-    REPORTING,
-    USUAL,
-    Ask,
-    Cell,
-    Truth,
-    wandering,
-)
-from tests.trials.world import criterion, cycle, endpoint, noise, question
-from trials.criteria import judge
-from trials.designs import DESIGNS, Known
+from insitu.errors import CorrectInput
+from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
+from tests.trials.world import noise
+from trials.bench import looks, tables
+from trials.bench.coverage import Ends, Measured, counted, measure, most_false, pool_of, run
 from trials.intervals import TwoPeriods, spread
-from trials.protocol import Target
 
 REPLICATIONS = 200
-HOURS = 30 * 24
+HOURS = USUAL.hours
 BOUND = 0.88
-FALSE_A_SIDE = 0.025 + 3 * np.sqrt(0.025 * 0.975 / REPLICATIONS)
-MEAN_LIKE = ("effect", "mean", "bias", "difference", "level_change", "slope_change")
-"""Statistics whose two sides are alike."""
+FALSE_A_SIDE = most_false(REPLICATIONS)
 
 
-def replications(design: str, ask: Ask, cell: Cell = USUAL, count: int = REPLICATIONS) -> Iterator[dict[str, Known]]:
-    """Those that are answered: a design may find that it cannot judge."""
-    for seed in range(count):
-        answer = DESIGNS[design].answer(ask(np.random.default_rng([20260301, seed]), cell))
-        yield {known.statistic: known for known in answer.statistics}
-
-
-@pytest.mark.parametrize(("design", "ask", "truth"), CELLS, ids=IDS)
-def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(design: str, ask: Ask, truth: Truth) -> None:
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(world: World) -> None:
     """Coverage, and false verdicts a side with the truth exactly on the margin."""
-    true = truth(USUAL)
-    held, above, below = dict.fromkeys(true, 0), dict.fromkeys(true, 0), dict.fromkeys(true, 0)
-    answered = 0
-    for known in replications(design, ask):
-        answered += bool(known)
-        for statistic, value in true.items() if known else ():
-            low, high = known[statistic].interval(0.95)
-            held[statistic] += low <= value <= high
-            above[statistic] += judge(low, high, Target(low=value)) is Verdict.MET
-            below[statistic] += judge(low, high, Target(high=value)) is Verdict.MET
-    assert answered >= 0.8 * REPLICATIONS  # the rest are worlds in which the design rightly says that it cannot judge
-    assert {s: n / answered for s, n in held.items() if n < BOUND * answered} == {}
-    mean_like = [s for s in true if s in MEAN_LIKE]  # the jackknife's others are checked for coverage only
-    assert [s for s in mean_like if max(above[s], below[s]) > FALSE_A_SIDE * answered] == []
+    (found,) = measure(world, [USUAL], replications=REPLICATIONS)
+    assert set(found.counts) == set(world.truth(USUAL))
+    assert found.answered >= 0.6 * REPLICATIONS  # the rest are worlds in which the design rightly says that it cannot judge
+    assert {name: counts.coverage for name, counts in found.counts.items() if counts.coverage < BOUND} == {}
+    bound = most_false(found.answered)
+    assert {name: counts.false for name, counts in found.counts.items() if counts.false > bound} == {}
 
 
 @pytest.mark.parametrize("trend", [0.0, 3.0], ids=["level", "trend of 3 SD"])
@@ -84,24 +54,141 @@ def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(phi: float, da
     assert difference_held >= BOUND * REPLICATIONS
 
 
+def test_a_mean_of_days_with_a_trend_allows_for_the_days_that_are_missing() -> None:
+    """A tenth of 90 days lost, errors small beside the trend: the days that are left lie early or late, and the mean with them."""
+    rng = np.random.default_rng(11)
+    held = naive = 0
+    for _ in range(REPLICATIONS):
+        numbers = np.flatnonzero(rng.random(90) >= 0.1)
+        found = spread(numbers, rng.normal(0, 0.2, len(numbers)) + 3 * (numbers - 44.5) / 90, 44.5)
+        low, high = found.interval(0.95)
+        held += low <= 0 <= high
+        naive += abs(found.mean) <= 2 * 0.2 / np.sqrt(found.n_effective)
+    assert held >= BOUND * REPLICATIONS
+    assert naive < BOUND * REPLICATIONS
+
+
 def test_a_naive_interval_would_fail_this_very_test() -> None:
     """The cell is hard enough to tell: s/√n over hours covers less than half."""
     held = 0
     for seed in range(REPLICATIONS):
-        values = 20 + cycle(HOURS) + noise(np.random.default_rng([1, seed]), PHI, HOURS, 2.0)
+        values = 20 + cycle(HOURS) + noise(np.random.default_rng([1, seed]), USUAL.phi, HOURS, 2.0)
         half = 1.96 * values.std(ddof=1) / np.sqrt(HOURS)
         held += abs(values.mean() - 20) <= half
     assert held < 0.5 * REPLICATIONS
 
 
 def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
-    """Nothing changed between the periods: a wanted reduction of 1 must not be found."""
-    verdicts = []
-    for seed in range(REPLICATIONS):
-        rng = np.random.default_rng([99, seed])
-        made = endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"])
-        units = {("candidate", BASELINE): [wandering(rng, 20)], ("candidate", REPORTING): [wandering(rng, 20)]}
-        known = {k.statistic: k for k in DESIGNS["before_after"].answer(question(made, units, start=FIRST)).statistics}
-        verdicts.append(judge(*known["effect"].interval(0.95), Target(high=-1)))
-    assert verdicts.count(Verdict.MET) <= FALSE_A_SIDE * REPLICATIONS
-    assert verdicts.count(Verdict.INCONCLUSIVE) > 0
+    """Nothing changed between the periods: a wanted reduction by 2 must not be found, nor any change at all."""
+    (found,) = measure(WORLDS["before_after"], [replace(USUAL, treated=False)], replications=REPLICATIONS)
+    assert found.met <= FALSE_A_SIDE
+    assert found.counts["effect"].false <= FALSE_A_SIDE
+    assert found.counts["effect"].coverage >= BOUND
+
+
+def test_ten_looks_at_a_trial_that_lasts_seldom_exclude_the_truth() -> None:
+    (found,) = looks.measure(WORLDS["limit"], [USUAL], replications=REPLICATIONS)
+    assert found.looks > 8
+    assert found.always_valid <= looks.MOST + 3 * np.sqrt(looks.MOST * (1 - looks.MOST) / REPLICATIONS)
+    assert found.single > found.always_valid
+
+
+def test_ten_looks_begin_on_day_14_and_end_with_the_last() -> None:
+    days = looks.days_of_looks(30)
+    assert len(days) == 10
+    assert (days[0], days[-1]) == (14, 30)
+
+
+# -- the measurement itself --------------------------------------------------------------------------------------------
+
+
+def four(coverage: list[tuple[float, float]]) -> np.ndarray:
+    """Intervals whose centre is their middle; the effect they would be planned for is 1 upwards, 2 downwards."""
+    return np.array([Ends((low + high) / 2, low, high, 1.0, 2.0) for low, high in coverage])
+
+
+def test_shares_of_four_intervals_by_hand() -> None:
+    """About the truth 0: two hold it, one lies above, one below."""
+    counts = counted(four([(-1, 1), (-0.5, 0.5), (0.5, 1.5), (-3, -1)]), 0.0)
+    assert (counts.coverage, counts.above, counts.below) == (0.5, 0.25, 0.25)
+    assert counts.false == 0.25
+    assert counts.planned == 1.0
+    assert counts.power == 0.75  # high ≤ 1: all but the third; low ≥ −2: all but the fourth
+
+
+def test_an_interval_twice_as_wide_as_it_had_to_be_says_so() -> None:
+    errors = np.random.default_rng(1).normal(0, 1, 4000)
+    rows = np.stack([errors, errors - 2 * 1.96, errors + 2 * 1.96, *np.ones((2, 4000))], axis=1)
+    assert counted(rows, 0.0).width == pytest.approx(2, rel=0.05)
+
+
+def too_narrow(world: World, cell: Cell) -> Measured:
+    found = measure(world, [cell], replications=3)[0]
+    errors = np.random.default_rng(2).normal(0, 1, 400)
+    narrow = counted(np.stack([errors, errors - 1, errors + 1, *np.full((2, 400), 1.2)], axis=1), 0.0)
+    return replace(found, asked=400, answered=400, counts={"effect": narrow})
+
+
+def test_what_lies_beyond_the_bounds_is_told() -> None:
+    told = tables.shortfalls([too_narrow(WORLDS["before_after"], USUAL)])
+    assert [line.split(": ")[1].split()[1] for line in told] == ["covers", "decides", "has", "covers"]
+    assert all("effect" in line for line in told)
+    few = replace(too_narrow(WORLDS["before_after"], USUAL), answered=7)
+    assert tables.shortfalls([few]) == ["before_after, φ 0.95, 30 days: only 7 of 400 answered"]
+
+
+def test_two_processes_find_what_one_finds() -> None:
+    world = WORLDS["limit"]
+    with pool_of(2) as pool:
+        both = measure(world, [USUAL], replications=60, pool=pool)
+    assert both == measure(world, [USUAL], replications=60)
+
+
+def test_the_tables_have_a_row_for_each_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    worlds = [
+        one for one in chosen(["limit_compliance", "before_after"], phi=[0.7], days=[14, 20], trend=[3.0]) if not one[0].aside
+    ]
+    run(worlds, looked([world for world, _ in worlds], phi=[0.7], days=[20]), replications=2, processes=1)
+    said = capsys.readouterr().out
+    assert "2 replications a cell." in said
+    assert said.count("| 0.7 | 14 | – |") == 2
+    assert said.count("| 0.7 | 14 | 3 SD |") == 2
+    assert "| 4 | before_after | 0.7 | 14 | 2 | `effect` |" in said
+    assert said.count("| limit_compliance | `mean` | 0.7 | 20 |") == 1
+    assert "- limit, φ 0.7, 14 days: only 2 of 2 answered." in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {"designs": ["availability"]},
+            "There is no world for the design 'availability'; there is one for adjusted_before_after, ",
+        ),
+        ({"phi": [1.0]}, "φ must be at least 0 and less than 1."),
+        ({"days": [13]}, "A period needs at least 14 days."),
+    ],
+)
+def test_what_cannot_be_measured_is_said(asked: dict[str, list[float]], said: str) -> None:
+    with pytest.raises(CorrectInput) as raised:
+        chosen(**asked)  # type: ignore[arg-type]
+    assert str(raised.value).startswith(said)
+
+
+# -- the worlds --------------------------------------------------------------------------------------------------------
+
+
+def test_the_cells_of_a_world_are_every_phi_and_length_then_trends_and_nothing_done() -> None:
+    of = cells(WORLDS["before_after"])
+    assert [(cell.phi, cell.days) for cell in of[:9]] == [(phi, days) for phi in PHIS for days in DAYS]
+    assert [(cell.trend, cell.treated) for cell in of[9:]] == [(3.0, True)] * 3 + [(0.0, False)] * 3
+    assert len(cells(WORLDS["limit"])) == 12
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_in_cells_of_14_days_every_day_keeps_enough_hours_to_count(world: World) -> None:
+    drawn = world.draw(np.random.default_rng(1), Cell(days=14))
+    hours = [values for periods in drawn.arms.values() for units in periods.values() for values in units]
+    lost = np.concatenate([np.isnan(values).reshape(-1, 24).sum(axis=1) for values in hours])
+    assert lost.max() <= 6
+    assert lost.sum() > 0

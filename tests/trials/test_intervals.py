@@ -280,8 +280,8 @@ def test_a_difference_of_periods_counts_the_days_of_the_second_alone() -> None:
 def test_the_always_valid_interval_of_a_jackknife_lies_on_its_scale() -> None:
     values = np.random.default_rng(2).exponential(1.0, 20)
     sums, days = np.stack([np.ones(20), values], axis=1), np.arange(20, dtype=np.int64)
-    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, wider=1.1)
-    half = 1.1 * always_valid_reach(20, 40, 0.95) * jack.spread.standard_error
+    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, short=0.4)
+    half = (1 + 0.4 / np.sqrt(jack.spread.n_effective)) * always_valid_reach(20, 40, 0.95) * jack.spread.standard_error
     expected = np.exp([np.log(values.mean()) - half, np.log(values.mean()) + half])
     assert jack.always_valid(0.95, 40) == pytest.approx(expected)
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
 from trials.fits import lag_one, least_squares
-from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, varies
+from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
 from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
 
 Floats = NDArray[np.float64]
@@ -29,6 +27,8 @@ Days = NDArray[np.int64]
 STATISTICS = ("effect", "relative_effect")
 BLOCK = 7
 REPLICATES = 2000
+NEARLY_SINGULAR = 1e-10
+"""det XᵀX over the product of its diagonal, at most 1; below, an inverse has no digits left to trust."""
 SLOW = 2
 """Columns of the model that move slowly, as `fits.effective` counts them: the constant and the weather."""
 Interval = Callable[[float], tuple[float, float]]
@@ -81,7 +81,7 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
     if not len(days):
         result.findings.append(finding("no_observations", arm="candidate", period=str(period)))
         return None
-    weekend = np.array([date.fromordinal(int(day)).weekday() >= 5 for day in days], float)
+    weekend = ((days - 1) % 7 >= 5).astype(float)  # day 1 was a Monday
     columns = np.stack([np.ones(len(days)), *(values for _, values in measured.values()), weekend], axis=1)
     kept = np.isfinite(columns).all(axis=1) & np.isfinite(y)
     if kept.sum() < MIN_DAYS:
@@ -166,7 +166,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
 
 def _few_blocks(blocks: float, level: float) -> float:
     """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
-    return float(stats.t.ppf((1 + level) / 2, max(1.0, blocks - 1)) / stats.norm.ppf((1 + level) / 2))
+    return t_quantile(level, max(1.0, blocks - 1)) / t_quantile(level, np.inf)
 
 
 def _early(wider: Interval, effect: float, days: int, error: float) -> Callable[[float, int], tuple[float, float]]:
@@ -200,7 +200,18 @@ def _bootstrap(baseline: Sample, reporting: Sample, seed: int) -> Floats:
     """The effect when days of either period are drawn in blocks of a week and the model is fitted anew."""
     weights = block_weights(len(baseline.y), block=BLOCK, replicates=REPLICATES, seed=seed)
     x, y = baseline.columns, baseline.y
-    squares = np.einsum("rn,ni,nj->rij", weights, x, x, optimize=True)
-    b = np.einsum("rij,rj->ri", np.linalg.pinv(squares), weights @ (x * y[:, None]))
+    columns = x.shape[1]
+    squares = (weights @ (x[:, :, None] * x[:, None, :]).reshape(len(y), -1)).reshape(-1, columns, columns)
+    b = np.einsum("rij,rj->ri", _inverses(squares), weights @ (x * y[:, None]))
     after = block_weights(len(reporting.y), block=BLOCK, replicates=REPLICATES, seed=seed + 1) / len(reporting.y)
     return np.asarray(after @ reporting.y - np.sum((after @ reporting.columns) * b, axis=1))
+
+
+def _inverses(squares: Floats) -> Floats:
+    """Of matrices XᵀX; the pseudo-inverse of one that is singular (no weekend was drawn), or nearly so."""
+    diagonals = np.prod(np.diagonal(squares, axis1=1, axis2=2), axis=1)
+    sound = np.linalg.det(squares) > NEARLY_SINGULAR * diagonals
+    found = np.empty_like(squares)
+    found[sound] = np.linalg.inv(squares[sound])
+    found[~sound] = np.linalg.pinv(squares[~sound])
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, cast, get_args
 
@@ -40,13 +40,18 @@ def ask(
     grid: timedelta = timedelta(hours=1),
     kept: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    schedule: Sequence[Mapping[str, Any]] | None = None,
+    covariates: Mapping[str, Mapping[str, ArrayLike]] | None = None,
+    bare: bool = False,
 ) -> Answer:
     """The answer of a design on plain arrays; docs/library.md shows it.
 
     `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC. `time_zone` decides the
     days; `levels`: results are dB; `level`: of the intervals that the design prints; `day_share`: a day counts with this share of its
-    intervals; `targets`: statistic → (low, high), None is open; `aggregation`, `kept` (a filter), `grid` and `parameters` as in a
-    protocol. CorrectInput names what is not there or not right.
+    intervals; `targets`: statistic → (low, high), None is open; `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the
+    blocks of a crossover: start, end, on) as in a protocol; `covariates`: property → period → series; `bare`: no sensitivity, no placebos, no pairs, which is several times as
+    quick. CorrectInput names what is not there
+    or not right.
     """
     from trials.designs import DESIGNS  # the registry imports this module
 
@@ -54,18 +59,22 @@ def ask(
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")
     stated = {
         "unit": unit, "design": design, "aggregation": aggregation, "filter": kept, "grid": grid, "parameters": dict(parameters or {}),
-        "arms": {role: role for role in arms},
+        "schedule": None if schedule is None else [dict(block) for block in schedule], "arms": {role: role for role in arms},
     }  # fmt: skip
     endpoint = _endpoint(stated, targets or {})
     units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
     for role, periods in arms.items():
         for name, series in periods.items():
             begins = _begins(name, start)
-            found = [
+            units[cast(ArmRole, role), PeriodName(name)] = [
                 about(endpoint, _unit(key, values, begins, interval, time_zone), [])
                 for key, values in _named(role, series).items()
             ]
-            units[cast(ArmRole, role), PeriodName(name)] = found
+    beside = {
+        (covariate, PeriodName(name)): [_unit(covariate, values, _begins(name, start), interval, time_zone)]
+        for covariate, periods in (covariates or {}).items()
+        for name, values in periods.items()
+    }
     for needed in DESIGNS[design].arms:
         for period in DESIGNS[design].periods:
             if not units.get((needed, period)):
@@ -73,7 +82,7 @@ def ask(
                     f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
                 )
     energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, {}, levels))
+    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare))
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:

@@ -41,7 +41,7 @@ def difference_of_periods(
         if kept.sum() < MIN_DAYS:
             result.findings.append(finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS))
         else:
-            counted[name] = spread(days[kept], values[kept])
+            counted[name] = spread(days[kept], values[kept], (days[0] + days[-1]) / 2)
             if counted[name].has_trend(question.level):
                 result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
     if len(counted) == 2 and not any(varies(values[np.isfinite(values)]) for _, values in (before, after)):
@@ -55,14 +55,14 @@ def difference_of_periods(
     result.statistics.append(
         Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective, periods.always_valid)
     )
-    if np.isfinite(before[1]).all() and np.isfinite(after[1]).all():
+    if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
+        result.findings.append(finding("hac_needs_full_grid"))
+    elif not question.bare:
         low, high = hac_difference(before[1], after[1], level=question.level)
         estimate = Estimate(
             statistic="effect", value=periods.difference, low=low, high=high, level=question.level, unit=unit, method="hac", n=n
         )
         result.sensitivity.append(("hac", estimate))
-    else:
-        result.findings.append(finding("hac_needs_full_grid"))
     if not question.energetic and all(p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)):
         result.statistics.append(_ratio(periods, n, n_effective))
     return periods

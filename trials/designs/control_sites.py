@@ -41,7 +41,8 @@ def answer(question: Question) -> Answer:
     if periods is None:
         return result
     _parallel(question, result, periods.before, len(before[0]))
-    _placebo(result, *before)
+    if not question.bare:
+        _placebo(result, *before)
     units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))
     if units < FEW_SITES:
         result.findings.append(finding("few_sites", units=units))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Line
 from trials.findings import finding
-from trials.intervals import reach_of_share, varies
+from trials.intervals import reach_of_share, t_quantile, varies
 from trials.metrics.permutation import sign_flip_p
 from trials.protocol import Block
 from trials.slots import Calendar, to_us
@@ -61,12 +60,12 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
     error = float(differences.std(ddof=1)) / np.sqrt(n)
 
     def interval(level: float) -> tuple[float, float]:
-        half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+        half = t_quantile(level, n - 1) * error
         return mean - half, mean + half
 
     def early(level: float, _days: int) -> tuple[float, float]:
         """Pairs in place of days; so few of them do not tell their spread well, so the reach grows as t does beside the normal distribution."""
-        few = float(stats.t.ppf((1 + level) / 2, n - 1) / stats.norm.ppf((1 + level) / 2))
+        few = t_quantile(level, n - 1) / t_quantile(level, np.inf)
         half = few * reach_of_share(n / (planned or n), level) * error
         return mean - half, mean + half
 

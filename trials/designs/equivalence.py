@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 
 STATISTICS = ("difference", "loa_low", "loa_high")
 K = 1.96
-WIDER = 1.15
-"""What the half-widths of the limits' intervals are multiplied by, so that they cover what they say on few days (docs/validation.md)."""
+SHORT = 2.2
+"""The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences: s_d comes out too small where few days
+resemble each other, and what they are wide by then decides wrongly more often than 2.5 % a side (docs/validation.md)."""
 
 
 def answer(question: Question) -> Answer:
@@ -44,13 +45,13 @@ def answer(question: Question) -> Answer:
     if not result.blocked and not varies(differences[kept] + float(np.abs(candidate[kept]).max())):
         result.findings.append(finding("identical_units", arm=arms["candidate"]))
     if not result.blocked:
-        _statistics(question, result, days[kept], differences[kept])
+        _statistics(question, result, days[kept], differences[kept], middle=(days[0] + days[-1]) / 2)
     return result
 
 
-def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: Floats) -> None:
+def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: Floats, *, middle: float) -> None:
     unit = question.endpoint.unit
-    found = spread(days, d)
+    found = spread(days, d, middle)
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
     result.statistics.append(
@@ -59,7 +60,7 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
-        jack = DayJackknife.of(days, sums, _limit(centre, sign), wider=WIDER)
+        jack = DayJackknife.of(days, sums, _limit(centre, sign), short=SHORT, worth=found.n_effective)
         known = Known(
             name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective, jack.always_valid
         )

@@ -7,7 +7,6 @@ have done is the counterfactual.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +57,8 @@ def answer(question: Question) -> Answer:
     model = _model(counts, week=question.endpoint.parameters.get("season", "week") == "week")
     fit = model(days, values, first)
     result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
+    if question.bare:
+        return result
     _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
     if not counts:
         _hac(question, result, days, values, first)
@@ -67,7 +68,7 @@ def answer(question: Question) -> Answer:
 def _columns(days: Days, first: int, *, week: bool) -> Floats:
     t = (days - first).astype(float)
     step = (days >= first).astype(float)
-    weekday = np.array([date.fromordinal(int(day)).weekday() for day in days])
+    weekday = (days - 1) % 7  # day 1 was a Monday
     season = [(weekday == number).astype(float) - (weekday == 6) for number in range(6)] if week else []
     return np.stack([np.ones(len(days)), t, step, step * t, *season], axis=1)
 

@@ -35,7 +35,8 @@ def answer(question: Question) -> Answer:
         return result
     energies = fold(question.energetic, values[kept])
     sums = np.stack([np.ones(len(energies)), energies], axis=1)
-    jack = DayJackknife.of(days[kept], sums, lambda s: unfold(question.energetic, s[..., 1] / s[..., 0]))
+    middle = (days[0] + days[-1]) / 2
+    jack = DayJackknife.of(days[kept], sums, lambda s: unfold(question.energetic, s[..., 1] / s[..., 0]), middle=middle)
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 

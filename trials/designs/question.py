@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
@@ -22,6 +24,7 @@ Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 
 DAY_US = 86_400_000_000
+DAY_VALUES = TypeAdapter(list[DayValue])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Question:
     """(property, period) of the candidate arm, for the season check."""
     levels: bool = False
     """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
+    bare: bool = False
+    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For measurements that ask thousands of times."""
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
@@ -146,11 +151,6 @@ def unit_of(statistic: str, endpoint_unit: str) -> str:
 
 def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
     """A daily series for the figures."""
-    return Line(
-        name=name,
-        arm=arm,
-        days=[
-            DayValue(day=date.fromordinal(int(day)), value=float(v) if np.isfinite(v) else None)
-            for day, v in zip(days, values, strict=True)
-        ],
-    )
+    known = zip(days.tolist(), values.tolist(), strict=True)
+    points = [{"day": date.fromordinal(day), "value": value if isfinite(value) else None} for day, value in known]
+    return Line(name=name, arm=arm, days=DAY_VALUES.validate_python(points))

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from insitu.errors import CorrectInput
 from trials.metrics.pairs import paired
@@ -70,6 +70,6 @@ def fractional_savings_uncertainty(
         raise CorrectInput(f"The residuals are worth {n_effective:.3g} independent results, too few for {parameters} parameters.")
     if fraction <= 0:
         raise CorrectInput("There are no savings: their fraction has no uncertainty.")
-    t = float(stats.t.ppf((1 + level) / 2, n_effective - parameters))
+    t = float(special.stdtrit(n_effective - parameters, (1 + level) / 2))
     inside = (n - parameters) / (n_effective - parameters) * (1 + 2 / n_effective) / m
     return t * alpha * cv * float(np.sqrt(inside)) / fraction

@@ -70,12 +70,12 @@ METHODS = {
     "rule": "An estimate has a two-sided interval [L, U]. A criterion is met when the whole interval lies in its target, not met when none of it does, "
     "and inconclusive otherwise. Errors are candidate − reference; effects are observed − counterfactual.",
     "days": "The local day is the unit of inference. The interval of a mean of n day values is mean ± t(n′ − 2)·s/√n′, with s from the residuals about a "
-    "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − r)/(1 + r)).",
+    "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − r)/(1 + r)); where days are missing, what the trend makes of it is added in quadrature.",
     "reference_collocation": "Collocation: pairs on the protocol's grid; least squares of candidate on reference; the interval of every statistic by the day "
     "jackknife: pseudo-values Nθ̂ − (N − 1)θ̂ without day i, on a scale where the statistic is symmetric, treated like day values; "
-    "half-widths times 1.1, but for bias and MAE.",
+    "half-widths times 1 + 0.7/√n′, of RMSE, NRMSE and MAE 1 + 1.3/√n′, of the bias 1.",
     "replicates": "Replicates: over the steps in which all M units are valid, SD = √(Σ(x − x̄)²/(N·M − 1)), CV = 100·SD/x̄, u = √(Σ(x − x̄)²/(N·(M − 1))), x̄ the mean "
-    "of a step; interval by the day jackknife.",
+    "of a step; interval by the day jackknife, half-widths times 1 + 1/√n′.",
     "availability": "Availability: completeness is usable over planned intervals, uptime those with any result; intervals in windows that hold nothing are not planned. A "
     "census has no sampling error: the interval is one point, or reaches down to the share with windows declared afterwards counted as missing.",
     "adjusted_before_after": "Adjusted before and after: least squares of the baseline's day values on the covariates and the weekend predicts the reporting days; the effect is "
@@ -85,7 +85,7 @@ METHODS = {
     "synthetic_control": "Synthetic control: a weighted mean of the donors, weights ≥ 0 with sum 1, that follows the treated arm in the baseline, all about their baseline "
     "means. The effect is the mean of treated − synthetic; its interval comes from the rank of the same for each donor, over the baseline error.",
     "equivalence": "Equivalence: mean of the daily differences candidate − incumbent with the interval of a mean of day values, judged by inclusion; limits of agreement d̄ ± 1.96·s "
-    "with the day jackknife, half-widths times 1.15.",
+    "with the day jackknife, half-widths times 1 + 2.2/√n′.",
     "crossover": "Crossover: mean of on − off over pairs of blocks, with t(n − 1)·s/√n over the pairs; days on which the device was switched count nowhere. Permutation of "
     "the signs and the test for carry-over stand beside it.",
     "before_after": "Before and after: difference of the means of the day values of the two periods; variances add, degrees of freedom by Welch and "
