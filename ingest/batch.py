@@ -30,6 +30,8 @@ HOUR_US = 3_600_000_000
 NEWS = 0.1
 """A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
 UNKNOWN = "unknown"
+EARLIEST_STATUS_US = 946_684_800_000_000
+"""2000-01-01: a device that says an earlier time of its status has no clock."""
 FRAMES = "frames"
 """Instead of a session: frames of radio networks among the deliveries."""
 
@@ -107,6 +109,21 @@ def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: Edg
     """Decode and place. What the service itself says below a trial is passed over."""
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
+
+
+def prepare_refused(
+    message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
+) -> list[Item]:
+    """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
+    items = [Item(message)] if bare else prepare([message], snapshot)
+    route = _route(message.topic, snapshot)
+    for item in items:
+        if route is not None and route[2] is not None:
+            item.trial, item.device, item.known = route[0].trial, route[0].device, route[2]
+        item.contained, item.observations, item.refused, item.status = 0, [], {}, None
+        item.ignored_for = item.interval_us = item.frame = None
+        _refuse(item, reason, detail)
+    return items
 
 
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
@@ -424,7 +441,8 @@ def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
 
 
 def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:
-    at_us = report.time_us if report.time_us is not None and report.time_us <= received_us else received_us
+    said_us = report.time_us
+    at_us = said_us if said_us is not None and EARLIEST_STATUS_US <= said_us <= received_us else received_us
     return StatusLine(
         device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, report.snr, report.margin,
         report.note, received_us,
