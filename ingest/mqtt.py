@@ -27,6 +27,8 @@ from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
 KEEPALIVE_S = 20
+MOST_BYTES = 16 * 2**20
+"""Of a batch: its transaction, in which the shard is held, stays short whatever devices send."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -87,6 +89,9 @@ class Receiver:
         self.fatal: InsituError | None = None
         self.problem: str | None = None
         self.heard_at: float | None = None
+        self._beats = 0
+        self.heard_beat = 0
+        """Number of the last sign of life that came back."""
         self.connected_since: float | None = None
         self._dropped = 0
         # QoS 0 messages by topic, into the queue (written by paho's thread) and out of it (by the worker's)
@@ -170,6 +175,7 @@ class Receiver:
     def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool) -> None:
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
+            self.heard_beat = int(payload) if payload.isdigit() else self.heard_beat
             if qos:
                 self._client.acknowledge([mid])
             return
@@ -205,7 +211,7 @@ class Receiver:
     # -- for the worker ------------------------------------------------------------------------------------------
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages: waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        """Up to `most` messages, of MOST_BYTES and one message together: waits up to `wait_s` for the first, then up to `gather_s` for more."""
         queue = self._queue
         if not queue:
             self._arrived.clear()
@@ -215,25 +221,35 @@ class Receiver:
                 return []
         if len(queue) < most:
             time.sleep(gather_s)
-        count = min(most, len(queue))
-        taken = [queue.popleft() for _ in range(count)]
+        taken: list[Message] = []
+        size = 0
+        for _ in range(min(most, len(queue))):
+            message = queue.popleft()
+            taken.append(message)
+            size += message.size
+            if size > MOST_BYTES:
+                break
         if self._came:
             for message in taken:
                 if not message.qos:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
 
-    def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
+    def ack(self, messages: Sequence[Message]) -> int:
+        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat.
+
+        The number of that connection, 0 where none stands.
+        """
         with self._lock:
             if not self._connected:
-                return
+                return 0
             mids = [m.mid for m in messages if m.qos and m.epoch == self._epoch]
             for mid in mids:
                 self._waiting.pop(mid, None)
             if mids:
                 # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying mids to the next.
                 self._client.acknowledge(mids)
+            return self._epoch
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
@@ -263,9 +279,14 @@ class Receiver:
         """Number of the connection that stands, 0 where none does."""
         return self._epoch if self._connected else 0
 
-    def beat(self) -> None:
-        """Send ourselves a sign of life through the broker."""
-        self._client.publish(self._own_topic, b"alive", qos=0)
+    def beat(self) -> int:
+        """Send ourselves a sign of life through the broker; its number.
+
+        When it comes back the broker has taken every acknowledgement that was sent before it on the same connection.
+        """
+        self._beats += 1
+        self._client.publish(self._own_topic, b"%d" % self._beats, qos=0)
+        return self._beats
 
     @property
     def pending(self) -> int:

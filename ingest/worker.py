@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ingest.batch import FRAMES, Item, Outcome, keep, prepare
+from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
+from ingest.deliveries import Deliveries
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -26,7 +27,9 @@ from store.shards import Shard
 _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S = 1.0
 DELIVERY_AGE = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
+"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more.
+
+For what was acknowledged on a connection before; `ingest.deliveries` knows better of the present one."""
 
 
 class LeaseLost(RetryLater):
@@ -63,6 +66,7 @@ class Worker:
             granted=shard.filters if shard.subscribed_at is not None else (),
         )
         self._moves = Moves(shard.shard_id, self._receiver)
+        self._deliveries = Deliveries(shard.client_id, self._receiver)
         self._outbound = Outbound(self._receiver.publish)
         self._committed = False
         self._housekept_at = 0.0
@@ -72,7 +76,7 @@ class Worker:
     def _connection(self) -> Connection:
         """The open connection, or a new one; RetryLater while the database is away."""
         if self._conn is None or self._conn.closed:
-            self._conn = connect(self._database_url, application="insitu ingest")
+            self._conn = connect(self._database_url, application="insitu ingest", longest_pause_s=shards.LONGEST_PAUSE_S)
             self._snapshot = None
         return self._conn
 
@@ -113,7 +117,7 @@ class Worker:
         if messages:
             self._keep(messages)
             self._moves.committed(messages)
-            self._receiver.ack(messages)
+            self._deliveries.acknowledged(self._receiver.ack(messages))
         self._outbound.send()
         if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
             self._housekept_at = time.monotonic()
@@ -122,14 +126,14 @@ class Worker:
     # -- one batch -----------------------------------------------------------------------------------------------
 
     def _keep(self, messages: Sequence[Message]) -> None:
-        """Commit the batch, however long the database is away; halves where a row is refused."""
+        """Commit the batch, however long the database is away; halves where a row is refused or we fail on a message."""
         delay = 0.05
         while True:
             try:
-                self._commit(messages, refused=None)
+                self._commit(messages)
                 return
-            except RowRefused as error:
-                self._bisect(messages, str(error))
+            except (RowRefused, *DEFECTS) as error:
+                self._bisect(messages, error)
                 return
             except LeaseLost:
                 raise
@@ -139,31 +143,42 @@ class Worker:
                 time.sleep(delay)
                 delay = min(2.0, delay * 2)
 
-    def _bisect(self, messages: Sequence[Message], detail: str) -> None:
+    def _bisect(self, messages: Sequence[Message], error: Exception) -> None:
         if len(messages) > 1:
             middle = len(messages) // 2
             self._keep(messages[:middle])
             self._keep(messages[middle:])
             return
-        _log.warning("the database refuses a message on %s: %s", messages[0].topic, detail)
+        if isinstance(error, RowRefused):
+            _log.warning("the database refuses a message on %s: %s", messages[0].topic, error)
+            refusal = (RejectReason.DATABASE_REFUSED, str(error))
+        else:
+            _log.error("Insitu fails on a message on %s: a defect, please report it", messages[0].topic, exc_info=error)
+            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
+        bare = False
         while True:
             try:
-                self._commit(messages, refused=detail)
+                self._commit(messages, refusal, bare=bare)
                 return
             except LeaseLost:
                 raise
+            except (RowRefused, *DEFECTS):
+                if bare:
+                    raise
+                bare = True
             except (RetryLater, FreeSpace):
                 self._drop_connection()
                 time.sleep(0.5)
 
-    def _commit(self, messages: Sequence[Message], *, refused: str | None) -> None:
+    def _commit(
+        self, messages: Sequence[Message], refusal: tuple[RejectReason, str] | None = None, *, bare: bool = False
+    ) -> None:
+        """One transaction; with a `refusal`, the messages become nothing but that."""
         conn = self._held_connection()
         try:
             known = self._current_snapshot(conn)
-            nodes = EdgeNodes.of(conn, messages)
-            items = prepare(messages, known, nodes)
-            if refused is not None:
-                _refuse_whole(items, refused)
+            nodes = EdgeNodes.of(conn, messages) if refusal is None else None
+            items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, *refusal, bare=bare)
             outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
             if nodes is not None:
                 nodes.save(conn)
@@ -176,6 +191,7 @@ class Worker:
                 self._roll_back(conn)
             raise
         self._committed = True
+        self._deliveries.committed(outcome.deliveries)
         self._outbound.note(outcome)
 
     def _commit_now(self, conn: Connection) -> None:
@@ -210,7 +226,7 @@ class Worker:
         receiver = self._receiver
         heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
         self._heard_before = receiver.heard_at
-        receiver.beat()
+        beat = receiver.beat()
         try:
             conn = self._held_connection()
             shards.alive(
@@ -222,6 +238,7 @@ class Worker:
                 self._purged_at = time.monotonic()
                 ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
                 ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
+            self._deliveries.beat(conn, beat)
             self._moves.advance(conn)
             self._commit_now(conn)
             self._moves.let_go()
@@ -233,7 +250,7 @@ class Worker:
             self._drop_connection()
 
 
-def _refuse_whole(items: Sequence[Item], detail: str) -> None:
-    for item in items:
-        item.refused[RejectReason.DATABASE_REFUSED] = (len(item.observations), detail)
-        item.observations = []
+def _refused(
+    messages: Sequence[Message], known: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
+) -> list[Item]:
+    return [item for message in messages for item in prepare_refused(message, known, reason, detail, bare=bare)]

@@ -170,6 +170,7 @@ class RejectReason(StrEnum):
     CLOCK_OUT_OF_RANGE = "clock_out_of_range"
     CONFLICTING_RESULT = "conflicting_result"
     DATABASE_REFUSED = "database_refused"
+    INTERNAL_ERROR = "internal_error"
 
 
 class IgnoreReason(StrEnum):

@@ -38,6 +38,9 @@ MAX_DEPTH: Final = 8
 MAX_RESULTS: Final = 10_000
 """Bounds of one message; beyond them it is refused with its first bytes kept."""
 
+MAX_SEQ: Final = 2**63 - 2
+"""What is accounted for is kept as ranges that end before the next `seq`, which must be a bigint too."""
+
 
 class Topic(NamedTuple):
     trial: str
@@ -135,7 +138,7 @@ class Results(Payload):
     """RFC 3339 with an offset, or a Unix time in s, ms or µs; absent: the time of receipt."""
     boot: str | None = Field(default=None, min_length=1, max_length=64)
     """Drawn anew at each start of the device."""
-    seq: int | None = Field(default=None, ge=0, lt=2**63)
+    seq: int | None = Field(default=None, ge=0, le=MAX_SEQ)
     """+1 for each message of a boot, from 0 or 1."""
 
 
@@ -150,7 +153,7 @@ class Observations(Payload):
 
     observations: list[SingleObservation] = Field(min_length=1)
     boot: str | None = Field(default=None, min_length=1, max_length=64)
-    seq: int | None = Field(default=None, ge=0, lt=2**63)
+    seq: int | None = Field(default=None, ge=0, le=MAX_SEQ)
 
 
 class Status(Payload):

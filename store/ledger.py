@@ -193,6 +193,12 @@ def save_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple
         )
 
 
+def forget_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes]]) -> None:
+    """(mid, SHA-256) that the broker cannot repeat any more."""
+    mids, hashes = [mid for mid, _ in deliveries], [sha for _, sha in deliveries]
+    run(conn, _SQL["forget_deliveries"], client_id=client_id, mids=mids, hashes=hashes)
+
+
 def drop_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
     return run(conn, _SQL["drop_deliveries"], client_id=client_id, age=age)
 
@@ -319,6 +325,15 @@ def replayable(
         conn, Replayable, _SQL["replayable"], trial=trial, reason=reason, above=above, most=most,
         trials=None if trials is None else list(trials),
     )  # fmt: skip
+
+
+def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
+    """For what reasons some messages have rejects that were not replayed yet."""
+    found: dict[bytes, set[str]] = {identity: set() for identity in identities}
+    with translated():
+        for identity, reason in conn.execute(_SQL["reasons_of"].encode(), {"identities": list(found)}):
+            found[bytes(identity)].add(reason)
+    return found
 
 
 def mark_replayed(conn: Connection, reject_ids: Sequence[int], now: datetime) -> None:

@@ -88,6 +88,7 @@ REASONS: Final = {
     RejectReason.CLOCK_OUT_OF_RANGE: "Time out of range",
     RejectReason.CONFLICTING_RESULT: "Conflicting result",
     RejectReason.DATABASE_REFUSED: "Refused by the database",
+    RejectReason.INTERNAL_ERROR: "Failed in Insitu",
 }
 
 FIXES: Final = {
@@ -107,4 +108,5 @@ FIXES: Final = {
     RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its deployment, then replay.",
     RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. Give each result its own time.",
     RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of the reject.",
+    RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of the reject; replay once it is mended.",
 }

@@ -17,7 +17,7 @@ import msgspec
 from ingest.decode import times
 from ingest.decode.result import Decoded, Unreadable
 from insitu.model import Reading, RejectReason
-from insitu.wire import MAX_DEPTH, MAX_RESULTS
+from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
 
 _MAX_DIGITS = 400  # longer numbers overflow any result and cost quadratic time
 
@@ -59,7 +59,7 @@ def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
         quotes += 2
     sequences: tuple[tuple[str, int], ...] = ()
     if boot is not None and seq is not None:
-        if not 0 < len(boot) <= 64 or not boot.isprintable() or not 0 <= seq < 2**63:
+        if not 0 < len(boot) <= 64 or not boot.isprintable() or not 0 <= seq <= MAX_SEQ:
             return None
         sequences = ((boot, seq),)
         quotes += 6
@@ -173,8 +173,8 @@ def _sequence(part: dict[str, Any], where: str) -> tuple[str, int] | None:
         raise shape_refused(f"`boot` and `seq` belong together{where}.")
     if not isinstance(boot, str) or not 0 < len(boot) <= 64 or "\x00" in boot or not boot.isprintable():
         raise shape_refused(f"`boot` must be a text of 1 to 64 printable characters{where}.")
-    if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < 2**63:
-        raise shape_refused(f"`seq` must be a whole number from 0 to 2^63 − 1{where}.")
+    if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq <= MAX_SEQ:
+        raise shape_refused(f"`seq` must be a whole number from 0 to 2^63 − 2{where}.")
     return boot, seq
 
 

@@ -23,6 +23,11 @@ SELECT %(client_id)s::text, mid, sha256, received_at
 FROM unnest(%(mids)s::int[], %(hashes)s::bytea[], %(received)s::timestamptz[]) AS k(mid, sha256, received_at)
 ON CONFLICT DO NOTHING;
 
+-- name: forget_deliveries
+-- The broker has our acknowledgement of these.
+DELETE FROM delivery d USING unnest(%(mids)s::int[], %(hashes)s::bytea[]) AS k(mid, sha256)
+WHERE d.client_id = %(client_id)s::text AND d.mid = k.mid AND d.sha256 = k.sha256;
+
 -- name: drop_deliveries
 -- The broker can no longer repeat them.
 DELETE FROM delivery WHERE client_id = %(client_id)s::text AND kept_at < clock_timestamp() - %(age)s::interval;
@@ -135,6 +140,10 @@ WHERE replayed_at IS NULL AND size = length(payload) AND reject_id > %(above)s::
   AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
 ORDER BY reject_id LIMIT %(most)s::int FOR UPDATE SKIP LOCKED;
 
+-- name: reasons_of
+-- The open rejects of some messages.
+SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]) AND replayed_at IS NULL;
+
 -- name: mark_replayed
--- These have become observations.
+-- Nothing of these is refused any more.
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
