@@ -101,6 +101,10 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     "few_sites": ("note", "The conclusion holds for these sites: {units} devices or sites an arm are too few to generalise."),
     "placebo": ("note", "The largest difference at {dates} made-up dates within the baseline is {largest}."),
     "hac_needs_full_grid": ("note", "The HAC interval is not printed: it needs a value for every day."),
+    "profile_not_valid_then": (
+        "warning",
+        "The targets of {profile} hold in {validity}; the reporting period does not lie in it.",
+    ),
     "interim": ("warning", "The reporting period has not ended: this is an interim look, not a verdict."),
 }
 
