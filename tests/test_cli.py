@@ -36,7 +36,7 @@ def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
     for verb in (
-        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "lock", "evaluate", "unblind", "report",
+        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "profiles", "lock", "evaluate", "unblind", "report",
         "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "import",
         "network", "pull", "shards",
     ):  # fmt: skip
@@ -50,6 +50,17 @@ def test_a_draft_goes_to_stdout_and_what_is_left_to_stderr() -> None:
     assert done.stderr.startswith("Still to be written: trial, title.en")
     assert "--start 'March' is not a day" in complaint(run("protocol", "street", "--start", "March"))
     assert "There is no template 'streets'" in complaint(run("protocol", "streets"))
+
+
+def test_profiles_are_listed_and_shown_and_named_in_a_draft() -> None:
+    assert "us-epa-air-sensors/pm25: PM2.5, 24 h" in run("profiles").stdout
+    shown = run("profiles", "us-epa-air-sensors/pm25").stdout
+    assert "reference_collocation: rmse in [, 7], or nrmse" in shown
+    assert "EPA/600/R-20/280 (2021), Table ES-2; valid 2021-02-01/.." in shown
+    assert "There is no profile 'who': there are ashrae-14-ipmvp, " in complaint(run("profiles", "who"))
+    drafted = json.loads(run("protocol", "air-sensor", "--profile", "us-epa-air-sensors/o3").stdout)
+    assert drafted["endpoints"][0]["profile"] == "us-epa-air-sensors/o3"
+    assert "There is no profile 'who'" in complaint(run("protocol", "air-sensor", "--profile", "who/pm25"))
 
 
 def test_settings_are_shown_without_their_secrets() -> None:

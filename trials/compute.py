@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import AveragingScale, PeriodName, Verdict
-from trials import criteria
+from trials import criteria, profiles
 from trials.aggregate import about, as_counted, is_about, own_plan
 from trials.designs import DESIGNS, Answer, Design, Question, early_look
 from trials.designs.question import ArmRole
@@ -290,6 +290,7 @@ def _endpoint(
         for arm in endpoint.arms.values()
         if not inputs.protocol.checks_of(endpoint.property, arm)
     ][:1]
+    findings += _profile_findings(inputs, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))
@@ -338,6 +339,17 @@ def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
     if inputs.whole is None:
         return at_the_end
     return early_look.stop_for_harm if DESIGNS[endpoint.design].early else early_look.undecided
+
+
+def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Finding]:
+    """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does not know says nothing."""
+    reporting = inputs.protocol.period(PeriodName.REPORTING)
+    if endpoint.profile is None or reporting is None or not profiles.is_known(endpoint.profile):
+        return []
+    found = profiles.entry(endpoint.profile)
+    if profiles.holds_in(found, reporting, inputs.protocol.time_zone):
+        return []
+    return [finding("profile_not_valid_then", profile=endpoint.profile, validity=profiles.validity(found))]
 
 
 def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:

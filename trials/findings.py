@@ -113,6 +113,10 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
         "warning",
         "Stop for harm: the whole interval of {statistic}, [{low}, {high}], lies on the unwanted side, at whichever look it is taken.",
     ),
+    "profile_not_valid_then": (
+        "warning",
+        "The targets of {profile} hold in {validity}; the reporting period does not lie in it.",
+    ),
     "interim": ("warning", "The reporting period has not ended: this is an interim look, not a verdict."),
 }
 

@@ -58,6 +58,7 @@ Names = Annotated[list[Code], Field(min_length=1), AfterValidator(_each_once)]
 ClockTime = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Moment = Annotated[datetime, AfterValidator(_aware)]
+ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class Part(BaseModel):
@@ -241,6 +242,8 @@ class Endpoint(Part):
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None
     """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
+    profile: ProfileName | None = None
+    """Published targets that its criteria are, as `us-epa-air-sensors/pm25`; `trials.profiles` has them."""
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
     """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
 

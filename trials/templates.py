@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from insitu.errors import CorrectInput
 from store import catalogue
 from store.database import Connection
+from trials import profiles
 
 Document = dict[str, Any]
 EN, FR, NAME = "TO BE WRITTEN", "À ÉCRIRE", "to-be-named"
@@ -72,10 +73,7 @@ def _criterion(statistic: str, justification: dict[str, str], **more: Any) -> Do
     return {"statistic": statistic, "target": target, "justification": justification, **more}
 
 
-_EPA = {
-    "en": "Target of US EPA for PM2.5 sensors, 24-hour means (EPA/600/R-20/280).",
-    "fr": "Cible de l'US EPA pour les capteurs de PM2,5, moyennes sur 24 h (EPA/600/R-20/280).",
-}
+_PM25 = profiles.entry("us-epa-air-sensors/pm25")
 _WHY = mark("why this margin and no other; change the number", "pourquoi cette marge et pas une autre ; changez le nombre")
 _LIMIT = mark("which text sets this limit; change the number", "quel texte fixe cette limite ; changez le nombre")
 
@@ -87,11 +85,7 @@ TEMPLATES: dict[str, Template] = {
             {"en": "Agreement with the reference", "fr": "Accord avec la référence"},
             {"en": "Does the sensor say what the reference says?", "fr": "Le capteur dit-il ce que dit la référence ?"},
             {"design": "reference_collocation", "grid": "P1D"},
-            (
-                _criterion("slope", _EPA, low=0.65, high=1.35), _criterion("intercept", _EPA, low=-5, high=5),
-                _criterion("r2", _EPA, low=0.7), _criterion("rmse", _EPA, high=7, alternative_to="nrmse"),
-                _criterion("nrmse", _EPA, high=30),
-            ),
+            tuple(profiles.criteria(_PM25, _PM25.designs["reference_collocation"])),
         ),
         Template(
             "retrofit", "ventilation or energy: before and after, with a place where nothing changes", ("candidate", "control"), True,
@@ -129,6 +123,13 @@ _RANGES = {
     "no2": (-20, 1000), "o3": (-20, 1000),
 }  # fmt: skip
 """What no result may leave; a property that is not here gets a mark."""
+_RANGE_UNITS = ("ug/m3", "[ppm]", "Cel", "%", "dB[SPL]")
+"""Units in which they are; of a profile in another unit (ppb) the range is a mark."""
+_SECONDARY: dict[str, tuple[str, dict[str, str]]] = {
+    "replicates": ("precision", {"en": "Precision between units", "fr": "Fidélité entre unités"}),
+    "availability": ("data-capture", {"en": "Data capture", "fr": "Saisie des données"}),
+}
+"""Endpoints that a profile asks of the candidates alone."""
 
 
 def facts_of(conn: Connection, trial: str) -> Facts:
@@ -143,20 +144,24 @@ def facts_of(conn: Connection, trial: str) -> Facts:
     return Facts(known.code, known.title, known.time_zone, people, sorted(measured, key=lambda m: (m.device, m.property)))
 
 
-def draft(name: str, facts: Facts, *, start: date, days: int = 30, property: str | None = None) -> Document:
-    """A protocol as a JSON document; `start`: its first local day, `days` of each period.
+def draft(
+    name: str, facts: Facts, *, start: date, days: int = 30, property: str | None = None, profile: str | None = None
+) -> Document:
+    """A protocol as a JSON document; `start`: its first local day, `days` of each period; `profile`: published targets for its criteria.
 
-    CorrectInput where there is no such template, or nothing in the trial measures `property`.
+    CorrectInput where there is no such template or profile, where the profile has nothing for the template's design, or where nothing
+    in the trial measures `property`.
     """
     if name not in TEMPLATES:
         known = "\n".join(f"  {one.name}: {one.purpose}" for one in TEMPLATES.values())
         raise CorrectInput(f"There is no template {name!r}. There are:\n{known}")
     template = TEMPLATES[name]
-    about, unit = _property(template, facts, property)
+    asked = None if profile is None else profiles.entry(profile)
+    about, unit = _property(template, facts, property if asked is None else _property_of(asked, property))
     streams = [m for m in facts.measured if m.property == about]
     arms = [_arm(role, streams) for role in template.roles]
     named = {role: arm["name"] for role, arm in zip(template.roles, arms, strict=True)}
-    return {
+    document = {
         "schema": "insitu/protocol/1", "trial": facts.trial, "title": facts.title, "question": template.question,
         "hypothesis": mark("what is expected", "ce qui est attendu"), "time_zone": facts.time_zone,
         "periods": list(_periods(template.baseline, start, days, facts.time_zone)), "arms": arms,
@@ -176,6 +181,57 @@ def draft(name: str, facts: Facts, *, start: date, days: int = 30, property: str
             "not_evaluable": mark("what the host does then", "ce que fait alors l'hôte"),
         },
     }  # fmt: skip
+    if profile is not None and asked is not None:
+        _as_profile(document, profile, asked, len(arms[0]["devices"]))
+    return document
+
+
+def _property_of(asked: profiles.Entry, wanted: str | None) -> str | None:
+    if wanted is not None and asked.property is not None and wanted != asked.property:
+        raise CorrectInput(
+            f"The profile is about {asked.property!r}, not {wanted!r}: leave out --property, or take another profile."
+        )
+    return asked.property or wanted
+
+
+def _as_profile(document: Document, profile: str, asked: profiles.Entry, candidates: int) -> None:
+    """The endpoint with the profile's unit, grid, parameters and targets; what else it asks of the same arms as secondary endpoints."""
+    (main,) = document["endpoints"]
+    if main["design"] not in asked.designs:
+        raise CorrectInput(f"{profile} has targets for {', '.join(asked.designs)}, and this template asks for {main['design']}.")
+    if asked.property is not None and _RANGES.get(asked.property) is not None and asked.unit not in (None, *_RANGE_UNITS):
+        for check in (c for c in document["checks"] if c["check"] == "gross_range"):
+            check["parameters"] = _range("")
+    document["endpoints"] = []
+    for design in sorted(asked.designs, key=lambda design: design != main["design"]):
+        needs_two = design == "replicates"
+        if design == main["design"] or (design in _SECONDARY and (not needs_two or candidates > 1)):
+            document["endpoints"].append(_profiled(main, profile, asked, design))
+    least = {name: value for name, value in asked.capture.model_dump().items() if value is not None}
+    if least:
+        document["capture"] = least
+
+
+def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) -> Document:
+    made = dict(main)
+    if design != main["design"]:
+        name, title = _SECONDARY[design]
+        made |= {
+            "name": name,
+            "title": title,
+            "rank": "secondary",
+            "design": design,
+            "arms": {"candidate": main["arms"]["candidate"]},
+        }
+        made = {field: value for field, value in made.items() if field not in ("parameters", "grid", "aggregation", "filter")}
+    if asked.grid is not None and design in profiles.ON_GRID:
+        made["grid"] = f"PT{asked.grid.total_seconds() / 3600:g}H"
+    stated = asked.designs[design]
+    if stated.parameters:
+        made["parameters"] = {**made.get("parameters", {}), **stated.parameters}
+    if asked.unit is not None:
+        made["unit"] = asked.unit
+    return {**made, "profile": profile, "criteria": profiles.criteria(asked, stated) or main["criteria"]}
 
 
 def _property(template: Template, facts: Facts, wanted: str | None) -> tuple[str, str]:

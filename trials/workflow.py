@@ -14,7 +14,7 @@ from store import trials as store_trials
 from store.database import Connection
 from store.observations import Series, series
 from store.times import to_datetime
-from trials import quality
+from trials import profiles, quality
 from trials.changes import causes, changes
 from trials.compute import compute
 from trials.designs import DESIGNS
@@ -67,6 +67,13 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
         problems += [f"endpoints.{endpoint.name}: the trial has nothing at site {site!r}" for site in wanted if site not in sites]
     for arm in protocol.arms:
         problems += [f"arms.{arm.name}: the trial has no device {device!r}" for device in arm.devices if device not in devices]
+    for endpoint in (e for e in protocol.endpoints if e.profile is not None):
+        named = {device for arm in endpoint.arms.values() for device in protocol.arm(arm).devices}
+        problems += [
+            f"endpoints.{endpoint.name}.unit: {endpoint.profile} is in {endpoint.unit}, {s.device} measures {s.property} in {s.unit}"
+            for s in streams
+            if s.device in named and s.property == endpoint.property and s.unit != endpoint.unit
+        ]
     for measurement in protocol.measurements:
         for name in measurement.arms:
             problems += [
@@ -89,6 +96,7 @@ def _not_computable(protocol: Protocol) -> list[str]:
         if design is None:
             problems.append(f"endpoints.{endpoint.name}: there is no design {endpoint.design!r}; known are {', '.join(DESIGNS)}")
             continue
+        problems += [f"endpoints.{endpoint.name}.{problem}" for problem in profiles.differences(protocol, endpoint)]
         missing = [arm for arm in design.arms if arm not in endpoint.arms]
         problems += [f"endpoints.{endpoint.name}: {design.name} needs a {arm} arm" for arm in missing]
         problems += [

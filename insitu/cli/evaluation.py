@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    for verb in (protocol, lock, evaluate, unblind, report, export, verify):
+    for verb in (protocol, profiles, lock, evaluate, unblind, report, export, verify):
         app.command()(verb)
 
 
@@ -37,6 +37,9 @@ def protocol(
     property: Annotated[str | None, typer.Option(help="What it is about, if not what the template is for.")] = None,
     start: Annotated[str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")] = None,
     days: Annotated[int, typer.Option(min=14, help="Of each period.")] = 30,
+    profile: Annotated[
+        str | None, typer.Option(help="Published targets for it, as us-epa-air-sensors/pm25; `insitu profiles` lists them.")
+    ] = None,
 ) -> None:
     """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be written."""
     import sys
@@ -51,13 +54,34 @@ def protocol(
         clock = target.clock
         with conn:
             facts = facts_of(conn, trial)
-    document = draft(template, facts, start=_first_day(start, clock), days=days, property=property)
+    document = draft(template, facts, start=_first_day(start, clock), days=days, property=property, profile=profile)
     text = json.dumps(document, ensure_ascii=False, indent=2)
     read_protocol(text, source=f"template {template}")
     sys.stdout.write(text + "\n")
     if elsewhere := left_out(document, facts):
         warn(f"At another site, and therefore in no arm: {', '.join(elsewhere)}.")
     warn(f"Still to be written: {', '.join(marks(document))}. Check periods, intervals and targets too; then `insitu lock`.")
+
+
+def profiles(
+    name: Annotated[
+        str | None, typer.Argument(help="A profile, or one of its entries as us-epa-air-sensors/pm25; default: all of them.")
+    ] = None,
+) -> None:
+    """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
+    from trials import profiles as known
+
+    if name is None:
+        for one in known.profiles().values():
+            say(f"{one.name}: {one.title.en}")
+            say("".join(f"  {one.name}/{part.name}: {part.title.en}\n" for part in one.entries).rstrip())
+        return
+    whole, _, part = name.partition("/")
+    found = known.profile(whole)
+    entries = [found.of(part)] if part else [found.of(each.name) for each in found.entries]
+    say(f"{found.title.en}\n{found.notes.en}")
+    for each in entries:
+        say("\n".join(known.described(found.name, each)))
 
 
 def _first_day(text: str | None, clock: Clock) -> date:

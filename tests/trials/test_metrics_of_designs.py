@@ -12,7 +12,6 @@ from insitu.errors import CorrectInput
 from trials.fits import effective, lag_one, least_squares, quasi_poisson
 from trials.intervals import block_weights, spread
 from trials.metrics import (
-    GATES,
     between_units_u,
     completeness,
     cv_rmse,
@@ -60,7 +59,6 @@ def test_the_quality_of_a_model_on_four_results() -> None:
     assert cv_rmse(observed=observed, predicted=predicted) == pytest.approx(100 * np.sqrt(3 / 4) / 10)
     assert cv_rmse(observed=observed, predicted=predicted, parameters=1) == pytest.approx(10.0)
     assert nmbe(observed=observed, predicted=predicted) == pytest.approx(2.5)
-    assert GATES == {"hourly": (30.0, 10.0), "daily": (25.0, 7.5), "monthly": (15.0, 5.0)}
 
 
 def test_the_uncertainty_of_savings_by_hand() -> None:

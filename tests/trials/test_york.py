@@ -6,17 +6,23 @@ import csv
 import itertools
 import os
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
+from scipy import stats
 
 from insitu.model import PeriodName, Verdict
 from tests.trials.world import Floats, criterion, endpoint, period, protocol, question, series
 from tests.trials.world import inputs as inputs_of
+from trials import profiles
 from trials.compute import compute
 from trials.designs import DESIGNS
+from trials.evaluation import EndpointResult
 from trials.metrics import bias, mae, nrmse, ols, orthogonal, r_squared, reu, rmse
 
 pytestmark = pytest.mark.york
@@ -104,3 +110,121 @@ def test_the_relative_expanded_uncertainty_separates_them_too() -> None:
     """At 21 ppb (about 40 µg/m³): below the 25 % of indicative measurements in 2021 only."""
     good, bad = (reu(candidate=read(name)[1], reference=read(name)[2], at=21.0) for name in FILES[::-1])
     assert good < 25 < bad
+
+
+# -- as whole trials, under designs 1 and 9; the pages show these numbers --------------------------------------------------
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "designs"
+ZONE = "Europe/London"
+TABLE = re.compile(r"\| year \| statistic \|.*?(?=\n\n)", re.DOTALL)
+MARGIN = 2.0
+"""ppb: about a tenth of the annual limit value of NO2 (40 µg/m³, 21 ppb)."""
+
+
+def trial(name: str, other: str, made: dict[str, object]) -> EndpointResult:
+    """The only endpoint of the trial of one year; `other`: the role of the analyser."""
+    start, candidate, reference = read(name)
+    plan = protocol(made, periods=[period("reporting", 0, 62, start)], time_zone=ZONE)
+    streams = [series("candidate-1", candidate, start=start), series(f"{other}-1", reference, start=start, role=other)]
+    return compute(inputs_of(plan, streams)).endpoints[0]
+
+
+def as_equivalence(name: str) -> EndpointResult:
+    criteria = [criterion("difference", -MARGIN, MARGIN)]
+    return trial(name, "control", endpoint("equivalence", criteria, arms=["candidate", "control"], unit="[ppb]"))
+
+
+def as_collocation(name: str) -> EndpointResult:
+    found = profiles.entry("us-epa-air-sensors/no2")
+    criteria = profiles.criteria(found, found.designs["reference_collocation"])
+    made = endpoint(
+        "reference_collocation", criteria, arms=["candidate", "reference"], unit="[ppb]", profile="us-epa-air-sensors/no2"
+    )
+    return trial(name, "reference", made)
+
+
+def daily_differences(name: str) -> tuple[Floats, Floats]:
+    """(day number, candidate − analyser) of the local days on which both have three quarters of their hours; by a loop over the hours."""
+    start, candidate, reference = read(name)
+    hours: dict[int, list[tuple[float, float]]] = {}
+    for number, pair in enumerate(zip(candidate, reference, strict=True)):
+        day = (start + timedelta(hours=number)).astimezone(ZoneInfo(ZONE)).date()
+        hours.setdefault(day.toordinal(), []).append(pair)
+    found = []
+    for day, pairs in sorted(hours.items()):
+        one, other = ([value for value in column if np.isfinite(value)] for column in zip(*pairs, strict=True))
+        if min(len(one), len(other)) >= 0.75 * len(pairs):
+            found.append((day, np.mean(one) - np.mean(other)))
+    days, values = np.array(found, float).T
+    return days, values
+
+
+def interval_of_a_mean(days: Floats, d: Floats) -> tuple[float, float]:
+    """mean ± t(n′ − 2)·s/√n′ with the residuals about a trend from statsmodels, as docs/metrics.md has it."""
+    fit = sm.OLS(d, sm.add_constant(days - days.mean())).fit()
+    e, n = fit.resid, len(d)
+    adjacent = np.diff(days) == 1
+    r1 = np.sum((e[1:] * e[:-1])[adjacent]) / fit.ssr * (n - 1) / adjacent.sum()
+    r = min(0.99, max(0.0, (n * r1 + 3) / (n - 4)))
+    worth = max(3.0, n * (1 - r) / (1 + r))
+    half = stats.t.ppf(0.975, worth - 2) * np.sqrt(fit.mse_resid / worth)
+    return float(d.mean() - half), float(d.mean() + half)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_equivalence_finds_what_statsmodels_and_scipy_find(name: str) -> None:
+    """Complete days of a period that the file may cut; local days, of which none has 23 or 25 hours here but one in October."""
+    days, d = daily_differences(name)
+    found = {e.statistic: e for e in as_equivalence(name).estimates}
+    assert found["difference"].n == len(d)
+    assert found["difference"].value == pytest.approx(d.mean(), rel=1e-9)
+    assert (found["difference"].low, found["difference"].high) == pytest.approx(interval_of_a_mean(days, d), rel=1e-9)
+    spread = float(stats.tstd(d))
+    assert found["loa_low"].value == pytest.approx(d.mean() - 1.96 * spread, rel=1e-9)
+    assert found["loa_high"].value == pytest.approx(d.mean() + 1.96 * spread, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_collocation_finds_what_scipy_finds(name: str) -> None:
+    _, candidate, reference = read(name)
+    both = np.isfinite(candidate) & np.isfinite(reference)
+    line = stats.linregress(reference[both], candidate[both])
+    found = {e.statistic: e.value for e in as_collocation(name).estimates}
+    assert found["slope"] == pytest.approx(line.slope, rel=1e-9)
+    assert found["intercept"] == pytest.approx(line.intercept, rel=1e-7)
+    assert found["r2"] == pytest.approx(line.rvalue**2, rel=1e-9)
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((candidate - reference)[both] ** 2)), rel=1e-9)
+
+
+def test_the_years_are_told_apart_by_both_designs() -> None:
+    assert [as_equivalence(name).verdict for name in FILES] == [Verdict.NOT_MET, Verdict.MET]
+    years = [as_collocation(name) for name in FILES]
+    assert [year.verdict for year in years] == [Verdict.INCONCLUSIVE, Verdict.MET]
+    slope = years[0].criteria[0]
+    assert slope.estimate is not None
+    assert slope.estimate.low < 0.65 < slope.estimate.value  # inside the target, and not surely
+    assert all("profile_not_valid_then" in {f.code for f in year.findings} for year in years)  # these targets are of 2024
+
+
+def rows(results: list[EndpointResult]) -> str:
+    """The table of a page: what has a criterion, and what describes it."""
+    made = ["| year | statistic | found | 95 % interval | n | verdict |", "|---|---|---|---|---|---|"]
+    for name, result in zip(FILES, results, strict=True):
+        verdicts = {c.statistic: str(c.verdict).replace("_", " ") for c in result.criteria}
+        for e in result.estimates:
+            if e.statistic in (*verdicts, "bias", "loa_low", "loa_high"):
+                verdict = verdicts.get(e.statistic, "–")
+                made.append(
+                    f"| {name[9:13]} | `{e.statistic}` | {e.value:.3f} | [{e.low:.3f}, {e.high:.3f}] | {e.n} | {verdict} |"
+                )
+    return "\n".join(made)
+
+
+@pytest.mark.parametrize(("page", "evaluate"), [("1-reference-collocation", as_collocation), ("9-equivalence", as_equivalence)])
+def test_the_pages_of_the_designs_show_these_numbers(
+    page: str, evaluate: Callable[[str], EndpointResult], request: pytest.FixtureRequest
+) -> None:
+    path, wanted = PAGES / f"{page}.md", rows([evaluate(name) for name in FILES])
+    if request.config.getoption("--write-figures"):
+        path.write_text(TABLE.sub(lambda _: wanted, path.read_text("utf-8")), "utf-8")
+    assert TABLE.findall(path.read_text("utf-8")) == [wanted], "run: pytest tests/trials/test_york.py --write-figures"

@@ -19,7 +19,8 @@ from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
 from trials.fits import lag_one, least_squares
 from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
-from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.metrics.savings import cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.profiles import gate
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -102,7 +103,7 @@ def _gate(result: Answer, baseline: Sample) -> None:
         out = weeks == week
         predicted[out] = baseline.columns[out] @ _solve(baseline.columns[~out], baseline.y[~out])
     cv, bias = cv_rmse(observed=baseline.y, predicted=predicted), nmbe(observed=baseline.y, predicted=predicted)
-    most = GATES["daily"]
+    most = gate("daily")
     code = "model_gate" if cv > most.cv_rmse or abs(bias) > most.nmbe else "model_quality"
     result.findings.append(finding(code, cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe))
 

@@ -139,7 +139,7 @@ class Answer:
 
 STATISTIC_UNITS = {
     "r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%", "ratio": "1", "cv": "%", "completeness": "%", "uptime": "%",
-    "gaps": "1", "longest_gap": "h", "mtbf": "h", "rate_ratio": "1", "slope_ratio": "1", "relative_effect": "%",
+    "gaps": "1", "longest_gap": "h", "mtbf": "h", "rate_ratio": "1", "slope_ratio": "1", "relative_effect": "%", "reu": "%",
 }  # fmt: skip
 """Statistics that do not have the unit of their endpoint."""
 

@@ -20,21 +20,23 @@ from trials.slots import Unit, mean_of_units
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae")
+STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae", "reu")
+COVERAGE_FACTOR = 2.0
+"""k of the relative expanded uncertainty."""
 MOST_PAIRS = 1500
 PAIRS = TypeAdapter(list[Pair])
 MIN_PAIRS = 20
 MIN_VARYING_DAYS = 5
 """Else leaving out one day would leave (almost) nothing to draw a line through."""
 REPLICATES = 2000
-SIZES = ("rmse", "nrmse", "mae")
+SIZES = ("rmse", "nrmse", "mae", "reu")
 SHORT, SHORT_SIZES = 0.7, 1.3
 """The half-widths of all but the bias are 1 + .7/√n′ times as wide, of the sizes of the error 1 + 1.3/√n′, so that they cover what they say
 and false verdicts stay as rare (docs/validation.md)."""
 
 
 def answer(question: Question) -> Answer:
-    """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period."""
+    """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period; at a limit value REU."""
     result = Answer()
     candidates = question.arm("candidate", PeriodName.REPORTING)
     references = question.arm("reference", PeriodName.REPORTING)
@@ -52,7 +54,7 @@ def answer(question: Question) -> Answer:
         return result
     sums = _sums(days, numbers, y, x)
     shift = (float(x.mean()), float(y.mean()))
-    for name, statistic, scale in _statistics(shift):
+    for name, statistic, scale in [*_statistics(shift), *_at_limit(question, shift)]:
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
@@ -121,30 +123,56 @@ def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:
     return np.stack([np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1)
 
 
+def _moments(s: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """x̄ and ȳ about the shift, S_xx, S_yy, S_xy."""
+    n = s[..., 0]
+    mx, my = s[..., 1] / n, s[..., 2] / n
+    return mx, my, s[..., 3] - n * mx**2, s[..., 4] - n * my**2, s[..., 5] - n * mx * my
+
+
+def _slope_orthogonal(s: Floats) -> Floats:
+    _, _, sxx, syy, sxy = _moments(s)
+    return np.asarray((syy - sxx + np.sqrt((syy - sxx) ** 2 + 4 * sxy**2)) / (2 * sxy))
+
+
+def _number(given: object) -> float | None:
+    """A parameter that is a finite number of at least 0."""
+    usable = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < float("inf")
+    return float(given) if usable else None  # type: ignore[arg-type]
+
+
+def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
+    """The relative expanded uncertainty at `limit_value`, where the endpoint names one; `u_reference`: of the reference (default 0)."""
+    at = _number(question.endpoint.parameters.get("limit_value"))
+    u = _number(question.endpoint.parameters.get("u_reference", 0.0))
+    if not at or u is None:
+        return []
+
+    def reu(s: Floats) -> Floats:
+        mx, my, sxx, syy, sxy = _moments(s)
+        slope = _slope_orthogonal(s)
+        residual = np.maximum(0.0, syy - 2 * slope * sxy + slope**2 * sxx) / (s[..., 0] - 2)
+        off = my + shift[1] - slope * (mx + shift[0]) + (slope - 1) * at
+        return np.asarray(100 * COVERAGE_FACTOR * np.sqrt(np.maximum(0.0, residual - u**2 + off**2)) / at)
+
+    return [("reu", reu, LOG)]
+
+
 def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
     """Each statistic as a function of the sums; `shift`: the means about which they were taken."""
     mx0, my0 = shift
 
-    def moments(s: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        n = s[..., 0]
-        mx, my = s[..., 1] / n, s[..., 2] / n
-        return mx, my, s[..., 3] - n * mx**2, s[..., 4] - n * my**2, s[..., 5] - n * mx * my
-
     def r2(s: Floats) -> Floats:
-        _, _, sxx, syy, sxy = moments(s)
+        _, _, sxx, syy, sxy = _moments(s)
         return np.clip(sxy**2 / (sxx * syy), 0.0, 1.0)
 
     def slope(s: Floats) -> Floats:
-        _, _, sxx, _, sxy = moments(s)
+        _, _, sxx, _, sxy = _moments(s)
         return sxy / sxx
-
-    def slope_orthogonal(s: Floats) -> Floats:
-        _, _, sxx, syy, sxy = moments(s)
-        return (syy - sxx + np.sqrt((syy - sxx) ** 2 + 4 * sxy**2)) / (2 * sxy)
 
     def intercept_of(line_slope: Statistic) -> Statistic:
         def intercept(s: Floats) -> Floats:
-            mx, my, *_ = moments(s)
+            mx, my, *_ = _moments(s)
             return (my + my0) - line_slope(s) * (mx + mx0)
 
         return intercept
@@ -159,8 +187,8 @@ def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]
         ("r2", r2, R_SQUARED),
         ("slope", slope, IDENTITY),
         ("intercept", intercept_of(slope), IDENTITY),
-        ("slope_orthogonal", slope_orthogonal, IDENTITY),
-        ("intercept_orthogonal", intercept_of(slope_orthogonal), IDENTITY),
+        ("slope_orthogonal", _slope_orthogonal, IDENTITY),
+        ("intercept_orthogonal", intercept_of(_slope_orthogonal), IDENTITY),
         ("rmse", rmse, LOG),
         ("nrmse", lambda s: 100 * rmse(s) / mean_x(s), LOG),
         ("bias", lambda s: s[..., 2] / s[..., 0] + my0 - mean_x(s), IDENTITY),

@@ -9,12 +9,12 @@ from trials.metrics.levels import energetic_mean, lden, period_level
 from trials.metrics.pairs import paired
 from trials.metrics.permutation import rank_p, sign_flip_p
 from trials.metrics.regression import Line, ols, orthogonal, r_squared, reu
-from trials.metrics.savings import GATES, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.metrics.savings import cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
 from trials.metrics.spread import between_units_cv, between_units_sd, between_units_u
 from trials.metrics.synthetic import donor_weights
 
 __all__ = [
-    "GATES", "Limits", "Line", "between_units_cv", "between_units_sd", "between_units_u", "bias", "completeness", "cv_rmse", "donor_weights",
+    "Limits", "Line", "between_units_cv", "between_units_sd", "between_units_u", "bias", "completeness", "cv_rmse", "donor_weights",
     "energetic_mean", "fractional_savings_uncertainty", "gap_lengths", "lden", "limits_of_agreement", "mae", "mtbf", "nmbe", "nrmse", "ols",
     "orthogonal", "paired", "period_level", "r_squared", "rank_p", "reu", "rmse", "savings_alpha", "sign_flip_p",
 ]  # fmt: skip

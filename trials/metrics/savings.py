@@ -5,7 +5,7 @@ error = observed − predicted.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,17 +15,6 @@ from insitu.errors import CorrectInput
 from trials.metrics.pairs import paired
 
 Resolution = Literal["hourly", "daily", "monthly"]
-
-
-class Gate(NamedTuple):
-    """The most a baseline model may have, per cent."""
-
-    cv_rmse: float
-    nmbe: float
-
-
-GATES: dict[Resolution, Gate] = {"hourly": Gate(30.0, 10.0), "daily": Gate(25.0, 7.5), "monthly": Gate(15.0, 5.0)}
-"""Hourly and monthly: ASHRAE Guideline 14-2014; daily: the step between them that measurement and verification practice takes."""
 
 
 def cv_rmse(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
+from trials import profiles
 from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
@@ -175,11 +176,24 @@ class _Builder:
                 )
             )
             self.add(Paragraph(self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))))
+            if (named := self._planned(endpoint.name).profile) is not None:
+                self.add(Paragraph(self._profile(named), "small"))
             self.add(self._criteria_table(endpoint))
             self._figures(endpoint)
             for found in endpoint.findings:
                 style: Literal["plain", "warning"] = "plain" if found.severity == "note" else "warning"
                 self.add(Paragraph(self.finding(found.code, dict(found.evidence)), style))
+
+    def _profile(self, name: str) -> str:
+        """Whose targets these are, where they stand and when they hold."""
+        if not profiles.is_known(name):
+            return self._("Targets: profile {name}, which this version does not know.").format(name=name)
+        whole, found = profiles.profile(name.partition("/")[0]), profiles.entry(name)
+        source, checked = found.source or whole.source, self.pick(found.checked) if found.checked else ""
+        return self._("Targets: {title} ({part}); {document}, {section}; valid {validity}. {checked}").format(
+            title=self.pick(whole.title), part=self.pick(found.title), document=source.document, section=self.pick(source.section),
+            validity=profiles.validity(found), checked=checked,
+        )  # fmt: skip
 
     def finding(self, code: str, evidence: dict[str, Any]) -> str:
         shown: dict[str, object] = {

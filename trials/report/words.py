@@ -17,7 +17,7 @@ STATISTIC_WORDS = {
     "u_between": "between-unit uncertainty", "completeness": "completeness", "uptime": "uptime", "gaps": "number of gaps",
     "longest_gap": "longest gap", "mtbf": "time between failures", "relative_effect": "relative effect", "level_change": "change of level",
     "slope_change": "change of slope", "rate_ratio": "rate ratio", "slope_ratio": "ratio of daily growth", "difference": "mean difference",
-    "loa_low": "lower limit of agreement", "loa_high": "upper limit of agreement",
+    "loa_low": "lower limit of agreement", "loa_high": "upper limit of agreement", "reu": "relative expanded uncertainty at the limit value",
 }  # fmt: skip
 DESIGN_WORDS = {
     "reference_collocation": "Comparison with a collocated reference",
@@ -73,7 +73,8 @@ METHODS = {
     "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − r)/(1 + r)); where days are missing, what the trend makes of it is added in quadrature.",
     "reference_collocation": "Collocation: pairs on the protocol's grid; least squares of candidate on reference; the interval of every statistic by the day "
     "jackknife: pseudo-values Nθ̂ − (N − 1)θ̂ without day i, on a scale where the statistic is symmetric, treated like day values; "
-    "half-widths times 1 + 0.7/√n′, of RMSE, NRMSE and MAE 1 + 1.3/√n′, of the bias 1.",
+    "half-widths times 1 + 0.7/√n′, of RMSE, NRMSE, MAE and REU 1 + 1.3/√n′, of the bias 1. The relative expanded uncertainty at a limit value L is "
+    "2·√(RSS/(n − 2) − u² + (b₀ + (b₁ − 1)·L)²)/L about the orthogonal line b₀, b₁, u being that of the reference.",
     "replicates": "Replicates: over the steps in which all M units are valid, SD = √(Σ(x − x̄)²/(N·M − 1)), CV = 100·SD/x̄, u = √(Σ(x − x̄)²/(N·(M − 1))), x̄ the mean "
     "of a step; interval by the day jackknife, half-widths times 1 + 1/√n′.",
     "availability": "Availability: completeness is usable over planned intervals, uptime those with any result; intervals in windows that hold nothing are not planned. A "
