@@ -31,6 +31,8 @@ class Spread(NamedTuple):
     slope: float
     """Trend per day."""
     slope_error: float
+    autocorrelation: float
+    """r of the detrended days, corrected for short series; a longer period of the same kind has the same."""
 
     @property
     def freedom(self) -> float:
@@ -73,7 +75,8 @@ def spread(days: Days, values: Floats) -> Spread:
     r = min(0.99, max(0.0, (n * r1 + 3) / (n - 4)))
     n_effective = max(3.0, n * (1 - r) / (1 + r))
     s = float(np.sqrt(sse / (n - 2)))
-    return Spread(mean, s / np.sqrt(n_effective), n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
+    slope_error = s / np.sqrt(sxx) * np.sqrt(n / n_effective)
+    return Spread(mean, s / np.sqrt(n_effective), n, n_effective, slope, slope_error, r)
 
 
 @dataclass(frozen=True, slots=True)
