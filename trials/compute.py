@@ -219,7 +219,10 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bo
     return found
 
 
-def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
+def question_of(
+    inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None
+) -> Question:
+    """What the endpoint's design is asked over the protocol's periods; `suspect`: flag 3 too, `leave_out`: without that device."""
     design = DESIGNS[endpoint.design]
     units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
     covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
@@ -287,7 +290,7 @@ def _endpoint(
         findings.append(finding("blinded"))
     answer = Answer()
     if not any(f.severity == "blocking" for f in findings):
-        answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=False))
+        answer = DESIGNS[endpoint.design].answer(question_of(inputs, endpoint, level, suspect=False))
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
@@ -328,7 +331,7 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
     if len(candidates) > 1:
         others += [(f"leave_out:{device}", False, device) for device in candidates]
     for name, suspect, leave_out in others:
-        other = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+        other = DESIGNS[endpoint.design].answer(question_of(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)

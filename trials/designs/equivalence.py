@@ -53,12 +53,12 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     found = spread(days, d)
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
-    result.statistics.append(Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective))
+    result.statistics.append(Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective, found))
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
         jack = DayJackknife.of(days, sums, _limit(centre, sign), wider=WIDER)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective, jack)
         result.statistics.append(known)
 
 

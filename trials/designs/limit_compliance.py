@@ -44,7 +44,8 @@ def answer(question: Question) -> Answer:
         width = float(np.hypot(K * float(u_meas), (high - low) / 2))
         return jack.estimate - width, jack.estimate + width
 
-    known = Known("mean", jack.estimate, interval, question.endpoint.unit, "guard_band", int(kept.sum()), jack.spread.n_effective)
+    n, n_effective = int(kept.sum()), jack.spread.n_effective
+    known = Known("mean", jack.estimate, interval, question.endpoint.unit, "guard_band", n, n_effective, jack)
     result.statistics.append(known)
     sampling = Known("mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective)
     result.sensitivity.append(("sampling_only", sampling.estimate(question.level)))

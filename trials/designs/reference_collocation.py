@@ -55,7 +55,7 @@ def answer(question: Question) -> Answer:
         jack = DayJackknife.of(numbers, sums, statistic, scale, 1.0 if name in MEANS else WIDER)
         unit = unit_of(name, question.endpoint.unit)
         result.statistics.append(
-            Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
+            Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective, jack)
         )
         low, high = bootstrap(
             sums, statistic, block=_block(len(numbers)), replicates=REPLICATES, seed=question.seed, level=question.level

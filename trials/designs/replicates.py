@@ -50,7 +50,7 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, LOG)
         unit = unit_of(name, question.endpoint.unit)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective, jack)
         result.statistics.append(known)
         block = max(1, int(np.rint(np.cbrt(len(numbers)))))
         ends = bootstrap(sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level)
