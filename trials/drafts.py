@@ -21,6 +21,10 @@ from trials.positions import Lines
 from trials.protocol import Problem, Protocol, WrongProtocol, digest, document_of, located, read_protocol
 from trials.workflow import needed_datastreams, not_lockable, planned_checks, stream_input, windows_of
 
+MOST_SLOTS = 30_000_000
+MOST_CRITERIA = 200
+"""What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but nothing is foretold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -55,9 +59,21 @@ def check_draft(
     if protocol.version <= newest:
         told = f"{trial} has version {newest} already: an amendment is version {newest + 1}, with a reason"
         problems.append(Problem("version", lines.of(["version"]), told))
-    if any(problem.field == "checks" for problem in problems):  # without checks no observation is known to be good
+    unchecked = any(problem.field == "checks" for problem in problems)  # then no observation is known to be good
+    if unchecked or not _small(protocol, now):
         return Checked(problems, protocol, None)
     return Checked(problems, protocol, outlook_of(conn, protocol, now=now, simulated=simulated, lengths=lengths, power=power))
+
+
+def _small(protocol: Protocol, now: datetime) -> bool:
+    """Whether the planned intervals of all devices over all endpoints are few enough to be looked at while somebody waits."""
+    start, end = seen_period(protocol, now)
+    slots = 0.0
+    for endpoint in protocol.endpoints:
+        for name in endpoint.arms.values():
+            slots += len(protocol.arm(name).devices) * ((end - start) / protocol.interval_of(endpoint.property, name))
+    criteria = sum(len(endpoint.criteria) for endpoint in protocol.endpoints)
+    return slots <= MOST_SLOTS and criteria <= MOST_CRITERIA
 
 
 def outlook_of(
