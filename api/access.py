@@ -189,6 +189,11 @@ def may_unblind(viewer: Viewer, trial: Trial) -> bool:
     return viewer.role is Role.EVALUATOR and viewer.organisation_id == trial.evaluator_id
 
 
+def may_lock(viewer: Viewer, trial: Trial) -> bool:
+    """The evaluator of this trial, and the lab."""
+    return viewer.role is Role.LAB or may_unblind(viewer, trial)
+
+
 def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:
     """The lab, signed in; or whoever shows INSITU_METRICS_TOKEN as a bearer token."""
     secret = context_of(request).settings.metrics_token

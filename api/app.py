@@ -17,12 +17,14 @@ from api.asgi import Guard
 from api.context import Context
 from api.live import Live, close_on_signals
 from api.measure import Meters
+from api.outlooks import Outlooks
 from api.pages import devices as device_pages
-from api.pages import files, fleet, rejects, session, start, streams
+from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.pages.completeness import Strips
 from api.rendering import STATIC
 from api.routes import datastreams, devices, evaluations, ingest, ledger, observations, operations, trials
+from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
 from api.vega import Bundle
@@ -77,14 +79,14 @@ def _include(app: FastAPI) -> None:
 
     signed = [Depends(require_viewer)]
     for router in (
-        session.router, start.router, fleet.router, trial_pages.router, device_pages.router, rejects.router, files.router,
+        session.router, start.router, fleet.router, trial_pages.router, protocols.router, device_pages.router, rejects.router, files.router,
         streams.router, operations.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=signed, include_in_schema=False)
     for tag, router in (
         ("trials", trials.router), ("devices", devices.router), ("datastreams", datastreams.router),
         ("observations", observations.router), ("rejects", reject_routes.router), ("ledger", ledger.router),
-        ("evaluations", evaluations.router),
+        ("evaluations", evaluations.router), ("protocols", protocol_routes.router),
     ):  # fmt: skip
         app.include_router(router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -106,6 +108,7 @@ def _context(settings: Settings, pool: Pool, clock: Clock, mqtt_public: PublicAd
         meters=meters,
         bundle=Bundle(cache),
         strips=Strips(),
+        outlooks=Outlooks(),
         cache=cache,
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api.access import Attempts
     from api.live import Live
     from api.measure import Meters
+    from api.outlooks import Outlooks
     from api.pages.completeness import Strips
     from api.vega import Bundle
 
@@ -33,6 +34,7 @@ class Context:
     meters: Meters
     bundle: Bundle
     strips: Strips
+    outlooks: Outlooks
     cache: Path
     """Folder for what can be made again: the chart bundle, rendered reports."""
 

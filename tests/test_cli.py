@@ -36,7 +36,7 @@ def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
     for verb in (
-        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "profiles", "lock", "evaluate", "unblind", "report",
+        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "profiles", "lock", "power", "evaluate", "unblind", "report",
         "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "import",
         "network", "pull", "shards",
     ):  # fmt: skip

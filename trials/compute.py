@@ -227,7 +227,10 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bo
     return found
 
 
-def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
+def question_of(
+    inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None
+) -> Question:
+    """What the endpoint's design is asked over the protocol's periods; `suspect`: flag 3 too, `leave_out`: without that device."""
     design = DESIGNS[endpoint.design]
     units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
     covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
@@ -328,7 +331,7 @@ def _endpoint(
 
 def _answer(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Answer:
     """What the design answers; while the reporting period lasts, as an early look."""
-    answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+    answer = DESIGNS[endpoint.design].answer(question_of(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
     if inputs.whole is None:
         return answer
     days, planned = planned_days(inputs.protocol, endpoint), planned_days(inputs.whole, endpoint)

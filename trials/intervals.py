@@ -40,6 +40,8 @@ class Spread(NamedTuple):
     slope: float
     """Trend per day."""
     slope_error: float
+    autocorrelation: float
+    """r of the detrended days, corrected for short series; a longer period of the same kind has the same."""
 
     @property
     def freedom(self) -> float:
@@ -94,7 +96,8 @@ def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     s = float(np.sqrt(sse / (n - 2)))
     missing = slope * (float(days.mean()) - (float(days[0] + days[-1]) / 2 if middle is None else middle))
     error = float(np.hypot(s / np.sqrt(n_effective), missing))
-    return Spread(mean, error, n, n_effective, slope, s / np.sqrt(sxx) * np.sqrt(n / n_effective))
+    slope_error = s / np.sqrt(sxx) * np.sqrt(n / n_effective)
+    return Spread(mean, error, n, n_effective, slope, slope_error, r)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,8 @@ class DayJackknife:
     scale: Scale
     wider: float = 1.0
     """What the half-width is multiplied by on the scale."""
+    short: float = 0.0
+    """`wider` is 1 + short/√n′."""
 
     @classmethod
     def of(
@@ -183,7 +188,8 @@ class DayJackknife:
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
         found = spread(days, pseudo, middle)
-        return cls(float(statistic(total)), centre, found, scale, 1.0 + short / float(np.sqrt(worth or found.n_effective)))
+        wider = 1.0 + short / float(np.sqrt(worth or found.n_effective))
+        return cls(float(statistic(total)), centre, found, scale, wider, short)
 
     def interval(self, level: float) -> tuple[float, float]:
         low, high = self.spread.interval(level)

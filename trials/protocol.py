@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
@@ -25,9 +26,11 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, DatastreamRole, PeriodName
+from trials.positions import Lines
 
 SCHEMA: Final = "insitu/protocol/1"
 
@@ -300,7 +303,7 @@ class Protocol(Part):
         if self.version > 1 and self.reason is None:
             problems.append("reason: an amendment says what changed and why")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise PydanticCustomError("inconsistent", "{told}", {"told": "; ".join(problems), "problems": problems})
         return self
 
     def _wrong_times(self) -> Iterator[str]:
@@ -422,17 +425,58 @@ def document_of(protocol: Protocol) -> dict[str, Any]:
     return document
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a protocol, and where: a field by its path, a line of the text where there is one."""
+
+    field: str
+    line: int | None
+    message: str
+
+    def told(self, source: str) -> str:
+        return f"{source}{'' if self.line is None else f', line {self.line}'}: {self.field}: {self.message}"
+
+
+class WrongProtocol(CorrectInput):
+    """The text is not a protocol: every problem is named."""
+
+    def __init__(self, problems: list[Problem], text: str) -> None:
+        super().__init__(text)
+        self.problems = problems
+
+
 def read_protocol(text: str, *, source: str = "protocol") -> Protocol:
-    """A protocol from JSON text; CorrectInput names the line (of broken JSON) or every wrong field."""
+    """A protocol from JSON text; WrongProtocol names the line of broken JSON, or every wrong field with its line."""
     try:
-        document = json.loads(text)
+        return Protocol.model_validate(json.loads(text))
     except json.JSONDecodeError as error:
-        raise CorrectInput(f"{source}, line {error.lineno}, column {error.colno}: {error.msg}.") from error
-    try:
-        return Protocol.model_validate(document)
+        told = f"{source}, line {error.lineno}, column {error.colno}: {error.msg}."
+        raise WrongProtocol([Problem("protocol", error.lineno, f"column {error.colno}: {error.msg}.")], told) from error
+    except RecursionError as error:
+        raise _too_deep(source) from error
     except ValidationError as error:
-        lines = [
-            f"{source}: {'.'.join(str(part) for part in e['loc']) or 'protocol'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
-        raise CorrectInput("\n".join(lines)) from error
+        try:
+            problems = list(_problems(error, Lines(text)))
+        except RecursionError:
+            raise _too_deep(source) from error
+        raise WrongProtocol(problems, "\n".join(one.told(source) for one in problems)) from error
+
+
+def _too_deep(source: str) -> WrongProtocol:
+    return WrongProtocol([Problem("protocol", None, "too deeply nested")], f"{source}: too deeply nested.")
+
+
+def located(problems: list[str], lines: Lines) -> Iterator[Problem]:
+    """Problems that begin with a path and a colon, as "endpoints.main.unit: …", with their lines."""
+    for problem in problems:
+        path, _, message = problem.partition(": ")
+        yield Problem(path, lines.of(path.split(".")), message)
+
+
+def _problems(error: ValidationError, lines: Lines) -> Iterator[Problem]:
+    for one in error.errors():
+        if one["type"] == "inconsistent":
+            yield from located(one["ctx"]["problems"], lines)
+            continue
+        path = ".".join(str(part) for part in one["loc"]) or "protocol"
+        yield Problem(path, lines.of(one["loc"]), one["msg"].removeprefix("Value error, "))

@@ -35,8 +35,7 @@ class Locked:
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
     """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
-    problems = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
-    problems += [*_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    problems = not_lockable(conn, protocol)
     if problems:
         raise CorrectInput("The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems))
     earlier = store_trials.protocols(conn, protocol.trial)
@@ -54,6 +53,12 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
     detail = {"version": protocol.version, "sha256": digest(document)}
     access.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
     return Locked(protocol.version, digest(document), now)
+
+
+def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
+    """What stands in the way of a lock, each with its path: marks that are left, what the catalogue lacks, what no design knows."""
+    left = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
+    return [*left, *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
 
 
 def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
@@ -131,7 +136,7 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
     far_past, far_future = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
     judged = 0
     for number, stream in streams.items():
-        planned = quality.plan(_planned_checks(protocol, stream))
+        planned = quality.plan(planned_checks(protocol, stream))
         anew = everything or _planned_otherwise(runs.get(number), planned)
         if not anew and number not in waiting:
             continue
@@ -144,7 +149,7 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
     return judged
 
 
-def _planned_checks(
+def planned_checks(
     protocol: Protocol, stream: catalogue.TrialDatastream
 ) -> list[tuple[str, dict[str, float | int | str | bool]]]:
     """Those of the arm the device, or the one it replaced, stands in."""
@@ -224,20 +229,14 @@ def load_inputs(
     facts = catalogue.trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
     late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
-    wanted = {m.property for m in protocol.measurements} | {
-        str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
-    }
-    streams = [s for s in catalogue.datastreams_of_trial(conn, trial) if s.property in wanted]
+    streams = needed_datastreams(conn, protocol)
     numbers = [s.datastream_id for s in streams]
     found = series(conn, numbers, start, end)
     runs = store_quality.quality_runs(conn, numbers)
     counts: dict[int, dict[str, int]] = {}
     for count in store_quality.check_counts(conn, numbers, start, end):
         counts.setdefault(count.datastream_id, {})[count.check_name] = count.n
-    windows = [
-        WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
-        for w in catalogue.windows_of_trial(conn, trial)
-    ]
+    windows = windows_of(conn, trial)
     return TrialInputs(
         protocol=protocol,
         protocol_sha256=stored.sha256,
@@ -245,7 +244,7 @@ def load_inputs(
         organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
         sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
         streams=[
-            _stream(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id), late_after)
+            stream_input(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id), late_after)
             for s in streams
         ],
         windows=windows,
@@ -274,17 +273,34 @@ def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str
     ]
 
 
+def needed_datastreams(conn: Connection, protocol: Protocol) -> list[catalogue.TrialDatastream]:
+    """Those of its trial whose property it measures or has as a covariate."""
+    wanted = {m.property for m in protocol.measurements} | {
+        str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
+    }
+    return [s for s in catalogue.datastreams_of_trial(conn, protocol.trial) if s.property in wanted]
+
+
+def windows_of(conn: Connection, trial: str) -> list[WindowInput]:
+    """Every window declared for the trial, its sites or its devices."""
+    return [
+        WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
+        for w in catalogue.windows_of_trial(conn, trial)
+    ]
+
+
 def _listed(found: object) -> list[object]:
     return found if isinstance(found, list) else []
 
 
-def _stream(
+def stream_input(
     stream: catalogue.TrialDatastream,
     found: Series,
     counts: dict[str, int],
     run: store_quality.QualityRun | None,
     late_after: timedelta,
 ) -> StreamInput:
+    """A datastream as the computation takes it, with what its checks counted."""
     late = found.received_us - found.time_us > late_after.total_seconds() * 1e6
     return StreamInput(
         device=stream.device,

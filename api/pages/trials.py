@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_unblind, require_form_token
-from api.context import Conn, Ctx
+from api.access import Signed, may_lock, may_unblind, require_form_token
+from api.context import Conn, Context, Ctx
 from api.pages import board
+from api.pages.expected import Expected, bounds, expected
 from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
 from insitu.errors import NotFound
@@ -24,6 +25,7 @@ from store.database import Connection
 from store.mappings import mappings_of_trial
 from store.trials import StoredProtocol, protocols, unblindings
 from trials.blinding import unblind
+from trials.protocol import Capture
 
 router = APIRouter()
 _WAY: Final = (
@@ -44,6 +46,16 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """Data capture of an arm so far: mean share of its devices, and on how many of the last days it was enough."""
+
+    name: str
+    share: float | None
+    enough: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShownProtocol:
     """`text` is the document, `others` the other versions."""
 
@@ -51,16 +63,13 @@ class ShownProtocol:
     text: dict[str, Any]
     periods: list[dict[str, Any]]
     others: list[StoredProtocol]
+    capture: dict[str, float]
+    reached: list[Reached]
     page: Page
 
     def target(self, target: dict[str, float | None]) -> str:
         """'≤ −5', '≥ 0.7', '0.65 … 1.35'."""
-        low, high = target.get("low"), target.get("high")
-        if low is None:
-            return f"≤ {self.page.number(high, 3)}"
-        if high is None:
-            return f"≥ {self.page.number(low, 3)}"
-        return f"{self.page.number(low, 3)} … {self.page.number(high, 3)}"
+        return bounds(self.page, target.get("low"), target.get("high"))
 
 
 @router.get("/trials", response_class=HTMLResponse)
@@ -109,7 +118,9 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         locked=any(one.locked_at for one in stored),
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=may_unblind(viewer, found),
-        protocol=_shown(stored, page),
+        may_lock=may_lock(viewer, found),
+        protocol=_shown(stored, devices, page),
+        expected=_expected(conn, context, viewer, stored, page),
         mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
     )  # fmt: skip
 
@@ -141,7 +152,7 @@ def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
     return stages
 
 
-def _shown(stored: list[StoredProtocol], page: Page) -> ShownProtocol | None:
+def _shown(stored: list[StoredProtocol], devices: list[board.Shown], page: Page) -> ShownProtocol | None:
     """The newest locked version, else the newest draft."""
     newest = next((one for one in stored if one.locked_at), stored[0] if stored else None)
     if newest is None:
@@ -151,7 +162,30 @@ def _shown(stored: list[StoredProtocol], page: Page) -> ShownProtocol | None:
         {"name": p["name"], "start": datetime.fromisoformat(p["start"]), "end": datetime.fromisoformat(p["end"])}
         for p in text["periods"]
     ]
-    return ShownProtocol(newest, text, periods, [one for one in stored if one is not newest], page)
+    capture = Capture.model_validate(text.get("capture", {})).model_dump()
+    reached = [_reached(arm, devices, capture["share"]) for arm in text["arms"]]
+    return ShownProtocol(newest, text, periods, [one for one in stored if one is not newest], capture, reached, page)
+
+
+def _reached(arm: dict[str, Any], devices: list[board.Shown], share: float) -> Reached:
+    """Of the devices that the arm names and the reader may see."""
+    own = [one for one in devices if one.row.device in arm["devices"]]
+    shares = [one.share_since_start for one in own if one.share_since_start is not None]
+    days: dict[date, list[float]] = {}
+    for one in own:
+        for bar in one.bars:
+            if bar.share is not None:
+                days.setdefault(bar.day, []).append(bar.share)
+    enough = sum(sum(of_day) >= share * len(of_day) for of_day in days.values())
+    return Reached(arm["name"], sum(shares) / len(shares) if shares else None, enough, len(days))
+
+
+def _expected(conn: Connection, context: Context, viewer: Viewer, stored: list[StoredProtocol], page: Page) -> Expected | None:
+    """Of the newest locked version, for who sees measurements: it is made of them."""
+    newest = next((one for one in stored if one.locked_at), None)
+    if newest is None or not viewer.sees_measurements:
+        return None
+    return expected(context.outlooks.of(conn, newest, context.clock), page)
 
 
 @router.get("/trials/{trial}/protocols/{version}.json")

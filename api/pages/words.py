@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from insitu.model import DeviceState, Flag, GapCause, PeriodName, RejectReason, TrialState, Verdict, WindowKind
+from trials.outlook import NOTES
 
 STATES: Final = {
     DeviceState.ONLINE: "online",
@@ -61,6 +62,16 @@ PERIODS: Final = {
     PeriodName.BASELINE: "baseline period",
     PeriodName.WASHOUT: "washout period",
     PeriodName.REPORTING: "reporting period",
+}
+
+OUTLOOK_NOTES: Final = dict(NOTES)
+
+TEMPLATE_WORDS: Final = {
+    "air-sensor": "Air sensor beside a reference",
+    "retrofit": "Ventilation or energy: before and after",
+    "limit": "Noise or air against a limit",
+    "equivalence": "Beside the device in use",
+    "street": "Street with control streets",
 }
 
 ROLES: Final = {"candidate": "candidate", "control": "control", "reference": "reference"}

@@ -22,6 +22,7 @@ from insitu.cli import (
     networks,
     operations,
     parts,
+    power,
     registration,
     sessions,
     simulate,
@@ -39,7 +40,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (demo, up, parts, registration, devices, networks, imports, simulate, evaluation, operations, sessions, bench):
+for verbs in (
+    demo,
+    up,
+    parts,
+    registration,
+    devices,
+    networks,
+    imports,
+    simulate,
+    evaluation,
+    power,
+    operations,
+    sessions,
+    bench,
+):
     verbs.register(app)
 
 

@@ -96,13 +96,18 @@ def _first_day(text: str | None, clock: Clock) -> date:
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
     """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
     from insitu.cli.target import open_target
+    from trials.drafts import outlook_of
     from trials.protocol import read_protocol
     from trials.workflow import lock_protocol
 
     parsed = read_protocol(_read(protocol), source=str(protocol))
     target, conn = open_target("insitu lock")
+    clock = target.clock
     with conn:
-        locked = lock_protocol(conn, parsed, now=target.clock.now(), login=login)
+        locked = lock_protocol(conn, parsed, now=clock.now(), login=login)
+        expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
+    for endpoint, statistic, note in expected.warnings():
+        warn(f"warning: {endpoint}, {statistic}: {note.sentence()} `insitu power {protocol}` tells more.")
     say(f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 {locked.sha256}.")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from insitu.errors import CorrectInput
 from tests.trials.world import TEXT, criterion, endpoint, period, protocol_json
-from trials.protocol import canonical, digest, document_of, read_protocol
+from trials.positions import Lines
+from trials.protocol import WrongProtocol, canonical, digest, document_of, read_protocol
 
 
 def sound() -> dict[str, Any]:
@@ -77,7 +78,7 @@ def test_a_wrong_field_is_refused_by_its_name(path: str, value: Any, message: st
     with pytest.raises(CorrectInput) as caught:
         read_protocol(changed(path, value), source="plan.json")
     assert message in str(caught.value)
-    assert all(line.startswith("plan.json: ") for line in str(caught.value).splitlines())
+    assert all(line.startswith("plan.json, line 1: ") for line in str(caught.value).splitlines())
 
 
 DAYS = [f"2026-03-{day:02d}T00:00:00+01:00" for day in range(21, 29)]
@@ -146,5 +147,60 @@ def test_broken_json_is_one_error_that_names_the_line(text: str, where: str) -> 
 
 @pytest.mark.parametrize("text", ["[]", "null", '"text"', "7"])
 def test_json_that_is_no_object_is_no_protocol(text: str) -> None:
-    with pytest.raises(CorrectInput, match="protocol: protocol: "):
+    with pytest.raises(CorrectInput, match="protocol, line 1: protocol: "):
         read_protocol(text)
+
+
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=[f"{path}={value}" for path, value, _ in REFUSED])
+def test_a_wrong_field_is_refused_with_the_line_on_which_it_or_what_it_belongs_to_stands(
+    path: str, value: Any, message: str
+) -> None:
+    text = json.dumps(json.loads(changed(path, value)), indent=2, ensure_ascii=False)
+    with pytest.raises(WrongProtocol) as caught:
+        read_protocol(text, source="plan.json")
+    lines = text.splitlines()
+    for problem in caught.value.problems:
+        assert problem.line is not None
+        steps = [step for step in problem.field.split(".") if not step.isdigit()]
+        around = {'"' + step + '"' for step in steps}
+        here = lines[problem.line - 1]
+        assert any(step in here for step in around) or here.strip() in ("{", "}"), (problem, here)
+        assert problem.told("plan.json") in str(caught.value)
+    assert any(message in problem.told("plan.json") for problem in caught.value.problems)
+
+
+def test_the_line_of_a_field_is_found_by_number_and_by_name_whatever_the_text_looks_like() -> None:
+    text = r"""
+{ "title" : {"en": "a\\\"}, {", "fr": "é"},
+  "endpoints": [
+    {"name": "first", "criteria": []},
+    {
+      "name": "main",
+      "criteria": [ {"statistic": "r2",
+
+                     "target": {"low": 1e3}} ]
+    }], "empty": {}, "none": [ ],
+  "last": null }
+"""
+    found = Lines(text)
+    assert json.loads(text)["last"] is None
+    assert found.of(()) == 2
+    assert found.of(("title", "fr")) == 2
+    assert found.of(("endpoints", 1)) == 5
+    assert found.of(("endpoints", "main", "criteria", 0, "target", "low")) == 9
+    assert found.of(("endpoints", "1", "criteria", "0", "target")) == 9
+    assert found.of(("endpoints", 1, "criteria", 0, "justification", "en")) == 7, "a missing field: what it is missing in"
+    assert found.of(("endpoints", "nobody")) == 3
+    assert found.of(("none", 0)) == 10
+    assert found.of(("last",)) == 11
+
+
+@pytest.mark.parametrize("text", ["7", '"x"', "[]", "{}", "[[], {}]", " [1,\n2 ] "])
+def test_every_json_text_has_lines(text: str) -> None:
+    assert Lines(text).of(("anything", 3)) == 1
+
+
+@pytest.mark.parametrize("depth", [700, 100_000])
+def test_json_that_is_nested_without_end_is_refused_in_a_line(depth: int) -> None:
+    with pytest.raises(CorrectInput, match=r"^plan\.json: too deeply nested\.$"):
+        read_protocol("[" * depth + "]" * depth, source="plan.json")

@@ -7,14 +7,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from insitu.errors import CorrectInput, NotFound
-from insitu.model import DatastreamRole
+from insitu.model import AveragingScale, DatastreamRole, Verdict
 from store import catalogue as store_catalogue
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
+from tests.trials.world import cycle, inputs, series
+from trials.compute import compute
 from trials.designs import DESIGNS
+from trials.outlook import outlook
 from trials.protocol import read_protocol
 from trials.templates import EN, FR, NAME, TEMPLATES, Facts, Measured, draft, facts_of, left_out, marks
 from trials.workflow import lock_protocol
@@ -133,3 +137,44 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
     assert lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge").version == 1
     with pytest.raises(NotFound):
         facts_of(conn, "nowhere")
+
+
+@every_template
+def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_obstacle(
+    name: str, conn: Connection, catalogue: SmallTrial
+) -> None:
+    """From the catalogue to a verdict: two devices a role, hourly, sixty quiet days with an effect far beyond every margin."""
+    template = TEMPLATES[name]
+    scale = AveragingScale.ENERGETIC if template.property == "laeq" else AveragingScale.ARITHMETIC
+    if template.property != "pm25":
+        words = {"en": name, "fr": name}
+        store_catalogue.add_property(conn, code=template.property, name=words, unit=template.unit, averaging_scale=scale)
+    for device in catalogue.devices.values():
+        store_catalogue.retire_device(conn, device_id=device, at=START)
+    for role in template.roles:
+        for code in (f"{role}-1", f"{role}-2"):
+            number = store_catalogue.add_device(conn, trial="t", code=code, now=START)
+            store_catalogue.deploy(conn, device_id=number, site="station", position=code, start=START)
+            store_catalogue.add_datastream(
+                conn, device_id=number, name=template.property, property=template.property, unit=template.unit,
+                role=DatastreamRole(role), expected_interval=DAY / 24,
+            )  # fmt: skip
+    document = written(draft(name, facts_of(conn, "t"), start=(START + DAY).date()))
+    plan = read_protocol(json.dumps(document))
+    assert lock_protocol(conn, plan, now=START, login="judge").version == 1
+    rng = np.random.default_rng(5)
+    first = plan.periods[-1].start - 30 * DAY  # the baseline, or the days before a trial that has none
+    shared = 50 + 5 * rng.standard_normal(60 * 24) + cycle(60 * 24)
+    streams = []
+    for arm in plan.arms:
+        for device in arm.devices:
+            own = shared + 0.2 * rng.standard_normal(60 * 24)
+            if arm.role == "candidate" and len(plan.periods) == 2:
+                own[30 * 24 :] -= 8
+            more = {"property": template.property, "averaging_scale": str(scale), "role": str(arm.role), "unit": template.unit}
+            streams.append(series(device, own, start=first, **more))
+    found = compute(inputs(plan, streams)).endpoints[0]
+    assert [one.code for one in found.findings if one.severity == "blocking"] == []
+    assert found.verdict is Verdict.MET
+    foretold = outlook(inputs(plan, streams)).endpoints[0]
+    assert all(criterion.planned is not None for criterion in foretold.criteria)

@@ -167,7 +167,8 @@ def interval_of_a_mean(days: Floats, d: Floats) -> tuple[float, float]:
     r1 = np.sum((e[1:] * e[:-1])[adjacent]) / fit.ssr * (n - 1) / adjacent.sum()
     r = min(0.99, max(0.0, (n * r1 + 3) / (n - 4)))
     worth = max(3.0, n * (1 - r) / (1 + r))
-    half = stats.t.ppf(0.975, worth - 2) * np.sqrt(fit.mse_resid / worth)
+    of_missing_days = fit.params[1] * (days.mean() - (days[0] + days[-1]) / 2)
+    half = stats.t.ppf(0.975, worth - 2) * np.hypot(np.sqrt(fit.mse_resid / worth), of_missing_days)
     return float(d.mean() - half), float(d.mean() + half)
 
 

@@ -55,14 +55,14 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
     result.statistics.append(
-        Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective, found.always_valid)
+        Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective, found.always_valid, found)
     )
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
         jack = DayJackknife.of(days, sums, _limit(centre, sign), short=SHORT, worth=found.n_effective)
         known = Known(
-            name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective, jack.always_valid
+            name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective, jack.always_valid, jack
         )
         result.statistics.append(known)
 

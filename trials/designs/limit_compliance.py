@@ -65,4 +65,4 @@ def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
     def early(level: float, planned: int) -> tuple[float, float]:
         return guarded(jack.always_valid(level, planned))
 
-    return Known("mean", jack.estimate, interval, unit, "guard_band", n, jack.spread.n_effective, early)
+    return Known("mean", jack.estimate, interval, unit, "guard_band", n, jack.spread.n_effective, early, jack)

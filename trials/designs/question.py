@@ -16,6 +16,7 @@ from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
+from trials.intervals import DayJackknife, Spread
 from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
 from trials.slots import Unit, day_groups, grouped, mean_of_units
 
@@ -104,6 +105,8 @@ class Known:
     n_effective: float | None = None
     early: Callable[[float, int], tuple[float, float]] | None = None
     """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None: there is no such form."""
+    basis: Spread | DayJackknife | None = None
+    """What the interval is made of, where it is one of days alone: from it `trials.power` tells other lengths."""
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)

@@ -59,7 +59,7 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
         unit = unit_of(name, question.endpoint.unit)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective, basis=jack)
         result.statistics.append(known)
         if not question.bare:
             _bootstrapped(question, result, known, sums, statistic)

@@ -52,7 +52,7 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
         unit = unit_of(name, question.endpoint.unit)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective)
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective, basis=jack)
         result.statistics.append(known)
         if question.bare:
             continue

@@ -1,0 +1,45 @@
+"""Outlooks of stored protocols, at most a minute old: a page asks for ninety days' observations of every device of an arm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from insitu.clock import Clock
+from store.database import Connection
+from store.trials import StoredProtocol
+from trials.drafts import outlook_of
+from trials.outlook import LENGTHS, POWER, Outlook
+from trials.protocol import read_protocol
+
+_FRESH_S: Final = 60.0
+_MOST: Final = 200
+
+
+class Outlooks:
+    """Bounded in number; by the wall clock, since this is about the machine."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], tuple[float, Outlook]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(
+        self, conn: Connection, stored: StoredProtocol, clock: Clock, *, lengths: Sequence[int] = LENGTHS, power: float = POWER
+    ) -> Outlook:
+        """That of a stored protocol; whoever asks must be allowed to see measurements of its trial."""
+        key = (stored.protocol_id, stored.sha256, tuple(lengths), power)
+        with self._lock:
+            at, found = self._known.get(key, (float("-inf"), None))
+            if found is not None and time.monotonic() - at < _FRESH_S:
+                return found
+        made = outlook_of(
+            conn, read_protocol(stored.document), now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power
+        )
+        with self._lock:
+            self._known[key] = (time.monotonic(), made)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return made

@@ -1,0 +1,104 @@
+"""Writing a protocol: a text is checked, with the lines of what is wrong and what may be expected of it, and locked."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from api.access import Signed, may_lock, require_form_token
+from api.context import Conn, Context, Ctx
+from api.pages.expected import expected
+from api.pages.words import TEMPLATE_WORDS
+from api.rendering import page_of, respond
+from api.routes.observations import require_measurements
+from insitu.errors import CorrectInput, NotFound
+from store.access import Viewer, visible_trial
+from store.catalogue import Trial
+from store.database import Connection
+from store.trials import protocols
+from trials.drafts import Checked, check_draft, pretty
+from trials.templates import draft, facts_of
+from trials.workflow import lock_protocol
+
+router = APIRouter()
+Text = Annotated[str, Form(max_length=400_000)]
+
+
+@router.get("/trials/{trial}/protocol", response_class=HTMLResponse)
+def protocol_page(
+    request: Request,
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    template: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """The form, empty, with a draft from a template, or with the newest version to start an amendment from."""
+    found = _visible(conn, viewer, trial)
+    text = ""
+    if template is not None:
+        today = context.clock.now().date()
+        start = (today.replace(day=1) + timedelta(days=31)).replace(day=1)
+        text = json.dumps(draft(template, facts_of(conn, found.code), start=start), ensure_ascii=False, indent=2)
+    elif stored := protocols(conn, found.code):
+        text = pretty(stored[0].document)
+    return _respond(request, conn, found, viewer, text, None)
+
+
+@router.post("/trials/{trial}/protocol", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def send_protocol(
+    request: Request,
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    text: Text = "",
+    action: Annotated[str, Form()] = "check",
+) -> Response:
+    """Check the text, or lock it where nothing is wrong; to lock is for the evaluator of the trial and the lab."""
+    found = _visible(conn, viewer, trial)
+    text = text.replace("\r\n", "\n")
+    checked = _check(conn, context, found, text)
+    if action != "lock":
+        return _respond(request, conn, found, viewer, text, checked)
+    if not may_lock(viewer, found):
+        raise NotFound(f"There is nothing to lock in {found.code!r} for you.")
+    if checked.problems or checked.protocol is None:
+        return _respond(request, conn, found, viewer, text, checked)
+    try:
+        lock_protocol(conn, checked.protocol, now=context.clock.now(), login=viewer.login)
+    except CorrectInput:  # the catalogue changed in between
+        return _respond(request, conn, found, viewer, text, _check(conn, context, found, text))
+    return RedirectResponse(f"/trials/{found.code}#protocol", status_code=303)
+
+
+def _visible(conn: Connection, viewer: Viewer, trial: str) -> Trial:
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"draft of {trial!r}")
+    return found
+
+
+def _check(conn: Connection, context: Context, trial: Trial, text: str) -> Checked:
+    return check_draft(conn, trial.code, text, now=context.clock.now(), simulated=context.clock.is_simulated)
+
+
+def _respond(
+    request: Request, conn: Connection, trial: Trial, viewer: Viewer, text: str, checked: Checked | None
+) -> HTMLResponse:
+    page = page_of(request, viewer, trial.time_zone)
+    newest = next(iter(protocols(conn, trial.code)), None)
+    return respond(
+        request, "protocol.j2", page,
+        status=422 if checked is not None and checked.problems else 200,
+        trial=trial,
+        text=text,
+        checked=checked,
+        expected=expected(checked.outlook, page) if checked else None,
+        may_lock=may_lock(viewer, trial),
+        newest=newest,
+        templates=TEMPLATE_WORDS,
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""The protocol of a trial while it is written: what it may expect, and what is wrong with a draft."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from api.access import Signed
+from api.context import Conn, Ctx
+from api.routes.ingest import raw_body
+from api.routes.observations import require_measurements
+from api.routes.shapes import example, tagged
+from insitu.errors import CorrectInput
+from store.access import visible_trial
+from store.trials import protocols
+from trials.drafts import check_draft
+from trials.outlook import LENGTHS, Outlook
+
+router = APIRouter()
+_MOST_DAYS: Final = 1830
+_EXPECTED: Final = {
+    "days": 30, "counted": 30, "half_width": 2.64, "smallest_effect": 4.63, "met_low": None, "met_high": -9.63, "reachable": True,
+    "decided": 0.86,
+}  # fmt: skip
+_OUTLOOK: Final = {
+    "trial": "platform-air", "version": 1, "power": 0.8, "start": "2026-03-01T00:00:00Z", "end": "2026-03-30T22:00:00Z",
+    "planned_days": 30,
+    "endpoints": [{
+        "name": "effect", "title": {"en": "Effect on PM2.5", "fr": "Effet sur les PM2,5"}, "rank": "primary", "design": "control_sites",
+        "level": 0.95, "days": 29, "notes": [],
+        "criteria": [{
+            "statistic": "effect", "target": {"low": None, "high": -5}, "unit": "ug/m3", "assumed": 0, "planned": _EXPECTED,
+            "lengths": [_EXPECTED], "days_needed": 27, "notes": [],
+        }],
+    }],
+}  # fmt: skip
+
+
+class PowerOut(BaseModel):
+    model_config = example(trial="platform-air", version=1, locked=True, outlook=_OUTLOOK)
+
+    trial: str
+    version: int | None
+    """Of the newest locked protocol; null where the trial has none."""
+    locked: bool
+    outlook: Outlook | None
+
+
+class ProblemOut(BaseModel):
+    field: str
+    line: int | None
+    """Of the text, 1 the first."""
+    message: str
+
+
+class CheckOut(BaseModel):
+    model_config = example(
+        lockable=False, outlook=None,
+        problems=[{"field": "endpoints.0.criteria.0.target.low", "line": 23, "message": "Input should be a valid number"}],
+    )  # fmt: skip
+
+    lockable: bool
+    problems: list[ProblemOut]
+    outlook: Outlook | None
+    """Null where nothing can be foretold of it."""
+
+
+Days = Annotated[str, Query(description="Lengths of the reporting period, in days.", max_length=100, examples=["14,30,60,90"])]
+Power = Annotated[float, Query(ge=0.5, lt=1, description="Wanted chance that a verdict is decided.")]
+_PLAIN: Final = ",".join(map(str, LENGTHS))
+
+
+def lengths_of(text: str) -> list[int]:
+    """Days from "14,30"; CorrectInput for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    found = sorted({int(part) for part in parts}) if all(p.isdecimal() and len(p) < 5 for p in parts) else []
+    if not found or found[0] < 1 or found[-1] > _MOST_DAYS or len(found) > 12:
+        raise CorrectInput(f"days is a list of up to 12 numbers from 1 to {_MOST_DAYS}, as {_PLAIN}.")
+    return found
+
+
+@router.get("/trials/{trial}/power", response_model=PowerOut)
+def get_power(
+    request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed, days: Days = _PLAIN, power: Power = 0.8
+) -> Response:
+    """What the newest locked protocol may expect of its planned days, from what was measured before its reporting period."""
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"power of {trial!r}")
+    lengths = lengths_of(days)
+    stored = next((one for one in protocols(conn, found.code) if one.locked_at), None)
+    outlook = context.outlooks.of(conn, stored, context.clock, lengths=lengths, power=power) if stored else None
+    out = PowerOut(trial=found.code, version=stored.version if stored else None, locked=stored is not None, outlook=outlook)
+    return tagged(request, out.model_dump_json().encode())
+
+
+@router.post(
+    "/trials/{trial}/protocol/check",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def check_protocol(
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    body: Annotated[bytes, Depends(raw_body)],
+    days: Days = _PLAIN,
+    power: Power = 0.8,
+) -> CheckOut:
+    """Everything that would keep a draft from being locked, each with its field and line, and what it may expect. Nothing is stored."""
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"protocol of {trial!r}")
+    lengths = lengths_of(days)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise CorrectInput(f"A protocol is JSON in UTF-8: byte {error.start + 1} is none.") from error
+    clock = context.clock
+    checked = check_draft(conn, found.code, text, now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power)
+    problems = [ProblemOut(field=one.field, line=one.line, message=one.message) for one in checked.problems]
+    return CheckOut(lockable=not problems, problems=problems, outlook=checked.outlook)
