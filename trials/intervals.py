@@ -42,6 +42,8 @@ class Spread(NamedTuple):
     slope_error: float
     autocorrelation: float
     """r of the detrended days, corrected for short series; a longer period of the same kind has the same."""
+    deviation: float
+    """s, the standard deviation of the detrended days."""
 
     @property
     def freedom(self) -> float:
@@ -97,7 +99,7 @@ def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     missing = slope * (float(days.mean()) - (float(days[0] + days[-1]) / 2 if middle is None else middle))
     error = float(np.hypot(s / np.sqrt(n_effective), missing))
     slope_error = s / np.sqrt(sxx) * np.sqrt(n / n_effective)
-    return Spread(mean, error, n, n_effective, slope, slope_error, r)
+    return Spread(mean, error, n, n_effective, slope, slope_error, r, s)
 
 
 @dataclass(frozen=True, slots=True)

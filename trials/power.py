@@ -67,12 +67,11 @@ class Basis:
         jack = found if isinstance(found, DayJackknife) else None
         days = jack.spread if jack else found
         assert isinstance(days, Spread)
-        sd = float(days.standard_error * np.sqrt(days.n_effective))
         freedom = _variance_freedom(days.n, days.autocorrelation)
         if jack:
-            return cls(sd, days.autocorrelation, jack.centre, jack.scale, jack.short, fixed, freedom=freedom)
+            return cls(days.deviation, days.autocorrelation, jack.centre, jack.scale, jack.short, fixed, freedom=freedom)
         centre = None if before_days else days.mean
-        return cls(sd, days.autocorrelation, centre, fixed=fixed, before_days=before_days, freedom=freedom)
+        return cls(days.deviation, days.autocorrelation, centre, fixed=fixed, before_days=before_days, freedom=freedom)
 
     @property
     def cautious(self) -> Basis:

@@ -160,7 +160,7 @@ def test_a_basis_has_the_spread_of_the_days_it_comes_from() -> None:
     low, high = found.interval(LEVEL)
     assert half_width(basis=Basis.of(found), days=40, level=LEVEL) == pytest.approx((high - low) / 2)
     sums = np.stack([np.ones(40), np.exp(values)], axis=1)
-    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, 1.1)
+    jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, short=0.7)
     assert expected_interval(basis=Basis.of(jack), days=40, level=LEVEL) == pytest.approx(jack.interval(LEVEL))
 
 
