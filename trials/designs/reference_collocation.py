@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Estimate, Pair
 from trials.findings import finding
@@ -54,9 +55,10 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, 1.0 if name in MEANS else WIDER)
         unit = unit_of(name, question.endpoint.unit)
-        result.statistics.append(
-            Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
-        )
+        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
+        result.statistics.append(known)
+        if question.varied:
+            continue
         low, high = bootstrap(
             sums, statistic, block=_block(len(numbers)), replicates=REPLICATES, seed=question.seed, level=question.level
         )
@@ -71,8 +73,18 @@ def answer(question: Question) -> Answer:
                 ),
             )
         )  # fmt: skip
+        other_choices.of_sums(question, result, known, sums, statistic, (2 * _block(len(numbers)),))
+    _other_regression(question, result)
     _figure(question, result, candidates, references, y, x)
     return result
+
+
+def _other_regression(question: Question, result: Answer) -> None:
+    """Slope and intercept by the regression that allows for errors of the reference as well, under the names of the usual ones."""
+    known = {one.statistic: one for one in result.statistics}
+    for name in () if question.varied else ("slope", "intercept"):
+        other = known[f"{name}_orthogonal"].estimate(question.level)
+        result.sensitivity.append(("orthogonal", other.model_copy(update={"statistic": name})))
 
 
 def _days_with_variation(days: Ints, series: Floats) -> int:
