@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import isfinite
 from typing import Literal
@@ -44,7 +44,13 @@ class Question:
     levels: bool = False
     """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
     bare: bool = False
-    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For measurements that ask thousands of times."""
+    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For other choices of the same analysis, and for
+    measurements that ask thousands of times."""
+
+    def without(self, names: Collection[str]) -> Question:
+        """The same question when these units were never there."""
+        kept = {key: [unit for unit in found if unit.name not in names] for key, found in self.units.items()}
+        return replace(self, units=kept)
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])

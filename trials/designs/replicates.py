@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
 from trials.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
@@ -60,6 +61,7 @@ def answer(question: Question) -> Answer:
         ends = bootstrap(sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level)
         other = Known(name, jack.estimate, lambda _, ends=ends: ends, unit, "day_bootstrap", len(table))  # type: ignore[misc]
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
+        other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
     result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
     return result
 
