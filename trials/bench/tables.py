@@ -69,7 +69,7 @@ def conservative(found: Sequence[Measured]) -> list[str]:
         wide = [(one, one.counts[name]) for one in cells if one.counts[name].coverage > CONSERVATIVE]
         if wide:
             most = max(counts.width for _, counts in wide)
-            where = ", ".join(f"φ {one.cell.phi:g} {one.cell.days} days{_trended(one)}" for one, _ in wide)
+            where = "; ".join(f"φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}" for one, _ in wide)
             lines.append(f"`{name}`: conservative, up to {most:.2f} times as wide as it had to be ({where})")
     return lines
 
