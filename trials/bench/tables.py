@@ -112,7 +112,8 @@ def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
 
 
 def _counts(counts: Counts) -> str:
-    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {counts.planned:.2g}"
+    planned = f"{counts.planned:.2g}" if counts.planned < 99.5 else f"{float(f'{counts.planned:.2g}'):,.0f}"
+    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {planned}"
 
 
 def _trend(one: Measured) -> str:
