@@ -43,6 +43,14 @@ def test_help_names_every_verb() -> None:
         assert f"  {verb} " in done.stdout, verb
 
 
+def test_intervals_are_measured_on_the_command_line_and_what_has_no_world_is_said() -> None:
+    few = ("--design", "limit_compliance", "--phi", "0.7", "--days", "14", "--replications", "2", "--processes", "1")
+    done = run("bench", "evaluate", *few)
+    assert done.returncode == 0
+    assert "## Design 10: limit_compliance, world `limit`" in done.stdout
+    assert "There is no world for the design 'availability'" in complaint(run("bench", "evaluate", "--design", "availability"))
+
+
 def test_a_draft_goes_to_stdout_and_what_is_left_to_stderr() -> None:
     done = run("protocol", "street", "--start", "2026-03-01")
     assert done.returncode == 0

@@ -69,7 +69,7 @@ def conservative(found: Sequence[Measured]) -> list[str]:
         wide = [(one, one.counts[name]) for one in cells if one.counts[name].coverage > CONSERVATIVE]
         if wide:
             most = max(counts.width for _, counts in wide)
-            where = ", ".join(f"φ {one.cell.phi:g} {one.cell.days} days{_trended(one)}" for one, _ in wide)
+            where = "; ".join(f"φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}" for one, _ in wide)
             lines.append(f"`{name}`: conservative, up to {most:.2f} times as wide as it had to be ({where})")
     return lines
 
@@ -112,7 +112,8 @@ def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
 
 
 def _counts(counts: Counts) -> str:
-    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {counts.planned:.2g}"
+    planned = f"{counts.planned:.2g}" if counts.planned < 99.5 else f"{float(f'{counts.planned:.2g}'):,.0f}"
+    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {planned}"
 
 
 def _trend(one: Measured) -> str:
