@@ -17,7 +17,7 @@ from insitu.errors import CorrectInput
 from insitu.model import Verdict
 from tests.trials.test_gate import DAYS, DEVICES, HOURS, evaluated, more_of, plan_of, streams_of
 from tests.trials.test_gate import DESIGNS as PLANS
-from tests.trials.world import DAY, HOUR, START, Floats, inputs
+from tests.trials.world import DAY, HOUR, START, Floats, endpoint, inputs, protocol
 from trials import designs
 from trials.designs import DESIGNS, Answer
 from trials.findings import FINDINGS
@@ -264,3 +264,54 @@ def test_a_trial_that_begins_tomorrow_is_in_the_future(design: str) -> None:
     evaluation = evaluated(inputs(plan, [], now=START - DAY))
     assert evaluation.verdict is Verdict.NOT_EVALUABLE
     assert "period_in_future" in {f.code for f in evaluation.endpoints[0].findings}
+
+
+# -- refusals: each a code and no verdict, for every design where it applies -----------------------------------------------
+
+OVERLAP = {
+    "reference_collocation": "no_overlap", "replicates": "no_common_intervals", "equivalence": "too_few_days",
+    "control_sites": "too_few_days", "synthetic_control": "too_few_days",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("design", "code"), OVERLAP.items())
+def test_series_that_are_never_there_on_the_same_day(design: str, code: str) -> None:
+    plan = plan_of(design, capture={"share": 0.3, "days": 0.3, "day": 0.75})
+    even = np.arange(2 * HOURS) // 24 % 2 == 0
+    streams = []
+    for number, stream in enumerate(streams_of(plan)):
+        turn = number % 2 if design == "replicates" else int(not stream.device.startswith("candidate"))
+        kept = even[(stream.time_us - stream.time_us[0]) // 3_600_000_000] == (turn == 0)
+        streams.append(replace(stream, time_us=stream.time_us[kept], result=stream.result[kept], flag=stream.flag[kept]))
+    evaluation = evaluated(inputs(plan, streams))
+    assert evaluation.verdict is Verdict.NOT_EVALUABLE
+    assert code in {f.code for f in evaluation.endpoints[0].findings}
+
+
+FEW = {"replicates": "one_unit", "control_sites": "few_sites", "synthetic_control": "too_few_donors"}
+
+
+@pytest.mark.parametrize(("design", "code"), FEW.items())
+def test_one_device_or_site_an_arm_where_it_takes_several(design: str, code: str) -> None:
+    criteria, periods, arms = PLANS[design]
+    plan = protocol(endpoint(design, criteria, arms=arms, **more_of(design)), periods=periods)
+    evaluation = evaluated(inputs(plan, streams_of(plan)))
+    assert code in {f.code for f in evaluation.endpoints[0].findings}
+    assert evaluation.verdict in (Verdict.NOT_EVALUABLE, Verdict.INCONCLUSIVE, Verdict.NOT_MET)
+    assert evaluation.verdict is not Verdict.MET
+
+
+@every_design
+def test_an_endpoint_in_which_one_device_of_each_arm_stands_still(design: str) -> None:
+    """The others move: an arm's mean does, and nothing divides by what does not."""
+    criteria, periods, arms = PLANS[design]
+    devices = {arm: [f"{arm}-1", f"{arm}-2", f"{arm}-3"] for arm in arms}
+    plan = protocol(
+        endpoint(design, criteria, arms=arms, **more_of(design)), periods=periods, devices=devices,
+        also=["outdoor"] if design == "adjusted_before_after" else [],
+    )  # fmt: skip
+    streams = [
+        replace(s, result=np.full(len(s.result), 7.3)) if s.device.endswith("-1") and s.property == "no2" else s
+        for s in streams_of(plan)
+    ]
+    evaluated(inputs(plan, streams))
