@@ -36,7 +36,7 @@ def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) ->
     """Slots in which the endpoint plans a result, by time alone: hours, weekdays, holidays, and the hours of ld, le and ln."""
     found = np.ones(calendar.n, bool)
     if aggregation.name in DAY_EVENING_NIGHT:
-        found &= in_period(calendar.hour, DAY_EVENING_NIGHT[aggregation.name])
+        found &= in_period(hours=calendar.hour, period=DAY_EVENING_NIGHT[aggregation.name])
     if kept is None:
         return found
     if kept.hours is not None:
@@ -149,7 +149,7 @@ def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic:
 
 def penalties(calendar: Calendar) -> Floats:
     """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
-    evening, day = in_period(calendar.hour, "evening"), in_period(calendar.hour, "day")
+    evening, day = (in_period(hours=calendar.hour, period=period) for period in ("evening", "day"))
     return np.where(evening, 10**0.5, np.where(day, 1.0, 10.0))
 
 

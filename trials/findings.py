@@ -31,6 +31,7 @@ FINDINGS: dict[str, tuple[Severity, str]] = {
     ),
     "one_unit": ("blocking", "Arm {arm} has one device: how units differ takes at least two."),
     "no_common_intervals": ("blocking", "The units share only {steps} valid intervals."),
+    "out_of_scale": ("blocking", "Results of {arm} reach {largest}: nothing can be computed with numbers of that size."),
     "identical_units": ("blocking", "The series of {arm} agree to the last digit: they are one series, not two."),
     "nothing_due": ("blocking", "No interval of the reporting period is due: windows cover all of it."),
     "schedule_missing": ("blocking", "The protocol has no schedule of blocks, which a crossover needs."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,8 +247,17 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
     step = np.r_[np.zeros(len(before)), np.ones(len(after))]
     lags = int(4 * (len(values) / 100) ** (2 / 9))
     fit = sm.OLS(values, sm.add_constant(step)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
-    low, high = fit.conf_int(alpha=1 - level)[1]
-    return float(low), float(high)
+    return of_coefficient(fit, 1, level=level)
+
+
+def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
+    """Interval of coefficient number `at` of a fit of statsmodels: b ± t(n − k)·√variance, a variance below 0 by rounding being 0.
+
+    Where a period does not vary, that of its own level is such a one, and `conf_int` takes the root of all of them.
+    """
+    b = float(fit.params[at])
+    half = float(stats.t.ppf((1 + level) / 2, fit.df_resid)) * float(np.sqrt(max(0.0, float(fit.cov_params()[at, at]))))
+    return b - half, b + half
 
 
 @lru_cache(maxsize=16)

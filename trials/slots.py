@@ -86,9 +86,13 @@ class Unit:
         return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
 
 
+MOST_DB = 2900.0
+"""Levels beyond are taken for it, so that their energies stay numbers: `designs.question.out_of_scale` then says that they are none."""
+
+
 def fold(energetic: bool, values: Floats) -> Floats:
     """To the scale on which values are added."""
-    return 10 ** (values / 10) if energetic else values
+    return 10 ** (np.clip(values, -MOST_DB, MOST_DB) / 10) if energetic else values
 
 
 def unfold(energetic: bool, means: Floats) -> Floats:

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from insitu.errors import CorrectInput
+from trials import metrics
 from trials.metrics import (
     between_units_cv,
     between_units_sd,
+    between_units_u,
     bias,
+    completeness,
+    cv_rmse,
+    donor_weights,
     energetic_mean,
+    gap_lengths,
     lden,
+    limits_of_agreement,
     mae,
+    nmbe,
     nrmse,
     ols,
     orthogonal,
     paired,
     period_level,
     r_squared,
+    rank_p,
     reu,
     rmse,
+    sign_flip_p,
 )
 
 NAN = float("nan")
@@ -175,3 +187,114 @@ def test_the_orthogonal_line_is_the_first_axis_of_the_cloud(pairs: list[tuple[fl
     assert orthogonal(candidate=y, reference=x).slope == pytest.approx(axis[1] / axis[0], rel=1e-6)
     swapped = orthogonal(candidate=x, reference=y).slope
     assert orthogonal(candidate=y, reference=x).slope * swapped == pytest.approx(1.0, rel=1e-6)
+
+
+# -- the whole library -------------------------------------------------------------------------------------------------
+
+
+FUNCTIONS = {name: found for name, found in vars(metrics).items() if name in metrics.__all__ and inspect.isfunction(found)}
+TESTS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("test_metrics.py", "test_metrics_of_designs.py"))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_metric_takes_keywords_only_says_its_source_and_is_tested(name: str) -> None:
+    kinds = {parameter.kind for parameter in inspect.signature(FUNCTIONS[name]).parameters.values()}
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+    assert name == "paired" or "Source: " in (FUNCTIONS[name].__doc__ or "")
+    assert f"{name}(" in TESTS
+
+
+def test_the_uncertainty_between_units_is_the_residual_of_a_mean_for_each_interval() -> None:
+    units = np.random.default_rng(4).normal(20, 3, (25, 1)) + np.random.default_rng(5).normal(0, 1, (25, 4))
+    interval = np.repeat(np.eye(25), 4, axis=0)
+    assert between_units_u(units=units) == pytest.approx(np.sqrt(sm.OLS(units.ravel(), interval).fit().mse_resid), rel=1e-9)
+
+
+def test_the_quality_of_a_fit_is_that_of_statsmodels() -> None:
+    rng = np.random.default_rng(6)
+    columns = np.stack([np.ones(40), rng.normal(size=40), rng.normal(size=40)], axis=1)
+    y = 50 + columns @ [0, 3, -2] + rng.normal(size=40)
+    fit = sm.OLS(y, columns).fit()
+    expected = 100 * np.sqrt(fit.mse_resid) / y.mean()
+    assert cv_rmse(observed=y, predicted=fit.fittedvalues, parameters=3) == pytest.approx(expected, rel=1e-9)
+    assert nmbe(observed=y, predicted=fit.fittedvalues, parameters=3) == pytest.approx(0, abs=1e-9)
+
+
+def test_limits_of_agreement_hold_ninety_five_per_cent_of_a_normal_distribution() -> None:
+    half = stats.norm.ppf(0.975)
+    d = np.random.default_rng(7).normal(1, 2, 50)
+    found = limits_of_agreement(candidate=d, reference=np.zeros(50), k=half)
+    assert found == pytest.approx(stats.norm.interval(0.95, d.mean(), stats.tstd(d)), rel=1e-9)
+
+
+def test_both_lines_keep_their_digits_where_squares_would_not() -> None:
+    small = {"candidate": 1e-90 * np.array(Y), "reference": 1e-90 * np.array(X)}
+    assert ols(**small).slope == pytest.approx(1.2)
+    assert orthogonal(**small).slope == pytest.approx(orthogonal(candidate=Y, reference=X).slope)
+    assert r_squared(**small) == pytest.approx(36 / 45)
+    smallest = {"candidate": 1e-160 * np.array(Y), "reference": 1e-160 * np.array(X)}
+    assert r_squared(**smallest) == pytest.approx(36 / 45, rel=1e-2)
+
+
+def test_levels_far_from_any_sound_stay_numbers() -> None:
+    assert energetic_mean(levels=[4000.0, 4000.0]) == pytest.approx(4000)
+    assert lden(levels=np.full(24, -4000.0), hours=np.arange(24.0)) == pytest.approx(
+        -4000 + lden(levels=np.zeros(24), hours=np.arange(24.0))
+    )
+
+
+def test_per_cent_of_a_mean_that_is_not_above_zero_are_refused() -> None:
+    for reference in ([1.0, -1.0], [-3.0, -2.0], [0.0, 0.0]):
+        with pytest.raises(CorrectInput, match="need a mean above 0"):
+            nrmse(candidate=[1.0, 2.0], reference=reference)
+        with pytest.raises(CorrectInput, match="need a mean above 0"):
+            between_units_cv(units=[reference, reference])
+    with pytest.raises(CorrectInput, match="too large to be computed with"):
+        rmse(candidate=[1e200, 1.0], reference=[1.0, 2.0])
+    with pytest.raises(CorrectInput, match="has no rank"):
+        rank_p(observed=NAN, placebos=[1.0])
+
+
+anything = st.floats(allow_nan=True, allow_infinity=True, width=64)
+pairs_of_anything = st.tuples(*[st.one_of(anything, st.sampled_from([0.0, 5e-324, 1e-160, 1e300, -1e300, 7.3]))] * 2)
+
+
+def numbers_in(found: object) -> list[float]:
+    return [float(one) for one in np.ravel(np.asarray(found, np.float64))]
+
+
+CALLS: dict[str, Callable[[list[float], list[float]], object]] = {
+    **{name: lambda a, b, f=FUNCTIONS[name]: f(candidate=a, reference=b)
+       for name in ("bias", "mae", "rmse", "nrmse", "limits_of_agreement", "ols", "orthogonal", "r_squared", "paired")},
+    **{name: lambda a, b, f=FUNCTIONS[name]: f(observed=a, predicted=b) for name in ("cv_rmse", "nmbe")},
+    **{name: lambda a, b, f=FUNCTIONS[name]: f(units=np.stack([a, b], axis=1)) for name in ("between_units_sd", "between_units_cv", "between_units_u")},
+    "reu": lambda a, b: reu(candidate=a, reference=b, at=40.0),
+    "energetic_mean": lambda a, _: energetic_mean(levels=a),
+    "period_level": lambda a, _: period_level(levels=a, hours=np.arange(len(a), dtype=float) % 24, period="night"),
+    "lden": lambda a, b: lden(levels=[*a, *b], hours=np.arange(len(a) + len(b), dtype=float) % 24),
+    "sign_flip_p": lambda a, _: sign_flip_p(differences=a),
+    "rank_p": lambda a, b: rank_p(observed=(a or [1.0])[0], placebos=b),
+    "donor_weights": lambda a, b: donor_weights(treated=a, donors=np.stack([b, a[::-1]], axis=1)),
+    "mtbf": lambda a, b: metrics.mtbf(up_h=(a or [1.0])[0], gaps=len(b)),
+    "savings_alpha": lambda a, b: metrics.savings_alpha(resolution="daily", months=(a or [1.0])[0]),
+    "fractional_savings_uncertainty": lambda a, b: metrics.fractional_savings_uncertainty(
+        cv=(a or [0.1])[0], n=60, n_effective=(b or [40.0])[0], parameters=3, m=30, alpha=1.1, fraction=0.1, level=0.95),
+    "completeness": lambda a, b: completeness(present=np.array(a) > 0, due=np.array(b) > -1),
+    "gap_lengths": lambda a, b: gap_lengths(present=np.array(a) > 0, due=np.array(b) > -1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(max_examples=60, deadline=None)
+@given(pair=st.lists(pairs_of_anything, max_size=12))
+def test_any_numbers_give_a_number_or_one_clear_error(name: str, pair: list[tuple[float, float]]) -> None:
+    first, second = ([one for one, _ in pair], [other for _, other in pair])
+    try:
+        found = CALLS[name](first, second)
+    except CorrectInput:
+        return
+    assert all(np.isfinite(numbers_in(found)))
+
+
+def test_every_metric_has_been_called_with_anything() -> None:
+    assert sorted(CALLS) == sorted(FUNCTIONS)

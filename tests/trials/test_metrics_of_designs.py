@@ -165,7 +165,7 @@ def test_what_has_no_meaning_is_refused_in_words() -> None:
         mtbf(up_h=-1.0, gaps=1)
     with pytest.raises(CorrectInput, match="mean above 0"):
         cv_rmse(observed=[-1, -2], predicted=[-1, -2])
-    with pytest.raises(CorrectInput, match="mean above 0"):
+    with pytest.raises(CorrectInput, match="more results than parameters"):
         nmbe(observed=[1, 2], predicted=[1, 2], parameters=2)
     usual = {"cv": 0.1, "n": 12, "parameters": 2, "m": 12, "alpha": 1.0, "level": 0.9}
     with pytest.raises(CorrectInput, match="too few for 2 parameters"):

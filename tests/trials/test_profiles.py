@@ -224,7 +224,7 @@ def test_every_difference_is_named_with_what_the_profile_has() -> None:
     for changes, expected in (
         ({"unit": "mg/m3"}, ["unit: 'mg/m3' stands here, us-epa-air-sensors/pm25 has 'ug/m3'"]),
         ({"property": "pm10"}, ["property: 'pm10' stands here, us-epa-air-sensors/pm25 has 'pm25'"]),
-        ({"grid": "PT1H"}, ["grid: 1:00:00 stands here, us-epa-air-sensors/pm25 has 1 day, 0:00:00"]),
+        ({"grid": "PT1H"}, ["grid: 1 h stands here, us-epa-air-sensors/pm25 has 24 h"]),
         ({"criteria": [slope, *own[1:]]}, ["criteria: slope [0.7, 1.3] stands here, us-epa-air-sensors/pm25 has [0.65, 1.35]"]),
         ({"criteria": own[1:]}, ["criteria: slope is missing, us-epa-air-sensors/pm25 asks for [0.65, 1.35]"]),
         ({"criteria": [*own, criterion("bias", high=1)]}, ["criteria: us-epa-air-sensors/pm25 has no target for bias"]),

@@ -23,7 +23,7 @@ from trials.designs import (
     synthetic_control,
 )
 from trials.designs.arrays import ask
-from trials.designs.question import Answer, ArmRole, Known, Question
+from trials.designs.question import Answer, ArmRole, Known, Question, out_of_scale
 
 __all__ = ["DESIGNS", "Answer", "Design", "Known", "Question", "ask"]
 
@@ -38,11 +38,16 @@ class Design:
     periods: tuple[PeriodName, ...]
     statistics: tuple[str, ...]
     """What a criterion may name."""
-    answer: Callable[[Question], Answer]
+    function: Callable[[Question], Answer]
     needs_capture: bool = True
     """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is asked about."""
     early: bool = True
     """Whether an early look may stop the trial for harm (`early_look`); False: it only describes."""
+
+    def answer(self, question: Question) -> Answer:
+        """What the design finds, or why nothing can be computed with these results."""
+        found = out_of_scale(question) if self.needs_capture else []
+        return Answer(findings=found) if found else self.function(question)
 
 
 DESIGNS: dict[str, Design] = {

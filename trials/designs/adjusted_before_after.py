@@ -19,7 +19,7 @@ from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
 from trials.fits import lag_one, least_squares
 from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
-from trials.metrics.savings import cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.metrics.savings import MOST_MONTHS, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
 from trials.profiles import gate
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
     n, p = baseline.columns.shape
     rho = min(0.99, max(0.0, lag_one(baseline.days, residuals)))
     n_effective = n * (1 - rho) / (1 + rho)
-    alpha = savings_alpha(resolution="daily", months=len(reporting.y) / DAYS_A_MONTH)
+    alpha = savings_alpha(resolution="daily", months=min(MOST_MONTHS, len(reporting.y) / DAYS_A_MONTH))
     cv = cv_rmse(observed=baseline.y, predicted=baseline.columns @ b, parameters=p) / 100
     too_strong = n_effective <= p + 1
     if too_strong:

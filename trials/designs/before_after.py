@@ -103,6 +103,12 @@ def season_overlap(question: Question, result: Answer) -> None:
         _, before = plain.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
         _, after = plain.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-        inside = (after >= before.min()) & (after <= before.max()) if len(before) and len(after) else np.zeros(1, bool)
+        missing = [
+            str(period) for period, found in ((PeriodName.BASELINE, before), (PeriodName.REPORTING, after)) if not len(found)
+        ]
+        result.findings += [finding("covariate_missing", covariate=name, period=period) for period in missing]
+        if missing:
+            continue
+        inside = (after >= before.min()) & (after <= before.max())
         if inside.mean() < SEASON_SHARE:
             result.findings.append(finding("season_mismatch", share=float(round(100 * inside.mean(), 1)), covariate=name))

@@ -17,7 +17,7 @@ from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Estimate
 from trials.findings import finding
 from trials.fits import Fit, least_squares, quasi_poisson
-from trials.intervals import MIN_DAYS, reach_of_share, varies
+from trials.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
 from trials.metrics.permutation import rank_p
 
 Floats = NDArray[np.float64]
@@ -130,7 +130,7 @@ def _hac(question: Question, result: Answer, days: Days, values: Floats, first: 
     lags = int(4 * (len(values) / 100) ** (2 / 9))
     fit = sm.OLS(values, _columns(days, first, week=week)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
     for known, at in zip(result.statistics, (LEVEL, SLOPE), strict=True):
-        low, high = (float(end) for end in fit.conf_int(alpha=1 - question.level)[at])
+        low, high = of_coefficient(fit, at, level=question.level)
         estimate = Estimate(
             statistic=known.statistic, value=known.value, low=low, high=high, level=question.level, unit=known.unit, method="hac", n=len(values)
         )  # fmt: skip

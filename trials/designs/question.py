@@ -16,6 +16,7 @@ from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
+from trials.findings import finding
 from trials.intervals import DayJackknife, Spread
 from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
 from trials.slots import Unit, day_groups, grouped, mean_of_units
@@ -26,6 +27,8 @@ ArmRole = Literal["candidate", "reference", "control"]
 
 DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
+LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
+"""Beyond these, sums of squares (or energies of levels in dB) leave what a float64 can hold; nothing that is measured comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,19 @@ class Question:
             ]
             for units, of_arm in zip(arms, steps, strict=True)
         ]
+
+
+def out_of_scale(question: Question) -> list[Finding]:
+    """A finding for each arm or covariate whose results are too large, or all too small, to be computed with."""
+    found = []
+    named = [(question.endpoint.arms.get(role, role), question.levels, units) for (role, _), units in question.units.items()]
+    named += [(name, False, units) for (name, _), units in question.covariates.items()]
+    for name, levels, units in named:
+        sizes = [np.abs(unit.value[unit.valid]) for unit in units if unit.valid.any()]
+        largest = max((float(size.max()) for size in sizes), default=0.0)
+        if largest > (LOUDEST if levels else LARGEST) or 0 < largest < SMALLEST:
+            found.append(finding("out_of_scale", arm=name, largest=largest))
+    return list({one.evidence["arm"]: one for one in found}.values())
 
 
 def _steps(unit: Unit, grid_us: int) -> Days:

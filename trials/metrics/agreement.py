@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trials.metrics.pairs import paired
+from trials.metrics.pairs import paired, per_cent_of_mean
 
 
 def bias(*, candidate: ArrayLike, reference: ArrayLike) -> float:
@@ -29,9 +29,9 @@ def rmse(*, candidate: ArrayLike, reference: ArrayLike) -> float:
 
 
 def nrmse(*, candidate: ArrayLike, reference: ArrayLike) -> float:
-    """RMSE as per cent of the mean reference, 100·RMSE/x̄. Source: EPA/600/R-20/280."""
+    """RMSE as per cent of the mean reference, 100·RMSE/x̄, ≥ 0; CorrectInput where x̄ is not above 0. Source: EPA/600/R-20/280."""
     y, x = paired(candidate=candidate, reference=reference)
-    return 100 * rmse(candidate=y, reference=x) / float(np.mean(x))
+    return per_cent_of_mean(value=rmse(candidate=y, reference=x), mean=float(np.mean(x)))
 
 
 class Limits(NamedTuple):

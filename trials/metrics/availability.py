@@ -27,7 +27,7 @@ def completeness(*, present: ArrayLike, due: ArrayLike) -> float:
 
 
 def gap_lengths(*, present: ArrayLike, due: ArrayLike) -> NDArray[np.int64]:
-    """Length, in intervals, of each run of due intervals that hold nothing, in order; intervals not due neither end nor lengthen one."""
+    """Length, in intervals, of each run of due intervals that hold nothing, in order; intervals not due neither end nor lengthen one. Source: definition."""
     there, planned = _both(present, due)
     missing = np.r_[False, ~there[planned], False].astype(np.int8)
     edges = np.flatnonzero(np.diff(missing))
@@ -39,6 +39,6 @@ def mtbf(*, up_h: float, gaps: int) -> float:
 
     Source: IEC 60050-192 (dependability). Without a gap the hours observed are a lower bound, not an estimate.
     """
-    if up_h < 0 or gaps < 0:
+    if not 0 <= up_h < float("inf") or gaps < 0:
         raise CorrectInput(f"Hours in operation and gaps are not negative: {up_h}, {gaps}.")
     return up_h / max(1, gaps)

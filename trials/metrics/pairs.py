@@ -1,4 +1,4 @@
-"""The one place where missing pairs are handled."""
+"""The one place where missing values are handled: of pairs, of single series, of numbers that nothing can be computed with."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from numpy.typing import ArrayLike, NDArray
 from insitu.errors import CorrectInput
 
 Floats = NDArray[np.float64]
+LARGEST = 1e100
+"""Squares and sums of larger numbers leave what a float64 can hold; nothing that is measured comes near."""
+
+
+def known(*, values: ArrayLike) -> Floats:
+    """As a float array without missing values (NaN, infinite), shape (n,). CorrectInput where one is larger than 10¹⁰⁰ in size."""
+    found = np.asarray(values, np.float64)
+    return computable(values=found[np.isfinite(found)])
+
+
+def computable(*, values: Floats) -> Floats:
+    """The values as they are; CorrectInput where one is larger than 10¹⁰⁰ in size. Any shape, no missing values."""
+    if values.size and float(np.abs(values).max()) > LARGEST:
+        raise CorrectInput(f"A value of {float(np.abs(values).max()):.3g} is too large to be computed with.")
+    return values
 
 
 def paired(*, candidate: ArrayLike, reference: ArrayLike) -> tuple[Floats, Floats]:
     """Both as float arrays, without the positions where either is missing (NaN).
 
-    candidate, reference: shape (n,), same unit. CorrectInput where the shapes differ or fewer than 2 pairs are left.
+    candidate, reference: shape (n,), same unit. CorrectInput where the shapes differ, fewer than 2 pairs are left, or a value is
+    too large to be computed with.
     """
     y, x = np.asarray(candidate, np.float64), np.asarray(reference, np.float64)
     if y.shape != x.shape or y.ndim != 1:
@@ -21,4 +37,11 @@ def paired(*, candidate: ArrayLike, reference: ArrayLike) -> tuple[Floats, Float
     kept = np.isfinite(y) & np.isfinite(x)
     if kept.sum() < 2:
         raise CorrectInput(f"Only {int(kept.sum())} complete pairs: at least 2 are needed.")
-    return y[kept], x[kept]
+    return computable(values=y[kept]), computable(values=x[kept])
+
+
+def per_cent_of_mean(*, value: float, mean: float) -> float:
+    """100·value/mean, per cent; CorrectInput where the mean is not clearly above 0: per cent of such a mean mean nothing."""
+    if not mean > 0 or abs(value) > LARGEST * mean:
+        raise CorrectInput(f"Per cent of a mean need a mean above 0; it is {mean:.3g}.")
+    return 100 * value / mean

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from insitu.errors import CorrectInput
+from trials.metrics.pairs import known
 
 EXACT = 14
 """Up to so many differences every sign is tried: 2¹⁴ of them."""
@@ -18,8 +19,7 @@ def sign_flip_p(*, differences: ArrayLike, seed: int = 1) -> float:
     All 2ⁿ for n ≤ 14, so that the smallest possible p is 2/2ⁿ; else the observed and 16,384 drawn from `seed`. Source: Fisher,
     The Design of Experiments (1935), §21.
     """
-    d = np.asarray(differences, np.float64)
-    d = d[np.isfinite(d)]
+    d = known(values=differences)
     if len(d) < 2:
         raise CorrectInput(f"Only {len(d)} differences: at least 2 are needed.")
     if len(d) <= EXACT:
@@ -36,8 +36,9 @@ def rank_p(*, observed: float, placebos: ArrayLike) -> float:
 
     Source: Abadie, Diamond & Hainmueller, J. Am. Stat. Assoc. 105 (2010).
     """
-    others = np.abs(np.asarray(placebos, np.float64))
-    others = others[np.isfinite(others)]
+    others = np.abs(known(values=placebos))
+    if not np.isfinite(observed):
+        raise CorrectInput("The observed value is not a number: it has no rank.")
     if not len(others):
         raise CorrectInput("There is no placebo to compare with.")
     return float((1 + np.sum(others >= abs(observed) * (1 - 1e-12))) / (1 + len(others)))

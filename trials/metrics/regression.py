@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from insitu.errors import CorrectInput
 from trials.metrics.pairs import paired
 
+TOGETHER = 1e-15
+"""Of covariance over the larger variance: below it the sign of the slope is that of a rounding error."""
+
 
 class Line(NamedTuple):
     """y = intercept + slope·x; the intercept has the unit of y."""
@@ -39,9 +42,11 @@ def orthogonal(*, candidate: ArrayLike, reference: ArrayLike) -> Line:
     Source: Guide to the demonstration of equivalence of ambient air monitoring methods (EC, 2010), annex B.
     """
     mx, my, sxx, syy, sxy = _moments(candidate, reference)
-    if sxy == 0:
+    largest = max(sxx, syy)  # only their proportions matter, and squares of very small ones would be 0
+    difference, together = (syy - sxx) / largest, sxy / largest
+    if abs(together) < TOGETHER:
         raise CorrectInput("Candidate and reference do not vary together: no line can be drawn.")
-    slope = (syy - sxx + float(np.sqrt((syy - sxx) ** 2 + 4 * sxy**2))) / (2 * sxy)
+    slope = (difference + float(np.hypot(difference, 2 * together))) / (2 * together)
     return Line(slope, my - slope * mx)
 
 
@@ -50,7 +55,7 @@ def r_squared(*, candidate: ArrayLike, reference: ArrayLike) -> float:
     _, _, sxx, syy, sxy = _moments(candidate, reference)
     if syy == 0:
         raise CorrectInput("The candidate does not vary: correlation has no meaning.")
-    return sxy**2 / (sxx * syy)
+    return min(1.0, float((sxy / np.sqrt(sxx) / np.sqrt(syy)) ** 2))
 
 
 def reu(*, candidate: ArrayLike, reference: ArrayLike, at: float, u_reference: float = 0.0, k: float = 2.0) -> float:

@@ -12,28 +12,32 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from insitu.errors import CorrectInput
-from trials.metrics.pairs import paired
+from trials.metrics.pairs import paired, per_cent_of_mean
 
 Resolution = Literal["hourly", "daily", "monthly"]
+
+
+MOST_MONTHS = 72
+"""The parabolas of α have their tops a little later; beyond they would fall again, and mean nothing."""
 
 
 def cv_rmse(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:
     """100·√(Σ(y − ŷ)²/(n − p))/ȳ, per cent; p = 0 out of sample. Source: ASHRAE Guideline 14-2014."""
     y, fitted = paired(candidate=observed, reference=predicted)
-    _positive(float(y.mean()), len(y) - parameters)
-    return 100 * float(np.sqrt(np.sum((y - fitted) ** 2) / (len(y) - parameters))) / float(y.mean())
+    _enough(len(y) - parameters)
+    return per_cent_of_mean(value=float(np.sqrt(np.sum((y - fitted) ** 2) / (len(y) - parameters))), mean=float(y.mean()))
 
 
 def nmbe(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:
     """100·Σ(y − ŷ)/((n − p)·ȳ), per cent; + the model predicts too little; p = 0 out of sample. Source: ASHRAE Guideline 14-2014."""
     y, fitted = paired(candidate=observed, reference=predicted)
-    _positive(float(y.mean()), len(y) - parameters)
-    return 100 * float(np.sum(y - fitted)) / ((len(y) - parameters) * float(y.mean()))
+    _enough(len(y) - parameters)
+    return per_cent_of_mean(value=float(np.sum(y - fitted)) / (len(y) - parameters), mean=float(y.mean()))
 
 
-def _positive(mean: float, freedom: int) -> None:
-    if mean <= 0 or freedom < 1:
-        raise CorrectInput("Per cent of a mean need a mean above 0 and more results than parameters.")
+def _enough(freedom: int) -> None:
+    if freedom < 1:
+        raise CorrectInput("The quality of a model needs more results than parameters.")
 
 
 def savings_alpha(*, resolution: Resolution, months: float) -> float:
@@ -41,6 +45,8 @@ def savings_alpha(*, resolution: Resolution, months: float) -> float:
 
     M: months of the reporting period. Source: Sun & Baltazar, ASHRAE Transactions 119 (2013).
     """
+    if not 0 <= months <= MOST_MONTHS:
+        raise CorrectInput(f"A reporting period has 0 to {MOST_MONTHS} months, not {months}.")
     if resolution == "hourly":
         return 1.26
     a, b, c = (-0.00024, 0.03535, 1.00286) if resolution == "daily" else (-0.00022, 0.03306, 0.94054)
@@ -55,6 +61,8 @@ def fractional_savings_uncertainty(
     cv: CV(RMSE) of the fit, 1; n baseline results worth n′; m reporting results; `fraction` F > 0: savings over the predicted use.
     CorrectInput where n′ ≤ p + 1 or F ≤ 0. Source: ASHRAE Guideline 14-2014, annex B, with α of Sun & Baltazar.
     """
+    if not np.isfinite([cv, n_effective, alpha, fraction]).all() or not 0 < level < 1 or min(m, n - parameters) < 1:
+        raise CorrectInput("An uncertainty of savings needs finite numbers, results in both periods and a level between 0 and 1.")
     if n_effective <= parameters + 1:
         raise CorrectInput(f"The residuals are worth {n_effective:.3g} independent results, too few for {parameters} parameters.")
     if fraction <= 0:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from insitu.errors import CorrectInput
+from trials.metrics.pairs import computable, per_cent_of_mean
 
 
 def _complete(units: ArrayLike) -> NDArray[np.float64]:
@@ -15,7 +16,7 @@ def _complete(units: ArrayLike) -> NDArray[np.float64]:
     table = table[np.isfinite(table).all(axis=1)]
     if not len(table):
         raise CorrectInput("There is no interval in which all units have a result.")
-    return table
+    return computable(values=table)
 
 
 def between_units_sd(*, units: ArrayLike) -> float:
@@ -28,9 +29,9 @@ def between_units_sd(*, units: ArrayLike) -> float:
 
 
 def between_units_cv(*, units: ArrayLike) -> float:
-    """100·SD/x̄, per cent, over the same intervals. Source: EPA/600/R-20/280."""
+    """100·SD/x̄, per cent, ≥ 0, over the same intervals; CorrectInput where x̄ is not above 0. Source: EPA/600/R-20/280."""
     table = _complete(units)
-    return 100 * between_units_sd(units=table) / float(table.mean())
+    return per_cent_of_mean(value=between_units_sd(units=table), mean=float(table.mean()))
 
 
 def between_units_u(*, units: ArrayLike) -> float:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
 from insitu.errors import CorrectInput
+from trials.metrics.pairs import computable
 
 
 def donor_weights(*, treated: ArrayLike, donors: ArrayLike) -> NDArray[np.float64]:
@@ -16,10 +17,11 @@ def donor_weights(*, treated: ArrayLike, donors: ArrayLike) -> NDArray[np.float6
     Hainmueller, J. Am. Stat. Assoc. 105 (2010).
     """
     y, x = np.asarray(treated, np.float64), np.asarray(donors, np.float64)
-    if x.ndim != 2 or y.shape != x.shape[:1] or not x.shape[1]:
+    if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise CorrectInput("Give one row a time and one column a donor, and as many times for the treated unit.")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise CorrectInput("A synthetic control needs times at which all units have a value.")
+    computable(values=x), computable(values=y)
     scale = float(np.abs(np.r_[x.ravel(), y]).max()) or 1.0
     heavy = 1e4 * np.sqrt(len(y))
     weights, _ = nnls(np.vstack([x / scale, np.full((1, x.shape[1]), heavy)]), np.r_[y / scale, heavy])

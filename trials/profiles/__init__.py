@@ -191,7 +191,7 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
         yield f"design: {endpoint.profile} has targets for {', '.join(found.designs)}, none for {endpoint.design}"
         return
     if found.grid is not None and endpoint.design in ON_GRID and endpoint.grid != found.grid:
-        yield f"grid: {endpoint.grid} stands here, {endpoint.profile} has {found.grid}"
+        yield f"grid: {_hours(endpoint.grid)} stands here, {endpoint.profile} has {_hours(found.grid)}"
     for name, value in asked.parameters.items():
         if endpoint.parameters.get(name) != value:
             yield f"parameters.{name}: {endpoint.parameters.get(name)} stands here, {endpoint.profile} has {value:g}"
@@ -220,6 +220,10 @@ def _other_targets(endpoint: Endpoint, asked: Asked) -> Iterator[str]:
 
 def _pairs(found: list[Criterion] | list[ProfileTarget]) -> set[frozenset[str]]:
     return {frozenset((one.statistic, one.alternative_to)) for one in found if one.alternative_to is not None}
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:g} h"
 
 
 def _shown(target: Target) -> str:
@@ -251,7 +255,7 @@ def criteria(found: Entry, asked: Asked) -> list[dict[str, Any]]:
 
 def described(name: str, found: Entry) -> list[str]:
     """An entry of profile `name` in lines for a terminal, English."""
-    what = [found.property, found.unit, f"steps of {found.grid}" if found.grid else None]
+    what = [found.property, found.unit, f"steps of {_hours(found.grid)}" if found.grid else None]
     lines = [f"{name}/{found.name}: {found.title.en}"]
     if any(what):
         lines.append("  " + ", ".join(one for one in what if one is not None))
