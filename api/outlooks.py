@@ -1,4 +1,4 @@
-"""Outlooks of stored protocols, at most a minute old: a page asks for ninety days' observations of every device of an arm."""
+"""Outlooks of stored protocols, at most five minutes old: a page asks for ninety days' observations of every device of an arm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trials.drafts import outlook_of
 from trials.outlook import LENGTHS, POWER, Outlook
 from trials.protocol import read_protocol
 
-_FRESH_S: Final = 60.0
+_FRESH_S: Final = 300.0
 _MOST: Final = 200
 
 

@@ -11,6 +11,11 @@ import numpy as np
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.test_cli import complaint, run
+from tests.trials.world import criterion, endpoint, inputs, period, protocol, protocol_text, series
+from trials.compute import compute
+from trials.evaluation import document_of
+from trials.package import seal, write_tables
+from trials.protocol import canonical
 
 TEXT = {"en": "Text", "fr": "Texte"}
 INSERT = (
@@ -92,3 +97,28 @@ def test_power_of_what_is_not_there_or_not_right_is_one_line(tmp_path: Path, dat
     assert "between 0.5 and 1" in complaint(run("power", str(path), "--power", "80"))
     assert "datapackage.json" in complaint(run("power", str(tmp_path)))
     assert "nothing.json" in complaint(run("power", str(tmp_path / "nothing.json")))
+
+
+def test_power_of_a_package_needs_no_database(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).standard_normal(60 * 24)
+    plan = protocol(
+        endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"]),
+        periods=[period("baseline", 0, 30), period("reporting", 30, 60)],
+    )
+    given = inputs(plan, [series("candidate-1", 40 + noise)])
+    evaluation = compute(given)
+    text = canonical(document_of(evaluation)).decode()
+    package, draft = tmp_path / "package", tmp_path / "draft.json"
+    write_tables(package, given, protocol=protocol_text(plan), evaluation=text, flags=[])
+    seal(package, evaluation, None)
+    nowhere = str(tmp_path / "none")
+    own = run("power", str(package), "--json", INSITU_DATA_DIR=nowhere)
+    assert own.returncode == 0, own.stderr
+    told = json.loads(own.stdout)["endpoints"][0]["criteria"][0]
+    assert (told["planned"]["days"], told["planned"]["reachable"]) == (30, True)
+    draft.write_text(protocol_text(plan).replace('"high":-2', '"high":-3'), "utf-8")
+    other = run("power", str(draft), "--package", str(package), "--json", INSITU_DATA_DIR=nowhere)
+    changed = json.loads(other.stdout)["endpoints"][0]["criteria"][0]
+    assert changed["planned"]["half_width"] == told["planned"]["half_width"]
+    assert round(changed["planned"]["met_high"] - told["planned"]["met_high"], 6) == -1
+    assert "the package is not whole" in complaint(run("power", str(draft), "--package", str(tmp_path), INSITU_DATA_DIR=nowhere))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from store import catalogue
@@ -21,7 +21,8 @@ from trials.positions import Lines
 from trials.protocol import Problem, Protocol, WrongProtocol, digest, document_of, located, read_protocol
 from trials.workflow import needed_datastreams, not_lockable, planned_checks, stream_input, windows_of
 
-MOST_SLOTS = 30_000_000
+MOST_SLOTS = 10_000_000
+MOST_SLOTS_OF_DEVICE = 300_000
 MOST_CRITERIA = 200
 """What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but nothing is foretold."""
 
@@ -70,8 +71,13 @@ def _small(protocol: Protocol, now: datetime) -> bool:
     start, end = seen_period(protocol, now)
     slots = 0.0
     for endpoint in protocol.endpoints:
+        covariates = endpoint.parameters.get("covariates")
+        hourly = (end - start) / timedelta(hours=1) * (len(covariates) if isinstance(covariates, list) else 0)
         for name in endpoint.arms.values():
-            slots += len(protocol.arm(name).devices) * ((end - start) / protocol.interval_of(endpoint.property, name))
+            own = (end - start) / protocol.interval_of(endpoint.property, name)
+            if own > MOST_SLOTS_OF_DEVICE:
+                return False
+            slots += len(protocol.arm(name).devices) * (own + hourly)
     criteria = sum(len(endpoint.criteria) for endpoint in protocol.endpoints)
     return slots <= MOST_SLOTS and criteria <= MOST_CRITERIA
 

@@ -256,7 +256,7 @@ def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
     Where a period does not vary, that of its own level is such a one, and `conf_int` takes the root of all of them.
     """
     b = float(fit.params[at])
-    half = float(stats.t.ppf((1 + level) / 2, fit.df_resid)) * float(np.sqrt(max(0.0, float(fit.cov_params()[at, at]))))
+    half = t_quantile(level, fit.df_resid) * float(np.sqrt(max(0.0, float(fit.cov_params()[at, at]))))
     return b - half, b + half
 
 

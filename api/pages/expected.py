@@ -64,7 +64,7 @@ def expected(outlook: Outlook | None, page: Page) -> Expected | None:
         return None
     endpoints = [
         Endpoint(
-            title=page.pick(one.title.model_dump()), days=one.days, level=f"{significant(page, 100 * one.level)} %",
+            title=page.pick(one.title.model_dump()), days=one.days, level=f"{significant(page, 100 * one.level)}\u00a0%",
             notes=[_sentence(page, note) for note in one.notes],
             criteria=[_criterion(page, criterion, outlook.planned_days) for criterion in one.criteria],
         )

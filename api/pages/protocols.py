@@ -68,11 +68,11 @@ def send_protocol(
     if not may_lock(viewer, found):
         raise NotFound(f"There is nothing to lock in {found.code!r} for you.")
     if checked.problems or checked.protocol is None:
-        return _respond(request, conn, found, viewer, text, checked)
+        return _respond(request, conn, found, viewer, text, checked, status=422)
     try:
         lock_protocol(conn, checked.protocol, now=context.clock.now(), login=viewer.login)
     except CorrectInput:  # the catalogue changed in between
-        return _respond(request, conn, found, viewer, text, _check(conn, context, found, text))
+        return _respond(request, conn, found, viewer, text, _check(conn, context, found, text), status=422)
     return RedirectResponse(f"/trials/{found.code}#protocol", status_code=303)
 
 
@@ -87,15 +87,16 @@ def _check(conn: Connection, context: Context, trial: Trial, text: str) -> Check
 
 
 def _respond(
-    request: Request, conn: Connection, trial: Trial, viewer: Viewer, text: str, checked: Checked | None
+    request: Request, conn: Connection, trial: Trial, viewer: Viewer, text: str, checked: Checked | None, status: int = 200
 ) -> HTMLResponse:
     page = page_of(request, viewer, trial.time_zone)
     newest = next(iter(protocols(conn, trial.code)), None)
     return respond(
         request, "protocol.j2", page,
-        status=422 if checked is not None and checked.problems else 200,
+        status=status,
         trial=trial,
         text=text,
+        lines=[*text.split("\n"), ""],
         checked=checked,
         expected=expected(checked.outlook, page) if checked else None,
         may_lock=may_lock(viewer, trial),

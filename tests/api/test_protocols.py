@@ -135,10 +135,18 @@ def test_bytes_that_are_no_text_and_lengths_that_are_no_days_are_refused(client:
         assert client("judge").get(f"{API}/power", params={"power": power}).status_code == 422, power
 
 
-def test_a_plan_too_large_to_look_at_is_checked_all_the_same(client: SignIn, world: World) -> None:
+@pytest.mark.parametrize(
+    ("start", "interval", "covariates"),
+    [("0300-01-01T00:00:00Z", "PT1H", []), (None, "PT1S", []), (None, "PT1H", ["co2"] * 20_000)],
+    ids=["centuries", "seconds", "covariates"],
+)
+def test_a_plan_too_large_to_look_at_is_checked_all_the_same(
+    client: SignIn, world: World, start: str | None, interval: str, covariates: list[str]
+) -> None:
     document = amended(world)
-    document["periods"][0]["start"] = "0300-01-01T00:00:00Z"
-    document["measurements"][0]["interval"] = "PT0.01S"
+    document["periods"][0]["start"] = start or document["periods"][0]["start"]
+    document["measurements"][0]["interval"] = interval
+    document["endpoints"][0]["parameters"] = {"covariates": covariates}
     answer = client("judge").post(f"{API}/protocol/check", content=text_of(document))
     assert (answer.status_code, answer.json()["lockable"], answer.json()["outlook"]) == (200, True, None)
 

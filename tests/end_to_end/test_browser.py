@@ -17,7 +17,9 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from tests.end_to_end.running import RunningDemo
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-PATHS = ("/", "/fleet", "/trials", "/trials/platform-air", "/trials/platform-air/devices/p1-north", "/rejects")
+PATHS = (
+    "/", "/fleet", "/trials", "/trials/platform-air", "/trials/platform-air/protocol", "/trials/platform-air/devices/p1-north", "/rejects",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
