@@ -348,7 +348,7 @@ def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
 
 def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Finding]:
     """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does not know says nothing."""
-    reporting = inputs.protocol.period(PeriodName.REPORTING)
+    reporting = (inputs.whole or inputs.protocol).period(PeriodName.REPORTING)
     if endpoint.profile is None or reporting is None or not profiles.is_known(endpoint.profile):
         return []
     found = profiles.entry(endpoint.profile)
