@@ -9,13 +9,11 @@ from functools import cache
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
-from insitu.model import AveragingScale, PeriodName, Verdict
+from insitu.model import PeriodName, Verdict
 from trials import criteria
-from trials.aggregate import about, as_counted, is_about, own_plan
-from trials.designs import DESIGNS, Answer, Design, Question
-from trials.designs.question import ArmRole
+from trials.aggregate import due_units, own_plan
+from trials.designs import DESIGNS, Answer, Design
 from trials.evaluation import (
     FLAG_NAMES,
     DatastreamSummary,
@@ -29,9 +27,10 @@ from trials.evaluation import (
     WindowSummary,
 )
 from trials.findings import finding
-from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
-from trials.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period, document_of
-from trials.slots import Calendar, Unit, day_groups, fill, to_us
+from trials.inputs import StreamInput, TrialInputs, fingerprint
+from trials.protocol import Arm, Endpoint, Period, document_of
+from trials.slots import Unit, day_groups
+from trials.units import Units
 from trials.verdicts import judged, verdict_of
 
 UNBALANCED = 0.15
@@ -40,9 +39,9 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
-    protocol = inputs.protocol
-    gate, gate_findings = _gate(inputs)
-    endpoints = _judged_endpoints(inputs, gate, gate_findings)
+    protocol, units = inputs.protocol, Units(inputs)
+    gate, gate_findings = _gate(units)
+    endpoints = _judged_endpoints(units, gate, gate_findings)
     reporting = protocol.period(PeriodName.REPORTING)
     interim = reporting is not None and inputs.now < reporting.end
     deviations = _deviations(inputs)
@@ -92,10 +91,11 @@ def code_versions() -> dict[str, str]:
 # -- the gate: design 0, before all others ---------------------------------------------------------------------------
 
 
-def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding]]]:
+def _gate(units: Units) -> tuple[list[GateResult], dict[str, list[Finding]]]:
     """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
     results: dict[tuple[str, str, PeriodName, str | None], GateResult] = {}
     findings: dict[str, list[Finding]] = {}
+    inputs = units.inputs
     for endpoint in inputs.protocol.endpoints:
         found = findings.setdefault(endpoint.name, [])
         design = DESIGNS.get(endpoint.design)
@@ -109,19 +109,19 @@ def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding
             elif period.start > inputs.now:
                 found.append(finding("period_in_future", period=str(period_name)))
             else:
-                found += _gate_of_period(inputs, endpoint, design, period, results)
+                found += _gate_of_period(units, endpoint, design, period, results)
     return list(results.values()), findings
 
 
 def _gate_of_period(
-    inputs: TrialInputs,
+    units: Units,
     endpoint: Endpoint,
     design: Design,
     period: Period,
     results: dict[tuple[str, str, PeriodName, str | None], GateResult],
 ) -> list[Finding]:
     found: list[Finding] = []
-    shares = []
+    inputs, shares = units.inputs, []
     for role in design.arms:
         arm = endpoint.arms.get(role)
         if arm is None:
@@ -129,8 +129,8 @@ def _gate_of_period(
             continue
         key = (arm, endpoint.property, period.name, own_plan(endpoint))
         if key not in results:
-            units = _units(inputs, endpoint, inputs.protocol.arm(arm), period, _usable(inputs, endpoint.property, arm))
-            results[key] = _capture(inputs, arm, endpoint, period, units)
+            there = units.about(endpoint, inputs.protocol.arm(arm), period)
+            results[key] = _capture(inputs, arm, endpoint, period, there)
         result = results[key]
         shares.append(result.share)
         if not result.valid:
@@ -157,9 +157,9 @@ def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, 
     if units:
         groups, ordinals = day_groups(units[0].calendar)
         n = len(ordinals)
-        due = sum(np.bincount(groups, weights=(~unit.excused | unit.valid).astype(float), minlength=n) for unit in units)
-        had = sum(np.bincount(groups, weights=unit.valid.astype(float), minlength=n) for unit in units)
-        named = sum(np.bincount(groups, weights=unit.inside.astype(float), minlength=n) for unit in units) > 0
+        due = sum(np.bincount(groups[~unit.excused | unit.valid], minlength=n) for unit in units)
+        had = sum(np.bincount(groups[unit.valid], minlength=n) for unit in units)
+        named = due_units(units, groups, n) > 0
         days = int(np.sum(named))
         days_valid = int(np.sum(named & ((had >= capture.share * due) & (had > 0) | (due == 0))))
     share = valid / max(1, planned - excused)
@@ -169,100 +169,17 @@ def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, 
     )  # fmt: skip
 
 
-# -- units -------------------------------------------------------------------------------------------------------------
-
-
-def _usable(inputs: TrialInputs, property: str, arm: str) -> tuple[int, ...]:
-    """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a finding says so."""
-    return USED if inputs.protocol.checks_of(property, arm) else USED_UNCHECKED
-
-
-def _units(
-    inputs: TrialInputs, endpoint: Endpoint, arm: Arm, period: Period, usable: Sequence[int], property: str | None = None
-) -> list[Unit]:
-    """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
-    name = property or endpoint.property
-    aggregation = endpoint.aggregation if property is None else Aggregation(name="mean")
-    step = inputs.protocol.interval_of(name, arm.name)
-    calendar = Calendar.of(period.start, period.end, step, inputs.protocol.time_zone)
-    units = []
-    for device in arm.devices:
-        streams = inputs.series_of(device, name)
-        value = np.full(calendar.n, np.nan)
-        heard = np.zeros(calendar.n, bool)
-        for stream in streams:
-            kept = np.isin(stream.flag, usable)
-            energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in ("duty", "sum")
-            result = as_counted(aggregation, stream.result[kept])
-            filled = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
-            value = np.where(np.isfinite(value), value, filled)
-            heard |= np.isfinite(fill(calendar, stream.time_us, np.zeros(len(stream.time_us)), False))
-        windows = [window for window in inputs.windows if window.covers(device, [arm.site])]
-        excused = _inside(windows, calendar)
-        planned = _inside([window for window in windows if window.declared_at <= window.start], calendar)
-        units.append(Unit(device, calendar, value, excused, heard, excused & ~planned))
-    if property is not None:
-        return units
-    places = {
-        unit.name: [p for s in inputs.series_of(unit.name, name) for p in s.placements if s.device == unit.name] for unit in units
-    }
-    return [about(endpoint, unit, places[unit.name]) for unit in units if is_about(endpoint, unit.name, places[unit.name])]
-
-
-def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bool_]:
-    """Which slots begin within one of the windows."""
-    found = np.zeros(calendar.n, bool)
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    for window in windows:
-        inside = starts >= to_us(window.start)
-        found |= inside & (starts < to_us(window.end)) if window.end is not None else inside
-    return found
-
-
-def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
-    design = DESIGNS[endpoint.design]
-    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
-    covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
-    for name in design.periods:
-        period = inputs.protocol.period(name)
-        if period is None:
-            continue
-        for role in design.arms:
-            arm = inputs.protocol.arm(endpoint.arms[role])
-            usable = USED_WITH_SUSPECT if suspect else _usable(inputs, endpoint.property, arm.name)
-            units[role, name] = [u for u in _units(inputs, endpoint, arm, period, usable) if u.name != leave_out]
-        declared = endpoint.parameters.get("covariates", [])
-        for covariate in declared if isinstance(declared, list) else []:
-            covariates[covariate, name] = _measured(inputs, endpoint, period, covariate)
-    scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
-    levels = AveragingScale.ENERGETIC in scales
-    energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates, levels)
-
-
-def _measured(inputs: TrialInputs, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
-    """The candidate's devices that measure the covariate; where none does, those of the endpoint's other arms (a weather station)."""
-    for role in sorted(endpoint.arms):  # candidate comes first
-        arm = inputs.protocol.arm(endpoint.arms[role])
-        units = [unit for unit in _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate) if unit.valid.any()]
-        if units:
-            return units
-    return []
-
-
 # -- endpoints ---------------------------------------------------------------------------------------------------------
 
 
-def _judged_endpoints(
-    inputs: TrialInputs, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
-) -> list[EndpointResult]:
+def _judged_endpoints(units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]) -> list[EndpointResult]:
     """Each at the protocol's level; the secondary ones share α."""
 
     @cache
     def at(number: int, level: float) -> EndpointResult:
-        return _endpoint(inputs, planned[number], gate, gate_findings, level)
+        return _endpoint(units, planned[number], gate, gate_findings, level)
 
-    planned, confidence = inputs.protocol.endpoints, inputs.protocol.confidence
+    planned, confidence = units.inputs.protocol.endpoints, units.inputs.protocol.confidence
     levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
     secondary = [number for number in range(len(planned)) if number not in levels]
     levels |= criteria.holm(secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED)
@@ -270,13 +187,13 @@ def _judged_endpoints(
 
 
 def _endpoint(
-    inputs: TrialInputs,
+    units: Units,
     endpoint: Endpoint,
     gate: Sequence[GateResult],
     gate_findings: dict[str, list[Finding]],
     level: float,
 ) -> EndpointResult:
-    findings = list(gate_findings[endpoint.name])
+    inputs, findings = units.inputs, list(gate_findings[endpoint.name])
     findings += [
         finding("unchecked_data", property=endpoint.property)
         for arm in endpoint.arms.values()
@@ -287,12 +204,12 @@ def _endpoint(
         findings.append(finding("blinded"))
     answer = Answer()
     if not any(f.severity == "blocking" for f in findings):
-        answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=False))
+        answer = DESIGNS[endpoint.design].answer(units.question(endpoint, level))
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked)
-    sensitivity = _sensitivity(inputs, endpoint, answer, level) if known else []
+    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
         title=endpoint.title,
@@ -314,7 +231,7 @@ def _endpoint(
     )
 
 
-def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
+def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
     """The same under other choices; printed, never deciding."""
     targets = {c.statistic for c in endpoint.criteria}
     found = [
@@ -324,11 +241,11 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
     ]
     others: list[tuple[str, bool, str | None]] = [("suspect_included", True, None)]
     only = endpoint.filter.devices if endpoint.filter else None
-    candidates = [d for d in inputs.protocol.arm(endpoint.arms["candidate"]).devices if only is None or d in only]
+    candidates = [d for d in units.inputs.protocol.arm(endpoint.arms["candidate"]).devices if only is None or d in only]
     if len(candidates) > 1:
         others += [(f"leave_out:{device}", False, device) for device in candidates]
     for name, suspect, leave_out in others:
-        other = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+        other = DESIGNS[endpoint.design].answer(units.question(endpoint, level, suspect=suspect, leave_out=leave_out))
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)

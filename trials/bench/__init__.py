@@ -1,0 +1,1 @@
+"""Measurements of evaluations; `insitu bench evaluate` prints their tables."""
