@@ -167,7 +167,11 @@ def series_kept(
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     statement = f"COPY ({_SQL['series_by_day']}) TO STDOUT (FORMAT binary)".encode()
     with translated(), conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        for number, times, results, received, flags in _rows_of_arrays(copy):
+        for number, *columns in _rows_of_arrays(copy):
+            times, results, received, flags = columns
+            if not np.all(times[1:] > times[:-1]):
+                order = np.argsort(times)
+                times, results, received, flags = (column[order] for column in columns)
             of_times, of_results, of_flags, of_late = kept[number]
             of_times += (times + _EPOCH_2000_US).data
             of_results += results.data
@@ -225,6 +229,16 @@ def copy_straight(
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
     with translated(), conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + table.tobytes() + _TRAILER)
+
+
+def settle(conn: Connection) -> None:
+    """What the server does by itself within a minute after much was written; ends the transaction, then runs outside of one."""
+    conn.commit()
+    conn.autocommit = True
+    try:
+        run(conn, _SQL["settle"])
+    finally:
+        conn.autocommit = False
 
 
 def first_receipt(conn: Connection, trial: str) -> datetime | None:

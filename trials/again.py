@@ -34,7 +34,9 @@ class Again(NamedTuple):
 
 def evaluated_trials(conn: Connection) -> list[str]:
     """Trials that may be evaluated again: running or evaluated, with an evaluation."""
-    return [t.code for t in catalogue.trials(conn) if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None]
+    return [
+        t.code for t in catalogue.trials(conn) if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None
+    ]
 
 
 def evaluate_again(conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool) -> Again | None:

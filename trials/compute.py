@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -39,6 +40,13 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
+    with ThreadPoolExecutor(2) as pool:  # hashing leaves the interpreter free: it costs no time where there is another core
+        whole = pool.submit(fingerprint, inputs.streams)
+        of_streams = {stream.key(): pool.submit(fingerprint, [stream]) for stream in inputs.streams}
+        return _compute(inputs, whole, of_streams)
+
+
+def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, Future[str]]) -> Evaluation:
     protocol, units = inputs.protocol, Units(inputs)
     gate, gate_findings = _gate(units)
     endpoints = _judged_endpoints(units, gate, gate_findings)
@@ -56,12 +64,15 @@ def compute(inputs: TrialInputs) -> Evaluation:
         protocol_locked_at=inputs.locked_at,
         simulated_time=inputs.simulated,
         interim=interim,
-        inputs_sha256=fingerprint(inputs.streams),
+        inputs_sha256=whole.result(),
         observations=sum(len(stream.time_us) for stream in inputs.streams),
         verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
         endpoints=endpoints,
         gate=gate,
-        datastreams=[_stream_summary(inputs, stream) for stream in sorted(inputs.streams, key=lambda s: s.key())],
+        datastreams=[
+            _stream_summary(inputs, stream, of_streams[stream.key()].result())
+            for stream in sorted(inputs.streams, key=lambda s: s.key())
+        ],
         gaps=inputs.gaps,
         windows=[
             WindowSummary(
@@ -257,7 +268,7 @@ def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float)
 # -- what happened against what was planned ----------------------------------------------------------------------------
 
 
-def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSummary:
+def _stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
     arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
     flags, counts = np.unique(stream.flag, return_counts=True)
     return DatastreamSummary(
@@ -275,7 +286,7 @@ def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSumma
         checks_planned=len(stream.checks),
         checks_run=len(stream.ran),
         late=stream.late,
-        sha256=fingerprint([stream]),
+        sha256=sha256,
     )
 
 

@@ -151,9 +151,10 @@ class Units:
 
 def _values(streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]) -> Floats:
     """Value of each slot: of the first datastream that has one."""
-    value = np.full(calendar.n, np.nan)
+    value, counts = np.full(calendar.n, np.nan), np.zeros(128, bool)
+    counts[list(usable)] = True
     for stream in streams:
-        kept = np.isin(stream.flag, usable)
+        kept = counts[stream.flag]
         energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in ("duty", "sum")
         result = as_counted(aggregation, stream.result[kept])
         there = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")

@@ -81,8 +81,9 @@ def said(trial: str, again: Again) -> str:
     """One line: why, and what has become of the verdict and the statistics; nothing about what is blinded."""
     evaluation = again.evaluation
     verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
-    changed = [f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}" for c in evaluation.changed]
-    return (
-        f"{trial}: evaluation {again.number}, since these changed: {', '.join(again.reasons)}. Verdict {verdict}; "
-        + ("; ".join(changed) or "every criterion as before")
+    changed = [
+        f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}" for c in evaluation.changed
+    ]
+    return f"{trial}: evaluation {again.number}, since these changed: {', '.join(again.reasons)}. Verdict {verdict}; " + (
+        "; ".join(changed) or "every criterion as before"
     )

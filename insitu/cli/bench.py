@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from insitu.errors import CorrectInput
+
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Benchmarks; each prints its table.", no_args_is_help=True)
     group.command()(ingest)
+    group.command()(evaluate)
     app.add_typer(group, name="bench")
 
 
@@ -32,3 +35,25 @@ def ingest(
         return
     measure = measure_dirt if dirt else run
     measure(messages=messages, results=tuple(results or (3,)), runs=runs)
+
+
+def evaluate(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Time and memory: a year of minutes, and a night of small trials.")
+    ] = False,
+) -> None:
+    """Evaluations, measured on data of known truth."""
+    if not speed:
+        raise CorrectInput("Say what to measure: --speed.")
+    evaluate_speed()
+
+
+def evaluate_speed() -> None:
+    """Time and memory of an evaluation, and of the nightly job."""
+    import threading
+
+    from api.jobs.evaluations import evaluate_changed
+    from insitu.clock import SYSTEM
+    from trials.bench.speed import measure
+
+    measure(lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())))

@@ -37,18 +37,14 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(st
   AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
 
 -- name: series_by_day
--- Observations of some datastreams in `[start, end)`: a row for each UTC day and datastream that has any, each column an array in
--- order of time. Day by day, since what came in at one time lies together on disk; in arrays, since a row costs more than a value.
-SELECT d.datastream_id, o.times, o.results, o.received, o.flags
-FROM (SELECT day, datastream_id FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 day') AS day
-      CROSS JOIN unnest(%(datastream_ids)s::int[]) AS datastream_id ORDER BY day, datastream_id) d
+-- Observations of some datastreams in `[start, end)`: a row for each day and datastream that has any, each column an array, in no
+-- promised order. Day by day, since what came in at one time lies together on disk; in arrays, since a row costs more than a value.
+SELECT o.* FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 day') AS day
 CROSS JOIN LATERAL (
-    SELECT array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received,
+    SELECT datastream_id, array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received,
            array_agg(flag) AS flags
-    FROM (SELECT phenomenon_time, result, received_at, flag FROM observation
-          WHERE datastream_id = d.datastream_id AND phenomenon_time >= d.day
-            AND phenomenon_time < least(d.day + interval '1 day', %(end)s::timestamptz) ORDER BY phenomenon_time) i) o
-WHERE o.times IS NOT NULL;
+    FROM observation WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= day
+      AND phenomenon_time < least(day + interval '1 day', %(end)s::timestamptz) GROUP BY datastream_id) o;
 
 -- name: latest_of
 -- The latest observation of some datastreams.
@@ -63,3 +59,7 @@ SELECT count(*) FROM observation;
 -- When the first stored observation of a trial was received.
 SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
 JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
+
+-- name: settle
+-- What autovacuum does soon after much was written.
+VACUUM (ANALYZE) observation;

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -36,20 +36,27 @@ LARGE_S, LARGE_MB, BOOTSTRAP_S, NIGHT_S = 20.0, 1536.0, 2.0, 60.0
 """What each may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One process."""
+class Usage(NamedTuple):
+    """Of a process so far."""
 
-    wall_s: float
     cpu_s: float
     peak_mb: float
     """Largest resident memory."""
+
+
+class Run(NamedTuple):
+    """One process, from its start to its end."""
+
+    wall_s: float
+    usage: Usage
     said: str
 
 
-def measure(night: Callable[[Connection], int], *, large: Size = LARGE, small: Size = SMALL, trials: int = TRIALS, runs: int = 3) -> None:
+def measure(
+    night: Callable[[Connection], int], *, large: Size = LARGE, small: Size = SMALL, trials: int = TRIALS, runs: int = 3
+) -> None:
     """Fill, measure, print the table. `night`: the job that evaluates again what changed; how many evaluations it made."""
-    _say(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; load when it began {os.getloadavg()[0]:.1f}\n")
+    _say(f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: {os.getloadavg()[0]:.1f}\n")
     with _database() as url, connect(url, application="insitu bench") as conn:
         begin = time.perf_counter()
         add_lab(conn)
@@ -61,13 +68,13 @@ def measure(night: Callable[[Connection], int], *, large: Size = LARGE, small: S
         for number in range(runs):
             run = evaluate_alone(url, "large")
             name = f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
-            _row(f"{name}, run {number + 1}", run.wall_s, LARGE_S, run.cpu_s, run.peak_mb, LARGE_MB)
-        _row(f"{REPLICATES:,} bootstrap replicates of {large.days} days", bootstrap_s(large.days), BOOTSTRAP_S)
+            _say(_row(f"{name}, run {number + 1}", run.wall_s, LARGE_S, run.usage.cpu_s, run.usage.peak_mb))
+        _say(_row(f"{REPLICATES:,} bootstrap replicates of {large.days} days", bootstrap_s(large.days), BOOTSTRAP_S))
         took, cpu, made = _night(conn, night, small, trials)
         name = f"{trials} trials of {small.devices} datastreams, {small.days} days, every {small.interval.seconds} s"
-        _row(f"{name}: {made} had changed", took, NIGHT_S, cpu)
+        _say(_row(f"a night of {name}; {made} had changed", took, NIGHT_S, cpu))
         took, cpu, made = _timed(conn, night)
-        _row(f"the same again: {made} had changed", took, NIGHT_S, cpu)
+        _say(_row(f"the next night; {made} had changed", took, NIGHT_S, cpu))
     _say("\n" + run.said)
 
 
@@ -79,25 +86,27 @@ def evaluate_alone(database_url: str, trial: str) -> Run:
             [sys.executable, "-m", "insitu.cli", "evaluate", trial],
             env={**os.environ, "INSITU_DATABASE_URL": database_url}, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        peak = 0.0
+        usage = Usage(0.0, 0.0)
         while process.poll() is None:
-            peak = max(peak, peak_mb(process.pid))
+            usage = usage_of(process.pid) or usage
             time.sleep(0.01)
         wall = time.perf_counter() - begin
         output.seek(0)
         said = output.read().strip()
     if process.returncode != 0:
         raise InsituError(f"`insitu evaluate {trial}` failed: {said[-500:]}")
-    return Run(wall, 0.0, peak, said)
+    return Run(wall, usage, said)
 
 
-def peak_mb(pid: int) -> float:
-    """Largest resident memory of a process so far; 0 where it is gone, or the system does not tell."""
+def usage_of(pid: int) -> Usage | None:
+    """None where the process has ended, or the system does not tell."""
     try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0.0
-    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
+        return None
+    peaks = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
+    return Usage((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peaks[0]) if peaks else None
 
 
 def bootstrap_s(days: int) -> float:
@@ -141,3 +150,13 @@ def _database() -> Iterator[str]:
             yield postgres.url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float | None = None) -> str:
+    """A row of the table; empty where nothing was measured."""
+    memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
+    return f"| {what} | {took:.1f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | {memory[1]} |"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the table is the product
