@@ -101,7 +101,7 @@ def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, 
     index, rows = _placed(calendar, time_us)
     result = result[rows]
     values = np.full(calendar.n, np.nan)
-    if (summed or not energetic) and bool(np.all(index[1:] > index[:-1])):
+    if not energetic and bool(np.all(index[1:] > index[:-1])):
         values[index] = result + 0.0  # one to a slot is its mean and its sum; the sum of −0.0 is 0.0
         return values
     count = np.bincount(index, minlength=calendar.n)
