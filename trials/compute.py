@@ -96,7 +96,13 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
 def code_versions() -> dict[str, str]:
     """Versions of what computes: Insitu, Python and the numerical packages; they stand in the evaluation."""
     names = ("insitu", "numpy", "scipy", "statsmodels")
-    return {**{name: version(name) for name in names}, "python": platform.python_version()}
+    return {**{name: _version(name) for name in names}, "python": platform.python_version()}
+
+
+@cache
+def _version(name: str) -> str:
+    """Of an installed distribution; looking it up takes as long as a small evaluation."""
+    return version(name)
 
 
 # -- the gate: design 0, before all others ---------------------------------------------------------------------------

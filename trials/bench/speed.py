@@ -72,7 +72,7 @@ def measure(
         _say(_row(f"{REPLICATES:,} bootstrap replicates of {large.days} days", bootstrap_s(large.days), BOOTSTRAP_S))
         took, cpu, made = _night(conn, night, small, trials)
         name = f"{trials} trials of {small.devices} datastreams, {small.days} days, every {small.interval.seconds} s"
-        _say(_row(f"a night of {name}; {made} had changed", took, NIGHT_S, cpu))
+        _say(_row(f"a night: {name}, and the one above; {made} had changed", took, NIGHT_S, cpu))
         took, cpu, made = _timed(conn, night)
         _say(_row(f"the next night; {made} had changed", took, NIGHT_S, cpu))
     _say("\n" + run.said)
