@@ -37,6 +37,11 @@ class Clock:
     def is_simulated(self) -> bool:
         return self.rate != 1.0
 
+    @property
+    def runs_fast(self) -> bool:
+        """Whether it still runs through its history."""
+        return self.is_simulated and self.at(time.time()) < self.fast_until
+
     def at(self, real: float) -> float:
         """Trial time (s) at wall time `real` (s)."""
         if not self.is_simulated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,8 +61,19 @@ class Settings(BaseSettings):
 
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
+    nightly_hour: int = Field(default=3, ge=0, le=23)
+    """Hour of `time_zone` from which on trials whose inputs changed are evaluated again, once a day."""
     log_level: str = "info"
     test_timescale_url: SecretStr | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, text: str) -> str:
+        try:
+            ZoneInfo(text)
+        except (KeyError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
+            raise ValueError(f"{text!r} is not a time zone, use a name such as Europe/Paris") from error
+        return text
 
     @field_validator("mqtt_listen", "http_listen")
     @classmethod

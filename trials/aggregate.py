@@ -102,7 +102,7 @@ def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
     """How many of the units plan anything in each group."""
     due = np.zeros(number, np.int64)
     for unit in units:
-        due += np.bincount(groups, weights=unit.inside.astype(float), minlength=number) > 0
+        due += np.bincount(groups[unit.inside], minlength=number) > 0
     return due
 
 
@@ -155,7 +155,7 @@ def penalties(calendar: Calendar) -> Floats:
 
 def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
     """Slots of each day that the endpoint is about, windows included: the day was that long."""
-    return np.bincount(groups, weights=unit.inside.astype(float), minlength=number).astype(np.float64)
+    return np.bincount(groups[unit.inside], minlength=number).astype(np.float64)
 
 
 def _cut(calendar: Calendar, groups: Ints) -> list[int]:
@@ -191,7 +191,7 @@ def _steps(
     of_slot = of_slot.astype(np.int64)
     day_of_step: Ints = (steps // MOST_STEPS).astype(np.int64)
     values = grouped(unit, of_slot, len(steps), share=share, energetic=energetic)
-    due = np.bincount(of_slot, weights=(~unit.excused | unit.valid).astype(float), minlength=len(steps)) > 0
+    due = np.bincount(of_slot[~unit.excused | unit.valid], minlength=len(steps)) > 0
     planned = np.bincount(day_of_step, weights=due.astype(float), minlength=number)
     had = np.bincount(day_of_step, weights=np.isfinite(values).astype(float), minlength=number)
     return values, day_of_step, had >= share * planned

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
-from insitu.model import AveragingScale, PeriodName, Verdict
+from insitu.model import PeriodName, Verdict
 from trials import criteria, profiles
-from trials.aggregate import about, as_counted, is_about, own_plan
+from trials.aggregate import due_units, own_plan
 from trials.choices import FIRST_EDITION, Choice, choices
-from trials.designs import DESIGNS, Answer, Design, Question, early_look
-from trials.designs.question import ArmRole
+from trials.designs import DESIGNS, Answer, Design, early_look
 from trials.deviations import deviations, swaps
 from trials.evaluation import (
     FLAG_NAMES,
@@ -30,11 +29,12 @@ from trials.evaluation import (
     WindowSummary,
 )
 from trials.findings import finding
-from trials.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput, fingerprint
+from trials.inputs import StreamInput, TrialInputs, fingerprint
 from trials.intervals import MIN_DAYS
 from trials.looks import is_early, looks, planned_days, so_far
-from trials.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period, document_of
-from trials.slots import Calendar, Unit, day_groups, fill, to_us
+from trials.protocol import Arm, Endpoint, Period, document_of
+from trials.slots import Unit, day_groups
+from trials.units import Units
 from trials.verdicts import Rule, at_the_end, judged, verdict_of
 from trials.versions import summaries
 
@@ -44,10 +44,17 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
-    protocol = inputs.protocol
-    seen = so_far(inputs)
-    gate, gate_findings = _gate(seen)
-    endpoints = _judged_endpoints(seen, gate, gate_findings)
+    with ThreadPoolExecutor(2) as pool:  # hashing leaves the interpreter free: it costs no time where there is another core
+        whole = pool.submit(fingerprint, inputs.streams)
+        of_streams = {stream.key(): pool.submit(fingerprint, [stream]) for stream in inputs.streams}
+        return _compute(inputs, whole, of_streams)
+
+
+def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, Future[str]]) -> Evaluation:
+    protocol, seen = inputs.protocol, so_far(inputs)
+    units = Units(seen)
+    gate, gate_findings = _gate(units)
+    endpoints = _judged_endpoints(units, gate, gate_findings)
     interim = is_early(inputs)
     found_looks = looks(inputs) if inputs.edition > 1 else []
     return Evaluation(
@@ -61,12 +68,15 @@ def compute(inputs: TrialInputs) -> Evaluation:
         protocol_locked_at=inputs.locked_at,
         simulated_time=inputs.simulated,
         interim=interim,
-        inputs_sha256=fingerprint(inputs.streams),
+        inputs_sha256=whole.result(),
         observations=sum(len(stream.time_us) for stream in inputs.streams),
         verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
         endpoints=endpoints,
         gate=gate,
-        datastreams=[_stream_summary(seen, stream) for stream in sorted(inputs.streams, key=lambda s: s.key())],
+        datastreams=[
+            _stream_summary(seen, stream, of_streams[stream.key()].result())
+            for stream in sorted(inputs.streams, key=lambda s: s.key())
+        ],
         gaps=inputs.gaps,
         windows=[
             WindowSummary(
@@ -93,16 +103,23 @@ def compute(inputs: TrialInputs) -> Evaluation:
 def code_versions() -> dict[str, str]:
     """Versions of what computes: Insitu, Python and the numerical packages; they stand in the evaluation."""
     names = ("insitu", "numpy", "scipy", "statsmodels")
-    return {**{name: version(name) for name in names}, "python": platform.python_version()}
+    return {**{name: _version(name) for name in names}, "python": platform.python_version()}
+
+
+@cache
+def _version(name: str) -> str:
+    """Of an installed distribution; looking it up takes as long as a small evaluation."""
+    return version(name)
 
 
 # -- the gate: design 0, before all others ---------------------------------------------------------------------------
 
 
-def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding]]]:
+def _gate(units: Units) -> tuple[list[GateResult], dict[str, list[Finding]]]:
     """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
     results: dict[tuple[str, str, PeriodName, str | None], GateResult] = {}
     findings: dict[str, list[Finding]] = {}
+    inputs = units.inputs
     for endpoint in inputs.protocol.endpoints:
         found = findings.setdefault(endpoint.name, [])
         design = DESIGNS.get(endpoint.design)
@@ -118,19 +135,19 @@ def _gate(inputs: TrialInputs) -> tuple[list[GateResult], dict[str, list[Finding
             elif period.end <= period.start:  # it has begun, and no day of it is over
                 found.append(finding("too_few_days", days=0, period=str(period_name), needed=MIN_DAYS))
             else:
-                found += _gate_of_period(inputs, endpoint, design, period, results)
+                found += _gate_of_period(units, endpoint, design, period, results)
     return list(results.values()), findings
 
 
 def _gate_of_period(
-    inputs: TrialInputs,
+    units: Units,
     endpoint: Endpoint,
     design: Design,
     period: Period,
     results: dict[tuple[str, str, PeriodName, str | None], GateResult],
 ) -> list[Finding]:
     found: list[Finding] = []
-    shares = []
+    inputs, shares = units.inputs, []
     for role in design.arms:
         arm = endpoint.arms.get(role)
         if arm is None:
@@ -138,8 +155,8 @@ def _gate_of_period(
             continue
         key = (arm, endpoint.property, period.name, own_plan(endpoint))
         if key not in results:
-            units = _units(inputs, endpoint, inputs.protocol.arm(arm), period, _usable(inputs, endpoint.property, arm))
-            results[key] = _capture(inputs, arm, endpoint, period, units)
+            there = units.about(endpoint, inputs.protocol.arm(arm), period)
+            results[key] = _capture(inputs, arm, endpoint, period, there)
         result = results[key]
         shares.append(result.share)
         if not result.valid:
@@ -166,9 +183,9 @@ def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, 
     if units:
         groups, ordinals = day_groups(units[0].calendar)
         n = len(ordinals)
-        due = sum(np.bincount(groups, weights=(~unit.excused | unit.valid).astype(float), minlength=n) for unit in units)
-        had = sum(np.bincount(groups, weights=unit.valid.astype(float), minlength=n) for unit in units)
-        named = sum(np.bincount(groups, weights=unit.inside.astype(float), minlength=n) for unit in units) > 0
+        due = sum(np.bincount(groups[~unit.excused | unit.valid], minlength=n) for unit in units)
+        had = sum(np.bincount(groups[unit.valid], minlength=n) for unit in units)
+        named = due_units(units, groups, n) > 0
         days = int(np.sum(named))
         days_valid = int(np.sum(named & ((had >= capture.share * due) & (had > 0) | (due == 0))))
     share = valid / max(1, planned - excused)
@@ -178,101 +195,17 @@ def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, 
     )  # fmt: skip
 
 
-# -- units -------------------------------------------------------------------------------------------------------------
-
-
-def _usable(inputs: TrialInputs, property: str, arm: str) -> tuple[int, ...]:
-    """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a finding says so."""
-    return USED if inputs.protocol.checks_of(property, arm) else USED_UNCHECKED
-
-
-def _units(
-    inputs: TrialInputs, endpoint: Endpoint, arm: Arm, period: Period, usable: Sequence[int], property: str | None = None
-) -> list[Unit]:
-    """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
-    name = property or endpoint.property
-    aggregation = endpoint.aggregation if property is None else Aggregation(name="mean")
-    step = inputs.protocol.interval_of(name, arm.name)
-    calendar = Calendar.of(period.start, period.end, step, inputs.protocol.time_zone)
-    units = []
-    for device in arm.devices:
-        streams = inputs.series_of(device, name)
-        value = np.full(calendar.n, np.nan)
-        heard = np.zeros(calendar.n, bool)
-        for stream in streams:
-            kept = np.isin(stream.flag, usable)
-            energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in ("duty", "sum")
-            result = as_counted(aggregation, stream.result[kept])
-            filled = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
-            value = np.where(np.isfinite(value), value, filled)
-            heard |= np.isfinite(fill(calendar, stream.time_us, np.zeros(len(stream.time_us)), False))
-        windows = [window for window in inputs.windows if window.covers(device, [arm.site])]
-        excused = _inside(windows, calendar)
-        planned = _inside([window for window in windows if window.declared_at <= window.start], calendar)
-        units.append(Unit(device, calendar, value, excused, heard, excused & ~planned))
-    if property is not None:
-        return units
-    places = {
-        unit.name: [p for s in inputs.series_of(unit.name, name) for p in s.placements if s.device == unit.name] for unit in units
-    }
-    return [about(endpoint, unit, places[unit.name]) for unit in units if is_about(endpoint, unit.name, places[unit.name])]
-
-
-def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bool_]:
-    """Which slots begin within one of the windows."""
-    found = np.zeros(calendar.n, bool)
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    for window in windows:
-        inside = starts >= to_us(window.start)
-        found |= inside & (starts < to_us(window.end)) if window.end is not None else inside
-    return found
-
-
-def question_of(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool) -> Question:
-    """What the endpoint's design is asked over the protocol's periods; `suspect`: flag 3 too."""
-    design = DESIGNS[endpoint.design]
-    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
-    covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
-    for name in design.periods:
-        period = inputs.protocol.period(name)
-        if period is None:
-            continue
-        for role in design.arms:
-            arm = inputs.protocol.arm(endpoint.arms[role])
-            usable = USED_WITH_SUSPECT if suspect else _usable(inputs, endpoint.property, arm.name)
-            units[role, name] = _units(inputs, endpoint, arm, period, usable)
-        declared = endpoint.parameters.get("covariates", [])
-        for covariate in declared if isinstance(declared, list) else []:
-            covariates[covariate, name] = _measured(inputs, endpoint, period, covariate)
-    scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
-    levels = AveragingScale.ENERGETIC in scales
-    energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return Question(endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates, levels)
-
-
-def _measured(inputs: TrialInputs, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
-    """The candidate's devices that measure the covariate; where none does, those of the endpoint's other arms (a weather station)."""
-    for role in sorted(endpoint.arms):  # candidate comes first
-        arm = inputs.protocol.arm(endpoint.arms[role])
-        units = [unit for unit in _units(inputs, endpoint, arm, period, USED_UNCHECKED, covariate) if unit.valid.any()]
-        if units:
-            return units
-    return []
-
-
 # -- endpoints ---------------------------------------------------------------------------------------------------------
 
 
-def _judged_endpoints(
-    inputs: TrialInputs, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
-) -> list[EndpointResult]:
+def _judged_endpoints(units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]) -> list[EndpointResult]:
     """Each at the protocol's level; the secondary ones share α."""
 
     @cache
     def at(number: int, level: float) -> EndpointResult:
-        return _endpoint(inputs, planned[number], gate, gate_findings, level)
+        return _endpoint(units, planned[number], gate, gate_findings, level)
 
-    planned, confidence = inputs.protocol.endpoints, inputs.protocol.confidence
+    planned, confidence = units.inputs.protocol.endpoints, units.inputs.protocol.confidence
     levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
     secondary = [number for number in range(len(planned)) if number not in levels]
     levels |= criteria.holm(secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED)
@@ -280,13 +213,13 @@ def _judged_endpoints(
 
 
 def _endpoint(
-    inputs: TrialInputs,
+    units: Units,
     endpoint: Endpoint,
     gate: Sequence[GateResult],
     gate_findings: dict[str, list[Finding]],
     level: float,
 ) -> EndpointResult:
-    findings = list(gate_findings[endpoint.name])
+    inputs, findings = units.inputs, list(gate_findings[endpoint.name])
     findings += [
         finding("unchecked_data", property=endpoint.property)
         for arm in endpoint.arms.values()
@@ -298,7 +231,7 @@ def _endpoint(
         findings.append(finding("blinded"))
     answer = Answer()
     if not any(f.severity == "blocking" for f in findings):
-        answer = _answer(inputs, endpoint, level)
+        answer = _answer(units, endpoint, level)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
@@ -306,7 +239,7 @@ def _endpoint(
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
         harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
         more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]
-    sensitivity = _sensitivity(inputs, endpoint, answer, level) if known else []
+    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
         title=endpoint.title,
@@ -328,9 +261,9 @@ def _endpoint(
     )
 
 
-def _answer(inputs: TrialInputs, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
+def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
     """What the design answers, or would by another choice; while the reporting period lasts, as an early look."""
-    question = question_of(inputs, endpoint, level, suspect=choice is not None and choice.suspect)
+    inputs, question = units.inputs, units.question(endpoint, level, suspect=choice is not None and choice.suspect)
     if choice is not None:
         question = replace(question.without(choice.left_out), bare=True)
     answer = DESIGNS[endpoint.design].answer(question)
@@ -357,13 +290,11 @@ def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Finding]:
     return [finding("profile_not_valid_then", profile=endpoint.profile, validity=profiles.validity(found))]
 
 
-def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
+def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
     """The same under other choices; printed, never deciding."""
-    targets = {c.statistic for c in endpoint.criteria}
-    rule, ended = (
-        _rule(inputs, endpoint),
-        inputs.whole is None,
-    )  # the design's own other intervals hold at one look only: no verdict
+    inputs, targets = units.inputs, {c.statistic for c in endpoint.criteria}
+    rule = _rule(inputs, endpoint)
+    ended = inputs.whole is None  # the design's own other intervals hold at one look only: no verdict
     found = [
         Sensitivity(
             name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate) if ended else None
@@ -372,7 +303,7 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
         if estimate.statistic in targets and (inputs.edition > 1 or name in FIRST_EDITION)
     ]
     for choice in choices(inputs, endpoint):
-        other = _answer(inputs, endpoint, level, choice)
+        other = _answer(units, endpoint, level, choice)
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)
@@ -384,7 +315,7 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
 # -- what happened against what was planned ----------------------------------------------------------------------------
 
 
-def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSummary:
+def _stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
     arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
     flags, counts = np.unique(stream.flag, return_counts=True)
     return DatastreamSummary(
@@ -402,7 +333,7 @@ def _stream_summary(inputs: TrialInputs, stream: StreamInput) -> DatastreamSumma
         checks_planned=len(stream.checks),
         checks_run=len(stream.ran),
         late=stream.late,
-        sha256=fingerprint([stream]),
+        sha256=sha256,
     )
 
 

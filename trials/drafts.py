@@ -11,7 +11,7 @@ from pathlib import Path
 from store import catalogue
 from store import trials as store_trials
 from store.database import Connection
-from store.observations import series
+from store.observations import SeriesKept, series
 from trials import quality
 from trials.health import KEPT_BACK
 from trials.inputs import StreamInput, TrialInputs, Unblinding
@@ -118,7 +118,8 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
     for stream in streams:
         raw = found[stream.datastream_id]
         result = quality.run(quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us)
-        judged.append(replace(stream_input(stream, raw, {}, None, KEPT_BACK), flag=result.flags))
+        late = raw.received_us - raw.time_us > KEPT_BACK.total_seconds() * 1e6
+        judged.append(stream_input(stream, SeriesKept(raw.time_us, raw.result, result.flags, late), {}, None))
     return TrialInputs(
         protocol=protocol, protocol_sha256=digest(document_of(protocol)), locked_at=None, organisations={}, sites={}, streams=judged,
         windows=windows_of(conn, protocol.trial), rejects=[], gaps=[], simulated=simulated, now=now,

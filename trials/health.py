@@ -117,14 +117,31 @@ def gaps(
     later; else unknown.
     """
     order = np.argsort(time_us)
-    times, received = time_us[order], received_us[order]
+    times = time_us[order]
+    return gaps_in_order(
+        times=times, late=(received_us[order] - times) > late_after.total_seconds() * 1e6, expected_s=expected_s, start=start, end=end,
+        windows=windows, reboots=reboots, longest=longest,
+    )  # fmt: skip
+
+
+def gaps_in_order(
+    *,
+    times: NDArray[np.int64],
+    late: NDArray[np.bool_],
+    expected_s: float,
+    start: datetime,
+    end: datetime,
+    windows: Sequence[tuple[datetime, datetime | None]] = (),
+    reboots: Sequence[datetime] = (),
+    longest: float = 2.5,
+) -> list[Gap]:
+    """`gaps` of a series in order of time, of which it is known what came late."""
     found = []
     edges = np.r_[_us(start), times, _us(end)]
     wide = np.flatnonzero(np.diff(edges) > longest * expected_s * 1e6)
     for index in wide:
         begin, until = _when(int(edges[index])), _when(int(edges[index + 1]))
         found.append(Gap(begin, until, _cause(begin, until, windows, reboots), False))
-    late = (received - times) > late_after.total_seconds() * 1e6
     for low, high in _runs(late):
         found.append(Gap(_when(int(times[low])), _when(int(times[high]) + int(expected_s * 1e6)), GapCause.NETWORK, True))
     return sorted(found, key=lambda gap: gap.start)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from insitu.model import PeriodName
-from trials.compute import question_of
 from trials.designs import DESIGNS, Question
 from trials.designs.limit_compliance import K
 from trials.designs.question import unit_of
@@ -24,6 +23,7 @@ from trials.inputs import TrialInputs
 from trials.intervals import IDENTITY, LOG, MIN_DAYS, spread, varies
 from trials.power import Basis, chances, days_needed, half_width, met_region, smallest_effect
 from trials.protocol import Criterion, Endpoint, Period, Protocol, Target, Text
+from trials.units import Units
 
 LENGTHS: Final = (14, 30, 60, 90)
 POWER: Final = 0.8
@@ -217,7 +217,7 @@ def _seen(protocol: Protocol, rehearsed: TrialInputs, endpoint: Endpoint, level:
     baseline = protocol.period(PeriodName.BASELINE)
     if baseline is None and PeriodName.BASELINE in design.periods:
         return _Seen({}, 0, 1.0, [note("incomplete")])
-    question = question_of(rehearsed, endpoint, level, suspect=False)
+    question = Units(rehearsed).question(endpoint, level)
     if design.name in ("before_after", "control_sites", "crossover"):
         days, values = _day_series(question)
         kept = np.isfinite(values)

@@ -59,9 +59,9 @@ def _offset_s(hour: int, zone: ZoneInfo) -> int:
     return int(offset.total_seconds()) if offset else 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """One series (a device and what stood at its position) over one period."""
+    """One series (a device and what stood at its position) over one period; equal to itself alone, so that what is made of it can be kept."""
 
     name: str
     calendar: Calendar
@@ -102,15 +102,36 @@ def unfold(energetic: bool, means: Floats) -> Floats:
 
 def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False) -> Floats:
     """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any order."""
-    index = (time_us - calendar.start_us) // calendar.step_us
-    inside = (index >= 0) & (index < calendar.n)
-    index, result = index[inside], result[inside]
+    index, rows = _placed(calendar, time_us)
+    result = result[rows]
+    values = np.full(calendar.n, np.nan)
+    if not energetic and bool(np.all(index[1:] > index[:-1])):
+        values[index] = result + 0.0  # one to a slot is its mean and its sum; the sum of −0.0 is 0.0
+        return values
     count = np.bincount(index, minlength=calendar.n)
     total = np.bincount(index, weights=fold(energetic, result), minlength=calendar.n)
-    values = np.full(calendar.n, np.nan)
     some = count > 0
     values[some] = total[some] if summed else unfold(energetic, total[some] / count[some])
     return values
+
+
+def filled(calendar: Calendar, time_us: Ints) -> Bools:
+    """Slots that hold any observation; `time_us` in any order."""
+    found = np.zeros(calendar.n, bool)
+    found[_placed(calendar, time_us)[0]] = True
+    return found
+
+
+def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
+    """(slot of each observation of the period, which those are)."""
+    end_us = calendar.start_us + calendar.step_us * calendar.n
+    rows: slice | Bools
+    if bool(np.all(time_us[1:] >= time_us[:-1])):
+        low, high = np.searchsorted(time_us, [calendar.start_us, end_us])
+        rows = slice(int(low), int(high))
+    else:
+        rows = (time_us >= calendar.start_us) & (time_us < end_us)
+    return (time_us[rows] - calendar.start_us) // calendar.step_us, rows
 
 
 def grouped(unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None) -> Floats:
@@ -119,17 +140,13 @@ def grouped(unit: Unit, groups: Ints, number: int, *, share: float, energetic: b
     `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of addition.
     """
     valid = unit.valid
-    planned = np.bincount(groups, weights=(~unit.excused | valid).astype(float), minlength=number)
-    count = np.bincount(groups, weights=valid.astype(float), minlength=number)
-    folded = np.where(valid, fold(energetic, np.where(valid, unit.value, 0.0)), 0.0)
-    if weights is None:
-        total, weight = np.bincount(groups, weights=folded, minlength=number), count
-    else:
-        total = np.bincount(groups, weights=folded * weights, minlength=number)
-        weight = count
+    planned = np.bincount(groups[~unit.excused | valid], minlength=number)
+    count = np.bincount(groups[valid], minlength=number)
+    folded = fold(energetic, unit.value[valid])
+    total = np.bincount(groups[valid], weights=folded if weights is None else folded * weights[valid], minlength=number)
     enough = (count > 0) & (count >= share * planned)
     means = np.full(number, np.nan)
-    means[enough] = unfold(energetic, total[enough] / weight[enough])
+    means[enough] = unfold(energetic, total[enough] / count[enough])
     return means
 
 

@@ -12,14 +12,14 @@ from store import access, catalogue, ledger
 from store import quality as store_quality
 from store import trials as store_trials
 from store.database import Connection
-from store.observations import Series, series
+from store.observations import Series, SeriesKept, series, series_kept
 from store.times import to_datetime
 from trials import profiles, quality
 from trials.changes import causes, changes
 from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import Evaluation, GapSummary, RejectSummary, document_of
-from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps
+from trials.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
 from trials.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
 from trials.protocol import Protocol, canonical, digest, read_protocol
 from trials.protocol import document_of as protocol_document
@@ -197,9 +197,20 @@ def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, s
     if stored is None:
         catalogue.trial(conn, trial)
         raise NotFound(f"{trial} has no locked protocol: write one and run `insitu lock PROTOCOL`.")
-    inputs = load_inputs(conn, trial, stored, now=now, simulated=simulated)
-    evaluation = compute(inputs)
-    previous = store_trials.latest_evaluation(conn, trial)
+    evaluation = compute(load_inputs(conn, trial, stored, now=now, simulated=simulated))
+    return keep(conn, stored, evaluation, previous=store_trials.latest_evaluation(conn, trial), login=login)
+
+
+def keep(
+    conn: Connection,
+    stored: store_trials.StoredProtocol,
+    evaluation: Evaluation,
+    *,
+    previous: store_trials.StoredEvaluation | None,
+    login: str,
+) -> tuple[int, Evaluation]:
+    """Store what was computed, with what changed since the previous evaluation; (its number, the evaluation as stored)."""
+    trial, now = evaluation.trial, evaluation.evaluated_at
     if previous is not None:
         before = Evaluation.model_validate_json(previous.document)
         found = {"changed": changes(before, previous.sha256, evaluation), "causes": causes(before, evaluation) or None}
@@ -231,7 +242,7 @@ def load_inputs(
     late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     streams = needed_datastreams(conn, protocol)
     numbers = [s.datastream_id for s in streams]
-    found = series(conn, numbers, start, end)
+    found = series_kept(conn, numbers, start, end, late_after=late_after)
     runs = store_quality.quality_runs(conn, numbers)
     counts: dict[int, dict[str, int]] = {}
     for count in store_quality.check_counts(conn, numbers, start, end):
@@ -244,15 +255,14 @@ def load_inputs(
         organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
         sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
         streams=[
-            stream_input(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id), late_after)
-            for s in streams
+            stream_input(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)) for s in streams
         ],
         windows=windows,
         rejects=[
             RejectSummary(device=r.device, reason=r.reason, messages=r.messages, results=r.results)
             for r in ledger.reject_counts(conn, trial, now)
         ],
-        gaps=_gaps(protocol, streams, found, windows, until=min(now, end), late_after=late_after),
+        gaps=_gaps(protocol, streams, found, windows, until=min(now, end)),
         simulated=simulated,
         now=now,
         unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, trial) if u.at <= now],
@@ -294,14 +304,9 @@ def _listed(found: object) -> list[object]:
 
 
 def stream_input(
-    stream: catalogue.TrialDatastream,
-    found: Series,
-    counts: dict[str, int],
-    run: store_quality.QualityRun | None,
-    late_after: timedelta,
+    stream: catalogue.TrialDatastream, found: SeriesKept, counts: dict[str, int], run: store_quality.QualityRun | None
 ) -> StreamInput:
     """A datastream as the computation takes it, with what its checks counted."""
-    late = found.received_us - found.time_us > late_after.total_seconds() * 1e6
     return StreamInput(
         device=stream.device,
         name=stream.name,
@@ -317,7 +322,7 @@ def stream_input(
         by_check=counts,
         checks=run.checks if run else [],
         ran=run.ran if run else [],
-        late=int(late.sum()),
+        late=int(found.late.sum()),
         checked_with=run.parameters if run else None,
     )
 
@@ -325,11 +330,10 @@ def stream_input(
 def _gaps(
     protocol: Protocol,
     streams: Sequence[catalogue.TrialDatastream],
-    found: dict[int, Series],
+    found: dict[int, SeriesKept],
     windows: Sequence[WindowInput],
     *,
     until: datetime,
-    late_after: timedelta,
 ) -> list[GapSummary]:
     """Silences of the measured datastreams of the protocol's primary properties, while their device stood there."""
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
@@ -346,14 +350,8 @@ def _gaps(
             if low >= high:
                 continue
             data = found[stream.datastream_id]
-            for gap in gaps(
-                time_us=data.time_us,
-                received_us=data.received_us,
-                expected_s=expected,
-                start=low,
-                end=high,
-                windows=covering,
-                late_after=late_after,
+            for gap in gaps_in_order(
+                times=data.time_us, late=data.late, expected_s=expected, start=low, end=high, windows=covering
             ):
                 summaries.append(
                     GapSummary(

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import Final
 
+from api.jobs.evaluations import Night, evaluate_when_due
 from api.jobs.quality import check_new_observations
 from insitu.clock import Clock
 from insitu.errors import InsituError, RetryLater
@@ -17,7 +18,7 @@ PAUSE_S: Final = 5.0
 """Between two rounds: a flag appears this long after its observation at most, when nothing else waits."""
 
 
-def run_jobs(database_url: str, clock: Clock, stop: threading.Event, *, once: bool = False) -> None:
+def run_jobs(database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False) -> None:
     """Rounds of every job until `stop`, or exactly one with `once`, which raises what a job raises."""
     conn: Connection | None = None
     try:
@@ -28,6 +29,7 @@ def run_jobs(database_url: str, clock: Clock, stop: threading.Event, *, once: bo
                     require_current(conn)
                     conn.rollback()
                 check_new_observations(conn, clock, stop)
+                evaluate_when_due(conn, clock, night, stop)
             except RetryLater as error:
                 if once:
                     raise

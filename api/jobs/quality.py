@@ -24,5 +24,5 @@ def check_new_observations(conn: Connection, clock: Clock, stop: threading.Event
         conn.commit()
         judged += found
         if found:
-            log.info("%s: %d observations checked", trial, found)
+            log.debug("%s: %d observations checked", trial, found)
     return judged

@@ -38,6 +38,9 @@ def ingest(
 
 
 def evaluate(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Instead: time and memory of a year of minutes, and of a night of small trials.")
+    ] = False,
     design: Annotated[list[str] | None, typer.Option(help="Only worlds of this design; may be given several times.")] = None,
     replications: Annotated[int, typer.Option(min=1, help="Draws of each cell.")] = 2000,
     phi: Annotated[list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")] = None,
@@ -45,10 +48,24 @@ def evaluate(
     trend: Annotated[list[float] | None, typer.Option(help="Of a period, in standard deviations.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
 ) -> None:
-    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md."""
+    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md; or time and memory."""
+    if speed:
+        evaluate_speed()
+        return
     from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
     from trials.bench.coverage import run
 
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
     run(worlds, early, replications=replications, processes=processes)
+
+
+def evaluate_speed() -> None:
+    """Time and memory of an evaluation, and of the nightly job."""
+    import threading
+
+    from api.jobs.evaluations import evaluate_changed
+    from insitu.clock import SYSTEM
+    from trials.bench.speed import measure
+
+    measure(lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())))

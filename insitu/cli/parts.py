@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -177,7 +179,12 @@ def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddr
 
 
 def work(clock: ClockOption = "", once: bool = False) -> None:
-    """Run the jobs: quality checks over what came in."""
+    """Run the jobs: quality checks over what came in; once a night, evaluations whose inputs have changed."""
     from api.jobs import run_jobs
+    from api.jobs.evaluations import Night
 
-    run_jobs(database_url_of(load()), Clock.loads(clock) if clock else SYSTEM, until_signal(), once=once)
+    settings = load()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    night = Night(settings.nightly_hour, ZoneInfo(settings.time_zone))
+    trial_clock = Clock.loads(clock) if clock else SYSTEM
+    run_jobs(database_url_of(settings), trial_clock, until_signal(), night=night, once=once)

@@ -36,6 +36,16 @@ SELECT datastream_id, phenomenon_time, result, received_at, flag FROM observatio
 WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
   AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
 
+-- name: series_by_day
+-- Observations of some datastreams in `[start, end)`: a row for each day and datastream that has any, each column an array, in no
+-- promised order. Day by day, since what came in at one time lies together on disk; in arrays, since a row costs more than a value.
+SELECT o.* FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 day') AS day
+CROSS JOIN LATERAL (
+    SELECT datastream_id, array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received,
+           array_agg(flag) AS flags
+    FROM observation WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= day
+      AND phenomenon_time < least(day + interval '1 day', %(end)s::timestamptz) GROUP BY datastream_id) o;
+
 -- name: latest_of
 -- The latest observation of some datastreams.
 SELECT datastream_id, phenomenon_time, result, received_at FROM datastream_latest
@@ -49,3 +59,7 @@ SELECT count(*) FROM observation;
 -- When the first stored observation of a trial was received.
 SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
 JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
+
+-- name: settle
+-- What autovacuum does soon after much was written.
+VACUUM (ANALYZE) observation;

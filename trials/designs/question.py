@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from math import isfinite
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,13 @@ from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
 from trials.findings import finding
 from trials.intervals import DayJackknife, Spread
 from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
-from trials.slots import Unit, day_groups, grouped, mean_of_units
+from trials.slots import Calendar, Unit, day_groups, grouped, mean_of_units
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
+Made = dict[tuple[object, Unit], object]
+Kind = TypeVar("Kind")
 
 DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
@@ -49,6 +52,8 @@ class Question:
     bare: bool = False
     """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For other choices of the same analysis, and for
     measurements that ask thousands of times."""
+    made: Made = field(default_factory=dict, repr=False)
+    """What was made of single units; questions that differ in which units they hold may share it."""
 
     def without(self, names: Collection[str]) -> Question:
         """The same question when these units were never there."""
@@ -67,11 +72,25 @@ class Question:
         if not units:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
-        chosen, percent = self.aggregation, self.endpoint.unit == "%"
+        chosen, share, percent = self.aggregation, self.capture.day, self.endpoint.unit == "%"
         energetic = self.energetic if chosen.name in ON_ENERGY else self.levels
-        tables = [day_values(chosen, unit, share=self.capture.day, energetic=energetic, percent=percent) for unit in units]
-        due = due_units(units, groups, len(days))
-        return days, mean_of_units(tables, share=self.capture.day, energetic=self.energetic, due=due)
+
+        def values(unit: Unit) -> Floats:
+            return day_values(chosen, unit, share=share, energetic=energetic, percent=percent)
+
+        def due(unit: Unit) -> Days:
+            return due_units([unit], groups, len(days))
+
+        tables = [self.once(("days", chosen, share, energetic, percent), unit, values) for unit in units]
+        number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
+        return days, mean_of_units(tables, share=share, energetic=self.energetic, due=number_due)
+
+    def once(self, what: object, unit: Unit, make: Callable[[Unit], Kind]) -> Kind:
+        """`make(unit)`, made at the first call; `what` names everything else that it depends on."""
+        key = (what, unit)
+        if key not in self.made:
+            self.made[key] = make(unit)
+        return cast(Kind, self.made[key])
 
     def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all of one period.
@@ -80,17 +99,16 @@ class Question:
         clocks change. A series slower than the grid ends on an earlier step.
         """
         grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
-        steps = [[_steps(unit, grid_us) for unit in units] for units in arms]
+        steps = [[_steps(unit.calendar, grid_us) for unit in units] for units in arms]
         number = 1 + max(int(step[-1]) for of_arm in steps for step in of_arm)
         days = np.zeros(number, np.int64)
         days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
-        return days, [
-            [
-                grouped(unit, step, number, share=self.capture.day, energetic=self.energetic)
-                for unit, step in zip(units, of_arm, strict=True)
-            ]
-            for units, of_arm in zip(arms, steps, strict=True)
-        ]
+
+        def values(unit: Unit) -> Floats:
+            return grouped(unit, _steps(unit.calendar, grid_us), number, share=self.capture.day, energetic=self.energetic)
+
+        what = ("grid", grid_us, number, self.capture.day, self.energetic)
+        return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
 def out_of_scale(question: Question) -> list[Finding]:
@@ -106,12 +124,13 @@ def out_of_scale(question: Question) -> list[Finding]:
     return list({one.evidence["arm"]: one for one in found}.values())
 
 
-def _steps(unit: Unit, grid_us: int) -> Days:
+@lru_cache(maxsize=64)
+def _steps(calendar: Calendar, grid_us: int) -> Days:
     """Grid step of each slot."""
     if grid_us == DAY_US:
-        days: Days = unit.calendar.day - unit.calendar.day[0]
+        days: Days = calendar.day - calendar.day[0]
         return days
-    return (unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)) // grid_us
+    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // grid_us
 
 
 @dataclass(frozen=True, slots=True)

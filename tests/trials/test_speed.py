@@ -1,0 +1,71 @@
+"""The bench of evaluations on small sizes: what it fills is what it says, what it runs is the real thing, and its table is whole."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from api.jobs.evaluations import evaluate_changed
+from insitu.clock import SYSTEM
+from insitu.model import Verdict
+from store import catalogue
+from store.database import Connection
+from store.observations import series
+from trials.bench.fill import START, Size, add_lab, add_trial
+from trials.bench.speed import measure
+from trials.workflow import evaluate_trial
+
+SIZE = Size(devices=4, days=40, interval=timedelta(hours=1))
+
+
+def filled(conn: Connection, code: str, seed: int) -> dict[str, tuple[bytes, ...]]:
+    """Device → (times, results, flags, receipts)."""
+    add_trial(conn, code, SIZE, seed=seed)
+    conn.commit()
+    streams = catalogue.datastreams_of_trial(conn, code)
+    found = series(conn, [s.datastream_id for s in streams], START, START + timedelta(days=SIZE.days))
+    return {
+        s.device: tuple(column.tobytes() for column in (one.time_us, one.result, one.flag, one.received_us))
+        for s in streams
+        for one in [found[s.datastream_id]]
+    }
+
+
+def test_the_same_seed_fills_the_same_trial(conn: Connection) -> None:
+    add_lab(conn)
+    first, same, other = (filled(conn, code, seed) for code, seed in (("one", 1), ("two", 1), ("three", 2)))
+    assert first == same
+    assert all(first[device] != other[device] for device in first)
+
+
+def test_what_is_filled_is_nearly_what_was_planned_and_has_the_effect_it_says(conn: Connection) -> None:
+    add_lab(conn)
+    add_trial(conn, "one", SIZE, seed=1)
+    _, evaluation = evaluate_trial(conn, "one", now=START + timedelta(days=41), login="lab", simulated=False)
+    assert 0.85 * SIZE.observations < evaluation.observations < SIZE.observations
+    assert evaluation.verdict is Verdict.MET
+    effect = evaluation.endpoints[0].estimates[0]
+    assert effect.low < -2 < effect.high
+    assert {d.checks_run for d in evaluation.datastreams} == {1}
+    assert [d.code for d in evaluation.deviations] == []
+    assert sum(d.late for d in evaluation.datastreams) > 0
+    assert np.any([gap.backfilled for gap in evaluation.gaps])
+
+
+def test_the_bench_measures_every_target_and_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    measure(
+        lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())),
+        large=SIZE, small=Size(devices=2, days=40, interval=timedelta(hours=1)), trials=3, runs=1,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line.startswith("|")][2:]
+    assert [row[2] for row in rows] == ["20", "2", "60", "60"]
+    assert rows[2][0].endswith("3 had changed")
+    assert rows[3][0].endswith("0 had changed")
+    assert all(float(row[1]) > 0 for row in rows[:3])
+    assert float(rows[0][3]) > 0.2
+    assert 50 < float(rows[0][4]) < 1_536
+    assert "large: met" in printed
