@@ -215,7 +215,7 @@ def test_missing_and_added_files_are_named(package: Path) -> None:
 
 BROKEN = [
     ("protocol.json", '{"trial": "small",\n "title"', r"protocol\.json, line 2, column 9: Expecting ':' delimiter\."),
-    ("protocol.json", '{"trial": "small"}', r"protocol\.json: title: Field required"),
+    ("protocol.json", '{"trial": "small"}', r"protocol\.json, line 1: title: Field required"),
     ("protocol.json", None, r"protocol\.json is missing: the package is not whole\."),
     ("catalogue.json", "{", r"catalogue\.json is not what a package holds"),
     ("catalogue.json", "[]", r"catalogue\.json is not what a package holds"),
