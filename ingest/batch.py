@@ -29,6 +29,8 @@ from store.times import to_datetime
 HOUR_US = 3_600_000_000
 NEWS = 0.1
 """A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
+DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of the database says."""
 UNKNOWN = "unknown"
 EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that says an earlier time of its status has no clock."""
@@ -64,6 +66,10 @@ class Item:
     identity: bytes = b""
     duplicate: int = 0
     conflicting: int = 0
+    reject_id: int = 0
+    """The reject of which this is the replay."""
+    others: frozenset[str] = frozenset()
+    """Of a replay: for what reasons the same message has other rejects."""
     source: str = ""
     """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the device."""
 
@@ -71,6 +77,16 @@ class Item:
     def speaks_for_itself(self) -> bool:
         """False behind a network server: such a device hears neither receipts nor refusals."""
         return self.message.topic.startswith(PREFIX)
+
+    @property
+    def stored(self) -> int:
+        """Of its results, once they are merged."""
+        return 0 if self.repeated else len(self.observations) - self.duplicate - self.conflicting
+
+    @property
+    def settled(self) -> bool:
+        """Of a replay: nothing is left of what its reject stands for, once it is merged."""
+        return all(str(reason) in self.others for reason in self.refused)
 
     def is_plain(self) -> bool:
         """Every result became a row: what nearly all messages are."""
@@ -235,27 +251,26 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
     return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
 
 
-def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, reject_id: int = 0) -> Outcome:
-    """Everything the batch means for the database; the caller owns the transaction. `reject_id`: a replay of that reject."""
-    _recognise_deliveries(conn, items, client_id)
-    if not reject_id:
-        _recognise_frames(conn, items)
-    seen = _recognise_sequences(conn, items, replaying=bool(reject_id))
+def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int) -> Outcome:
+    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it."""
+    live = [item for item in items if not item.reject_id]
+    _recognise_deliveries(conn, live, client_id)
+    _recognise_frames(conn, live)
+    seen = _recognise_sequences(conn, items)
     _merge(conn, items)
     outcome = Outcome()
-    rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
-    new = store_ledger.save_rejects(conn, [reject for _, reject in rejects]) if not reject_id else set()
+    rejects = [(item, reject) for item in live if not item.repeated for reject in _rejects(item)]
+    new = store_ledger.save_rejects(conn, [reject for _, reject in rejects])
     for item, reject in rejects:
         if item.known is not None and item.speaks_for_itself and (reject.identity, str(reject.reason)) in new:
             outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
     ledger = Ledger()
     for item in items:
-        _count(item, new, ledger, reject_id, outcome)
+        _count(item, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
     store_ledger.save_sequences(conn, seen, to_datetime(now_us))
     _signs_of_life(conn, items)
-    if not reject_id:
-        report_intervals(conn, _intervals(items))
+    report_intervals(conn, _intervals(live))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
     listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
     outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items() if device_id in listening}
@@ -299,7 +314,7 @@ def _digest(message: Message) -> bytes:
     return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
 
 
-def _recognise_sequences(conn: Connection, items: Sequence[Item], *, replaying: bool) -> dict[tuple[int, str], Ranges]:
+def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[int, str], Ranges]:
     wanted = {
         (item.known.device_id, boot): None
         for item in items
@@ -317,7 +332,7 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item], *, replaying: 
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        if before and not item.timed and not replaying:
+        if before and not item.timed and not item.reject_id:
             item.repeated = True
     return seen
 
@@ -356,10 +371,12 @@ def _rejects(item: Item) -> list[Reject]:
     ]  # fmt: skip
 
 
-def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: int, outcome: Outcome) -> None:
+def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Outcome) -> None:
     """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy is a repeat."""
+    if item.reject_id and item.refused and not item.stored and not item.settled:
+        return  # a replay that has changed nothing leaves no line
     received_us = item.message.received_us
-    key = Key(item.trial, item.device, received_us - received_us % HOUR_US, reject_id)
+    key = Key(item.trial, item.device, received_us - received_us % HOUR_US, item.reject_id)
     entry = ledger.entry(key)
     entry.received += 1
     entry.contained += item.contained
@@ -373,9 +390,9 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, reject_id: i
         entry.ignored += item.contained
         ledger.reason(key, "ignored", str(item.ignored_for), item.contained)
         return
-    fresh = [reason for reason in item.refused if reject_id or (item.identity, str(reason)) in new]
+    fresh = [reason for reason in item.refused if item.reject_id or (item.identity, str(reason)) in new]
     new.difference_update((item.identity, str(reason)) for reason in fresh)
-    stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
+    stored = item.stored
     if item.repeated or (stored == 0 and not fresh and (item.refused or item.duplicate)):
         entry.repeated += 1
         entry.duplicate += item.contained

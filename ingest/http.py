@@ -28,7 +28,6 @@ def ingest_payload(conn: Connection, *, topic: str, payload: bytes, clock: Clock
     message = Message(topic, payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
     (item,) = prepare([message], snapshot(conn))
     keep(conn, [item], client_id="http", now_us=clock.now_us())
-    stored = 0 if item.repeated else len(item.observations) - item.duplicate - item.conflicting
     refused = {str(reason): found for reason, found in item.refused.items()}
     ignored = item.contained if item.ignored_for is not None else 0
-    return Answer(item.contained, stored, item.duplicate, ignored, item.repeated, refused)
+    return Answer(item.contained, item.stored, item.duplicate, ignored, item.repeated, refused)

@@ -1,6 +1,6 @@
 """Rejects once more through the path, after a registration, mapping or unit was fixed; exactly once each.
 
-A reject that becomes observations is marked; its first refusal stays visible, and the ledger gets lines that point to it.
+A reject of which nothing is refused any more is marked; its first refusal stays visible, and the ledger gets lines that point to it.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.batch import keep, prepare
+from ingest.batch import DEFECTS, Item, keep, prepare
 from ingest.edge_nodes import EdgeNodes
 from insitu.clock import Clock
+from insitu.errors import RowRefused
 from insitu.model import Message
 from store import ledger
 from store.catalogue import snapshot
 from store.database import Connection
+from store.ledger import Replayable
 from store.times import to_us
 
 _AT_A_TIME = 200
@@ -25,35 +27,49 @@ class Replayed(NamedTuple):
     stored: int
     """Observations."""
     still_refused: int
-    """Rejects that would be refused again; nothing of them was stored."""
+    """Rejects of which something is refused again; they can be tried later."""
 
 
 def replay(
     conn: Connection, *, clock: Clock, trial: str | None = None, reason: str | None = None, trials: Sequence[str] | None = None
 ) -> Replayed:
-    """Try every reject that matches; commits as it goes. `trials`: only those (what a viewer may manage)."""
-    tried = stored = still = 0
-    above = 0
-    while True:
-        found = ledger.replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=_AT_A_TIME)
-        if not found:
+    """Try every reject that matches; commits as it goes. `trials`: only those (what a viewer may manage).
+
+    What the database refuses, or we fail on, is found as live messages are: by smaller and smaller batches.
+    """
+    tried = stored = settled = above = 0
+    most = _AT_A_TIME
+    while found := ledger.replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most):
+        try:
+            items = _mended(conn, found)
+            keep(conn, items, client_id="replay", now_us=clock.now_us())
+            done = [item.reject_id for item in items if item.settled]
+            ledger.mark_replayed(conn, done, clock.now())
             conn.commit()
-            return Replayed(tried, stored, still)
-        known = snapshot(conn)
-        done = []
-        for reject in found:
-            above = reject.reject_id
-            tried += 1
-            message = Message(reject.topic, reject.payload, to_us(reject.received_at), size=reject.size)
-            (item,) = prepare([message], known, EdgeNodes.of(conn, [message], frozen=True))
-            if not item.observations and item.status is None:
-                still += 1
+        except (RowRefused, *DEFECTS):
+            conn.rollback()
+            if len(found) > 1:
+                most = len(found) // 2
                 continue
-            outcome = keep(conn, [item], client_id="replay", now_us=clock.now_us(), reject_id=reject.reject_id)
-            stored += outcome.stored
-            if item.refused and not outcome.stored:
-                still += 1
-            else:
-                done.append(reject.reject_id)
-        ledger.mark_replayed(conn, done, clock.now())
-        conn.commit()
+            items, done = [], []
+        stored += sum(item.stored for item in items)
+        settled += len(done)
+        tried += len(found)
+        above = found[-1].reject_id
+        most = min(_AT_A_TIME, 2 * most)
+    conn.commit()
+    return Replayed(tried, stored, tried - settled)
+
+
+def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
+    """Those that say something now; one batch for all of them, since a batch compares its results with each other."""
+    messages = [Message(one.topic, one.payload, to_us(one.received_at), size=one.size) for one in found]
+    known, nodes = snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
+    reasons = ledger.reasons_of(conn, [one.identity for one in found])
+    items = []
+    for one, message in zip(found, messages, strict=True):
+        for item in prepare([message], known, nodes):
+            item.reject_id, item.others = one.reject_id, frozenset(reasons[one.identity] - {one.reason})
+            if item.observations or item.status is not None:
+                items.append(item)
+    return items

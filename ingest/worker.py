@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ingest.batch import FRAMES, Item, Outcome, keep, prepare, prepare_refused
+from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -27,10 +27,6 @@ _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S = 1.0
 DELIVERY_AGE = timedelta(minutes=5)
 """The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
-
-
-DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of the database says."""
 
 
 class LeaseLost(RetryLater):

@@ -321,5 +321,14 @@ def replayable(
     )  # fmt: skip
 
 
+def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
+    """For what reasons some messages have rejects that were not replayed yet."""
+    found: dict[bytes, set[str]] = {identity: set() for identity in identities}
+    with translated():
+        for identity, reason in conn.execute(_SQL["reasons_of"].encode(), {"identities": list(found)}):
+            found[bytes(identity)].add(reason)
+    return found
+
+
 def mark_replayed(conn: Connection, reject_ids: Sequence[int], now: datetime) -> None:
     run(conn, _SQL["mark_replayed"], reject_ids=list(reject_ids), now=now)

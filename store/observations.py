@@ -1,6 +1,7 @@
 """Observations: in by COPY and merge, out as arrays. The caller owns the transaction.
 
-`merge` must not run inside a savepoint: it tells its own rows by the transaction that wrote them.
+`merge` runs once in a transaction, and not inside a savepoint: it tells its own rows by the transaction that wrote them, and
+its staging table is empty at a transaction's beginning only.
 """
 
 from __future__ import annotations

@@ -135,6 +135,10 @@ WHERE replayed_at IS NULL AND size = length(payload) AND reject_id > %(above)s::
   AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
 ORDER BY reject_id LIMIT %(most)s::int FOR UPDATE SKIP LOCKED;
 
+-- name: reasons_of
+-- The open rejects of some messages.
+SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]) AND replayed_at IS NULL;
+
 -- name: mark_replayed
--- These have become observations.
+-- Nothing of these is refused any more.
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
