@@ -158,7 +158,7 @@ class Ingestor:
 
     def _connection(self) -> Connection:
         if self._conn is None or self._conn.closed:
-            self._conn = connect(self._database_url, application="insitu ingest leases")
+            self._conn = connect(self._database_url, application="insitu ingest leases", longest_pause_s=shards.LONGEST_PAUSE_S)
         return self._conn
 
     def _drop_connection(self) -> None:

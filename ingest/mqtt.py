@@ -27,6 +27,8 @@ from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
 KEEPALIVE_S = 20
+MOST_BYTES = 16 * 2**20
+"""Of a batch: its transaction, in which the shard is held, stays short whatever devices send."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -205,7 +207,7 @@ class Receiver:
     # -- for the worker ------------------------------------------------------------------------------------------
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages: waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        """Up to `most` messages, of MOST_BYTES and one message together: waits up to `wait_s` for the first, then up to `gather_s` for more."""
         queue = self._queue
         if not queue:
             self._arrived.clear()
@@ -215,8 +217,14 @@ class Receiver:
                 return []
         if len(queue) < most:
             time.sleep(gather_s)
-        count = min(most, len(queue))
-        taken = [queue.popleft() for _ in range(count)]
+        taken: list[Message] = []
+        size = 0
+        for _ in range(min(most, len(queue))):
+            message = queue.popleft()
+            taken.append(message)
+            size += message.size
+            if size > MOST_BYTES:
+                break
         if self._came:
             for message in taken:
                 if not message.qos:

@@ -72,7 +72,7 @@ class Worker:
     def _connection(self) -> Connection:
         """The open connection, or a new one; RetryLater while the database is away."""
         if self._conn is None or self._conn.closed:
-            self._conn = connect(self._database_url, application="insitu ingest")
+            self._conn = connect(self._database_url, application="insitu ingest", longest_pause_s=shards.LONGEST_PAUSE_S)
             self._snapshot = None
         return self._conn
 

@@ -38,10 +38,15 @@ _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
 
 
-def connect(url: str, *, application: str, autocommit: bool = False) -> Connection:
-    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password."""
+def connect(url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0) -> Connection:
+    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password.
+
+    `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so long for its client
+    (0: never).
+    """
+    options = {"options": f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}"} if longest_pause_s else {}
     try:
-        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10)
+        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, **options)
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
         if "password authentication failed" in first or "no password supplied" in first:
@@ -80,7 +85,12 @@ def translated() -> Iterator[None]:
         raise ProtocolLocked(f"It cannot be changed: {error.diag.message_primary}.") from error
     except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         raise RowRefused(str(error).strip().splitlines()[0]) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.errors.IdleInTransactionSessionTimeout,
+        PoolTimeout,
+    ) as error:
         raise RetryLater(f"The database does not answer: {(str(error).strip().splitlines() or [repr(error)])[0]}") from error
 
 

@@ -15,6 +15,8 @@ from store.database import Connection, queries, row, rows, run, scalar, translat
 _SQL = queries("shards")
 HEARTBEAT_LIMIT_S = 15.0
 LEASE: Final = timedelta(seconds=10)
+LONGEST_PAUSE_S: Final = 20.0
+"""A transaction that holds a shard and hears no more from its ingestor is ended after so long: no lease runs out before that."""
 MAX_SHARDS: Final = 64
 
 

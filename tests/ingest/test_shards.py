@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from datetime import timedelta
@@ -17,6 +19,7 @@ from insitu.model import DatastreamRole
 from insitu.wire import inbound_filters, network_filters, trial_filter
 from store import access, catalogue, shards
 from store.database import Connection, connect
+from store.ledger import recount
 from tests.stack import NOW, Stack, wait_until
 
 WINDOW = 2000
@@ -334,4 +337,47 @@ def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) ->
     device = stack.device("t/a")
     device.send({"time": NOW.isoformat(), "results": {"pm25": 1}})
     wait_until(lambda: rows_of(stack, "t") == [1.0], "the row of a trial that is heard")
+    device.close()
+
+
+@pytest.mark.parametrize("amid", ["nothing", "a batch"])
+def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_nothing_when_it_wakes(
+    stack: Stack, database_url: str, amid: str
+) -> None:
+    """Also amid its transaction, in which it holds the shard: the database ends that after the length of a lease."""
+    device = stack.device("t/a")
+    start = NOW - timedelta(days=1)
+    sent = [
+        {"boot": "b", "seq": n, "time": (start + timedelta(seconds=n)).isoformat(), "results": {"pm25": n}} for n in range(300)
+    ]
+    device.send_all(sent[:100])
+    stack.wait_for(100)
+    paused = stack.ingestor
+    assert paused is not None
+    assert paused.pid is not None
+    with connect(database_url, application="tests") as conn:
+        if amid == "a batch":
+            conn.execute("LOCK TABLE ledger IN EXCLUSIVE MODE")
+            device.send_all(sent[100:200])
+            wait_until(lambda: stack.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)], "the batch to wait")
+        os.kill(paused.pid, signal.SIGSTOP)
+        conn.rollback()
+    try:
+        if amid == "nothing":
+            device.send_all(sent[100:200])
+        second = stack.start()
+        wait_until(lambda: len(rows_of(stack, "t")) == 200, "the take-over", 60)
+        (holder,) = holders(stack)
+        assert str(second.pid) in str(holder)
+        device.send_all(sent[200:250])
+    finally:
+        os.kill(paused.pid, signal.SIGCONT)
+    device.send_all(sent[250:])
+    wait_until(lambda: len(rows_of(stack, "t")) == 300, "every row", 40)
+    time.sleep(3)  # the one that woke finds out that it has no shard
+    assert rows_of(stack, "t") == [float(n) for n in range(300)]
+    assert stack.reasons() == []
+    assert holders(stack) == [holder]
+    assert recount(stack.conn) == []
+    paused.stop()
     device.close()
