@@ -101,6 +101,8 @@ class Outcome:
     """(trial, device, boot) → accounted ranges of seq."""
     refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
     """New rejects of known devices, with the message's seq."""
+    deliveries: list[tuple[Message, bytes]] = field(default_factory=list)
+    """Messages that only their delivery identifies, with their SHA-256."""
     rebirths: set[tuple[str, str]] = field(default_factory=set)
     """(group, edge node) that are to be asked for a birth."""
     stored: int = 0
@@ -254,11 +256,11 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
 def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int) -> Outcome:
     """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it."""
     live = [item for item in items if not item.reject_id]
-    _recognise_deliveries(conn, live, client_id)
+    deliveries = _recognise_deliveries(conn, live, client_id)
     _recognise_frames(conn, live)
     seen = _recognise_sequences(conn, items)
     _merge(conn, items)
-    outcome = Outcome()
+    outcome = Outcome(deliveries=deliveries)
     rejects = [(item, reject) for item in live if not item.repeated for reject in _rejects(item)]
     new = store_ledger.save_rejects(conn, [reject for _, reject in rejects])
     for item, reject in rejects:
@@ -277,10 +279,11 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     return outcome
 
 
-def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str) -> None:
+def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str) -> list[tuple[Message, bytes]]:
+    """Those that only their delivery identifies."""
     candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
     if not candidates:
-        return
+        return []
     keys = [(item.message.mid, _digest(item.message)) for item in candidates]
     known = store_ledger.known_deliveries(conn, client_id, keys)
     fresh = []
@@ -291,6 +294,7 @@ def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: st
             known.add(key)
             fresh.append((*key, item.message.received_us))
     store_ledger.save_deliveries(conn, client_id, fresh)
+    return [(item.message, sha) for item, (_, sha) in zip(candidates, keys, strict=True)]
 
 
 def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:

@@ -89,6 +89,9 @@ class Receiver:
         self.fatal: InsituError | None = None
         self.problem: str | None = None
         self.heard_at: float | None = None
+        self._beats = 0
+        self.heard_beat = 0
+        """Number of the last sign of life that came back."""
         self.connected_since: float | None = None
         self._dropped = 0
         # QoS 0 messages by topic, into the queue (written by paho's thread) and out of it (by the worker's)
@@ -172,6 +175,7 @@ class Receiver:
     def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool) -> None:
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
+            self.heard_beat = int(payload) if payload.isdigit() else self.heard_beat
             if qos:
                 self._client.acknowledge([mid])
             return
@@ -231,17 +235,21 @@ class Receiver:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
 
-    def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
+    def ack(self, messages: Sequence[Message]) -> int:
+        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat.
+
+        The number of that connection, 0 where none stands.
+        """
         with self._lock:
             if not self._connected:
-                return
+                return 0
             mids = [m.mid for m in messages if m.qos and m.epoch == self._epoch]
             for mid in mids:
                 self._waiting.pop(mid, None)
             if mids:
                 # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying mids to the next.
                 self._client.acknowledge(mids)
+            return self._epoch
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
@@ -271,9 +279,14 @@ class Receiver:
         """Number of the connection that stands, 0 where none does."""
         return self._epoch if self._connected else 0
 
-    def beat(self) -> None:
-        """Send ourselves a sign of life through the broker."""
-        self._client.publish(self._own_topic, b"alive", qos=0)
+    def beat(self) -> int:
+        """Send ourselves a sign of life through the broker; its number.
+
+        When it comes back the broker has taken every acknowledgement that was sent before it on the same connection.
+        """
+        self._beats += 1
+        self._client.publish(self._own_topic, b"%d" % self._beats, qos=0)
+        return self._beats
 
     @property
     def pending(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
+from ingest.deliveries import Deliveries
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -26,7 +27,9 @@ from store.shards import Shard
 _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S = 1.0
 DELIVERY_AGE = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
+"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more.
+
+For what was acknowledged on a connection before; `ingest.deliveries` knows better of the present one."""
 
 
 class LeaseLost(RetryLater):
@@ -63,6 +66,7 @@ class Worker:
             granted=shard.filters if shard.subscribed_at is not None else (),
         )
         self._moves = Moves(shard.shard_id, self._receiver)
+        self._deliveries = Deliveries(shard.client_id, self._receiver)
         self._outbound = Outbound(self._receiver.publish)
         self._committed = False
         self._housekept_at = 0.0
@@ -113,7 +117,7 @@ class Worker:
         if messages:
             self._keep(messages)
             self._moves.committed(messages)
-            self._receiver.ack(messages)
+            self._deliveries.acknowledged(self._receiver.ack(messages))
         self._outbound.send()
         if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
             self._housekept_at = time.monotonic()
@@ -187,6 +191,7 @@ class Worker:
                 self._roll_back(conn)
             raise
         self._committed = True
+        self._deliveries.committed(outcome.deliveries)
         self._outbound.note(outcome)
 
     def _commit_now(self, conn: Connection) -> None:
@@ -221,7 +226,7 @@ class Worker:
         receiver = self._receiver
         heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
         self._heard_before = receiver.heard_at
-        receiver.beat()
+        beat = receiver.beat()
         try:
             conn = self._held_connection()
             shards.alive(
@@ -233,6 +238,7 @@ class Worker:
                 self._purged_at = time.monotonic()
                 ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
                 ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
+            self._deliveries.beat(conn, beat)
             self._moves.advance(conn)
             self._commit_now(conn)
             self._moves.let_go()

@@ -44,9 +44,9 @@ def connect(url: str, *, application: str, autocommit: bool = False, longest_pau
     `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so long for its client
     (0: never).
     """
-    options = {"options": f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}"} if longest_pause_s else {}
+    options = f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
     try:
-        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, **options)
+        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, options=options)
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
         if "password authentication failed" in first or "no password supplied" in first:

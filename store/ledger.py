@@ -193,6 +193,12 @@ def save_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple
         )
 
 
+def forget_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes]]) -> None:
+    """(mid, SHA-256) that the broker cannot repeat any more."""
+    mids, hashes = [mid for mid, _ in deliveries], [sha for _, sha in deliveries]
+    run(conn, _SQL["forget_deliveries"], client_id=client_id, mids=mids, hashes=hashes)
+
+
 def drop_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
     return run(conn, _SQL["drop_deliveries"], client_id=client_id, age=age)
 

@@ -23,6 +23,11 @@ SELECT %(client_id)s::text, mid, sha256, received_at
 FROM unnest(%(mids)s::int[], %(hashes)s::bytea[], %(received)s::timestamptz[]) AS k(mid, sha256, received_at)
 ON CONFLICT DO NOTHING;
 
+-- name: forget_deliveries
+-- The broker has our acknowledgement of these.
+DELETE FROM delivery d USING unnest(%(mids)s::int[], %(hashes)s::bytea[]) AS k(mid, sha256)
+WHERE d.client_id = %(client_id)s::text AND d.mid = k.mid AND d.sha256 = k.sha256;
+
 -- name: drop_deliveries
 -- The broker can no longer repeat them.
 DELETE FROM delivery WHERE client_id = %(client_id)s::text AND kept_at < clock_timestamp() - %(age)s::interval;

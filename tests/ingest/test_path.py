@@ -201,3 +201,20 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     path.write_text('[[mapping]]\ntrial = "t"\nfield = "pm2_5"\nproperty = "pm25"\nunit = "ng/m3"\n', "utf-8")
     assert "a/pm2_5 has observations" in insitu("register", str(path), code=2)
     device.close()
+
+
+def test_messages_without_a_time_that_say_the_same_are_each_stored_also_when_the_broker_counts_anew(stack: Stack) -> None:
+    """A broker that restarts gives its packet ids again from the beginning; what was acknowledged cannot come again."""
+    device = stack.device("t/a")
+    for _ in range(5):
+        device.send({"results": {"pm25": 4.0}})
+    stack.wait_for(5)
+    wait_until(lambda: stack.rows("SELECT count(*) FROM delivery") == [(0,)], "the end of what is known of the deliveries")
+    stack.broker.stop()
+    stack.broker.start()
+    wait_until(device.client.is_connected, "the device at the broker")
+    for _ in range(5):
+        device.send({"results": {"pm25": 4.0}})
+    stack.wait_for(10)
+    assert stack.rows("SELECT sum(stored), sum(repeated) FROM ledger") == [(10, 0)]
+    device.close()

@@ -17,8 +17,8 @@ from store.catalogue import add_datastream, find_device
 from store.database import Connection, connect
 from store.observations import count
 from tests.fix_catalogue import START, SmallTrial
-from tests.ingest.test_batch import T0, ingest, message, result
-from tests.stack import NOW, Stack, stamp
+from tests.ingest.test_batch import T0, ingest, message
+from tests.stack import Stack, stamp
 
 SUMS = (
     "SELECT sum(received), sum(accepted), sum(partly), sum(rejected), sum(repeated), sum(contained), sum(stored), sum(duplicate),"
