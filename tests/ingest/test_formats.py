@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,10 @@ from ingest.place import place
 from insitu.model import IgnoreReason
 from insitu.wire import MAX_RESULTS
 from store.catalogue import KnownDatastream, KnownDevice
+from tests.ingest.hostile import PAYLOADS, suffix_of
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
-TESTDATA = Path(__file__).parent / "testdata"
-PAYLOADS = sorted(path for path in TESTDATA.glob("*/*") if path.suffix != ".expected")
 FORMATS = ("senml", "influx", "telemetry", *(name for name in DECODERS if "/" in name))
-
-
-def suffix_of(path: Path) -> str:
-    """`senml/x.json` is read as senml, `chirpstack/up-x.json` as chirpstack/up."""
-    folder = path.parent.name
-    return folder if folder in DECODERS else f"{folder}/{path.name.split('.')[0].split('-')[0]}"
 
 
 def told(payload: bytes, suffix: str) -> str:
@@ -126,65 +118,3 @@ def test_deeper_nesting_than_the_bound_is_refused(suffix: str, payload: bytes) -
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Unreadable)
     assert decoded.reason == "too_deep"
-
-
-def mutated(payload: bytes, chance: random.Random) -> bytes:
-    """A recorded payload with a few bytes flipped, cut out, doubled or replaced by ones that formats care about."""
-    out = bytearray(payload)
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(out)) if out else 0
-        match chance.randrange(4):
-            case 0 if out:
-                out[at] ^= 1 << chance.randrange(8)
-            case 1:
-                del out[at : at + chance.randint(1, 8)]
-            case 2:
-                out[at:at] = out[at : at + chance.randint(1, 16)]
-            case _:
-                out[at : at + 1] = chance.choice(
-                    [
-                        b'"',
-                        b"\\",
-                        b"\x00",
-                        b"\xff",
-                        b"{",
-                        b"[",
-                        b"9" * 30,
-                        b"e999",
-                        b"null",
-                        b"-",
-                        b"\x80",
-                        b"\x9f",
-                        b"\xfb",
-                        b"\n",
-                    ]
-                )
-    return bytes(out)
-
-
-def survive(count: int, seed: int) -> None:
-    """So many mutations over all formats: each is decoded or refused in words, and what is decoded can be placed."""
-    chance = random.Random(seed)
-    recorded = [(suffix_of(path), path.read_bytes()) for path in PAYLOADS]
-    for _ in range(count):
-        suffix, payload = chance.choice(recorded)
-        payload = mutated(payload, chance)
-        decoded = DECODERS[suffix](payload, NOON_US)
-        if isinstance(decoded, Unreadable):
-            assert decoded.detail
-            continue
-        assert isinstance(decoded, Decoded)
-        names = {reading.property for reading in decoded.readings}
-        streams = {name: KnownDatastream(n, 1.0, 0.0, "number") for n, name in enumerate(names)}
-        placed = place(KnownDevice(1, "t", "a", None, ((0, None),), streams), decoded, NOON_US)
-        assert len(placed.observations) + sum(count for count, _ in placed.refused.values()) == len(decoded.readings)
-
-
-def test_mutations_of_recorded_payloads_raise_nothing() -> None:
-    survive(5000, seed=1)
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(3600)
-def test_a_million_mutations_of_recorded_payloads_raise_nothing() -> None:
-    survive(1_000_000, seed=2)
