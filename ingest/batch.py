@@ -401,13 +401,14 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Out
         entry.repeated += 1
         entry.duplicate += item.contained
         return
-    refused = sum(results for results, _ in item.refused.values()) - item.conflicting
+    conflicting = item.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
+    refused = sum(item.refused[reason][0] for reason in fresh) - conflicting
     entry.stored += stored
-    entry.duplicate += item.duplicate
-    entry.conflicting += item.conflicting
+    entry.duplicate += item.contained - stored - conflicting - refused  # also what was refused, for the same reason, before
+    entry.conflicting += conflicting
     entry.refused += refused
     outcome.stored += stored
-    outcome.refused += refused + item.conflicting
+    outcome.refused += refused + conflicting
     if not item.refused:
         entry.accepted += 1
     elif stored + item.duplicate:

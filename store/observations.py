@@ -76,29 +76,32 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     streams, times, received, results = streams[order], times[order], received[order], table[order, 2]
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
-    first_of = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
-    differs = again & (results != results[first_of])
-    duplicate = order[again & ~differs].tolist()
-    conflicting = order[differs].tolist()
     kept = ~again
     staged = np.empty(int(kept.sum()), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
         staged[name] = width
-    staged["ordinal"], staged["datastream_id"] = order[kept], streams[kept]
+    staged["ordinal"], staged["datastream_id"] = np.flatnonzero(kept), streams[kept]
     staged["time"], staged["received"] = times[kept] - _EPOCH_2000_US, received[kept] - _EPOCH_2000_US
     staged["result"], staged["quality"] = results[kept], table[order, 4][kept]
     run(conn, _SQL["make_staging"])
     with translated(), conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
         copy.write(_HEADER + staged.tobytes() + _TRAILER)
     stored = run(conn, _SQL["merge"])
+    if stored == len(order):  # nearly always
+        _touch_latest(conn, streams, times, results, received)
+        return Merged(stored, [], [])
+    stands, late = results.copy(), again
     if stored < len(staged):
         with translated():
-            for ordinal, same in conn.execute(_SQL["not_merged"].encode()):
-                (duplicate if same else conflicting).append(ordinal)
+            for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
+                stands[ordinal], late[ordinal] = earlier, True
+    # Every other result of a key is judged by the one that stands in the table, whichever of the batch came first.
+    stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
+    same = results == stands
     if stored:
-        _touch_latest(conn, streams, times, results, received)
-    return Merged(stored, duplicate, conflicting)
+        _touch_latest(conn, streams, times, stands, received)
+    return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist())
 
 
 def _touch_latest(

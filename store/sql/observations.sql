@@ -12,9 +12,9 @@ SELECT datastream_id, phenomenon_time, result, received_at, clock_quality FROM o
 ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
 
 -- name: not_merged
--- Which staged rows met an earlier one, and whether it says the same. `xmin` tells the rows of this transaction; LIMIT keeps
+-- Which staged rows met an earlier one, and what it says. `xmin` tells the rows of this transaction; LIMIT keeps
 -- the look-up an index probe whatever the planner believes about the staging table.
-SELECT s.ordinal, o.result = s.result AS same FROM observation_staging s
+SELECT s.ordinal, o.result FROM observation_staging s
 CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
                     WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
 WHERE o.writer <> pg_current_xact_id()::xid;

@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ingest import sequences
 from ingest.batch import Outcome, keep, prepare
@@ -53,6 +51,21 @@ def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(conn: Connect
     assert ledger.recount(conn) == []
 
 
+def test_results_of_one_batch_are_judged_by_what_is_stored_and_not_by_each_other(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message(result(1, 1.0))])
+    ingest(conn, [message(result(1, value, boot="k", seq=n)) for n, value in enumerate((2.0, 2.0, 1.0))])
+    line = sums(conn)
+    assert (line.stored, line.conflicting, line.duplicate) == (1, 2, 1)
+    assert [r.reason for r in fleet.rejects(conn, ["t"])] == ["conflicting_result"] * 2
+    assert ledger.recount(conn) == []
+
+
+def test_the_latest_result_is_one_that_is_stored(conn: Connection, catalogue: SmallTrial) -> None:
+    ingest(conn, [message(result(1, 1.0))])
+    ingest(conn, [message(result(2, 3.0)), message(result(1, 2.0))])
+    assert conn.execute("SELECT result FROM datastream_latest").fetchall() == [(1.0,)]
+
+
 def test_good_results_beside_bad_ones_are_stored(conn: Connection, catalogue: SmallTrial) -> None:
     outcome = ingest(conn, [message({"results": {"pm25": 3.0, "nox": 1.0, "fan": "on"}})])
     assert (outcome.stored, outcome.refused) == (1, 2)
@@ -87,15 +100,30 @@ def test_a_refusal_has_its_reason_and_its_bytes(conn: Connection, catalogue: Sma
     assert ledger.recount(conn) == []
 
 
+def test_what_is_refused_again_beside_something_new_is_a_duplicate(conn: Connection, catalogue: SmallTrial) -> None:
+    """So that the reasons of the ledger add up to its refusals."""
+    again = message(result(1, 1.0, results={"pm25": 1.0, "co2": 400.0}))
+    ingest(conn, [again])
+    conn.execute("UPDATE observation SET result = 2")
+    conn.commit()
+    ingest(conn, [again])
+    line = sums(conn)
+    assert (line.contained, line.stored, line.duplicate, line.conflicting, line.refused) == (4, 1, 1, 1, 1)
+    assert conn.execute("SELECT reason, results::int FROM ledger_reason ORDER BY 1").fetchall() == [
+        ("conflicting_result", 1),
+        ("unknown_property", 1),
+    ]
+    assert ledger.recount(conn) == []
+
+
 def test_poison_at_every_position_of_a_batch_costs_itself_only(conn: Connection, catalogue: SmallTrial) -> None:
-    messages = [message(result(n)) for n in range(500)]
-    for position in range(0, 500, 7):
-        batch = list(messages)
+    for position in range(500):
+        batch = [message({"time": (T0 - n * 60_000_000 - position * 1000) / 1e6, "results": {"pm25": 1.0}}) for n in range(500)]
         batch[position] = message(b"\xff poison", mid=position + 1, at=T0 + position)
-        conn.execute("TRUNCATE observation, reject, ledger, ledger_reason, delivery")
-        ingest(conn, batch)
-        assert count(conn) == 499
-        assert len(fleet.rejects(conn, None)) == 1
+        assert ingest(conn, batch).stored == 499
+    assert count(conn) == 500 * 499
+    assert conn.execute("SELECT count(*) FROM reject").fetchall() == [(500,)]
+    assert ledger.recount(conn) == []
 
 
 def test_a_message_without_time_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
@@ -200,38 +228,3 @@ def test_unknown_names_are_counted_under_unknown(conn: Connection, catalogue: Sm
         ("t", "unknown", 1),
         ("unknown", "unknown", 2),
     }
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_both_sums_hold_for_any_loss_repeat_reorder_and_reboot(
-    conn: Connection, catalogue: SmallTrial, data: st.DataObject
-) -> None:
-    """The truth is kept by a model: which (device, time) were sent, with which first result."""
-    conn.execute("TRUNCATE observation, reject, ledger, ledger_reason, delivery, boot_sequence")
-    conn.commit()
-    sent = data.draw(
-        st.lists(
-            st.tuples(st.sampled_from("ab"), st.integers(0, 8), st.sampled_from([1.0, 2.0]), st.sampled_from(["k", "l", None])),
-            max_size=40,
-        )
-    )
-    first: dict[tuple[str, int], float] = {}
-    messages = []
-    for mid, (device, minute, value, boot) in enumerate(sent, 1):
-        first.setdefault((device, minute), value)
-        more = {"boot": boot, "seq": minute} if boot else {}
-        messages.append(message(result(minute, value, **more), device=device, mid=mid))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(messages)), max_size=3)))
-    for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True):
-        if start < end:
-            ingest(conn, messages[start:end])
-    if messages:
-        ingest(conn, messages[len(messages) // 2 :])  # redelivered after a crash
-    rows = conn.execute(
-        "SELECT d.code, phenomenon_time, result FROM observation JOIN datastream USING (datastream_id) JOIN device d USING (device_id)"
-    )
-    assert {(code, (T0 - to_us(at)) // 60_000_000): value for code, at, value in rows} == first
-    assert ledger.recount(conn) == []
-    received = sum(line.received for line in ledger.totals(conn, None))
-    assert received == len(messages) + len(messages) - len(messages) // 2
