@@ -51,6 +51,10 @@ class _Stored(Collector):
         dropped = CounterMetricFamily("insitu_ingest_dropped", "QoS 0 messages that found the queue full")
         dropped.add_metric([], health.dropped)
         yield dropped
+        disconnects = CounterMetricFamily("insitu_ingest_disconnects", "Connections to the broker that ended by themselves")
+        disconnects.add_metric([], health.disconnects)
+        yield disconnects
+        yield _gauge("insitu_ingest_window", "Messages in flight a subscription before the broker waits", health.window)
         messages = CounterMetricFamily("insitu_messages", "Messages by outcome", labels=["trial", "outcome"])
         results = CounterMetricFamily("insitu_results", "Results by outcome", labels=["trial", "outcome"])
         for trial, sums in _by_trial(self._conn).items():
@@ -60,6 +64,10 @@ class _Stored(Collector):
                 results.add_metric([trial, outcome], sums[outcome])
         yield messages
         yield results
+        refused = CounterMetricFamily("insitu_refused_messages", "Messages refused, whole or in part", labels=["trial", "reason"])
+        for one in fleet.refused_by_reason(self._conn):
+            refused.add_metric([one.trial, one.reason], one.messages)
+        yield refused
 
 
 def _gauge(name: str, text: str, reading: float | None) -> GaugeMetricFamily:

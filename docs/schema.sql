@@ -627,7 +627,9 @@ CREATE TABLE public.shard (
     holder text,
     holder_backend integer,
     holder_since timestamp with time zone,
-    lease_until timestamp with time zone
+    lease_until timestamp with time zone,
+    disconnects bigint DEFAULT 0 NOT NULL,
+    window_size integer
 );
 
 CREATE TABLE public.shard_count (

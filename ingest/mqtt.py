@@ -94,6 +94,8 @@ class Receiver:
         """Number of the last sign of life that came back."""
         self.connected_since: float | None = None
         self._dropped = 0
+        self._disconnects = 0
+        self._stopping = False
         # QoS 0 messages by topic, into the queue (written by paho's thread) and out of it (by the worker's)
         self._came: dict[str, int] = {}
         self._went: dict[str, int] = {}
@@ -113,6 +115,7 @@ class Receiver:
         self._client.loop_start()
 
     def stop(self) -> None:
+        self._stopping = True
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -166,6 +169,7 @@ class Receiver:
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         with self._lock:
+            self._disconnects += self._connected and not self._stopping
             self._connected = False
             self._waiting.clear()
             self._asked.clear()
@@ -291,6 +295,11 @@ class Receiver:
     @property
     def pending(self) -> int:
         return len(self._queue)
+
+    def take_disconnects(self) -> int:
+        """Connections that ended by themselves since the last call."""
+        ended, self._disconnects = self._disconnects, 0
+        return ended
 
     def take_dropped(self) -> int:
         """QoS 0 messages dropped since the last call."""

@@ -231,7 +231,8 @@ class Worker:
             conn = self._held_connection()
             shards.alive(
                 conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
-                dropped=receiver.take_dropped(), problem=receiver.problem,
+                dropped=receiver.take_dropped(), disconnects=receiver.take_disconnects(), window=self._settings.window,
+                problem=receiver.problem,
             )  # fmt: skip
             age = time.monotonic() - (receiver.connected_since or time.monotonic())
             if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._purged_at > 60:

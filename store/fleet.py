@@ -17,7 +17,7 @@ from insitu.model import Role
 from store.access import Viewer, visible_trials
 from store.catalogue import Deployment
 from store.database import Connection, queries, row, rows, translated
-from store.ledger import RejectRow, Totals
+from store.ledger import HourTotals, ReasonSum, RejectRow, Totals
 
 _SQL = queries("fleet")
 
@@ -371,6 +371,29 @@ def reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -> Re
 def ledger(conn: Connection, within: Scope, *, replay: bool = False, device: str | None = None) -> list[Totals]:
     """Sums by device: of live traffic, or of what replaying rejects added."""
     return rows(conn, Totals, _SQL["ledger"], trials=within.trials, devices=within.devices, replay=replay, device=device)
+
+
+def ledger_hours(
+    conn: Connection,
+    within: Scope,
+    *,
+    replay: bool = False,
+    device: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    skip: int = 0,
+    most: int,
+) -> list[HourTotals]:
+    """Sums by device and hour of first receipt in `[start, end)`, newest first."""
+    return rows(
+        conn, HourTotals, _SQL["ledger_hours"], trials=within.trials, devices=within.devices, replay=replay, device=device,
+        start=start, end=end, skip=skip, most=most,
+    )  # fmt: skip
+
+
+def refused_by_reason(conn: Connection) -> list[ReasonSum]:
+    """Of every trial, live traffic."""
+    return rows(conn, ReasonSum, _SQL["refused_by_reason"])
 
 
 def trial_facts(conn: Connection, trials: Sequence[str]) -> dict[str, TrialFacts]:

@@ -113,6 +113,20 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class HourTotals(Totals):
+    hour: datetime
+    """Start of the hour of first receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonSum:
+    trial: str
+    reason: str
+    messages: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
 class RejectCount:
     device: str
     reason: str

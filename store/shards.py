@@ -47,6 +47,8 @@ class Health:
     commit_age_s: float | None
     pending: int
     dropped: int
+    disconnects: int
+    window: int | None
     silent: int
     shards: int
     problem: str | None
@@ -210,11 +212,21 @@ def drop_spare_shards(conn: Connection) -> int:
 
 
 def alive(
-    conn: Connection, shard_id: int, *, heard: bool, committed: bool, pending: int, dropped: int, problem: str | None
+    conn: Connection,
+    shard_id: int,
+    *,
+    heard: bool,
+    committed: bool,
+    pending: int,
+    dropped: int,
+    disconnects: int,
+    window: int,
+    problem: str | None,
 ) -> None:
+    """What the holder of a shard knows of its session; `dropped` and `disconnects` since it said so last."""
     run(
         conn, _SQL["alive"], shard_id=shard_id, heard=heard, committed=committed, pending=pending, dropped=dropped,
-        problem=problem,
+        disconnects=disconnects, window=window, problem=problem,
     )  # fmt: skip
 
 

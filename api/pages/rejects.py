@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -28,6 +28,7 @@ router = APIRouter()
 EXCERPT_BYTES: Final = 600
 REPLAYED: Final = "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
 _MOST: Final = 25
+_MOST_HOURS: Final = 200
 MESSAGES: Final = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS: Final = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
 _COLUMNS: Final = (
@@ -41,9 +42,11 @@ class Chosen:
     trial: str | None
     device: str | None
     reason: str | None
+    by: str | None = None
+    """`hour`: the ledger by hour."""
 
     def query(self, **changes: str | int) -> str:
-        chosen = {"trial": self.trial, "device": self.device, "reason": self.reason, **changes}
+        chosen = {"trial": self.trial, "device": self.device, "reason": self.reason, "by": self.by, **changes}
         return "/rejects?" + urlencode({name: text for name, text in chosen.items() if text})
 
 
@@ -60,6 +63,7 @@ class Line:
     trial: str
     device: str
     numbers: list[int]
+    hour: datetime | None = None
 
 
 def excerpt(payload: bytes, most: int = EXCERPT_BYTES) -> tuple[str, bool]:
@@ -96,16 +100,18 @@ def rejects_page(
     device: Annotated[str, Query(max_length=64)] = "",
     reason: Annotated[str, Query(max_length=64)] = "",
     below: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    by: Annotated[str, Query(pattern="^(hour)?$")] = "",
     replayed: Annotated[str, Query(pattern=r"^\d{1,9}-\d{1,9}-\d{1,9}$")] = "0-0-0",
 ) -> HTMLResponse:
     """Rejects by reason with their bytes; the ledger below."""
-    chosen = Chosen(trial or None, device or None, reason or None)
+    chosen = Chosen(trial or None, device or None, reason or None, by or None)
     page = page_of(request, viewer)
     within = fleet.scope(conn, viewer, now=page.now, trial=chosen.trial)
     counts = fleet.reject_reasons(conn, within, since=page.now - timedelta(days=1), device=chosen.device)
     found = _messages(conn, viewer, within, chosen, below)
     lines = ledger_lines(fleet.ledger(conn, within, device=chosen.device))
     more = ledger_lines(fleet.ledger(conn, within, replay=True, device=chosen.device))
+    hours = ledger_lines(fleet.ledger_hours(conn, within, device=chosen.device, most=_MOST_HOURS)) if chosen.by else []
     tried, stored, still = replayed.split("-")
     return respond(
         request, "rejects.j2", page,
@@ -116,11 +122,13 @@ def rejects_page(
         counts=[{**_fields(one), "href": chosen.query(reason=one.reason)} for one in counts],
         rejects=found[:_MOST],
         older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,
-        ledger=lines,
+        ledger=hours or lines,
+        by_device=chosen.query(by="") + "#ledger",
+        by_hour=chosen.query(by="hour") + "#ledger",
         columns=_COLUMNS,
         sums=_sums(lines),
         replayed=_sums(more) if more else None,
-        adds_up=all(adds_up(line.numbers) for line in [*lines, *more]),
+        adds_up=all(adds_up(line.numbers) for line in [*lines, *more, *hours]),
         notice=page.t(REPLAYED, tried=tried, stored=stored, still=still) if int(tried) else None,
     )  # fmt: skip
 
@@ -140,7 +148,10 @@ def _messages(conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, b
 
 
 def ledger_lines(totals: Sequence[Totals]) -> list[Line]:
-    return [Line(one.trial, one.device, [getattr(one, name) for name in (*MESSAGES, *RESULTS)]) for one in totals]
+    return [
+        Line(one.trial, one.device, [getattr(one, name) for name in (*MESSAGES, *RESULTS)], getattr(one, "hour", None))
+        for one in totals
+    ]
 
 
 def adds_up(numbers: Sequence[int]) -> bool:

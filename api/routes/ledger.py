@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.access import Signed
 from api.context import Conn, Ctx
-from api.routes.shapes import Code, LedgerOut, Limit, Listed
+from api.routes.shapes import Code, LedgerOut, Limit, Listed, Moment, number_cursor, span
 from store import fleet
 from store.access import visible_trial
 
 router = APIRouter()
+By = Annotated[
+    Literal["device", "hour"], Query(description="A line for each device, or for each device and hour of first receipt.")
+]
 
 
 @router.get("/trials/{trial}/ledger")
 def list_ledger(
-    trial: str, conn: Conn, context: Ctx, viewer: Signed, replay: bool = False, cursor: Code = None, limit: Limit = 100
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    by: By = "device",
+    device: Code = None,
+    start: Moment = None,
+    end: Moment = None,
+    replay: bool = False,
+    cursor: Code = None,
+    limit: Limit = 100,
 ) -> Listed[LedgerOut]:
-    """Sums by device, of live traffic or (`replay`) of what replays of rejects added."""
+    """Sums of live traffic or (`replay`) of what replays of rejects added.
+
+    By device over all time; or by hour, newest first, those of `[start, end)`, by default of the last seven days.
+    """
     found = visible_trial(conn, viewer, trial)
-    within = fleet.scope(conn, viewer, now=context.clock.now(), trial=found.code)
-    lines = [one for one in fleet.ledger(conn, within, replay=replay) if cursor is None or one.device > cursor]
-    items = [LedgerOut(**asdict(one)) for one in lines[:limit]]
-    return Listed(items=items, next=items[-1].device if len(lines) > limit else None)
+    now = context.clock.now()
+    within = fleet.scope(conn, viewer, now=now, trial=found.code)
+    if by == "device":
+        lines = fleet.ledger(conn, within, replay=replay, device=device)
+        later = [one for one in lines if cursor is None or one.device > cursor]
+        items = [LedgerOut(**asdict(one)) for one in later[:limit]]
+        return Listed(items=items, next=items[-1].device if len(later) > limit else None)
+    since, until = span(start, end, now=now)
+    skip = number_cursor(cursor) or 0
+    hours = fleet.ledger_hours(conn, within, replay=replay, device=device, start=since, end=until, skip=skip, most=limit + 1)
+    items = [LedgerOut(**asdict(one)) for one in hours[:limit]]
+    return Listed(items=items, next=str(skip + limit) if len(hours) > limit else None)

@@ -147,6 +147,8 @@ class LedgerOut(BaseModel):
 
     trial: str
     device: str
+    hour: datetime | None = None
+    """Start of the hour of first receipt; null in the list by device."""
     received: int
     accepted: int
     partly: int

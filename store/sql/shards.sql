@@ -84,12 +84,14 @@ WHERE shard_id = %(shard_id)s::int;
 -- Signs of life of an ingestor.
 UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestamp() ELSE heartbeat_at END,
     committed_at = CASE WHEN %(committed)s::boolean THEN clock_timestamp() ELSE committed_at END,
-    pending = %(pending)s::int, dropped = dropped + %(dropped)s::bigint, problem = %(problem)s::text
+    pending = %(pending)s::int, dropped = dropped + %(dropped)s::bigint, problem = %(problem)s::text,
+    disconnects = disconnects + %(disconnects)s::bigint, window_size = %(window)s::int
 WHERE shard_id = %(shard_id)s::int;
 
 -- name: health
 -- The oldest sign of life over all shards.
 SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))::float8 AS heartbeat_age_s,
        extract(epoch FROM clock_timestamp() - max(committed_at))::float8 AS commit_age_s, coalesce(sum(pending), 0)::int AS pending,
-       coalesce(sum(dropped), 0)::bigint AS dropped, count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,
+       coalesce(sum(dropped), 0)::bigint AS dropped, coalesce(sum(disconnects), 0)::bigint AS disconnects, max(window_size) AS window,
+       count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,
        count(*)::int AS shards, max(problem) AS problem FROM shard;
