@@ -3,8 +3,9 @@
 For each broker, number of results a message, and run: a fresh PostgreSQL (fsync on) and a fresh broker; two persistent sessions,
 the ingestor's and a yardstick's, are made and left; the broker is filled; the yardstick (paho with manual acknowledgement,
 receiving only) drains its session; the real ingestor, a process of its own, drains the other, timed from the first message it
-receives to the commit of the last. Before, the same number of rows goes into the same table by COPY. Machines are noisy: the
-table shows medians, and ratios within a run.
+receives to the commit of the last; then messages come live at fixed rates. Before, the same number of rows goes into the same
+table by COPY. Dirty input is drained beside clean input in servers of its own. Machines are noisy: the table shows medians, and
+ratios within a run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from ingest.bench import telegraf
 from ingest.bench.drain import CLEAN, INPUTS, Bench
-from ingest.bench.live import RATE, latencies
+from ingest.bench.live import latencies
 from ingest.bench.outage import RATE as RATE_AWAY
 from ingest.bench.outage import outage
 from ingest.bench.servers import KINDS, Kind
@@ -46,36 +47,37 @@ class Measured:
     cpu_us: float
     """Of the ingestor, a message."""
     rss_mb: float
-    p50_ms: float
-    """From publish to commit, live at a fixed pace."""
-    p99_ms: float
+    live: tuple[tuple[float, float], ...]
+    """From publish to commit, live at each of the rates: median and 99th percentile (ms)."""
+    dirty: dict[str, float]
+    """Input with 1 % of repeats, and of malformed messages: messages a second by those of clean input."""
 
     @property
     def ratio(self) -> float:
         return self.insitu / self.paho
 
 
-def run(*, messages: int, results: Sequence[int], runs: int) -> None:
-    """Measure and print the table, a line as each broker is done."""
+def run(*, messages: int, results: Sequence[int], runs: int, rates: Sequence[int]) -> None:
+    """Measure and print the table, a line as each broker and number of results is done."""
     kinds = [kind for kind in KINDS if kind.binary() is not None]
     missing = [kind.name for kind in KINDS if kind.binary() is None] + ([] if telegraf.binary() else ["telegraf"])
     say(machine())
     if missing:
         say(f"Not installed here, so not measured: {', '.join(missing)}.")
-    say(
-        f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets; live at {RATE:,} messages/s.\n"
-    )
-    say(
-        "| broker | results a message | paho, receiving only (msg/s) | Insitu (msg/s) | ratio | observations/s | COPY (rows/s) | Telegraf (msg/s) | CPU (µs/msg) | RSS (MB) | live p50/p99 (ms) |"
-    )
-    say("|---|---|---|---|---|---|---|---|---|---|---|")
+    say(f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets.\n")
+    columns = [
+        "broker", "results a message", "paho, receiving only (msg/s)", "Insitu (msg/s)", "ratio", "observations/s", "1 % repeated",
+        "1 % malformed", "COPY (rows/s)", "Telegraf (msg/s)", "CPU (µs/msg)", "RSS (MB)",
+        *(f"p50/p99 at {rate:,}/s (ms)" for rate in rates),
+    ]  # fmt: skip
+    say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for kind in kinds:
         for count in results:
-            say(line([once(kind, messages=messages, results=count) for _ in range(runs)]))
+            say(line([once(kind, messages=messages, results=count, rates=rates, turn=turn) for turn in range(runs)]))
 
 
-def once(kind: Kind, *, messages: int, results: int) -> Measured:
-    """One run in a folder of its own."""
+def once(kind: Kind, *, messages: int, results: int, rates: Sequence[int], turn: int) -> Measured:
+    """One run in folders of its own."""
     with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
         bench.make_sessions(yardsticks=True)
         bench.fill()
@@ -83,23 +85,10 @@ def once(kind: Kind, *, messages: int, results: int) -> Measured:
         paho = bench.drain_with_paho()
         peer = telegraf.drain(bench, messages) if telegraf.binary() else None
         drained = bench.drain_with_insitu()
-        live = latencies(bench)
-    return Measured(kind.name, results, paho, drained.rate, copy, peer, drained.cpu_us, drained.rss_mb, *live)
-
-
-def dirt(*, messages: int, results: Sequence[int], runs: int) -> None:
-    """The same drain for inputs with 1 % of repeats and 1 % of malformed messages, beside clean input of the same servers."""
-    say(machine())
-    say(
-        f"{messages:,} messages from {DEVICES} devices of each input; medians of {runs} runs, ratio to clean input of the same run.\n"
-    )
-    say("| broker | results a message | clean (msg/s) | 1 % repeated | 1 % malformed |\n|---|---|---|---|---|")
-    for kind in [kind for kind in KINDS if kind.binary() is not None]:
-        for count in results:
-            found = [_dirty(kind, messages=messages, results=count, turn=turn) for turn in range(runs)]
-            cells = [_ratios([one[given] / one[CLEAN] for one in found]) for given in INPUTS[1:]]
-            clean = statistics.median(one[CLEAN] for one in found)
-            say(f"| {kind.name} | {count} | {clean:,.0f} | {' | '.join(cells)} |")
+        live = tuple(latencies(bench, rate=rate) for rate in rates)
+    inputs = _dirty(kind, messages=messages, results=results, turn=turn)
+    dirty = {given: inputs[given] / inputs[CLEAN] for given in INPUTS[1:]}
+    return Measured(kind.name, results, paho, drained.rate, copy, peer, drained.cpu_us, drained.rss_mb, live, dirty)
 
 
 def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, float]:
@@ -150,20 +139,27 @@ def _ratios(ratios: Sequence[float]) -> str:
 
 def line(found: Sequence[Measured]) -> str:
     """A row of the table: medians."""
-    ratios = [one.ratio for one in found]
 
-    def median(numbers: Iterable[float]) -> float:
-        return statistics.median(numbers)
+    def median(numbers: Iterable[float]) -> str:
+        return f"{statistics.median(numbers):,.0f}"
 
-    rate = median(one.insitu for one in found)
     peers = [one.telegraf for one in found if one.telegraf is not None]
-    peer = f"{median(peers):,.0f}" if peers else "–"
-    return (
-        f"| {found[0].broker} | {found[0].results} | {median(one.paho for one in found):,.0f} | {rate:,.0f} "
-        f"| {_ratios(ratios)} | {rate * found[0].results:,.0f} "
-        f"| {median(one.copy for one in found):,.0f} | {peer} | {median(one.cpu_us for one in found):.0f} | {median(one.rss_mb for one in found):.0f} "
-        f"| {median(one.p50_ms for one in found):.0f} / {median(one.p99_ms for one in found):.0f} |"
-    )
+    cells = [
+        found[0].broker,
+        str(found[0].results),
+        median(one.paho for one in found),
+        median(one.insitu for one in found),
+        _ratios([one.ratio for one in found]),
+        median(one.insitu * one.results for one in found),
+        *(_ratios([one.dirty[given] for one in found]) for given in INPUTS[1:]),
+        median(one.copy for one in found),
+        median(peers) if peers else "–",
+        median(one.cpu_us for one in found),
+        median(one.rss_mb for one in found),
+    ]
+    for place in range(len(found[0].live)):
+        cells.append(" / ".join(median(one.live[place][part] for one in found) for part in (0, 1)))
+    return f"| {' | '.join(cells)} |"
 
 
 def machine() -> str:

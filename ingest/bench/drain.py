@@ -54,6 +54,7 @@ class Bench:
         self.names = [f"p{number}" for number in range(results)]
         self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
         self.filled = 0
+        self.sent_live = 0
         self.stack = ExitStack()
 
     def __enter__(self) -> Bench:
