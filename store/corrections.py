@@ -1,4 +1,7 @@
-"""Stored results replaced by an import that says why; what they were is kept, and the audit log has a line. The caller owns the transaction."""
+"""What was entered or stored wrongly, put right with a reason; what it was is kept, the audit log has a line. The caller owns the transaction.
+
+Stored results are replaced by an import; a deployment gets another beginning or end.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from insitu.errors import CorrectInput
 from insitu.model import Observation
 from store import quality
 from store.access import record
-from store.database import Connection, queries, rows, run
+from store.database import Connection, queries, row, rows, run
 from store.times import to_datetime
 
 _SQL = queries("corrections")
@@ -85,3 +89,47 @@ def correct(conn: Connection, observations: Sequence[Observation], *, correction
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:
     """Of a trial, newest first."""
     return rows(conn, Corrected, _SQL["corrections"], trial=trial, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A deployment, `[start, end)`; `end` None: it lasts."""
+
+    deployment_id: int
+    site: str
+    position: str
+    start: datetime
+    end: datetime | None
+
+
+def correct_deployment(
+    conn: Connection,
+    *,
+    device_id: int,
+    subject: str,
+    at: datetime | None,
+    start: datetime | None,
+    end: datetime | None,
+    login: str,
+    reason: str,
+    now: datetime,
+) -> Placed:
+    """The deployment at that time (None: the last) with another start or end; None leaves that as it is.
+
+    CorrectInput where there is none, where it would end before it starts, and where it would overlap another one.
+    """
+    before = row(conn, Placed, _SQL["deployment_at"], device_id=device_id, at=at)
+    if before is None:
+        raise CorrectInput(f"{subject} stood nowhere {'at that time' if at else 'yet'}.")
+    after = Placed(before.deployment_id, before.site, before.position, start or before.start, end or before.end)
+    if after.end is not None and after.end <= after.start:
+        raise CorrectInput(
+            f"The deployment would end at {after.end:%Y-%m-%d %H:%M} and begin at {after.start:%Y-%m-%d %H:%M} UTC."
+        )
+    try:
+        run(conn, _SQL["correct_deployment"], deployment_id=after.deployment_id, start=after.start, end=after.end)
+    except CorrectInput as overlap:
+        raise CorrectInput(f"{subject} stood elsewhere during a part of that time: correct that deployment first.") from overlap
+    detail = {name: [str(getattr(before, name)), str(getattr(after, name))] for name in ("start", "end")}
+    record(conn, at=now, login=login, action="correct deployment", subject=subject, detail={"reason": reason, **detail})
+    return after

@@ -37,7 +37,7 @@ def test_help_names_every_verb() -> None:
     assert done.returncode == 0
     for verb in (
         "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "lock", "evaluate", "unblind", "report",
-        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "import",
+        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "deployment", "import",
         "network", "pull", "shards",
     ):  # fmt: skip
         assert f"  {verb} " in done.stdout, verb
@@ -297,6 +297,19 @@ def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, 
         run("window", "access", *spans, "--reason", "x", INSITU_DATABASE_URL=database_url)
     )
     assert conn.execute("SELECT count(*) FROM deployment WHERE upper_inf(period)").fetchall() == [(1,)]
+    why = ("--reason", "entered late")
+    done = run("deployment", "station-air", "d1", "--start", "2026-02-01T08:00", *why, INSITU_DATABASE_URL=database_url)
+    assert "stood at station-a, d1, from 2026-02-01 08:00 until" in done.stdout, done.stderr
+    assert conn.execute("SELECT min(lower(period)) = '2026-02-01T08:00Z' FROM deployment").fetchall() == [(True,)]
+    for device, options, says in (
+        ("d1", ("--end", "2026-01-01T00:00"), "would end at"),
+        ("d1", (), "Say what"),
+        ("d1", ("--start", "2026-02-01", "--at", "2020-01-01"), "stood nowhere"),
+        ("d1-b", ("--start", "2026-02-01"), "stood elsewhere"),
+    ):
+        assert says in complaint(run("deployment", "station-air", device, *options, *why, INSITU_DATABASE_URL=database_url))
+    (detail,) = conn.execute("SELECT detail->>'reason' FROM audit WHERE action = 'correct deployment'").fetchall()
+    assert detail == ("entered late",)
 
 
 def test_a_broken_registration_names_every_place(tmp_path: Path, database_url: str) -> None:

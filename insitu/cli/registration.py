@@ -1,4 +1,4 @@
-"""`register`, `move`, `window`, `swap`: what the lab and the hosts enter, from a file or a line."""
+"""`register`, `move`, `window`, `swap`, `deployment`: what the lab and the hosts enter, from a file or a line."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command()(move)
     app.command()(window)
     app.command()(swap)
+    app.command()(deployment)
 
 
 class _Entry(BaseModel):
@@ -221,6 +222,32 @@ def swap(
             catalogue.end_deployment(conn, device_id=after, at=now)
         catalogue.swap_device(conn, old_device_id=before, new_device_id=after, at=now)
     say(f"{new} stands where {old} stood.")
+
+
+def deployment(
+    trial: str,
+    device: str,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")],
+    start: Annotated[datetime | None, typer.Option(help="When it began, UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option(help="When it ended, UTC.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="Which one: where the device stood then, UTC [default: the last].")] = None,
+    login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
+) -> None:
+    """Correct when a device's deployment began or ended; then replay what was refused for it."""
+    from store import catalogue
+    from store.corrections import correct_deployment
+
+    if start is None and end is None:
+        raise CorrectInput("Say what is to be corrected: --start, --end, or both.")
+    target, conn = open_target("insitu deployment")
+    with conn:
+        placed = correct_deployment(
+            conn, device_id=catalogue.find_device(conn, trial, device).device_id, subject=f"{trial}/{device}",
+            at=at and _utc(at), start=start and _utc(start), end=end and _utc(end), login=login, reason=reason, now=target.clock.now(),
+        )  # fmt: skip
+    until = f"until {placed.end:%Y-%m-%d %H:%M}" if placed.end else "and still does"
+    say(f"{trial}/{device} stood at {placed.site}, {placed.position}, from {placed.start:%Y-%m-%d %H:%M} {until} (UTC).")
+    say(f"What was refused for it: insitu replay --trial {trial}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -37,3 +37,15 @@ WHERE l.datastream_id = k.datastream_id;
 SELECT d.code AS device, s.name AS datastream, c.phenomenon_time, c.old_result, c.new_result, c.corrected_at, c.login, c.reason, c.file
 FROM correction c JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text ORDER BY c.correction_id DESC LIMIT %(most)s::int;
+
+-- name: deployment_at
+-- Where a device stood at a time, or, without one, its last deployment; held until the transaction ends.
+SELECT p.deployment_id, s.code AS site, p.position, lower(p.period) AS start, upper(p.period) AS end
+FROM deployment p JOIN site s USING (site_id)
+WHERE p.device_id = %(device_id)s::int AND (%(at)s::timestamptz IS NULL OR p.period @> %(at)s::timestamptz)
+ORDER BY lower(p.period) DESC LIMIT 1 FOR UPDATE OF p;
+
+-- name: correct_deployment
+-- It began, or ended, at another time than was entered.
+UPDATE deployment SET period = tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
+WHERE deployment_id = %(deployment_id)s::int;
