@@ -224,7 +224,7 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.status, item.frame, item.own_clock = decoded.status, decoded.frame, not decoded.network_time
     item.historical = decoded.historical
     item.ignored_for = item.ignored_for or decoded.ignored
-    item.by_delivery = not item.timed and not item.sequences
+    item.by_delivery = not item.timed and (not item.sequences or decoded.in_part)
     if item.ignored_for is IgnoreReason.STATUS:
         item.contained = 1  # as a status of a device's own: one thing said
     if item.ignored_for is None:
@@ -336,7 +336,7 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        if before and not item.timed and not item.reject_id:
+        if before and not item.timed and not item.by_delivery and not item.reject_id:
             item.repeated = True
     return seen
 

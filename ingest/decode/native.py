@@ -96,7 +96,7 @@ def _exactly(payload: bytes) -> Decoded | Unreadable:
             _read_part(part, where, readings, sequences)
             if len(readings) > MAX_RESULTS:
                 raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
-        return Decoded(readings, tuple(sequences))
+        return Decoded(readings, tuple(sequences), in_part=0 < len(sequences) < len(parts))
     except Refused as refused:
         return refused.unreadable
 
