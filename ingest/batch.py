@@ -168,13 +168,21 @@ def _prepare(message: Message, context: Context) -> Item | None:
     if (route is None or route[2] is None) and is_service_topic(message.topic):
         return None
     if route is None:
-        return _refuse(item, RejectReason.UNKNOWN_TOPIC, f"No topic of devices: {message.topic[:200]!r}.")
+        return _refuse(
+            item,
+            RejectReason.UNKNOWN_TOPIC,
+            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs.",
+        )
     topic, decoder, known = route
     if known is None:
         return _unknown(item, topic.trial, topic.device, context.snapshot)
     item.trial, item.device, item.known = topic.trial, topic.device, known
     if known.retired_us is not None and message.received_us >= known.retired_us:
-        return _refuse(item, RejectReason.NOT_DEPLOYED, "The device was retired.")
+        return _refuse(
+            item,
+            RejectReason.NOT_DEPLOYED,
+            "The device was retired before this came: stop it, or have the lab enrol another one.",
+        )
     return _read(item, decoder, known, context)
 
 
@@ -224,7 +232,7 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.status, item.frame, item.own_clock = decoded.status, decoded.frame, not decoded.network_time
     item.historical = decoded.historical
     item.ignored_for = item.ignored_for or decoded.ignored
-    item.by_delivery = not item.timed and not item.sequences
+    item.by_delivery = not item.timed and (not item.sequences or decoded.in_part)
     if item.ignored_for is IgnoreReason.STATUS:
         item.contained = 1  # as a status of a device's own: one thing said
     if item.ignored_for is None:
@@ -248,7 +256,11 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
         )
         return _refuse(item, RejectReason.UNKNOWN_DEVICE, detail)
     if trial not in snapshot.trials:
-        return _refuse(item, RejectReason.UNKNOWN_TRIAL, f"There is no trial {trial[:64]!r}.")
+        return _refuse(
+            item,
+            RejectReason.UNKNOWN_TRIAL,
+            f"There is no trial {trial[:64]!r}: correct the topic, or have the lab register it, then replay.",
+        )
     item.trial = trial
     return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
 
@@ -336,7 +348,7 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        if before and not item.timed and not item.reject_id:
+        if before and not item.timed and not item.by_delivery and not item.reject_id:
             item.repeated = True
     return seen
 

@@ -15,7 +15,7 @@ from typing import Final
 from ingest.mqtt import BrokerAddress
 from ingest.worker import LeaseLost, Worker
 from insitu.clock import Clock
-from insitu.errors import RetryLater
+from insitu.errors import FreeSpace, RetryLater
 from insitu.settings import Settings
 from store import shards
 from store.database import Connection, connect, require_current
@@ -96,7 +96,7 @@ class Ingestor:
             while not stop.is_set():
                 try:
                     self._step()
-                except RetryLater as error:
+                except (RetryLater, FreeSpace) as error:
                     _log.warning("the leases wait: %s", error)
                     self._drop_connection()
                 stop.wait(RENEW_S)
@@ -126,7 +126,7 @@ class Ingestor:
             del self._posts[shard_id]
             if isinstance(post.error, LeaseLost):
                 _log.info("shard %s: %s", shard_id, post.error)
-            elif isinstance(post.error, RetryLater):
+            elif isinstance(post.error, RetryLater | FreeSpace):
                 _log.warning("shard %s begins again: %s", shard_id, post.error)
             elif post.error is not None:
                 raise post.error
@@ -152,7 +152,7 @@ class Ingestor:
                 conn = self._connection()
                 shards.leave(conn, self._holder, self._posts)
                 conn.commit()
-        except RetryLater as error:
+        except (RetryLater, FreeSpace) as error:
             _log.warning("the leases end by themselves in %s s: %s", shards.LEASE.total_seconds(), error)
         self._drop_connection()
 

@@ -78,17 +78,20 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
         if start - DAY_US <= time_us <= received_us + FUTURE_US and (end is None or time_us < end + DAY_US):
             return None
     elif not places:
-        return RejectReason.NOT_DEPLOYED, "The device stands at no site yet: the lab enters its deployment."
+        return RejectReason.NOT_DEPLOYED, "The device stands at no site yet: have the lab enter its deployment, then replay."
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
         offset_h = (time_us - received_us) / 3.6e9
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set its clock.",
+            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set its clock, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
             return None
-    return RejectReason.NOT_DEPLOYED, "The device stood at no site at that time."
+    return (
+        RejectReason.NOT_DEPLOYED,
+        "The device stood at no site at that time: set its clock, or have the lab correct its deployment, then replay.",
+    )
 
 
 def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, detail: str) -> None:
@@ -104,7 +107,7 @@ def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> Kno
 def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
     known = ", ".join(sorted(streams)[:10]) or "none"
     full = f" or {f'{reading.source[-60:]}.{reading.property[:60]}'!r}" if reading.source else ""
-    return f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}."
+    return f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}. Correct the name, or have the field mapped, then replay."
 
 
 def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
@@ -117,7 +120,10 @@ def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason,
     """Why it has no finite result: its unit has no factor to the datastream's, or it is none itself."""
     if reading.unit and reading.unit != stream.unit and reading.unit not in stream.accepts:
         return RejectReason.UNIT_MISMATCH, _other_unit(reading, stream)
-    return RejectReason.NOT_FINITE, f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number."
+    return (
+        RejectReason.NOT_FINITE,
+        f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number: leave it out when the sensor gives none.",
+    )
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:

@@ -246,7 +246,7 @@ class Worker:
             self._committed = False
         except LeaseLost:
             raise
-        except RetryLater as error:
+        except (RetryLater, FreeSpace) as error:
             _log.warning("%s", error)
             self._drop_connection()
 

@@ -11,17 +11,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.errors import AlreadyExists
 from insitu.model import ClockQuality, Flag, Observation
 from store.database import Connection, queries, rows, run, scalar, translated
-from store.times import to_datetime
+from store.times import to_datetime, to_us
 
 _SQL = queries("observations")
 _EPOCH_2000_US = 946_684_800_000_000
+_NEVER_US = 2**62
+"""Of a datastream without a result: it has no row whose absence would prove that nobody else begins it at this moment."""
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
 # One row of a binary COPY: number of fields, then length and content of each, big-endian.
@@ -46,6 +49,19 @@ class Merged:
     stored: int
     duplicate: list[int]
     conflicting: list[int]
+
+
+class _Rows(NamedTuple):
+    """Columns of a batch, sorted by key."""
+
+    streams: NDArray[np.int64]
+    times: NDArray[np.int64]
+    results: NDArray[np.float64]
+    received: NDArray[np.int64]
+    quality: NDArray[np.float64]
+
+    def at(self, which: NDArray[Any]) -> _Rows:
+        return _Rows(*(column[which] for column in self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +101,22 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     table = flat.reshape(-1, 5)  # exact: ids and microseconds stay far below 2^53
     streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
     order = np.lexsort((times, streams))  # stable: of equal keys the first in the batch comes first
-    streams, times, received, results = streams[order], times[order], received[order], table[order, 2]
+    streams, times, received, table = streams[order], times[order], received[order], table[order]
+    results = table[:, 2]
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
-    staged = np.empty(int(kept.sum()), _ROW)
-    staged["fields"] = 6
-    for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
-        staged[name] = width
-    staged["ordinal"], staged["datastream_id"] = np.flatnonzero(kept), streams[kept]
-    staged["time"], staged["received"] = times[kept] - _EPOCH_2000_US, received[kept] - _EPOCH_2000_US
-    staged["result"], staged["quality"] = results[kept], table[order, 4][kept]
-    run(conn, _SQL["make_staging"])
-    with translated(), conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
-        copy.write(_HEADER + staged.tobytes() + _TRAILER)
-    stored = run(conn, _SQL["merge"])
+    newer = kept & _newer(conn, streams, times)
+    batch = _Rows(streams, times, results, received, table[:, 4])
+    if newer.any() and not _copied(conn, batch.at(newer)):
+        newer[:] = False
+    staged = np.flatnonzero(kept & ~newer)
+    stored = int(newer.sum()) + (_merged(conn, staged, batch.at(staged)) if len(staged) else 0)
     if stored == len(order):  # nearly always
         _touch_latest(conn, streams, times, results, received)
         return Merged(stored, [], [])
     stands, late = results.copy(), again
-    if stored < len(staged):
+    if stored < kept.sum():
         with translated():
             for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
                 stands[ordinal], late[ordinal] = earlier, True
@@ -114,6 +126,41 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     if stored:
         _touch_latest(conn, streams, times, stands, received)
     return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist())
+
+
+def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs can exist."""
+    starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
+    parameters = {"datastream_ids": streams[starts].tolist()}
+    with translated():
+        known = {number: to_us(at) for number, at in conn.execute(_SQL["newest_of"].encode(), parameters)}
+    newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
+    return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
+
+
+def _copied(conn: Connection, new: _Rows) -> bool:
+    """COPY them into the table itself, at a third of the cost of a merge; False where another writer was first with one of them."""
+    try:
+        with conn.transaction():  # a savepoint: the transaction has read already
+            copy_straight(conn, *new)
+    except AlreadyExists:
+        return False
+    return True
+
+
+def _merged(conn: Connection, ordinals: NDArray[np.int64], new: _Rows) -> int:
+    """How many of them, sorted by key, were new."""
+    staged = np.empty(len(ordinals), _ROW)
+    staged["fields"] = 6
+    for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
+        staged[name] = width
+    staged["ordinal"], staged["datastream_id"] = ordinals, new.streams
+    staged["time"], staged["received"] = new.times - _EPOCH_2000_US, new.received - _EPOCH_2000_US
+    staged["result"], staged["quality"] = new.results, new.quality
+    run(conn, _SQL["make_staging"])
+    with translated(), conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
+        copy.write(_HEADER + staged.tobytes() + _TRAILER)
+    return run(conn, _SQL["merge"])
 
 
 def _touch_latest(
@@ -217,14 +264,15 @@ def copy_straight(
     times_us: NDArray[np.int64],
     results: NDArray[np.float64],
     received_us: NDArray[np.int64],
+    quality: NDArray[np.float64] | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
 ) -> None:
-    """Binary COPY into the table itself: no merge, a key that exists is an error. For `insitu bench`: its yardstick, and what it measures.
+    """Binary COPY into the table itself: no merge, AlreadyExists for a key that exists. Also what `insitu bench` fills tables with.
 
     `flags`: as the checks would have left them; None: no check has seen any.
     """
     table = np.empty(len(streams), _STRAIGHT)
-    table["fields"], table["quality"] = 6, ClockQuality.DEVICE
+    table["fields"], table["quality"] = 6, quality
     table["flag"] = Flag.NOT_EVALUATED if flags is None else flags
     for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8), ("n5", 2), ("n6", 2)):
         table[name] = width

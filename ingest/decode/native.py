@@ -96,7 +96,7 @@ def _exactly(payload: bytes) -> Decoded | Unreadable:
             _read_part(part, where, readings, sequences)
             if len(readings) > MAX_RESULTS:
                 raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
-        return Decoded(readings, tuple(sequences))
+        return Decoded(readings, tuple(sequences), in_part=0 < len(sequences) < len(parts))
     except Refused as refused:
         return refused.unreadable
 
@@ -127,7 +127,7 @@ def depth_limit(payload: bytes) -> None:
     for bracket in re.findall(rb"[\[{\]}]", _STRING.sub(b"", payload)):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
-            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels.")
+            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

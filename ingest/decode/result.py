@@ -46,6 +46,8 @@ class Decoded(NamedTuple):
     interval_us: int | None = None
     """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
 
+    in_part: bool = False
+    """Not every message of a list has a `seq`: where a time is missing too, the `seq` of the others do not identify it."""
     historical: bool = False
     """All of it was measured before and kept: no sign that the device is alive now."""
     network_time: bool = False

@@ -190,7 +190,7 @@ class _Cbor:
         if argument is not None and kind < _BYTES:
             return argument if kind == 0 else -1 - argument
         if depth >= MAX_DEPTH:
-            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels.")
+            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape.")
         if kind == _TAG:
             return self._tagged(argument or 0, self._item(depth + 1), depth)
         return self._array(argument, depth + 1) if kind == _ARRAY else self._map(argument, depth + 1)

@@ -19,6 +19,10 @@ CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
                     WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
 WHERE o.writer <> pg_current_xact_id()::xid;
 
+-- name: newest_of
+-- The newest time that is stored of some datastreams.
+SELECT datastream_id, phenomenon_time FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]);
+
 -- name: touch_latest
 -- What is latest per datastream, and from when on the checks have not seen what came in.
 INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)

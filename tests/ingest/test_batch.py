@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from ingest.batch import Outcome, keep, prepare
 from insitu.model import Message
 from store import fleet, ledger
 from store.catalogue import snapshot
-from store.database import Connection
+from store.database import Connection, connect
 from store.observations import count
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
+from tests.stack import wait_until
 
 T0 = to_us(START) + 3_600_000_000
 
@@ -64,6 +66,23 @@ def test_the_latest_result_is_one_that_is_stored(conn: Connection, catalogue: Sm
     ingest(conn, [message(result(1, 1.0))])
     ingest(conn, [message(result(2, 3.0)), message(result(1, 2.0))])
     assert conn.execute("SELECT result FROM datastream_latest").fetchall() == [(1.0,)]
+
+
+def test_of_two_writers_with_the_same_new_results_the_first_to_commit_stands(
+    conn: Connection, catalogue: SmallTrial, database_url: str
+) -> None:
+    """Each sees results that are newer than all that is stored, and copies them; the second waits, and then merges."""
+    ingest(conn, [message(result(9))])
+    with connect(database_url, application="tests") as other:
+        keep(other, prepare([message(result(n, 1.0)) for n in (2, 1)], snapshot(other)), client_id="other", now_us=T0)
+        second = threading.Thread(target=ingest, args=(conn, [message(result(n, v)) for n, v in ((3, 1.0), (2, 1.0), (1, 2.0))]))
+        second.start()
+        wait_until(lambda: other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchall() == [(1,)], "the wait")
+        other.commit()
+        second.join(30)
+    line = sums(conn)
+    assert (line.received, line.stored, line.duplicate, line.conflicting) == (6, 4, 1, 1)
+    assert ledger.recount(conn) == []
 
 
 def test_good_results_beside_bad_ones_are_stored(conn: Connection, catalogue: SmallTrial) -> None:
@@ -207,6 +226,17 @@ def test_an_untimed_message_is_repeated_by_its_sequence(conn: Connection, catalo
     ingest(conn, [message(untimed, mid=1)])
     ingest(conn, [message(untimed, mid=2, at=T0 + 1_000_000)])
     assert (sums(conn).stored, sums(conn).repeated) == (1, 1)
+
+
+def test_a_list_that_counts_only_some_of_its_messages_is_no_repeat_by_those(conn: Connection, catalogue: SmallTrial) -> None:
+    counted = {"boot": "k", "seq": 1, "results": {"pm25": 4.0}}
+    ingest(conn, [message(counted, mid=1)])
+    ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 1_000_000)])
+    assert conn.execute(
+        "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) WHERE name = 'fan'"
+    ).fetchall() == [(1,)]
+    ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 2_000_000)])  # the broker repeats it
+    assert sums(conn).repeated == 1
 
 
 def test_a_counter_that_starts_again_under_an_old_boot_loses_nothing(conn: Connection, catalogue: SmallTrial) -> None:

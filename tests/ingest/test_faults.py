@@ -131,3 +131,26 @@ def test_a_database_that_hangs_delays_and_loses_nothing(durable: Stack, own_data
     assert results(durable) == [i / 8 for i in range(1500)]
     assert durable.reasons() == []
     device.close()
+
+
+def test_a_database_without_space_is_waited_for_also_between_batches(stack: Stack) -> None:
+    """What PostgreSQL says when a table cannot grow: of the batch, of the signs of life, of the leases."""
+    stack.conn.execute(
+        "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END$$"
+    )
+    for table in ("shard", "ledger"):
+        stack.conn.execute(f"CREATE TRIGGER no_space BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_space()".encode())
+    stack.conn.commit()
+    device = stack.device("t/a")
+    device.send_all(messages(300))
+    time.sleep(6)
+    assert stack.ingestor is not None
+    assert stack.ingestor.poll() is None, stack.ingestor.last_words(3)
+    assert stack.received() == 0
+    stack.conn.execute("DROP FUNCTION no_space CASCADE")
+    stack.conn.commit()
+    stack.wait_for(300)
+    assert results(stack) == [i / 8 for i in range(300)]
+    assert stack.reasons() == []
+    device.close()

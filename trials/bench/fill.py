@@ -114,7 +114,7 @@ def _observe(conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: 
     """All of them in the order in which they come in, and one run of the checks over each datastream."""
     flagged: list[tuple[Ints, Ints, NDArray[np.int8]]] = []
     for streams, times, results, received, flags in _chunks(numbers, treated, size, rng):
-        copy_straight(conn, streams, times, results, received, flags)
+        copy_straight(conn, streams, times, results, received, flags=flags)
         found = flags != Flag.PASS
         flagged.append((streams[found], times[found], flags[found]))
     streams, times, flags = (np.concatenate(column) for column in zip(*flagged, strict=True))
