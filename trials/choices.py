@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from trials.inputs import TrialInputs
 from trials.protocol import Endpoint
 
-FIRST_EDITION = ("day_bootstrap", "hac", "sampling_only", "block_bootstrap", "fsu", "first_days_out")
-"""Choices of the designs themselves that the first edition of the rules knew."""
 MOST_LEFT_OUT = 20
 """Larger arms are not taken apart device by device: one of so many moves little."""
 
@@ -27,13 +25,10 @@ def choices(inputs: TrialInputs, endpoint: Endpoint) -> Iterator[Choice]:
     """In a fixed order. Of each arm with several devices every device, of each arm with several sites every site, is left out in turn."""
     yield Choice("suspect_included", suspect=True)
     for role in sorted(endpoint.arms):  # candidate comes first
-        if inputs.edition == 1 and role != "candidate":
-            continue
         devices = _devices(inputs, endpoint, role)
-        if 1 < len(devices) <= MOST_LEFT_OUT or (len(devices) > 1 and inputs.edition == 1):
+        if 1 < len(devices) <= MOST_LEFT_OUT:
             yield from (Choice(f"leave_out:{device}", left_out=frozenset([device])) for device in devices)
-        if inputs.edition > 1:
-            yield from _sites(inputs, devices)
+        yield from _sites(inputs, devices)
 
 
 def _devices(inputs: TrialInputs, endpoint: Endpoint, role: str) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from insitu.model import PeriodName, Verdict
 from trials import criteria, profiles
 from trials.aggregate import due_units, own_plan
-from trials.choices import FIRST_EDITION, Choice, choices
+from trials.choices import Choice, choices
 from trials.designs import DESIGNS, Answer, Design, early_look
 from trials.deviations import deviations, swaps
 from trials.evaluation import (
@@ -56,7 +56,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
     gate, gate_findings = _gate(units)
     endpoints = _judged_endpoints(units, gate, gate_findings)
     interim = is_early(inputs)
-    found_looks = looks(inputs) if inputs.edition > 1 else []
+    found_looks = looks(inputs)
     return Evaluation(
         trial=protocol.trial,
         title=protocol.title,
@@ -94,9 +94,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         code=code_versions(),
         blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
-        edition=2 if inputs.edition > 1 else None,
         looks=found_looks or None,
-        versions=summaries(inputs.versions) or None if inputs.edition > 1 else None,
+        versions=summaries(inputs.versions) or None,
     )  # fmt: skip
 
 
@@ -300,7 +299,7 @@ def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float)
             name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate) if ended else None
         )
         for name, estimate in answer.sensitivity
-        if estimate.statistic in targets and (inputs.edition > 1 or name in FIRST_EDITION)
+        if estimate.statistic in targets
     ]
     for choice in choices(inputs, endpoint):
         other = _answer(units, endpoint, level, choice)

@@ -33,11 +33,8 @@ ENOUGH_TIMES = 20
 def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Deviation]:
     """All of them, in a fixed order; `looks`: planned and made before the end."""
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
-    if inputs.edition > 1:
-        found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
-        found += [one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)]
-    else:
-        found += _of_checks_that_stopped(inputs)
+    found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
+    found += [one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)]
     return found
 
 
@@ -50,7 +47,7 @@ def _minute(when: datetime) -> str:
 
 def _of_lock(inputs: TrialInputs) -> Iterator[Deviation]:
     """Of the first version: a later one is an amendment."""
-    first = inputs.versions[0] if inputs.versions and inputs.edition > 1 else None
+    first = inputs.versions[0] if inputs.versions else None
     locked_at = first.locked_at if first else inputs.locked_at
     reporting = (parsed(first) if first else inputs.protocol).period(PeriodName.REPORTING)
     if locked_at is None:
@@ -235,11 +232,3 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation
     if found_s > OTHER_INTERVAL * planned_s or found_s * OTHER_INTERVAL < planned_s:
         apart: Evidence = {"datastream": stream.key(), "measured_s": found_s, "planned_s": planned_s}
         yield Deviation(code="other_interval", evidence=apart)
-
-
-def _of_checks_that_stopped(inputs: TrialInputs) -> Iterator[Deviation]:
-    """As the first edition knew it: checks of the last run that could not run."""
-    for stream in sorted(inputs.streams, key=lambda s: s.key()):
-        for check in stream.checks:
-            if check not in stream.ran:
-                yield Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})

@@ -274,12 +274,10 @@ class Evaluation(Part):
     """A primary endpoint is blinded: the verdict says nothing."""
     unblinded: list[UnblindingSummary] | None = None
     """Endpoints that were blinded at first; None where no endpoint ever was."""
-    edition: Literal[2] | None = None
-    """Of the rules by which it was computed; None: the first, which knew no always-valid intervals, looks and versions."""
     looks: list[LookSummary] | None = None
     """Planned and made before the end of the reporting period, in order of time; None where there is none."""
     versions: list[VersionSummary] | None = None
-    """Of the protocol, oldest first; None in the first edition."""
+    """Of the protocol, oldest first; None where none was ever locked."""
     causes: list[Cause] | None = None
     """What is not as it was at the evaluation before; None where there is none before, or nothing."""
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,10 +104,6 @@ class ProtocolVersion:
     document: str
 
 
-EDITION: Final = 2
-"""Of the rules of computation; what an earlier one computed is verified by its own rules."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrialInputs:
     protocol: Protocol
@@ -127,7 +122,6 @@ class TrialInputs:
     """In order of time."""
     versions: list[ProtocolVersion] = field(default_factory=list)
     """Oldest first; the last is the one that is applied."""
-    edition: int = EDITION
     whole: Protocol | None = None
     """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None (`trials.looks`)."""
 

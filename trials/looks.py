@@ -16,8 +16,6 @@ from trials.protocol import Endpoint, Protocol
 from trials.slots import Calendar
 
 HOUR = timedelta(hours=1)
-WITH_LOOKS = 2
-"""Edition of the rules from which on a look is judged as one."""
 PATIENCE = timedelta(days=2)
 """A planned look may be made so many local days after the day it was planned for."""
 
@@ -34,7 +32,7 @@ def so_far(inputs: TrialInputs) -> TrialInputs:
     What lies ahead is not planned yet, so that nobody misses it; the day that lasts does not count.
     """
     protocol, reporting = inputs.protocol, inputs.protocol.period(PeriodName.REPORTING)
-    if inputs.edition < WITH_LOOKS or not is_early(inputs) or reporting is None:
+    if not is_early(inputs) or reporting is None:
         return inputs
     midnight = inputs.now.astimezone(ZoneInfo(protocol.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
     cut = reporting.model_copy(update={"end": max(reporting.start, midnight)})

@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,6 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         )
     protocol = next(p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id)
     inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
-    inputs = replace(inputs, edition=evaluation.edition or 1)
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
     if other:
@@ -230,7 +229,6 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "windows": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()} for w in inputs.windows],
         "unblinded": [{k: _moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()} for u in inputs.unblinded],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
-        "edition": inputs.edition,
         "earlier_evaluations": [{**asdict(e), "at": _moment(e.at)} for e in inputs.earlier],
         "versions": [{"version": v.version, "locked_at": _moment(v.locked_at), "sha256": v.sha256} for v in inputs.versions],
     }  # fmt: skip
@@ -268,7 +266,6 @@ def read_inputs(folder: Path) -> TrialInputs:
             ],
             earlier=[EarlierEvaluation(**{**e, "at": _required(e["at"])}) for e in facts.get("earlier_evaluations", [])],
             versions=_read_versions(folder, facts.get("versions", []), protocol_text),
-            edition=facts.get("edition", 1),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorrectInput(

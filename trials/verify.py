@@ -111,6 +111,9 @@ def _numbers(folder: Path) -> Check:
     lines = list(_differences("", stated, recomputed, compared))
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} more"]
+    made, here = (document.get("code", {}).get("insitu") for document in (stated, recomputed))
+    if lines and made != here:
+        lines.append(f"it was computed by insitu {made} and this is insitu {here}: before you conclude, verify it with {made}")
     return Check(f"{compared[0]} numbers and verdicts of evaluation.json recomputed", not lines, lines)
 
 
