@@ -21,7 +21,8 @@ from store.database import Connection
 from store.observations import copy_straight, merge
 from store.quality import save_flags
 from store.times import to_us
-from trials.protocol import Protocol
+from trials import quality
+from trials.protocol import Protocol, digest
 from trials.workflow import lock_protocol
 
 START: Final = datetime(2024, 2, 29, 23, tzinfo=UTC)
@@ -30,7 +31,8 @@ EFFECT: Final = -2.0
 KEPT_BACK_US: Final = 6 * 3_600_000_000
 """How long after its time a result comes that a device kept back."""
 CHUNK: Final = timedelta(days=2)
-_CHECKS: Final = ["gross_range"]
+_CHECK: Final = "gross_range"
+_PARAMETERS: Final[dict[str, float | int | str | bool]] = {"fail_low": -50, "fail_high": 500}
 _DAY_US: Final = 86_400_000_000
 
 Ints = NDArray[np.int64]
@@ -96,7 +98,7 @@ def protocol(code: str, size: Size) -> Protocol:
         "periods": [{"name": "baseline", "start": START, "end": middle}, {"name": "reporting", "start": middle, "end": end}],
         "arms": [{"name": role, "role": role, "site": role, "devices": devices} for role, devices in arms.items()],
         "measurements": [{"property": "no2", "arms": list(arms), "interval": size.interval}],
-        "checks": [{"property": "no2", "check": "gross_range", "parameters": {"fail_low": -50, "fail_high": 500}}],
+        "checks": [{"property": "no2", "check": _CHECK, "parameters": _PARAMETERS}],
         "endpoints": [{
             "name": "reduction", "title": text, "property": "no2", "unit": "ug/m3", "design": "control_sites",
             "arms": {role: role for role in arms},
@@ -118,13 +120,13 @@ def _observe(conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: 
         found = flags != Flag.PASS
         flagged.append((streams[found], times[found], flags[found]))
     streams, times, flags = (np.concatenate(column) for column in zip(*flagged, strict=True))
-    now = START + timedelta(days=size.days)
+    now, parameters = START + timedelta(days=size.days), quality.parameters_text(quality.plan([(_CHECK, _PARAMETERS)]))
     for number in numbers.tolist():
         mine = streams == number
-        by_check = {_CHECKS[0]: (times[mine], flags[mine])}
+        by_check = {_CHECK: (times[mine], flags[mine])}
         save_flags(
-            conn, datastream_id=number, times_us=times[mine], flags=flags[mine], by_check=by_check, checks=_CHECKS, ran=_CHECKS,
-            parameters="{}", sha256="", now=now, received_before=now,
+            conn, datastream_id=number, times_us=times[mine], flags=flags[mine], by_check=by_check, checks=[_CHECK], ran=[_CHECK],
+            parameters=parameters, sha256=digest({"parameters": parameters}), now=now, received_before=now,
         )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def _database() -> Iterator[str]:
 def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float | None = None) -> str:
     """A row of the table; empty where nothing was measured."""
     memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
-    return f"| {what} | {took:.1f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | {memory[1]} |"
+    return f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | {memory[1]} |"
 
 
 def _say(text: str) -> None:
