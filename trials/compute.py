@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from insitu.model import AveragingScale, PeriodName, Verdict
 from trials import criteria
 from trials.aggregate import about, as_counted, is_about, own_plan
+from trials.choices import FIRST_EDITION, Choice, choices
 from trials.designs import DESIGNS, Answer, Design, Question, early_look
 from trials.designs.question import ArmRole
 from trials.deviations import deviations, swaps
@@ -227,7 +228,7 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> NDArray[np.bo
     return found
 
 
-def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Question:
+def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool) -> Question:
     design = DESIGNS[endpoint.design]
     units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
     covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
@@ -238,7 +239,7 @@ def _question(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect:
         for role in design.arms:
             arm = inputs.protocol.arm(endpoint.arms[role])
             usable = USED_WITH_SUSPECT if suspect else _usable(inputs, endpoint.property, arm.name)
-            units[role, name] = [u for u in _units(inputs, endpoint, arm, period, usable) if u.name != leave_out]
+            units[role, name] = _units(inputs, endpoint, arm, period, usable)
         declared = endpoint.parameters.get("covariates", [])
         for covariate in declared if isinstance(declared, list) else []:
             covariates[covariate, name] = _measured(inputs, endpoint, period, covariate)
@@ -295,7 +296,7 @@ def _endpoint(
         findings.append(finding("blinded"))
     answer = Answer()
     if not any(f.severity == "blocking" for f in findings):
-        answer = _answer(inputs, endpoint, level, suspect=False)
+        answer = _answer(inputs, endpoint, level)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
@@ -325,9 +326,12 @@ def _endpoint(
     )
 
 
-def _answer(inputs: TrialInputs, endpoint: Endpoint, level: float, *, suspect: bool, leave_out: str | None = None) -> Answer:
-    """What the design answers; while the reporting period lasts, as an early look."""
-    answer = DESIGNS[endpoint.design].answer(_question(inputs, endpoint, level, suspect=suspect, leave_out=leave_out))
+def _answer(inputs: TrialInputs, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
+    """What the design answers, or would by another choice; while the reporting period lasts, as an early look."""
+    question = _question(inputs, endpoint, level, suspect=choice is not None and choice.suspect)
+    if choice is not None:
+        question = replace(question.without(choice.left_out), varied=True)
+    answer = DESIGNS[endpoint.design].answer(question)
     if inputs.whole is None:
         return answer
     days, planned = planned_days(inputs.protocol, endpoint), planned_days(inputs.whole, endpoint)
@@ -352,20 +356,15 @@ def _sensitivity(inputs: TrialInputs, endpoint: Endpoint, answer: Answer, level:
             name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate) if ended else None
         )
         for name, estimate in answer.sensitivity
-        if estimate.statistic in targets
+        if estimate.statistic in targets and (inputs.edition > 1 or name in FIRST_EDITION)
     ]
-    others: list[tuple[str, bool, str | None]] = [("suspect_included", True, None)]
-    only = endpoint.filter.devices if endpoint.filter else None
-    candidates = [d for d in inputs.protocol.arm(endpoint.arms["candidate"]).devices if only is None or d in only]
-    if len(candidates) > 1:
-        others += [(f"leave_out:{device}", False, device) for device in candidates]
-    for name, suspect, leave_out in others:
-        other = _answer(inputs, endpoint, level, suspect=suspect, leave_out=leave_out)
+    for choice in choices(inputs, endpoint):
+        other = _answer(inputs, endpoint, level, choice)
         for known in other.statistics if not other.blocked else []:
             if known.statistic in targets:
                 estimate = known.estimate(level)
                 verdict = judged(endpoint, estimate, rule)
-                found.append(Sensitivity(name=name, statistic=known.statistic, estimate=estimate, verdict=verdict))
+                found.append(Sensitivity(name=choice.name, statistic=known.statistic, estimate=estimate, verdict=verdict))
     return found
 
 

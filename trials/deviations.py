@@ -13,8 +13,9 @@ import numpy as np
 
 from insitu.model import PeriodName
 from trials import quality
+from trials.designs import DESIGNS
 from trials.evaluation import Deviation, Evidence, LookSummary
-from trials.inputs import Placement, ProtocolVersion, StreamInput, TrialInputs
+from trials.inputs import Placement, StreamInput, TrialInputs
 from trials.looks import is_missed
 from trials.protocol import Arm, Protocol
 from trials.slots import to_us
@@ -81,14 +82,11 @@ def _of_versions(inputs: TrialInputs) -> Iterator[Deviation]:
         opened = [one for one in inputs.unblinded if one.at <= after.locked_at]
         if opened:
             yield Deviation(code="amended_after_unblinding", evidence={**locked, "endpoint": opened[0].endpoint})
-        seen = _first_seen(inputs, after)
-        if seen is not None:
-            yield Deviation(code="amended_after_result", evidence={**locked, "seen_at": _minute(seen)})
-
-
-def _first_seen(inputs: TrialInputs, version: ProtocolVersion) -> datetime | None:
-    """When an evaluation first showed results, before the version was locked."""
-    return next((one.at for one in inputs.earlier if not one.blinded and one.at <= version.locked_at), None)
+        seen = [
+            one.at for one in inputs.earlier if not one.blinded and reporting and reporting.start <= one.at <= after.locked_at
+        ]
+        if seen:  # an evaluation before the reporting period shows nothing
+            yield Deviation(code="amended_after_result", evidence={**locked, "seen_at": _minute(seen[0])})
 
 
 # -- looks and the evaluation ----------------------------------------------------------------------------------------------
@@ -152,7 +150,7 @@ def _of_devices(inputs: TrialInputs) -> Iterator[Deviation]:
             own = sorted({p for s in inputs.streams if s.device == device for p in s.placements}, key=lambda p: p.start)
             if own:
                 yield from _of_places(inputs, device, arm.site, sites, own)
-                yield from _of_stay(inputs, device)
+                yield from _of_stay(inputs, arm, device)
 
 
 def _sites_of_filters(protocol: Protocol, arm: Arm) -> Iterator[str]:
@@ -183,11 +181,13 @@ def _day(when: datetime) -> str:
     return when.date().isoformat()
 
 
-def _of_stay(inputs: TrialInputs, device: str) -> Iterator[Deviation]:
-    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each period."""
+def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
+    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each period its endpoints need."""
+    designs = [DESIGNS[e.design] for e in inputs.protocol.endpoints if arm.name in e.arms.values() and e.design in DESIGNS]
+    needed = {name for design in designs for name in design.periods}
     for period in inputs.protocol.periods:
         end = min(period.end, inputs.now)
-        if period.name is PeriodName.WASHOUT or end - period.start <= 2 * GRACE:
+        if period.name not in needed or end - period.start <= 2 * GRACE:
             continue
         there = [p for p in inputs.places_of(device) if p.start < end and (p.end is None or p.end > period.start)]
         of: Evidence = {"device": device, "period": str(period.name)}

@@ -43,13 +43,19 @@ def so_far(inputs: TrialInputs) -> TrialInputs:
 
 
 def looks(inputs: TrialInputs) -> list[LookSummary]:
-    """Looks that were planned or made, in order of time. Evaluations of one local day are one look, those that were blinded none."""
-    zone = ZoneInfo(inputs.protocol.time_zone)
+    """Looks that were planned or made, in order of time.
+
+    Evaluations of one local day are one look; those that were blinded, or made before the reporting period had begun, show nothing.
+    """
+    zone, reporting = ZoneInfo(inputs.protocol.time_zone), inputs.protocol.period(PeriodName.REPORTING)
+    if reporting is None:
+        return []
     made: dict[date, tuple[datetime, str | None]] = {}
     for one in inputs.earlier:
-        if one.interim and not one.blinded:
+        if one.interim and not one.blinded and one.at >= reporting.start:
             made.setdefault(one.at.astimezone(zone).date(), (one.at, one.sha256))
-    if is_early(inputs) and not any(e.rank == "primary" and inputs.is_blinded(e) for e in inputs.protocol.endpoints):
+    blinded = any(e.rank == "primary" and inputs.is_blinded(e) for e in inputs.protocol.endpoints)
+    if reporting.start <= inputs.now < reporting.end and not blinded:
         made.setdefault(inputs.now.astimezone(zone).date(), (inputs.now, None))
     found = []
     for planned in sorted(inputs.protocol.interim_looks):

@@ -12,7 +12,7 @@ def summary(evaluation: Evaluation) -> str:
     """Verdict, each criterion with its interval, and the findings in words."""
     lines = [
         f"{evaluation.trial}: {'blinded' if evaluation.blinded else evaluation.verdict}"
-        + (" (interim)" if evaluation.interim else "")
+        + (" (interim look: not a verdict)" if evaluation.interim else "")
     ]
     for endpoint in evaluation.endpoints:
         planned = next(Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name)

@@ -104,6 +104,13 @@ def test_a_device_that_was_swapped_did_not_leave_early() -> None:
     assert [one.code for one in found(inputs(made, streams))] == ["unplanned_swap"]
 
 
+def test_a_period_that_no_endpoint_of_the_arm_needs_may_pass_without_the_device() -> None:
+    made = endpoint("limit_compliance", [criterion("mean", high=40)], arms=["candidate"], parameters={"u_meas": 1.0})
+    after = protocol(made, periods=TWO, time_zone="Etc/GMT-1")
+    assert placed((*STATION, 20, None), made=after) == []
+    assert [one.code for one in placed((*STATION, 24, None), made=after)] == ["deployed_late"]
+
+
 def test_what_has_not_happened_yet_is_no_deviation() -> None:
     made = plan()
     (stream,) = streams_of(made)
@@ -213,6 +220,11 @@ def test_evaluations_of_one_day_are_one_look_and_blinded_ones_none() -> None:
     assert evaluated(inputs(Protocol.model_validate(document), streams_of(made), now=START + 35.5 * DAY)).looks is None
 
 
+def test_an_evaluation_before_the_reporting_period_shows_nothing_and_is_no_look() -> None:
+    assert looked(41, [], [seen(12)]).looks is None
+    assert looked(12, [], []).looks is None
+
+
 def test_a_first_evaluation_later_than_planned_is_a_deviation_and_a_later_one_is_not() -> None:
     made = plan(evaluate_by=(END + 10 * DAY).isoformat())
     given = inputs(made, streams_of(made), now=END + 12 * DAY)
@@ -281,6 +293,13 @@ def test_an_amendment_after_results_were_seen_or_an_endpoint_was_unblinded_says_
     assert codes(amended(31, unblinded=[opened])) == [
         "unblinded_early", "amended_during_reporting", "amended_after_unblinding", "amended_after_result",
     ]  # fmt: skip
+
+
+def test_an_amendment_after_an_evaluation_of_the_baseline_alone_saw_no_result() -> None:
+    _, first = version(1, -1)
+    made, second = version(2, 15, seed=5)
+    given = replace(inputs(made, streams_of(made)), versions=[first, second], locked_at=second.locked_at, earlier=[seen(12)])
+    assert codes(evaluated(given)) == []
 
 
 def test_a_first_version_that_was_locked_late_stays_late_whatever_was_amended() -> None:

@@ -159,9 +159,28 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
     for method, interval in (("block_bootstrap", bootstrapped), *([] if too_strong else [("fsu", by_fsu)])):
         known = Known("effect", effect, interval, unit, method, count, n_effective)
         result.sensitivity.append((method, known.estimate(question.level)))
+    _other_choices(question, result, baseline, reporting)
     if effect < 0 and not too_strong:
         share = 100 * fsu(question.level, -effect / predicted)
         result.findings.append(finding("savings_uncertainty", share=share, level=100 * question.level))
+
+
+def _other_choices(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
+    """The bootstrap with blocks of two weeks; and with a model that knows no weekend."""
+    if question.varied:
+        return
+    plain, plain_reporting = (sample._replace(columns=sample.columns[:, :-1]) for sample in (baseline, reporting))
+    for name, before, after, block in (
+        (f"block_length:{2 * BLOCK}", baseline, reporting, 2 * BLOCK), ("without_weekend", plain, plain_reporting, BLOCK),
+    ):  # fmt: skip
+        value = float(np.mean(after.y - after.columns @ _solve(before.columns, before.y)))
+        apart = _bootstrap(before, after, question.seed, block) - value
+        few = _few_blocks(min(len(before.y), len(after.y)) / block, question.level)
+        low, high = few * np.quantile(apart, [(1 - question.level) / 2, (1 + question.level) / 2])
+        ends = (value + min(0.0, float(low)), value + max(0.0, float(high)))
+        n = len(before.y) + len(after.y)
+        known = Known("effect", value, lambda _, ends=ends: ends, question.endpoint.unit, "block_bootstrap", n)  # type: ignore[misc]
+        result.sensitivity.append((name, known.estimate(question.level)))
 
 
 def _few_blocks(blocks: float, level: float) -> float:
@@ -196,14 +215,14 @@ def _scaled(ends: tuple[float, float], predicted: float) -> tuple[float, float]:
     return 100 * ends[0] / predicted, 100 * ends[1] / predicted
 
 
-def _bootstrap(baseline: Sample, reporting: Sample, seed: int) -> Floats:
-    """The effect when days of either period are drawn in blocks of a week and the model is fitted anew."""
-    weights = block_weights(len(baseline.y), block=BLOCK, replicates=REPLICATES, seed=seed)
+def _bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOCK) -> Floats:
+    """The effect when days of either period are drawn in blocks and the model is fitted anew."""
+    weights = block_weights(len(baseline.y), block=block, replicates=REPLICATES, seed=seed)
     x, y = baseline.columns, baseline.y
     columns = x.shape[1]
     squares = (weights @ (x[:, :, None] * x[:, None, :]).reshape(len(y), -1)).reshape(-1, columns, columns)
     b = np.einsum("rij,rj->ri", _inverses(squares), weights @ (x * y[:, None]))
-    after = block_weights(len(reporting.y), block=BLOCK, replicates=REPLICATES, seed=seed + 1) / len(reporting.y)
+    after = block_weights(len(reporting.y), block=block, replicates=REPLICATES, seed=seed + 1) / len(reporting.y)
     return np.asarray(after @ reporting.y - np.sum((after @ reporting.columns) * b, axis=1))
 
 

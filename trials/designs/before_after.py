@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs.other_choices import of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Estimate
 from trials.findings import finding
@@ -55,6 +56,7 @@ def difference_of_periods(
     result.statistics.append(
         Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective, periods.always_valid)
     )
+    of_mean(question, result, "effect", *(values[np.isfinite(values)] for _, values in (after, before)))
     if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
         result.findings.append(finding("hac_needs_full_grid"))
     elif not question.bare:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs.other_choices import of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.findings import finding
 from trials.intervals import MIN_DAYS, DayJackknife, Statistic, spread, varies
@@ -57,6 +58,7 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     result.statistics.append(
         Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective, found.always_valid)
     )
+    of_mean(question, result, "difference", d)
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):

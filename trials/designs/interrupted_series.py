@@ -54,12 +54,17 @@ def answer(question: Question) -> Answer:
     if result.blocked:
         return result
     first = int(question.days_of(question.arm("candidate", PeriodName.REPORTING))[0][0])
-    model = _model(counts, week=question.endpoint.parameters.get("season", "week") == "week")
+    week = question.endpoint.parameters.get("season", "week") == "week"
+    model = _model(counts, week=week)
     fit = model(days, values, first)
     result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
     if question.bare:
         return result
     _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
+    if not question.varied:
+        other = _model(counts, week=not week)(days, values, first)
+        found = _statistics(question, other, counts=counts, reporting=len(parts[1][0]))
+        result.sensitivity += [("without_season" if week else "with_season", known.estimate(question.level)) for known in found]
     if not counts:
         _hac(question, result, days, values, first)
     return result

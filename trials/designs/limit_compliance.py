@@ -7,13 +7,16 @@ U = √((k·u_meas)² + (t(n′ − 2)·s/√n′)²), k = 2; the interval is me
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs.other_choices import block_lengths, of_sums
 from trials.designs.question import Answer, Known, Question, line
 from trials.findings import finding
 from trials.intervals import MIN_DAYS, DayJackknife, varies
 from trials.slots import fold, unfold
 
+Floats = NDArray[np.float64]
 K = 2.0
 
 
@@ -35,8 +38,11 @@ def answer(question: Question) -> Answer:
         return result
     energies = fold(question.energetic, values[kept])
     sums = np.stack([np.ones(len(energies)), energies], axis=1)
-    middle = (days[0] + days[-1]) / 2
-    jack = DayJackknife.of(days[kept], sums, lambda s: unfold(question.energetic, s[..., 1] / s[..., 0]), middle=middle)
+
+    def mean(s: Floats) -> Floats:
+        return unfold(question.energetic, s[..., 1] / s[..., 0])
+
+    jack = DayJackknife.of(days[kept], sums, mean, middle=(days[0] + days[-1]) / 2)
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 
@@ -44,6 +50,7 @@ def answer(question: Question) -> Answer:
     result.statistics.append(known)
     sampling = Known("mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective)
     result.sensitivity.append(("sampling_only", sampling.estimate(question.level)))
+    of_sums(question, result, sampling, sums, mean, block_lengths(known.n))
     for criterion in question.endpoint.criteria:
         low, high = known.interval(question.level)
         for limit in (criterion.target.low, criterion.target.high):

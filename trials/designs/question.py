@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import isfinite
 from typing import Literal
@@ -42,8 +42,15 @@ class Question:
     """(property, period) of the candidate arm, for the season check."""
     levels: bool = False
     """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
+    varied: bool = False
+    """It is another choice itself (a device left out, SUSPECT in): the design need not make others of it."""
     bare: bool = False
-    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For measurements that ask thousands of times."""
+    """Only what decides is asked for: no placebos and no pairs for the figure either. For measurements that ask thousands of times."""
+
+    def without(self, names: Collection[str]) -> Question:
+        """The same question when these units were never there."""
+        kept = {key: [unit for unit in found if unit.name not in names] for key, found in self.units.items()}
+        return replace(self, units=kept)
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])

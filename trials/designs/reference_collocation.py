@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from insitu.model import PeriodName
+from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Pair
 from trials.findings import finding
@@ -59,8 +60,10 @@ def answer(question: Question) -> Answer:
         unit = unit_of(name, question.endpoint.unit)
         known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective)
         result.statistics.append(known)
-        if not question.bare:
+        if not question.varied:
             _bootstrapped(question, result, known, sums, statistic)
+            other_choices.of_sums(question, result, known, sums, statistic, (2 * _block(len(numbers)),))
+    _other_regression(question, result)
     if not question.bare:
         _figure(question, result, candidates, references, y, x)
     return result
@@ -77,6 +80,14 @@ def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats
     if np.isfinite(low) and np.isfinite(high):
         other = Known(known.statistic, known.value, lambda _: (low, high), known.unit, "day_bootstrap", known.n)
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
+
+
+def _other_regression(question: Question, result: Answer) -> None:
+    """Slope and intercept by the regression that allows for errors of the reference as well, under the names of the usual ones."""
+    known = {one.statistic: one for one in result.statistics}
+    for name in () if question.varied else ("slope", "intercept"):
+        other = known[f"{name}_orthogonal"].estimate(question.level)
+        result.sensitivity.append(("orthogonal", other.model_copy(update={"statistic": name})))
 
 
 def _days_with_variation(days: Ints, series: Floats) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
 from trials.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
@@ -54,12 +55,13 @@ def answer(question: Question) -> Answer:
         unit = unit_of(name, question.endpoint.unit)
         known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective)
         result.statistics.append(known)
-        if question.bare:
+        if question.varied:
             continue
         block = max(1, int(np.rint(np.cbrt(len(numbers)))))
         ends = bootstrap(sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level)
         other = Known(name, jack.estimate, lambda _, ends=ends: ends, unit, "day_bootstrap", len(table))  # type: ignore[misc]
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
+        other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
     result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
     return result
 

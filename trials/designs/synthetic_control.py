@@ -70,6 +70,7 @@ def answer(question: Question) -> Answer:
         return result
     errors = _error_of_days(after_days, after[:, 0] - found.counterfactual, len(before))
     _statistics(question, result, found, moving, (errors, len(after)))
+    _equal_weights(question, result, before, after)
     result.lines.append(line("counterfactual", None, after_days, found.counterfactual))
     return result
 
@@ -99,14 +100,32 @@ def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
     return before[np.isfinite(before).all(axis=1)], days[complete], after[complete]
 
 
-def _compare(before: Floats, after: Floats, treated: int, donors: list[int]) -> Compared:
+def _compare(before: Floats, after: Floats, treated: int, donors: list[int], *, equal: bool = False) -> Compared:
+    """`equal`: every donor weighs the same, however it followed the treated arm."""
     means = before.mean(axis=0)
     centred, later = before - means, after - means
-    weights = donor_weights(treated=centred[:, treated], donors=centred[:, donors])
+    fitted = np.full(len(donors), 1 / len(donors)) if equal else None
+    weights = donor_weights(treated=centred[:, treated], donors=centred[:, donors]) if fitted is None else fitted
     gap = centred[:, treated] - centred[:, donors] @ weights
     counterfactual = later[:, donors] @ weights
     effect = float(np.mean(later[:, treated] - counterfactual))
     return Compared(effect, float(np.sqrt(np.mean(gap**2))), counterfactual + means[treated])
+
+
+def _equal_weights(question: Question, result: Answer, before: Floats, after: Floats) -> None:
+    """The plain mean of the donors as counterfactual, with its own placebo rank: another model."""
+    every = list(range(1, before.shape[1]))
+    if question.varied:
+        return
+    found = _compare(before, after, 0, every, equal=True)
+    placebos = [_compare(before, after, j, [k for k in every if k != j], equal=True) for j in every]
+    ratios = np.sort([abs(p.effect) / p.rmspe for p in placebos if p.rmspe > 0])
+    rank = ceil(round(question.level * (len(ratios) + 1), 9))
+    if rank <= len(ratios):
+        half = found.rmspe * float(ratios[rank - 1])
+        interval = (found.effect - half, found.effect + half)
+        known = Known("effect", found.effect, lambda _: interval, question.endpoint.unit, "placebo_rank", len(ratios))
+        result.sensitivity.append(("equal_weights", known.estimate(question.level)))
 
 
 def _error_of_days(days: Days, gaps: Floats, before: int) -> float:

@@ -36,6 +36,9 @@ SENSITIVITY_WORDS = {
     "suspect_included": "suspect observations included", "day_bootstrap": "day-block bootstrap", "hac": "Newey–West errors",
     "leave_out": "without", "sampling_only": "sampling error only", "block_bootstrap": "block bootstrap",
     "fsu": "fractional savings uncertainty", "first_days_out": "first day of each block left out",
+    "leave_out_site": "without site", "block_length": "day-block bootstrap, days a block:", "orthogonal": "orthogonal regression",
+    "without_season": "model without weekdays", "with_season": "model with weekdays", "without_weekend": "model without weekends",
+    "equal_weights": "all donors with the same weight",
 }  # fmt: skip
 UNITS = {
     "ug/m3": "µg/m³", "[ppm]": "ppm", "[ppb]": "ppb", "Cel": "°C", "dB[SPL]": "dB", "dB(A)": "dB(A)", "{person}": "", "%": "%", "1": "1",
