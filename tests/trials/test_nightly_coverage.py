@@ -1,4 +1,4 @@
-"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. `make nightly`; half an hour of two processors."""
+"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. `make nightly`; a quarter of an hour of two processors."""
 
 from __future__ import annotations
 

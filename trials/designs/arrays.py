@@ -21,6 +21,7 @@ _TEXT: Final = {"en": "-", "fr": "-"}
 Series = ArrayLike | Mapping[str, ArrayLike]
 """One device, or several by name: one value an interval, NaN where missing."""
 Bounds = tuple[float | None, float | None]
+Placed = dict[tuple[ArmRole, PeriodName], list[Unit]]
 
 
 def ask(
@@ -62,19 +63,8 @@ def ask(
         "schedule": None if schedule is None else [dict(block) for block in schedule], "arms": {role: role for role in arms},
     }  # fmt: skip
     endpoint = _endpoint(stated, targets or {})
-    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
-    for role, periods in arms.items():
-        for name, series in periods.items():
-            begins = _begins(name, start)
-            units[cast(ArmRole, role), PeriodName(name)] = [
-                about(endpoint, _unit(key, values, begins, interval, time_zone), [])
-                for key, values in _named(role, series).items()
-            ]
-    beside = {
-        (covariate, PeriodName(name)): [_unit(covariate, values, _begins(name, start), interval, time_zone)]
-        for covariate, periods in (covariates or {}).items()
-        for name, values in periods.items()
-    }
+    units = cast(Placed, _placed(endpoint, arms, start, interval, time_zone))
+    beside = _placed(None, covariates or {}, start, interval, time_zone)
     for needed in DESIGNS[design].arms:
         for period in DESIGNS[design].periods:
             if not units.get((needed, period)):
@@ -82,7 +72,9 @@ def ask(
                     f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
                 )
     energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare))
+    return DESIGNS[design].answer(
+        Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare, bare)
+    )
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
@@ -110,6 +102,23 @@ def _begins(name: str, start: Mapping[str, datetime]) -> datetime:
     if start[name].tzinfo is None:
         raise CorrectInput("A start needs an offset from UTC, as datetime(2026, 3, 1, tzinfo=UTC).")
     return start[name]
+
+
+def _placed(
+    endpoint: Endpoint | None,
+    given: Mapping[str, Mapping[str, Series]],
+    start: Mapping[str, datetime],
+    interval: timedelta,
+    time_zone: str,
+) -> dict[tuple[str, PeriodName], list[Unit]]:
+    """(role or covariate, period) → units; of what an endpoint is about, unless there is none."""
+    placed = {}
+    for role, periods in given.items():
+        for name, series in periods.items():
+            begins = _begins(name, start)
+            units = [_unit(key, values, begins, interval, time_zone) for key, values in _named(role, series).items()]
+            placed[role, PeriodName(name)] = [about(endpoint, unit, []) for unit in units] if endpoint else units
+    return placed
 
 
 def _named(role: str, series: Series) -> dict[str, ArrayLike]:
