@@ -72,9 +72,7 @@ def ask(
                     f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
                 )
     energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return DESIGNS[design].answer(
-        Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare, bare)
-    )
+    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare))
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
