@@ -57,6 +57,8 @@ class Cell:
         return EFFECT if self.treated else 0.0
 
 
+LIMIT = 40.0
+"""Level at which the relative expanded uncertainty of a collocation is told."""
 USUAL = Cell()
 
 
@@ -163,6 +165,8 @@ def _collocation_truth(cell: Cell) -> dict[str, float]:
     orthogonal = (of_y - variance + np.sqrt((of_y - variance) ** 2 + 4 * (0.9 * variance) ** 2)) / (2 * 0.9 * variance)
     rmse = float(np.sqrt(bias**2 + 0.01 * variance + 1))
     expected, sd = bias - 0.1 * (cycle(cell.hours) + _trend(cell, 4.0)), np.sqrt(0.01 * 16 + 1)
+    residual = of_y - 2 * orthogonal * 0.9 * variance + orthogonal**2 * variance
+    at_limit = np.sqrt(residual + (19 - 20 * orthogonal + (orthogonal - 1) * LIMIT) ** 2)
     sizes = sd * np.sqrt(2 / np.pi) * np.exp(-(expected**2) / (2 * sd**2)) + expected * erf(expected / (sd * np.sqrt(2)))
     return {
         "r2": 0.81 * variance / of_y,
@@ -174,6 +178,7 @@ def _collocation_truth(cell: Cell) -> dict[str, float]:
         "nrmse": 100 * rmse / 20,
         "bias": bias,
         "mae": float(np.mean(sizes)),
+        "reu": float(200 * at_limit / LIMIT),
     }
 
 
@@ -316,7 +321,10 @@ LOWER: Mapping[str, tuple[float | None, float | None]] = {"effect": (None, -2.0)
 WORLDS: dict[str, World] = {
     world.name: world
     for world in (
-        World("collocation", "reference_collocation", _collocation, _collocation_truth, {"slope": (0.65, 1.35)}, changes=False),
+        World(
+            "collocation", "reference_collocation", _collocation, _collocation_truth, {"slope": (0.65, 1.35)},
+            parameters={"limit_value": LIMIT}, changes=False,
+        ),
         World("replicates", "replicates", _replicates, _replicates_truth, {"cv": (None, 30.0)}, changes=False),
         World("before_after", "before_after", _before_after, _before_after_truth, LOWER),
         World("adjusted", "adjusted_before_after", _adjusted, _effect_truth, LOWER, "kW", {"covariates": ["outdoor"]}),
