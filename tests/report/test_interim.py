@@ -46,7 +46,7 @@ def test_every_page_of_the_pdf_says_that_it_is_an_interim_look(folder: Path, lan
 def test_the_html_shows_the_notice_wherever_one_reads_and_on_every_printed_page(folder: Path, language: Language) -> None:
     text = (folder / ("report.html" if language == "en" else "report.fr.html")).read_text("utf-8")
     assert f'<div class="watermark" aria-hidden="true"><span>{NOTICE[language]}</span></div>' in text
-    assert f'<div class="notices" role="note">\n<p class="notice">{NOTICE[language]}</p>\n</div>' in text
+    assert f'<aside class="notices">\n<p class="notice">{NOTICE[language]}</p>\n</aside>' in text
     assert ".notices { position: sticky;" in text
     assert "@media print { .notices { position: fixed;" in text
 
