@@ -34,7 +34,9 @@ CLEAN: Final = "clean"
 REPEATED: Final = "repeated"
 MALFORMED: Final = "malformed"
 INPUTS: Final = (CLEAN, REPEATED, MALFORMED)
-"""Each a trial of its own; of the last two every hundredth message is the one before again, or cut off in the middle."""
+"""Each a trial of its own; of the last two one message in `ODD` is the one before again, or cut off in the middle."""
+ODD: Final = 101
+"""A prime: every device has its share, as in the field, not a few devices all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Bench:
 
     def message(self, number: int, given: str = CLEAN) -> tuple[str, bytes]:
         """(topic, payload) of the `number`-th message of an input."""
-        odd = number % 100 == 99
+        odd = number % ODD == ODD - 1
         topic, payload = self._clean(number - 1 if odd and given == REPEATED else number, given)
         return topic, payload[: len(payload) // 2] if odd and given == MALFORMED else payload
 
