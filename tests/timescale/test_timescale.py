@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from insitu.model import DatastreamRole, OrganisationKind
 from store import catalogue
 from store.database import Connection, migrate, queries, require_current
+from tests.named_queries import ALL, understand
 
-SQL = Path(__file__).parents[2] / "store" / "sql"
-ALL = [(file.stem, name) for file in sorted(SQL.glob("*.sql")) for name in queries(file.stem)]
-UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
 START = datetime(2026, 3, 28, tzinfo=UTC)
 
 
@@ -33,14 +29,7 @@ def test_observations_are_a_hypertable_and_hours_a_continuous_aggregate(conn: Co
 
 @pytest.mark.parametrize(("file", "name"), ALL)
 def test_every_named_query_is_understood(conn: Connection, file: str, name: str) -> None:
-    statement = queries(file)[name]
-    parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
-    for staging in ("quality", "observations"):
-        conn.execute(queries(staging)["make_staging"].encode())
-    if UTILITY.match(statement):
-        conn.execute(statement.encode(), parameters)
-    else:
-        conn.execute(b"EXPLAIN " + statement.encode(), parameters)
+    understand(conn, file, name)
 
 
 @pytest.fixture

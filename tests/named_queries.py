@@ -1,0 +1,33 @@
+"""Every named query of store/sql, and whether a migrated database understands it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from store.database import Connection, queries
+
+_FOLDER = Path(__file__).parents[1] / "store" / "sql"
+ALL = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for name in queries(file.stem)]
+_UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
+_ALONE = re.compile(r"^\s*(--.*\n)*\s*VACUUM", re.IGNORECASE)
+"""Runs outside of a transaction only."""
+
+
+def understand(conn: Connection, file: str, name: str) -> None:
+    """EXPLAIN with NULL for every parameter; what cannot be explained is run. Raises where the database does not understand it."""
+    statement = queries(file)[name]
+    parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
+    for staging in ("quality", "observations"):
+        conn.execute(queries(staging)["make_staging"].encode())
+    if _ALONE.match(statement):
+        conn.rollback()
+        conn.autocommit = True
+        try:
+            conn.execute(statement.encode())
+        finally:
+            conn.autocommit = False
+    elif _UTILITY.match(statement):
+        conn.execute(statement.encode(), parameters)
+    else:
+        conn.execute(b"EXPLAIN " + statement.encode(), parameters)
