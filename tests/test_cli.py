@@ -404,3 +404,11 @@ def test_a_pull_without_a_key_or_a_tenant_says_what_is_missing(database_url: str
     assert "INSITU_THINGS_STACK_KEY_FILE" in said
     said = complaint(run("pull", "https://x.org", "app", INSITU_DATABASE_URL=database_url, INSITU_THINGS_STACK_KEY="k"))
     assert "APPLICATION@TENANT" in said
+
+
+@pytest.mark.parametrize("option", ["--messages", "--results", "--rate", "--away", "--runs"])
+def test_a_bench_of_nothing_is_refused_before_anything_starts(option: str) -> None:
+    done = run("bench", "ingest", option, "0")
+    assert done.returncode == 2
+    assert option in done.stderr
+    assert "greater than or equal to" in done.stderr

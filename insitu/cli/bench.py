@@ -15,17 +15,17 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    messages: Annotated[int, typer.Option(help="Messages that fill the session.")] = 200_000,
+    messages: Annotated[int, typer.Option(min=1000, help="Messages that fill the session.")] = 200_000,
     results: Annotated[
-        list[int] | None, typer.Option(help="Results a message; may be given several times [default: 1, 3, 10].")
+        list[int] | None, typer.Option(min=1, help="Results a message; may be given several times [default: 1, 3, 10].")
     ] = None,
     rate: Annotated[
-        list[int] | None, typer.Option(help="Live messages a second; may be given several times [default: 1000, 5000].")
+        list[int] | None, typer.Option(min=1, help="Live messages a second; may be given several times [default: 1000, 5000].")
     ] = None,
     away: Annotated[
-        list[float] | None, typer.Option(help="Instead: the database away for so many seconds while devices publish.")
+        list[float] | None, typer.Option(min=1, help="Instead: the database away for so many seconds while devices publish.")
     ] = None,
-    runs: Annotated[int, typer.Option(help="Runs of each; the table shows medians.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
     """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same run."""
     from ingest.bench import away as measure_away
