@@ -30,6 +30,8 @@ REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
 """A device may publish here and nobody keeps it: `insitu check` proves with it who may publish what."""
+PROBE: Final = "insitu-probe"
+"""A device of no trial: what it publishes goes the way of every message and ends in a table of its own. No device may be called so."""
 INBOUND_SUFFIXES: Final = (OBS, STATUS, SENML, INFLUX, TELEMETRY)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 
@@ -119,6 +121,11 @@ def trial_filter(trial: str) -> str:
 def network_filters() -> list[str]:
     """Where network servers publish. One filter for all of Sparkplug: a broker keeps the order of messages within a filter only."""
     return ["application/+/device/+/event/+", "v3/+/devices/+/up", "spBv1.0/#"]
+
+
+def probe_topic(trial: str) -> str:
+    """Where the probe publishes, to be heard by the session that hears `trial`; with one session any name does."""
+    return f"{PREFIX}/{trial}/{PROBE}/{OBS}"
 
 
 def heartbeat_topic(client_id: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[1]
-ROOMS = ("insitu", "store", "ingest", "trials", "api", "simulators")
+ROOMS = ("insitu", "store", "ingest", "trials", "api", "simulators", "proving")
 MODULES = sorted(path for room in (*ROOMS, "tests") for path in (TOP / room).rglob("*.py") if ".venv" not in path.parts)
 FORBIDDEN = re.compile(r"^(utils?|helpers?|common|core|base|manager|service)s?$")
 
@@ -39,7 +39,8 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 def test_only_the_store_holds_sql() -> None:
     statement = re.compile(r"""["'](SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) """)
-    rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] not in ("store", "tests")]
+    # the fault harness asks the database itself, so that it shares no mistake with the store
+    rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] not in ("store", "tests", "proving")]
     allowed = TOP / "insitu" / "embedded" / "postgres.py"  # makes the role and the database before any driver can connect
     assert not [str(path) for path in rooms if path != allowed and statement.search(path.read_text("utf-8"))]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import insitu
 from insitu.errors import CorrectInput
 
-ROOMS = ("store", "ingest", "trials", "api", "simulators")
+ROOMS = ("store", "ingest", "trials", "api", "simulators", "proving")
 
 
 def refuse_foreign_rooms() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Sequence
@@ -22,10 +23,12 @@ from insitu.wire import (
     INBOUND_SUFFIXES,
     OUTBOUND_SUFFIXES,
     PREFIX,
+    PROBE,
     SPARKPLUG,
     SPARKPLUG_COMMAND,
     network_filters,
     network_topics,
+    probe_topic,
 )
 
 _BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
@@ -99,6 +102,16 @@ def service_user(username: str, password_hash: str) -> BrokerUser:
         publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), *marks, SPARKPLUG_COMMAND),
         subscribe=(*network_filters(), f"{below}/+", f"{PREFIX}/{HEARTBEAT}/+"),
     )
+
+
+def probe_token(service_password: str) -> str:
+    """Password of the probe, derived from the service's: whoever knows that one needs no second secret."""
+    return hmac.new(service_password.encode(), PROBE.encode(), hashlib.sha256).hexdigest()
+
+
+def probe_user(password_hash: str) -> BrokerUser:
+    """What the probe may do: publish as a device of its own name below any trial, and hear nothing."""
+    return BrokerUser(username=PROBE, password_hash=password_hash, publish=(probe_topic("+"),), subscribe=())
 
 
 def nats_user(name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]) -> str:
