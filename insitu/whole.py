@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -40,11 +41,16 @@ def sync_folder(folder: Path) -> None:
 
 def secret_file(path: Path, *, length: int = 32) -> str:
     """The secret that `path` holds; drawn now where there is no file, or an empty one that an interrupted start has left."""
+    return secret_of(path, lambda: secrets.token_urlsafe(length))
+
+
+def secret_of(path: Path, draw: Callable[[], str]) -> str:
+    """The same, drawn by `draw`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         text = ""
     if not text:
-        text = secrets.token_urlsafe(length)
+        text = draw()
         write_whole(path, text)
     return text

@@ -126,6 +126,11 @@ def signed_in(conn: Connection, token_sha256: bytes) -> Viewer | None:
     return row(conn, Viewer, _SQL["signed_in"], token_sha256=token_sha256)
 
 
+def ever_signed_in(conn: Connection) -> bool:
+    """Is anybody signed in; asked while nobody has signed out yet."""
+    return bool(scalar(conn, _SQL["any_session"]))
+
+
 def sign_out(conn: Connection, token_sha256: bytes) -> None:
     run(conn, _SQL["sign_out"], token_sha256=token_sha256)
 

@@ -5,9 +5,11 @@ The caller owns the transaction: nothing in `store` commits.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +54,23 @@ def connect(url: str, *, application: str, autocommit: bool = False, longest_pau
         if "password authentication failed" in first or "no password supplied" in first:
             raise NotAcceptedHere(f"The database refuses the sign-in: {first}") from error
         raise RetryLater(f"The database does not answer: {first}") from error
+
+
+def limit_statements(conn: Connection, seconds: float | None) -> None:
+    """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it needs."""
+    limit = str(int(1000 * (seconds or 0)))
+    with translated():
+        conn.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit)
+        )
+        conn.commit()
+
+
+def abort(conn: Connection) -> None:
+    """Cut the connection from another thread: what waits on it for a server that does not answer fails at once, with RetryLater."""
+    with suppress(OSError, psycopg.Error):
+        with socket.socket(fileno=os.dup(conn.fileno())) as link:
+            link.shutdown(socket.SHUT_RDWR)
 
 
 def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from insitu.errors import CorrectInput, NotFound
-from insitu.wire import inbound_filters, network_filters, trial_filter
+from insitu.wire import CHECK, inbound_filters, network_filters, trial_filter
 from store.database import Connection, queries, row, rows, run, scalar, translated
 
 _SQL = queries("shards")
@@ -204,6 +204,23 @@ def holds(conn: Connection, holder: str, shard_id: int) -> bool:
 
 def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
     run(conn, _SQL["subscribed"], shard_id=shard_id, filters=list(filters))
+
+
+def forget_sessions(conn: Connection) -> None:
+    """The broker has none of the sessions any more: ingestors subscribe again, and until then no device is let in."""
+    run(conn, _SQL["forget_sessions"])
+
+
+def probe_trials(found: Layout) -> dict[int, str]:
+    """Shard → a trial that it hears, to be probed by; a shard without a trial has nothing to hear and is left out."""
+    if found.count == 1:
+        return {0: CHECK}
+    filters = {shard.shard_id: shard.filters for shard in found.shards}
+    return {
+        home.shard_id: home.trial
+        for home in reversed(found.homes)
+        if trial_filter(home.trial) in filters.get(home.shard_id, [])
+    }
 
 
 def drop_spare_shards(conn: Connection) -> int:

@@ -1,39 +1,66 @@
-"""Everything on one machine: both servers, the ingestor, the pages, and the loop that keeps them alive.
+"""Everything on one machine: both servers, the ingestor, the pages, the jobs, and the loop that keeps them alive.
 
-Order of a start: lock the directory → PostgreSQL → migrate → broker with the service user only → ingestor, until every
-shard's session and subscriptions exist → device users. Before that no device may publish, since a broker keeps messages
-for existing sessions only.
+    postgres ─▶ schema ─▶ broker ─▶ ingest
+                   ├────▶ serve
+                   └────▶ work
+
+One thread looks after all of it, a little at a time, from the first start to the last stop (`supervision`). Whatever may hang has a
+thread of its own and leaves a value: the database (`clerk`), a device's way (`ingest.probe`), the pages (`watch`).
+
+Devices find the broker's port open only when their credentials are in force, and only when every shard's session exists, since a broker
+keeps messages for existing sessions only. Where the broker's store does not hold the sessions (at the first start, or after the store was lost)
+the broker runs on a private port until the ingestor has made them.
 """
 
 from __future__ import annotations
 
 import os
-import sys
+import shutil
+import signal
 import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from insitu.cli.clerk import Clerk
 from insitu.cli.output import warn
-from insitu.cli.parts import pages_speak_tls, reachable_here, reachable_there, require_safe
+from insitu.cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
+from insitu.cli.supervision import Part, Phase, Steps
+from insitu.cli.watch import PagesWatch, Remains
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child
+from insitu.embedded.child import Child, bound_logs, python_module
 from insitu.embedded.directory import Running, hold, write_running
+from insitu.embedded.notify import notify
 from insitu.embedded.postgres import Postgres
-from insitu.embedded.users import user_of
-from insitu.errors import InsituError, RetryLater
+from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
+from insitu.readiness import Readiness, Stage
 from insitu.settings import Settings, parse_listen
 
 if TYPE_CHECKING:
+    from ingest.probe import Prober
     from store.database import Connection
 
-START_TIMEOUT_S = 60.0
+FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
+"""Errors of a first start that waiting does not mend."""
+PORT_PATIENCE_S: Final = 15.0
+"""What an earlier installation here still holds is free by then."""
+START_LIMIT_S: Final = 180.0
+PARTS_PATIENCE_S: Final = 10.0
+BROKER_PATIENCE_S: Final = 10.0
+POSTGRES_PATIENCE_S: Final = 30.0
+"""Together: a stop takes at most a minute."""
+BROKER_TRIAL_S: Final = 8.0
+INGEST_TRIAL_S: Final = 20.0
+PAGES_TRIAL_S: Final = 10.0
+DATABASE_TRIAL_S: Final = 300.0
+"""How long something may fail to do its work, though its process is there, before it is replaced."""
+ROOM_BYTES: Final = 64 * 2**20
+WATCHDOG_PATIENCE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,129 +82,136 @@ def addresses(settings: Settings, tls: TLS | None) -> Addresses:
 
 
 class Installation:
-    """Servers and parts of one data directory; everything here runs in the thread that called `start`."""
+    """Servers and parts of one data directory; `begin`, `step` and `stop` are called by one thread, which starts every child."""
 
-    def __init__(self, settings: Settings, *, data_dir: Path, clock: Clock, where: Addresses, with_pages: bool = True):
-        self.settings = settings
-        self.data_dir = data_dir
-        self.clock = clock
-        self.where = where
-        self.with_pages = with_pages
+    def __init__(self, settings: Settings, *, data_dir: Path, clock: Clock, where: Addresses, with_jobs: bool = True):
+        self.settings, self.data_dir, self.clock, self.where = settings, data_dir, clock, where
+        self._with_jobs = with_jobs
         self._stack = ExitStack()
-        self._parts: dict[str, Child] = {}
-        self._arguments: dict[str, list[str]] = {}
-        self._restart_at: dict[str, float] = {}
-        self._conn: Connection | None = None
-        self._expiry: datetime | None = None
-        self.restarts: dict[str, int] = {}
+        self._children: dict[str, Child] = {}
+        self._private = False
+        self._sessions_of: frozenset[str] = frozenset()
+        self._applied = -1
+        self._applying: tuple[int, int, Steps] | None = None
+        self._prober: Prober | None = None
+        self._unready_since: float | None = None
+        self._replaced_at: dict[str, tuple[float, int]] = {}
+        self._logs_bounded_at = 0.0
+        self._broker_asked_at = 0.0
+        self._told = ("", 0.0)
+        self._running_told = False
+        self._began = 0.0
 
-    # -- starting ------------------------------------------------------------------------------------------------
+    # -- beginning -----------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start in order; leave nothing behind where a step fails."""
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Hold the data directory and make the parts; nothing is started before the first `step`. AlreadyRunning."""
+        self._began = time.monotonic()
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
-        self._start_database()
+        settings = self.settings
+        self.remains = Remains(self.data_dir)
+        self.remains.remove()
+        self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
         self.broker = Broker(
-            data_dir=self.data_dir,
-            listen=self.where.mqtt,
-            run_as=self.settings.run_as,
-            binary=self.settings.nats_server,
-            tls=self.where.tls,
-            window=self.settings.window,
-            max_file_store=self.settings.max_file_store,
-            sync_always=self.settings.sync_always,
+            data_dir=self.data_dir, listen=self.where.mqtt, run_as=settings.run_as, binary=settings.nats_server, tls=self.where.tls,
+            window=settings.window, max_file_store=settings.max_file_store, sync_always=settings.sync_always,
+        )  # fmt: skip
+        self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
+        self.pages = PagesWatch(*self._pages_address())
+        self._make_parts()
+        self.clerk.start()
+        self.pages.start()
+
+    def _make_parts(self) -> None:
+        postgres, broker = self.postgres, self.broker
+        self._database = Part(
+            "postgres", start=postgres.starting, poll=postgres.poll, stop=lambda: postgres.stopping(POSTGRES_PATIENCE_S), kill=postgres.kill
+        )  # fmt: skip
+        self._schema = Part(
+            "schema", start=self._await_schema, poll=lambda: None, stop=_nothing, kill=lambda: None, needs=(self._database,)
         )
-        self.broker.start()
-        self._stack.callback(self.broker.stop)
-        self._stack.callback(self._stop_parts)
-        self._start_part("ingest", ["ingest", "--clock", self.clock.dumps()])
-        self._wait_for_shards()
-        self.broker.protect_store()
-        self.apply_credentials()
-        if self.with_pages:
-            self.start_pages()
-        self.say_running()
-
-    def _start_database(self) -> None:
-        from store.access import fact, put_fact
-        from store.database import migrate
-        from store.shards import ensure_shards
-
-        self.postgres = Postgres(data_dir=self.data_dir, run_as=self.settings.run_as, binaries=self.settings.postgres_bin)
-        self.postgres.start()
-        self._stack.callback(self.postgres.stop)
-        conn = self.connection()
-        migrate(conn)
-        ensure_shards(conn)
-        if self.clock.is_simulated and fact(conn, "clock") is None:
-            put_fact(conn, "clock", self.clock.dumps())
-        conn.commit()
-
-    def connection(self) -> Connection:
-        """The supervisor's own connection, opened anew after the database went away."""
-        from store.database import connect
-
-        if self._conn is None or self._conn.closed:
-            self._conn = connect(self.postgres.url, application="insitu up")
-        return self._conn
-
-    def _wait_for_shards(self) -> None:
-        from store.shards import shards_ready
-
-        limit = time.monotonic() + START_TIMEOUT_S
-        while True:
-            conn = self.connection()
-            ready = shards_ready(conn)
-            conn.rollback()
-            if ready:
-                return
-            if self._parts["ingest"].poll() is not None:
-                raise InsituError(f"The ingestor ended at its start. Its last words: {self._last_words('ingest')}")
-            if time.monotonic() > limit:
-                raise RetryLater("The ingestor did not get its subscriptions within a minute; see logs/ingest.log.")
-            time.sleep(0.05)
-
-    def start_pages(self) -> None:
-        host, port = self.where.http
-        arguments = ["serve", "--clock", self.clock.dumps(), "--mqtt-public", f"{self.broker.host}:{self.broker.port}"]
+        self._broker = Part(
+            "broker", start=self._start_broker, poll=broker.poll, stop=lambda: broker.stopping(BROKER_PATIENCE_S), kill=broker.kill,
+            needs=(self._schema,),
+        )  # fmt: skip
+        clock = ["--clock", self.clock.dumps()]
+        host, port = self.broker.host, self.broker.port
+        serve = ["serve", *clock, "--mqtt-public", f"{host}:{port}"]
         if self.where.tls is not None:
-            arguments += ["--mqtt-ca", str(self.where.tls.ca)]
-        self._start_part("serve", arguments)
-        limit = time.monotonic() + START_TIMEOUT_S
-        while not _answers(reachable_here(host), port, secure=pages_speak_tls(self.settings)):
-            if self._parts["serve"].poll() is not None:
-                raise InsituError(f"The pages ended at their start. Their last words: {self._last_words('serve')}")
-            if time.monotonic() > limit:
-                raise RetryLater("The pages did not answer within a minute; see logs/serve.log.")
-            time.sleep(0.1)
+            serve += ["--mqtt-ca", str(self.where.tls.ca)]
+        self._ingest = self._python_part("ingest", ["ingest", *clock], needs=(self._broker,))
+        self._serve = self._python_part("serve", serve, needs=(self._schema,))
+        self._parts = [self._database, self._schema, self._broker, self._ingest, self._serve]
+        if self._with_jobs:
+            self.start_jobs()
 
     def start_jobs(self) -> None:
-        """The worker: quality checks over what comes in."""
-        self._start_part("work", ["work", "--clock", self.clock.dumps()])
+        """The worker: quality checks over what comes in, and nights."""
+        work = self._python_part("work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,))
+        self._parts.append(work)
+
+    def _python_part(self, name: str, arguments: list[str], *, needs: tuple[Part, ...]) -> Part:
+        def start() -> Steps:
+            child = self._children[name] = Child(
+                python_module("insitu.cli", *arguments), log=self.data_dir / "logs" / f"{name}.log", env=self.part_environment(),
+                cwd=self.data_dir, death_signal=_KILL,
+            )  # fmt: skip
+            child.start()
+            return
+            yield
+
+        def poll() -> int | None:
+            return self._children[name].poll()
+
+        def stop() -> Steps:
+            if name in self._children:
+                yield from self._children[name].stopping(PARTS_PATIENCE_S)
+
+        def kill() -> None:
+            if name in self._children:
+                self._children[name].kill()
+
+        return Part(name, start=start, poll=poll, stop=stop, kill=kill, needs=needs)
+
+    def _await_schema(self) -> Steps:
+        while not self.clerk.facts.prepared:
+            if self.clerk.facts.fatal is not None:
+                raise self.clerk.facts.fatal
+            yield
+
+    def _start_broker(self) -> Steps:
+        while not self.clerk.facts.sessions:
+            yield  # not looked up yet
+        self._private = not self.clerk.facts.sessions <= self.broker.sessions()
+        if self._private:
+            while not self.clerk.forget_sessions():
+                yield
+            yield from self.broker.starting((), private=True)
+            return
+        facts = self.clerk.facts
+        yield from self.broker.starting(facts.users)
+        self._applied, self._applying = facts.generation, None
+        self.clerk.applied(facts.wanted, None)
+
+    def _database_url(self) -> str | None:
+        return self.postgres.url if self._database.runs else None
+
+    def _pages_address(self) -> tuple[str, int, bool]:
+        host, port = self.where.http
+        return reachable_here(host), port, pages_speak_tls(self.settings)
 
     def part_environment(self) -> dict[str, str]:
         """What a part of ours needs to know; secrets travel in the environment of a child, never on its command line."""
         broker = self.broker
         scheme = "mqtts" if self.where.tls else "mqtt"
         login = f"{quote(broker.service_username)}:{quote(broker.service_password)}"
-        ours = (
-            "INSITU_DATABASE_URL_FILE",
-            "INSITU_MQTT_URL_FILE",
-            "INSITU_MQTT_CA_FILE",
-            "INSITU_DATA_DIR_FILE",
-            "INSITU_HTTP_LISTEN_FILE",
-        )
-        environment = {name: text for name, text in os.environ.items() if name not in ours}
+        host, port = broker.address
+        given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
+        environment = {name: text for name, text in os.environ.items() if name not in {f"INSITU_{one}_FILE" for one in given}}
         environment |= {
             "INSITU_DATABASE_URL": self.postgres.url,
-            "INSITU_MQTT_URL": f"{scheme}://{login}@{reachable_here(broker.host)}:{broker.port}",
+            "INSITU_MQTT_URL": f"{scheme}://{login}@{reachable_here(host)}:{port}",
+            "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
             "INSITU_DATA_DIR": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
         }
@@ -185,74 +219,191 @@ class Installation:
             environment["INSITU_MQTT_CA"] = str(self.where.tls.ca)
         return environment
 
-    def _start_part(self, name: str, arguments: list[str]) -> None:
-        self._arguments[name] = arguments
-        child = Child(
-            [sys.executable, "-m", "insitu.cli", *arguments],
-            log=self.data_dir / "logs" / f"{name}.log",
-            env=self.part_environment(),
-        )
-        child.start()
-        self._parts[name] = child
-
-    def _last_words(self, name: str) -> str:
-        return self._parts[name].last_words() or "none"
-
-    # -- keeping alive -------------------------------------------------------------------------------------------
+    # -- looking after it ----------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Look after everything once: restart what died, hand changed credentials to the broker."""
-        if self.postgres.poll() is not None and self._due("postgres"):
-            self.postgres.start()
-        if self.broker.poll() is not None and self._due("broker"):
-            self.broker.start()
-        for name, child in list(self._parts.items()):
-            if child.poll() is not None and self._due(name):
-                self._start_part(name, self._arguments[name])
-        try:
-            self.apply_credentials()
-        except RetryLater:
-            self._conn = None  # the database is away or coming back: the next step tries again
+        """Look after everything once, without waiting. Raises only what a person must mend before anything can run."""
+        now = time.monotonic()
+        for part in self._parts:
+            part.step(now)
+        self._refuse_to_start(now)
+        self.clerk.look_after(now)
+        if self._broker.runs:
+            self._settle_sessions()
+            self._apply_credentials()
+            self._start_prober()
+        if self._schema.runs:
+            self._tell_running()
+        self._heal(now)
+        self._bound_logs(now)
+        self.remains.note(self._pids())
+        self._tell_systemd(now)
 
-    def _due(self, name: str) -> bool:
-        """True at once for the first death, then at most once a second; counts and says it."""
-        if time.monotonic() < self._restart_at.get(name, 0.0):
-            return False
-        self._restart_at[name] = time.monotonic() + 1.0
-        self.restarts[name] = self.restarts.get(name, 0) + 1
-        warn(f"{name} ended unexpectedly and is started again ({self.restarts[name]}).")
-        return True
-
-    def apply_credentials(self) -> None:
-        """Write the broker's users when they changed or one expired, and record which state it runs on."""
-        from store.access import active_credentials, broker_applied, broker_state, next_expiry
-        from store.database import translated
-
-        conn = self.connection()
-        with translated():
-            state, now = broker_state(conn), self.clock.now()
-            if state.wanted == state.applied and (self._expiry is None or now < self._expiry):
-                conn.rollback()
-                return
-            users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in active_credentials(conn, now)]
-            problem = None
-            try:
-                self.broker.apply(users)
-            except InsituError as error:
-                problem = str(error)
-            broker_applied(conn, version=state.wanted, at=now, problem=problem)
-            self._expiry = next_expiry(conn, now)
-            conn.commit()
+    @property
+    def is_busy(self) -> bool:
+        """True while something starts or stops."""
+        return any(part.phase is not Phase.RUNNING for part in self._parts)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`: a step five times a second."""
-        while not stop.wait(0.2):
+        """Steps until `stop`."""
+        while not stop.wait(0.02 if self.is_busy else 0.2):
             self.step()
 
-    # -- ending --------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Steps until a device can deliver and the pages answer; leave nothing behind where that fails."""
+        self.begin()
+        limit = time.monotonic() + START_LIMIT_S
+        try:
+            while not self.is_up:
+                self.step()
+                if time.monotonic() > limit:
+                    raise RetryLater(f"It did not start within {START_LIMIT_S:.0f} s. {self.status()}")
+                time.sleep(0.02)
+        except BaseException:
+            self.stop()
+            raise
 
-    def say_running(self) -> None:
+    @property
+    def is_up(self) -> bool:
+        """A device can deliver, and the pages answer."""
+        return self.readiness().ready and self.pages.answers
+
+    def readiness(self) -> Readiness:
+        if self._prober is None or self._private or not self._broker.runs:
+            return Readiness(Stage.CONNECT, self.status(), time.monotonic())
+        return self._prober.latest()
+
+    def status(self) -> str:
+        """What it is waiting for, in a sentence; "" where a device can deliver."""
+        for part in self._parts:
+            if not part.runs:
+                problem = str(part.error) if part.error else self.clerk.facts.problem if part is self._schema else None
+                return f"{part.name}: {problem or part.phase.value}"
+        if self._private:
+            return "broker: its sessions are being made"
+        return "" if self._prober is None else self._prober.latest().detail
+
+    def _refuse_to_start(self, now: float) -> None:
+        for part in self._parts:
+            if part.error is None or part.running_since or not isinstance(part.error, FOR_A_PERSON):
+                continue
+            if isinstance(part.error, FreePort) and now - self._began < PORT_PATIENCE_S:
+                continue
+            raise part.error
+
+    def _settle_sessions(self) -> None:
+        """When every shard hears what it should: remember it, and open the port where it was private."""
+        facts = self.clerk.facts
+        if not facts.shards_ready or facts.sessions == self._sessions_of:
+            return
+        self.broker.mark_sessions(facts.sessions)
+        self._sessions_of = facts.sessions
+        if self._private:
+            self.broker.protect_store()
+            self._ingest.replace()
+            self._broker.replace()
+
+    def _apply_credentials(self) -> None:
+        """Hand changed credentials to the broker, in steps."""
+        if self._private:
+            return
+        facts = self.clerk.facts
+        if self._applying is None:
+            if facts.generation == self._applied:
+                return
+            self._applying = (facts.generation, facts.wanted, self.broker.applying(facts.users))
+        generation, wanted, steps = self._applying
+        try:
+            next(steps)
+            return
+        except StopIteration:
+            problem = None
+        except InsituError as error:
+            problem = str(error)
+            warn(f"broker: {problem}")
+        self._applied, self._applying = generation, None
+        self.clerk.applied(wanted, problem)
+
+    def _start_prober(self) -> None:
+        if self._prober is None and not self._private:
+            from ingest.probe import Prober
+
+            self.broker.protect_store()
+            url = self.part_environment()["INSITU_MQTT_URL"]
+            self._prober = Prober(parse_broker_url(url, self.where.tls.ca if self.where.tls else None), self.postgres.url)
+            self._prober.start()
+
+    # -- what runs and does not do its work ------------------------------------------------------------------------
+
+    def _heal(self, now: float) -> None:
+        """Replace what is there and does not do its work: a broker that takes nothing, an ingestor that stores nothing, mute pages."""
+        readiness = self.readiness()
+        if readiness.ready:
+            self._unready_since = None
+            self._replaced_at.clear()
+        elif self._unready_since is None:
+            self._unready_since = now
+        failing = now - self._unready_since if self._unready_since is not None else 0.0
+        facts, silent = self.clerk.facts, self.clerk.silent_s(now)
+        at_the_broker = readiness.stage in (Stage.CONNECT, Stage.SIGN_IN, Stage.PUBLISH)
+        if self._broker.runs and not self._private:
+            if at_the_broker and min(failing, self._broker.runs_for(now)) > BROKER_TRIAL_S:
+                self._replace(self._broker, now, readiness.detail)
+            elif now - self._broker_asked_at > 2.0:
+                self._broker_asked_at = now
+                if (said := self.broker.write_error()) is not None:
+                    self._replace(self._broker, now, f"It could not write ({said}).")
+        answered = silent < 2.0 and (facts.heartbeat_age_s is None or facts.heartbeat_age_s > INGEST_TRIAL_S)
+        if answered and min(failing, self._ingest.runs_for(now), self._broker.runs_for(now)) > INGEST_TRIAL_S:
+            self._replace(self._ingest, now, "It stores nothing.")
+        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > PAGES_TRIAL_S:
+            self._replace(self._serve, now, "The pages do not answer.")
+        if facts.prepared and min(silent, self._database.runs_for(now)) > DATABASE_TRIAL_S:
+            self._replace(self._database, now, f"It has not answered for {silent:.0f} s.")
+
+    def _replace(self, part: Part, now: float, why: str) -> None:
+        """With growing pauses while that does not help, and not for want of space, which no restart gives."""
+        at, times = self._replaced_at.get(part.name, (-1e9, 0))
+        if now - at < min(300.0, 10.0 * 2**times) or shutil.disk_usage(self.data_dir).free < ROOM_BYTES:
+            return
+        self._replaced_at[part.name] = (now, times + 1)
+        part.replace(why)
+
+    def _bound_logs(self, now: float) -> None:
+        if now - self._logs_bounded_at > 20.0:
+            self._logs_bounded_at = now
+            bound_logs(self.data_dir / "logs")
+
+    def _pids(self) -> dict[str, int]:
+        pids = {"postgres": self.postgres.pid, "broker": self.broker.pid, **{n: c.pid for n, c in self._children.items()}}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    # -- telling others ------------------------------------------------------------------------------------------
+
+    def _tell_systemd(self, now: float) -> None:
+        """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders it may pass by itself."""
+        text = self.status() or "a device can deliver"
+        said, at = self._told
+        if text == said and now - at < 2.0:
+            return
+        self._told = (text, now)
+        fields = {"STATUS": text}
+        if self.readiness().ready:
+            fields["READY"] = "1"
+        since = self._unready_since
+        hopeless = since is not None and now - since > WATCHDOG_PATIENCE_S and self.clerk.silent_s(now) < 2.0
+        if not hopeless or shutil.disk_usage(self.data_dir).free < ROOM_BYTES:
+            fields["WATCHDOG"] = "1"
+        notify(**fields)
+
+    def _tell_running(self) -> None:
         """Tell other verbs on this machine what runs here."""
+        if self._running_told:
+            return
+        self._running_told = True
+        scheme_url = self.part_environment()["INSITU_MQTT_URL"]
+        private = "{}:{}".format(reachable_here(self.broker.address[0]), self.broker.address[1])
+        public = f"{reachable_here(self.broker.host)}:{self.broker.port}"
         write_running(
             self.data_dir,
             Running(
@@ -262,7 +413,7 @@ class Installation:
                 http=self.http_url,
                 mqtt=f"{self.broker.host}:{self.broker.port}",
                 mqtt_ca=str(self.where.tls.ca) if self.where.tls else None,
-                mqtt_url=self.part_environment()["INSITU_MQTT_URL"],
+                mqtt_url=scheme_url.replace(private, public),
                 clock=self.clock.dumps() if self.clock.is_simulated else None,
             ),
         )
@@ -273,36 +424,61 @@ class Installation:
         secure = pages_speak_tls(self.settings)
         return f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
 
-    def _stop_parts(self) -> None:
-        for child in self._parts.values():
-            child.terminate()
-        for child in self._parts.values():
-            child.stop()
+    def connection(self) -> Connection:
+        """A connection of the caller's own, who closes it."""
+        from store.database import connect
 
-    def stop(self) -> None:
-        """Parts first, then the broker, then the database; then the directory is free."""
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
-        self._stack.close()
+        return connect(self.postgres.url, application="insitu demo")
+
+    def settle_credentials(self, limit_s: float = 30.0) -> None:
+        """Steps until the broker runs on the credentials that are committed now; RetryLater."""
+        from store.access import broker_state
+
+        limit = time.monotonic() + limit_s
+        with self.connection() as conn:
+            wanted = broker_state(conn).wanted
+            while broker_state(conn).applied < wanted:
+                conn.rollback()
+                self.step()
+                if time.monotonic() > limit:
+                    raise RetryLater(f"The broker did not take over the credentials. {self.status()}")
+                time.sleep(0.02)
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def stop(self, urgent: threading.Event | None = None) -> None:
+        """Parts first, then the broker, then the database; within a minute, at once where `urgent` is set. Then the directory is free."""
+        if not self._began:
+            return
+        self._began = 0.0
+        try:
+            if self._prober is not None:
+                self._prober.stop()
+            self.clerk.stop()
+            self.pages.stop()
+            ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
+            for group in (ours, [self._broker], [self._database]):
+                _stop_together(group, urgent)
+            self.remains.forget()
+        finally:
+            self._stack.close()
 
 
-def _answers(host: str, port: int, *, secure: bool) -> bool:
-    import http.client
-    import ssl
+def _stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
+    stopping = {part.name: (part, part.stopping()) for part in parts}
+    while stopping:
+        for name, (part, steps) in list(stopping.items()):
+            if urgent is not None and urgent.is_set():
+                part.kill()
+                del stopping[name]
+            elif next(steps, "over") == "over":
+                del stopping[name]
+        time.sleep(0.02)
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own child on this machine, under an outer name
-    link: http.client.HTTPConnection
-    link = (
-        http.client.HTTPSConnection(host, port, timeout=2, context=context)
-        if secure
-        else http.client.HTTPConnection(host, port, timeout=2)
-    )
-    try:
-        link.request("GET", "/healthz")
-        return link.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        link.close()
+
+_KILL: Final = signal.SIGKILL
+"""At the supervisor's own death: a part that is stopped or hung would hear nothing else, and all of them survive it."""
+
+
+def _nothing() -> Steps:
+    return iter(())

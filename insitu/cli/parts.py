@@ -43,15 +43,24 @@ def migrate() -> None:
     say("\n".join(f"applied {name}" for name in applied) or "The schema is current.")
 
 
-def until_signal() -> threading.Event:
+class Stop(threading.Event):
+    """Set by SIGINT and SIGTERM; `twice` by the second of them: somebody does not want to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice = threading.Event()
+
+    def ask(self, *_: Any) -> None:
+        if self.is_set():
+            self.twice.set()
+        self.set()
+
+
+def until_signal() -> Stop:
     """An event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-
-    def ask_to_stop(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.ask)
+    signal.signal(signal.SIGINT, stop.ask)
     return stop
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from insitu.model import OrganisationKind
+from insitu.whole import secret_of
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -36,16 +38,35 @@ def add_account(
     )
 
 
-def add_first_person(conn: Connection) -> str | None:
-    """On an empty installation: the lab and its first sign-in; the password, or None where somebody exists."""
+_FIRST = "first-sign-in.secret"
+
+
+def add_first_person(conn: Connection, data_dir: Path) -> None:
+    """On an empty installation: the lab and its first sign-in. Commits.
+
+    The password is in a file of the data directory before it is in force, so that a start that is killed in between tells it at the next.
+    """
     from store.access import anybody
-    from store.catalogue import add_organisation
+    from store.catalogue import add_organisation, organisation
 
     if anybody(conn):
-        return None
+        return
     now = datetime.now(UTC)
-    password = new_password()
-    add_organisation(conn, code="lab", name="Lab", kind=OrganisationKind.LAB, now=now)
+    password = secret_of(data_dir / _FIRST, new_password)
+    if organisation(conn, "lab") is None:
+        add_organisation(conn, code="lab", name="Lab", kind=OrganisationKind.LAB, now=now)
     add_account(conn, login="lab", name="Lab", organisation="lab", password=password, now=now)
     conn.commit()
-    return password
+
+
+def first_sign_in(conn: Connection, data_dir: Path) -> str | None:
+    """The password of `lab` until somebody has signed in; then its file goes, and it is told no more."""
+    from store.access import ever_signed_in
+
+    path = data_dir / _FIRST
+    if not path.exists():
+        return None
+    if ever_signed_in(conn):
+        path.unlink(missing_ok=True)
+        return None
+    return path.read_text("utf-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +15,9 @@ from insitu.clock import SYSTEM
 from insitu.embedded.certificates import TLS
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, load
+
+if TYPE_CHECKING:
+    from insitu.cli.installation import Installation
 
 
 def register(app: typer.Typer) -> None:
@@ -38,26 +43,33 @@ def up() -> None:
     installation = Installation(
         settings, data_dir=settings.data_dir, clock=SYSTEM, where=addresses(settings, given_tls(settings))
     )
-    installation.start()
     try:
-        installation.start_jobs()
-        say(f"Insitu runs at {installation.http_url}; data in {settings.data_dir}.")
-        say(_first_person(installation.postgres.url))
+        installation.begin()
+        _wait_until_up(installation, stop)
+        if not stop.is_set():
+            say(f"Insitu runs at {installation.http_url}; data in {settings.data_dir}.")
+            say(_first_sign_in(installation))
         installation.run(stop)
     finally:
-        installation.stop()
+        installation.stop(stop.twice)
 
 
-def _first_person(database_url: str) -> str:
-    """At the very first start, a sign-in for the lab, shown once."""
-    from insitu.cli.people import add_first_person
-    from store.database import connect
+def _wait_until_up(installation: Installation, stop: threading.Event) -> None:
+    """Steps until a device can deliver; says what it waits for where that takes long."""
+    said, at = "", time.monotonic() + 5.0
+    while not installation.is_up and not stop.wait(0.02):
+        installation.step()
+        status = installation.status()
+        if time.monotonic() > at and status != said:
+            said, at = status, time.monotonic() + 5.0
+            say(f"Not ready yet: {status or 'the pages do not answer'}")
 
-    with connect(database_url, application="insitu up") as conn:
-        password = add_first_person(conn)
+
+def _first_sign_in(installation: Installation) -> str:
+    password = installation.clerk.facts.first_sign_in
     if password is None:
         return "Stop with Ctrl-C."
-    return f"Sign in as 'lab' with the password {password} (shown once). Stop with Ctrl-C."
+    return f"Sign in as 'lab' with the password {password} (shown until somebody has signed in). Stop with Ctrl-C."
 
 
 def cert(

@@ -23,6 +23,10 @@ SELECT p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.na
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
 WHERE s.token_sha256 = %(token_sha256)s::bytea AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
 
+-- name: any_session
+-- Is anybody signed in, or was within the life of a session.
+SELECT EXISTS (SELECT FROM signed_in);
+
 -- name: sign_out
 -- The session ends; expired ones go with it.
 DELETE FROM signed_in WHERE token_sha256 = %(token_sha256)s::bytea OR expires_at < clock_timestamp();

@@ -80,6 +80,10 @@ SELECT shard_id FROM shard WHERE shard_id = %(shard_id)s::int AND holder = %(hol
 UPDATE shard SET subscribed_at = clock_timestamp(), filters = %(filters)s::text[], problem = NULL
 WHERE shard_id = %(shard_id)s::int;
 
+-- name: forget_sessions
+-- The broker's store is another one: nothing is heard until every session is made again.
+UPDATE shard SET subscribed_at = NULL, filters = '{}' WHERE subscribed_at IS NOT NULL OR filters <> '{}';
+
 -- name: alive
 -- Signs of life of an ingestor.
 UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestamp() ELSE heartbeat_at END,
