@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest import sequences
+from ingest.booking import is_probe
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.edge_nodes import EdgeNodes
@@ -124,7 +125,7 @@ class Context:
 
 
 def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None) -> list[Item]:
-    """Decode and place. What the service itself says below a trial is passed over."""
+    """Decode and place. What the service itself says below a trial, and what its probe says, is passed over."""
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
 
@@ -133,7 +134,7 @@ def prepare_refused(
     message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
 ) -> list[Item]:
     """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
-    items = [Item(message)] if bare else prepare([message], snapshot)
+    items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Item(message)]
     route = _route(message.topic, snapshot)
     for item in items:
         if route is not None and route[2] is not None:
@@ -145,6 +146,8 @@ def prepare_refused(
 
 
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
+    if is_probe(topic):
+        return None
     parts = parse_topic(topic)
     if parts is None:
         network = parse_network_topic(topic)
@@ -165,7 +168,7 @@ def _prepare(message: Message, context: Context) -> Item | None:
     if message.topic not in routes:
         routes[message.topic] = _route(message.topic, context.snapshot)
     route = routes[message.topic]
-    if (route is None or route[2] is None) and is_service_topic(message.topic):
+    if (route is None or route[2] is None) and (is_service_topic(message.topic) or is_probe(message.topic)):
         return None
     if route is None:
         return _refuse(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
+from ingest.booking import probes_in
 from ingest.deliveries import Deliveries
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
@@ -19,7 +20,7 @@ from insitu.clock import Clock
 from insitu.errors import FreeSpace, InsituError, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.settings import Settings
-from store import ledger, shards
+from store import ledger, probes, shards
 from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
 from store.database import Connection, connect
 from store.shards import Shard
@@ -180,6 +181,7 @@ class Worker:
             nodes = EdgeNodes.of(conn, messages) if refusal is None else None
             items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, *refusal, bare=bare)
             outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
+            probes.save_probes(conn, self._shard_id, probes_in(messages))
             if nodes is not None:
                 nodes.save(conn)
                 outcome.rebirths = nodes.rebirths
@@ -239,6 +241,7 @@ class Worker:
                 self._purged_at = time.monotonic()
                 ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
                 ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
+                probes.drop_old_probes(conn)
             self._deliveries.beat(conn, beat)
             self._moves.advance(conn)
             self._commit_now(conn)

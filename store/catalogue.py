@@ -10,6 +10,7 @@ from typing import Any
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import AveragingScale, DatastreamRole, OrganisationKind, TrialState, WindowKind, require_code
+from insitu.wire import CHECK, HEARTBEAT, PROBE
 from store.database import Connection, queries, row, rows, run, scalar
 
 _SQL = queries("catalogue")
@@ -246,7 +247,7 @@ def add_trial(
     ends_at: datetime | None = None,
 ) -> int:
     require_code(code, "trial")
-    if code in ("heartbeat", "check"):
+    if code in (HEARTBEAT, CHECK):
         raise CorrectInput(f"A trial cannot be called {code!r}: the service uses that name on the broker.")
     number = scalar(
         conn, _SQL["add_trial"], code=code, title=json.dumps(title), host=host, company=company, evaluator=evaluator,
@@ -300,6 +301,8 @@ def add_device(
     conn: Connection, *, trial: str, code: str, now: datetime, name: str = "", model: str = "", serial: str = ""
 ) -> int:
     require_code(code, "device")
+    if code == PROBE:
+        raise CorrectInput(f"A device cannot be called {code!r}: the service uses that name to prove that messages arrive.")
     number = scalar(conn, _SQL["add_device"], trial=trial, code=code, name=name, model=model, serial=serial, now=now)
     return _found(number, f"There is no trial {trial!r}.")
 

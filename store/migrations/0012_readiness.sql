@@ -9,4 +9,4 @@ CREATE TABLE probe (
     committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (prober, shard_id)
 );
-CREATE INDEX probe_by_age ON probe (committed_at); -- serves drop_probes_of_others
+CREATE INDEX probe_by_age ON probe (committed_at); -- serves drop_old_probes
