@@ -26,7 +26,7 @@ from insitu.readiness import FRESH_S, Readiness, Stage
 from insitu.wire import PROBE, probe_topic
 from store.database import Connection, abort, connect
 from store.probes import probe_seen
-from store.shards import layout, probe_trials
+from store.shards import health, layout, probe_trials
 
 _log = logging.getLogger("insitu.probe")
 EVERY_S: Final = 1.0
@@ -183,6 +183,38 @@ class Prober:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+class Heartbeats:
+    """For pages that know no broker: what the ingestor says of itself in the database, once a second, in a thread of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._latest = Readiness(Stage.ROW, "Nothing was heard yet: ask again in a moment.", time.monotonic())
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
+
+    def latest(self) -> Readiness:
+        """What was heard last; not ready where the database has not answered for FRESH_S. Never waits."""
+        now = time.monotonic()
+        if now - self._latest.at <= FRESH_S:
+            return self._latest
+        said = f"no answer for {now - self._latest.at:.0f} s."
+        return Readiness(Stage.DATABASE, _ADVICE[Stage.DATABASE].format(said=said), now)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                with connect(self._database_url, application="insitu probe", autocommit=True) as conn:
+                    while True:
+                        trouble = health(conn).trouble
+                        self._latest = Readiness(Stage.ROW if trouble else None, trouble or "", time.monotonic())
+                        time.sleep(EVERY_S)
+            except InsituError as error:
+                detail = _ADVICE[Stage.DATABASE].format(said=str(error))
+                self._latest = Readiness(Stage.DATABASE, detail, time.monotonic())
+                time.sleep(EVERY_S)
 
 
 def probe_address(service: BrokerAddress) -> BrokerAddress:

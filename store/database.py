@@ -60,9 +60,7 @@ def limit_statements(conn: Connection, seconds: float | None) -> None:
     """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it needs."""
     limit = str(int(1000 * (seconds or 0)))
     with translated():
-        conn.execute(
-            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit)
-        )
+        conn.execute("SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit))
         conn.commit()
 
 

@@ -217,9 +217,7 @@ def probe_trials(found: Layout) -> dict[int, str]:
         return {0: CHECK}
     filters = {shard.shard_id: shard.filters for shard in found.shards}
     return {
-        home.shard_id: home.trial
-        for home in reversed(found.homes)
-        if trial_filter(home.trial) in filters.get(home.shard_id, [])
+        home.shard_id: home.trial for home in reversed(found.homes) if trial_filter(home.trial) in filters.get(home.shard_id, [])
     }
 
 

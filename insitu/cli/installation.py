@@ -61,6 +61,8 @@ DATABASE_TRIAL_S: Final = 300.0
 """How long something may fail to do its work, though its process is there, before it is replaced."""
 ROOM_BYTES: Final = 64 * 2**20
 WATCHDOG_PATIENCE_S: Final = 600.0
+_DEATH_SIGNAL: Final = signal.SIGKILL
+"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of them survive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,9 @@ class Installation:
     def _python_part(self, name: str, arguments: list[str], *, needs: tuple[Part, ...]) -> Part:
         def start() -> Steps:
             child = self._children[name] = Child(
-                python_module("insitu.cli", *arguments), log=self.data_dir / "logs" / f"{name}.log", env=self.part_environment(),
-                cwd=self.data_dir, death_signal=_KILL,
+                python_module("insitu.cli", *arguments), log=self.data_dir / "logs" / f"{name}.log",
+                env=self.part_environment(self.broker.address if name == "ingest" else self.public),
+                cwd=self.data_dir, death_signal=_DEATH_SIGNAL,
             )  # fmt: skip
             child.start()
             return
@@ -200,17 +203,26 @@ class Installation:
         host, port = self.where.http
         return reachable_here(host), port, pages_speak_tls(self.settings)
 
-    def part_environment(self) -> dict[str, str]:
+    def mqtt_url(self, address: tuple[str, int]) -> str:
+        """Of the broker at `address`, with the service's credential."""
+        host, port = address
+        scheme = "mqtts" if self.where.tls else "mqtt"
+        login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
+        return f"{scheme}://{login}@{reachable_here(host)}:{port}"
+
+    @property
+    def public(self) -> tuple[str, int]:
+        """Where devices find the broker, once its port is open."""
+        return self.broker.host, self.broker.port
+
+    def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
         """What a part of ours needs to know; secrets travel in the environment of a child, never on its command line."""
         broker = self.broker
-        scheme = "mqtts" if self.where.tls else "mqtt"
-        login = f"{quote(broker.service_username)}:{quote(broker.service_password)}"
-        host, port = broker.address
         given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
         environment = {name: text for name, text in os.environ.items() if name not in {f"INSITU_{one}_FILE" for one in given}}
         environment |= {
             "INSITU_DATABASE_URL": self.postgres.url,
-            "INSITU_MQTT_URL": f"{scheme}://{login}@{reachable_here(host)}:{port}",
+            "INSITU_MQTT_URL": self.mqtt_url(address),
             "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
             "INSITU_DATA_DIR": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
@@ -329,8 +341,8 @@ class Installation:
             from ingest.probe import Prober
 
             self.broker.protect_store()
-            url = self.part_environment()["INSITU_MQTT_URL"]
-            self._prober = Prober(parse_broker_url(url, self.where.tls.ca if self.where.tls else None), self.postgres.url)
+            ca = self.where.tls.ca if self.where.tls else None
+            self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
             self._prober.start()
 
     # -- what runs and does not do its work ------------------------------------------------------------------------
@@ -401,9 +413,6 @@ class Installation:
         if self._running_told:
             return
         self._running_told = True
-        scheme_url = self.part_environment()["INSITU_MQTT_URL"]
-        private = "{}:{}".format(reachable_here(self.broker.address[0]), self.broker.address[1])
-        public = f"{reachable_here(self.broker.host)}:{self.broker.port}"
         write_running(
             self.data_dir,
             Running(
@@ -413,7 +422,7 @@ class Installation:
                 http=self.http_url,
                 mqtt=f"{self.broker.host}:{self.broker.port}",
                 mqtt_ca=str(self.where.tls.ca) if self.where.tls else None,
-                mqtt_url=scheme_url.replace(private, public),
+                mqtt_url=self.mqtt_url(self.public),
                 clock=self.clock.dumps() if self.clock.is_simulated else None,
             ),
         )
@@ -474,10 +483,6 @@ def _stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
             elif next(steps, "over") == "over":
                 del stopping[name]
         time.sleep(0.02)
-
-
-_KILL: Final = signal.SIGKILL
-"""At the supervisor's own death: a part that is stopped or hung would hear nothing else, and all of them survive it."""
 
 
 def _nothing() -> Steps:

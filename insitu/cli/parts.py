@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,7 @@ from insitu.cli.output import say
 from insitu.cli.target import find_target
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput
+from insitu.readiness import Readiness
 from insitu.settings import Settings, load, parse_listen
 
 if TYPE_CHECKING:
@@ -155,6 +157,7 @@ def serve(
         database_url=database_url_of(settings),
         clock=Clock.loads(clock) if clock else SYSTEM,
         mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
+        readiness=readiness_of(settings),
     )
     secure = {}
     if pages_speak_tls(settings):
@@ -168,6 +171,16 @@ def serve(
         timeout_graceful_shutdown=3,
         **secure,  # type: ignore[arg-type]
     )
+
+
+def readiness_of(settings: Settings) -> Callable[[], Readiness]:
+    """Asked without waiting; a thread of its own finds it out: by a probe, or by heartbeats where no broker is named."""
+    from ingest.probe import Heartbeats, Prober
+
+    database_url = database_url_of(settings)
+    watch = Heartbeats(database_url) if settings.mqtt_url is None else Prober(broker_address(settings), database_url)
+    watch.start()
+    return watch.latest
 
 
 def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddress:

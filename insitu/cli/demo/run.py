@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,9 +24,10 @@ from insitu.cli.target import demo_dir
 from insitu.cli.up import given_tls
 from insitu.clock import Clock
 from insitu.embedded.broker import free_port, require_free_port
-from insitu.embedded.child import Child
+from insitu.embedded.child import Child, python_module
 from insitu.errors import InsituError
 from insitu.settings import Settings, load, parse_listen
+from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
 from simulators.truth import truth
 
@@ -79,7 +79,7 @@ class Demo:
                 settings = settings.model_copy(update={"mqtt_listen": f"127.0.0.1:{_free_or(1883, self.once)}"})
             where = addresses(settings, tls)
             require_free_port(*where.http)
-            self.installation = Installation(settings, data_dir=self.data_dir, clock=self.clock, where=where)
+            self.installation = Installation(settings, data_dir=self.data_dir, clock=self.clock, where=where, with_jobs=False)
             self.installation.start()
             self.stack.callback(self.installation.stop)
             if kept is None:
@@ -139,14 +139,14 @@ class Demo:
     # -- the first time ------------------------------------------------------------------------------------------
 
     def _first_time(self) -> None:
-        conn = self.installation.connection()
         logins: dict[str, tuple[str, str]] = {}
-        for scenario in self.scenarios:
-            register(conn, scenario, start=self.start)
-            logins |= give_credentials(conn, scenario, now=self.start)
-        people = add_people(conn, self.scenarios[0], now=self.start)
-        conn.commit()
-        self.installation.apply_credentials()
+        with _fresh(self.installation) as conn:
+            for scenario in self.scenarios:
+                register(conn, scenario, start=self.start)
+                logins |= give_credentials(conn, scenario, now=self.start)
+            people = add_people(conn, self.scenarios[0], now=self.start)
+            conn.commit()
+        self.installation.settle_credentials()
         self._introduce(people)
         fleet = self._start_fleet(logins, from_us=_us(self.start), until_us=int(self.clock.fast_until * 1e6))
         locked = self._history(fleet)
@@ -193,12 +193,10 @@ class Demo:
             },
         }
         path = self.data_dir / "fleet.json"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(job, file)
+        write_whole(path, json.dumps(job))
         self.fleet_log = self.data_dir / "logs" / "fleet.log"
         self.fleet_log.unlink(missing_ok=True)
-        self.fleet = Child([sys.executable, "-m", "simulators", str(path)], log=self.fleet_log, env=dict(os.environ))
+        self.fleet = Child(python_module("simulators", str(path)), log=self.fleet_log, env=dict(os.environ), cwd=self.data_dir)
         self.fleet.start()
         self.stack.callback(self.fleet.stop)
         return self.fleet
@@ -303,9 +301,7 @@ class Demo:
             "days": self.days, "scenarios": self.names, "clock": self.clock.dumps(), "start": self.start.isoformat(), "logins": logins,
             "people": [[p.role, p.login, p.password] for p in people],
         }  # fmt: skip
-        descriptor = os.open(self.state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(kept, file)
+        write_whole(self.state, json.dumps(kept))
 
     def _continue(self, kept: dict[str, Any]) -> None:
         """The history is there: only the live fleet is started again."""
@@ -322,12 +318,10 @@ def _us(when: datetime) -> int:
 
 
 def _fresh(installation: Installation) -> Any:
-    """A connection of its own, closed at the end; the supervisor's own stays short."""
+    """A connection of its own, closed at the end."""
     from contextlib import closing
 
-    from store.database import connect
-
-    return closing(connect(installation.postgres.url, application="insitu demo"))
+    return closing(installation.connection())
 
 
 def _free_or(wanted: int, once: bool, host: str = "127.0.0.1") -> int:
