@@ -40,6 +40,10 @@ class UpgradeInsitu(InsituError):
     """The database has a newer schema than this version knows: install a newer insitu."""
 
 
+class UpgradePostgres(InsituError):
+    """The database server is too old: upgrade it to PostgreSQL 17 or 18."""
+
+
 class RetryLater(InsituError):
     """The database or the broker does not answer at the moment: nothing is lost, try again."""
 
@@ -70,6 +74,12 @@ class ProtocolLocked(InsituError):
 
 class NotAcceptedHere(InsituError):
     """Credentials are wrong, expired or revoked."""
+
+
+class ReportDefect(InsituError):
+    """This is a defect of Insitu: report it, with the details."""
+
+    exit_code = 70
 
 
 class Disagrees(InsituError):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from store.database import Connection, queries, run, translated
+from store.database import Connection, queries, run
 from store.times import to_datetime, to_us
 
 _SQL = queries("births")
@@ -44,8 +44,7 @@ class Birth:
 
 def load_births(conn: Connection, edges: Sequence[str]) -> list[Birth]:
     """Of edge nodes and their devices; held until the transaction ends."""
-    with translated():
-        found = conn.execute(_SQL["load_births"].encode(), {"edges": list(edges)}).fetchall()
+    found = conn.execute(_SQL["load_births"].encode(), {"edges": list(edges)}).fetchall()
     return [
         Birth(address, alive, bd_seq, seq, stamp_us, to_us(born_at), _names(aliases), since_us, _names(previous))
         for address, alive, bd_seq, seq, stamp_us, born_at, aliases, since_us, previous in found

@@ -1,4 +1,4 @@
-"""Connections, transactions, migrations, and the translation of driver errors.
+"""Connections, transactions and migrations. Driver errors are translated by `store.gate`, through which all of it goes.
 
 The caller owns the transaction: nothing in `store` commits.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,27 +17,17 @@ from typing import Any, TypeVar
 import psycopg
 import psycopg.sql
 from psycopg.rows import class_row
-from psycopg_pool import ConnectionPool, PoolTimeout
 
-from insitu.errors import (
-    AlreadyExists,
-    CorrectInput,
-    FreeSpace,
-    NotAcceptedHere,
-    ProtocolLocked,
-    RetryLater,
-    RowRefused,
-    RunMigrate,
-    UpgradeInsitu,
-)
+from insitu.errors import CorrectInput, InsituError, NotAcceptedHere, RetryLater, RunMigrate, UpgradeInsitu, UpgradePostgres
+from store.gate import Connection, Pool, translated
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-Pool = ConnectionPool[Connection]
+__all__ = ["Connection", "Pool", "translated"]
 
 Kind = TypeVar("Kind")
 
 _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
+_OLDEST_POSTGRES = 17
 
 
 def connect(url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0) -> Connection:
@@ -48,67 +38,43 @@ def connect(url: str, *, application: str, autocommit: bool = False, longest_pau
     """
     options = f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
     try:
-        return psycopg.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, options=options)
+        return Connection.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, options=options)
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
         if "password authentication failed" in first or "no password supplied" in first:
             raise NotAcceptedHere(f"The database refuses the sign-in: {first}") from error
         raise RetryLater(f"The database does not answer: {first}") from error
+    except (psycopg.ProgrammingError, UnicodeError) as error:  # what libpq says of it may hold the password
+        raise CorrectInput("INSITU_DATABASE_URL: write postgresql://user:password@host:port/database.") from error
 
 
 def limit_statements(conn: Connection, seconds: float | None) -> None:
     """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it needs."""
     limit = str(int(1000 * (seconds or 0)))
-    with translated():
-        conn.execute("SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit))
-        conn.commit()
+    conn.execute("SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit))
+    conn.commit()
 
 
 def abort(conn: Connection) -> None:
     """Cut the connection from another thread: what waits on it for a server that does not answer fails at once, with RetryLater."""
-    with suppress(OSError, psycopg.Error):
-        with socket.socket(fileno=os.dup(conn.fileno())) as link:
-            link.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, InsituError), socket.socket(fileno=os.dup(conn.fileno())) as link:
+        link.shutdown(socket.SHUT_RDWR)
 
 
 def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:
     """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out."""
-    pool: Pool = ConnectionPool(
+    return Pool(
         url,
+        connection_class=Connection,
         min_size=1,
         max_size=size,
         kwargs={
             "application_name": application,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
         },
-        check=ConnectionPool.check_connection,
+        check=Pool.check_connection,
         open=True,
     )
-    return pool
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Driver errors as ours: what is the row's fault, what is the moment's, what is the disk's."""
-    try:
-        yield
-    except psycopg.errors.DiskFull as error:
-        raise FreeSpace(f"The database's disk is full: {error}") from error
-    except psycopg.errors.UniqueViolation as error:
-        raise AlreadyExists(error.diag.message_detail or str(error)) from error
-    except psycopg.errors.ExclusionViolation as error:
-        raise CorrectInput(f"Two of these overlap in time: {error.diag.message_detail}") from error
-    except psycopg.errors.RestrictViolation as error:
-        raise ProtocolLocked(f"It cannot be changed: {error.diag.message_primary}.") from error
-    except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
-        raise RowRefused(str(error).strip().splitlines()[0]) from error
-    except (
-        psycopg.OperationalError,
-        psycopg.InterfaceError,
-        psycopg.errors.IdleInTransactionSessionTimeout,
-        PoolTimeout,
-    ) as error:
-        raise RetryLater(f"The database does not answer: {(str(error).strip().splitlines() or [repr(error)])[0]}") from error
 
 
 def migrations() -> list[Path]:
@@ -119,6 +85,7 @@ def migrations() -> list[Path]:
 def migrate(conn: Connection) -> list[str]:
     """Bring the schema up to date, one transaction a file, under an advisory lock; names of what was applied."""
     applied: list[str] = []
+    require_postgres(conn.server_version())
     conn.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
     try:
         conn.execute(
@@ -141,12 +108,25 @@ def migrate(conn: Connection) -> list[str]:
     return applied
 
 
+def require_postgres(version: int) -> None:
+    """UpgradePostgres for a server that is too old; `version` as PostgreSQL counts: 150020 is 15.20."""
+    if version < _OLDEST_POSTGRES * 10_000:
+        raise UpgradePostgres(
+            f"The database is PostgreSQL {version // 10_000}; Insitu needs {_OLDEST_POSTGRES} or 18: upgrade it with pg_upgrade, "
+            "or set INSITU_DATABASE_URL to a newer server."
+        )
+
+
 def require_current(conn: Connection) -> None:
-    """RunMigrate where a migration is missing, UpgradeInsitu where the database knows more than this version."""
+    """RunMigrate where a migration is missing, UpgradeInsitu where the database knows more than this version.
+
+    UpgradePostgres where the server is too old for either.
+    """
+    require_postgres(conn.server_version())
     known = {path.stem for path in migrations()}
     try:
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
-    except psycopg.errors.UndefinedTable as error:
+    except RunMigrate as error:  # not even the table that lists the migrations is there
         raise RunMigrate() from error
     if known - done:
         raise RunMigrate()
@@ -164,40 +144,36 @@ def queries(name: str) -> Mapping[str, str]:
 
 def run(conn: Connection, statement: str, **parameters: Any) -> int:
     """Execute; the number of rows it touched."""
-    with translated():
-        return conn.execute(statement.encode(), parameters).rowcount
+    return conn.execute(statement.encode(), parameters).rowcount
 
 
 def scalar(conn: Connection, statement: str, **parameters: Any) -> Any:
     """The first column of the first row, or None."""
-    with translated():
-        found = conn.execute(statement.encode(), parameters).fetchone()
+    found = conn.execute(statement.encode(), parameters).fetchone()
     return found[0] if found else None
 
 
 def rows(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> list[Kind]:
     """Each row as a `kind`, columns by name."""
-    with translated(), conn.cursor(row_factory=class_row(kind)) as cursor:
+    with conn.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchall()
 
 
 def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> Kind | None:
     """The first row as a `kind`, or None."""
-    with translated(), conn.cursor(row_factory=class_row(kind)) as cursor:
+    with conn.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchone()
 
 
 def count_table(conn: Connection, table: str) -> int:
     """Rows of a table that is not ours, which no migration makes and no named query can name; 0 while it does not exist."""
-    with translated():
-        if conn.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
-            return 0
-        statement = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
-        return int(conn.execute(statement).fetchall()[0][0])
+    if conn.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
+        return 0
+    statement = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
+    return int(conn.execute(statement).fetchall()[0][0])
 
 
 def wait_for(conn: Connection, channel: str, *, timeout_s: float) -> bool:
     """True when a notification came on `channel` within the time; `conn` is in autocommit and does nothing else."""
-    with translated():
-        conn.execute(f"LISTEN {channel}".encode())
-        return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))
+    conn.execute(f"LISTEN {channel}".encode())
+    return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))

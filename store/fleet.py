@@ -16,7 +16,7 @@ from insitu.errors import NotFound
 from insitu.model import Role
 from store.access import Viewer, visible_trials
 from store.catalogue import Deployment
-from store.database import Connection, queries, row, rows, translated
+from store.database import Connection, queries, row, rows
 from store.ledger import HourTotals, ReasonSum, RejectRow, Totals
 
 _SQL = queries("fleet")
@@ -314,8 +314,7 @@ def status_log(conn: Connection, device_id: int, most: int = 50) -> list[StatusE
 
 def boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
     """First signs of each start of a device since `start`."""
-    with translated():
-        found = conn.execute(_SQL["boots"].encode(), {"device_id": device_id, "start": start}).fetchall()
+    found = conn.execute(_SQL["boots"].encode(), {"device_id": device_id, "start": start}).fetchall()
     return [when for (when,) in found]
 
 
@@ -331,7 +330,7 @@ def export(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> Generator[tuple[Any, ...], None, None]:
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they are taken."""
-    with translated(), conn.cursor() as cursor:
+    with conn.cursor() as cursor:
         yield from cursor.stream(
             _SQL["export"].encode(), {"datastream_ids": list(datastream_ids), "start": start, "end": end}, size=1000
         )

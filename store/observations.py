@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from insitu.errors import AlreadyExists
 from insitu.model import ClockQuality, Flag, Observation
-from store.database import Connection, queries, rows, run, scalar, translated
+from store.database import Connection, queries, rows, run, scalar
 from store.times import to_datetime, to_us
 
 _SQL = queries("observations")
@@ -117,9 +117,8 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
         return Merged(stored, [], [])
     stands, late = results.copy(), again
     if stored < kept.sum():
-        with translated():
-            for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
-                stands[ordinal], late[ordinal] = earlier, True
+        for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
+            stands[ordinal], late[ordinal] = earlier, True
     # Every other result of a key is judged by the one that stands in the table, whichever of the batch came first.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
@@ -132,8 +131,7 @@ def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64
     """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs can exist."""
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
-    with translated():
-        known = {number: to_us(at) for number, at in conn.execute(_SQL["newest_of"].encode(), parameters)}
+    known = {number: to_us(at) for number, at in conn.execute(_SQL["newest_of"].encode(), parameters)}
     newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 
@@ -158,7 +156,7 @@ def _merged(conn: Connection, ordinals: NDArray[np.int64], new: _Rows) -> int:
     staged["time"], staged["received"] = new.times - _EPOCH_2000_US, new.received - _EPOCH_2000_US
     staged["result"], staged["quality"] = new.results, new.quality
     run(conn, _SQL["make_staging"])
-    with translated(), conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
+    with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
         copy.write(_HEADER + staged.tobytes() + _TRAILER)
     return run(conn, _SQL["merge"])
 
@@ -188,7 +186,7 @@ def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     content = bytearray()
     statement = f"COPY ({_SQL['series']}) TO STDOUT (FORMAT binary)".encode()
-    with translated(), conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for block in copy:
             content += block
     table = np.frombuffer(
@@ -217,7 +215,7 @@ def series_kept(
     late_us = late_after // timedelta(microseconds=1)
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     statement = f"COPY ({_SQL['series_by_day']}) TO STDOUT (FORMAT binary)".encode()
-    with translated(), conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for number, *columns in _rows_of_arrays(copy):
             times, results, received, flags = columns
             if not np.all(times[1:] > times[:-1]):
@@ -279,7 +277,7 @@ def copy_straight(
     table["datastream_id"], table["result"] = streams, results
     table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
-    with translated(), conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
+    with conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + table.tobytes() + _TRAILER)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from store.database import Connection, queries, rows, run, translated
+from store.database import Connection, queries, rows, run
 from store.times import to_datetime
 
 _SQL = queries("quality")
@@ -67,7 +67,7 @@ def save_flags(
     if len(times_us):
         run(conn, _SQL["make_staging"])
         run(conn, _SQL["empty_staging"])
-        with translated(), conn.cursor().copy("COPY quality_staging FROM STDIN (FORMAT binary)") as copy:
+        with conn.cursor().copy("COPY quality_staging FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(["timestamptz", "int2"])
             for time_us, flag in zip(times_us.tolist(), flags.tolist(), strict=True):
                 copy.write_row((to_datetime(time_us), flag))
@@ -85,7 +85,7 @@ def save_flags(
 def _copy_flags(
     conn: Connection, datastream_id: int, by_check: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]], sha256: str
 ) -> None:
-    with translated(), conn.cursor().copy("COPY quality_flag FROM STDIN (FORMAT binary)") as copy:
+    with conn.cursor().copy("COPY quality_flag FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(["int4", "timestamptz", "text", "int2", "text"])
         for check, (times, flags) in by_check.items():
             for time_us, flag in zip(times.tolist(), flags.tolist(), strict=True):

@@ -10,7 +10,7 @@ from typing import Final
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.wire import CHECK, inbound_filters, network_filters, trial_filter
-from store.database import Connection, queries, row, rows, run, scalar, translated
+from store.database import Connection, queries, row, rows, run, scalar
 
 _SQL = queries("shards")
 HEARTBEAT_LIMIT_S = 15.0
@@ -182,8 +182,7 @@ def keep_leases(conn: Connection, holder: str, name: str) -> Leases:
 
 
 def _ids(conn: Connection, name: str, **parameters: object) -> frozenset[int]:
-    with translated():
-        return frozenset(number for (number,) in conn.execute(_SQL[name].encode(), parameters))
+    return frozenset(number for (number,) in conn.execute(_SQL[name].encode(), parameters))
 
 
 def leave(conn: Connection, holder: str, shard_ids: Iterable[int]) -> None:

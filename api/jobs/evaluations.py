@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from api.jobs.each_trial import each_trial
 from insitu.clock import Clock
-from insitu.errors import InsituError, RetryLater
 from store.access import fact, put_fact
 from store.database import Connection
 from store.quality import take_turn
 from trials.again import Again, evaluate_again, evaluated_trials
-
-log = logging.getLogger("insitu.jobs")
 
 LOGIN: Final = "nightly"
 _FACT: Final = "evaluated_again"
@@ -57,24 +54,16 @@ def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> d
     """Every trial with an evaluation, a transaction each; the new evaluations. One that fails is said, and delays no other."""
     trials = evaluated_trials(conn)
     conn.rollback()
-    found = {}
-    for trial in trials:
-        if stop.is_set():
-            break
-        try:
-            take_turn(conn, trial)  # another worker that does the same waits, and then finds nothing changed
-            again = evaluate_again(conn, trial, now=clock.now(), login=LOGIN, simulated=clock.is_simulated)
-            conn.commit()
-        except RetryLater:
-            raise
-        except InsituError as error:
-            conn.rollback()
-            log.error("%s could not be evaluated again: %s", trial, error)
-            continue
-        if again is not None:
-            found[trial] = again
-            log.info("%s", said(trial, again))
-    return found
+
+    def again(trial: str) -> Again | None:
+        take_turn(conn, trial)  # another worker that does the same waits, and then finds nothing changed
+        return evaluate_again(conn, trial, now=clock.now(), login=LOGIN, simulated=clock.is_simulated)
+
+    def line(trial: str, result: Again | None) -> str | None:
+        return said(trial, result) if result is not None else None
+
+    results, _ = each_trial(conn, trials, stop, again, failure="could not be evaluated again", line=line)
+    return {trial: result for trial, result in results.items() if result is not None}
 
 
 def said(trial: str, again: Again) -> str:

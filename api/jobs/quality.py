@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
+from api.jobs.each_trial import each_trial
 from insitu.clock import Clock
+from insitu.errors import InsituError
 from store.database import Connection
 from trials.workflow import check_quality, locked_trials
 
-log = logging.getLogger("insitu.jobs")
-
 
 def check_new_observations(conn: Connection, clock: Clock, stop: threading.Event) -> int:
-    """Every trial with a locked protocol, a transaction each; how many observations were judged."""
-    judged = 0
+    """Every trial with a locked protocol, a transaction each; how many observations were judged. InsituError names those that failed."""
     trials = locked_trials(conn)
     conn.rollback()
-    for trial in trials:
-        if stop.is_set():
-            break
-        found = check_quality(conn, trial, now=clock.now())
-        conn.commit()
-        judged += found
-        if found:
-            log.debug("%s: %d observations checked", trial, found)
-    return judged
+    judged, failed = each_trial(
+        conn,
+        trials,
+        stop,
+        lambda trial: check_quality(conn, trial, now=clock.now()),
+        failure="could not be checked",
+        line=lambda trial, count: f"{trial}: {count} observations checked" if count else None,
+    )
+    if failed:
+        raise InsituError(f"The checks failed for {', '.join(failed)}; the lines before this one say why.")
+    return sum(judged.values())

@@ -19,7 +19,7 @@ from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue import snapshot
 from store.corrections import Correction, correct
-from store.database import Connection, translated
+from store.database import Connection
 
 BATCH = 4000
 
@@ -106,8 +106,7 @@ class Loader:
     def _items(self, batch: Sequence[Made], refused: str) -> list[Item]:
         now_us = self._clock.now_us()
         sent = [Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload)) for one in batch]
-        with translated():
-            known = snapshot(self._conn)
+        known = snapshot(self._conn)
         items = prepare(sent, known)
         for one, item in zip(batch, items, strict=True):
             item.source = f"{self._layout.file}, row {one.row}"
@@ -137,8 +136,7 @@ class Loader:
             self._conn.rollback()
             return
         reach("before_commit")
-        with translated():
-            self._conn.commit()
+        self._conn.commit()
 
     def _count(self, row: int, item: Item) -> None:
         summary = self.summary

@@ -16,6 +16,7 @@ import typer
 
 from insitu.cli.output import say
 from insitu.cli.target import find_target
+from insitu.cli.waiting import wait_for_database
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput
 from insitu.readiness import Readiness
@@ -75,13 +76,11 @@ def ingest(clock: ClockOption = "") -> None:
     from ingest.ingestor import run_ingestor
 
     settings = load()
-    run_ingestor(
-        settings,
-        database_url=database_url_of(settings),
-        broker=broker_address(settings),
-        clock=Clock.loads(clock) if clock else SYSTEM,
-        stop=until_signal(),
-    )
+    database_url, broker, stop = database_url_of(settings), broker_address(settings), until_signal()
+    wait_for_database(database_url, application="insitu ingest", stop=stop)
+    if stop.is_set():
+        return
+    run_ingestor(settings, database_url=database_url, broker=broker, clock=Clock.loads(clock) if clock else SYSTEM, stop=stop)
 
 
 def broker_address(settings: Settings) -> BrokerAddress:
@@ -152,9 +151,13 @@ def serve(
     settings = load()
     host, port = parse_listen(settings.http_listen)
     require_safe("INSITU_HTTP_LISTEN", host, settings, secure=settings.tls_cert is not None)
+    database_url, stop = database_url_of(settings), until_signal()
+    wait_for_database(database_url, application="insitu serve", stop=stop)
+    if stop.is_set():
+        return
     application = create_app(
         settings,
-        database_url=database_url_of(settings),
+        database_url=database_url,
         clock=Clock.loads(clock) if clock else SYSTEM,
         mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
         readiness=readiness_of(settings),

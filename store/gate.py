@@ -1,0 +1,157 @@
+"""The gate to the driver: connections, cursors and a pool that raise Insitu's errors and none of psycopg's.
+
+Everything that talks to a server goes through the methods named here, so callers need not know which driver there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from insitu.errors import (
+    AlreadyExists,
+    CorrectInput,
+    FixPermissions,
+    FreeSpace,
+    InsituError,
+    ProtocolLocked,
+    ReportDefect,
+    RetryLater,
+    RowRefused,
+    RunMigrate,
+)
+
+_MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
+"""SQLSTATEs, or their first two characters, of what passes by itself: connection, read-only standby, conflict, resources, shutdown."""
+_CHANGED_UNDER_US: Final = "cached plan must not change result type"
+"""A migration ran while this connection was open; the next connection does not know the old plan."""
+
+Class = TypeVar("Class", bound=type)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises driver errors as ours. Only code that uses the driver past this module's classes needs it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise insitu_error(error) from error
+
+
+def insitu_error(error: psycopg.Error) -> InsituError:
+    """The error that says what the caller does next: whether it is the row's fault, the moment's, the disk's, the schema's or ours."""
+    text = (str(error).strip().splitlines() or [repr(error)])[0]
+    match error:
+        case psycopg.errors.DiskFull():
+            return FreeSpace(f"The database's disk is full: {error}")
+        case psycopg.errors.UniqueViolation():
+            return AlreadyExists(error.diag.message_detail or str(error))
+        case psycopg.errors.ExclusionViolation():
+            return CorrectInput(f"Two of these overlap in time: {error.diag.message_detail}")
+        case psycopg.errors.RestrictViolation():
+            return ProtocolLocked(f"It cannot be changed: {error.diag.message_primary}.")
+        case psycopg.DataError() | psycopg.IntegrityError() | psycopg.errors.ProgramLimitExceeded():
+            return RowRefused(text)
+    return _by_state(error, text)
+
+
+def _by_state(error: psycopg.Error, text: str) -> InsituError:
+    state = error.sqlstate or ""
+    if state.startswith(_MOMENTARY) or _CHANGED_UNDER_US in text:
+        return RetryLater(f"The database does not answer: {text}")
+    if state == "42501":
+        return FixPermissions(f"The database does not let this account do that: {text}. Its tables must belong to the account.")
+    if state.startswith(("42", "3F")) and state != "42601":
+        return RunMigrate(
+            f"The schema of the database is not what this version expects ({text}): run `insitu migrate`, or restore a backup."
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
+        return RetryLater(f"The database does not answer: {text}")  # said by the driver: lost, closed, nothing there
+    return ReportDefect(
+        f"The database refuses a statement of Insitu ({state or type(error).__name__}: {text}). Please report it."
+    )
+
+
+def _call(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except psycopg.Error as error:
+            raise insitu_error(error) from error
+
+    return call
+
+
+def _context(method: Callable[..., Any]) -> Callable[..., Any]:
+    @contextmanager
+    @wraps(method)
+    def context(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with translated(), method(*args, **kwargs) as value:
+            yield value
+
+    return context
+
+
+def _rows(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def rows(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with translated():
+            yield from method(*args, **kwargs)
+
+    return rows
+
+
+def _guarded(*, calls: tuple[str, ...], contexts: tuple[str, ...] = (), rows: tuple[str, ...] = ()) -> Callable[[Class], Class]:
+    """Puts these methods behind the translation; their types stay those of psycopg."""
+
+    def guard(cls: Class) -> Class:
+        for names, wrapper in ((calls, _call), (contexts, _context), (rows, _rows)):
+            for name in names:
+                setattr(cls, name, wrapper(getattr(cls, name)))
+        return cls
+
+    return guard
+
+
+@_guarded(
+    calls=(
+        "execute", "executemany", "fetchone", "fetchmany", "fetchall", "nextset", "scroll", "set_result", "close", "__next__",
+    ),
+    contexts=("copy",),
+    rows=("stream", "results"),
+)  # fmt: skip
+class Cursor(psycopg.Cursor[Any]):
+    """A cursor without driver errors."""
+
+
+@_guarded(
+    calls=(
+        "execute", "commit", "rollback", "cursor", "close", "cancel", "cancel_safe", "fileno",
+        "set_autocommit", "set_deferrable", "set_isolation_level", "set_read_only",
+        "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover", "__exit__",
+    ),
+    contexts=("transaction", "pipeline"),
+    rows=("notifies",),
+)  # fmt: skip
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection without driver errors, and without named cursors, which nobody needs here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = Cursor
+
+    def server_version(self) -> int:
+        """As PostgreSQL counts: 180001 is 18.1."""
+        with translated():
+            return self.info.server_version
+
+
+@_guarded(calls=("getconn", "putconn", "wait", "open", "check", "drain", "resize"))
+class Pool(ConnectionPool[Connection]):
+    """A pool of such connections: RetryLater where none is free in time."""
