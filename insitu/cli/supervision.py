@@ -93,8 +93,10 @@ class Part:
         yield from self._stop()
 
     def kill(self) -> None:
+        """End it without asking; the next step starts it again."""
         self._abandon()
         self._kill()
+        self.phase = Phase.WAITING
 
     def _ended(self, now: float) -> None:
         self.deaths += 1
