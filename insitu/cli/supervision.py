@@ -10,7 +10,6 @@ here waits: a part that hangs, or whose start fails, never keeps the others from
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.stack import wait_until
+
 INSITU = [sys.executable, "-m", "insitu.cli"]
 
 
@@ -20,6 +22,54 @@ class Killed:
     """What was killed, and how far the history was (s since its first message)."""
 
     times: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Up:
+    """`insitu up` with a folder and addresses of its own."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = {name: text for name, text in os.environ.items() if not name.startswith("INSITU_")} | environment
+        self.log = folder / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start it, without waiting."""
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*INSITU, "up"], stdout=file, stderr=subprocess.STDOUT, env=self.environment, cwd=self.folder
+            )
+
+    def start(self) -> None:
+        self.launch()
+        wait_until(lambda: "Stop with Ctrl-C" in self.said, "the start", 60)
+
+    @property
+    def said(self) -> str:
+        text = self.log.read_text("utf-8", "replace")
+        assert self.process is not None
+        assert self.process.poll() is None, text
+        return text
+
+    def cli(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*INSITU, *arguments], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def child(self, name: str) -> int:
+        """The process id of a direct child whose command line holds `name`."""
+        assert self.process is not None
+        return child_of(self.process.pid, name)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(70)
+        finally:
+            self.process.kill()
 
 
 class RunningDemo:
@@ -74,12 +124,7 @@ class RunningDemo:
 
     def child(self, name: str) -> int:
         """The process id of a direct child whose command line holds `name`."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if name in words:
-                return int(pid)
-        raise AssertionError(f"no child runs {name}")
+        return child_of(self.process.pid, name)
 
     def kill_during_history(self, plan: list[tuple[float, str]]) -> threading.Thread:
         """SIGKILL each named child so many seconds after the first message, in a thread."""
@@ -104,3 +149,12 @@ class RunningDemo:
         finally:
             if self.process.poll() is None:
                 self.process.kill()
+
+
+def child_of(parent: int, name: str) -> int:
+    """The process id of a direct child of `parent` whose command line holds `name`."""
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        if name in words:
+            return int(pid)
+    raise AssertionError(f"no child runs {name}")
