@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from insitu.embedded.trouble import explained
 from insitu.errors import CorrectInput, FixPermissions
 
 
@@ -56,11 +58,15 @@ def require_reachable(data_dir: Path, account: Account | None) -> None:
 
 
 def own_folder(folder: Path, account: Account | None) -> Path:
-    """`folder`, made if needed, private to the account."""
+    """`folder`, made if needed, private to the account. A link of that name is refused: its target may be anybody's."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    if account is not None:
-        os.chown(folder, account.uid, account.gid)
-    folder.chmod(0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if account is not None:
+            os.fchown(descriptor, account.uid, account.gid)
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
     return folder
 
 
@@ -69,19 +75,9 @@ def prepare_data_dir(data_dir: Path, account: Account | None) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         data_dir.chmod(0o711 if account is not None else 0o700)
-        probe = data_dir / ".writable"
-        probe.write_bytes(b"x")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=data_dir) as probe:
+            probe.write(b"x")
+            probe.flush()
     except OSError as error:
-        raise _unusable(data_dir, error) from error
+        raise explained(error, data_dir) from error
     require_reachable(data_dir, account)
-
-
-def _unusable(data_dir: Path, error: OSError) -> Exception:
-    import errno
-
-    from insitu.errors import FreeSpace
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FreeSpace(f"{data_dir}: no space left. Free some, or choose another INSITU_DATA_DIR.")
-    return FixPermissions(f"{data_dir} cannot be used ({error.strerror}): choose another INSITU_DATA_DIR.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from insitu.errors import CorrectInput
+from insitu.whole import write_whole
 
 _AUTHORITY_DAYS = 3650
 _SERVER_DAYS = 397  # the longest that common clients accept
@@ -52,8 +52,8 @@ def issue(folder: Path, names: Sequence[str]) -> TLS:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(tls.key, _pem(key), 0o600)
-    _write(tls.cert, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(tls.key, _pem(key))
+    write_whole(tls.cert, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return tls
 
 
@@ -90,8 +90,8 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(key_path, _pem(key), 0o600)
-    _write(cert_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(key_path, _pem(key))
+    write_whole(cert_path, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return certificate, key
 
 
@@ -104,12 +104,3 @@ def _name(text: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    fresh.chmod(mode)
-    fresh.replace(path)

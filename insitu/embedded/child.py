@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from insitu.embedded.account import Account
+from insitu.embedded.process import Process, is_running, kill_tree
+from insitu.embedded.trouble import explained
 
 MAX_LOG_BYTES = 20_000_000
+KILL_WAIT_S = 5.0
+"""A process that waits for a disk that does not answer (state D) ends when the disk does: nobody waits for it longer."""
+_STEP_S = 0.02
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
+def python_module(name: str, *arguments: str) -> list[str]:
+    """Command that runs a module of ours. `-P`: a `random.py` in the working directory must be neither imported nor executed."""
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+def finish(steps: Iterator[None]) -> None:
+    """Run steps to their end with short sleeps between them. For callers who have nothing else to look after."""
+    for _ in steps:
+        time.sleep(_STEP_S)
+
+
 class Child:
-    """One process. Start it from a thread that lives as long as it should: the kernel ties the two together."""
+    """One process. Start it from a thread that lives as long as it should: the kernel ties the two together.
+
+    The supervisor starts all its children from its one thread for that reason.
+    """
 
     def __init__(
         self,
@@ -27,9 +48,9 @@ class Child:
         account: Account | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         stop_signal: signal.Signals = signal.SIGTERM,
-        stop_timeout_s: float = 30.0,
         keep_open: Sequence[int] = (),
         cwd: Path | None = None,
+        stdin: Path | None = None,
     ) -> None:
         self._command = list(command)
         self._log = log
@@ -37,30 +58,34 @@ class Child:
         self._account = account
         self._death_signal = death_signal
         self._stop_signal = stop_signal
-        self._stop_timeout_s = stop_timeout_s
         self._keep_open = tuple(keep_open)
         self._cwd = cwd
+        self._stdin = stdin or Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begin = 0
 
     def start(self) -> None:
-        """Start it; a log past its bound becomes `<log>.1`."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        if self._log.exists() and self._log.stat().st_size > MAX_LOG_BYTES:
-            self._log.replace(self._log.with_name(self._log.name + ".1"))
+        """Start it, its output at the end of the log. FreeSpace, FixPermissions or RetryLater where the system refuses."""
         account = self._account
         launcher = [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(int(self._death_signal))]
         launcher += [str(account.uid), str(account.gid)] if account else ["-1", "-1"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*launcher, *self._command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._env,
-                cwd=self._cwd,
-                pass_fds=self._keep_open,
-                start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
-            )
+        try:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self.bound_log()
+            with self._log.open("ab") as log, self._stdin.open("rb") as stdin:
+                self._log_begin = log.tell()
+                self._process = subprocess.Popen(
+                    [*launcher, *self._command],
+                    stdin=stdin,
+                    stdout=log,
+                    stderr=log,
+                    env=self._env,
+                    cwd=self._cwd,
+                    pass_fds=self._keep_open,
+                    start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
+                )
+        except OSError as error:
+            raise explained(error, self._log.parent) from error
 
     @property
     def pid(self) -> int | None:
@@ -74,30 +99,80 @@ class Child:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
 
+    # -- ending --------------------------------------------------------------------------------------------------
+
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
         self.signal(self._stop_signal)
 
-    def stop(self) -> None:
-        """Ask it to end and wait; kill it when it does not."""
-        if self._process is None:
-            return
+    def stopping(self, patience_s: float = 30.0) -> Iterator[None]:
+        """Ask it to end; after `patience_s` kill it with all its descendants. Takes at most `patience_s` + KILL_WAIT_S."""
         self.terminate()
-        try:
-            self._process.wait(self._stop_timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        limit = time.monotonic() + patience_s
+        while self.poll() is None:
+            if time.monotonic() > limit:
+                yield from self.killing()
+                return
+            yield
+
+    def stop(self, patience_s: float = 30.0) -> None:
+        """`stopping`, run to its end."""
+        finish(self.stopping(patience_s))
+
+    def killing(self) -> Iterator[None]:
+        """SIGKILL it and all its descendants; ends when all are gone, at the latest after KILL_WAIT_S."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        doomed = kill_tree(Process.of(self._process.pid))
+        limit = time.monotonic() + KILL_WAIT_S
+        while time.monotonic() < limit and (self.poll() is None or any(is_running(process) for process in doomed)):
+            yield
 
     def kill(self) -> None:
-        """SIGKILL, and wait."""
-        self.signal(signal.SIGKILL)
-        if self._process:
-            self._process.wait()
+        """`killing`, run to its end."""
+        finish(self.killing())
+
+    # -- its log -------------------------------------------------------------------------------------------------
+
+    def bound_log(self) -> None:
+        """Turn a log past MAX_LOG_BYTES over to `<log>.1`, also while it is being written; raises nothing.
+
+        Copied and cut, because the child keeps its own handle, which appends. Where the copy finds no room the log is cut all
+        the same: to go on writing it would only fill the disk further.
+        """
+        try:
+            if self._log.stat().st_size <= MAX_LOG_BYTES:
+                return
+        except OSError:
+            return
+        old = self._log.with_name(self._log.name + ".1")
+        try:
+            shutil.copyfile(self._log, old, follow_symlinks=False)
+        except OSError:
+            _remove(old)
+        try:
+            os.truncate(self._log, 0)
+            self._log_begin = 0
+        except OSError:
+            return  # tried again at the next call
 
     def last_words(self, lines: int = 1) -> str:
-        """The end of its log."""
-        try:
-            text = self._log.read_text("utf-8", "replace").strip().splitlines()
-        except OSError:
-            return ""
-        return " / ".join(text[-lines:])
+        """The end of what it has written since its start."""
+        return " / ".join(last_lines(self._log, lines, begin=self._log_begin))
+
+
+def last_lines(log: Path, lines: int, *, begin: int = 0) -> list[str]:
+    """The last lines of a file however long, from byte `begin` on; none where there is no file."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(begin, file.seek(0, os.SEEK_END) - 64 * 1024))
+            return file.read().decode("utf-8", "replace").strip().splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # a read-only disk: the next call tries again

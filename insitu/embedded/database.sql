@@ -1,0 +1,5 @@
+-- Role and database of Insitu, by psql, because only `store` speaks to the server with a driver. May run any number of times.
+\getenv password INSITU_PASSWORD
+SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \gexec
+ALTER ROLE insitu PASSWORD :'password';
+SELECT 'CREATE DATABASE insitu OWNER insitu' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'insitu') \gexec
