@@ -108,6 +108,21 @@ def migrate(conn: Connection) -> list[str]:
     return applied
 
 
+def has_schema(conn: Connection) -> bool:
+    """True where a schema of Insitu, of whatever version, is there: its list of migrations is, and is not empty."""
+    if conn.execute("SELECT to_regclass('schema_migration')").fetchall() == [(None,)]:
+        return False
+    return bool(conn.execute("SELECT EXISTS (SELECT FROM schema_migration)").fetchall()[0][0])
+
+
+def restore_under_way(conn: Connection) -> bool:
+    """True while pg_restore writes to this database."""
+    found = conn.execute(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pg_restore' AND datname = current_database())"
+    )
+    return bool(found.fetchall()[0][0])
+
+
 def require_postgres(version: int) -> None:
     """UpgradePostgres for a server that is too old; `version` as PostgreSQL counts: 150020 is 15.20."""
     if version < _OLDEST_POSTGRES * 10_000:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from insitu.cli.people import add_first_person, first_sign_in
 from insitu.clock import Clock
 from insitu.embedded.users import BrokerUser, user_of
-from insitu.errors import InsituError, UpgradeInsitu
+from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -48,6 +48,10 @@ class Facts:
     heartbeat_age_s: float | None = None
     first_sign_in: str | None = None
     """Password of `lab`, until somebody has signed in."""
+    restoring: bool = False
+    """Somebody puts a dump back: nobody else should write."""
+    restores: int = 0
+    """How many restores have ended since the start."""
     problem: str | None = None
     fatal: InsituError | None = None
     """The schema is of a newer version: no waiting helps."""
@@ -135,6 +139,8 @@ class Clerk:
         text = str(error) if isinstance(error, InsituError) else f"{type(error).__name__}: {error}"
         if text != self.facts.problem:
             _log.warning("database: %s", text)
+        if isinstance(error, RunMigrate):
+            self._prepared_on = None
         self.facts = replace(self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None)
         self._drop()
 
@@ -145,6 +151,8 @@ class Clerk:
 
     def _work(self, url: str) -> None:
         conn = self._connection(url)
+        if self._restoring(conn):
+            return
         if self._prepared_on is not conn:
             self._prepare(conn)
             self._prepared_on = conn
@@ -156,6 +164,19 @@ class Clerk:
         conn.rollback()
         self.facts = replace(self.facts, prepared=True, problem=None, fatal=None, at=time.monotonic())
 
+    def _restoring(self, conn: Connection) -> bool:
+        """True while a dump is put back; what is there then is half of it, and is looked at anew when it is whole."""
+        from store.database import restore_under_way
+
+        restoring, before = restore_under_way(conn), self.facts.restoring
+        conn.rollback()
+        if restoring:
+            self._prepared_on = None
+            self.facts = replace(self.facts, restoring=True, problem="A dump is being put back.", at=time.monotonic())
+        elif before:
+            self.facts = replace(self.facts, restoring=False, restores=self.facts.restores + 1)
+        return restoring
+
     def _connection(self, url: str) -> Connection:
         from store.database import connect
 
@@ -166,9 +187,11 @@ class Clerk:
     def _prepare(self, conn: Connection) -> None:
         """Once a connection, since a restore may have brought an older schema; a migration may take as long as it needs."""
         from store.access import broker_applied, fact, put_fact
-        from store.database import limit_statements, migrate, require_current
+        from store.database import has_schema, limit_statements, migrate, require_current
         from store.shards import ensure_shards
 
+        if self.facts.prepared and not has_schema(conn):
+            raise RunMigrate("The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; it goes on by itself.")
         limit_statements(conn, None)
         migrate(conn)
         require_current(conn)

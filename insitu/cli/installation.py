@@ -33,7 +33,7 @@ from insitu.cli.watch import PagesWatch, Remains
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child, bound_logs, python_module
+from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.notify import notify
 from insitu.embedded.postgres import Postgres
@@ -93,6 +93,7 @@ class Installation:
         self._children: dict[str, Child] = {}
         self._private = False
         self._sessions_of: frozenset[str] = frozenset()
+        self._restores = 0
         self._applied = -1
         self._applying: tuple[int, int, Steps] | None = None
         self._prober: Prober | None = None
@@ -236,6 +237,7 @@ class Installation:
     def step(self) -> None:
         """Look after everything once, without waiting. Raises only what a person must mend before anything can run."""
         now = time.monotonic()
+        self._make_room_for_a_restore()
         for part in self._parts:
             part.step(now)
         self._refuse_to_start(now)
@@ -302,6 +304,16 @@ class Installation:
             if isinstance(part.error, FreePort) and now - self._began < PORT_PATIENCE_S:
                 continue
             raise part.error
+
+    def _make_room_for_a_restore(self) -> None:
+        """Nobody writes while a dump is put back; afterwards the broker is asked again whether it has the sessions that stand there now."""
+        facts = self.clerk.facts
+        for part in self._parts:
+            if part not in (self._database, self._schema, self._broker):
+                part.held = facts.restoring
+        if facts.restores != self._restores:
+            self._restores = facts.restores
+            self._broker.replace("The database was restored.")
 
     def _settle_sessions(self) -> None:
         """When every shard hears what it should: remember it, and open the port where it was private."""
@@ -384,10 +396,11 @@ class Installation:
     def _bound_logs(self, now: float) -> None:
         if now - self._logs_bounded_at > 20.0:
             self._logs_bounded_at = now
-            bound_logs(self.data_dir / "logs")
+            for server in (self.postgres, self.broker, *self._children.values()):
+                server.bound_log()
 
     def _pids(self) -> dict[str, int]:
-        pids = {"postgres": self.postgres.pid, "broker": self.broker.pid, **{n: c.pid for n, c in self._children.items()}}
+        pids = {"broker": self.broker.pid, **{name: child.pid for name, child in self._children.items()}}
         return {name: pid for name, pid in pids.items() if pid is not None}
 
     # -- telling others ------------------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ class Part:
         self._not_before = 0.0
         self._said: tuple[str, float] = ("", 0.0)
         self.phase = Phase.WAITING
+        self.held = False
+        """Stopped, and not started again, while this is set."""
         self.running_since = 0.0
         self.starts = 0
         self.deaths = 0
@@ -72,7 +74,9 @@ class Part:
         """Move on a little. `now`: time.monotonic(). Keeps every error of a start for itself, in `error`."""
         if self.phase is Phase.RUNNING and self._poll() is not None:
             self._ended(now)
-        if self.phase is Phase.WAITING and now >= self._not_before and all(need.runs for need in self._needs):
+        if self.held and self.phase in (Phase.RUNNING, Phase.STARTING):
+            self.replace()
+        if self.phase is Phase.WAITING and not self.held and now >= self._not_before and all(need.runs for need in self._needs):
             self.phase, self._steps = Phase.STARTING, self._start()
             self.starts += 1
         if self.phase in (Phase.STARTING, Phase.STOPPING):
