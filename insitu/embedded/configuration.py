@@ -1,0 +1,59 @@
+"""What the NATS server reads: its configuration, and how much it may store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_PAYLOAD = 1_572_864
+"""Larger publishes end the connection; up to here the ingestor refuses readably."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One start of the server."""
+
+    folder: Path
+    native_port: int
+    mqtt: tuple[str, int]
+    tls: tuple[Path, Path] | None
+    """Certificate and key that its account can read."""
+    ack_wait_s: int
+    window: int
+    max_file_store: int
+    sync_always: bool
+
+    def text(self) -> str:
+        host, port = self.mqtt
+        tls = ""
+        if self.tls is not None:
+            cert, key = self.tls
+            tls = f"  tls {{ cert_file: {_quoted(cert)}, key_file: {_quoted(key)} }}\n"
+        return (
+            "server_name: insitu\nhost: 127.0.0.1\n"
+            f"port: {self.native_port}\n"
+            f"log_file: {_quoted(self.folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: 3\nlogtime: true\n"
+            f"max_payload: {MAX_PAYLOAD}\nmax_pending: 64MB\nmax_connections: 20000\n"
+            f"jetstream {{\n  store_dir: {_quoted(self.folder / 'store')}\n  max_file_store: {self.max_file_store}\n"
+            "  max_memory_store: 64MB\n" + ("  sync_interval: always\n" if self.sync_always else "") + "}\nmqtt {\n"
+            f"  host: {_quoted(host)}\n  port: {port}\n{tls}"
+            f'  ack_wait: "{self.ack_wait_s}s"\n  max_ack_pending: {self.window}\n'
+            "}\n"
+            'include "users.conf"\n'
+        )
+
+
+def store_limit(store: Path, wanted: int) -> int:
+    """Bytes that the server may store: what it holds and a third of what is free, at most `wanted`.
+
+    Below what it holds it would let nobody in ("unable to persist session"), so a full disk does not lower it that far.
+    """
+    held = sum((Path(place) / name).lstat().st_blocks * 512 for place, _, names in os.walk(store) for name in names)
+    return min(max(wanted, held), held + shutil.disk_usage(store).free // 3)
+
+
+def _quoted(text: object) -> str:
+    return json.dumps(str(text))
