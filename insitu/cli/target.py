@@ -49,6 +49,10 @@ def open_target(application: str) -> tuple[Target, Connection]:
 
     target = find_target()
     conn = connect(target.database_url, application=application)
-    require_current(conn)
-    conn.rollback()
+    try:
+        require_current(conn)
+        conn.rollback()
+    except BaseException:
+        conn.close()
+        raise
     return target, conn
