@@ -273,7 +273,7 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     live = [item for item in items if not item.reject_id]
     deliveries = _recognise_deliveries(conn, live, client_id)
     _recognise_frames(conn, live)
-    seen = _recognise_sequences(conn, items)
+    seen = _recognise_sequences(conn, items, now_us)
     _merge(conn, items)
     outcome = Outcome(deliveries=deliveries)
     rejects = [(item, reject) for item in live if not item.repeated for reject in _rejects(item)]
@@ -317,23 +317,20 @@ def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
     candidates = [item for item in items if item.frame is not None and item.ignored_for is None]
     if not candidates:
         return
-    known = store_ledger.known_deliveries(conn, FRAMES, [(0, item.frame) for item in candidates if item.frame])
-    fresh = []
+    frames = {item.frame: item.message.received_us for item in reversed(candidates) if item.frame}
+    new = store_ledger.claim_frames(conn, FRAMES, frames)
     for item in candidates:
-        assert item.frame is not None
-        if (0, item.frame) in known:
-            item.repeated = True
+        if item.frame in new:
+            new.remove(item.frame)
         else:
-            known.add((0, item.frame))
-            fresh.append((0, item.frame, item.message.received_us))
-    store_ledger.save_deliveries(conn, FRAMES, fresh)
+            item.repeated = True
 
 
 def _digest(message: Message) -> bytes:
     return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
 
 
-def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[int, str], Ranges]:
+def _recognise_sequences(conn: Connection, items: Sequence[Item], now_us: int) -> dict[tuple[int, str], Ranges]:
     wanted = {
         (item.known.device_id, boot): None
         for item in items
@@ -342,7 +339,7 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item]) -> dict[tuple[
     }
     if not wanted:
         return {}
-    seen = store_ledger.lock_sequences(conn, list(wanted))
+    seen = store_ledger.lock_sequences(conn, list(wanted), to_datetime(now_us))
     for item in items:
         if not item.sequences or item.known is None or item.message.retained:
             continue

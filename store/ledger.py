@@ -163,13 +163,21 @@ class Replayable:
     identity: bytes
 
 
-def lock_sequences(conn: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Ranges]:
-    """What is accounted for of some (device, boot); absent where a boot is new."""
+def lock_sequences(conn: Connection, keys: Sequence[tuple[int, str]], now: datetime) -> dict[tuple[int, str], Ranges]:
+    """What is accounted for of each (device, boot), empty where it is new; no other writer changes it before the transaction ends."""
+    found = _ranges(conn, "lock_sequences", keys)
+    new = [key for key in keys if key not in found]
+    if new:
+        found.update(_ranges(conn, "begin_sequences", new, now=now))
+    return found
+
+
+def _ranges(conn: Connection, query: str, keys: Sequence[tuple[int, str]], **more: Any) -> dict[tuple[int, str], Ranges]:
     if not keys:
         return {}
-    parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys]}
+    parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys], **more}
     with translated():
-        found = conn.execute(_SQL["lock_sequences"].encode(), parameters).fetchall()
+        found = conn.execute(_SQL[query].encode(), parameters).fetchall()
     return {(device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)] for device, boot, seen in found}
 
 
@@ -205,6 +213,13 @@ def save_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple
             hashes=[sha for _, sha, _ in deliveries],
             received=[to_datetime(us) for _, _, us in deliveries],
         )
+
+
+def claim_frames(conn: Connection, client_id: str, frames: Mapping[bytes, int]) -> set[bytes]:
+    """SHA-256 of radio frames → received µs; those that nobody brought before. A writer that brings the same one now is waited for."""
+    parameters = {"client_id": client_id, "hashes": list(frames), "received": [to_datetime(us) for us in frames.values()]}
+    with translated():
+        return {bytes(sha) for (sha,) in conn.execute(_SQL["claim_frames"].encode(), parameters)}
 
 
 def forget_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes]]) -> None:

@@ -110,6 +110,7 @@ def new_mapping(
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
     """The trial's mappings are these from now on, for the devices it has and those to come."""
     trial(conn, trial_code)
+    scalar(conn, _SQL["hold_mappings"], trial=trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
     twice = [m.field for n, m in enumerate(wanted) if any((m.field, m.devices) == (o.field, o.devices) for o in wanted[:n])]
     if twice:

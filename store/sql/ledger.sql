@@ -4,6 +4,14 @@ SELECT b.device_id, b.boot, b.seen::text FROM boot_sequence b
 JOIN unnest(%(device_ids)s::int[], %(boots)s::text[]) AS k(device_id, boot) USING (device_id, boot)
 ORDER BY b.device_id, b.boot FOR UPDATE OF b;
 
+-- name: begin_sequences
+-- Boots that nothing was known of a moment ago. A row that is not there cannot be held, so it is made, or waited for where another
+-- writer makes it now; what that one has committed is then seen.
+INSERT INTO boot_sequence AS b (device_id, boot, seen, first_seen_at, last_seen_at)
+SELECT device_id, boot, '{}'::int8multirange, %(now)s::timestamptz, %(now)s::timestamptz
+FROM unnest(%(device_ids)s::int[], %(boots)s::text[]) AS k(device_id, boot) ORDER BY 1, 2
+ON CONFLICT (device_id, boot) DO UPDATE SET last_seen_at = b.last_seen_at RETURNING device_id, boot, seen::text;
+
 -- name: save_sequences
 -- The same, after the batch.
 INSERT INTO boot_sequence (device_id, boot, seen, first_seen_at, last_seen_at)
@@ -22,6 +30,13 @@ INSERT INTO delivery (client_id, mid, sha256, received_at)
 SELECT %(client_id)s::text, mid, sha256, received_at
 FROM unnest(%(mids)s::int[], %(hashes)s::bytea[], %(received)s::timestamptz[]) AS k(mid, sha256, received_at)
 ON CONFLICT DO NOTHING;
+
+-- name: claim_frames
+-- Radio frames, of those offered, that are new. In order; where another writer brings the same one now, it is waited for.
+INSERT INTO delivery (client_id, mid, sha256, received_at)
+SELECT %(client_id)s::text, 0, sha256, received_at
+FROM unnest(%(hashes)s::bytea[], %(received)s::timestamptz[]) AS k(sha256, received_at) ORDER BY sha256
+ON CONFLICT DO NOTHING RETURNING sha256;
 
 -- name: forget_deliveries
 -- The broker has our acknowledgement of these.
@@ -88,7 +103,7 @@ ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, ex
 INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at)
 SELECT * FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
                      %(rssis)s::float8[], %(firmwares)s::text[], %(uptimes)s::float8[], %(snrs)s::float8[], %(margins)s::float8[],
-                     %(notes)s::text[], %(received)s::timestamptz[])
+                     %(notes)s::text[], %(received)s::timestamptz[]) ORDER BY 1, 2
 ON CONFLICT (device_id, at) DO NOTHING;
 
 -- name: touch_status

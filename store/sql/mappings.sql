@@ -5,6 +5,10 @@ SELECT m.devices, m.field, p.code AS property, p.unit AS property_unit, m.unit, 
 FROM mapping m JOIN trial t USING (trial_id) JOIN observed_property p USING (property_id)
 WHERE t.code = %(trial)s::text ORDER BY m.field, m.devices;
 
+-- name: hold_mappings
+-- Whoever enters other mappings of the trial at this moment is waited for: else the two sets would be mixed.
+SELECT trial_id FROM trial WHERE code = %(trial)s::text FOR NO KEY UPDATE;
+
 -- name: drop_mappings
 -- Before the trial's mappings are entered anew.
 DELETE FROM mapping WHERE trial_id = (SELECT trial_id FROM trial WHERE code = %(trial)s::text);
