@@ -61,8 +61,11 @@ def abort(conn: Connection) -> None:
         link.shutdown(socket.SHUT_RDWR)
 
 
-def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:
-    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out."""
+def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30, patience_s: float = 1.0) -> Pool:
+    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out.
+
+    Who finds none waits `patience_s` at most. An absent server is tried again at every request, never after a pause that grows.
+    """
     return Pool(
         url,
         connection_class=Connection,
@@ -70,9 +73,12 @@ def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s:
         max_size=size,
         kwargs={
             "application_name": application,
+            "connect_timeout": 5,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
         },
         check=Pool.check_connection,
+        timeout=patience_s,
+        reconnect_timeout=patience_s,
         open=True,
     )
 

@@ -29,7 +29,7 @@ from insitu.cli.clerk import Clerk
 from insitu.cli.output import warn
 from insitu.cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
 from insitu.cli.supervision import Part, Phase, Steps
-from insitu.cli.watch import PagesWatch, Remains
+from insitu.cli.watch import PagesWatch
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
@@ -37,7 +37,7 @@ from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.notify import notify
 from insitu.embedded.postgres import Postgres
-from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
+from insitu.errors import CorrectInput, FixPermissions, FreePort, FreeSpace, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
 from insitu.settings import Settings, parse_listen
 
@@ -96,6 +96,7 @@ class Installation:
         self._restores = 0
         self._applied = -1
         self._applying: tuple[int, int, Steps] | None = None
+        self._apply_after, self._apply_problem = 0.0, ""
         self._prober: Prober | None = None
         self._unready_since: float | None = None
         self._replaced_at: dict[str, tuple[float, int]] = {}
@@ -112,8 +113,6 @@ class Installation:
         self._began = time.monotonic()
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
         settings = self.settings
-        self.remains = Remains(self.data_dir)
-        self.remains.remove()
         self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
         self.broker = Broker(
             data_dir=self.data_dir, listen=self.where.mqtt, run_as=settings.run_as, binary=settings.nats_server, tls=self.where.tls,
@@ -205,9 +204,9 @@ class Installation:
         return reachable_here(host), port, pages_speak_tls(self.settings)
 
     def mqtt_url(self, address: tuple[str, int]) -> str:
-        """Of the broker at `address`, with the service's credential."""
+        """Of the broker at `address`, with the service's credential; a private one speaks no TLS."""
         host, port = address
-        scheme = "mqtts" if self.where.tls else "mqtt"
+        scheme = "mqtts" if self.where.tls and (address == self.public or self.broker.secure) else "mqtt"
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
         return f"{scheme}://{login}@{reachable_here(host)}:{port}"
 
@@ -244,13 +243,12 @@ class Installation:
         self.clerk.look_after(now)
         if self._broker.runs:
             self._settle_sessions()
-            self._apply_credentials()
+            self._apply_credentials(now)
             self._start_prober()
         if self._schema.runs:
             self._tell_running()
         self._heal(now)
         self._bound_logs(now)
-        self.remains.note(self._pids())
         self._tell_systemd(now)
 
     @property
@@ -327,9 +325,9 @@ class Installation:
             self._ingest.replace()
             self._broker.replace()
 
-    def _apply_credentials(self) -> None:
+    def _apply_credentials(self, now: float) -> None:
         """Hand changed credentials to the broker, in steps."""
-        if self._private:
+        if self._private or now < self._apply_after:
             return
         facts = self.clerk.facts
         if self._applying is None:
@@ -342,10 +340,16 @@ class Installation:
             return
         except StopIteration:
             problem = None
+        except (RetryLater, FreeSpace) as error:
+            self._applying, self._apply_after = None, now + 1.0
+            if self._apply_problem != str(error):
+                self._apply_problem = str(error)
+                warn(f"broker: {error} The credentials are handed over when it is well again.")
+            return
         except InsituError as error:
             problem = str(error)
             warn(f"broker: {problem}")
-        self._applied, self._applying = generation, None
+        self._applied, self._applying, self._apply_problem = generation, None, ""
         self.clerk.applied(wanted, problem)
 
     def _start_prober(self) -> None:
@@ -398,10 +402,6 @@ class Installation:
             self._logs_bounded_at = now
             for server in (self.postgres, self.broker, *self._children.values()):
                 server.bound_log()
-
-    def _pids(self) -> dict[str, int]:
-        pids = {"broker": self.broker.pid, **{name: child.pid for name, child in self._children.items()}}
-        return {name: pid for name, pid in pids.items() if pid is not None}
 
     # -- telling others ------------------------------------------------------------------------------------------
 
@@ -481,7 +481,6 @@ class Installation:
             ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
             for group in (ours, [self._broker], [self._database]):
                 _stop_together(group, urgent)
-            self.remains.forget()
         finally:
             self._stack.close()
 
