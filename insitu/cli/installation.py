@@ -57,6 +57,7 @@ POSTGRES_PATIENCE_S: Final = 30.0
 BROKER_TRIAL_S: Final = 8.0
 INGEST_TRIAL_S: Final = 20.0
 PAGES_TRIAL_S: Final = 10.0
+PAGES_START_S: Final = 60.0
 DATABASE_TRIAL_S: Final = 300.0
 """How long something may fail to do its work, though its process is there, before it is replaced."""
 ROOM_BYTES: Final = 64 * 2**20
@@ -110,7 +111,6 @@ class Installation:
 
     def begin(self) -> None:
         """Hold the data directory and make the parts; nothing is started before the first `step`. AlreadyRunning."""
-        self._began = time.monotonic()
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
         settings = self.settings
         self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
@@ -121,6 +121,7 @@ class Installation:
         self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._make_parts()
+        self._began = time.monotonic()
         self.clerk.start()
         self.pages.start()
 
@@ -384,7 +385,8 @@ class Installation:
         answered = silent < 2.0 and (facts.heartbeat_age_s is None or facts.heartbeat_age_s > INGEST_TRIAL_S)
         if answered and min(failing, self._ingest.runs_for(now), self._broker.runs_for(now)) > INGEST_TRIAL_S:
             self._replace(self._ingest, now, "It stores nothing.")
-        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > PAGES_TRIAL_S:
+        trial = PAGES_TRIAL_S if self.pages.answered_at > self._serve.running_since else PAGES_START_S
+        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > trial:
             self._replace(self._serve, now, "The pages do not answer.")
         if facts.prepared and min(silent, self._database.runs_for(now)) > DATABASE_TRIAL_S:
             self._replace(self._database, now, f"It has not answered for {silent:.0f} s.")
@@ -400,8 +402,10 @@ class Installation:
     def _bound_logs(self, now: float) -> None:
         if now - self._logs_bounded_at > 20.0:
             self._logs_bounded_at = now
-            for server in (self.postgres, self.broker, *self._children.values()):
-                server.bound_log()
+            self.postgres.bound_log()
+            self.broker.bound_log()
+            for child in self._children.values():
+                child.bound_log()
 
     # -- telling others ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ class PagesWatch:
     def __init__(self, host: str, port: int, secure: bool) -> None:
         self._host, self._port, self._secure = host, port, secure
         self._stop = threading.Event()
-        self._answered_at = time.monotonic()
+        self.answered_at = time.monotonic()
         self.answers = False
 
     def start(self) -> None:
@@ -29,13 +29,13 @@ class PagesWatch:
 
     def silent_s(self, now: float) -> float:
         """Seconds since the pages answered."""
-        return now - self._answered_at
+        return now - self.answered_at
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S if self.answers else 0.1):
             self.answers = self._ask()
             if self.answers:
-                self._answered_at = time.monotonic()
+                self.answered_at = time.monotonic()
 
     def _ask(self) -> bool:
         link = self._link()
