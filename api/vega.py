@@ -19,12 +19,9 @@ from insitu.errors import RetryLater
 _LOG: Final = logging.getLogger("insitu.api")
 _TIMEOUT_S: Final = 120
 _PROGRAM: Final = """
-import os, sys, vl_convert
-path = sys.argv[1]
-text = vl_convert.javascript_bundle("export { vegaEmbed };")
-with open(path + ".new", "w", encoding="utf-8") as file:
-    file.write(text)
-os.replace(path + ".new", path)
+import pathlib, sys, vl_convert
+from insitu.whole import write_whole
+write_whole(pathlib.Path(sys.argv[1]), vl_convert.javascript_bundle("export { vegaEmbed };"), mode=0o644)
 """
 
 
@@ -45,7 +42,11 @@ class Bundle:
     def _make(self) -> None:
         try:
             subprocess.run(
-                [sys.executable, "-c", _PROGRAM, str(self.path)], check=True, timeout=_TIMEOUT_S, capture_output=True, text=True
+                [sys.executable, "-P", "-c", _PROGRAM, str(self.path)],
+                check=True,
+                timeout=_TIMEOUT_S,
+                capture_output=True,
+                text=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
             # pages stay whole without it: every chart has a drawing and a table of the server's

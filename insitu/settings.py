@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -110,6 +111,17 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = [f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         raise CorrectInput("Settings: " + "; ".join(lines)) from error
+
+
+def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child with another working directory: every path of a setting made absolute."""
+    paths = {f"INSITU_{name.upper()}" for name, field in Settings.model_fields.items() if field.annotation in (Path, Path | None)}
+    return {
+        name: str(Path(text).absolute())
+        if text and (name in paths or (name.startswith("INSITU_") and name.endswith("_FILE")))
+        else text
+        for name, text in environment.items()
+    }
 
 
 def shown(settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,6 +28,24 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600, owner: t
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def write_once(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write as `write_whole` does, but keep what another process has put there first, unless that is empty.
+
+    Read the file afterwards: what it holds is what all processes see.
+    """
+    if path.exists() and path.stat().st_size == 0:
+        write_whole(path, content, mode=mode)
+        return
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_whole(fresh, content, mode=mode)
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+    finally:
+        fresh.unlink()
     sync_folder(path.parent)
 
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import Flag
+from insitu.whole import write_once
 from store import trials as store_trials
 from store.catalogue import datastreams_of_trial
 from store.database import Connection
@@ -56,16 +56,16 @@ _MEANINGS = {
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     """The installation's own key, made at first use, readable by its account only."""
     path = data_dir / "signing.key"
-    if path.exists():
+    if not path.exists() or path.stat().st_size == 0:  # an interrupted start of an older version has left it empty
+        fresh = Ed25519PrivateKey.generate()
+        content = fresh.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        write_once(path, content)
+    try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise CorrectInput(f"{path} is not an Ed25519 key: move it away, a new one is made.")
-        return key
-    key = Ed25519PrivateKey.generate()
-    content = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise CorrectInput(f"{path} is not an Ed25519 key: move it away, a new one is made.")
     return key
 
 

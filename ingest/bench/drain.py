@@ -135,7 +135,7 @@ class Bench:
         """Messages a second that paho receives and acknowledges one by one, in a process of its own."""
         job = {"host": self.address.host, "port": self.address.port, "username": self.address.username, "messages": self.messages}
         done = subprocess.run(
-            [sys.executable, "-m", "ingest.bench.receive", SESSION],
+            [sys.executable, "-P", "-m", "ingest.bench.receive", SESSION],
             input=json.dumps({**job, "password": self.address.password, "window": WINDOW}),
             capture_output=True, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip
@@ -180,7 +180,7 @@ class Bench:
             "INSITU_MQTT_URL": f"mqtt://{login}@{self.address.host}:{self.address.port}",
             "INSITU_WINDOW": str(WINDOW),
         }
-        child = Child([sys.executable, "-m", "insitu.cli", "ingest"], log=self.folder / "ingest.log", env=environment)
+        child = Child([sys.executable, "-P", "-m", "insitu.cli", "ingest"], log=self.folder / "ingest.log", env=environment)
         child.start()
         return child
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import traceback
-from pathlib import Path
 
 import typer
 from typer._click.exceptions import ClickException
@@ -86,9 +86,11 @@ def main() -> None:
 def _keep_traceback() -> str:
     if os.environ.get("INSITU_LOG_LEVEL") == "debug":
         traceback.print_exc()
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"insitu-defect-{os.getpid()}.txt"  # noqa: S108 - any writable place
     try:
-        path.write_text(traceback.format_exc(), encoding="utf-8")
+        # a name nobody can foresee: root must not write through another's link
+        descriptor, path = tempfile.mkstemp(prefix="insitu-defect-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(traceback.format_exc())
     except OSError as error:
         return f"could not be written ({error.strerror}); set INSITU_LOG_LEVEL=debug to see them"
-    return str(path)
+    return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -137,14 +136,14 @@ def _span(life: dict[str, Any], start: datetime, days: int, takes: float) -> dic
 def _run(job: dict[str, Any], stop: Any, target: Target) -> None:
     import tempfile
 
-    from insitu.embedded.child import Child
+    from insitu.embedded.child import Child, python_module
+    from insitu.settings import portable_environment
+    from insitu.whole import write_whole
 
     with tempfile.TemporaryDirectory(prefix="insitu-simulate-") as folder:
         path, log = Path(folder) / "fleet.json", Path(folder) / "fleet.log"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)  # it holds the devices' tokens
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(job, file)
-        fleet = Child([sys.executable, "-m", "simulators", str(path)], log=log, env=dict(os.environ))
+        write_whole(path, json.dumps(job))  # for us only: it holds the devices' tokens
+        fleet = Child(python_module("simulators", str(path)), log=log, env=portable_environment(os.environ), cwd=Path("/"))
         fleet.start()
         try:
             _follow(job, fleet, log, stop)

@@ -20,7 +20,7 @@ from insitu.embedded.account import Account, own_folder, prepare_data_dir, serve
 from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child, finish, last_lines
 from insitu.embedded.cluster import out_of_space
-from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, store_limit
+from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
 from insitu.embedded.directory import Lock
 from insitu.embedded.logs import Tail, reserve
 from insitu.embedded.ports import free_port, require_free_port
@@ -60,7 +60,7 @@ class Broker:
         self._address = (self.host, self.port)
         self._native_port = 0
         self._run_as = run_as
-        self._binary = binary
+        self._binary = None if binary is None else binary.absolute()
         self._tls = tls
         self._private = False
         self._window = window
@@ -337,7 +337,7 @@ class Broker:
             tls=self._tls_copies(account) if self.secure else None,
             ack_wait_s=self._ack_wait_s,
             window=self._window,
-            max_file_store=self._store_limit,
+            max_file_store=max(self._store_limit, reserved(self._folder / "store")),
             sync_always=self._sync_always,
         )
 

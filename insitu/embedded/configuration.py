@@ -47,12 +47,22 @@ class Configuration:
 
 
 def store_limit(store: Path, wanted: int) -> int:
-    """Bytes that the server may store: what it holds and a third of what is free, at most `wanted`.
-
-    Below what it holds it would let nobody in ("unable to persist session"), so a full disk does not lower it that far.
-    """
+    """Bytes that the broker may store: what it holds and a third of what is free, at most `wanted`, never less than it holds."""
     held = sum((Path(place) / name).lstat().st_blocks * 512 for place, _, names in os.walk(store) for name in names)
     return min(max(wanted, held), held + shutil.disk_usage(store).free // 3)
+
+
+def reserved(store: Path) -> int:
+    """The cap that an earlier start has put on the stream of device messages, as the server has noted it.
+
+    A server that may store less than that refuses to have the stream changed; one that may store less than it holds lets nobody
+    in ("unable to persist session").
+    """
+    try:
+        text = (store / "jetstream" / "$G" / "streams" / "$MQTT_msgs" / "meta.inf").read_text("utf-8")
+        return max(0, int(json.loads(text)["max_bytes"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0  # there is no stream yet, or the server will say what is wrong with it
 
 
 def _quoted(text: object) -> str:

@@ -75,7 +75,7 @@ class Postgres:
     ) -> None:
         self._data_dir = data_dir.absolute()
         self._run_as = run_as
-        self._given_binaries = binaries
+        self._given_binaries = None if binaries is None else binaries.absolute()
         self._options = {**_OPTIONS, **({} if durable else _NOT_DURABLE), **(options or {})}
         self._durable = durable
         self._lock = Lock(self._data_dir / "pg.lock", whose=" (its PostgreSQL still runs)")

@@ -192,7 +192,7 @@ class Demo:
                 for name, (username, token) in logins.items()
             },
         }
-        path = self.data_dir / "fleet.json"
+        path = self.data_dir.absolute() / "fleet.json"
         write_whole(path, json.dumps(job))
         self.fleet_log = self.data_dir / "logs" / "fleet.log"
         self.fleet_log.unlink(missing_ok=True)
