@@ -178,6 +178,7 @@ class Installation:
         environment |= {
             "INSITU_DATABASE_URL": self.postgres.url,
             "INSITU_MQTT_URL": f"{scheme}://{login}@{reachable_here(broker.host)}:{broker.port}",
+            "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
             "INSITU_DATA_DIR": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
         }

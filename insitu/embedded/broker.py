@@ -24,6 +24,7 @@ from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child
 from insitu.embedded.users import BrokerUser, hash_token, nats_user, nats_users, service_user
 from insitu.errors import CorrectInput, FreePort, InsituError, RetryLater
+from insitu.whole import write_whole
 
 MAX_PAYLOAD = 1_572_864
 """Larger publishes end the connection; up to here the ingestor refuses readably."""
@@ -77,6 +78,11 @@ class Broker:
     def service_password(self) -> str:
         return self._secret("service")
 
+    @property
+    def life_file(self) -> Path:
+        """Holds a fresh name for each process of the server: packet ids begin again with it (INSITU_BROKER_LIFE_FILE)."""
+        return self._folder / "life"
+
     # -- start and stop ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -98,6 +104,7 @@ class Broker:
             death_signal=signal.SIGTERM,
             cwd=Path("/"),
         )
+        write_whole(self.life_file, secrets.token_hex(8))
         self._child.start()
         limit = time.monotonic() + START_TIMEOUT_S
         while not self._log_says("Server is ready"):
