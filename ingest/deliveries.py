@@ -1,53 +1,46 @@
-"""Which deliveries can still be repeated by the broker: what is known of them is kept that long, and no longer.
+"""Which deliveries may be repeats of earlier ones: what an MQTT packet id is worth.
 
-A message without time and `seq` is known by its packet id and its bytes. The broker gives the id to another message as soon as it
-has our acknowledgement, and a device may well say the same again: that message must not be taken for the one before.
+A packet id names a message only between its delivery and our acknowledgement. It begins again with each process of the broker, and
+comes round after 65,535 messages. So a message without time and `seq` counts as a repeat only where the broker marks it as one
+(DUP: never set on a first delivery that reached us, but also set on a first one that did not), in the same life of the broker, by
+the same packet id and bytes, and before the session has committed REPEATABLE more messages. In doubt it is a message of its own.
+
+NATS server 2.15 (server/mqtt.go): ids are counted upwards per session and process; a repeat has the id of its first delivery, over
+reconnections too, while the process lives; after a restart messages come again under new ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import secrets
+from pathlib import Path
+from typing import Final
 
-from ingest.mqtt import Receiver
-from insitu.model import Message
-from store import ledger
-from store.database import Connection
-
-Delivery = tuple[int, bytes]
-"""(packet id, SHA-256 of topic and bytes)."""
+REPEATABLE: Final = 32_768
+"""Half of the packet ids. An id is free for another message only after nearly all of them were used once more, and the broker has
+no more than a window of them in flight, at most 20,000."""
 
 
-class Deliveries:
-    """Of one session; every call is the worker's."""
+class BrokerLife:
+    """Names the broker's life that a connection belongs to: by the file its owner writes before each start, else by chance.
 
-    def __init__(self, client_id: str, receiver: Receiver) -> None:
-        self._client_id, self._receiver = client_id, receiver
-        self._committed: list[tuple[Message, bytes]] = []
-        self._acknowledged: list[Delivery] = []
-        self._asked: list[Delivery] = []
-        self._beat = self._connection = 0
+    `before` is called before the connection is made and `named` once it stands. A file that is missing, or that has changed in
+    between, proves nothing: then nothing but this connection itself bounds what its packet ids mean.
+    """
 
-    def committed(self, deliveries: Iterable[tuple[Message, bytes]]) -> None:
-        """These are in the database, and will be acknowledged."""
-        self._committed += deliveries
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._before = ""
 
-    def acknowledged(self, connection: int) -> None:
-        """What was committed was acknowledged as far as it came by that connection; the rest comes again."""
-        if connection != self._connection:
-            self._connection, self._acknowledged, self._asked = connection, [], []
-        self._acknowledged += [(message.mid, sha) for message, sha in self._committed if message.epoch == connection]
-        self._committed = []
+    def before(self) -> None:
+        self._before = self._read()
 
-    def beat(self, conn: Connection, number: int) -> None:
-        """Forget what the broker cannot repeat any more: a sign of life that was sent after its acknowledgement has come back.
+    def named(self) -> str:
+        """The life, the same for connections to one process of the broker; never that of another process."""
+        now = self._read()
+        return now if now and now == self._before else f"connection {secrets.token_hex(8)}"
 
-        `number`: of the sign of life that was sent now; the caller commits.
-        """
-        if self._receiver.connection != self._connection:
-            self._acknowledged, self._asked = [], []
-            return
-        if self._asked and self._receiver.heard_beat >= self._beat:
-            ledger.forget_deliveries(conn, self._client_id, self._asked)
-            self._asked = []
-        if not self._asked:
-            self._asked, self._acknowledged, self._beat = self._acknowledged, [], number
+    def _read(self) -> str:
+        try:
+            return self._path.read_text(encoding="ascii") if self._path is not None else ""
+        except (OSError, UnicodeDecodeError):
+            return ""

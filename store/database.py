@@ -30,7 +30,9 @@ _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
 
 
-def connect(url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0) -> Connection:
+def connect(
+    url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0, timeout_s: int = 10
+) -> Connection:
     """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password.
 
     `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so long for its client
@@ -38,7 +40,9 @@ def connect(url: str, *, application: str, autocommit: bool = False, longest_pau
     """
     options = f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
     try:
-        return Connection.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, options=options)
+        return Connection.connect(
+            url, application_name=application, autocommit=autocommit, connect_timeout=timeout_s, options=options
+        )
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
         if "password authentication failed" in first or "no password supplied" in first:
