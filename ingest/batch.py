@@ -16,7 +16,7 @@ from ingest import sequences
 from ingest.booking import is_probe
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.decode.result import LONGEST_INTERVAL_US
-from ingest.deliveries import REPEATABLE
+from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
@@ -270,13 +270,13 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
     return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
 
 
-def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, number: int = 0) -> Outcome:
+def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN) -> Outcome:
     """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it.
 
-    `number`: how many messages the session has committed in all, with these.
+    `turn`: of a session of the broker, with these messages.
     """
     live = [item for item in items if not item.reject_id]
-    _recognise_deliveries(conn, live, client_id, number)
+    _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
     seen = _recognise_sequences(conn, items, now_us)
     _merge(conn, items)
@@ -299,22 +299,17 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     return outcome
 
 
-def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, number: int) -> None:
+def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
     """Those that only their delivery identifies: see `ingest.deliveries`."""
     candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
     if not candidates:
         return
-    keys = [Delivery(item.message.life, item.message.mid, _digest(item.message)) for item in candidates]
-    known = store_ledger.known_deliveries(conn, client_id, keys, above=number - REPEATABLE)
-    fresh: dict[Delivery, int] = {}
-    for item, key in zip(candidates, keys, strict=True):
-        received_us = item.message.received_us
-        # Our own repeat, where the answer to the commit was lost, is no first delivery to the database: the receipt tells it.
-        if (item.message.repeat and (key in known or key in fresh)) or known.get(key) == to_datetime(received_us):
-            item.repeated = True
-        else:
-            fresh[key] = received_us
-    store_ledger.save_deliveries(conn, client_id, fresh, number=number)
+    messages = [(item.message, _digest(item.message)) for item in candidates]
+    keys = [key for message in messages for key in keys_of(*message)]
+    repeats, fresh = recognise(messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above))
+    for item, is_repeat in zip(candidates, repeats, strict=True):
+        item.repeated |= is_repeat
+    store_ledger.save_deliveries(conn, client_id, fresh, number=turn.number)
 
 
 def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:

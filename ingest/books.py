@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from ingest.batch import FRAMES, Item, Outcome, keep, prepare, prepare_refused
 from ingest.booking import probes_in
-from ingest.deliveries import REPEATABLE
+from ingest.deliveries import Turn, repeatable
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -41,7 +42,7 @@ class DatabaseBooks:
         self._moves = Moves(shard.shard_id, receiver)
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
-        self._number = 0
+        self._turn = Turn(0, repeatable(window))
         self._committed = False
         self._dropped_at = 0.0
         self._heard_before: float | None = None
@@ -58,11 +59,11 @@ class DatabaseBooks:
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
         if number is None:
             raise LeaseLost()
-        self._number = number
+        self._turn = replace(self._turn, number=number)
         known = self._current_snapshot(conn)
         nodes = EdgeNodes.of(conn, messages) if refusal is None else None
         items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, refusal, bare=bare)
-        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), number=number)
+        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), turn=self._turn)
         probes.save_probes(conn, self._shard_id, probes_in(messages))
         if nodes is not None:
             nodes.save(conn)
@@ -97,7 +98,7 @@ class DatabaseBooks:
 
     def _drop_deliveries(self, conn: Connection) -> None:
         """Those that the broker cannot repeat any more."""
-        ledger.drop_deliveries(conn, self._client_id, upto=self._number - REPEATABLE)
+        ledger.drop_deliveries(conn, self._client_id, upto=self._turn.above)
         age = time.monotonic() - (self._receiver.connected_since or time.monotonic())
         if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._dropped_at > DROP_EVERY_S:
             self._dropped_at = time.monotonic()

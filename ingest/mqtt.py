@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.client import BlockClient
-from ingest.deliveries import BrokerLife
+from ingest.deliveries import BrokerLife, PacketIds
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
 from insitu.model import Message
@@ -100,6 +100,7 @@ class Receiver:
         self.heard_at: float | None = None
         self._broker_life = BrokerLife(life_file)
         self._life = ""
+        self._ids = PacketIds(window)
         self.connected_since: float | None = None
         self._dropped = 0
         self._disconnects = 0
@@ -141,6 +142,7 @@ class Receiver:
             self._epoch += 1
             self._connected = True
             self._life = self._broker_life.named()
+            self._ids.begin(self._life)
             self._waiting.clear()
         self.problem = None
         self.connected_since = time.monotonic()
@@ -195,7 +197,8 @@ class Receiver:
         size = len(payload)
         if size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
-        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life)
+        is_far = not qos or self._ids.is_far(mid, repeat=repeat)
+        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life, is_far)
         if qos:
             before = self._waiting.get(mid)
             if repeat and before is not None and before.payload == payload and before.topic == topic:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from insitu.model import Reject
 from store.database import Connection, queries, rows, run, translated
-from store.times import to_datetime
+from store.times import to_datetime, to_us
 
 _SQL = queries("ledger")
 _RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
@@ -207,8 +207,8 @@ def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges]
 
 def known_deliveries(
     conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
-) -> dict[Delivery, datetime]:
-    """Those that were committed before → when they were received; of a number above `above`, kept for no longer than `age`."""
+) -> dict[Delivery, int]:
+    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than `age`."""
     if not keys:
         return {}
     parameters = {
@@ -221,7 +221,7 @@ def known_deliveries(
     }
     with translated():
         found = conn.execute(_SQL["known_deliveries"].encode(), parameters)
-        return {Delivery(life, mid, bytes(sha)): received for life, mid, sha, received in found}
+        return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
 def save_deliveries(conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0) -> None:

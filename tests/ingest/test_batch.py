@@ -8,6 +8,7 @@ import pytest
 
 from ingest import sequences
 from ingest.batch import Outcome, keep, prepare
+from ingest.deliveries import FIRST_TURN, Turn
 from insitu.model import Message
 from store import fleet, ledger
 from store.catalogue import snapshot
@@ -38,9 +39,9 @@ def result(n: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
     return {"time": (T0 - n * 60_000_000) / 1e6, "results": {"pm25": value}, **more}
 
 
-def ingest(conn: Connection, messages: list[Message]) -> Outcome:
+def ingest(conn: Connection, messages: list[Message], *, turn: Turn = FIRST_TURN) -> Outcome:
     items = prepare(messages, snapshot(conn))
-    outcome = keep(conn, items, client_id="session", now_us=T0)
+    outcome = keep(conn, items, client_id="session", now_us=T0, turn=turn)
     conn.commit()
     return outcome
 
