@@ -12,10 +12,10 @@ GOOD_S = 2.0
 
 @dataclass(frozen=True)
 class Look:
-    """`/readyz` said `ready` at this time (seconds since 1970). No answer is not ready."""
+    """`/readyz` said `ready` at this time (seconds since 1970); None: it did not answer, since the pages start just then."""
 
     at: float
-    ready: bool
+    ready: bool | None
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,26 @@ class Trial:
 @dataclass(frozen=True)
 class Second:
     at: float
-    said: bool
+    said: bool | None
     truth: str
 
 
 @dataclass(frozen=True)
 class Agreement:
     seconds: int
+    silent: int
     disagreed: list[Second]
 
     def line(self) -> str:
-        return f"{self.seconds - len(self.disagreed)} of {self.seconds} seconds"
+        silent = f", {self.silent} without an answer" if self.silent else ""
+        return f"{self.seconds - len(self.disagreed)} of {self.seconds} seconds{silent}"
 
 
 def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
     """A look disagrees where it contradicts every trial of the 5 s before it, and there were at least three."""
     disagreed: list[Second] = []
     seconds: set[int] = set()
+    silent = 0
     ordered, first = sorted(trials, key=lambda trial: trial.at), 0
     for look in sorted(looks, key=lambda look: look.at):
         while first < len(ordered) and ordered[first].at < look.at - WITHIN_S:
@@ -65,9 +68,10 @@ def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
             recent.append(trial)
         if int(look.at) in seconds or len(recent) < 3:
             continue
+        silent += look.ready is None
         if look.ready and all(trial.bad for trial in recent):
             disagreed.append(Second(look.at, look.ready, "no device's row"))
-        elif not look.ready and all(trial.good for trial in recent):
+        elif look.ready is False and all(trial.good for trial in recent):
             disagreed.append(Second(look.at, look.ready, "every device's row"))
         seconds.add(int(look.at))
-    return Agreement(len(seconds), disagreed)
+    return Agreement(len(seconds), silent, disagreed)

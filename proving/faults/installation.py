@@ -71,6 +71,10 @@ class Failed(Exception):
     """Something did not happen within its stated time, or a verb ended with an error."""
 
 
+class Skipped(Exception):
+    """This machine cannot do it; the reason says why."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """`up` ended. `asked`: this harness had sent it a signal that ends it."""
@@ -212,14 +216,21 @@ class Installation:
             await asyncio.sleep(0.1)
 
     async def remove(self) -> None:
+        """Ends everything and removes the data directory; its logs stay, in `top/logs`."""
         await self.stop()
-        shutil.rmtree(self.top, ignore_errors=True)
+        logs = self.top / "logs"
+        logs.mkdir(exist_ok=True)
+        for log in (*self.data_dir.glob("logs/*"), *self.data_dir.glob("broker/*.log")):
+            if log.is_file():
+                shutil.copy(log, logs / log.name)
+        shutil.rmtree(self.data_dir, ignore_errors=True)
 
-    async def ready(self) -> bool:
+    async def ready(self) -> bool | None:
+        """What `/readyz` says; None where there is no answer within two seconds."""
         try:
             return (await web.ask("127.0.0.1", self.http_port, "/readyz", timeout=2.0)).status == 200
         except web.Gone:
-            return False
+            return None
 
     async def until_ready(self, within: float = START_S) -> float:
         """Seconds until `/readyz` says 200. Raises `Failed` with the last words of `up`."""

@@ -54,14 +54,14 @@ class World:
         self.tasks.append(asyncio.create_task(self.watch.run()))
 
     async def recovered(self, within: float) -> float:
-        """Seconds until a fresh device's row is there; then all parts must be there too. Raises `Failed`."""
+        """Seconds until a fresh device's row is there; then all parts must be there, and `/readyz` answers. Raises `Failed`."""
         seconds = await self.probe.until(within)
         await self.until_whole()
         return seconds
 
     async def until_whole(self) -> None:
         began = time.monotonic()
-        while not self.installation.whole():
+        while not self.installation.whole() or await self.installation.ready() is None:
             if time.monotonic() - began > WHOLE_S:
                 parts = {name: process.state for name, process in self.installation.parts().items()}
                 raise Failed(f"not all parts are there {WHOLE_S:g} s after a device's row: {parts}")
@@ -105,7 +105,9 @@ class World:
                 problems.append(f"`up` ended by itself with code {ending.code}")
         disagreed = self.agreement().disagreed
         if disagreed:
-            problems.append(f"/readyz disagreed with a device in {len(disagreed)} s (said {disagreed[0].said}: {disagreed[0].truth})")
+            problems.append(
+                f"/readyz disagreed with a device in {len(disagreed)} s (said {disagreed[0].said}: {disagreed[0].truth})"
+            )
         check = await self.installation.verb("check")
         problems += [line for line in check.text.splitlines() if line.startswith("BAD")]
         if problems:
