@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import struct
 from collections.abc import Callable
+from typing import Any
 
 PUBACK, CONNACK, PINGRESP = 0x40, 0x20, 0xD0
 NOT_AUTHORISED = 5
@@ -69,7 +70,8 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self.lost.set()
-        for future in (self._answer, *self._waiting.values()):
+        futures: list[asyncio.Future[Any]] = [self._answer, *self._waiting.values()]
+        for future in futures:
             if not future.done():
                 future.set_exception(Gone("the broker ended the connection"))
                 future.exception()  # nobody may be waiting for this one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import shutil
 import time
@@ -113,7 +114,7 @@ class Runner:
             act = scenario.shared
             assert act is not None
             chance = self._chance(scenario.name)
-            outcomes.append(await self._judged(scenario.name, lambda act=act, chance=chance: act(world, chance)))
+            outcomes.append(await self._judged(scenario.name, functools.partial(act, world, chance)))
             if outcomes[-1].verdict == "FAILED":
                 break
 

@@ -103,9 +103,8 @@ class Soak:
             self.problems.append(f"no judgement: {problem}")
             return
         found = self.judgement.failures() + ([f"{stuck} never acknowledged"] if stuck else [])
-        for problem in found:
-            self.say(f"after {self.kills()} kills: {problem}")
         if found:
+            self.say(f"after {self.kills()} kills: {'; '.join(found)}")
             self.problems.append(f"after {self.kills()} kills: " + "; ".join(found + self.judgement.examples()[:3]))
 
     def _sample(self, seconds: float) -> None:

@@ -10,11 +10,11 @@ import signal
 import time
 from pathlib import Path
 
-from proving.faults import kills, mqtt
+from proving.faults import kills, mqtt, processes
 from proving.faults.database import Away, Database
 from proving.faults.installation import TRIAL, Failed, Installation
 from proving.faults.journal import Kind
-from proving.faults.processes import BROKER
+from proving.faults.processes import BROKER, DATABASE
 from proving.faults.world import World, open_world
 
 CROWD_S = 60.0
@@ -81,7 +81,7 @@ async def _crowd(top: Path, count: int) -> str:
         if token is None or user is None:
             raise Failed(f"`insitu network --enrol` printed no token or user: {text[:400]}")
         broker = installation.parts()[BROKER].pid
-        kills.processes.send(broker, signal.SIGKILL)
+        processes.send(broker, signal.SIGKILL)
         began = time.monotonic()
         acknowledged = sum(
             await asyncio.gather(*(_one(world, user[1], token[1], index, began + CROWD_S) for index in range(count)))
@@ -143,9 +143,9 @@ async def database_away(top: Path, seconds: float, rate: float) -> str:
         world.look_after()
         began = time.time()
         while time.time() - began < seconds:
-            for process in kills.processes.belonging(installation.data_dir):
-                if process.part == kills.DATABASE:
-                    kills.processes.send(process.pid, signal.SIGKILL)
+            for process in processes.belonging(installation.data_dir):
+                if process.part == DATABASE:
+                    processes.send(process.pid, signal.SIGKILL)
             await asyncio.sleep(0.1)
         back = await world.recovered(60)
         acknowledged = sum(bool(at) for device in world.devices for at in device.journal.acknowledged)

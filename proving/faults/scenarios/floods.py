@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 import random
@@ -21,18 +22,22 @@ KEPT = 50 * 2**20
 GROWTH = "SELECT pg_database_size(current_database())"
 
 
+def _release(window: asyncio.Semaphore, packet_id: int) -> None:
+    window.release()
+
+
 async def _flood(world: World, token: str, readable: bool) -> None:
     """As fast as the broker lets it, with a window of 50 messages, until it is cancelled; connects again at once."""
     address, numbers = world.address, itertools.count()
     while True:
-        open_ = asyncio.Semaphore(50)
+        window = asyncio.Semaphore(50)
         try:
             session = await mqtt.connect(
                 address.host, address.mqtt_port, client_id="flood", user=f"{TRIAL}.flood", password=token,
-                acknowledged=lambda _, open_=open_: open_.release(),
+                acknowledged=functools.partial(_release, window),
             )  # fmt: skip
             while True:
-                await asyncio.wait_for(open_.acquire(), 5)
+                await asyncio.wait_for(window.acquire(), 5)
                 text = {"time": time.time(), "results": {"pm25": next(numbers)}, "note": "x" * SIZE}
                 session.send(f"insitu/v1/{TRIAL}/flood/obs", json.dumps(text).encode() if readable else bytes(SIZE))
                 if session.backlog() > 2**20:
