@@ -79,8 +79,9 @@ async def _soak(options: argparse.Namespace, seed: int, top: Path, kept: Path) -
     try:
         world = await open_world(installation)
         fast = [kind for kind in EVERY_KIND if kind not in SLOW]
-        for kind in EVERY_KIND:
-            await world.add_devices([kind], SLOW.get(kind, options.rate / len(fast)))
+        await world.add_devices(EVERY_KIND, options.rate / len(fast))
+        for device in world.devices:
+            device.rate = SLOW.get(device.journal.kind, device.rate)
         world.look_after()
         soak = Soak(world, Goal(options.hours, options.kills, options.messages), random.Random(seed), say)
         try:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -280,6 +281,16 @@ class Installation:
         if token is None:
             raise Failed(f"`insitu enrol` printed no token: {text[:300]}")
         return token[1]
+
+    async def enrol_all(self, devices: Sequence[str]) -> list[str]:
+        """The tokens of devices, three enrolments at a time: each is a program of its own that takes seconds to start."""
+        places = asyncio.Semaphore(3)
+
+        async def enrol(device: str) -> str:
+            async with places:
+                return await self.enrol(device)
+
+        return list(await asyncio.gather(*(enrol(device) for device in devices)))
 
     async def set_up(self) -> None:
         """Registers the programme and moves its trial to running."""

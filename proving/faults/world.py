@@ -40,10 +40,11 @@ class World:
 
     async def add_devices(self, kinds: Sequence[Kind], rate: float) -> None:
         """Enrols a device of each kind and lets it publish; `rate` in messages a second and device."""
-        for kind in kinds:
-            number = len(self.devices) + 1
-            name = f"d{number}"
-            token = await self.installation.enrol(name)
+        first = len(self.devices) + 1
+        names = [f"d{first + index}" for index in range(len(kinds))]
+        tokens = await self.installation.enrol_all(names)
+        for index, kind in enumerate(kinds):
+            number, name, token = first + index, names[index], tokens[index]
             share = min(rate, 10.0) if kind in (Kind.UNREADABLE, Kind.HTTP, Kind.HTTP_BARE) else rate
             device = Device(self.address, Journal(name, number, kind), token, share)
             self.devices.append(device)
@@ -137,9 +138,9 @@ async def open_world(installation: Installation, *, started: bool = False) -> Wo
     await installation.until_ready()
     await installation.set_up()
     address = Address("127.0.0.1", installation.mqtt_port, installation.http_port, TRIAL)
-    probes = []
-    for name in ("spare-1", "spare-2"):
-        probes.append(Probe(address, name, await installation.enrol(name), Database(installation.data_dir)))
+    names = ("spare-1", "spare-2")
+    tokens = await installation.enrol_all(names)
+    probes = [Probe(address, name, token, Database(installation.data_dir)) for name, token in zip(names, tokens, strict=True)]
     world = World(installation, address, probes[0], Watch(installation, probes[1]))
     await world.probe.until(30.0)
     return world
