@@ -47,6 +47,7 @@ class Database:
         self._running = data_dir / "running.json"
         self._psql: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
+        self._unfinished = False
 
     def url(self) -> str:
         """Raises `Away` where nothing wrote `running.json` yet."""
@@ -67,15 +68,22 @@ class Database:
     async def lines(self, query: str, timeout: float = 5.0) -> list[str]:
         """The lines of `COPY (query) TO STDOUT`. Raises `Away`."""
         async with self._lock:
+            old = self._psql is not None
             try:
-                return await asyncio.wait_for(self._converse(query), timeout)
-            except TimeoutError:
-                raise Away(f"no answer within {timeout:g} s") from None
-            finally:
-                if self._psql is not None and self._unfinished:
-                    await self._drop()
+                return await self._ask(query, timeout)
+            except Away:
+                if not old:
+                    raise
+            return await self._ask(query, timeout)  # the database may have restarted since the connection was opened
 
-    _unfinished = False
+    async def _ask(self, query: str, timeout: float) -> list[str]:
+        try:
+            return await asyncio.wait_for(self._converse(query), timeout)
+        except TimeoutError:
+            raise Away(f"no answer within {timeout:g} s") from None
+        finally:
+            if self._unfinished:
+                await self._drop()
 
     async def _converse(self, query: str) -> list[str]:
         psql = await self._open()
