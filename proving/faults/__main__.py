@@ -6,10 +6,11 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from proving.faults.installation import Failed, Installation
@@ -101,6 +102,17 @@ async def _soak(options: argparse.Namespace, seed: int, top: Path, kept: Path) -
         shutil.copytree(installation.top / "logs", kept / f"soak-{seed}-logs", dirs_exist_ok=True)
 
 
+async def _until_told(work: Coroutine[None, None, bool]) -> bool:
+    """SIGTERM ends the work as Ctrl-C does: installations are stopped, folders removed."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        say("told to stop")
+        return False
+
+
 def main() -> None:
     options = _arguments()
     if options.verb == "list":
@@ -115,10 +127,10 @@ def main() -> None:
     say(f"seed {seed}")
     try:
         if options.verb == "soak":
-            well = asyncio.run(_soak(options, seed, top, kept))
+            well = asyncio.run(_until_told(_soak(options, seed, top, kept)))
         else:
             names = [scenario.name for scenario in SCENARIOS if scenario.quick] if options.verb == "quick" else options.names
-            well = asyncio.run(_run(_chosen(names), seed, top, kept))
+            well = asyncio.run(_until_told(_run(_chosen(names), seed, top, kept)))
     finally:
         shutil.rmtree(top, ignore_errors=True)
     sys.exit(not well)

@@ -17,45 +17,60 @@ END_S = 30.0
 """The servers must have ended this long after their supervisor was killed."""
 
 
-def _files(folder: Path) -> int:
-    """Files and folders below the data directory; those that vanish while it looks do not matter."""
-    return sum(len(folders) + len(names) for _, folders, names in os.walk(folder))
+def _names(data_dir: Path) -> list[str]:
+    """Files and folders in the data directory and one level below."""
+    names: list[str] = []
+    for folder in (data_dir, *(entry for entry in _entries(data_dir) if not entry.name.startswith("pg-bin"))):
+        names += [str(entry.relative_to(data_dir)) for entry in _entries(folder)]
+    return names
 
 
-async def _watch_start(installation: Installation, stop_at: int | None) -> list[int]:
-    """Counts new files during a first start until `stop_at` of them are there, or it is ready. Returns the counts that it saw."""
-    counts: list[int] = []
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in os.listdir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+async def _watch_start(installation: Installation, until: str | None) -> list[str]:
+    """Watches a first start until a file of that name is there, or it is ready. Returns the names in the order they came."""
+    seen: dict[str, None] = {}
     await installation.start()
-    began = time.monotonic()
+    began = asked = time.monotonic()
     while time.monotonic() - began < START_S:
-        count = _files(installation.data_dir)
-        if not counts or count > counts[-1]:
-            counts.append(count)
-        if stop_at is not None and count >= stop_at:
-            return counts
-        if await installation.ready():
-            return counts
-        await asyncio.sleep(0.002)
+        seen.update(dict.fromkeys(_names(installation.data_dir)))
+        if until is not None and until in seen:
+            return list(seen)
+        if time.monotonic() - asked > 0.5:
+            asked = time.monotonic()
+            if await installation.ready():
+                return list(seen)
+        await asyncio.sleep(0.001)
     raise Failed(f"first start: not ready within {START_S:g} s: {installation.last_words()}")
 
 
-async def _interrupted(top: Path, stop_at: int, late: float) -> str | None:
-    """One first start, killed, started again with a device's row at its end. The reason of a failure, or None."""
-    installation = Installation(top)
+async def _interrupted(top: Path, until: str, late: float, everything: bool) -> str | None:
+    """One first start, killed, started again until it is ready. The reason of a failure, or None.
+
+    `everything`: all processes die, as when the power goes; else the supervisor alone.
+    """
+    installation, who = Installation(top), "everything" if everything else "the supervisor"
     try:
-        await _watch_start(installation, stop_at)
+        await _watch_start(installation, until)
         await asyncio.sleep(late)
         installation.strike(signal.SIGKILL)
+        for process in processes.belonging(installation.data_dir) if everything else ():
+            processes.send(process.pid, signal.SIGKILL)
         await installation.ended(within=10)
         began = time.monotonic()
         while processes.belonging(installation.data_dir):
             if time.monotonic() - began > END_S:
-                return f"killed at file {stop_at}: its servers have not ended within {END_S:g} s"
+                return f"{who} killed at {until}: its servers have not ended within {END_S:g} s"
             await asyncio.sleep(0.05)
         await installation.start()
         await installation.until_ready()
     except Failed as problem:
-        return f"killed at file {stop_at}: {problem}"
+        return f"{who} killed at {until}: {problem}"
     finally:
         await installation.remove()
     return None
@@ -69,8 +84,9 @@ async def _first_starts(top: Path, chance: random.Random, moments: int) -> str:
         await whole.remove()
     chosen = [seen[round(index * (len(seen) - 1) / max(1, moments - 1))] for index in range(moments)]
     problems = []
-    for index, stop_at in enumerate(chosen):
-        problem = await _interrupted(top / f"start-{index}", stop_at, chance.choice((0.0, 0.0, chance.uniform(0, 0.05))))
+    for index, until in enumerate(chosen):
+        late = chance.choice((0.0, 0.0, chance.uniform(0, 0.05)))
+        problem = await _interrupted(top / f"start-{index}", until, late, everything=index % 3 != 2)
         if problem is not None:
             problems.append(problem)
     if problems:
