@@ -24,7 +24,7 @@ from insitu.wire import MAX_PAYLOAD_BYTES, PREFIX, SPARKPLUG, Topic, is_service_
 from store import ledger as store_ledger
 from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
 from store.database import Connection
-from store.ledger import Delivery, Key, Ledger, Ranges, StatusLine
+from store.ledger import Key, Ledger, Ranges, StatusLine
 from store.mappings import report_intervals
 from store.observations import merge
 from store.times import to_datetime
