@@ -50,10 +50,10 @@ FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
 PORT_PATIENCE_S: Final = 15.0
 """What an earlier installation here still holds is free by then."""
 START_LIMIT_S: Final = 180.0
-PARTS_PATIENCE_S: Final = 10.0
-BROKER_PATIENCE_S: Final = 10.0
-POSTGRES_PATIENCE_S: Final = 30.0
-"""Together: a stop takes at most a minute."""
+PARTS_PATIENCE_S: Final = 8.0
+BROKER_PATIENCE_S: Final = 6.0
+POSTGRES_PATIENCE_S: Final = 25.0
+"""Together: a stop takes at most 45 s."""
 BROKER_TRIAL_S: Final = 8.0
 INGEST_TRIAL_S: Final = 20.0
 PAGES_TRIAL_S: Final = 10.0
@@ -473,7 +473,7 @@ class Installation:
     # -- ending --------------------------------------------------------------------------------------------------
 
     def stop(self, urgent: threading.Event | None = None) -> None:
-        """Parts first, then the broker, then the database; within a minute, at once where `urgent` is set. Then the directory is free."""
+        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then the directory is free."""
         if not self._began:
             return
         self._began = 0.0

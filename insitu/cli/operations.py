@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from insitu.cli.output import say
-from insitu.cli.parts import broker_address
+from insitu.cli.parts import broker_address, parse_broker_url
 from insitu.cli.policy import WRITE_FILES_ANEW, CannotAsk
 from insitu.cli.target import Target, find_target, open_target
 from insitu.errors import CorrectInput, InsituError
@@ -69,6 +70,7 @@ def questions(target: Target) -> list[Question]:
         Question("database", lambda: _database(target)),
         Question("schema", lambda: _schema(target)),
         Question("ingestor", lambda: _ingestor(target)),
+        Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
@@ -106,6 +108,24 @@ def _ingestor(target: Target) -> str:
     if not health.alive:
         raise InsituError(f"{health.trouble} Start `insitu up`, `insitu demo` or `insitu ingest`.")
     return f"last sign of life {health.heartbeat_age_s:.0f} s ago"
+
+
+def _delivery(target: Target) -> str:
+    """A probe with a device's rights: a new connection, a message at QoS 1, its row."""
+    from ingest.probe import probe_once
+
+    if target.running is not None:
+        ca = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
+        broker = parse_broker_url(target.running.mqtt_url, ca)
+    elif load().mqtt_url is not None:
+        broker = broker_address(load())
+    else:
+        raise CannotAsk("set INSITU_MQTT_URL, so that it can be tried.")
+    began = time.monotonic()
+    found = probe_once(broker, target.database_url)
+    if not found.ready:
+        raise InsituError(found.detail)
+    return f"a message became a row in {time.monotonic() - began:.1f} s"
 
 
 def _ledger(target: Target) -> str:
