@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: demo test check bench nightly wheel wheel-test test-timescale lock clean
+.PHONY: demo test check faults soak bench nightly wheel wheel-test test-timescale lock clean
 
 demo: .venv/runtime
 	.venv/bin/insitu demo
@@ -16,6 +16,17 @@ check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# Each kind of fault once, against a real installation (docs/faults.md).
+faults: .venv/runtime
+	.venv/bin/python -m proving.faults quick
+
+# Kills by seed for HOURS, or until KILLS and MESSAGES are reached; prints the table of docs/reliability.md.
+HOURS ?= 0
+KILLS ?= 2000
+MESSAGES ?= 2000000
+soak: .venv/runtime
+	.venv/bin/python -m proving.faults soak --hours $(HOURS) --kills $(KILLS) --messages $(MESSAGES)
 
 bench: .venv/runtime
 	.venv/bin/insitu bench ingest

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -19,18 +20,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends, Form, Request, Response
 
-from api.context import Conn, context_of
+from api.context import context_of
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Role
 from store import access
 from store.access import Viewer
 from store.catalogue import Trial
-from store.database import Connection
+from store.database import Pool, translated
 
 LIFETIME: Final = timedelta(days=7)
 _HASHER: Final = PasswordHasher()  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
-_HASHES_AT_ONCE = threading.BoundedSemaphore(2)
-_HASH_WAIT_S: Final = 5.0
 # Verified when the login is unknown, so that the time of the answer does not tell which logins exist.
 _NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
 
@@ -77,27 +76,33 @@ def hash_password(password: str) -> str:
 
 
 def _matches(password_hash: str, password: str) -> bool:
-    # 64 MiB each: more than a few at once would let anyone fill the memory from the sign-in page
-    if not _HASHES_AT_ONCE.acquire(timeout=_HASH_WAIT_S):
-        raise RetryLater("Many people sign in at this moment: try again in a few seconds.")
     try:
         return _HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False
-    finally:
-        _HASHES_AT_ONCE.release()
 
 
-def sign_in(conn: Connection, attempts: Attempts, *, login: str, password: str, address: str) -> str:
-    """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many."""
+def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, address: str) -> str:
+    """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
+
+    Holds a connection before and after the password is compared, not meanwhile: that takes a tenth of a second.
+    """
     attempts.check(address, login)
-    known = access.password_of(conn, login)
+    with translated(), pool.connection() as conn:
+        known = access.password_of(conn, login)
     if not _matches(known.password_hash if known else _NOBODY, password) or known is None:
         attempts.failed(address, login)
         raise NotAcceptedHere("The login or the password is wrong.")
     token = secrets.token_urlsafe(32)
-    access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
+    with translated(), pool.connection() as conn:
+        access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
     return token
+
+
+async def admit_sign_in(request: Request) -> AsyncIterator[None]:
+    """A place to compare a password, in turns by address: 64 MiB each, so more than a few at once would let anyone fill the memory."""
+    async with context_of(request).lanes.sign_in.place(request.client.host if request.client else ""):
+        yield
 
 
 def digest(token: str) -> bytes:
@@ -161,12 +166,10 @@ def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> N
         raise CorrectInput("This form is too old, or was sent from elsewhere: go back, reload the page and send it again.")
 
 
-def viewer_or_nobody(request: Request, conn: Conn) -> Viewer | None:
-    """Whom the session belongs to. The same for every part of one request."""
-    token = session_token(request)
-    viewer = access.signed_in(conn, digest(token)) if token and len(token) < 200 else None
-    request.state.viewer = viewer
-    return viewer
+def viewer_or_nobody(request: Request) -> Viewer | None:
+    """Whom the session belongs to, as it was found at the door. The same for every part of one request."""
+    found: Viewer | None = request.state.viewer
+    return found
 
 
 def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobody)]) -> Viewer:

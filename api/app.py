@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -14,7 +14,9 @@ from starlette.staticfiles import StaticFiles
 from api import problems
 from api.access import Attempts, require_viewer
 from api.asgi import Guard
-from api.context import Context
+from api.context import Context, never_probed
+from api.door import Door
+from api.lanes import POOL_SIZE, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
@@ -22,6 +24,7 @@ from api.pages import devices as device_pages
 from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.pages.completeness import Strips
+from api.posts import Posts
 from api.rendering import STATIC
 from api.routes import datastreams, devices, evaluations, ingest, ledger, observations, operations, trials
 from api.routes import protocols as protocol_routes
@@ -29,16 +32,26 @@ from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
 from api.vega import Bundle
 from insitu.clock import Clock
+from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import Pool, connect, open_pool, require_current, translated
 from store.fleet import Contact, contacts
 
-_POOL_SIZE: Final = 10
 _STATEMENT_TIMEOUT_S: Final = 20.0
 
 
-def create_app(settings: Settings, *, database_url: str, clock: Clock, mqtt_public: PublicAddress) -> FastAPI:
-    """The pages and the HTTP API. RunMigrate or UpgradeInsitu where the schema is another one."""
+def create_app(
+    settings: Settings,
+    *,
+    database_url: str,
+    clock: Clock,
+    mqtt_public: PublicAddress,
+    readiness: Callable[[], Readiness] = never_probed,
+) -> FastAPI:
+    """The pages and the HTTP API. RunMigrate or UpgradeInsitu where the schema is another one.
+
+    `readiness` is asked at every `/readyz` and every page, on the event loop too: it gives a value at once.
+    """
     with connect(database_url, application="insitu serve") as conn:
         require_current(conn)
     meters = Meters()
@@ -46,14 +59,16 @@ def create_app(settings: Settings, *, database_url: str, clock: Clock, mqtt_publ
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_pool(
-            database_url, application="insitu serve", size=_POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
+            database_url, application="insitu serve", size=POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
         ) as pool:
-            context = _context(settings, pool, clock, mqtt_public, meters)
+            context = _context(settings, pool, clock, mqtt_public, meters, readiness)
             app.state.context = context
             context.bundle.start()
             close_on_signals(context.live)
             yield
             context.live.close()
+            context.posts.close()
+            context.door.close()
 
     app = FastAPIOffline(
         title="Insitu",
@@ -92,7 +107,14 @@ def _include(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
-def _context(settings: Settings, pool: Pool, clock: Clock, mqtt_public: PublicAddress, meters: Meters) -> Context:
+def _context(
+    settings: Settings,
+    pool: Pool,
+    clock: Clock,
+    mqtt_public: PublicAddress,
+    meters: Meters,
+    readiness: Callable[[], Readiness],
+) -> Context:
     def look() -> dict[int, Contact]:
         with translated(), pool.connection() as conn:
             return contacts(conn)
@@ -101,6 +123,10 @@ def _context(settings: Settings, pool: Pool, clock: Clock, mqtt_public: PublicAd
     return Context(
         settings=settings,
         pool=pool,
+        lanes=Lanes(),
+        door=Door(pool, clock),
+        posts=Posts(pool, clock),
+        readiness=readiness,
         clock=clock,
         mqtt_public=mqtt_public,
         live=Live(look),

@@ -1,19 +1,32 @@
-"""Around every request: limits, security headers, counting. It only passes messages on, so it is written for the event loop."""
+"""Around every request: who asks, then the body, then the application; limits, security headers, counting.
+
+The order is the point: nothing is read for somebody unknown but the form to sign in, and a body is whole before a thread or a connection
+is taken (`api.context.connection` admits to those). It runs on the event loop.
+"""
 
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import problems
+from api.access import session_token
+from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
+from api.context import context_of
 from api.measure import Meters
-from api.problems import answer, unexpected
+from api.routes.ingest import DEVICE_PATH, device_token
+from ingest.http import WrongToken
+from insitu.errors import InsituError
+from store.access import Viewer
 
-MAX_BODY_BYTES: Final = 1_048_576
-_TOO_LARGE: Final = f"A request holds at most {MAX_BODY_BYTES} bytes."
+_OPEN_FORMS: Final = ("/sign-in", "/language")
+_NOBODYS: Final = ("/healthz", "/readyz", "/static/")
+"""The same for everyone: no session is looked up for these, so they answer while the database does not."""
 _CSP: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -26,24 +39,16 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """Refuses long bodies, adds headers that a route did not set itself, and counts."""
+    """Finds out who asks, reads the body within limits, adds headers that a route did not set itself, and counts."""
 
     def __init__(self, app: ASGIApp, *, meters: Meters) -> None:
-        self._app, self._meters = app, meters
+        self._app, self._meters, self._bodies = app, meters, Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, taken = time.perf_counter(), 0, 0
-
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
-                raise HTTPException(413, _TOO_LARGE)  # FastAPI lets this one through, and no other
-            return message
+        started, status = time.perf_counter(), 0
 
         async def guarded(message: Message) -> None:
             nonlocal status
@@ -54,16 +59,50 @@ class Guard:
             await send(message)
 
         try:
-            if _announced(scope) > MAX_BODY_BYTES:
-                await answer(Request(scope), 413, "too_large", _TOO_LARGE)(scope, receive, guarded)
-            else:
-                await self._app(scope, limited, guarded)
+            await self._answer(scope, receive, guarded)
+        except ClientGone:
+            status = 499  # as others count it: nobody hears the answer
         except Exception as error:
             if status:  # the answer has begun: the connection can only end
                 raise
-            await unexpected(Request(scope), error)(scope, receive, guarded)
+            await problems.unexpected(Request(scope), error)(scope, receive, guarded)
         finally:
             self._meters.request(scope, status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        app, unread = self._app, _sends(scope)
+        async with AsyncExitStack() as held:
+            try:
+                client = await _who(request)
+                if unread and (client is not None or request.url.path in _OPEN_FORMS):
+                    most = MAX_OPEN_BODY_BYTES if client is None else MAX_BODY_BYTES
+                    if _announced(scope) > most:
+                        raise HTTPException(413, f"A request holds at most {most} bytes.")
+                    body = await held.enter_async_context(self._bodies.read(receive, client, most=most))
+                    receive, unread = replay(body, receive), False
+            except (InsituError, HTTPException) as error:
+                app = problems.refusal(request, error)
+            if unread:  # of somebody unknown, or of a request that is refused: nobody looks at it
+                send = send if await discard(receive) else _closing(send)
+                receive = replay(b"", receive)
+            await app(scope, receive, send)
+
+
+async def _who(request: Request) -> object:
+    """Whom the session or the token belongs to; None for nobody. WrongToken where a device shows none of its own."""
+    request.state.viewer = None
+    device = DEVICE_PATH.fullmatch(request.url.path) if request.method == "POST" else None
+    if device is not None:
+        holder = await context_of(request).door.device(device_token(request))
+        if holder is None or (holder.trial, holder.device) != (device[1], device[2]):
+            raise WrongToken()
+        return holder.trial, holder.device
+    if not request.url.path.startswith(_NOBODYS):
+        viewer: Viewer | None = await context_of(request).door.viewer(session_token(request))
+        request.state.viewer = viewer
+        return viewer.person_id if viewer else None
+    return None
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -71,6 +110,26 @@ def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     return [(b"content-security-policy", _CSP.encode()), *_HEADERS, *secure]
 
 
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    return next((content for name, content in scope["headers"] if name == wanted), None)
+
+
 def _announced(scope: Scope) -> int:
-    text = next((content for name, content in scope["headers"] if name == b"content-length"), b"0")
+    text = _header(scope, b"content-length") or b"0"
     return int(text) if text.isdigit() else 0
+
+
+def _sends(scope: Scope) -> bool:
+    """Whether a body comes with the request."""
+    return _announced(scope) > 0 or _header(scope, b"transfer-encoding") is not None
+
+
+def _closing(send: Send) -> Send:
+    """The answer ends the connection: what is left of the body must not be taken for the next request."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return closing

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import contextmanager_in_threadpool
 
+from api.lanes import Lanes
 from api.snippets import PublicAddress
 from insitu.clock import Clock
+from insitu.readiness import FRESH_S, Readiness, Stage
 from insitu.settings import Settings
 from store.database import Connection, Pool, translated
 
 if TYPE_CHECKING:
     from api.access import Attempts
+    from api.door import Door
     from api.live import Live
     from api.measure import Meters
     from api.outlooks import Outlooks
     from api.pages.completeness import Strips
+    from api.posts import Posts
     from api.vega import Bundle
 
 
@@ -27,6 +34,11 @@ if TYPE_CHECKING:
 class Context:
     settings: Settings
     pool: Pool
+    lanes: Lanes
+    door: Door
+    posts: Posts
+    readiness: Callable[[], Readiness]
+    """What the probe found out last; a value, never a question to a server."""
     clock: Clock
     mqtt_public: PublicAddress
     live: Live
@@ -44,11 +56,58 @@ def context_of(request: Request) -> Context:
     return found
 
 
-def connection(request: Request) -> Iterator[Connection]:
-    """One connection and one transaction a request; committed before the answer leaves, rolled back by an error."""
-    with translated(), context_of(request).pool.connection() as conn:
+def readiness_of(context: Context) -> Readiness:
+    """What the probe found out, where that is fresh; else that it hangs: no news is bad news."""
+    found = context.readiness()
+    age = time.monotonic() - found.at
+    if age <= FRESH_S:
+        return found
+    detail = f"The probe has said nothing for {age:.0f} s. Before that: {found.detail or 'ready'}"
+    return Readiness(found.stage or Stage.CONNECT, detail, found.at)
+
+
+def never_probed() -> Readiness:
+    """For a server that nobody gave a probe: it must not say ready."""
+    return Readiness(
+        Stage.CONNECT,
+        "Nothing probes whether devices can deliver: start the pages with `insitu up` or `insitu serve`.",
+        time.monotonic(),
+    )
+
+
+def client_of(request: Request) -> Hashable:
+    """Who takes turns: a person, whatever the number of browsers; without one, an address."""
+    viewer = getattr(request.state, "viewer", None)
+    return viewer.person_id if viewer else request.client.host if request.client else ""
+
+
+@contextmanager
+def _transaction(pool: Pool) -> Iterator[Connection]:
+    with translated(), pool.connection() as conn:
+        yield conn
+
+
+async def connection(request: Request) -> AsyncIterator[Connection]:
+    """One connection and one transaction a request; committed before the answer leaves, rolled back by an error.
+
+    Asynchronous, since it admits: a request waits here without a thread until a connection is kept for it. Its body has been
+    read by then, and the connection is back before the answer is sent, so neither end of a slow line holds one.
+    """
+    context = context_of(request)
+    async with context.lanes.pages.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
+        yield conn
+
+
+async def connection_of_person(request: Request) -> AsyncIterator[Connection | None]:
+    """The same where somebody is signed in; None, and nothing taken, for anybody else."""
+    if request.state.viewer is None:
+        yield None
+        return
+    context = context_of(request)
+    async with context.lanes.pages.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
         yield conn
 
 
 Conn = Annotated[Connection, Depends(connection, scope="function")]
+PersonConn = Annotated[Connection | None, Depends(connection_of_person, scope="function")]
 Ctx = Annotated[Context, Depends(context_of)]

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
+from insitu.readiness import Readiness, Stage
 from store import fleet, shards
 from store.database import Connection
 
@@ -31,11 +32,24 @@ class Meters:
         if not route.startswith("/live/"):  # these last as long as somebody looks
             self._seconds.labels(route).observe(seconds)
 
-    def exposition(self, conn: Connection) -> bytes:
+    def exposition(self, conn: Connection, readiness: Readiness) -> bytes:
         """Everything in the text format of Prometheus, the database's gauges read through `conn`."""
         present = CollectorRegistry()
+        present.register(_Probed(readiness))
         present.register(_Stored(conn))
         return generate_latest(self.registry) + generate_latest(present)
+
+
+class _Probed(Collector):
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("insitu_ready", "1 while a device that connects now can deliver a message", float(self._readiness.ready))
+        stages = GaugeMetricFamily("insitu_ready_failed", "1 at the stage where the probe's message ends", labels=["stage"])
+        for stage in Stage:
+            stages.add_metric([str(stage)], float(stage is self._readiness.stage))
+        yield stages
 
 
 class _Stored(Collector):

@@ -40,12 +40,13 @@ _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (FreeSpace, 507, "no_space"),
     (RetryLater, 503, "retry_later"),
 )
-_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
 _TITLES: Final = {
     400: "Something in this request is not right",
     401: "Sign in first",
     404: "There is nothing here for you",
     405: "That is not possible here",
+    408: "Too slow",
     409: "It is taken or locked",
     413: "Too large",
     422: "Something in this request is not right",
@@ -120,6 +121,11 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "error")
     return answer(request, error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def refusal(request: Request, error: InsituError | HTTPException) -> Response:
+    """The answer to a request that did not get as far as the application."""
+    return _insitu_error(request, error) if isinstance(error, InsituError) else _http_error(request, error)
 
 
 def unexpected(request: Request, error: Exception) -> Response:

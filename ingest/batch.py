@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from ingest import sequences
 from ingest.booking import is_probe
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.decode.result import LONGEST_INTERVAL_US
+from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
@@ -37,6 +39,8 @@ EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that says an earlier time of its status has no clock."""
 FRAMES = "frames"
 """Instead of a session: frames of radio networks among the deliveries."""
+FRAME_AGE = timedelta(minutes=5)
+"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same number later."""
 
 
 @dataclass(slots=True)
@@ -102,8 +106,6 @@ class Outcome:
     """(trial, device, boot) → accounted ranges of seq."""
     refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
     """New rejects of known devices, with the message's seq."""
-    deliveries: list[tuple[Message, bytes]] = field(default_factory=list)
-    """Messages that only their delivery identifies, with their SHA-256."""
     rebirths: set[tuple[str, str]] = field(default_factory=set)
     """(group, edge node) that are to be asked for a birth."""
     stored: int = 0
@@ -268,14 +270,17 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
     return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
 
 
-def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int) -> Outcome:
-    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it."""
+def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN) -> Outcome:
+    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it.
+
+    `turn`: of a session of the broker, with these messages.
+    """
     live = [item for item in items if not item.reject_id]
-    deliveries = _recognise_deliveries(conn, live, client_id)
+    _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
     seen = _recognise_sequences(conn, items, now_us)
     _merge(conn, items)
-    outcome = Outcome(deliveries=deliveries)
+    outcome = Outcome()
     rejects = [(item, reject) for item in live if not item.repeated for reject in _rejects(item)]
     new = store_ledger.save_rejects(conn, [reject for _, reject in rejects])
     for item, reject in rejects:
@@ -294,22 +299,17 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     return outcome
 
 
-def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str) -> list[tuple[Message, bytes]]:
-    """Those that only their delivery identifies."""
+def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
+    """Those that only their delivery identifies: see `ingest.deliveries`."""
     candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
     if not candidates:
-        return []
-    keys = [(item.message.mid, _digest(item.message)) for item in candidates]
-    known = store_ledger.known_deliveries(conn, client_id, keys)
-    fresh = []
-    for item, key in zip(candidates, keys, strict=True):
-        if key in known:
-            item.repeated = True
-        else:
-            known.add(key)
-            fresh.append((*key, item.message.received_us))
-    store_ledger.save_deliveries(conn, client_id, fresh)
-    return [(item.message, sha) for item, (_, sha) in zip(candidates, keys, strict=True)]
+        return
+    messages = [(item.message, _digest(item.message)) for item in candidates]
+    keys = [key for message in messages for key in keys_of(*message)]
+    repeats, fresh = recognise(messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above))
+    for item, is_repeat in zip(candidates, repeats, strict=True):
+        item.repeated |= is_repeat
+    store_ledger.save_deliveries(conn, client_id, fresh, number=turn.number)
 
 
 def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
@@ -318,7 +318,7 @@ def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
     if not candidates:
         return
     frames = {item.frame: item.message.received_us for item in reversed(candidates) if item.frame}
-    new = store_ledger.claim_frames(conn, FRAMES, frames)
+    new = store_ledger.claim_frames(conn, FRAMES, frames, age=FRAME_AGE)
     for item in candidates:
         if item.frame in new:
             new.remove(item.frame)

@@ -23,8 +23,8 @@ _PUBACK: Final = 0x40
 _MOST_TOPICS: Final = 10_000
 _PAUSE_S: Final = 0.005
 
-OnPublish = Callable[[str, bytes, int, int, bool], None]
-"""(topic, payload, mid, qos, retained); mid is 0 at QoS 0."""
+OnPublish = Callable[[str, bytes, int, int, bool, bool], None]
+"""(topic, payload, mid, qos, retained, repeat); mid is 0 at QoS 0."""
 
 
 class BlockClient(paho.Client):
@@ -107,7 +107,7 @@ class BlockClient(paho.Client):
                 self._topics.clear()
             self._topics[raw] = topic
         mid = block[after] << 8 | block[after + 1] if qos else 0
-        self._hand_over(topic, bytes(block[payload:end]), mid, qos, bool(head & 1))
+        self._hand_over(topic, bytes(block[payload:end]), mid, qos, bool(head & 1), bool(head & 8))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _take_other(self, head: int, content: bytearray) -> MQTTErrorCode:

@@ -1,15 +1,35 @@
-"""The same payloads over HTTP: same decoders, same transaction, an answer a row."""
+"""The same payloads over HTTP: same decoders, same transaction, an answer a row; many posts in one transaction."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from ingest.batch import keep, prepare
+from ingest.batch import DEFECTS, Item, keep, prepare, prepare_refused
 from insitu.clock import Clock
-from insitu.model import Message
+from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
+from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
-from store.catalogue import snapshot
+from store.access import token_holders
+from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
 from store.database import Connection
+
+_log = logging.getLogger("insitu.ingest")
+Connect = Callable[[], AbstractContextManager[Connection]]
+"""A connection whose transaction is committed at the end of the block, rolled back by an error; driver errors are ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message as a device posted it, with the token it showed."""
+
+    trial: str
+    device: str
+    token_sha256: bytes
+    message: Message
 
 
 class Answer(NamedTuple):
@@ -23,11 +43,88 @@ class Answer(NamedTuple):
     refused: dict[str, tuple[int, str]]
 
 
-def ingest_payload(conn: Connection, *, topic: str, payload: bytes, clock: Clock) -> Answer:
-    """Decode, place and keep one message; the caller owns the transaction, which must not be a savepoint."""
-    message = Message(topic, payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
-    (item,) = prepare([message], snapshot(conn))
-    keep(conn, [item], client_id="http", now_us=clock.now_us())
+class WrongToken(NotAcceptedHere):
+    """This token is not one of this device: it is wrong, expired or revoked, or of another one."""
+
+
+Outcome = Answer | InsituError
+_TRIES: Final = 2
+"""A deadlock with the ingestor, or a connection that a restart broke, is over at the second try."""
+
+
+def posted(topic: str, payload: bytes, clock: Clock) -> Message:
+    """A message received now; of what is too long to be read only the beginning is kept."""
+    return Message(topic, payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
+
+
+class Taker:
+    """Stores posts, a group in one transaction. One thread only."""
+
+    def __init__(self, connect: Connect, clock: Clock) -> None:
+        self._connect, self._clock = connect, clock
+        self._snapshot: CatalogueSnapshot | None = None
+
+    def take(self, posts: Sequence[Post]) -> list[Outcome]:
+        """What became of each, in order; committed where it is an Answer. RetryLater or FreeSpace: that post was not stored.
+
+        Where the database refuses a row, or we fail on a message, halves are tried until the one message stands alone.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._commit(posts, None)
+            except (RowRefused, *DEFECTS) as error:
+                return self._bisect(posts, error)
+            except RetryLater as error:
+                _log.warning("%d posted messages are not stored at try %d: %s", len(posts), attempt, error)
+                last = error
+            except InsituError as error:
+                return [error] * len(posts)
+        return [last] * len(posts)
+
+    def _bisect(self, posts: Sequence[Post], error: Exception) -> list[Outcome]:
+        if len(posts) > 1:
+            middle = len(posts) // 2
+            return [*self.take(posts[:middle]), *self.take(posts[middle:])]
+        topic = posts[0].message.topic
+        if isinstance(error, RowRefused):
+            _log.warning("the database refuses a message on %s: %s", topic, error)
+            refusal = (RejectReason.DATABASE_REFUSED, str(error))
+        else:
+            _log.error("Insitu fails on a message on %s: a defect, please report it", topic, exc_info=error)
+            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
+        try:
+            return self._commit(posts, refusal)
+        except (RowRefused, *DEFECTS):
+            return self._commit(posts, refusal, bare=True)
+        except InsituError as later:
+            return [later]
+
+    def _commit(self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False) -> list[Outcome]:
+        """One transaction; with a `refusal`, the posts become nothing but that. Tokens count as of this moment."""
+        with self._connect() as conn:
+            holders = token_holders(conn, [post.token_sha256 for post in posts], self._clock.now())
+            known = self._current_snapshot(conn)
+            items: list[Item | None] = []
+            for post in posts:
+                holder = holders.get(post.token_sha256)
+                allowed = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
+                items.append(_item(post.message, known, refusal, bare=bare) if allowed else None)
+            keep(conn, [item for item in items if item is not None], client_id="http", now_us=self._clock.now_us())
+        return [WrongToken() if item is None else _answer(item) for item in items]
+
+    def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
+        """Looked at in every group, so that what was enrolled a moment ago is not refused."""
+        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
+            self._snapshot = snapshot(conn)
+        return self._snapshot
+
+
+def _item(message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool) -> Item:
+    (item,) = prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
+    return item
+
+
+def _answer(item: Item) -> Answer:
     refused = {str(reason): found for reason, found in item.refused.items()}
     ignored = item.contained if item.ignored_for is not None else 0
     return Answer(item.contained, item.stored, item.duplicate, ignored, item.repeated, refused)

@@ -12,17 +12,25 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ingest.mqtt import BrokerAddress
-from ingest.worker import LeaseLost, Worker
+from ingest.books import CONNECT_TIMEOUT_S, DatabaseBooks
+from ingest.mqtt import BrokerAddress, Receiver
+from ingest.ports import LeaseLost
+from ingest.worker import Pace, Worker
 from insitu.clock import Clock
-from insitu.errors import FreeSpace, RetryLater
+from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RunMigrate, UpgradeInsitu
 from insitu.settings import Settings
 from store import shards
 from store.database import Connection, connect, require_current
 
 _log = logging.getLogger("insitu.ingest")
 RENEW_S: Final = 1.0
-STOP_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 8.0
+"""All that ends at a signal ends within this time or is left behind: the broker keeps what was not acknowledged."""
+FOR_A_PERSON: Final = (NotAcceptedHere, RunMigrate, UpgradeInsitu)
+"""Errors that trying again does not mend."""
+
+Employ = Callable[[Connection, int, str], Worker]
+"""(connection, shard, holder) → the worker of a shard that `holder` has."""
 
 
 def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, stop: threading.Event) -> None:
@@ -31,22 +39,21 @@ def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress
     # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the decoding.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
-    with connect(database_url, application="insitu ingest") as conn:
-        require_current(conn)
-        shards.ensure_shards(conn)
 
     def employ(conn: Connection, shard_id: int, holder: str) -> Worker:
         layout = shards.layout(conn)
         shard = next(shard for shard in layout.shards if shard.shard_id == shard_id)
-        return Worker(
-            settings,
-            database_url=database_url,
-            broker=broker,
+        receiver = Receiver(
+            broker,
+            client_id=shard.client_id,
+            filters=layout.wanted(shard_id),
+            window=settings.window,
             clock=clock,
-            shard=shard,
-            wanted=layout.wanted(shard_id),
-            holder=holder,
+            granted=shard.filters if shard.subscribed_at is not None else (),
+            life_file=settings.broker_life_file,
         )
+        books = DatabaseBooks(database_url, clock=clock, shard=shard, holder=holder, receiver=receiver, window=settings.window)
+        return Worker(receiver, books, pace=Pace(settings.batch_messages, settings.batch_ms / 1000))
 
     Ingestor(database_url, employ).run(stop)
 
@@ -74,14 +81,14 @@ class Post:
     def ask_to_stop(self) -> None:
         self._stop.set()
 
-    def wait(self) -> None:
-        self._thread.join(STOP_TIMEOUT_S)
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
 
 
 class Ingestor:
-    """Renews its leases each second; `employ` makes the worker for a shard that it holds."""
+    """Renews its leases each second."""
 
-    def __init__(self, database_url: str, employ: Callable[[Connection, int, str], Worker]) -> None:
+    def __init__(self, database_url: str, employ: Employ) -> None:
         self._database_url = database_url
         self._employ = employ
         self._holder = secrets.token_hex(8)
@@ -89,23 +96,54 @@ class Ingestor:
         self._posts: dict[int, Post] = {}
         self._conn: Connection | None = None
         self._idle = False
+        self._is_current = False
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`, or until something is wrong that a person must mend."""
+        """Runs until `stop`, and ends within STOP_TIMEOUT_S of it whatever hangs. Raises what a person must mend."""
+        # A call to a database that hangs returns to nobody: the thread that hears the signal makes none.
+        keeper = threading.Thread(target=self._run_keeper, daemon=True)
+        keeper.start()
+        while keeper.is_alive() and not stop.wait(0.1):
+            pass
+        self._stop.set()
+        keeper.join(STOP_TIMEOUT_S)
+        if keeper.is_alive():
+            _log.warning("the database hangs: the leases end by themselves in %s s", shards.LEASE.total_seconds())
+        elif self._error is not None:
+            raise self._error
+
+    def _run_keeper(self) -> None:
         try:
-            while not stop.is_set():
+            self._look_after()
+        except BaseException as error:  # noqa: BLE001 - raised where the signal is heard
+            self._error = error
+
+    def _look_after(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._dismiss()
                 try:
-                    self._step()
+                    self._renew()
+                except FOR_A_PERSON:
+                    raise
                 except (RetryLater, FreeSpace) as error:
                     _log.warning("the leases wait: %s", error)
                     self._drop_connection()
-                stop.wait(RENEW_S)
+                except Exception as error:  # noqa: BLE001 - nobody foresaw it: the workers go on, and it is tried again
+                    _log.error("the leases wait: %r", error, exc_info=error)
+                    self._drop_connection()
+                self._stop.wait(RENEW_S)
         finally:
             self._end()
 
-    def _step(self) -> None:
-        self._dismiss()
+    def _renew(self) -> None:
         conn = self._connection()
+        if not self._is_current:
+            require_current(conn)
+            shards.ensure_shards(conn)
+            self._is_current = True
         leases = shards.keep_leases(conn, self._holder, self._name)
         conn.commit()
         if not leases.held and not self._idle:
@@ -119,7 +157,10 @@ class Ingestor:
             self._give_up(shard_id)
 
     def _dismiss(self) -> None:
-        """Workers whose lease another took; RetryLater and worse of the others is ours to raise."""
+        """Forget workers that have ended; the next look at the leases begins with new ones.
+
+        Raises the error of one, if a person must mend it and no other worker is left.
+        """
         for shard_id, post in list(self._posts.items()):
             if not post.is_over:
                 continue
@@ -128,37 +169,44 @@ class Ingestor:
                 _log.info("shard %s: %s", shard_id, post.error)
             elif isinstance(post.error, RetryLater | FreeSpace):
                 _log.warning("shard %s begins again: %s", shard_id, post.error)
-            elif post.error is not None:
+            elif isinstance(post.error, InsituError) and not self._posts:
                 raise post.error
+            elif post.error is not None:
+                _log.error("shard %s begins again: %r", shard_id, post.error, exc_info=post.error)
 
     def _give_up(self, shard_id: int) -> None:
+        """Let another ingestor have it. A worker that hangs cannot commit without the lease."""
         post = self._posts.pop(shard_id, None)
         if post is not None:
             post.ask_to_stop()
-            post.wait()
+            post.wait(STOP_TIMEOUT_S)
         conn = self._connection()
         shards.release(conn, self._holder, shard_id)
         conn.commit()
         _log.info("gave up shard %s", shard_id)
 
     def _end(self) -> None:
-        limit = time.monotonic() + STOP_TIMEOUT_S
+        limit = time.monotonic() + STOP_TIMEOUT_S / 2
         for post in self._posts.values():
             post.ask_to_stop()
         for post in self._posts.values():
-            post.wait()
+            post.wait(max(0.0, limit - time.monotonic()))
         try:
-            if time.monotonic() < limit:
-                conn = self._connection()
-                shards.leave(conn, self._holder, self._posts)
-                conn.commit()
+            conn = self._connection()
+            shards.leave(conn, self._holder, self._posts)
+            conn.commit()
         except (RetryLater, FreeSpace) as error:
             _log.warning("the leases end by themselves in %s s: %s", shards.LEASE.total_seconds(), error)
         self._drop_connection()
 
     def _connection(self) -> Connection:
         if self._conn is None or self._conn.closed:
-            self._conn = connect(self._database_url, application="insitu ingest leases", longest_pause_s=shards.LONGEST_PAUSE_S)
+            self._conn = connect(
+                self._database_url,
+                application="insitu ingest leases",
+                longest_pause_s=shards.LONGEST_PAUSE_S,
+                timeout_s=CONNECT_TIMEOUT_S,
+            )
         return self._conn
 
     def _drop_connection(self) -> None:

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.client import BlockClient
+from ingest.deliveries import BrokerLife, PacketIds
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
 from insitu.model import Message
@@ -65,7 +66,15 @@ class Receiver:
     """The session of one shard. `take`, `ack`, `publish` are for the worker's thread."""
 
     def __init__(
-        self, address: BrokerAddress, *, client_id: str, filters: Sequence[str], window: int, clock: Clock, granted: Sequence[str]
+        self,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        filters: Sequence[str],
+        window: int,
+        clock: Clock,
+        granted: Sequence[str],
+        life_file: Path | None = None,
     ) -> None:
         """`granted`: what the session has from before; `filters`: what it is to have where it has nothing."""
         self._address = address
@@ -89,9 +98,9 @@ class Receiver:
         self.fatal: InsituError | None = None
         self.problem: str | None = None
         self.heard_at: float | None = None
-        self._beats = 0
-        self.heard_beat = 0
-        """Number of the last sign of life that came back."""
+        self._broker_life = BrokerLife(life_file)
+        self._life = ""
+        self._ids = PacketIds(window)
         self.connected_since: float | None = None
         self._dropped = 0
         self._disconnects = 0
@@ -105,6 +114,7 @@ class Receiver:
         client = BlockClient(self._client_id, clean=False, on_publish=self._on_publish, full=self._is_full)
         introduce(client, self._address)
         client.reconnect_delay_set(1, 5)
+        client.on_pre_connect = lambda *_: self._broker_life.before()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -131,6 +141,8 @@ class Receiver:
         with self._lock:
             self._epoch += 1
             self._connected = True
+            self._life = self._broker_life.named()
+            self._ids.begin(self._life)
             self._waiting.clear()
         self.problem = None
         self.connected_since = time.monotonic()
@@ -176,21 +188,21 @@ class Receiver:
         self.connected_since = None
         self.problem = f"The connection to the broker ended: {code}."
 
-    def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool) -> None:
+    def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool, repeat: bool) -> None:
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
-            self.heard_beat = int(payload) if payload.isdigit() else self.heard_beat
             if qos:
                 self._client.acknowledge([mid])
             return
         size = len(payload)
         if size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
-        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size)
+        is_far = not qos or self._ids.is_far(mid, repeat=repeat)
+        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life, is_far)
         if qos:
             before = self._waiting.get(mid)
-            if before is not None and before.payload == payload and before.topic == topic:
-                return  # a copy of what still waits for its commit; another content is another message, whatever its mid
+            if repeat and before is not None and before.payload == payload and before.topic == topic:
+                return  # a copy of what still waits for its commit; a first delivery never is, whatever its mid and content
             self._waiting[mid] = message
         elif not self._has_room(topic):
             self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
@@ -239,21 +251,21 @@ class Receiver:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
 
-    def ack(self, messages: Sequence[Message]) -> int:
-        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat.
+    def wait_granted(self, seconds: float) -> bool:
+        """True once every subscription is granted; waits up to `seconds` for it."""
+        return self.granted.wait(seconds)
 
-        The number of that connection, 0 where none stands.
-        """
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
         with self._lock:
             if not self._connected:
-                return 0
+                return
             mids = [m.mid for m in messages if m.qos and m.epoch == self._epoch]
             for mid in mids:
                 self._waiting.pop(mid, None)
             if mids:
                 # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying mids to the next.
                 self._client.acknowledge(mids)
-            return self._epoch
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
@@ -283,14 +295,9 @@ class Receiver:
         """Number of the connection that stands, 0 where none does."""
         return self._epoch if self._connected else 0
 
-    def beat(self) -> int:
-        """Send ourselves a sign of life through the broker; its number.
-
-        When it comes back the broker has taken every acknowledgement that was sent before it on the same connection.
-        """
-        self._beats += 1
-        self._client.publish(self._own_topic, b"%d" % self._beats, qos=0)
-        return self._beats
+    def beat(self) -> None:
+        """Send ourselves a sign of life through the broker."""
+        self._client.publish(self._own_topic, b"alive", qos=0)
 
     @property
     def pending(self) -> int:

@@ -6,6 +6,7 @@ MQTT does not tell a subscriber who published, so the whole of an observation's 
 from __future__ import annotations
 
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,15 @@ from typing import Any, Final
 import paho.mqtt.client as paho
 
 from ingest.mqtt import BrokerAddress, new_client
-from insitu.errors import InsituError, RetryLater
+from insitu.errors import CorrectInput, InsituError, NotAcceptedHere, RetryLater
 from insitu.wire import CHECK, PREFIX, RECEIPT
 
 PATIENCE_S: Final = 5.0
 SILENCE_S: Final = 0.5
 """A forbidden message has not arrived when an allowed one, sent after it, has, and this much time has passed."""
+
+
+JUST_ENROLLED: Final = "the broker refuses a device that was just enrolled: look at its log and at its list of users."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,17 @@ class Probe:
         return f"{PREFIX}/check/{self.device}/{suffix}"
 
 
-def prove(address: BrokerAddress, first: Probe, second: Probe) -> str:
-    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names each hole."""
+def prove(address: BrokerAddress, first: Probe, second: Probe, *, if_refused: str = JUST_ENROLLED) -> str:
+    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names each hole.
+
+    `if_refused`: what the error says where the broker does not let `first` in at all.
+    """
     holes = []
     with _Ear(address) as ear:
+        for probe in (first, second):
+            with _signed_in(address, probe) as client:
+                if client is None:
+                    raise InsituError(if_refused)
         _expect_own(address, ear, first)
         for title, attempt in _attempts(address, ear, first, second):
             if attempt():
@@ -67,19 +78,33 @@ class _Ear:
         self.heard: set[bytes] = set()
         self._ready = threading.Event()
         self._client = new_client(address, f"insitu-check-{secrets.token_hex(8)}", clean=True)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/+/+/{CHECK}", 0)
+        self._refused = ""
+        self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message
         self._address = address
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
+        if code.is_failure:
+            self._refused = str(code)
+            self._ready.set()
+        else:
+            client.subscribe(f"{PREFIX}/+/+/{CHECK}", 0)
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self.heard.add(bytes(message.payload))
 
     def __enter__(self) -> _Ear:
         _open(self._client, self._address)
-        if not self._ready.wait(PATIENCE_S):
-            raise RetryLater("The broker did not let the service listen within 5 s: look at its log.")
-        return self
+        if self._ready.wait(PATIENCE_S) and not self._refused:
+            return self
+        self.__exit__()
+        if self._refused:
+            raise NotAcceptedHere(
+                f"The broker refuses the service's user {self._address.username!r} ({self._refused}): its files were written for another "
+                "INSITU_MQTT_URL, or it has not taken them over."
+            )
+        raise RetryLater("The broker did not let the service listen within 5 s: look at its log.")
 
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
@@ -101,6 +126,11 @@ class _Ear:
 def _open(client: paho.Client, address: BrokerAddress) -> None:
     try:
         client.connect(address.host, address.port, keepalive=20)
+    except ssl.SSLError as error:
+        raise CorrectInput(
+            f"The broker at {address.host}:{address.port} has a certificate that is not trusted here ({error.reason or error}): "
+            "set INSITU_MQTT_CA to the authority that signed it."
+        ) from error
     except OSError as error:
         raise RetryLater(f"The broker at {address.host}:{address.port} does not answer ({error}).") from error
     client.loop_start()
@@ -136,7 +166,7 @@ def _expect_own(address: BrokerAddress, ear: _Ear, probe: Probe) -> None:
     word = secrets.token_bytes(16)
     with _signed_in(address, probe) as client:
         if client is None:
-            raise InsituError("the broker refuses a device that was just enrolled: look at its log and at its list of users.")
+            raise RetryLater("The broker let a device in and then refused it: look at its log, then ask again.")
         client.publish(probe.topic(), word, qos=1)
         if not ear.hears(word, PATIENCE_S):
             raise InsituError("the broker does not deliver what a device publishes under its own name: look at its access rules.")

@@ -1,260 +1,160 @@
-"""drain → decode → place → one transaction → acknowledge → tell the devices."""
+"""take → commit → acknowledge → tell the devices: the order that loses nothing. No input or output of its own."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from typing import Final
 
-from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
-from ingest.booking import probes_in
-from ingest.deliveries import Deliveries
-from ingest.edge_nodes import EdgeNodes
-from ingest.failpoints import reach
-from ingest.moves import Moves
-from ingest.mqtt import BrokerAddress, Receiver
+from ingest.batch import DEFECTS
 from ingest.outbound import Outbound
-from insitu.clock import Clock
-from insitu.errors import FreeSpace, InsituError, RetryLater, RowRefused
+from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
+from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
-from insitu.settings import Settings
-from store import ledger, probes, shards
-from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
-from store.database import Connection, connect
-from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
-HOUSEKEEPING_S = 1.0
-DELIVERY_AGE = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more.
+HOUSEKEEPING_S: Final = 1.0
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 2.0
+_FAULT_OF_THE_MESSAGE: Final = (InsituError, *DEFECTS)
+"""Errors that halving the batch can pin on one message; those of the moment are told apart before."""
 
-For what was acknowledged on a connection before; `ingest.deliveries` knows better of the present one."""
+
+class _Stopped(Exception):
+    """The worker was told to stop while a batch waited: its messages come again."""
 
 
-class LeaseLost(RetryLater):
-    """Another ingestor has taken this shard: what is not committed here comes again there."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Of batches: at most so many messages, gathered for so long."""
+
+    messages: int = 2000
+    gather_s: float = 0.02
 
 
 class Worker:
-    """The only writer of its shard's messages, as long as `holder` has the lease; everything here runs in one thread."""
+    """The only writer of its shard's messages, as long as it has the lease; everything here runs in one thread."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        database_url: str,
-        broker: BrokerAddress,
-        clock: Clock,
-        shard: Shard,
-        wanted: Sequence[str],
-        holder: str,
-    ) -> None:
-        self._settings = settings
-        self._database_url = database_url
-        self._clock = clock
-        self._holder = holder
-        self._shard_id, self._client_id = shard.shard_id, shard.client_id
-        self._conn: Connection | None = None
-        self._snapshot: CatalogueSnapshot | None = None
-        self._receiver = Receiver(
-            broker,
-            client_id=shard.client_id,
-            filters=wanted,
-            window=settings.window,
-            clock=clock,
-            granted=shard.filters if shard.subscribed_at is not None else (),
-        )
-        self._moves = Moves(shard.shard_id, self._receiver)
-        self._deliveries = Deliveries(shard.client_id, self._receiver)
-        self._outbound = Outbound(self._receiver.publish)
-        self._committed = False
+    def __init__(self, session: Session, books: Books, *, pace: Pace = Pace(), time: Time | None = None) -> None:
+        self._session = session
+        self._books = books
+        self._pace = pace
+        self._time = time or WallTime()
+        self._outbound = Outbound(session.publish)
+        self._stop = threading.Event()
         self._housekept_at = 0.0
-        self._purged_at = 0.0
-        self._heard_before: float | None = None
-
-    def _connection(self) -> Connection:
-        """The open connection, or a new one; RetryLater while the database is away."""
-        if self._conn is None or self._conn.closed:
-            self._conn = connect(self._database_url, application="insitu ingest", longest_pause_s=shards.LONGEST_PAUSE_S)
-            self._snapshot = None
-        return self._conn
-
-    def _held_connection(self) -> Connection:
-        """The same, in a transaction that ends before another ingestor can take the shard; LeaseLost where one has."""
-        conn = self._connection()
-        if not shards.holds(conn, self._holder, self._shard_id):
-            conn.rollback()
-            raise LeaseLost()
-        return conn
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`; what is fatal is raised, what is of the moment is waited for."""
-        self._receiver.start()
+        """Runs until `stop`. Raises LeaseLost and errors that a person must mend; waits out every other one."""
+        self._stop = stop
+        self._session.start()
         try:
-            self._wait_for_subscriptions(stop)
-            while not stop.is_set():
-                self._step()
+            if self._wait_for_subscriptions():
+                self._keep_house()
+                while not stop.is_set():
+                    self.step()
+        except _Stopped:
+            _log.info("stops with a batch that could not be committed: the broker keeps it")
         finally:
-            self._receiver.stop()
-            if self._conn is not None:
-                self._conn.close()
+            self._session.stop()
+            self._books.close()
 
-    def _wait_for_subscriptions(self, stop: threading.Event) -> None:
-        while not self._receiver.granted.wait(0.02):
-            if self._receiver.fatal is not None:
-                raise self._receiver.fatal
-            if stop.is_set():
-                return
-        self._housekeep()
+    def _wait_for_subscriptions(self) -> bool:
+        while not self._session.wait_granted(0.02):
+            self._require_session()
+            if self._stop.is_set():
+                return False
+        return True
 
-    def _step(self) -> None:
-        if self._receiver.fatal is not None:
-            raise self._receiver.fatal
-        messages = self._receiver.take(
-            self._settings.batch_messages, gather_s=self._settings.batch_ms / 1000, wait_s=HOUSEKEEPING_S / 2
-        )
+    def step(self) -> None:
+        """One batch, if there is one, and what is due beside it."""
+        self._require_session()
+        messages = self._session.take(self._pace.messages, gather_s=self._pace.gather_s, wait_s=HOUSEKEEPING_S / 2)
         if messages:
-            self._keep(messages)
-            self._moves.committed(messages)
-            self._deliveries.acknowledged(self._receiver.ack(messages))
+            self._session.ack(self._keep(messages))
         self._outbound.send()
-        if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
-            self._housekept_at = time.monotonic()
-            self._housekeep()
+        if self._time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
+            self._keep_house()
+
+    def _require_session(self) -> None:
+        if self._session.fatal is not None:
+            raise self._session.fatal
 
     # -- one batch -----------------------------------------------------------------------------------------------
 
-    def _keep(self, messages: Sequence[Message]) -> None:
-        """Commit the batch, however long the database is away; halves where a row is refused or we fail on a message."""
-        delay = 0.05
+    def _keep(self, messages: Sequence[Message]) -> list[Message]:
+        """Commit the batch, however long the database is away; halves it where something in it fails.
+
+        Returns the messages that are committed, rows or refusals. One that not even a refusal can be made of is left to the broker.
+        """
+        try:
+            self._commit(messages)
+            return list(messages)
+        except _FAULT_OF_THE_MESSAGE as error:
+            if len(messages) == 1:
+                return self._refuse(messages[0], error)
+        middle = len(messages) // 2
+        return self._keep(messages[:middle]) + self._keep(messages[middle:])
+
+    def _refuse(self, message: Message, error: Exception) -> list[Message]:
+        refusal: Refusal
+        if isinstance(error, RowRefused):
+            _log.warning("the database refuses a message on %s: %s", message.topic, error)
+            refusal = (RejectReason.DATABASE_REFUSED, str(error))
+        else:
+            _log.error("Insitu fails on a message on %s: a defect, please report it", message.topic, exc_info=error)
+            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
+        for bare in (False, True):
+            try:
+                self._commit([message], refusal, bare=bare)
+                return [message]
+            except _FAULT_OF_THE_MESSAGE as worse:
+                error = worse
+        _log.error(
+            "a message on %s cannot even be refused and stays with the broker: please report it", message.topic, exc_info=error
+        )
+        return []
+
+    def _commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> None:
+        """Waits until the books take or refuse the messages. Raises LeaseLost, and what may be the fault of a message."""
+        pause = FIRST_PAUSE_S
         while True:
             try:
-                self._commit(messages)
-                return
-            except (RowRefused, *DEFECTS) as error:
-                self._bisect(messages, error)
-                return
-            except LeaseLost:
+                outcome = self._books.commit(messages, refusal, bare=bare)
+                break
+            except (LeaseLost, NotAcceptedHere):
                 raise
             except (RetryLater, FreeSpace) as error:
                 _log.warning("the batch waits: %s", error)
-                self._drop_connection()
-                time.sleep(delay)
-                delay = min(2.0, delay * 2)
-
-    def _bisect(self, messages: Sequence[Message], error: Exception) -> None:
-        if len(messages) > 1:
-            middle = len(messages) // 2
-            self._keep(messages[:middle])
-            self._keep(messages[middle:])
-            return
-        if isinstance(error, RowRefused):
-            _log.warning("the database refuses a message on %s: %s", messages[0].topic, error)
-            refusal = (RejectReason.DATABASE_REFUSED, str(error))
-        else:
-            _log.error("Insitu fails on a message on %s: a defect, please report it", messages[0].topic, exc_info=error)
-            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
-        bare = False
-        while True:
-            try:
-                self._commit(messages, refusal, bare=bare)
-                return
-            except LeaseLost:
+            except _FAULT_OF_THE_MESSAGE:
                 raise
-            except (RowRefused, *DEFECTS):
-                if bare:
-                    raise
-                bare = True
-            except (RetryLater, FreeSpace):
-                self._drop_connection()
-                time.sleep(0.5)
-
-    def _commit(
-        self, messages: Sequence[Message], refusal: tuple[RejectReason, str] | None = None, *, bare: bool = False
-    ) -> None:
-        """One transaction; with a `refusal`, the messages become nothing but that."""
-        conn = self._held_connection()
-        try:
-            known = self._current_snapshot(conn)
-            nodes = EdgeNodes.of(conn, messages) if refusal is None else None
-            items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, *refusal, bare=bare)
-            outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
-            probes.save_probes(conn, self._shard_id, probes_in(messages))
-            if nodes is not None:
-                nodes.save(conn)
-                outcome.rebirths = nodes.rebirths
-            reach("before_commit")
-            self._commit_now(conn)
-            reach("after_commit")
-        except BaseException:
-            if not conn.closed:
-                self._roll_back(conn)
-            raise
-        self._committed = True
-        self._deliveries.committed(outcome.deliveries)
+            except Exception as error:  # noqa: BLE001 - nobody foresaw it: it is tried again, like everything of the moment
+                _log.error("the batch waits: %r", error, exc_info=error)
+            self._pause(pause)
+            pause = min(LONGEST_PAUSE_S, pause * 2)
         self._outbound.note(outcome)
 
-    def _commit_now(self, conn: Connection) -> None:
-        from store.database import translated
-
-        with translated():
-            conn.commit()
-
-    def _roll_back(self, conn: Connection) -> None:
-        from store.database import translated
-
-        try:
-            with translated():
-                conn.rollback()
-        except InsituError:
-            self._drop_connection()
-
-    def _drop_connection(self) -> None:
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
-
-    def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
-        """Looked at in every batch, so that what was enrolled a moment ago is not refused."""
-        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
-            self._snapshot = snapshot(conn)
-        return self._snapshot
+    def _pause(self, seconds: float) -> None:
+        self._books.start_over()
+        if self._stop.is_set():
+            raise _Stopped()
+        self._time.sleep(seconds)
+        if self._stop.is_set():
+            raise _Stopped()
 
     # -- between batches -----------------------------------------------------------------------------------------
 
-    def _housekeep(self) -> None:
-        receiver = self._receiver
-        heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
-        self._heard_before = receiver.heard_at
-        beat = receiver.beat()
+    def _keep_house(self) -> None:
+        self._housekept_at = self._time.monotonic()
         try:
-            conn = self._held_connection()
-            shards.alive(
-                conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
-                dropped=receiver.take_dropped(), disconnects=receiver.take_disconnects(), window=self._settings.window,
-                problem=receiver.problem,
-            )  # fmt: skip
-            age = time.monotonic() - (receiver.connected_since or time.monotonic())
-            if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._purged_at > 60:
-                self._purged_at = time.monotonic()
-                ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
-                ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
-                probes.drop_old_probes(conn)
-            self._deliveries.beat(conn, beat)
-            self._moves.advance(conn)
-            self._commit_now(conn)
-            self._moves.let_go()
-            self._committed = False
-        except LeaseLost:
+            self._books.keep_house()
+        except (LeaseLost, NotAcceptedHere):
             raise
         except (RetryLater, FreeSpace) as error:
-            _log.warning("%s", error)
-            self._drop_connection()
-
-
-def _refused(
-    messages: Sequence[Message], known: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
-) -> list[Item]:
-    return [item for message in messages for item in prepare_refused(message, known, reason, detail, bare=bare)]
+            _log.warning("signs of life wait: %s", error)
+            self._books.start_over()
+        except Exception as error:  # noqa: BLE001 - a defect here must not stop the messages
+            _log.error("signs of life wait: %r", error, exc_info=error)
+            self._books.start_over()

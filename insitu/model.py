@@ -209,6 +209,12 @@ class Message(NamedTuple):
     retained: bool = False
     size: int = 0
     """Length as received, where `payload` was cut."""
+    repeat: bool = False
+    """The broker says that it may have sent it before (MQTT's DUP)."""
+    life: str = ""
+    """Scope of `mid`: which life of the broker it was, or which connection where the broker's life is unknown."""
+    is_far: bool = True
+    """The broker cannot give its `mid` to another message soon after our acknowledgement."""
 
 
 class Reading(NamedTuple):

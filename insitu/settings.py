@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     mqtt_url: SecretStr | None = None
     """mqtt[s]://user:password@host:port of an external broker."""
     mqtt_ca: Path | None = None
+    broker_life_file: Path | None = None
+    """Where the owner of the broker writes, before each start of it, a name that it has never had before."""
     mqtt_listen: str = "127.0.0.1:1883"
     http_listen: str = "127.0.0.1:8080"
     tls_cert: Path | None = None

@@ -48,6 +48,11 @@ class Viewer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Session(Viewer):
+    token_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """What the broker needs: `trial` and `device` say below which topics it may publish; a network server has `addresses` instead."""
 
@@ -61,6 +66,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
+    token_sha256: bytes
     username: str
     trial: str
     device: str
@@ -122,8 +128,9 @@ def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: 
     run(conn, _SQL["sign_in"], person_id=person_id, token_sha256=token_sha256, lifetime=lifetime)
 
 
-def signed_in(conn: Connection, token_sha256: bytes) -> Viewer | None:
-    return row(conn, Viewer, _SQL["signed_in"], token_sha256=token_sha256)
+def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewer]:
+    """Those of the sessions that live, and whose they are."""
+    return {one.token_sha256: one for one in rows(conn, _Session, _SQL["signed_in"], tokens_sha256=tokens_sha256)}
 
 
 def ever_signed_in(conn: Connection) -> bool:
@@ -193,8 +200,10 @@ def active_credentials(conn: Connection, now: datetime) -> list[Credential]:
     return rows(conn, Credential, _SQL["active_credentials"], now=now)
 
 
-def credential_by_token(conn: Connection, token: str, now: datetime) -> TokenHolder | None:
-    return row(conn, TokenHolder, _SQL["credential_by_token"], token_sha256=hashlib.sha256(token.encode()).digest(), now=now)
+def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -> dict[bytes, TokenHolder]:
+    """Those of the tokens that are in force, and which devices hold them."""
+    found = rows(conn, TokenHolder, _SQL["credentials_by_token"], tokens_sha256=tokens_sha256, now=now)
+    return {one.token_sha256: one for one in found}
 
 
 def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:

@@ -30,7 +30,9 @@ _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
 
 
-def connect(url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0) -> Connection:
+def connect(
+    url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0, timeout_s: int = 10
+) -> Connection:
     """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password.
 
     `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so long for its client
@@ -38,7 +40,9 @@ def connect(url: str, *, application: str, autocommit: bool = False, longest_pau
     """
     options = f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
     try:
-        return Connection.connect(url, application_name=application, autocommit=autocommit, connect_timeout=10, options=options)
+        return Connection.connect(
+            url, application_name=application, autocommit=autocommit, connect_timeout=timeout_s, options=options
+        )
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
         if "password authentication failed" in first or "no password supplied" in first:
@@ -61,8 +65,11 @@ def abort(conn: Connection) -> None:
         link.shutdown(socket.SHUT_RDWR)
 
 
-def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30) -> Pool:
-    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out."""
+def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30, patience_s: float = 1.0) -> Pool:
+    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out.
+
+    Who finds none waits `patience_s` at most. An absent server is tried again at every request, never after a pause that grows.
+    """
     return Pool(
         url,
         connection_class=Connection,
@@ -70,9 +77,12 @@ def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s:
         max_size=size,
         kwargs={
             "application_name": application,
+            "connect_timeout": 5,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
         },
         check=Pool.check_connection,
+        timeout=patience_s,
+        reconnect_timeout=patience_s,
         open=True,
     )
 

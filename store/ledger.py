@@ -6,17 +6,29 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from insitu.model import Reject
 from store.database import Connection, queries, rows, run, translated
-from store.times import to_datetime
+from store.times import to_datetime, to_us
 
 _SQL = queries("ledger")
 _RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
 
+_LONG = timedelta(days=36_500)
+
 Ranges = list[tuple[int, int]]
 """Half-open, sorted, disjoint, not touching."""
+
+
+class Delivery(NamedTuple):
+    """What identifies a message that has neither time nor `seq`, within a session."""
+
+    life: str
+    """Of the broker: packet ids begin again with each."""
+    mid: int
+    sha256: bytes
+    """Of topic and bytes."""
 
 
 @dataclass(slots=True)
@@ -193,43 +205,59 @@ def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges]
         )
 
 
-def known_deliveries(conn: Connection, client_id: str, keys: Sequence[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
-    """Those of (mid, SHA-256) that were committed before."""
+def known_deliveries(
+    conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
+) -> dict[Delivery, int]:
+    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than `age`."""
     if not keys:
-        return set()
-    parameters = {"client_id": client_id, "mids": [mid for mid, _ in keys], "hashes": [sha for _, sha in keys]}
+        return {}
+    parameters = {
+        "client_id": client_id,
+        "lives": [key.life for key in keys],
+        "mids": [key.mid for key in keys],
+        "hashes": [key.sha256 for key in keys],
+        "above": above,
+        "age": age,
+    }
     with translated():
-        return {(mid, bytes(sha)) for mid, sha in conn.execute(_SQL["known_deliveries"].encode(), parameters)}
+        found = conn.execute(_SQL["known_deliveries"].encode(), parameters)
+        return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
-def save_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes, int]]) -> None:
-    """(mid, SHA-256, received µs) of messages that only their delivery identifies."""
+def save_deliveries(conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0) -> None:
+    """Delivery → received (µs) of messages that only their delivery identifies."""
     if deliveries:
         run(
             conn,
             _SQL["save_deliveries"],
             client_id=client_id,
-            mids=[mid for mid, _, _ in deliveries],
-            hashes=[sha for _, sha, _ in deliveries],
-            received=[to_datetime(us) for _, _, us in deliveries],
+            lives=[key.life for key in deliveries],
+            mids=[key.mid for key in deliveries],
+            hashes=[key.sha256 for key in deliveries],
+            received=[to_datetime(us) for us in deliveries.values()],
+            number=number,
         )
 
 
-def claim_frames(conn: Connection, client_id: str, frames: Mapping[bytes, int]) -> set[bytes]:
-    """SHA-256 of radio frames → received µs; those that nobody brought before. A writer that brings the same one now is waited for."""
-    parameters = {"client_id": client_id, "hashes": list(frames), "received": [to_datetime(us) for us in frames.values()]}
-    with translated():
-        return {bytes(sha) for (sha,) in conn.execute(_SQL["claim_frames"].encode(), parameters)}
+def claim_frames(conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta) -> set[bytes]:
+    """SHA-256 of radio frames → received µs; those that nobody brought within `age`. A writer that brings the same one now is waited for."""
+    parameters = {
+        "client_id": client_id,
+        "hashes": list(frames),
+        "received": [to_datetime(us) for us in frames.values()],
+        "age": age,
+    }
+    return {bytes(sha) for (sha,) in conn.execute(_SQL["claim_frames"].encode(), parameters)}
 
 
-def forget_deliveries(conn: Connection, client_id: str, deliveries: Sequence[tuple[int, bytes]]) -> None:
-    """(mid, SHA-256) that the broker cannot repeat any more."""
-    mids, hashes = [mid for mid, _ in deliveries], [sha for _, sha in deliveries]
-    run(conn, _SQL["forget_deliveries"], client_id=client_id, mids=mids, hashes=hashes)
+def drop_deliveries(conn: Connection, client_id: str, *, upto: int) -> int:
+    """Those of a number up to `upto`."""
+    return run(conn, _SQL["drop_deliveries"], client_id=client_id, upto=upto)
 
 
-def drop_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
-    return run(conn, _SQL["drop_deliveries"], client_id=client_id, age=age)
+def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
+    """Those kept longer than `age`, of whatever number."""
+    return run(conn, _SQL["drop_old_deliveries"], client_id=client_id, age=age)
 
 
 def save_rejects(conn: Connection, rejects: Sequence[Reject]) -> set[tuple[bytes, str]]:

@@ -201,6 +201,15 @@ def holds(conn: Connection, holder: str, shard_id: int) -> bool:
     return scalar(conn, _SQL["holds"], holder=holder, shard_id=shard_id) is not None
 
 
+def hold_for_batch(conn: Connection, holder: str, shard_id: int, *, messages: int) -> int | None:
+    """As `holds`, for `messages` that are committed with this transaction.
+
+    Returns how many the session has committed in all, these included; None where another ingestor has the lease.
+    """
+    found = scalar(conn, _SQL["hold_for_batch"], holder=holder, shard_id=shard_id, messages=messages)
+    return None if found is None else int(found)
+
+
 def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
     run(conn, _SQL["subscribed"], shard_id=shard_id, filters=list(filters))
 

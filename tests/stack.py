@@ -56,6 +56,7 @@ class Stack:
                 **os.environ,
                 "INSITU_DATABASE_URL": self.database_url,
                 "INSITU_MQTT_URL": f"mqtt://{login}@{self.broker.host}:{self.broker.port}",
+                "INSITU_BROKER_LIFE_FILE": str(self.broker.life_file),
                 **environment,
             },
         )

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api import access
-from api.access import Anyone, Signed, require_form_token
-from api.context import Conn, Ctx
+from api.access import Anyone, Signed, admit_sign_in, require_form_token
+from api.context import Conn, Ctx, PersonConn
 from api.rendering import LANGUAGE_COOKIE, page_of, respond
 from insitu.errors import NotAcceptedHere
 from insitu.language import LANGUAGES
@@ -34,10 +34,13 @@ def sign_in_page(request: Request, viewer: Anyone, next: Annotated[str, Query(ma
     return respond(request, "sign_in.j2", page_of(request, None), next=own_path(next), login="", problem=None)
 
 
-@open_router.post("/sign-in", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+@open_router.post(
+    "/sign-in",
+    response_class=HTMLResponse,
+    dependencies=[Depends(require_form_token), Depends(admit_sign_in, scope="function")],
+)
 def sign_in(
     request: Request,
-    conn: Conn,
     context: Ctx,
     login: Annotated[str, Form(max_length=128)],
     password: Annotated[str, Form(max_length=512)],
@@ -46,7 +49,7 @@ def sign_in(
     """A session, or the form again with what is wrong."""
     address = request.client.host if request.client else ""
     try:
-        token = access.sign_in(conn, context.attempts, login=login.strip(), password=password, address=address)
+        token = access.sign_in(context.pool, context.attempts, login=login.strip(), password=password, address=address)
     except NotAcceptedHere as error:
         page = page_of(request, None)
         return respond(request, "sign_in.j2", page, status=403, next=own_path(next), login=login, problem=str(error))
@@ -69,7 +72,7 @@ def leave(request: Request, conn: Conn, viewer: Signed) -> Response:
 @open_router.post("/language", dependencies=[Depends(require_form_token)])
 def language(
     request: Request,
-    conn: Conn,
+    conn: PersonConn,
     viewer: Anyone,
     language: Annotated[str, Form(max_length=8)] = "",
     next: Annotated[str, Form(max_length=2000)] = "/",
@@ -77,7 +80,7 @@ def language(
     """Kept with the person who signed in, else in a cookie."""
     response = RedirectResponse(own_path(next), status_code=303)
     if language in LANGUAGES:
-        if viewer is not None:
+        if viewer is not None and conn is not None:
             set_language(conn, viewer, language)
         lifetime = int(timedelta(days=365).total_seconds())
         secure = request.url.scheme == "https"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.access import Signed, digest, session_token
+from api.access import Signed, session_token
 from api.context import Conn, Context, Ctx
 from api.live import News, on_thread
 from api.pages import board
@@ -18,7 +18,7 @@ from api.pages.fleet import Chosen, counts
 from api.pages.words import FLAGS, INTERVALS
 from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
-from store import access, fleet
+from store import fleet
 from store.access import Viewer
 from store.database import translated
 
@@ -39,7 +39,7 @@ async def follow(request: Request, context: Context, viewer: Viewer, look: Look)
                 yield ServerSentEvent(raw_data=part, event="part")
             async for news in mailbox.news(TICK_S):
                 try:
-                    viewer = await on_thread(_still, request, context) if news.tick else viewer
+                    viewer = await _still(request, context) if news.tick else viewer
                     parts = await on_thread(look, viewer, news)
                 except RetryLater:
                     continue  # the poller logs it; the next news brings what is missed now
@@ -51,10 +51,9 @@ async def follow(request: Request, context: Context, viewer: Viewer, look: Look)
             context.meters.streams.dec()
 
 
-def _still(request: Request, context: Context) -> Viewer:
+async def _still(request: Request, context: Context) -> Viewer:
     """The viewer as of now; NotAcceptedHere for who signed out or was disabled."""
-    with translated(), context.pool.connection() as conn:
-        viewer = access.signed_in(conn, digest(session_token(request) or ""))
+    viewer = await context.door.viewer(session_token(request))
     if viewer is None:
         raise NotAcceptedHere()
     return viewer

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.access import Anyone, Signed, may_read_metrics
-from api.context import Conn, Ctx
+from api.context import Conn, Ctx, context_of, readiness_of
 from api.rendering import page_of, respond
 from insitu.errors import NotAcceptedHere, NotFound
-from store import shards
 
 open_router = APIRouter()
 router = APIRouter()
 
 
 @open_router.get("/healthz")
-def healthz() -> PlainTextResponse:
+async def healthz() -> PlainTextResponse:
     """This process answers; it says nothing of the database."""
     return PlainTextResponse("alive\n")
 
 
 @open_router.get("/readyz")
-def readyz(conn: Conn) -> JSONResponse:
-    """200 while messages are taken in: the ingestor's heartbeat came back through the broker. No details: anybody may ask."""
-    ready = shards.health(conn).alive
-    return JSONResponse({"ready": ready}, status_code=200 if ready else 503, headers={"Cache-Control": "no-store"})
+async def readyz(request: Request) -> JSONResponse:
+    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody may ask.
+
+    Asynchronous, as /healthz: a value is answered without a thread or a connection, however many wait for those.
+    """
+    found = readiness_of(context_of(request))
+    content = {"ready": True} if found.stage is None else {"ready": False, "stage": str(found.stage)}
+    return JSONResponse(content, status_code=200 if found.ready else 503, headers={"Cache-Control": "no-store"})
 
 
-@open_router.get("/metrics")
-def metrics(request: Request, conn: Conn, context: Ctx, viewer: Anyone) -> Response:
-    """For Prometheus."""
+def require_metrics(request: Request, viewer: Anyone) -> None:
+    """Before a connection is taken: anybody may knock here."""
     if not may_read_metrics(request, viewer):
         if viewer is not None:
             raise NotFound("There are no metrics for you.")
         raise NotAcceptedHere("Show INSITU_METRICS_TOKEN as a bearer token, or sign in as the lab.")
-    return Response(context.meters.exposition(conn), media_type=CONTENT_TYPE_LATEST)
+
+
+@open_router.get("/metrics", dependencies=[Depends(require_metrics)])
+def metrics(conn: Conn, context: Ctx) -> Response:
+    """For Prometheus."""
+    return Response(context.meters.exposition(conn, readiness_of(context)), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/openapi.json")

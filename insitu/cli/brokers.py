@@ -2,51 +2,75 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from insitu.embedded.users import emqx_users, hash_token, mosquitto_hash, mosquitto_users, nats_users, service_user, user_of
+from insitu.embedded.users import (
+    CHECK_DEVICES,
+    BrokerUser,
+    check_token,
+    device_user,
+    emqx_users,
+    hash_token,
+    mosquitto_hash,
+    mosquitto_users,
+    nats_users,
+    probe_token,
+    probe_user,
+    service_user,
+    user_of,
+)
+from insitu.wire import CHECK
 
 if TYPE_CHECKING:
     from ingest.mqtt import BrokerAddress
     from store.access import Credential
 
-Writer = Callable[[Sequence["Credential"], "BrokerAddress", Path], list[Path]]
+Files = Mapping[str, str]
+"""Name → content."""
 
 
-def nats(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
-    """`users.conf`, which nats.conf includes; NATS takes it over at SIGHUP."""
-    users = [service_user(service.username, hash_token(service.password))]
-    users += [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
-    return [_write(to / "users.conf", nats_users(users))]
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a broker wants its users."""
+
+    write: Callable[[Sequence[Credential], BrokerAddress], Files]
+    account: str
+    """That its packages run it as."""
+    reload: str
+    """What makes a running one take new files over."""
 
 
-def mosquitto(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
-    """`passwords` and `acl`, which mosquitto.conf names; Mosquitto takes them over at SIGHUP."""
-    users = [service_user(service.username, mosquitto_hash(service.password))]
-    users += [user_of(c.username, c.mosquitto_hash, c.trial, c.device, c.addresses) for c in credentials]
-    passwords, rules = mosquitto_users(users)
-    return [_write(to / "passwords", passwords), _write(to / "acl", rules)]
+def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[BrokerUser]:
+    """The service, its probe, and the two devices of `insitu check`: all passwords follow from the service's."""
+    password = service.password
+    checks = [device_user(f"{CHECK}.{d}", hash_of(check_token(password, d)), CHECK, d) for d in CHECK_DEVICES]
+    return [service_user(service.username, hash_of(password)), probe_user(hash_of(probe_token(password))), *checks]
 
 
-def emqx(credentials: Sequence[Credential], service: BrokerAddress, to: Path) -> list[Path]:
-    """`users.csv` and `acl.conf`, which emqx.conf names; a running EMQX takes them over by its API or its dashboard."""
-    users = [service_user(service.username, hash_token(service.password))]
-    users += [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
-    passwords, rules = emqx_users(users)
-    return [_write(to / "users.csv", passwords), _write(to / "acl.conf", rules)]
+def nats(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
+    """`users.conf`, which nats.conf includes."""
+    users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
+    return {"users.conf": nats_users([*own_users(service, hash_token), *users])}
 
 
-WRITERS: dict[str, Writer] = {"nats": nats, "mosquitto": mosquitto, "emqx": emqx}
+def mosquitto(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
+    """`passwords` and `acl`, which mosquitto.conf names."""
+    users = [user_of(c.username, c.mosquitto_hash, c.trial, c.device, c.addresses) for c in credentials]
+    passwords, rules = mosquitto_users([*own_users(service, mosquitto_hash), *users])
+    return {"passwords": passwords, "acl": rules}
 
 
-def _write(path: Path, text: str) -> Path:
-    """Whole or not at all, for this account only."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)
-    return path
+def emqx(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
+    """`users.csv` and `acl.conf`, which emqx.conf names."""
+    users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
+    passwords, rules = emqx_users([*own_users(service, hash_token), *users])
+    return {"users.csv": passwords, "acl.conf": rules}
+
+
+PROFILES: dict[str, Profile] = {
+    "nats": Profile(nats, "nats", "SIGHUP"),
+    "mosquitto": Profile(mosquitto, "mosquitto", "SIGHUP"),
+    "emqx": Profile(emqx, "emqx", "its dashboard or its API"),
+}

@@ -191,7 +191,9 @@ class Clerk:
         from store.shards import ensure_shards
 
         if self.facts.prepared and not has_schema(conn):
-            raise RunMigrate("The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; it goes on by itself.")
+            raise RunMigrate(
+                "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; it goes on by itself."
+            )
         limit_statements(conn, None)
         migrate(conn)
         require_current(conn)

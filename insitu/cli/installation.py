@@ -29,7 +29,7 @@ from insitu.cli.clerk import Clerk
 from insitu.cli.output import warn
 from insitu.cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
 from insitu.cli.supervision import Part, Phase, Steps
-from insitu.cli.watch import PagesWatch, Remains
+from insitu.cli.watch import PagesWatch
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
@@ -37,7 +37,7 @@ from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.notify import notify
 from insitu.embedded.postgres import Postgres
-from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
+from insitu.errors import CorrectInput, FixPermissions, FreePort, FreeSpace, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
 from insitu.settings import Settings, parse_listen
 
@@ -50,13 +50,14 @@ FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
 PORT_PATIENCE_S: Final = 15.0
 """What an earlier installation here still holds is free by then."""
 START_LIMIT_S: Final = 180.0
-PARTS_PATIENCE_S: Final = 10.0
-BROKER_PATIENCE_S: Final = 10.0
-POSTGRES_PATIENCE_S: Final = 30.0
-"""Together: a stop takes at most a minute."""
+PARTS_PATIENCE_S: Final = 8.0
+BROKER_PATIENCE_S: Final = 6.0
+POSTGRES_PATIENCE_S: Final = 25.0
+"""Together: a stop takes at most 45 s."""
 BROKER_TRIAL_S: Final = 8.0
 INGEST_TRIAL_S: Final = 20.0
 PAGES_TRIAL_S: Final = 10.0
+PAGES_START_S: Final = 60.0
 DATABASE_TRIAL_S: Final = 300.0
 """How long something may fail to do its work, though its process is there, before it is replaced."""
 ROOM_BYTES: Final = 64 * 2**20
@@ -96,6 +97,7 @@ class Installation:
         self._restores = 0
         self._applied = -1
         self._applying: tuple[int, int, Steps] | None = None
+        self._apply_after, self._apply_problem = 0.0, ""
         self._prober: Prober | None = None
         self._unready_since: float | None = None
         self._replaced_at: dict[str, tuple[float, int]] = {}
@@ -109,11 +111,8 @@ class Installation:
 
     def begin(self) -> None:
         """Hold the data directory and make the parts; nothing is started before the first `step`. AlreadyRunning."""
-        self._began = time.monotonic()
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
         settings = self.settings
-        self.remains = Remains(self.data_dir)
-        self.remains.remove()
         self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
         self.broker = Broker(
             data_dir=self.data_dir, listen=self.where.mqtt, run_as=settings.run_as, binary=settings.nats_server, tls=self.where.tls,
@@ -122,6 +121,7 @@ class Installation:
         self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._make_parts()
+        self._began = time.monotonic()
         self.clerk.start()
         self.pages.start()
 
@@ -205,9 +205,9 @@ class Installation:
         return reachable_here(host), port, pages_speak_tls(self.settings)
 
     def mqtt_url(self, address: tuple[str, int]) -> str:
-        """Of the broker at `address`, with the service's credential."""
+        """Of the broker at `address`, with the service's credential; a private one speaks no TLS."""
         host, port = address
-        scheme = "mqtts" if self.where.tls else "mqtt"
+        scheme = "mqtts" if self.where.tls and (address == self.public or self.broker.secure) else "mqtt"
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
         return f"{scheme}://{login}@{reachable_here(host)}:{port}"
 
@@ -244,13 +244,12 @@ class Installation:
         self.clerk.look_after(now)
         if self._broker.runs:
             self._settle_sessions()
-            self._apply_credentials()
+            self._apply_credentials(now)
             self._start_prober()
         if self._schema.runs:
             self._tell_running()
         self._heal(now)
         self._bound_logs(now)
-        self.remains.note(self._pids())
         self._tell_systemd(now)
 
     @property
@@ -327,9 +326,9 @@ class Installation:
             self._ingest.replace()
             self._broker.replace()
 
-    def _apply_credentials(self) -> None:
+    def _apply_credentials(self, now: float) -> None:
         """Hand changed credentials to the broker, in steps."""
-        if self._private:
+        if self._private or now < self._apply_after:
             return
         facts = self.clerk.facts
         if self._applying is None:
@@ -342,10 +341,16 @@ class Installation:
             return
         except StopIteration:
             problem = None
+        except (RetryLater, FreeSpace) as error:
+            self._applying, self._apply_after = None, now + 1.0
+            if self._apply_problem != str(error):
+                self._apply_problem = str(error)
+                warn(f"broker: {error} The credentials are handed over when it is well again.")
+            return
         except InsituError as error:
             problem = str(error)
             warn(f"broker: {problem}")
-        self._applied, self._applying = generation, None
+        self._applied, self._applying, self._apply_problem = generation, None, ""
         self.clerk.applied(wanted, problem)
 
     def _start_prober(self) -> None:
@@ -380,7 +385,8 @@ class Installation:
         answered = silent < 2.0 and (facts.heartbeat_age_s is None or facts.heartbeat_age_s > INGEST_TRIAL_S)
         if answered and min(failing, self._ingest.runs_for(now), self._broker.runs_for(now)) > INGEST_TRIAL_S:
             self._replace(self._ingest, now, "It stores nothing.")
-        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > PAGES_TRIAL_S:
+        trial = PAGES_TRIAL_S if self.pages.answered_at > self._serve.running_since else PAGES_START_S
+        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > trial:
             self._replace(self._serve, now, "The pages do not answer.")
         if facts.prepared and min(silent, self._database.runs_for(now)) > DATABASE_TRIAL_S:
             self._replace(self._database, now, f"It has not answered for {silent:.0f} s.")
@@ -396,12 +402,10 @@ class Installation:
     def _bound_logs(self, now: float) -> None:
         if now - self._logs_bounded_at > 20.0:
             self._logs_bounded_at = now
-            for server in (self.postgres, self.broker, *self._children.values()):
-                server.bound_log()
-
-    def _pids(self) -> dict[str, int]:
-        pids = {"broker": self.broker.pid, **{name: child.pid for name, child in self._children.items()}}
-        return {name: pid for name, pid in pids.items() if pid is not None}
+            self.postgres.bound_log()
+            self.broker.bound_log()
+            for child in self._children.values():
+                child.bound_log()
 
     # -- telling others ------------------------------------------------------------------------------------------
 
@@ -469,7 +473,7 @@ class Installation:
     # -- ending --------------------------------------------------------------------------------------------------
 
     def stop(self, urgent: threading.Event | None = None) -> None:
-        """Parts first, then the broker, then the database; within a minute, at once where `urgent` is set. Then the directory is free."""
+        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then the directory is free."""
         if not self._began:
             return
         self._began = 0.0
@@ -481,7 +485,6 @@ class Installation:
             ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
             for group in (ours, [self._broker], [self._database]):
                 _stop_together(group, urgent)
-            self.remains.forget()
         finally:
             self._stack.close()
 

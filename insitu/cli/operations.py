@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from insitu.cli.output import say
-from insitu.cli.parts import broker_address
+from insitu.cli.parts import broker_address, parse_broker_url
+from insitu.cli.policy import WRITE_FILES_ANEW, CannotAsk
 from insitu.cli.target import Target, find_target, open_target
 from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
@@ -40,13 +42,18 @@ class Question:
     answer: Callable[[], str]
 
 
-def check() -> None:
-    """Is everything in order? One line each; exit code 1 where something is not."""
+def check(
+    strict: Annotated[bool, typer.Option(help="Exit code 1 also where a question could not be asked.")] = False,
+) -> None:
+    """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where something is BAD."""
     target = find_target()
     bad = 0
     for question in questions(target):
         try:
             good = question.answer()
+        except CannotAsk as error:
+            bad += strict
+            say(f"--   {question.title}: {error}")
         except InsituError as error:
             bad += 1
             say(f"BAD  {question.title}: {error}")
@@ -63,6 +70,7 @@ def questions(target: Target) -> list[Question]:
         Question("database", lambda: _database(target)),
         Question("schema", lambda: _schema(target)),
         Question("ingestor", lambda: _ingestor(target)),
+        Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
@@ -76,8 +84,12 @@ def _with(target: Target) -> Connection:
 
 
 def _database(target: Target) -> str:
+    from store.database import require_postgres
+
     with _with(target) as conn:
-        return f"answers, version {conn.info.server_version // 10_000}"
+        version = conn.server_version()
+    require_postgres(version)
+    return f"answers, version {version // 10_000}"
 
 
 def _schema(target: Target) -> str:
@@ -96,6 +108,24 @@ def _ingestor(target: Target) -> str:
     if not health.alive:
         raise InsituError(f"{health.trouble} Start `insitu up`, `insitu demo` or `insitu ingest`.")
     return f"last sign of life {health.heartbeat_age_s:.0f} s ago"
+
+
+def _delivery(target: Target) -> str:
+    """A probe with a device's rights: a new connection, a message at QoS 1, its row."""
+    from ingest.probe import probe_once
+
+    if target.running is not None:
+        ca = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
+        broker = parse_broker_url(target.running.mqtt_url, ca)
+    elif load().mqtt_url is not None:
+        broker = broker_address(load())
+    else:
+        raise CannotAsk("set INSITU_MQTT_URL, so that it can be tried.")
+    began = time.monotonic()
+    found = probe_once(broker, target.database_url)
+    if not found.ready:
+        raise InsituError(found.detail)
+    return f"a message became a row in {time.monotonic() - began:.1f} s"
 
 
 def _ledger(target: Target) -> str:
@@ -119,10 +149,12 @@ def _audit(target: Target) -> str:
 
 
 def _policy(target: Target) -> str:
-    """Two throw-away devices prove what the broker allows."""
+    """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of `broker-config` at another."""
     from ingest.policy import prove
-    from insitu.cli.policy import throw_away_devices
+    from insitu.cli.policy import devices_of_broker_config, throw_away_devices
 
+    if target.running is None:
+        return prove(*devices_of_broker_config(load()), if_refused=WRITE_FILES_ANEW)
     with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
         return prove(address, first, second)
 
@@ -143,20 +175,31 @@ def replay(
 def broker_config(
     broker: Annotated[str, typer.Argument(help="nats, mosquitto or emqx.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
+    owner: Annotated[
+        str, typer.Option(help="ACCOUNT[:GROUP] that the broker runs as. For root; default: the account of its package.")
+    ] = "",
 ) -> None:
     """Write the credentials and access rules of every active device, and of the service, for a broker of your own.
 
     The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
     """
-    from insitu.cli.brokers import WRITERS
+    from insitu.cli.brokers import PROFILES
+    from insitu.cli.owners import account_if_there, ids, make_folder, parse_owner
+    from insitu.whole import write_whole
     from store.access import active_credentials
 
-    if broker not in WRITERS:
-        raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(WRITERS)}.")
-    service = broker_address(load())
+    if broker not in PROFILES:
+        raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(PROFILES)}.")
+    profile, service = PROFILES[broker], broker_address(load())
+    account = parse_owner(owner) if owner else account_if_there(profile.account)
     target, conn = open_target("insitu broker-config")
     with conn:
         credentials = active_credentials(conn, target.clock.now())
-    to.mkdir(parents=True, exist_ok=True)
-    for path in WRITERS[broker](credentials, service, to):
-        say(str(path))
+    make_folder(to, account)
+    for name, content in profile.write(credentials, service).items():
+        write_whole(to / name, content, owner=ids(account))
+        say(str(to / name))
+    whose = (
+        f"{account.name}, which" if account else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
+    )
+    say(f"They belong to {whose} takes them over by {profile.reload}.")

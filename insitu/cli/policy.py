@@ -1,4 +1,4 @@
-"""Two throw-away devices for `insitu check`, gone when it ends."""
+"""Two devices for `insitu check`: throw-away ones of the embedded broker, gone when it ends, or those of `broker-config`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from insitu.cli.devices import wait_until_applied
-from insitu.cli.parts import parse_broker_url
+from insitu.cli.parts import broker_address, parse_broker_url
 from insitu.cli.target import Target
+from insitu.embedded.users import CHECK_DEVICES, check_token
 from insitu.errors import InsituError
+from insitu.settings import Settings
+from insitu.wire import CHECK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,18 +25,38 @@ if TYPE_CHECKING:
     from store.database import Connection
 
 
+WRITE_FILES_ANEW: Final = (
+    "the broker does not let in the devices of `insitu check`: write its files anew with `insitu broker-config` "
+    "and the same INSITU_MQTT_URL as here, and let the broker take them over."
+)
+
+
+class CannotAsk(InsituError):
+    """This question could not be asked here."""
+
+
+def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, Probe]:
+    """(the service's address, one device, another) of a broker that has the files of `broker-config`. CannotAsk without its address."""
+    from ingest.policy import Probe
+
+    if settings.mqtt_url is None:
+        raise CannotAsk(
+            "set INSITU_MQTT_URL, and INSITU_MQTT_CA where its certificate needs it, to what `insitu ingest` has; "
+            "then this is tried at that broker."
+        )
+    address = broker_address(settings)
+    first, second = (Probe(d, f"{CHECK}.{d}", check_token(address.password, d)) for d in CHECK_DEVICES)
+    return address, first, second
+
+
 @contextmanager
 def throw_away_devices(conn: Connection, target: Target) -> Iterator[tuple[BrokerAddress, Probe, Probe]]:
-    """(the service's address, one device, another), active at the broker; InsituError where the broker is not ours to tell."""
+    """(the service's address, one device, another), active at the embedded broker of `target`."""
     from pathlib import Path
 
     from store.access import drop_probes
 
-    if target.running is None:
-        raise InsituError(
-            "the broker belongs to somebody else and takes no throw-away users from here. Give it the files of "
-            "`insitu broker-config`, and run `insitu check` where `insitu up` runs to see what they allow."
-        )
+    assert target.running is not None
     ca: Path | None = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
     probes = [_add_probe(conn, target) for _ in range(2)]
     conn.commit()

@@ -29,13 +29,16 @@ class TLS:
     ca: Path
 
 
-def issue(folder: Path, names: Sequence[str]) -> TLS:
-    """A server certificate for `names` (DNS names and addresses), from the authority in `folder`, made at first use."""
+def issue(folder: Path, names: Sequence[str], *, owner: tuple[int, int] | None = None) -> TLS:
+    """A server certificate for `names` (DNS names and addresses), from the authority in `folder`, made at first use.
+
+    `owner`: (uid, gid) of who gets certificates and the server's key, for root only; the authority's key stays ours.
+    """
     if not names:
         raise CorrectInput("Name the hosts or addresses that the certificate is for.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     tls = TLS(folder / "server.crt", folder / "server.key", folder / "ca.crt")
-    authority, authority_key = _authority(folder)
+    authority, authority_key = _authority(folder, owner)
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     certificate = (
@@ -52,8 +55,8 @@ def issue(folder: Path, names: Sequence[str]) -> TLS:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    write_whole(tls.key, _pem(key))
-    write_whole(tls.cert, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    write_whole(tls.key, _pem(key), mode=0o600, owner=owner)
+    write_whole(tls.cert, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644, owner=owner)
     return tls
 
 
@@ -63,7 +66,7 @@ def fingerprint(ca: Path) -> str:
     return ":".join(f"{byte:02X}" for byte in digest)
 
 
-def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(folder: Path, owner: tuple[int, int] | None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     cert_path, key_path = folder / "ca.crt", folder / "ca.key"
     if cert_path.exists() and key_path.exists():
         key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
@@ -90,8 +93,8 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    write_whole(key_path, _pem(key))
-    write_whole(cert_path, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    write_whole(key_path, _pem(key), mode=0o600)
+    write_whole(cert_path, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644, owner=owner)
     return certificate, key
 
 

@@ -33,6 +33,8 @@ from insitu.wire import (
 
 _BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
 _PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
+CHECK_DEVICES: Final = ("insitu-a", "insitu-b")
+"""Devices of no trial, with users of their own at a broker of one's own: the one tries what it may not do to the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,11 @@ def service_user(username: str, password_hash: str) -> BrokerUser:
 def probe_token(service_password: str) -> str:
     """Password of the probe, derived from the service's: whoever knows that one needs no second secret."""
     return hmac.new(service_password.encode(), PROBE.encode(), hashlib.sha256).hexdigest()
+
+
+def check_token(service_password: str, device: str) -> str:
+    """Password of a device with which `insitu check` tries what a broker of one's own allows; derived like the probe's."""
+    return hmac.new(service_password.encode(), f"{CHECK}.{device}".encode(), hashlib.sha256).hexdigest()
 
 
 def probe_user(password_hash: str) -> BrokerUser:

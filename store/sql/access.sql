@@ -18,10 +18,10 @@ INSERT INTO signed_in (token_sha256, person_id, expires_at)
 VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifetime)s::interval);
 
 -- name: signed_in
--- Who a session belongs to.
-SELECT p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.name AS organisation
+-- Who these sessions belong to.
+SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.name AS organisation
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
-WHERE s.token_sha256 = %(token_sha256)s::bytea AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
+WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
 
 -- name: any_session
 -- Is anybody signed in, or was within the life of a session.
@@ -88,11 +88,11 @@ WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::
   AND (t.code IS NULL OR trial_is_heard(t.code)) -- what is published before a session hears it is lost
 ORDER BY c.username;
 
--- name: credential_by_token
--- Which device holds a token (for HTTP ingest).
-SELECT c.username, t.code AS trial, d.code AS device, d.device_id
+-- name: credentials_by_token
+-- Which devices hold these tokens (for HTTP ingest).
+SELECT c.token_sha256, c.username, t.code AS trial, d.code AS device, d.device_id
 FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
-WHERE c.token_sha256 = %(token_sha256)s::bytea AND c.revoked_at IS NULL AND d.retired_at IS NULL
+WHERE c.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND c.revoked_at IS NULL AND d.retired_at IS NULL
   AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz) AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz);
 
 -- name: credentials_of_device

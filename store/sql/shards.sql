@@ -75,6 +75,11 @@ UPDATE shard SET holder = NULL, lease_until = NULL WHERE shard_id = %(shard_id)s
 -- Has this ingestor the lease still; held until the batch is committed.
 SELECT shard_id FROM shard WHERE shard_id = %(shard_id)s::int AND holder = %(holder)s::text FOR SHARE;
 
+-- name: hold_for_batch
+-- The same, for a batch: the session's committed messages, these included.
+UPDATE shard SET committed_messages = committed_messages + %(messages)s::int
+WHERE shard_id = %(shard_id)s::int AND holder = %(holder)s::text RETURNING committed_messages;
+
 -- name: subscribed
 -- What the broker has granted to the session.
 UPDATE shard SET subscribed_at = clock_timestamp(), filters = %(filters)s::text[], problem = NULL

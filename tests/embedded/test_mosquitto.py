@@ -13,10 +13,11 @@ import pytest
 from ingest.bench.servers import KINDS, started
 from ingest.mqtt import BrokerAddress
 from ingest.policy import Probe, prove
-from insitu.cli.brokers import WRITERS
+from insitu.cli.brokers import PROFILES
 from insitu.embedded.child import Child
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import InsituError
+from insitu.whole import write_whole
 from store.access import Credential
 from tests.stack import wait_until
 
@@ -36,9 +37,8 @@ def mosquitto() -> Iterator[BrokerAddress]:
         folder, port = Path(name), free_port("127.0.0.1")
         address = BrokerAddress("127.0.0.1", port, "insitu-service", SERVICE)
         credentials = [Credential(f"check.{d}", hash_token(t), mosquitto_hash(t), "check", d) for d, t in TOKENS.items()]
-        written = WRITERS["mosquitto"](credentials, address, folder)
-        assert [path.name for path in written] == ["passwords", "acl"]
-        assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
+        for file, content in PROFILES["mosquitto"].write(credentials, address).items():
+            write_whole(folder / file, content)
         (folder / "mosquitto.conf").write_text(
             f"user root\nlistener {port} 127.0.0.1\nallow_anonymous false\n"
             f"password_file {folder / 'passwords'}\nacl_file {folder / 'acl'}\n"

@@ -42,7 +42,7 @@ class Up:
 
     def start(self) -> None:
         self.launch()
-        wait_until(lambda: "Stop with Ctrl-C" in self.said, "the start", 60)
+        wait_until(lambda: "Stop with Ctrl-C" in self.said, "the start", 150)
 
     @property
     def said(self) -> str:
@@ -69,6 +69,17 @@ class Up:
         try:
             return self.process.wait(70)
         finally:
+            self.process.kill()
+
+    def end(self) -> None:
+        """Whatever state it is in: its children end with it, also those that are halted."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)  # twice: at once
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
             self.process.kill()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ingest import sequences
 from ingest.batch import Outcome, keep, prepare
+from ingest.deliveries import FIRST_TURN, Turn
 from insitu.model import Message
 from store import fleet, ledger
 from store.catalogue import snapshot
@@ -21,19 +22,26 @@ T0 = to_us(START) + 3_600_000_000
 
 
 def message(
-    document: Any, *, device: str = "a", mid: int = 0, suffix: str = "obs", at: int = T0, retained: bool = False
+    document: Any,
+    *,
+    device: str = "a",
+    mid: int = 0,
+    suffix: str = "obs",
+    at: int = T0,
+    retained: bool = False,
+    repeat: bool = False,
 ) -> Message:
     payload = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return Message(f"insitu/v1/t/{device}/{suffix}", payload, at, mid, 1, 1, retained, len(payload))
+    return Message(f"insitu/v1/t/{device}/{suffix}", payload, at, mid, 1, 1, retained, len(payload), repeat)
 
 
 def result(n: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
     return {"time": (T0 - n * 60_000_000) / 1e6, "results": {"pm25": value}, **more}
 
 
-def ingest(conn: Connection, messages: list[Message]) -> Outcome:
+def ingest(conn: Connection, messages: list[Message], *, turn: Turn = FIRST_TURN) -> Outcome:
     items = prepare(messages, snapshot(conn))
-    outcome = keep(conn, items, client_id="session", now_us=T0)
+    outcome = keep(conn, items, client_id="session", now_us=T0, turn=turn)
     conn.commit()
     return outcome
 
@@ -148,12 +156,12 @@ def test_poison_at_every_position_of_a_batch_costs_itself_only(conn: Connection,
 def test_a_message_without_time_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
     plain = {"results": {"pm25": 4.0}}
     ingest(conn, [message(plain, mid=7)])
-    ingest(conn, [message(plain, mid=7, at=T0 + 5_000_000)])  # the broker repeats it
+    ingest(conn, [message(plain, mid=7, at=T0 + 5_000_000, repeat=True)])  # the broker repeats it
     ingest(conn, [message(plain, mid=8, at=T0 + 9_000_000)])  # the device says it again
     line = sums(conn)
     assert (line.stored, line.repeated) == (2, 1)
     ingest(conn, [message(b"junk", mid=9)])
-    ingest(conn, [message(b"junk", mid=9, at=T0 + 1)])
+    ingest(conn, [message(b"junk", mid=9, at=T0 + 1, repeat=True)])
     ingest(conn, [message(b"junk", mid=10, at=T0 + 2)])
     assert len(fleet.rejects(conn, None)) == 2
     assert ledger.recount(conn) == []
@@ -172,7 +180,7 @@ def test_a_time_that_counts_from_the_receipt_is_that_of_the_first_delivery(
     conn: Connection, catalogue: SmallTrial, suffix: str, payload: bytes, offset_us: int
 ) -> None:
     ingest(conn, [message(payload, suffix=suffix, mid=7)])
-    ingest(conn, [message(payload, suffix=suffix, mid=7, at=T0 + 5_000_000)])  # the broker repeats it
+    ingest(conn, [message(payload, suffix=suffix, mid=7, at=T0 + 5_000_000, repeat=True)])  # the broker repeats it
     ingest(conn, [message(payload, suffix=suffix, mid=8, at=T0 + 9_000_000)])  # the device says it again
     assert (sums(conn).stored, sums(conn).repeated) == (2, 1)
     found = conn.execute("SELECT phenomenon_time, clock_quality FROM observation ORDER BY 1").fetchall()
@@ -183,7 +191,7 @@ def test_a_time_that_counts_from_the_receipt_is_that_of_the_first_delivery(
 def test_a_message_with_one_untimed_line_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
     lines = f"air pm25=4 {T0 * 1000}\nair fan=t".encode()
     ingest(conn, [message(lines, suffix="influx", mid=7)])
-    ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000)])
+    ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000, repeat=True)])
     assert (sums(conn).stored, sums(conn).repeated, count(conn)) == (2, 1, 2)
 
 
@@ -194,7 +202,7 @@ def test_a_malformed_line_is_one_refused_result_beside_those_that_are_stored(
     lines = f"air pm25=4,nox=1{stamp}\nair pm25=\nair fan=t{stamp}\n".encode()
     outcome = ingest(conn, [message(lines, suffix="influx", mid=7)])
     assert (outcome.stored, outcome.refused) == (2, 2)
-    again = ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000)])
+    again = ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000, repeat=True)])
     assert (again.stored, again.refused) == (0, 0)
     assert (sums(conn).partly, sums(conn).repeated, sums(conn).contained) == (1, 1, 8)
     assert {(r.reason, r.results) for r in fleet.rejects(conn, None)} == {("unknown_property", 1), ("unparsable", 1)}
@@ -235,7 +243,7 @@ def test_a_list_that_counts_only_some_of_its_messages_is_no_repeat_by_those(conn
     assert conn.execute(
         "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) WHERE name = 'fan'"
     ).fetchall() == [(1,)]
-    ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 2_000_000)])  # the broker repeats it
+    ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 2_000_000, repeat=True)])  # the broker repeats it
     assert sums(conn).repeated == 1
 
 

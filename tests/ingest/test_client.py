@@ -13,16 +13,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ingest.bench.fill import _packet, _publish, _text
 from ingest.client import BlockClient
 
-Heard = tuple[str, bytes, int, int, bool]
+Heard = tuple[str, bytes, int, int, bool, bool]
 
 topics = st.text(st.characters(codec="utf-8", exclude_characters="\x00+#"), min_size=1, max_size=40)
-messages = st.tuples(topics, st.binary(max_size=400), st.integers(0, 1), st.integers(1, 65_535), st.booleans())
+messages = st.tuples(topics, st.binary(max_size=400), st.integers(0, 1), st.integers(1, 65_535), st.booleans(), st.booleans())
 
 
-def packet(topic: str, payload: bytes, qos: int, mid: int, retained: bool) -> bytes:
+def packet(topic: str, payload: bytes, qos: int, mid: int, retained: bool, repeat: bool = False) -> bytes:
     if qos:
         made = bytearray(_publish(topic, payload, mid))
-        made[0] |= retained
+        made[0] |= retained | repeat << 3
         return bytes(made)
     return _packet(0x30 | retained, _text(topic) + payload)
 
@@ -37,7 +37,7 @@ def read_by_block(content: bytes, cuts: list[int]) -> list[Heard]:
 def read_by_paho(content: bytes, cuts: list[int]) -> list[Heard]:
     heard: list[Heard] = []
     client = paho.Client(CallbackAPIVersion.VERSION2, "t", manual_ack=True)
-    client.on_message = lambda _c, _d, m: heard.append((m.topic, bytes(m.payload), m.mid, m.qos, m.retain))
+    client.on_message = lambda _c, _d, m: heard.append((m.topic, bytes(m.payload), m.mid, m.qos, m.retain, m.dup))
     feed(client, content, cuts)
     return heard
 
@@ -59,12 +59,15 @@ def feed(client: paho.Client, content: bytes, cuts: list[int]) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(messages, max_size=12), st.data())
 def test_both_readers_hear_the_same_however_the_bytes_are_cut(
-    sent: list[tuple[str, bytes, int, int, bool]], data: st.DataObject
+    sent: list[tuple[str, bytes, int, int, bool, bool]], data: st.DataObject
 ) -> None:
     content = b"".join(packet(*one) for one in sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=4)))
     heard = read_by_block(content, cuts)
-    assert heard == [(topic, payload, mid if qos else 0, qos, retained) for topic, payload, qos, mid, retained in sent]
+    assert heard == [
+        (topic, payload, mid if qos else 0, qos, retained, repeat and qos == 1)
+        for topic, payload, qos, mid, retained, repeat in sent
+    ]
     assert heard == read_by_paho(content, cuts)
 
 
@@ -106,5 +109,5 @@ def test_nothing_is_read_while_the_queue_is_full() -> None:
         assert heard == []
         full = False
         client.loop_read()
-        assert heard == [("a", b"1", 7, 1, False)]
+        assert heard == [("a", b"1", 7, 1, False, False)]
         client._sock = None

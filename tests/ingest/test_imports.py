@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import signal
 import subprocess
@@ -15,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.http import ingest_payload
+from ingest.http import Answer, Post, Taker, posted
 from insitu.clock import SYSTEM
 from store.access import audit, audit_problem
 from store.corrections import corrections
-from store.database import Connection
+from store.database import Connection, connect
 from store.ledger import recount
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
@@ -266,10 +267,11 @@ def test_the_same_result_by_mqtt_http_and_file_is_one_row(stack: Stack, tmp_path
     device.send({"boot": "k", "seq": 1, "time": stamp(5), "results": {"pm25": 7.5}})
     stack.wait_for(1)
     device.close()
-    answer = ingest_payload(
-        stack.conn, topic="insitu/v1/t/a/obs", payload=f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), clock=SYSTEM
-    )  # fmt: skip
-    stack.conn.commit()
+    message = posted("insitu/v1/t/a/obs", f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), SYSTEM)
+    token_sha256 = hashlib.sha256(stack.tokens["t/a"][1].encode()).digest()
+    taker = Taker(lambda: connect(stack.database_url, application="tests"), SYSTEM)
+    (answer,) = taker.take([Post("t", "a", token_sha256, message)])
+    assert isinstance(answer, Answer)
     assert (answer.stored, answer.duplicate) == (0, 1)
     path = tmp_path / "x.csv"
     path.write_text(f"time,pm25\n{stamp(5)},7.50\n{stamp(4)},8\n{stamp(5)},9\n", "utf-8")

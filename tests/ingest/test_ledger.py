@@ -41,8 +41,9 @@ class Sent:
     payload: bytes
     mid: int
 
-    def received(self, at_us: int) -> Message:
-        return Message(f"insitu/v1/t/{self.device}/obs", self.payload, at_us, self.mid, 1, 1, False, len(self.payload))
+    def received(self, at_us: int, *, repeat: bool) -> Message:
+        topic = f"insitu/v1/t/{self.device}/obs"
+        return Message(topic, self.payload, at_us, self.mid, 1, 1, False, len(self.payload), repeat, "life")
 
 
 @dataclass
@@ -210,6 +211,7 @@ class Path(RuleBasedStateMachine):
         self.made: list[tuple[str, bytes]] = []
         self.queue: list[Sent] = []
         self.now_us, self.mid = T0 + 50 * MINUTE_US, 0
+        self.delivered: set[int] = set()
 
     # -- devices ---------------------------------------------------------------------------------------------------
 
@@ -269,7 +271,8 @@ class Path(RuleBasedStateMachine):
         messages = []
         for sent in self.queue[:count]:
             self.now_us += 1
-            messages.append(sent.received(self.now_us))
+            messages.append(sent.received(self.now_us, repeat=sent.mid in self.delivered))
+            self.delivered.add(sent.mid)
         outcome = keep(self.conn, prepare(messages, snapshot(self.conn)), client_id="session", now_us=self.now_us)
         return messages, outcome
 

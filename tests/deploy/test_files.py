@@ -9,14 +9,14 @@ from pathlib import Path
 import bcrypt
 
 from ingest.mqtt import BrokerAddress
-from insitu.cli.brokers import WRITERS
+from insitu.cli.brokers import PROFILES
 from insitu.embedded.broker import wheel_binary
 from insitu.embedded.certificates import issue
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.settings import Settings
 from store.access import Credential
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) -> None:
@@ -25,7 +25,8 @@ def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) 
     users.mkdir()
     issue(place, ["localhost"])
     credential = Credential("t.d", hash_token("x"), mosquitto_hash("x"), "t", "d")
-    WRITERS["nats"]([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"), users)
+    files = PROFILES["nats"].write([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"))
+    (users / "users.conf").write_text(files["users.conf"], "utf-8")
     text = (DEPLOY / "nats" / "nats.conf").read_text("utf-8")
     text = text.replace("/etc/nats/", f"{place}/").replace('"/data"', f'"{tmp_path / "data"}"')
     (place / "nats.conf").write_text(text, "utf-8")
@@ -33,18 +34,18 @@ def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
-def test_emqx_gets_hashes_it_can_check_and_a_device_its_own_topics_only(tmp_path: Path) -> None:
+def test_emqx_gets_hashes_it_can_check_and_a_device_its_own_topics_only() -> None:
     credential = Credential("t.d", hash_token("x"), mosquitto_hash("x"), "t", "d")
-    users, rules = WRITERS["emqx"]([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"), tmp_path)
-    lines = [line.split(",") for line in users.read_text("utf-8").splitlines()]
+    files = PROFILES["emqx"].write([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"))
+    users, text = files["users.csv"], files["acl.conf"]
+    lines = [line.split(",") for line in users.splitlines()]
     assert lines[0] == ["user_id", "password_hash", "salt", "is_superuser"]
     assert bcrypt.checkpw(b"x", {line[0]: line[1] for line in lines}["t.d"].encode())
-    text = rules.read_text("utf-8")
     mine = [line for line in text.splitlines() if '{username, "t.d"}' in line]
     assert [line.split("}, ")[1].split(",")[0] for line in mine] == ["publish", "subscribe"]
     assert all(topic.startswith("insitu/v1/t/d/") for line in mine for topic in re.findall(r'"([^"]*/[^"]*)"', line))
     assert text.endswith("{deny, all}.\n")
-    assert "secret" not in text + users.read_text("utf-8")
+    assert "secret" not in text + users
 
 
 def test_the_brokers_windows_are_the_ingestors() -> None:

@@ -1,0 +1,117 @@
+"""Admission: who may have a database connection now, and who waits for one.
+
+A lane has as many places as connections are kept for it, so that no thread ever waits for a connection. Whoever finds no place
+waits as a coroutine, which costs nothing, and not for long. Clients take turns: one who sends 500 requests at once waits behind
+himself, and the next client is served after at most one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from insitu.errors import RetryLater
+
+PATIENCE_S: Final = 1.0
+"""A request waits this long for a place; then it is better to say so than to keep somebody waiting."""
+_MOST_WAITING: Final = 2000
+
+
+class Busy(RetryLater):
+    """Too many requests arrive at this moment: nothing is lost, try again in a few seconds."""
+
+
+class Lane:
+    """Places that clients share in turns. Lives on the event loop: no other thread may touch it.
+
+    `per_client`: a single client holds at most this many places, so that his slow pages leave room for others.
+    """
+
+    def __init__(self, places: int, *, per_client: int, patience_s: float = PATIENCE_S) -> None:
+        self._free, self._per_client, self._patience_s = places, per_client, patience_s
+        self._held: Counter[Hashable] = Counter()
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiters = 0
+
+    @asynccontextmanager
+    async def place(self, client: Hashable) -> AsyncIterator[None]:
+        """A place for as long as the block lasts; Busy where none becomes free in time."""
+        await self._enter(client)
+        try:
+            yield
+        finally:
+            self._leave(client)
+
+    async def _enter(self, client: Hashable) -> None:
+        if self._free and self._held[client] < self._per_client:
+            self._take(client)
+            return
+        if self._waiters >= _MOST_WAITING:
+            raise Busy()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(turn)
+        self._waiters += 1
+        try:
+            await asyncio.wait({turn}, timeout=self._patience_s)
+        except asyncio.CancelledError:
+            if turn.done():
+                self._leave(client)
+            else:
+                self._forget(client, turn)
+            raise
+        if not turn.done():
+            self._forget(client, turn)
+            raise Busy()
+
+    def _take(self, client: Hashable) -> None:
+        self._free -= 1
+        self._held[client] += 1
+
+    def _forget(self, client: Hashable, turn: asyncio.Future[None]) -> None:
+        turns = self._waiting[client]
+        turns.remove(turn)
+        self._waiters -= 1
+        if not turns:
+            del self._waiting[client]
+
+    def _leave(self, client: Hashable) -> None:
+        self._free += 1
+        self._held[client] -= 1
+        if not self._held[client]:
+            del self._held[client]
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """The free place goes to the client whose turn it is; that client then stands at the end of the row."""
+        for client in self._waiting:
+            if self._held[client] < self._per_client:
+                turn = self._waiting[client].popleft()
+                self._waiters -= 1
+                if self._waiting[client]:
+                    self._waiting.move_to_end(client)
+                else:
+                    del self._waiting[client]
+                self._take(client)
+                turn.set_result(None)
+                return
+
+
+PAGES: Final = 6
+SIGN_IN: Final = 2
+LIVE: Final = 2
+GROUPED: Final = 2
+POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED
+"""Connections are the sum of all places: nobody who has a place waits for a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """One for each kind of work, so that none takes the other's places."""
+
+    pages: Lane = field(default_factory=lambda: Lane(PAGES, per_client=PAGES // 2))
+    sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN))
+    """A password costs 64 MiB and a tenth of a second: as many at a time as the machine can bear."""

@@ -1,0 +1,154 @@
+"""The books of a shard in PostgreSQL: decode → place → one transaction a batch, and what is due between batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from ingest.batch import FRAMES, Item, Outcome, keep, prepare, prepare_refused
+from ingest.booking import probes_in
+from ingest.deliveries import Turn, repeatable
+from ingest.edge_nodes import EdgeNodes
+from ingest.failpoints import reach
+from ingest.moves import Moves
+from ingest.mqtt import Receiver
+from ingest.ports import LeaseLost, Refusal
+from insitu.clock import Clock
+from insitu.model import Message
+from store import ledger, probes, shards
+from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
+from store.database import Connection, connect
+from store.shards import Shard
+
+DELIVERY_AGE: Final = timedelta(minutes=5)
+"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
+DROP_EVERY_S: Final = 60.0
+CONNECT_TIMEOUT_S: Final = 5
+
+
+class DatabaseBooks:
+    """Written as long as `holder` has the lease; every call comes from the worker's thread."""
+
+    def __init__(self, database_url: str, *, clock: Clock, shard: Shard, holder: str, receiver: Receiver, window: int) -> None:
+        self._database_url = database_url
+        self._clock = clock
+        self._holder = holder
+        self._shard_id, self._client_id = shard.shard_id, shard.client_id
+        self._receiver = receiver
+        self._window = window
+        self._moves = Moves(shard.shard_id, receiver)
+        self._conn: Connection | None = None
+        self._snapshot: CatalogueSnapshot | None = None
+        self._turn = Turn(0, repeatable(window))
+        self._committed = False
+        self._dropped_at = 0.0
+        self._heard_before: float | None = None
+
+    def commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> Outcome:
+        """One transaction, in which nobody takes the shard."""
+        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
+        self._committed = True
+        self._moves.committed(messages)
+        return outcome
+
+    def _write(self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, bare: bool) -> Outcome:
+        at_qos_1 = sum(1 for message in messages if message.qos)
+        number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
+        if number is None:
+            raise LeaseLost()
+        self._turn = replace(self._turn, number=number)
+        known = self._current_snapshot(conn)
+        nodes = EdgeNodes.of(conn, messages) if refusal is None else None
+        items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, refusal, bare=bare)
+        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), turn=self._turn)
+        probes.save_probes(conn, self._shard_id, probes_in(messages))
+        if nodes is not None:
+            nodes.save(conn)
+            outcome.rebirths = nodes.rebirths
+        reach("before_commit")
+        conn.commit()
+        reach("after_commit")
+        return outcome
+
+    def keep_house(self) -> None:
+        receiver = self._receiver
+        heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
+        self._heard_before = receiver.heard_at
+        receiver.beat()
+        self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
+        self._moves.let_go()
+        self._committed = False
+
+    def _housekeep(self, conn: Connection, *, heard: bool) -> Outcome:
+        receiver = self._receiver
+        if not shards.holds(conn, self._holder, self._shard_id):
+            raise LeaseLost()
+        shards.alive(
+            conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
+            dropped=receiver.take_dropped(), disconnects=receiver.take_disconnects(), window=self._window,
+            problem=receiver.problem,
+        )  # fmt: skip
+        self._drop_deliveries(conn)
+        self._moves.advance(conn)
+        conn.commit()
+        return Outcome()
+
+    def _drop_deliveries(self, conn: Connection) -> None:
+        """Those that the broker cannot repeat any more."""
+        ledger.drop_deliveries(conn, self._client_id, upto=self._turn.above)
+        age = time.monotonic() - (self._receiver.connected_since or time.monotonic())
+        if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._dropped_at > DROP_EVERY_S:
+            self._dropped_at = time.monotonic()
+            ledger.drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
+            ledger.drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
+            probes.drop_old_probes(conn)
+
+    def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:
+        """`write` commits. Whatever it raises, nothing of it is left open."""
+        conn = self._connection()
+        try:
+            return write(conn)
+        except BaseException:
+            self._roll_back(conn)
+            raise
+
+    def _roll_back(self, conn: Connection) -> None:
+        """Or begin with a new connection: what matters is the error that led here."""
+        try:
+            if not conn.closed:
+                conn.rollback()
+        except Exception:  # noqa: BLE001 - the transaction ends with its connection
+            self.start_over()
+
+    def _connection(self) -> Connection:
+        """The open connection, or a new one; RetryLater while the database is away."""
+        if self._conn is None or self._conn.closed:
+            self._snapshot = None
+            self._conn = connect(
+                self._database_url,
+                application="insitu ingest",
+                longest_pause_s=shards.LONGEST_PAUSE_S,
+                timeout_s=CONNECT_TIMEOUT_S,
+            )
+        return self._conn
+
+    def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
+        """Looked at in every batch, so that what was enrolled a moment ago is not refused."""
+        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
+            self._snapshot = snapshot(conn)
+        return self._snapshot
+
+    def start_over(self) -> None:
+        conn, self._conn, self._snapshot = self._conn, None, None
+        if conn is not None:
+            conn.close()
+
+    def close(self) -> None:
+        self.start_over()
+
+
+def _refused(messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool) -> list[Item]:
+    return [item for message in messages for item in prepare_refused(message, known, *refusal, bare=bare)]

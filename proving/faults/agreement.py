@@ -1,0 +1,77 @@
+"""Did `/readyz` say what a device saw? Second by second, within 5 s, both ways. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WITHIN_S = 5.0
+GOOD_S = 2.0
+"""A probe whose row is there within this time saw a working installation; one that took longer is evidence for neither."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """`/readyz` said `ready` at this time (seconds since 1970); None: it did not answer, since the pages start just then."""
+
+    at: float
+    ready: bool | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fresh device tried at `at`; its row was there after `took` seconds, or it failed (None)."""
+
+    at: float
+    took: float | None
+
+    @property
+    def good(self) -> bool:
+        return self.took is not None and self.took <= GOOD_S
+
+    @property
+    def bad(self) -> bool:
+        return self.took is None
+
+
+@dataclass(frozen=True)
+class Second:
+    at: float
+    said: bool | None
+    truth: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    seconds: int
+    silent: int
+    disagreed: list[Second]
+
+    def line(self) -> str:
+        silent = f", {self.silent} without an answer" if self.silent else ""
+        return f"{self.seconds - len(self.disagreed)} of {self.seconds} seconds{silent}"
+
+
+def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
+    """A look disagrees where it contradicts every trial of the 5 s before it, and there were at least three."""
+    disagreed: list[Second] = []
+    seconds: set[int] = set()
+    silent = 0
+    ordered, first = sorted(trials, key=lambda trial: trial.at), 0
+    for look in sorted(looks, key=lambda look: look.at):
+        while first < len(ordered) and ordered[first].at < look.at - WITHIN_S:
+            first += 1
+        recent = []
+        for trial in ordered[first:]:
+            if trial.at > look.at:
+                break
+            recent.append(trial)
+        if int(look.at) in seconds or len(recent) < 3:
+            continue
+        silent += look.ready is None
+        if look.ready and all(trial.bad for trial in recent):
+            disagreed.append(Second(look.at, look.ready, "no device's row"))
+        elif look.ready is False and all(trial.good for trial in recent):
+            disagreed.append(Second(look.at, look.ready, "every device's row"))
+        seconds.add(int(look.at))
+    return Agreement(len(seconds), silent, disagreed)

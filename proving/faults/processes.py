@@ -1,0 +1,119 @@
+"""Which processes belong to an installation, read from /proc, and signals to one of them at a time.
+
+A process belongs to a data directory where its arguments or its environment name it. Nothing is found by name alone, so that two
+installations on one machine never meet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+SUPERVISOR, DATABASE, BROKER, INGESTOR, PAGES, JOBS = "up", "database", "broker", "ingest", "serve", "work"
+PARTS = (DATABASE, BROKER, INGESTOR, PAGES, JOBS)
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """`part` is one of the words above, or "" for workers of the database, verbs, and others; `state` is /proc's letter."""
+
+    pid: int
+    parent: int
+    part: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a process holds: bytes of resident memory, open descriptors."""
+
+    memory: int
+    descriptors: int
+
+
+def _part(arguments: list[str]) -> str:
+    program = os.path.basename(arguments[0])
+    if program == "postgres" and "-D" in arguments:
+        return DATABASE
+    if program.startswith("nats-server"):
+        return BROKER
+    if program.startswith("python") or program == "insitu":
+        verbs = [word for word in arguments[1:] if word in (SUPERVISOR, INGESTOR, PAGES, JOBS)]
+        return verbs[0] if verbs else ""
+    return ""
+
+
+def read(pid: int) -> Process | None:
+    """The process with this pid, or None where it has ended."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text("utf-8", "replace")
+        arguments = (PROC / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return None
+    state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
+    if state in "ZX":
+        return None
+    return Process(pid, int(parent), _part(arguments), state)
+
+
+def belonging(data_dir: Path) -> list[Process]:
+    """Every process whose arguments or environment name the data directory, this one left out."""
+    name = os.fsencode(data_dir)
+    mine = []
+    for entry in os.scandir(PROC):
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            named = name in (PROC / entry.name / "cmdline").read_bytes()
+            named = named or b"INSITU_DATA_DIR=" + name + b"\0" in (PROC / entry.name / "environ").read_bytes() + b"\0"
+        except OSError:
+            continue
+        process = read(int(entry.name)) if named else None
+        if process is not None:
+            mine.append(process)
+    return mine
+
+
+def children(supervisor: int) -> dict[str, Process]:
+    """The parts that are children of this supervisor, by name."""
+    pids: list[int] = []
+    for task in (PROC / str(supervisor) / "task").glob("*"):
+        try:
+            pids += [int(pid) for pid in (task / "children").read_text("utf-8").split()]
+        except OSError:
+            continue
+    found = [process for pid in pids if (process := read(pid)) is not None and process.part in PARTS]
+    return {process.part: process for process in found}
+
+
+def send(pid: int, which: signal.Signals) -> bool:
+    """False where the process had ended already."""
+    try:
+        os.kill(pid, which)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def use(pid: int) -> Use | None:
+    """What the process holds now, or None where it has ended."""
+    try:
+        pages = int((PROC / str(pid) / "statm").read_text("utf-8").split()[1])
+        return Use(pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(PROC / str(pid) / "fd")))
+    except (OSError, IndexError):
+        return None
+
+
+def disk_use(folder: Path) -> int:
+    """Bytes on disk below a folder; files that vanish meanwhile are left out."""
+    total = 0
+    for top, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(top, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total

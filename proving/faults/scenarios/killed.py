@@ -1,0 +1,56 @@
+"""Kills and restarts in a world with every kind of device."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+from proving.faults import kills
+from proving.faults.installation import STOP_S
+from proving.faults.world import World
+
+
+async def _all(world: World, names: list[str], chance: random.Random) -> str:
+    events = [await kills.strike(world, name, chance) for name in names]
+    longest = max(events, key=lambda event: event.seconds)
+    return f"{len(events)} events, {sum(event.kills for event in events)} kills; row at worst after {longest.seconds:.1f} s ({longest.name})"
+
+
+async def each_part(world: World, chance: random.Random) -> str:
+    """SIGKILL of each part and of the supervisor, one after the other."""
+    return await _all(world, ["ingestor", "broker", "database", "pages", "jobs", "supervisor"], chance)
+
+
+async def two_at_once(world: World, chance: random.Random) -> str:
+    """SIGKILL of two parts within a tenth of a second, and of one while another starts."""
+    return await _all(world, ["two at once", "one, and another while it starts"] * 3, chance)
+
+
+async def during_start(world: World, chance: random.Random) -> str:
+    """SIGKILL of the supervisor, and of its parts, during its own start."""
+    return await _all(
+        world, ["supervisor while it starts", "part while the supervisor starts", "part while the supervisor starts"], chance
+    )
+
+
+async def restart(world: World, chance: random.Random) -> str:
+    """SIGTERM, start again: every device that was let in before is let in again."""
+    return await _all(world, ["TERM of the supervisor"], chance)
+
+
+async def broker_lives(world: World, chance: random.Random) -> str:
+    """The broker dies six times; constant messages of one life must not pass for those of another."""
+    return await _all(world, ["broker"] * 6, chance)
+
+
+async def many(world: World, chance: random.Random) -> str:
+    """Forty events as the soak draws them."""
+    return await _all(world, [kills.choose(chance) for _ in range(40)], chance)
+
+
+async def interrupt_twice(world: World, chance: random.Random) -> str:
+    """SIGTERM twice, as an impatient person does: it ends in time, and comes back."""
+    world.installation.strike(signal.SIGTERM)
+    world.installation.strike(signal.SIGTERM)
+    await kills.until_started_again(world)
+    return f"ended within {STOP_S:g} s; row after {await world.recovered(kills.RECOVER_S):.1f} s"

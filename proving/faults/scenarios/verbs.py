@@ -1,0 +1,131 @@
+"""Verbs that are killed in the middle: an import, a lock, an evaluation, an export, jobs. The same command completes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from proving.faults.installation import TRIAL, Failed, Installation, Output, Skipped
+from proving.faults.world import World, open_world
+
+DAYS = 40
+ROWS = DAYS * 96
+DEVICES = ("a", "b")
+
+
+def _start() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS + 2)
+
+
+def _catalogue(start: datetime) -> str:
+    blocks = [
+        f'[[device]]\ntrial = "{TRIAL}"\ncode = "{code}"\nsite = "station-a"\nstart = {start.isoformat()}\n' for code in DEVICES
+    ]
+    return "\n".join([*blocks, f'[[mapping]]\ntrial = "{TRIAL}"\nfield = "pm25"\nproperty = "pm25"\nevery = 900\n'])
+
+
+def _protocol(start: datetime) -> str:
+    title = {"en": "Effect", "fr": "Effet"}
+    middle, end = start + timedelta(days=DAYS // 2), start + timedelta(days=DAYS)
+    text = {
+        "trial": TRIAL, "title": title, "question": title, "hypothesis": title,
+        "periods": [
+            {"name": "baseline", "start": start.isoformat(), "end": middle.isoformat()},
+            {"name": "reporting", "start": middle.isoformat(), "end": end.isoformat()},
+        ],
+        "arms": [
+            {"name": "treated", "role": "candidate", "site": "station-a", "devices": ["a"]},
+            {"name": "control", "role": "control", "site": "station-a", "devices": ["b"]},
+        ],
+        "measurements": [{"property": "pm25", "arms": ["treated", "control"], "interval": "PT15M"}],
+        "checks": [{"property": "pm25", "check": "gross_range", "parameters": {"fail_low": -10, "fail_high": 1000}}],
+        "endpoints": [{
+            "name": "effect", "title": title, "property": "pm25", "unit": "ug/m3", "design": "control_sites",
+            "arms": {"candidate": "treated", "control": "control"},
+            "criteria": [{"statistic": "effect", "target": {"high": -5}, "justification": title}],
+        }],
+        "missing_data": title,
+        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), title),
+    }  # fmt: skip
+    return json.dumps(text)
+
+
+def _card(path: Path, start: datetime, chance: random.Random) -> None:
+    lines = ["time,pm25"]
+    lines += [f"{(start + timedelta(minutes=15 * index)).isoformat()},{chance.uniform(5, 40):.2f}" for index in range(ROWS)]
+    path.write_text("\n".join(lines), "utf-8")
+
+
+async def _killed(installation: Installation, chance: random.Random, kills: int, longest: float, *verb: str) -> Output:
+    """Kills a verb at random moments, then runs it to its end."""
+    for _ in range(kills):
+        process = await installation.begin(*verb)
+        await asyncio.sleep(chance.uniform(0.3, longest))
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+    return await installation.verb(*verb, within=180)
+
+
+async def _count(world: World, device: str) -> int:
+    query = f"SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id) WHERE device.code = '{device}'"
+    return int((await world.probe.database.lines(query))[0])
+
+
+async def _import(world: World, top: Path, start: datetime, chance: random.Random) -> None:
+    for device in DEVICES:
+        card = top / f"{device}.csv"
+        _card(card, start, chance)
+        output = await _killed(world.installation, chance, 3, 4.0, "import", str(card), "--trial", TRIAL, "--device", device)
+        rows = await _count(world, device)
+        if output.code or rows != ROWS:
+            raise Failed(
+                f"import of {ROWS} rows, killed three times, left {rows} and {output.code}: {output.text.strip()[-200:]}"
+            )
+
+
+async def killed_verbs(top: Path, chance: random.Random) -> str:
+    """SIGKILL of import, lock, evaluate, export and work in the middle; two evaluations at once."""
+    installation, start = Installation(top), _start()
+    try:
+        world = await open_world(installation)
+        catalogue, protocol = top / "desk.toml", top / "protocol.json"
+        catalogue.write_text(_catalogue(start), "utf-8")
+        protocol.write_text(_protocol(start), "utf-8")
+        await installation.must("register", str(catalogue))
+        await _import(world, top, start, chance)
+        said = [f"2 imports of {ROWS} rows"]
+        locked = await _killed(installation, chance, 2, 4.0, "lock", str(protocol))
+        if locked.code and "lock" not in locked.text.lower():
+            raise Failed(f"lock: {locked.text.strip()[-300:]}")
+        await _killed(installation, chance, 1, 4.0, "work", "--once")
+        evaluated = await _killed(installation, chance, 2, 5.0, "evaluate", TRIAL)
+        if evaluated.code:
+            raise Failed(f"evaluate after two kills ended with {evaluated.code}: {evaluated.text.strip()[-300:]}")
+        both = await asyncio.gather(*(installation.verb("evaluate", TRIAL, within=180) for _ in range(2)))
+        if any("Traceback" in output.text or "defect" in output.text for output in both):
+            raise Failed(f"two evaluations at once: {[output.text.strip()[-200:] for output in both]}")
+        for index in range(2):
+            process = await installation.begin("export", TRIAL, "--to", str(top / f"package-{index}"))
+            await asyncio.sleep(chance.uniform(0.5, 4))
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+        await installation.must("export", TRIAL, "--to", str(top / "package"), within=180)
+        said.append(f"two evaluations at once ended with {both[0].code} and {both[1].code}")
+        seconds = await world.recovered(15)
+        check = await installation.verb("check")
+        if "BAD" in check.text:
+            raise Failed(check.text.strip())
+        await world.close()
+    finally:
+        await installation.remove()
+    return f"{', '.join(said)}, package written; row {seconds:.1f} s after it"
+
+
+async def night(top: Path, chance: random.Random) -> str:
+    """The jobs are killed in the hour of the night."""
+    raise Skipped("the first night of a new installation is on its next day, and the clock of this machine is not touched")
