@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 import psycopg
 import pytest
 
+from insitu.embedded.account import server_account
 from insitu.embedded.broker import Broker
 from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
@@ -297,5 +298,13 @@ def test_a_socket_that_names_a_living_stranger_hinders_no_start(folder: Path) ->
     server.stop()
     lock = data / "run" / ".s.PGSQL.5432.lock"
     lines = lock.read_text().splitlines()
-    lock.write_text("\n".join([str(os.getppid()), *lines[1:]]) + "\n")
-    works(data)
+    account = server_account(None)
+    # PostgreSQL takes only processes of its own account for another server
+    stranger = subprocess.Popen(["sleep", "100"], user=account.uid if account else None)
+    try:
+        lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        works(data)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
