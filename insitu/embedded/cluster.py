@@ -218,7 +218,7 @@ def making_cluster(site: Site, binaries: Path, password: str) -> Iterator[None]:
         child = site.program(command, log="initdb", env=clean_environment())
         code = yield from running(child)
         if code != 0:
-            raise _not_made(site, child.last_words(3))
+            raise _not_made(site, child)
         write_whole(fresh / "insitu.whole", "", owner=_owner(site.account))
         fresh.rename(site.cluster)
         sync_folder(site.data_dir)
@@ -227,9 +227,10 @@ def making_cluster(site: Site, binaries: Path, password: str) -> Iterator[None]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _not_made(site: Site, words: str) -> InsituError:
-    if out_of_space(words):
+def _not_made(site: Site, initdb: Child) -> InsituError:
+    if out_of_space(initdb.last_words(100)):
         return FreeSpace(f"{site.data_dir}: no space left for a new database. Free some and start again.")
+    words = initdb.last_words(3)
     return InsituError(f"A new database could not be made: {words or 'initdb was ended'} (see {site.log('initdb')})")
 
 
@@ -286,9 +287,9 @@ def making_database(site: Site, binaries: Path, *, sockets: Path, superuser: str
     child = site.program(command, log="psql", env=environment, as_us=True)
     code = yield from running(child, timeout_s=_PSQL_TIMEOUT_S)
     if code != 0:
-        words = child.last_words(3)
-        if out_of_space(words):
+        if out_of_space(child.last_words(100)):
             raise FreeSpace(f"{site.data_dir}: no space left for a new database. Free some and start again.")
+        words = child.last_words(3)
         raise InsituError(f"The database could not be made: {words or 'psql was ended'} (see {site.log('psql')})")
     write_whole(site.marker, "")
 

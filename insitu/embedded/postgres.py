@@ -147,7 +147,7 @@ class Postgres:
         remove_leftovers(site)
         binaries = yield from finding_binaries(site, self._given_binaries)
         self._sockets = self._socket_folder(account)
-        yield from self._preparing(site, binaries)
+        yield from self._preparing(site, binaries, self._sockets)
         try:
             yield from self._running(site, binaries)
         except FreeSpace:
@@ -156,13 +156,13 @@ class Postgres:
             if site.marker.exists() or site.was_made_whole:
                 raise
             set_aside(site)
-            yield from self._preparing(site, binaries)
+            yield from self._preparing(site, binaries, self._sockets)
             yield from self._running(site, binaries)
         yield from making_database(
             site, binaries, sockets=self._sockets, superuser=self._secret("postgres"), owner=self._secret("insitu")
         )
 
-    def _preparing(self, site: Site, binaries: Path) -> Iterator[None]:
+    def _preparing(self, site: Site, binaries: Path, sockets: Path) -> Iterator[None]:
         """A complete cluster whose passwords are those of our secret files."""
         if not (site.cluster / "PG_VERSION").exists():
             if site.marker.exists():
@@ -172,7 +172,9 @@ class Postgres:
                 )
             set_aside(site)
             yield from making_cluster(site, binaries, self._secret("postgres"))
-        (site.cluster / "postmaster.pid").unlink(missing_ok=True)  # we hold the lock: whatever it names is not our server
+        # We hold the lock: whatever process these name is not our server, though it may be alive or not yet collected.
+        for stale in (site.cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
         # The role `insitu` is there once the database was made; before, `making_database` gives it its password.
         roles = ("postgres", "insitu") if site.marker.exists() else ("postgres",)
         lost = {role: secrets.token_urlsafe(_SECRET_BYTES) for role in roles if not self._has_secret(role)}
@@ -201,9 +203,10 @@ class Postgres:
             yield
 
     def _did_not_start(self) -> InsituError:
-        words = self._child.last_words(6) if self._child else ""
-        if out_of_space(words):
+        assert self._child is not None
+        if out_of_space(self._child.last_words(100)):
             return FreeSpace(f"{self._data_dir}: PostgreSQL finds no space left. Free some and start again.")
+        words = self._child.last_words(6)
         return InsituError(f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)")
 
     # -- end -----------------------------------------------------------------------------------------------------

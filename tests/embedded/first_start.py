@@ -77,7 +77,7 @@ def main(data_dir: Path, seen: Path, servers: str) -> None:
     if "b" in servers:
         finish(broker.starting(()))
         broker.mark_sessions(["a" * 64])
-    print("started", flush=True)
+    sys.stdout.write("started\n")
     broker.stop()
     postgres.stop()
 

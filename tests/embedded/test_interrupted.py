@@ -15,10 +15,11 @@ from tempfile import mkdtemp
 import psycopg
 import pytest
 
+from insitu.embedded.account import server_account
 from insitu.embedded.broker import Broker
 from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
-from insitu.embedded.process import Process, kill_tree
+from insitu.embedded.process import Process, is_running, kill_tree
 from insitu.errors import AlreadyRunning, CorrectInput, InsituError
 from tests.embedded.test_broker import Client, device
 from tests.fix_database import quick_folder
@@ -59,6 +60,7 @@ def works(data_dir: Path) -> None:
             broker.stop()
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("servers", ["p", "b"])
 def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(folder: Path, servers: str) -> None:
     """One data directory; each start is killed before the first operation that no earlier start has reached."""
@@ -68,14 +70,14 @@ def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(fold
         kills += 1
         assert kills < 200
     assert "started" in done.stdout, done.stderr[-2000:] + seen.read_text()[-300:]
-    print(f"killed {kills} times")
-    assert kills >= (30 if servers == "p" else 20)
+    assert kills >= (40 if servers == "p" else 25)
     works(folder / "data")
     strays = [path.name for path in (folder / "data").iterdir() if path.name.startswith((".pg-bin-", "pg.new-", "run-initdb"))]
     assert strays == []
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("servers", ["p", "b"])
 def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Path, servers: str) -> None:
     """A fresh data directory for each moment, and the servers used after the next start."""
@@ -85,8 +87,7 @@ def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Pa
         kills += 1
         works(folder / "data")
         shutil.rmtree(folder / "data")
-    print(f"killed {kills} times")
-    assert kills >= (30 if servers == "p" else 20)
+    assert kills >= (40 if servers == "p" else 25)
 
 
 @pytest.mark.parametrize("files", [1, 60, 300, 700, 950])
@@ -240,7 +241,7 @@ def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(fo
                     time.sleep(0.01)
             server.start()
             assert time.monotonic() - begin < 20
-            assert Process.of(session.pid) != session
+            assert not is_running(session)
     works_again = psycopg.connect(server.url)
     works_again.close()
     server.stop()
@@ -280,10 +281,30 @@ def test_each_step_of_a_first_start_is_short(folder: Path) -> None:
             if ended:
                 break
             time.sleep(0.02)
-    print(f"longest step {longest * 1000:.0f} ms")
     assert longest < 1.0  # one copy of the programs' files to the disk is in it; measured: 0.1 to 0.3 s
 
 
 def test_a_data_directory_is_held_by_one(folder: Path) -> None:
     with hold(folder / "data"), pytest.raises(AlreadyRunning), hold(folder / "data"):
         pass
+
+
+def test_a_socket_that_names_a_living_stranger_hinders_no_start(folder: Path) -> None:
+    """A killed server's pid is soon somebody else's, or a process that nobody has collected."""
+    data = folder / "data"
+    server = Postgres(data_dir=data, durable=False)
+    server.start()
+    server.kill()
+    server.stop()
+    lock = data / "run" / ".s.PGSQL.5432.lock"
+    lines = lock.read_text().splitlines()
+    account = server_account(None)
+    # PostgreSQL takes only processes of its own account for another server
+    stranger = subprocess.Popen(["sleep", "100"], user=account.uid if account else None)
+    try:
+        lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        works(data)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
