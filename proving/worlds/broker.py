@@ -39,6 +39,8 @@ class Published:
     tries: int = 0
     tried_at: float = -1e9
     mid: int = 0
+    waits_for_room: bool = True
+    """Else it is tried in vain: several filters share the room of a session."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class SimulatedBroker:
     def publish(self, name: int, topic: str, payload: bytes, copies: int, now: float) -> None:
         for _ in range(copies):
             self._copies += 1
-            self.kept[self._copies] = Published(name, topic, payload)
+            self.kept[self._copies] = Published(name, topic, payload, waits_for_room=self._random.random() < 0.9)
         self.serve(now)
 
     def connect(self, session: SimulatedSession, now: float) -> Link:
@@ -113,6 +115,8 @@ class SimulatedBroker:
                 continue
             if link is None and copy.tries:
                 continue  # without a consumer one try fails, and no more are made
+            if not copy.mid and copy.waits_for_room and len(self._in_use) >= self._world.window:
+                continue
             copy.tries, copy.tried_at = copy.tries + 1, now
             if link is None or (not copy.mid and not self._give_id(number, copy)):
                 continue

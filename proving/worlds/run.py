@@ -76,13 +76,14 @@ class Run:
 
     def _plan(self) -> None:
         random, start = self._random, self.now
-        for name in range(random.choice((20, 60, 150))):
+        span = random.choice((1.0, 5.0, CALM_S))
+        for name in range(random.choice((20, 40, 80, 160))):
             kind = random.choices([kind for kind, _ in KINDS], [weight for _, weight in KINDS])[0]
             self._kinds[name] = kind
             copies = 2 if random.random() < 0.1 else 1
-            self._at(start + random.uniform(0, CALM_S), lambda name=name, copies=copies: self._publish(name, copies))  # type: ignore[misc]
+            self._at(start + random.uniform(0, span), lambda name=name, copies=copies: self._publish(name, copies))  # type: ignore[misc]
         for _ in range(random.randrange(8)):
-            self._at(start + random.uniform(0, CALM_S), lambda: self._broker.cut(self.now))
+            self._at(start + random.uniform(0, span + 3), lambda: self._broker.cut(self.now))
         for _ in range(random.choice((0, 0, 1, 3))):
             kill = random.random() < 0.5
             self._at(start + random.uniform(0, CALM_S), lambda kill=kill: self._broker.restart(self.now, kill=kill))  # type: ignore[misc]
@@ -102,17 +103,19 @@ class Run:
         if self._ledger.in_hand:
             self._at(self.now + 0.5, self._move_lease)
         else:
-            self._begin()
+            holder = self._take_lease()
+            self._at(self.now + self._random.uniform(0, 3), lambda: self._begin(holder))
 
-    def _begin(self) -> None:
+    def _take_lease(self) -> str:
         self._holders += 1
         self._ledger.holder = f"holder {self._holders}"
+        return self._ledger.holder
+
+    def _begin(self, holder: str) -> None:
         session = SimulatedSession(
             self._broker, self._world, knows_life=self._knows_life, now=lambda: self.now, wait=self.wait, received=self._note
         )
-        books = self._books_class(
-            self._ledger, self._world, self._random, holder=self._ledger.holder, wait=self.wait, fault=self._fault
-        )
+        books = self._books_class(self._ledger, self._world, self._random, holder=holder, wait=self.wait, fault=self._fault)
         worker = self._worker_class(session, books, pace=Pace(self._world.batch, 0.02), time=SimulatedTime(self))
         session.start()
         self._actors.append(Actor(worker, session))
@@ -162,7 +165,7 @@ class Run:
             if not self._actors:
                 self._calls = 0
                 self.wait(self._random.uniform(0.1, 3))
-                self._begin()
+                self._begin(self._take_lease())
             self._step(self._random.choice(self._actors))
         self._judge_all()
 
