@@ -22,6 +22,14 @@ _FAULT_OF_THE_MESSAGE: Final = (InsituError, *DEFECTS)
 """Errors that halving the batch can pin on one message; those of the moment are told apart before."""
 
 
+class _Fault(Exception):
+    """The books raised `error` for what the messages are: halving finds the one."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class _Stopped(Exception):
     """The worker was told to stop while a batch waited: its messages come again."""
 
@@ -92,9 +100,9 @@ class Worker:
         try:
             self._commit(messages)
             return list(messages)
-        except _FAULT_OF_THE_MESSAGE as error:
+        except _Fault as fault:
             if len(messages) == 1:
-                return self._refuse(messages[0], error)
+                return self._refuse(messages[0], fault.error)
         middle = len(messages) // 2
         return self._keep(messages[:middle]) + self._keep(messages[middle:])
 
@@ -110,15 +118,15 @@ class Worker:
             try:
                 self._commit([message], refusal, bare=bare)
                 return [message]
-            except _FAULT_OF_THE_MESSAGE as worse:
-                error = worse
+            except _Fault as fault:
+                error = fault.error
         _log.error(
             "a message on %s cannot even be refused and stays with the broker: please report it", message.topic, exc_info=error
         )
         return []
 
     def _commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> None:
-        """Waits until the books take or refuse the messages. Raises LeaseLost, and what may be the fault of a message."""
+        """Waits until the books take or refuse the messages. Raises LeaseLost, and _Fault."""
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -128,8 +136,8 @@ class Worker:
                 raise
             except (RetryLater, FreeSpace) as error:
                 _log.warning("the batch waits: %s", error)
-            except _FAULT_OF_THE_MESSAGE:
-                raise
+            except _FAULT_OF_THE_MESSAGE as error:
+                raise _Fault(error) from error
             except Exception as error:  # noqa: BLE001 - nobody foresaw it: it is tried again, like everything of the moment
                 _log.error("the batch waits: %r", error, exc_info=error)
             self._pause(pause)

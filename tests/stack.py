@@ -47,6 +47,12 @@ class Stack:
 
     def start(self, **environment: str) -> Child:
         """Start the ingestor and wait until its subscriptions exist."""
+        child = self.launch(**environment)
+        wait_until(self._ready, "the ingestor's subscription")
+        return child
+
+    def launch(self, **environment: str) -> Child:
+        """Start the ingestor."""
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
         self.starts += 1
         self.ingestor = Child(
@@ -61,7 +67,6 @@ class Stack:
             },
         )
         self.ingestor.start()
-        wait_until(self._ready, "the ingestor's subscription")
         return self.ingestor
 
     def _ready(self) -> bool:

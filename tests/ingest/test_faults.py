@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -154,3 +155,54 @@ def test_a_database_without_space_is_waited_for_also_between_batches(stack: Stac
     assert results(stack) == [i / 8 for i in range(300)]
     assert stack.reasons() == []
     device.close()
+
+
+def pause_all(server: Postgres, signal_number: int) -> None:
+    """Every process of the server."""
+    assert server.pid is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text("ascii").split()
+    for pid in (server.pid, *map(int, children)):
+        os.kill(pid, signal_number)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("busy", [False, True])
+def test_an_ingestor_ends_within_ten_seconds_of_its_signal_while_the_database_hangs(
+    durable: Stack, own_database: Postgres, busy: bool
+) -> None:
+    device = durable.device("t/a")
+    device.send_all(messages(300)[:100])
+    durable.wait_for(100)
+    assert durable.ingestor is not None
+    pause_all(own_database, signal.SIGSTOP)
+    try:
+        if busy:
+            device.send_all(messages(300)[100:])
+            time.sleep(2)  # the batch and the leases are at the database by then, and have no answer
+        began = time.monotonic()
+        durable.ingestor.terminate()
+        wait_until(lambda: durable.ingestor is not None and durable.ingestor.poll() is not None, "the end", 15)
+        assert time.monotonic() - began < 10
+        assert durable.ingestor.poll() == 0
+    finally:
+        pause_all(own_database, signal.SIGCONT)
+    if busy:
+        durable.start()
+        wait_until(lambda: len(results(durable)) == 300, "every row", 60)
+    device.close()
+
+
+def test_an_ingestor_waits_for_a_database_that_is_not_there_yet(durable: Stack, own_database: Postgres) -> None:
+    durable.stop()
+    durable.conn.close()
+    own_database.stop()
+    child = durable.launch()
+    time.sleep(3)
+    assert child.poll() is None, child.last_words(3)
+    own_database.start()
+    with connect(own_database.url, application="tests") as conn:
+        durable.conn = conn
+        device = durable.device("t/a")
+        device.send_all(messages(100))
+        wait_until(lambda: len(results(durable)) == 100, "every row", 60)
+        device.close()
