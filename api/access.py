@@ -160,19 +160,19 @@ def form_token(request: Request) -> str:
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
-def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
+async def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
     """CorrectInput for a form that another site sent, or that outlived its session."""
     if not hmac.compare_digest(form.encode(), form_token(request).encode()):
         raise CorrectInput("This form is too old, or was sent from elsewhere: go back, reload the page and send it again.")
 
 
-def viewer_or_nobody(request: Request) -> Viewer | None:
+async def viewer_or_nobody(request: Request) -> Viewer | None:
     """Whom the session belongs to, as it was found at the door. The same for every part of one request."""
     found: Viewer | None = request.state.viewer
     return found
 
 
-def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobody)]) -> Viewer:
+async def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobody)]) -> Viewer:
     if viewer is None:
         raise NotAcceptedHere("Sign in first.")
     return viewer

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
@@ -16,7 +17,7 @@ from api.access import Attempts, require_viewer
 from api.asgi import Guard
 from api.context import Context, never_probed
 from api.door import Door
-from api.lanes import POOL_SIZE, Lanes
+from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
@@ -61,6 +62,7 @@ def create_app(
         with open_pool(
             database_url, application="insitu serve", size=POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
         ) as pool:
+            to_thread.current_default_thread_limiter().total_tokens = THREADS
             context = _context(settings, pool, clock, mqtt_public, meters, readiness)
             app.state.context = context
             context.bundle.start()

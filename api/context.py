@@ -56,6 +56,11 @@ def context_of(request: Request) -> Context:
     return found
 
 
+async def given_context(request: Request) -> Context:
+    """`context_of` for a signature; asynchronous, as all that admits is, since a synchronous one takes a thread for nothing."""
+    return context_of(request)
+
+
 def readiness_of(context: Context) -> Readiness:
     """What the probe found out, where that is fresh; else that it hangs: no news is bad news."""
     found = context.readiness()
@@ -110,4 +115,4 @@ async def connection_of_person(request: Request) -> AsyncIterator[Connection | N
 
 Conn = Annotated[Connection, Depends(connection, scope="function")]
 PersonConn = Annotated[Connection | None, Depends(connection_of_person, scope="function")]
-Ctx = Annotated[Context, Depends(context_of)]
+Ctx = Annotated[Context, Depends(given_context)]

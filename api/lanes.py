@@ -108,6 +108,10 @@ POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED
 """Connections are the sum of all places: nobody who has a place waits for a connection."""
 
 
+THREADS: Final = POOL_SIZE
+"""No more than connections: Python computes on one thread at a time, and forty that compete for it are slower than twelve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """One for each kind of work, so that none takes the other's places."""

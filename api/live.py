@@ -1,8 +1,9 @@
-"""The live stream (Server-Sent Events): the only asynchronous code of Insitu.
+"""The live stream (Server-Sent Events).
 
-One poller a process looks once a second which devices gave a sign of life; it runs while somebody listens. Each open stream
-has a mailbox that holds *which* devices changed, not how often, so a slow reader costs no memory. What is sent is rendered on
-the pool of threads, with the access rules of whoever listens.
+One poller a process looks once a second which devices gave a sign of life; it runs while somebody listens. Streams that show the
+same (the same rights, language and filter) share a channel, which renders a change once for all of them, on the pool of threads.
+A channel's mailbox holds *which* devices changed, not how often, and a stream's outbox one part for each element of the page, so
+that a slow reader costs no memory.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
-from insitu.errors import RetryLater
+from api.lanes import LIVE
+from insitu.errors import NotFound, RetryLater
 from store.fleet import Contact
 
 _LOG: Final = logging.getLogger("insitu.api.live")
 Answer = TypeVar("Answer")
+TICK_S: Final = 15.0
+"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session still lives."""
 
 
 class News(NamedTuple):
@@ -31,87 +36,167 @@ class News(NamedTuple):
     tick: bool
 
 
-class Mailbox:
-    """What one stream has not taken yet."""
+class Part(NamedTuple):
+    """HTML that takes the place of the element of that id."""
+
+    element: str
+    html: str
+
+
+Look = Callable[[News], list[Part]]
+
+
+class Outbox:
+    """What one stream has not sent yet: the newest part of each element."""
 
     def __init__(self) -> None:
-        self._changed: set[int] = set()
+        self._parts: dict[str, Part] = {}
         self._something = asyncio.Event()
         self._closed = False
+
+    def put(self, parts: list[Part]) -> None:
+        self._parts.update((part.element, part) for part in parts)
+        self._something.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._something.set()
+
+    async def parts(self, tick_s: float) -> AsyncIterator[list[Part]]:
+        """Until closed: parts as they come, and an empty list where `tick_s` has passed."""
+        loop = asyncio.get_running_loop()
+        last_tick = loop.time()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._something.wait(), max(0.05, last_tick + tick_s - loop.time()))
+            if self._closed:
+                return
+            self._something.clear()
+            taken, self._parts = list(self._parts.values()), {}
+            if taken:
+                yield taken
+            if loop.time() - last_tick >= tick_s:
+                last_tick = loop.time()
+                yield []
+
+
+class Channel:
+    """Renders once what several streams show. Runs while one of them listens."""
+
+    def __init__(self, look: Look, limiter: CapacityLimiter) -> None:
+        self._look, self._limiter = look, limiter
+        self.outboxes: set[Outbox] = set()
+        self._changed: set[int] = set()
+        self._something = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
 
     def put(self, device_ids: frozenset[int]) -> None:
         self._changed |= device_ids
         self._something.set()
 
-    def close(self) -> None:
-        self._closed = True
-        self._something.set()
-
-    async def news(self, tick_s: float) -> AsyncIterator[News]:
-        """Until closed: changes at once, and a tick where nothing else came for `tick_s`."""
-        last_tick = asyncio.get_running_loop().time()
-        while not self._closed:
-            remaining = last_tick + tick_s - asyncio.get_running_loop().time()
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        last_tick = loop.time()
+        while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._something.wait(), max(0.05, remaining))
-            if self._closed:
-                return
-            changed, self._changed = frozenset(self._changed), set()
+                await asyncio.wait_for(self._something.wait(), max(0.05, last_tick + TICK_S - loop.time()))
             self._something.clear()
-            now = asyncio.get_running_loop().time()
-            tick = now - last_tick >= tick_s
-            last_tick = now if tick else last_tick
-            if changed or tick:
-                yield News(changed, tick)
+            changed, self._changed = frozenset(self._changed), set()
+            tick = loop.time() - last_tick >= TICK_S
+            last_tick = loop.time() if tick else last_tick
+            if not changed and not tick:
+                continue
+            try:
+                parts = await to_thread.run_sync(self._look, News(changed, tick), limiter=self._limiter)
+            except RetryLater:
+                continue  # the poller logs it; the next news brings what is missed now
+            except NotFound:
+                self.close()
+                return
+            except Exception:
+                self.close()
+                raise
+            for outbox in self.outboxes if parts else ():
+                outbox.put(parts)
+
+    def close(self) -> None:
+        for outbox in self.outboxes:
+            outbox.close()
 
 
 class Live:
     """`look` gives the last sign of life of every device; it is called on a thread, once per `every_s` for all listeners."""
 
-    def __init__(self, look: Callable[[], Mapping[int, Contact]], *, every_s: float = 1.0, most: int = 500) -> None:
-        self._look, self._every_s, self._most = look, every_s, most
-        self._mailboxes: set[Mailbox] = set()
+    def __init__(
+        self, look: Callable[[], Mapping[int, Contact]], *, every_s: float = 1.0, most: int = 300, per_person: int = 10
+    ) -> None:
+        self._look, self._every_s, self._most, self._per_person = look, every_s, most, per_person
+        self._channels: dict[Hashable, Channel] = {}
+        self._listening: Counter[Hashable] = Counter()
         self._poller: asyncio.Task[None] | None = None
+        self._limiter = CapacityLimiter(LIVE)
         self._closed = False
 
     @contextmanager
-    def listen(self) -> Iterator[Mailbox]:
-        """A mailbox for as long as the block lasts; RetryLater where too many listen already."""
-        if self._closed or len(self._mailboxes) >= self._most:
+    def listen(self, person: Hashable, key: Hashable, look: Look) -> Iterator[Outbox]:
+        """An outbox for as long as the block lasts; RetryLater where this person or all have too many streams.
+
+        Streams of the same `key` show the same: `look` of the first of them is called for all.
+        """
+        if self._listening[person] >= self._per_person:
+            raise RetryLater("You have too many live pages open: close some, then reload this one.")
+        if self._closed or self.listeners >= self._most:
             raise RetryLater("Too many live streams are open: reload the page in a while.")
-        mailbox = Mailbox()
-        self._mailboxes.add(mailbox)
+        if key not in self._channels or self._channels[key].task.done():
+            self._channels[key] = Channel(look, self._limiter)
+        channel, outbox = self._channels[key], Outbox()
+        channel.outboxes.add(outbox)
+        self._listening[person] += 1
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         try:
-            yield mailbox
+            yield outbox
         finally:
-            self._mailboxes.discard(mailbox)
+            self._leave(person, key, channel, outbox)
+
+    def _leave(self, person: Hashable, key: Hashable, channel: Channel, outbox: Outbox) -> None:
+        self._listening[person] -= 1
+        if not self._listening[person]:
+            del self._listening[person]
+        channel.outboxes.discard(outbox)
+        if not channel.outboxes:
+            channel.task.cancel()
+            if self._channels.get(key) is channel:
+                del self._channels[key]
 
     @property
     def listeners(self) -> int:
-        return len(self._mailboxes)
+        return self._listening.total()
 
     async def _poll(self) -> None:
         before: Mapping[int, Contact] | None = None
-        while self._mailboxes and not self._closed:
+        while self._channels and not self._closed:
             try:
-                present = await run_in_threadpool(self._look)
+                present = await self.on_thread(self._look)
             except RetryLater as error:
                 _LOG.warning("the live stream waits for the database: %s", error)
             else:
                 if before is not None:
                     changed = frozenset(key for key, contact in present.items() if before.get(key) != contact)
-                    for mailbox in self._mailboxes if changed else ():
-                        mailbox.put(changed)
+                    for channel in self._channels.values() if changed else ():
+                        channel.put(changed)
                 before = present
             await asyncio.sleep(self._every_s)
+
+    async def on_thread(self, work: Callable[..., Answer], *parameters: Any) -> Answer:
+        """`work` on a thread and a connection that are kept for streams: their number waits here, and nobody else."""
+        return await to_thread.run_sync(work, *parameters, limiter=self._limiter)
 
     def close(self) -> None:
         """End every stream; from the thread of the event loop."""
         self._closed = True
-        for mailbox in self._mailboxes:
-            mailbox.close()
+        for channel in self._channels.values():
+            channel.close()
 
 
 def close_on_signals(live: Live) -> None:
@@ -132,8 +217,3 @@ def close_on_signals(live: Live) -> None:
             before(received, frame)
 
         signal.signal(number, stop)
-
-
-async def on_thread(work: Callable[..., Answer], *parameters: Any) -> Answer:
-    """`work` on the pool of threads: nothing in a stream may block the event loop."""
-    return await run_in_threadpool(work, *parameters)

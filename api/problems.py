@@ -88,9 +88,20 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(InsituError, _insitu_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
+    """Answers are asynchronous, so that a refusal takes no thread from those that are served."""
+
+    async def insitu_error(request: Request, error: Exception) -> Response:
+        return _insitu_error(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        return _invalid(request, error)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        return _http_error(request, error)
+
+    app.add_exception_handler(InsituError, insitu_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http_error)
 
 
 def status_of(error: InsituError) -> tuple[int, str]:

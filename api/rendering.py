@@ -18,9 +18,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from api.access import form_token, keep_visit
-from api.context import context_of
+from api.context import context_of, readiness_of
 from insitu.language import LANGUAGES, Language, Reader
 from insitu.model import Role
+from insitu.readiness import Readiness
 from store.access import Viewer
 
 HERE: Final = Path(__file__).parent
@@ -46,6 +47,8 @@ class Page:
     simulated: bool
     form: str
     """Token of forms."""
+    trouble: Readiness | None = None
+    """Why no message comes in at the moment, on the pages of who is signed in."""
     problem: str | None = None
 
     @property
@@ -117,6 +120,7 @@ def language_of(request: Request, viewer: Viewer | None) -> Language:
 
 def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = None) -> Page:
     context = context_of(request)
+    readiness = readiness_of(context) if viewer else None
     return Page(
         path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         viewer=viewer,
@@ -124,6 +128,7 @@ def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = Non
         now=context.clock.now(),
         simulated=context.clock.is_simulated,
         form=form_token(request),
+        trouble=readiness if readiness and not readiness.ready else None,
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access import Signed, session_token
 from api.context import Conn, Context, Ctx
-from api.live import News, on_thread
+from api.live import TICK_S, Look, News, Part
 from api.pages import board
 from api.pages.board import Shown
 from api.pages.fleet import Chosen, counts
@@ -23,40 +23,42 @@ from store.access import Viewer
 from store.database import translated
 
 router = APIRouter()
-TICK_S: Final = 15.0
-"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session still lives."""
-
-Look = Callable[[Viewer, News | None], list[str]]
-"""Fragments to send for some news; None is the first look, right after the stream was opened."""
+Rows = dict[int, Any]
+"""Device → what its row showed last."""
 
 
-async def follow(request: Request, context: Context, viewer: Viewer, look: Look) -> AsyncIterator[ServerSentEvent]:
-    """Events until the reader leaves, signs out, or loses sight of what is followed."""
-    with context.live.listen() as mailbox:
+async def follow(
+    request: Request, context: Context, viewer: Signed, key: Hashable, look: Look, first: Callable[[], list[Part]]
+) -> AsyncIterator[ServerSentEvent]:
+    """Events until the reader leaves, signs out, or loses sight of what is followed.
+
+    `key` names what is shown, for one kind of reader; whoever may see the same in the same language shares it.
+    """
+    shared = (viewer.role, viewer.organisation_id, viewer.language, key)
+    with context.live.listen(viewer.person_id, shared, look) as outbox:
         context.meters.streams.inc()
         try:
-            for part in await on_thread(look, viewer, None):
-                yield ServerSentEvent(raw_data=part, event="part")
-            async for news in mailbox.news(TICK_S):
-                try:
-                    viewer = await _still(request, context) if news.tick else viewer
-                    parts = await on_thread(look, viewer, news)
-                except RetryLater:
-                    continue  # the poller logs it; the next news brings what is missed now
+            for part in await context.live.on_thread(first):
+                yield ServerSentEvent(raw_data=part.html, event="part")
+            async for parts in outbox.parts(TICK_S):
+                if not parts:
+                    await _require_still(request, context)
                 for part in parts:
-                    yield ServerSentEvent(raw_data=part, event="part")
+                    yield ServerSentEvent(raw_data=part.html, event="part")
         except (NotAcceptedHere, NotFound):
             return
         finally:
             context.meters.streams.dec()
 
 
-async def _still(request: Request, context: Context) -> Viewer:
-    """The viewer as of now; NotAcceptedHere for who signed out or was disabled."""
-    viewer = await context.door.viewer(session_token(request))
+async def _require_still(request: Request, context: Context) -> None:
+    """NotAcceptedHere for who signed out or was disabled meanwhile; while nobody can tell, the stream goes on."""
+    try:
+        viewer = await context.door.viewer(session_token(request))
+    except RetryLater:
+        return
     if viewer is None:
         raise NotAcceptedHere()
-    return viewer
 
 
 @router.get("/live/fleet", response_class=EventSourceResponse)
@@ -71,12 +73,16 @@ async def fleet_stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """Rows of the fleet as they change, and the counts above them; `since`: the time of the page (s since 1970)."""
     chosen = Chosen(trial or None, site or None, state or None)
-    known: dict[int, Any] = {}
+    known: Rows = {}
+    made = datetime.fromtimestamp(since, UTC)
 
-    def look(viewer: Viewer, news: News | None) -> list[str]:
-        return _rows(request, context, viewer, chosen, news, known, datetime.fromtimestamp(since, UTC))
+    def look(news: News) -> list[Part]:
+        return _rows(request, context, viewer, chosen, news, known)
 
-    async for event in follow(request, context, viewer, look):
+    def first() -> list[Part]:
+        return _rows(request, context, viewer, chosen, None, known, made)
+
+    async for event in follow(request, context, viewer, ("fleet", chosen), look, first):
         yield event
 
 
@@ -86,23 +92,24 @@ def _rows(
     viewer: Viewer,
     chosen: Chosen,
     news: News | None,
-    known: dict[int, Any],
-    made: datetime,
-) -> list[str]:
-    """Fragments of devices that changed against `known`, which is brought up to date; at first, against the page `made` then."""
+    known: Rows,
+    made: datetime | None = None,
+) -> list[Part]:
+    """Parts of devices that changed against `known`, which is brought up to date; without news, against the page `made` then."""
     page = page_of(request, viewer)
     wanted = None if news is None or news.tick else sorted(news.device_ids)
     with translated(), context.pool.connection() as conn:
         looked = board.load(conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted)
         changed = [one for one in looked if known.get(one.row.device_id) != _facts(one)]
         known.update((one.row.device_id, _facts(one)) for one in changed)
-        if news is None:
+        if made is not None:
             changed = [one for one in changed if one.row.last_seen_at and one.row.last_seen_at >= made]
         everyone = board.load(conn, context, viewer, page) if changed else []
-    parts = [fragment("fleet_row.j2", page, one=one) for one in changed]
+    parts = [Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in changed]
     if changed:
-        parts.append(fragment("fleet_counts.j2", page, counts=counts(everyone, chosen), chosen=chosen))
-    return [str(part) for part in parts]
+        sums = fragment("fleet_counts.j2", page, counts=counts(everyone, chosen), chosen=chosen)
+        parts.append(Part("counts", str(sums)))
+    return parts
 
 
 def _facts(one: Shown) -> Any:
@@ -122,16 +129,17 @@ async def device_stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """The head and the latest results of one device, within a second or two of their arrival."""
 
-    def look(viewer: Viewer, news: News | None) -> list[str]:
-        if news is not None and not news.tick and own not in news.device_ids:
-            return []
+    def look(news: News) -> list[Part]:
+        return _device(request, context, viewer, trial, device) if news.tick or own in news.device_ids else []
+
+    def first() -> list[Part]:
         return _device(request, context, viewer, trial, device)
 
-    async for event in follow(request, context, viewer, look):
+    async for event in follow(request, context, viewer, ("device", trial, device), look, first):
         yield event
 
 
-def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[str]:
+def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[Part]:
     page = page_of(request, viewer)
     with translated(), context.pool.connection() as conn:
         row = fleet.find(conn, viewer, trial, device, now=page.now)
@@ -139,4 +147,4 @@ def _device(request: Request, context: Context, viewer: Viewer, trial: str, devi
         streams = fleet.streams(conn, [row.device_id])
         (one,) = board.assess(conn, context, viewer, page, [row])
     latest = fragment("device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS)
-    return [str(fragment("device_head.j2", page, one=one)), str(latest)]
+    return [Part("device-head", str(fragment("device_head.j2", page, one=one))), Part("latest", str(latest))]

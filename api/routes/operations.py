@@ -32,7 +32,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(content, status_code=200 if found.ready else 503, headers={"Cache-Control": "no-store"})
 
 
-def require_metrics(request: Request, viewer: Anyone) -> None:
+async def require_metrics(request: Request, viewer: Anyone) -> None:
     """Before a connection is taken: anybody may knock here."""
     if not may_read_metrics(request, viewer):
         if viewer is not None:

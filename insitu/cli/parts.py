@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,7 @@ def serve(
     import uvicorn
 
     from api.app import create_app
+    from api.connections import server_options
 
     settings = load()
     host, port = parse_listen(settings.http_listen)
@@ -165,6 +167,8 @@ def serve(
     secure = {}
     if pages_speak_tls(settings):
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
+    # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being computed.
+    sys.setswitchinterval(0.001)
     uvicorn.run(
         application,
         host=host,
@@ -172,6 +176,7 @@ def serve(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,
+        **server_options(),
         **secure,  # type: ignore[arg-type]
     )
 

@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from api.app import create_app
 from api.snippets import PublicAddress
 from insitu.clock import SYSTEM, Clock
+from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import connect
 from tests.api.world import PASSWORD, World, build
@@ -73,11 +74,18 @@ def own_world_url(database_server: str, filled: tuple[str, World]) -> Iterator[s
         yield url
 
 
+def ready() -> Readiness:
+    """A probe that arrives."""
+    return Readiness(None, "", time.monotonic())
+
+
 @contextmanager
-def server(url: str, data_dir: Path, *, clock: Clock = SYSTEM, **settings: object) -> Iterator[str]:
+def server(
+    url: str, data_dir: Path, *, clock: Clock = SYSTEM, readiness: Callable[[], Readiness] = ready, **settings: object
+) -> Iterator[str]:
     """The address of a real server around the application, on a thread of this process."""
     chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
-    app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC)
+    app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC, readiness=readiness)
     running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3))
     thread = threading.Thread(target=running.run)
     thread.start()

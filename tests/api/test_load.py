@@ -1,0 +1,213 @@
+"""A crowd stops nobody else: 500 simultaneous requests of each kind, 1,000 slow bodies, 1,000 devices at the full minute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from insitu.model import DatastreamRole
+from store import access, catalogue
+from store.database import Connection, connect
+from tests.api.conftest import clone, form_token
+from tests.api.load import Ask, Beside, allow_many_sockets, asked, beside, crowd_beside, salvo
+from tests.api.world import PASSWORD, World
+
+MANY = 500
+DEVICES = 1000
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server in a process of its own, and what clients of it know."""
+
+    port: int
+    database_url: str
+    tokens: list[str]
+    """Of the devices c0, c1, … of the trial `crowd`."""
+    sessions: dict[str, str]
+    sign_in: dict[str, str]
+    """Cookie and form token of a browser that has not signed in."""
+
+    def page(self, login: str, path: str = "/fleet") -> Ask:
+        return Ask("GET", path, {"Cookie": f"insitu={self.sessions[login]}"})
+
+    def post(self, number: int, minute: int, token: str | None = None) -> Ask:
+        """One result of a device, which says which device and minute it is."""
+        at = (START + timedelta(minutes=minute)).isoformat()
+        body = json.dumps({"boot": "b", "seq": minute, "time": at, "results": {"pm25": number + minute / 1000}}).encode()
+        return Ask(
+            "POST", f"/api/v1/trials/crowd/devices/c{number}/observations",
+            {"Authorization": f"Bearer {token or self.tokens[number]}", "Content-Type": "application/json"}, body,
+        )  # fmt: skip
+
+    def signing_in(self, login: str, password: str) -> Ask:
+        body = str(httpx.QueryParams({"form": self.sign_in["form"], "login": login, "password": password, "next": "/"})).encode()
+        headers = {"Cookie": f"insitu-visit={self.sign_in['visit']}", "Content-Type": "application/x-www-form-urlencoded"}
+        return Ask("POST", "/sign-in", headers, body)
+
+    def others(self) -> list[tuple[Ask, list[int]]]:
+        """What somebody else does meanwhile: looks at pages, posts, asks for readiness."""
+        return [
+            (self.page("metro"), [200]),
+            (Ask("GET", "/readyz"), [200, 503]),
+            (self.page("metro", "/trials"), [200]),
+            (self.post(DEVICES, 1), [200]),
+            (Ask("GET", "/sign-in"), [200]),
+        ]
+
+
+def _enrol_crowd(conn: Connection, now: datetime) -> list[str]:
+    catalogue.add_trial(
+        conn, code="crowd", title={"en": "Crowd", "fr": "Foule"}, host="hospital-demo", company="boreal-demo",
+        evaluator="evaluation-demo", now=now - timedelta(days=30),
+    )  # fmt: skip
+    tokens = [secrets.token_urlsafe(32) for _ in range(DEVICES + 1)]
+    for number, token in enumerate(tokens):
+        device = catalogue.add_device(conn, trial="crowd", code=f"c{number}", now=now - timedelta(days=2))
+        catalogue.deploy(conn, device_id=device, site="hospital-south", position=f"c{number}", start=now - timedelta(days=2))
+        catalogue.add_datastream(
+            conn, device_id=device, name="pm25", property="pm25", unit="ug/m3", role=DatastreamRole.CANDIDATE,
+            expected_interval=timedelta(minutes=1),
+        )  # fmt: skip
+        access.add_credential(
+            conn, device_id=device, username=f"crowd.c{number}", token_sha256=hashlib.sha256(token.encode()).digest(),
+            nats_hash="-", mosquitto_hash="-", now=now - timedelta(days=2),
+        )  # fmt: skip
+    return tokens
+
+
+def _sessions(conn: Connection) -> dict[str, str]:
+    sessions = {}
+    for login in ("aurore", "metro", "lab"):
+        known = access.password_of(conn, login)
+        assert known is not None
+        sessions[login] = secrets.token_urlsafe(32)
+        digest = hashlib.sha256(sessions[login].encode()).digest()
+        access.sign_in(conn, person_id=known.person_id, token_sha256=digest, lifetime=timedelta(hours=1))
+    return sessions
+
+
+@pytest.fixture(scope="module")
+def site(database_server: str, filled: tuple[str, World], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    allow_many_sockets()
+    folder = tmp_path_factory.mktemp("load")
+    with clone(database_server, filled[0]) as url:
+        with connect(url, application="tests") as conn:
+            tokens, sessions = _enrol_crowd(conn, datetime.now(UTC)), _sessions(conn)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {
+            **os.environ, "INSITU_DATABASE_URL": url, "INSITU_HTTP_LISTEN": f"127.0.0.1:{port}", "INSITU_DATA_DIR": str(folder),
+        }  # fmt: skip
+        with (folder / "serve.log").open("wb") as log:
+            server = subprocess.Popen([sys.executable, "-m", "insitu.cli", "serve"], env=environment, stdout=log, stderr=log)
+        try:
+            found = Site(port, url, tokens, sessions, _wait(server, port, folder / "serve.log"))
+            for ask, _ in [*found.others(), (found.page("aurore"), [])]:  # templates are compiled at their first use
+                asked(port, ask)
+            yield found
+        finally:
+            server.terminate()
+            assert server.wait(20) is not None
+        words = (folder / "serve.log").read_text("utf-8")
+        assert "unexpected error" not in words, words[-3000:]
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> dict[str, str]:
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        assert server.poll() is None, log.read_text("utf-8")
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as browser:
+                form = form_token(browser)
+                return {"form": form, "visit": browser.cookies["insitu-visit"]}
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text("utf-8"))
+
+
+def _served(found: Beside) -> None:
+    print(f"beside it: {len(found.seconds)} requests, p99 {found.p99:.2f} s, longest {max(found.seconds):.2f} s")
+    assert not found.problems, found.problems[:5]
+    assert len(found.seconds) >= 20
+    assert found.p99 < 1.0
+
+
+KINDS = {
+    "readyz": [200, 503],
+    "page": [200, 503],
+    "wrong_sign_in": [403, 429, 503],
+    "wrong_token": [401, 503],
+    "post": [200],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_500_simultaneous_requests_stop_nobody_else(site: Site, kind: str) -> None:
+    minutes = iter(range(100, 200))
+
+    def asks(number: int) -> list[Ask]:
+        minute = next(minutes)
+        return {
+            "readyz": lambda: [Ask("GET", "/readyz")] * MANY,
+            "page": lambda: [site.page("aurore")] * MANY,
+            "wrong_sign_in": lambda: [site.signing_in(f"nobody{n}", "wrong") for n in range(MANY)],
+            "wrong_token": lambda: [site.post(n, 2, token=secrets.token_urlsafe(32)) for n in range(MANY)],
+            "post": lambda: [site.post(n, minute) for n in range(MANY)],
+        }[kind]()
+
+    others = site.others()
+    if kind == "wrong_sign_in":
+        others.append((site.signing_in("lab", PASSWORD), [303]))
+    answers, found = crowd_beside(site.port, asks, others, samples=40, most_salvos=12)
+    print(f"\n{kind}: {dict(answers)}")
+    _served(found)
+    assert not [status for status in answers if status not in KINDS[kind]], answers
+
+
+def test_1000_bodies_that_come_byte_by_byte_stop_nobody_else(site: Site) -> None:
+    asks = [
+        *[site.signing_in("nobody", "x" * 300) for _ in range(400)],
+        *[site.post(number, 3) for number in range(300)],
+        *[site.post(number, 3, token="wrong") for number in range(300)],
+    ]
+    with beside(site.port, site.others()) as found:
+        answers = salvo(site.port, asks, byte_every_s=0.7)
+    print(f"\nslow bodies: {dict(answers)}")
+    _served(found)
+    assert set(answers) <= {401, 408}, "each is answered, in the time that a body may take"
+    assert answers[401] >= 300
+
+
+def test_1000_devices_that_post_at_the_same_moment_are_all_stored(site: Site) -> None:
+    for minute in (10, 11, 12):
+        started = time.monotonic()
+        answers = salvo(site.port, [site.post(number, minute) for number in range(DEVICES)])
+        print(f"\n1,000 posts: {dict(answers)} in {time.monotonic() - started:.2f} s")
+        assert answers == {200: DEVICES}
+    with connect(site.database_url, application="tests") as conn:
+        stored = conn.execute(
+            "SELECT d.code, o.phenomenon_time, o.result FROM observation o JOIN datastream USING (datastream_id)"
+            " JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = 'crowd' AND o.phenomenon_time = ANY(%s)",
+            ([START + timedelta(minutes=minute) for minute in (10, 11, 12)],),
+        ).fetchall()
+    assert sorted(stored) == sorted(
+        (f"c{number}", START + timedelta(minutes=minute), number + minute / 1000)
+        for number in range(DEVICES)
+        for minute in (10, 11, 12)
+    )
