@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
@@ -107,7 +108,8 @@ class Database:
         psql, self._psql, self._unfinished = self._psql, None, False
         if psql is not None:
             if psql.returncode is None:
-                psql.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    psql.kill()
             await psql.wait()
 
     async def close(self) -> None:

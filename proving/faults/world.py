@@ -119,6 +119,7 @@ class World:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks.clear()
         await self.probe.database.close()
         await self.watch.probe.database.close()
 
@@ -142,6 +143,7 @@ async def open_world(installation: Installation, *, started: bool = False) -> Wo
     tokens = await installation.enrol_all(names)
     probes = [Probe(address, name, token, Database(installation.data_dir)) for name, token in zip(names, tokens, strict=True)]
     world = World(installation, address, probes[0], Watch(installation, probes[1]))
+    installation.attached.append(world.close)
     await world.probe.until(30.0)
     return world
 
