@@ -12,6 +12,7 @@ Acknowledged and neither row nor reject is lost, in every kind.
 
 from __future__ import annotations
 
+import bisect
 import re
 from array import array
 from collections.abc import Iterable, Sequence
@@ -88,9 +89,10 @@ def judge(
     for reject in rejects:
         if (tally := tallies.get(reject.device)) is not None:
             _count_reject(tally, reject, strangers)
+    intervals = _merged(unsettled)
     accounts = {kind: Account(kind) for kind in Kind if any(journal.kind is kind for journal in journals)}
     for tally in tallies.values():
-        _settle(tally, accounts[tally.journal.kind], unsettled)
+        _settle(tally, accounts[tally.journal.kind], intervals)
     return Judgement(accounts, strangers)
 
 
@@ -167,9 +169,21 @@ def _settle_constant(tally: _Tally, account: Account, unsettled: Sequence[Interv
             account.note(f"doubled: {journal.device} has {kept} rows of {sent} transmissions, {spared} of them unsettled")
 
 
+def _merged(intervals: Sequence[Interval]) -> list[Interval]:
+    """The same stretches of time without overlaps, in order."""
+    merged: list[Interval] = []
+    for start, stop in sorted(intervals):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
 def _unsettled(journal: Journal, n: int, intervals: Sequence[Interval]) -> bool:
-    """Was message n on its way while the broker restarted or its trial moved?"""
+    """Was message n on its way while the broker restarted or its trial moved? `intervals` as `_merged` gives them."""
     if not journal.first[n]:
         return False
     end = journal.acknowledged[n] + ON_ITS_WAY_S if journal.acknowledged[n] else float("inf")
-    return any(start <= end and journal.first[n] <= stop for start, stop in intervals)
+    before = bisect.bisect_right(intervals, (end, float("inf")))
+    return before > 0 and intervals[before - 1][1] >= journal.first[n]

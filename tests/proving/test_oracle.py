@@ -182,3 +182,11 @@ def test_pages_that_do_not_answer_contradict_nothing_and_are_counted() -> None:
 def test_a_slow_row_is_evidence_for_neither() -> None:
     assert not compare(looks(*[False] * 10), trials(*[3.0] * 10)).disagreed
     assert not compare(looks(*[True] * 10), trials(*[3.0] * 10)).disagreed
+
+
+def test_intervals_that_overlap_or_come_in_any_order_excuse_the_same() -> None:
+    made = journal(Kind.BARE)
+    rows, _ = stored(made)
+    restarts = [(NOW + 200, NOW + 201), (NOW - 50, NOW - 40), (NOW + 4.5, NOW + 5), (NOW + 4.8, NOW + 6), (NOW - 60, NOW - 45)]
+    assert account(made, [*rows, rows[4]], [], unsettled=restarts) == (0, 0, 1, 0)
+    assert account(made, [*rows, rows[4]], [], unsettled=[restarts[0], restarts[1], restarts[4]]) == (0, 1, 0, 0)

@@ -93,7 +93,11 @@ async def device_clocks(top: Path, chance: random.Random) -> str:
             )
         session.close()
         seconds = await world.recovered(10)
-        rejects = [reject.reason for reject in await world.probe.database.rejects() if reject.device == world.probe.device]
+        rejects = [
+            reject.reason
+            for reject in await world.probe.database.rejects(top / "rejects.copy")
+            if reject.device == world.probe.device
+        ]
     finally:
         await installation.remove()
     if rejects != ["clock_out_of_range"] * 20:
