@@ -77,11 +77,14 @@ class World:
             await asyncio.sleep(0.1)
         while True:
             rows, rejects = self.installation.top / "rows.copy", self.installation.top / "rejects.copy"
+            read_at = time.time()
             await self.probe.database.copy(ROWS, rows)
             await self.probe.database.copy(REJECTS, rejects)
             journals = [device.journal for device in self.devices]
             # in a thread, so that devices and watchers go on meanwhile
-            verdict = await asyncio.to_thread(judge, journals, read_rows(rows), read_rejects(rejects), list(self.unsettled))
+            verdict = await asyncio.to_thread(
+                judge, journals, read_rows(rows), read_rejects(rejects), list(self.unsettled), read_at
+            )
             lost = any(account.lost for account in verdict.accounts.values())
             if not lost or time.monotonic() - began > within:
                 break
