@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +109,8 @@ class Database:
         psql, self._psql, self._unfinished = self._psql, None, False
         if psql is not None:
             if psql.returncode is None:
-                psql.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    psql.kill()
             await psql.wait()
 
     async def close(self) -> None:
@@ -122,18 +125,47 @@ class Database:
             )
         )
 
-    async def rows(self, timeout: float = 300.0) -> list[Row]:
-        """Every observation of every device."""
-        lines = await self.lines(
-            "SELECT device.code, (extract(epoch FROM phenomenon_time) * 1000000)::bigint, result"
-            " FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id)",
-            timeout,
-        )
-        parts = (line.split("\t") for line in lines)
-        return [Row(device, int(at), float(result)) for device, at, result in parts]
+    async def copy(self, query: str, to: Path, timeout: float = 300.0) -> None:
+        """Writes the lines of `COPY (query) TO STDOUT` to a file, by a psql of its own. Raises `Away`."""
+        with to.open("wb") as file:
+            psql = await asyncio.create_subprocess_exec(
+                programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"COPY ({query}) TO STDOUT", self.url(),
+                stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            try:
+                _, problem = await asyncio.wait_for(psql.communicate(), timeout)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    psql.kill()
+                await psql.wait()
+                raise Away(f"no answer within {timeout:g} s") from None
+        if problem:
+            raise Away(problem.decode("utf-8", "replace").strip())
 
-    async def rejects(self, timeout: float = 300.0) -> list[Reject]:
-        """Every message that was refused, with its bytes."""
-        lines = await self.lines("SELECT device, reason, encode(payload, 'hex') FROM reject", timeout)
-        parts = (line.split("\t") for line in lines)
-        return [Reject(device, reason, bytes.fromhex(payload)) for device, reason, payload in parts]
+    async def rejects(self, to: Path) -> list[Reject]:
+        """Every message that was refused, with its bytes, by way of a file."""
+        await self.copy(REJECTS, to)
+        return list(read_rejects(to))
+
+
+ROWS = (
+    "SELECT device.code, (extract(epoch FROM phenomenon_time) * 1000000)::bigint, result"
+    " FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
+)
+REJECTS = "SELECT device, reason, encode(payload, 'hex') FROM reject"
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """What `ROWS` wrote there."""
+    with path.open("r", encoding="utf-8") as file:
+        for line in file:
+            device, at, result = line.rstrip("\n").split("\t")
+            yield Row(device, int(at), float(result))
+
+
+def read_rejects(path: Path) -> Iterator[Reject]:
+    """What `REJECTS` wrote there."""
+    with path.open("r", encoding="utf-8") as file:
+        for line in file:
+            device, reason, payload = line.rstrip("\n").split("\t")
+            yield Reject(device, reason, bytes.fromhex(payload))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,8 @@ RESTART_S = 2.0
 """As `RestartSec` of deploy/systemd."""
 STOP_S = 45.0
 """`up` must have ended this long after SIGTERM, whatever its parts do; deploy/systemd waits longer."""
-START_S = 60.0
-"""A first start on a busy machine with two cores."""
+START_S = 150.0
+"""A start, also the first one, on a machine that is busy with other things."""
 TRIAL = "fault-trial"
 
 PROGRAMME = """
@@ -104,6 +105,14 @@ def free_port() -> int:
     raise Failed("no free port between 20000 and 32000")
 
 
+async def end(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL, where it has not ended by itself, and its end."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    await process.communicate()
+
+
 @dataclass
 class Installation:
     """`top` holds the data directory, the log of `up` and files for verbs. `limits`: a prefix of the command, such as prlimit."""
@@ -113,6 +122,9 @@ class Installation:
     limits: tuple[str, ...] = ()
     endings: list[Ending] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
+
+    attached: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What ends before the installation is removed: devices, probes, psql."""
 
     def __post_init__(self) -> None:
         self.top.mkdir(parents=True, exist_ok=True)
@@ -217,7 +229,9 @@ class Installation:
             await asyncio.sleep(0.1)
 
     async def remove(self) -> None:
-        """Ends everything and removes the data directory; its logs stay, in `top/logs`."""
+        """Ends everything, what is attached first, and removes the data directory; its logs stay, in `top/logs`."""
+        while self.attached:
+            await self.attached.pop()()
         await self.stop()
         logs = self.top / "logs"
         logs.mkdir(exist_ok=True)
@@ -262,8 +276,7 @@ class Installation:
         try:
             text, _ = await asyncio.wait_for(process.communicate(), within)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await end(process)
             raise Failed(f"`insitu {' '.join(verb)}` has not ended within {within:g} s") from None
         return Output(process.returncode or 0, text.decode("utf-8", "replace"))
 

@@ -4,7 +4,7 @@ What docs/reliability.md permits, kind by kind:
 
 - boot+seq, or a time of the device's own: one row, whatever was repeated by whom.
 - known by its delivery only (bare, unreadable, HTTP without time): a row, or a reject, for each transmission of the device. A message
-  that was on its way while the broker restarted or its trial moved may be two for one transmission: `as_documented`.
+  that was on its way while the broker restarted or its trial moved may be there once more for each such time: `as_documented`.
 - constant: no row leads back to its message, so counts are compared.
 
 Acknowledged and neither row nor reject is lost, in every kind.
@@ -12,6 +12,7 @@ Acknowledged and neither row nor reject is lost, in every kind.
 
 from __future__ import annotations
 
+import bisect
 import re
 from array import array
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from proving.faults.database import Reject, Row
 from proving.faults.journal import REPEATABLE, SPAN, TIMELESS, Journal, Kind
 
-ON_ITS_WAY_S = 30.0
+ON_ITS_WAY_S = 10.0
 """How long after its acknowledgement a message may still be between broker and database."""
 
 Interval = tuple[float, float]
@@ -74,9 +75,16 @@ class _Tally:
 
 
 def judge(
-    journals: Sequence[Journal], rows: Iterable[Row], rejects: Iterable[Reject], unsettled: Sequence[Interval] = ()
+    journals: Sequence[Journal],
+    rows: Iterable[Row],
+    rejects: Iterable[Reject],
+    unsettled: Sequence[Interval] = (),
+    until: float = float("inf"),
 ) -> Judgement:
-    """`unsettled`: when the broker restarted or trials moved. Rows of devices without a journal are not looked at."""
+    """`unsettled`: when the broker restarted or trials moved. `until`: when the rows were read; acknowledgements after it count as none.
+
+    Rows of devices without a journal are not looked at.
+    """
     tallies = {
         journal.device: _Tally(journal, array("H", bytes(2 * len(journal.made))), array("H", bytes(2 * len(journal.made))))
         for journal in journals
@@ -88,9 +96,10 @@ def judge(
     for reject in rejects:
         if (tally := tallies.get(reject.device)) is not None:
             _count_reject(tally, reject, strangers)
+    times = _Unsettled(sorted(start for start, _ in unsettled), sorted(stop for _, stop in unsettled))
     accounts = {kind: Account(kind) for kind in Kind if any(journal.kind is kind for journal in journals)}
     for tally in tallies.values():
-        _settle(tally, accounts[tally.journal.kind], unsettled)
+        _settle(tally, accounts[tally.journal.kind], times, until)
     return Judgement(accounts, strangers)
 
 
@@ -123,53 +132,60 @@ def _count_reject(tally: _Tally, reject: Reject, strangers: list[str]) -> None:
     strangers.append(f"{reject.device}: reject {reject.reason} of bytes it never sent, {reject.payload[:60]!r}")
 
 
-def _settle(tally: _Tally, account: Account, unsettled: Sequence[Interval]) -> None:
+def _settle(tally: _Tally, account: Account, unsettled: _Unsettled, until: float) -> None:
     journal = tally.journal
+    known = [0 < at < until for at in journal.acknowledged]
     account.messages += len(journal.made)
     account.transmissions += sum(journal.sent)
-    account.acknowledged += sum(1 for at in journal.acknowledged if at)
+    account.acknowledged += sum(known)
     account.rows += sum(tally.rows) + tally.constant_rows
     account.rejects += sum(tally.rejects) + tally.constant_rejects
     if journal.kind is Kind.CONSTANT:
-        _settle_constant(tally, account, unsettled)
+        _settle_constant(tally, account, unsettled, sum(known))
         return
     for n in range(len(journal.made)):
         kept = tally.rows[n] + tally.rejects[n]
         if kept == 1:
             continue
         if not kept:
-            if journal.acknowledged[n]:
+            if known[n]:
                 account.lost += 1
                 account.note(f"lost: {journal.device} message {n}, acknowledged at {journal.acknowledged[n]:.3f}")
             continue
         permitted = journal.sent[n] if journal.kind in REPEATABLE else 1
         if kept <= permitted:
             continue
-        if journal.kind in REPEATABLE and kept <= 2 * permitted and _unsettled(journal, n, unsettled):
+        if journal.kind in REPEATABLE and kept <= permitted * (1 + unsettled.times(journal, n)):
             account.as_documented += kept - permitted
         else:
             account.doubled += kept - permitted
             account.note(f"doubled: {journal.device} message {n}, {kept} kept, {journal.sent[n]} sent at {journal.first[n]:.3f}")
 
 
-def _settle_constant(tally: _Tally, account: Account, unsettled: Sequence[Interval]) -> None:
+def _settle_constant(tally: _Tally, account: Account, unsettled: _Unsettled, acknowledged: int) -> None:
     journal = tally.journal
     kept, sent = tally.constant_rows + tally.constant_rejects, sum(journal.sent)
-    acknowledged = sum(1 for at in journal.acknowledged if at)
     if kept < acknowledged:
         account.lost += acknowledged - kept
         account.note(f"lost: {journal.device} has {kept} rows and rejects of {acknowledged} acknowledged")
     if kept > sent:
-        spared = sum(journal.sent[n] for n in range(len(journal.made)) if _unsettled(journal, n, unsettled))
+        spared = sum(journal.sent[n] * unsettled.times(journal, n) for n in range(len(journal.made)))
         account.as_documented += min(kept - sent, spared)
         if kept - sent > spared:
             account.doubled += kept - sent - spared
-            account.note(f"doubled: {journal.device} has {kept} rows of {sent} transmissions, {spared} of them unsettled")
+            account.note(f"doubled: {journal.device} has {kept} rows of {sent} transmissions, {spared} more are permitted")
 
 
-def _unsettled(journal: Journal, n: int, intervals: Sequence[Interval]) -> bool:
-    """Was message n on its way while the broker restarted or its trial moved?"""
-    if not journal.first[n]:
-        return False
-    end = journal.acknowledged[n] + ON_ITS_WAY_S if journal.acknowledged[n] else float("inf")
-    return any(start <= end and journal.first[n] <= stop for start, stop in intervals)
+@dataclass(frozen=True)
+class _Unsettled:
+    """When the broker restarted or trials moved; starts and stops each in order."""
+
+    starts: list[float]
+    stops: list[float]
+
+    def times(self, journal: Journal, n: int) -> int:
+        """How many of them message n was on its way through."""
+        if not journal.first[n]:
+            return 0
+        end = journal.acknowledged[n] + ON_ITS_WAY_S if journal.acknowledged[n] else float("inf")
+        return bisect.bisect_right(self.starts, end) - bisect.bisect_left(self.stops, journal.first[n])

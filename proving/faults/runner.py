@@ -130,6 +130,9 @@ class Runner:
         """Removes the folder; the logs of a failure are kept, not its gigabytes."""
         if failed:
             shutil.copytree(
-                folder, self._kept / folder.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("data", "*.dump", "*.csv")
+                folder,
+                self._kept / folder.name,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("data", "*.dump", "*.csv", "*.copy"),
             )
         shutil.rmtree(folder, ignore_errors=True)

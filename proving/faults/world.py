@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proving.faults import processes
 from proving.faults.agreement import Agreement, compare
-from proving.faults.database import Database
+from proving.faults.database import REJECTS, ROWS, Database, read_rejects, read_rows
 from proving.faults.devices import Address, Device
 from proving.faults.installation import TRIAL, Failed, Installation
 from proving.faults.journal import Journal, Kind
@@ -76,8 +76,15 @@ class World:
         while any(device.unacknowledged() for device in self.devices) and time.monotonic() - began < within:
             await asyncio.sleep(0.1)
         while True:
-            rows, rejects = await self.probe.database.rows(), await self.probe.database.rejects()
-            verdict = judge([device.journal for device in self.devices], rows, rejects, self.unsettled)
+            rows, rejects = self.installation.top / "rows.copy", self.installation.top / "rejects.copy"
+            read_at = time.time()
+            await self.probe.database.copy(ROWS, rows)
+            await self.probe.database.copy(REJECTS, rejects)
+            journals = [device.journal for device in self.devices]
+            # in a thread, so that devices and watchers go on meanwhile
+            verdict = await asyncio.to_thread(
+                judge, journals, read_rows(rows), read_rejects(rejects), list(self.unsettled), read_at
+            )
             lost = any(account.lost for account in verdict.accounts.values())
             if not lost or time.monotonic() - began > within:
                 break
@@ -119,6 +126,7 @@ class World:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks.clear()
         await self.probe.database.close()
         await self.watch.probe.database.close()
 
@@ -142,6 +150,7 @@ async def open_world(installation: Installation, *, started: bool = False) -> Wo
     tokens = await installation.enrol_all(names)
     probes = [Probe(address, name, token, Database(installation.data_dir)) for name, token in zip(names, tokens, strict=True)]
     world = World(installation, address, probes[0], Watch(installation, probes[1]))
+    installation.attached.append(world.close)
     await world.probe.until(30.0)
     return world
 

@@ -40,6 +40,7 @@ SCENARIOS = (
     Scenario("kill-many", False, shared=killed.many),
     *(Scenario(name, name in QUICK_HUNG, shared=act) for name, act in hung.SCENARIOS.items()),
     Scenario("moving-trials", True, shared=crowds.moving_trials),
+    Scenario("constants", True, own=killed.constants),
     Scenario("port-before-users", False, own=starts.port_before_users),
     Scenario("first-start-killed-quick", True, own=starts.first_start_killed_quick),
     Scenario("first-start-killed", False, own=starts.first_start_killed),

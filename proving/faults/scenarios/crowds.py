@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proving.faults import kills, mqtt, processes
 from proving.faults.database import Away, Database
-from proving.faults.installation import TRIAL, Failed, Installation
+from proving.faults.installation import TRIAL, Failed, Installation, end
 from proving.faults.journal import Kind
 from proving.faults.processes import BROKER, DATABASE
 from proving.faults.world import World, open_world
@@ -94,7 +94,6 @@ async def _crowd(top: Path, count: int) -> str:
                 raise Failed(f"{count} devices were acknowledged, {rows} have a row")
             await asyncio.sleep(0.5)
         await world.recovered(kills.RECOVER_S)
-        await world.close()
     finally:
         await installation.remove()
     return f"{count} devices acknowledged {seconds:.1f} s after a kill of the broker, all rows there"
@@ -121,14 +120,12 @@ async def moving_trials(world: World, chance: random.Random) -> str:
             await world.installation.must("shards", "--move", f"{TRIAL}={shard}")
             moves += 1
             await asyncio.sleep(chance.uniform(1, 4))
-        second.kill()
-        await second.wait()
+        await end(second)
         await world.installation.must("shards", "--count", "1")
         await asyncio.sleep(8)
         seconds = await world.recovered(MOVES_S)
     finally:
-        if second.returncode is None:
-            second.kill()
+        await end(second)
         world.unsettled.append((began, time.time() + 10))
     return f"{moves} moves, one of two ingestors killed; row {seconds:.1f} s after it"
 
@@ -150,7 +147,6 @@ async def database_away(top: Path, seconds: float, rate: float) -> str:
         back = await world.recovered(60)
         acknowledged = sum(bool(at) for device in world.devices for at in device.journal.acknowledged)
         await world.must_hold()
-        await world.close()
     except Away as problem:
         raise Failed(f"the database stays away: {problem}") from problem
     finally:

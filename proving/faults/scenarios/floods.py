@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from proving.faults import mqtt
-from proving.faults.database import Database
 from proving.faults.installation import TRIAL, Failed, Installation
 from proving.faults.world import World, open_world
 
@@ -65,8 +64,7 @@ async def _run(top: Path, seconds: float) -> str:
         world = await open_world(installation)
         token = await installation.enrol("flood")
         world.look_after()
-        reader = Database(installation.data_dir)
-        before, said, problems = int((await reader.lines(GROWTH))[0]), [], []
+        before, said, problems = int((await world.probe.database.lines(GROWTH))[0]), [], []
         for readable in (True, False):
             flood = asyncio.create_task(_flood(world, token, readable))
             try:
@@ -77,16 +75,17 @@ async def _run(top: Path, seconds: float) -> str:
             said.append(f"{name}: p99 {p99:.2f} s of {trials}, {failed} without a row")
             if p99 >= P99_S:
                 problems.append(said[-1])
-        after_s = await world.recovered(15)
-        growth = int((await reader.lines(GROWTH))[0]) - before
-        said.append(f"row {after_s:.1f} s after it; database grew by {growth / 2**20:.0f} MB")
+        try:
+            said.append(f"row {await world.recovered(15):.1f} s after it")
+        except Failed as problem:
+            problems.append(f"after it: {problem}")
+        growth = int((await world.probe.database.lines(GROWTH))[0]) - before
+        said.append(f"the database grew by {growth / 2**20:.0f} MB")
         if growth > KEPT:
             problems.append(said[-1])
         disagreed = world.agreement().disagreed
         if disagreed:
             problems.append(f"/readyz disagreed with a device in {len(disagreed)} s")
-        await reader.close()
-        await world.close()
     finally:
         await installation.remove()
     if problems:

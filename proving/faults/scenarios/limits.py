@@ -42,7 +42,6 @@ async def few_descriptors(top: Path, chance: random.Random) -> str:
             session.cut()
         seconds = await world.recovered(20)
         ended = [ending for ending in installation.endings if not ending.asked]
-        await world.close()
     finally:
         await installation.remove()
     if ended:
@@ -70,7 +69,6 @@ async def full_broker(top: Path, chance: random.Random) -> str:
         world.unsettled.append((began, time.time() + 60))
         await world.must_hold()
         acknowledged = sum(bool(at) for device in world.devices for at in device.journal.acknowledged)
-        await world.close()
     finally:
         await installation.remove()
     return f"{waiting} waited in their devices; {acknowledged} acknowledged, all there; row {seconds:.1f} s after the ingestor went on"
@@ -95,8 +93,11 @@ async def device_clocks(top: Path, chance: random.Random) -> str:
             )
         session.close()
         seconds = await world.recovered(10)
-        rejects = [reject.reason for reject in await world.probe.database.rejects() if reject.device == world.probe.device]
-        await world.close()
+        rejects = [
+            reject.reason
+            for reject in await world.probe.database.rejects(top / "rejects.copy")
+            if reject.device == world.probe.device
+        ]
     finally:
         await installation.remove()
     if rejects != ["clock_out_of_range"] * 20:
@@ -126,7 +127,6 @@ async def machine_clock(top: Path, chance: random.Random) -> str:
             while len(installation.starts) == starts:
                 await asyncio.sleep(0.05)
             jumps.append(await world.recovered(25))
-        await world.close()
     finally:
         await installation.remove()
     return f"rows {', '.join(f'{seconds:.1f} s' for seconds in jumps)} after two days back and two ahead ({SUPERVISOR} killed)"

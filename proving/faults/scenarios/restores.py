@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 from proving.faults.database import Away, Database, programs
-from proving.faults.installation import Failed, Installation, Skipped
+from proving.faults.installation import Failed, Installation, Skipped, end
 from proving.faults.world import open_world
 
 DUMP = Path(__file__).resolve().parents[4] / "shared" / "data" / "installation-2026-11.dump"
@@ -23,10 +23,10 @@ async def _program(name: str, *arguments: str, within: float = 120) -> str:
     try:
         text, _ = await asyncio.wait_for(process.communicate(), within)
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await end(process)
         return f"{name} has not ended within {within:g} s"
-    return f"{name} ended with {process.returncode}: {text.decode('utf-8', 'replace').strip()[-200:]}"
+    last = (text.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+    return f"{name} ended with {process.returncode}: {last[:150]}"
 
 
 async def restore_while_it_runs(top: Path, chance: random.Random) -> str:
@@ -43,15 +43,12 @@ async def restore_while_it_runs(top: Path, chance: random.Random) -> str:
             row = f"row {await world.recovered(30):.1f} s after it"
         except Failed as problem:
             words = installation.last_words(2)
-            raise Failed(
-                f"{restored.splitlines()[0]}; {len(by_itself)} endings by itself; {problem}; `up` says: {words}"
-            ) from problem
-        await world.close()
+            raise Failed(f"{restored}; {len(by_itself)} endings by itself; {problem}; `up` says: {words}") from problem
     finally:
         await installation.remove()
     if by_itself:
         raise Failed(f"`up` ended by itself {len(by_itself)} times; {row}")
-    return f"{restored.splitlines()[0][:60]}; {row}"
+    return f"{restored}; {row}"
 
 
 def _old_dump() -> str:

@@ -121,7 +121,6 @@ async def port_before_users(top: Path, chance: random.Random) -> str:
                 if time.monotonic() - began > 20:
                     raise Failed(f"after a restart no device is let in for 20 s, {refusals} refusals ({world.probe.reason})")
                 await asyncio.sleep(0.02)
-        await world.close()
     finally:
         await installation.remove()
     if refusals:
@@ -138,7 +137,6 @@ async def second_up(top: Path, chance: random.Random) -> str:
         if not output.code:
             raise Failed("a second `up` ended with 0")
         await world.recovered(10)
-        await world.close()
     finally:
         await installation.remove()
     return f"refused: {output.text.strip()[:100]}"
