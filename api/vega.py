@@ -45,7 +45,11 @@ class Bundle:
     def _make(self) -> None:
         try:
             subprocess.run(
-                [sys.executable, "-c", _PROGRAM, str(self.path)], check=True, timeout=_TIMEOUT_S, capture_output=True, text=True
+                [sys.executable, "-P", "-c", _PROGRAM, str(self.path)],
+                check=True,
+                timeout=_TIMEOUT_S,
+                capture_output=True,
+                text=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
             # pages stay whole without it: every chart has a drawing and a table of the server's

@@ -135,7 +135,7 @@ class Bench:
         """Messages a second that paho receives and acknowledges one by one, in a process of its own."""
         job = {"host": self.address.host, "port": self.address.port, "username": self.address.username, "messages": self.messages}
         done = subprocess.run(
-            [sys.executable, "-m", "ingest.bench.receive", SESSION],
+            [sys.executable, "-P", "-m", "ingest.bench.receive", SESSION],
             input=json.dumps({**job, "password": self.address.password, "window": WINDOW}),
             capture_output=True, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip

@@ -83,7 +83,7 @@ def evaluate_alone(database_url: str, trial: str) -> Run:
     with tempfile.TemporaryFile("w+") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "insitu.cli", "evaluate", trial],
+            [sys.executable, "-P", "-m", "insitu.cli", "evaluate", trial],
             env={**os.environ, "INSITU_DATABASE_URL": database_url}, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         usage = Usage(0.0, 0.0)
