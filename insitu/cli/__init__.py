@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 import typer
 from typer._click.exceptions import ClickException
@@ -30,7 +31,11 @@ from insitu.cli import (
 )
 from insitu.cli.output import fail
 from insitu.cli.rooms import refuse_foreign_rooms
-from insitu.errors import InsituError
+from insitu.errors import InsituError, ReportDefect
+from insitu.settings import default_data_dir
+
+_DEFECT = "insitu-defect-"
+_MOST_DEFECTS = 20
 
 app = typer.Typer(
     name="insitu",
@@ -67,6 +72,8 @@ def main() -> None:
         if ended == 130:  # typer makes a return value of Ctrl-C, and of every other Exit
             fail("Interrupted.", code=ended)
         sys.exit(ended if isinstance(ended, int) else 0)
+    except ReportDefect as error:
+        fail(f"{error} Details: {_keep_traceback()}", code=error.exit_code)
     except InsituError as error:
         fail(str(error), code=error.exit_code)
     except typer.Exit as error:
@@ -84,13 +91,26 @@ def main() -> None:
 
 
 def _keep_traceback() -> str:
+    """Where the details are: a fresh file in the data directory's logs, else in the temporary folder; nobody else can have put it there."""
     if os.environ.get("INSITU_LOG_LEVEL") == "debug":
         traceback.print_exc()
-    try:
-        # a name nobody can foresee: root must not write through another's link
-        descriptor, path = tempfile.mkstemp(prefix="insitu-defect-", suffix=".txt")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(traceback.format_exc())
-    except OSError as error:
-        return f"could not be written ({error.strerror}); set INSITU_LOG_LEVEL=debug to see them"
-    return path
+    logs = Path(os.environ.get("INSITU_DATA_DIR") or default_data_dir()) / "logs"
+    for folder in (logs, Path(tempfile.gettempdir())):
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=_DEFECT, suffix=".txt", dir=folder)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(traceback.format_exc())
+            if folder == logs:
+                _forget_old(logs)
+        except OSError as error:
+            problem = error.strerror
+        else:
+            return name
+    return f"could not be written ({problem}); set INSITU_LOG_LEVEL=debug to see them"
+
+
+def _forget_old(logs: Path) -> None:
+    """A part that is started again and again must not fill the disk with its tracebacks."""
+    files = sorted(logs.glob(f"{_DEFECT}*.txt"), key=lambda path: path.lstat().st_mtime)
+    for path in files[:-_MOST_DEFECTS]:
+        path.unlink(missing_ok=True)

@@ -5,28 +5,43 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        self.quiet = True
+
+
+console = _Console(highlight=False, soft_wrap=True)
+errors = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _print(where: Console, text: str) -> None:
+    """A line, without markup, since names may hold brackets. Where it cannot be written (the disk is full, the reader of the pipe
+    is gone, the stream is closed) it is lost: a supervisor must not end because nobody reads it."""
+    with suppress(OSError, ValueError):
+        where.print(text, markup=False)
 
 
 def say(text: str = "") -> None:
-    """One line for the reader; no markup is interpreted, since names may hold brackets."""
-    console.print(text, markup=False)
+    """One line for the reader."""
+    _print(console, text)
 
 
 def warn(text: str) -> None:
-    errors.print(text, markup=False)
+    """One line on stderr."""
+    _print(errors, text)
 
 
 def fail(text: str, *, code: int = 1) -> NoReturn:
     """Say what happened, on stderr, and end."""
-    errors.print(f"insitu: {text}", markup=False)
+    _print(errors, f"insitu: {text}")
     sys.exit(code)
 
 

@@ -13,6 +13,11 @@ ROOMS = ("store", "ingest", "trials", "api", "simulators", "proving")
 
 def refuse_foreign_rooms() -> None:
     """CorrectInput if a room would be loaded from elsewhere than where `insitu` lies."""
+    if insitu.__file__ is None:  # a folder without code that is called so, on a path before the installation's
+        raise CorrectInput(
+            f"Python takes {next(iter(insitu.__path__))} for the package 'insitu', since it looks for packages in the working directory. "
+            "Run the command `insitu` instead of `python -m insitu.cli`, or go to another folder."
+        )
     home = Path(insitu.__file__).resolve().parent.parent
     for room in ROOMS:
         spec = importlib.util.find_spec(room)

@@ -1,20 +1,34 @@
-"""Words for systemd, where it started us: ready, what is going on, and that we still live."""
+"""A word to systemd: sd_notify over $NOTIFY_SOCKET, without a library."""
 
 from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
 
 
-def notify(**fields: str) -> None:
-    """Send `FIELD=text` lines to $NOTIFY_SOCKET; nothing where there is none, or nobody reads it."""
+def notify(**fields: str | int) -> bool:
+    """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1` and such; False where nobody asked for it or nobody listens.
+
+    Never waits and never raises: a supervisor must not stop because systemd does not read. Newlines in a text become spaces.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):
+    if not address or address[0] not in "/@":
+        return False
+    if address[0] == "@":
         address = "\0" + address[1:]
-    text = "\n".join(f"{name}={words.splitlines()[0] if words else ''}" for name, words in fields.items())
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
-        link.settimeout(0.2)
-        link.sendto(text.encode(), address)
+    text = "\n".join(f"{name}={' '.join(str(value).splitlines())}" for name, value in fields.items())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+            link.setblocking(False)
+            link.sendto(text.encode("utf-8", "replace"), address)
+    except OSError:
+        return False
+    return True
+
+
+def watchdog_interval_s() -> float | None:
+    """How often systemd wants to hear WATCHDOG=1: half of WatchdogSec, for this process only; None where it does not."""
+    microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdigit() or int(microseconds) == 0 or (pid and pid != str(os.getpid())):
+        return None
+    return int(microseconds) / 2e6

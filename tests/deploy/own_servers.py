@@ -65,7 +65,7 @@ def says(log: Path, words: str) -> bool:
 
 def send(port: int, ca: Path, username: str, token: str, topic: str, content: object) -> None:
     """As a device over TLS: returns when the broker has acknowledged it."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, f"device-{username}")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, username.replace(".", ":"))
     client.username_pw_set(username, token)
     client.tls_set(ca_certs=str(ca))
     refused, connected = [], threading.Event()

@@ -20,10 +20,10 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) -> None:
-    place, users = tmp_path / "etc" / "nats", tmp_path / "users"
-    place.mkdir(parents=True)
-    users.mkdir()
-    issue(place, ["localhost"])
+    place = tmp_path / "etc" / "nats"
+    users = place / "users"
+    users.mkdir(parents=True)
+    issue(place / "tls", ["localhost"])
     credential = Credential("t.d", hash_token("x"), mosquitto_hash("x"), "t", "d")
     files = PROFILES["nats"].write([credential], BrokerAddress("broker", 8883, "insitu-service", "secret"))
     (users / "users.conf").write_text(files["users.conf"], "utf-8")
