@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ingest.batch import DEFECTS, FRAMES, Item, Outcome, keep, prepare, prepare_refused
 from ingest.booking import probes_in
+from ingest.budget import Budget
 from ingest.deliveries import Deliveries
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
@@ -20,13 +21,16 @@ from insitu.clock import Clock
 from insitu.errors import FreeSpace, InsituError, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.settings import Settings
-from store import ledger, probes, shards
+from store import access, ledger, probes, shards
 from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
 from store.database import Connection, connect
+from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S = 1.0
+SUSPEND_EVERY_S = 5.0
+"""A device that is cut off is looked at again after that: what it sent before comes still."""
 DELIVERY_AGE = timedelta(minutes=5)
 """The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more.
 
@@ -58,6 +62,10 @@ class Worker:
         self._shard_id, self._client_id = shard.shard_id, shard.client_id
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
+        self._quota = Quota(settings.reject_bytes_per_hour, settings.reject_bytes)
+        self._budget = Budget(settings.device_bytes_per_s, settings.device_burst_bytes)
+        if shard.heartbeat_at is not None:
+            self._budget.was_away((datetime.now(UTC) - shard.heartbeat_at).total_seconds())
         self._receiver = Receiver(
             broker,
             client_id=shard.client_id,
@@ -65,6 +73,7 @@ class Worker:
             window=settings.window,
             clock=clock,
             granted=shard.filters if shard.subscribed_at is not None else (),
+            budget=self._budget,
         )
         self._moves = Moves(shard.shard_id, self._receiver)
         self._deliveries = Deliveries(shard.client_id, self._receiver)
@@ -72,6 +81,7 @@ class Worker:
         self._committed = False
         self._housekept_at = 0.0
         self._purged_at = 0.0
+        self._suspended_at: dict[str, float] = {}
         self._heard_before: float | None = None
 
     def _connection(self) -> Connection:
@@ -119,10 +129,37 @@ class Worker:
             self._keep(messages)
             self._moves.committed(messages)
             self._deliveries.acknowledged(self._receiver.ack(messages))
+            self._suspend_floods()
         self._outbound.send()
         if time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
             self._housekept_at = time.monotonic()
             self._housekeep()
+
+    def _suspend_floods(self) -> None:
+        """Cut off, at the broker, devices that do not stop; what they have sent so far is refused."""
+        now = time.monotonic()
+        for flood in self._budget.floods():
+            trial, _, device = flood.who.partition("/")
+            if "/" in device or now - self._suspended_at.get(flood.who, -SUSPEND_EVERY_S) < SUSPEND_EVERY_S:
+                continue  # a network server speaks for others too: its floods are refused only
+            try:
+                conn = self._held_connection()
+                until = access.suspend(conn, trial=trial, device=device, sent=flood.sent, seconds=flood.seconds)
+                self._commit_now(conn)
+            except (RetryLater, FreeSpace) as error:
+                if isinstance(error, LeaseLost):
+                    raise
+                _log.warning("%s floods and is not cut off yet: %s", flood.who, error)
+                self._drop_connection()
+                return
+            self._suspended_at = {who: at for who, at in self._suspended_at.items() if now - at < SUSPEND_EVERY_S} | {
+                flood.who: now
+            }
+            if until is not None:
+                _log.warning(
+                    "%s sent %.1f MB in %.1f s: its credential is suspended until %s",
+                    flood.who, flood.sent / 1e6, flood.seconds, until.isoformat(timespec="seconds"),
+                )  # fmt: skip
 
     # -- one batch -----------------------------------------------------------------------------------------------
 
@@ -180,7 +217,7 @@ class Worker:
             known = self._current_snapshot(conn)
             nodes = EdgeNodes.of(conn, messages) if refusal is None else None
             items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, *refusal, bare=bare)
-            outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us())
+            outcome: Outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), quota=self._quota)
             probes.save_probes(conn, self._shard_id, probes_in(messages))
             if nodes is not None:
                 nodes.save(conn)
@@ -193,6 +230,7 @@ class Worker:
                 self._roll_back(conn)
             raise
         self._committed = True
+        self._budget.back("commit")
         self._deliveries.committed(outcome.deliveries)
         self._outbound.note(outcome)
 
@@ -212,6 +250,7 @@ class Worker:
             self._drop_connection()
 
     def _drop_connection(self) -> None:
+        self._budget.away("commit")
         if self._conn is not None:
             self._conn.close()
             self._conn = None
@@ -241,12 +280,14 @@ class Worker:
                 self._purged_at = time.monotonic()
                 ledger.drop_deliveries(conn, self._client_id, DELIVERY_AGE)
                 ledger.drop_deliveries(conn, FRAMES, DELIVERY_AGE)
+                ledger.drop_deliveries(conn, OVERFLOW, DELIVERY_AGE)
                 probes.drop_old_probes(conn)
             self._deliveries.beat(conn, beat)
             self._moves.advance(conn)
             self._commit_now(conn)
             self._moves.let_go()
             self._committed = False
+            self._budget.back("commit")
         except LeaseLost:
             raise
         except (RetryLater, FreeSpace) as error:

@@ -162,6 +162,7 @@ class RejectReason(StrEnum):
     UNPARSABLE = "unparsable"
     INVALID_SHAPE = "invalid_shape"
     TOO_LARGE = "too_large"
+    TOO_FAST = "too_fast"
     TOO_DEEP = "too_deep"
     WRONG_TYPE = "wrong_type"
     UNKNOWN_ALIAS = "unknown_alias"
@@ -209,6 +210,8 @@ class Message(NamedTuple):
     retained: bool = False
     size: int = 0
     """Length as received, where `payload` was cut."""
+    unread: bytes = b""
+    """SHA-256 of topic and payload where the device sent more than it may: the first bytes are kept, and it is refused unread."""
 
 
 class Reading(NamedTuple):

@@ -14,6 +14,7 @@ from insitu.errors import NotAcceptedHere
 from insitu.wire import INFLUX, OBS, PREFIX, SENML, STATUS, TELEMETRY
 from store.access import credential_by_token
 from store.database import Connection
+from store.rejects import Quota
 
 router = APIRouter()
 
@@ -66,7 +67,8 @@ def _take(conn: Connection, context: Context, topic: str, trial: str, device: st
     holder = credential_by_token(conn, token, context.clock.now()) if scheme.lower() == "bearer" and token else None
     if holder is None or (holder.trial, holder.device) != (trial, device):
         raise NotAcceptedHere("This token is not one of this device: it is wrong, expired or revoked, or of another one.")
-    answer = ingest_payload(conn, topic=topic, payload=payload, clock=context.clock)
+    quota = Quota(context.settings.reject_bytes_per_hour, context.settings.reject_bytes)
+    answer = ingest_payload(conn, topic=topic, payload=payload, clock=context.clock, quota=quota)
     return Taken(
         contained=answer.contained,
         stored=answer.stored,

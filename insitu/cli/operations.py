@@ -156,7 +156,7 @@ def broker_config(
     service = broker_address(load())
     target, conn = open_target("insitu broker-config")
     with conn:
-        credentials = active_credentials(conn, target.clock.now())
+        credentials = active_credentials(conn, target.clock.now(), suspended=True)
     to.mkdir(parents=True, exist_ok=True)
     for path in WRITERS[broker](credentials, service, to):
         say(str(path))

@@ -170,7 +170,8 @@ class Broker:
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self._native_port}\n"
             f"log_file: {_quoted(self._folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: 3\nlogtime: true\n"
-            f"max_payload: {MAX_PAYLOAD}\nmax_pending: 64MB\nmax_connections: 20000\n"
+            f"max_payload: {MAX_PAYLOAD}\nmax_pending: {max(64 * 2**20, self._window * MAX_PAYLOAD)}\n"
+            'write_deadline: "60s"\nmax_connections: 20000\n'
             f"jetstream {{\n  store_dir: {_quoted(self._folder / 'store')}\n  max_file_store: {store}\n  max_memory_store: 64MB\n"
             + ("  sync_interval: always\n" if self._sync_always else "")
             + "}\nmqtt {\n"

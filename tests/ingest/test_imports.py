@@ -21,6 +21,7 @@ from store.access import audit, audit_problem
 from store.corrections import corrections
 from store.database import Connection
 from store.ledger import recount
+from store.rejects import Quota
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, deploy_since, quarter_hours, reasons, stored
@@ -267,7 +268,7 @@ def test_the_same_result_by_mqtt_http_and_file_is_one_row(stack: Stack, tmp_path
     stack.wait_for(1)
     device.close()
     answer = ingest_payload(
-        stack.conn, topic="insitu/v1/t/a/obs", payload=f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), clock=SYSTEM
+        stack.conn, topic="insitu/v1/t/a/obs", payload=f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), clock=SYSTEM, quota=Quota()
     )  # fmt: skip
     stack.conn.commit()
     assert (answer.stored, answer.duplicate) == (0, 1)
