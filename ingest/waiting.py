@@ -19,7 +19,7 @@ MOST_BYTES: Final = 64 * 2**20
 BATCH_BYTES: Final = 2**20
 """Of a batch: its transaction, in which the shard is held and for which others wait, stays short whatever devices send."""
 LARGE_BYTES: Final = 16_384
-LARGE_SHARE: Final = 2**18
+LARGE_SHARE: Final = 2**16
 """Of a batch, for the second lane: at least one message."""
 
 

@@ -40,7 +40,7 @@ KINDS: dict[str, Callable[[], bytes]] = {"random": random_bytes, "results": know
 
 
 def flood(host: str, port: int, user: str, token: str, topic: str, kind: str, seconds: float) -> tuple[int, int, int]:
-    end, acknowledged, connections, refused = time.monotonic() + seconds, 0, 0, 0
+    end, acknowledged, connections, refused = time.monotonic() + seconds, list[int](), 0, 0
     while time.monotonic() < end:
         try:
             with socket.create_connection((host, port), timeout=5) as link:
@@ -50,14 +50,16 @@ def flood(host: str, port: int, user: str, token: str, topic: str, kind: str, se
                     time.sleep(0.1)
                     continue
                 connections += 1
-                acknowledged += _publish_until(link, topic, kind, end)
+                _publish_until(link, topic, kind, end, acknowledged)
         except OSError:
             time.sleep(0.1)
-    return acknowledged, connections, refused
+    return sum(acknowledged), connections, refused
 
 
-def _publish_until(link: socket.socket, topic: str, kind: str, end: float) -> int:
-    mid = open_ = acknowledged = 0
+def _publish_until(link: socket.socket, topic: str, kind: str, end: float, acknowledged: list[int]) -> None:
+    """Until the end, or until the connection is cut; adds what was acknowledged as it comes."""
+    mid = open_ = 0
+    payload = b""
     while time.monotonic() < end:
         if mid % 50 == 0:
             payload = KINDS[kind]()
@@ -67,10 +69,9 @@ def _publish_until(link: socket.socket, topic: str, kind: str, end: float) -> in
         while open_ > 20:
             part = link.recv(4 * open_)
             if not part:
-                return acknowledged
+                return
             open_ -= len(part) // 4
-            acknowledged += len(part) // 4
-    return acknowledged
+            acknowledged.append(len(part) // 4)
 
 
 if __name__ == "__main__":
