@@ -37,6 +37,7 @@ from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import Pool, connect, open_pool, require_current, translated
 from store.fleet import Contact, contacts
+from store.rejects import Quota
 
 _STATEMENT_TIMEOUT_S: Final = 20.0
 
@@ -127,7 +128,7 @@ def _context(
         pool=pool,
         lanes=Lanes(),
         door=Door(pool, clock),
-        posts=Posts(pool, clock),
+        posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),
         readiness=readiness,
         clock=clock,
         mqtt_public=mqtt_public,

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from insitu.readiness import Readiness, Stage
-from store import fleet, shards
+from store import access, fleet, shards
 from store.database import Connection
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -68,6 +68,9 @@ class _Stored(Collector):
         disconnects = CounterMetricFamily("insitu_ingest_disconnects", "Connections to the broker that ended by themselves")
         disconnects.add_metric([], health.disconnects)
         yield disconnects
+        cut_off = CounterMetricFamily("insitu_devices_cut_off", "Devices cut off for a while because they flooded")
+        cut_off.add_metric([], access.suspensions(self._conn))
+        yield cut_off
         yield _gauge("insitu_ingest_window", "Messages in flight a subscription before the broker waits", health.window)
         messages = CounterMetricFamily("insitu_messages", "Messages by outcome", labels=["trial", "outcome"])
         results = CounterMetricFamily("insitu_results", "Results by outcome", labels=["trial", "outcome"])

@@ -10,6 +10,7 @@ from api.grouped import Grouped
 from ingest.http import Answer, Post, Taker
 from insitu.clock import Clock
 from store.database import Connection, Pool, translated
+from store.rejects import Quota
 
 _MOST: Final = 300
 """Posts in one transaction: some hundred cost little more than one, and a bad one is found in nine halvings."""
@@ -21,13 +22,13 @@ PATIENCE_S: Final = 10.0
 class Posts:
     """The taker on its thread."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
+    def __init__(self, pool: Pool, clock: Clock, quota: Quota) -> None:
         @contextmanager
         def connect() -> Iterator[Connection]:
             with translated(), pool.connection() as conn:
                 yield conn
 
-        taker = Taker(connect, clock)
+        taker = Taker(connect, clock, quota)
         self._grouped: Grouped[Post, Answer] = Grouped("insitu-posts", taker.take, most=_MOST, most_waiting=_MOST_WAITING)
 
     async def store(self, post: Post) -> Answer:

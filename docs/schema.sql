@@ -112,6 +112,12 @@ CREATE TABLE public.credential (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     network_server_id integer,
+    suspended_at timestamp with time zone,
+    suspended_until timestamp with time zone,
+    suspended_bytes bigint,
+    suspended_seconds double precision,
+    suspended_step integer DEFAULT 0 NOT NULL,
+    suspensions bigint DEFAULT 0 NOT NULL,
     CONSTRAINT credential_of_one CHECK (((num_nonnulls(device_id, network_server_id) = 1) OR ((num_nonnulls(device_id, network_server_id) = 0) AND (username ~~ 'check.%'::text))))
 );
 
@@ -527,6 +533,13 @@ ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.probe (
+    prober text NOT NULL,
+    shard_id integer NOT NULL,
+    seq bigint NOT NULL,
+    committed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.protocol (
     protocol_id integer NOT NULL,
     trial_id integer NOT NULL,
@@ -579,6 +592,25 @@ CREATE TABLE public.reject (
     results integer NOT NULL,
     identity bytea NOT NULL,
     replayed_at timestamp with time zone
+);
+
+CREATE TABLE public.reject_kept (
+    trial text NOT NULL,
+    device text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.reject_overflow (
+    trial text NOT NULL,
+    device text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    messages bigint NOT NULL,
+    results bigint NOT NULL,
+    bytes bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
 );
 
 ALTER TABLE public.reject ALTER COLUMN reject_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -844,6 +876,9 @@ ALTER TABLE ONLY public.person
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
+ALTER TABLE ONLY public.probe
+    ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
+
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
 
@@ -858,6 +893,12 @@ ALTER TABLE ONLY public.quality_run
 
 ALTER TABLE ONLY public.reject
     ADD CONSTRAINT reject_identity_reason_key UNIQUE (identity, reason);
+
+ALTER TABLE ONLY public.reject_kept
+    ADD CONSTRAINT reject_kept_pkey PRIMARY KEY (trial, device, hour);
+
+ALTER TABLE ONLY public.reject_overflow
+    ADD CONSTRAINT reject_overflow_pkey PRIMARY KEY (trial, device, hour, reason);
 
 ALTER TABLE ONLY public.reject
     ADD CONSTRAINT reject_pkey PRIMARY KEY (reject_id);
@@ -918,6 +959,8 @@ CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, eva
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
 CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
+
+CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 

@@ -15,28 +15,26 @@ from datetime import timedelta
 from ingest import sequences
 from ingest.booking import is_probe
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
-from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
+from ingest.signs import intervals, signs_of_life
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES, PREFIX, SPARKPLUG, Topic, is_service_topic, parse_network_topic, parse_topic
 from store import ledger as store_ledger
-from store.catalogue import CatalogueSnapshot, KnownDatastream, KnownDevice
+from store.catalogue import CatalogueSnapshot, KnownDevice
 from store.database import Connection
-from store.ledger import Key, Ledger, Ranges, StatusLine
+from store.ledger import Key, Ledger, Ranges
 from store.mappings import report_intervals
 from store.observations import merge
+from store.rejects import Quota, Refused, save_rejects
 from store.times import to_datetime
 
 HOUR_US = 3_600_000_000
-NEWS = 0.1
-"""A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of the database says."""
 UNKNOWN = "unknown"
-EARLIEST_STATUS_US = 946_684_800_000_000
-"""2000-01-01: a device that says an earlier time of its status has no clock."""
+NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
 FRAMES = "frames"
 """Instead of a session: frames of radio networks among the deliveries."""
 FRAME_AGE = timedelta(minutes=5)
@@ -68,6 +66,8 @@ class Item:
     """Only its delivery identifies it."""
     timed: bool = True
     repeated: bool = False
+    counted_before: bool = False
+    """Its `seq` was accounted for before."""
     identity: bytes = b""
     duplicate: int = 0
     conflicting: int = 0
@@ -193,6 +193,12 @@ def _prepare(message: Message, context: Context) -> Item | None:
 
 def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) -> Item:
     message = item.message
+    if message.unread:
+        return _refuse(
+            item,
+            RejectReason.TOO_FAST,
+            f"The device sends more than it may: these {message.size} bytes were not read. Send less often, or fewer bytes, and let a backlog flow slowly.",
+        )
     if message.size > MAX_PAYLOAD_BYTES:
         return _refuse(item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read.")
     decoded: Decoded | StatusReport | Unreadable
@@ -270,10 +276,12 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
     return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
 
 
-def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN) -> Outcome:
+def keep(
+    conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN, quota: Quota | None = None
+) -> Outcome:
     """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it.
 
-    `turn`: of a session of the broker, with these messages.
+    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are kept; None: all of them.
     """
     live = [item for item in items if not item.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
@@ -281,22 +289,36 @@ def keep(conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int
     seen = _recognise_sequences(conn, items, now_us)
     _merge(conn, items)
     outcome = Outcome()
-    rejects = [(item, reject) for item in live if not item.repeated for reject in _rejects(item)]
-    new = store_ledger.save_rejects(conn, [reject for _, reject in rejects])
-    for item, reject in rejects:
-        if item.known is not None and item.speaks_for_itself and (reject.identity, str(reject.reason)) in new:
-            outcome.refusals.append((reject, item.sequences[0][1] if item.sequences else None))
+    new = _save_rejects(conn, live, quota, outcome)
     ledger = Ledger()
     for item in items:
         _count(item, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
     store_ledger.save_sequences(conn, seen, to_datetime(now_us))
-    _signs_of_life(conn, items)
-    report_intervals(conn, _intervals(live))
+    signs_of_life(conn, items)
+    report_intervals(conn, intervals(live))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
     listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
     outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items() if device_id in listening}
     return outcome
+
+
+def _save_rejects(conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome) -> set[Refused]:
+    """The refusals that are new, kept or only counted; devices are to hear of both."""
+    rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
+    saved = save_rejects(
+        conn,
+        [reject for _, reject in rejects],
+        quota,
+        known={item.identity for item, _ in rejects if item.counted_before},
+        repeatable={item.identity for item, _ in rejects if not item.by_delivery},
+    )
+    for item, reject in rejects:
+        refused = reject.identity, str(reject.reason)
+        if item.known is not None and item.speaks_for_itself and refused in saved.new:
+            told = reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if refused in saved.dropped else reject
+            outcome.refusals.append((told, item.sequences[0][1] if item.sequences else None))
+    return saved.new
 
 
 def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
@@ -327,6 +349,8 @@ def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
 
 
 def _digest(message: Message) -> bytes:
+    if message.unread:
+        return message.unread
     return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
 
 
@@ -347,6 +371,7 @@ def _recognise_sequences(conn: Connection, items: Sequence[Item], now_us: int) -
         for boot, seq in item.sequences:
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
+        item.counted_before = before
         # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
         if before and not item.timed and not item.by_delivery and not item.reject_id:
             item.repeated = True
@@ -429,55 +454,3 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Out
         entry.rejected += 1
     for reason in fresh:
         ledger.reason(key, "refused", str(reason), item.refused[reason][0])
-
-
-def _intervals(items: Sequence[Item]) -> dict[int, int]:
-    """Datastream → how often its device says it measures, where nobody has declared it and it is news."""
-    found: dict[int, int] = {}
-    for item in items:
-        if item.interval_us is None or item.known is None or not 0 < item.interval_us <= LONGEST_INTERVAL_US:
-            continue
-        stored = {observation.datastream_id for observation in item.observations}
-        for stream in item.known.datastreams.values():
-            if stream.datastream_id in stored and _is_news(stream, item.interval_us):
-                found[stream.datastream_id] = item.interval_us
-    return found
-
-
-def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
-    if stream.interval_declared or stream.interval_us is None:
-        return not stream.interval_declared
-    return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
-
-
-def _signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
-    seen: dict[int, tuple[int, float | None]] = {}
-    lines: list[StatusLine] = []
-    for item in items:
-        received_us = item.message.received_us
-        lines += [
-            _status_line(device_id, StatusReport(state="offline", note="its edge node died"), received_us)
-            for device_id in item.also_gone
-        ]
-        if item.known is None or item.message.retained or item.source or item.historical:
-            continue
-        offset = None
-        if item.observations and item.timed and item.own_clock:
-            offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6
-        before_us, largest = seen.get(item.known.device_id, (received_us, offset))
-        if offset is not None and largest is not None:
-            offset = max(offset, largest)
-        seen[item.known.device_id] = (max(received_us, before_us), largest if offset is None else offset)
-        if item.status is not None:
-            lines.append(_status_line(item.known.device_id, item.status, received_us))
-    store_ledger.touch_devices(conn, seen)
-    store_ledger.save_statuses(conn, lines)
-
-
-def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:
-    said_us = report.time_us
-    at_us = said_us if said_us is not None and EARLIEST_STATUS_US <= said_us <= received_us else received_us
-    return StatusLine(
-        device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, report.snr, report.margin,
-        report.note, received_us,
-    )  # fmt: skip

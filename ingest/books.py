@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Final
 
 from ingest.batch import FRAMES, Item, Outcome, keep, prepare, prepare_refused
 from ingest.booking import probes_in
+from ingest.budget import Budget
 from ingest.deliveries import Turn, repeatable
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
@@ -18,27 +20,45 @@ from ingest.mqtt import Receiver
 from ingest.ports import LeaseLost, Refusal
 from insitu.clock import Clock
 from insitu.model import Message
-from store import ledger, probes, shards
+from store import access, ledger, probes, shards
 from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
 from store.database import Connection, connect
+from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
 
+_log = logging.getLogger("insitu.ingest")
 DELIVERY_AGE: Final = timedelta(minutes=5)
 """The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
 DROP_EVERY_S: Final = 60.0
+SUSPEND_EVERY_S: Final = 5.0
+"""A device that is cut off is looked at again after that: what it sent before comes still."""
 CONNECT_TIMEOUT_S: Final = 5
 
 
 class DatabaseBooks:
     """Written as long as `holder` has the lease; every call comes from the worker's thread."""
 
-    def __init__(self, database_url: str, *, clock: Clock, shard: Shard, holder: str, receiver: Receiver, window: int) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        clock: Clock,
+        shard: Shard,
+        holder: str,
+        receiver: Receiver,
+        window: int,
+        budget: Budget,
+        quota: Quota,
+    ) -> None:
+        """`budget`: what each device may send. `quota`: how many bytes of refused messages are kept."""
         self._database_url = database_url
         self._clock = clock
         self._holder = holder
         self._shard_id, self._client_id = shard.shard_id, shard.client_id
         self._receiver = receiver
         self._window = window
+        self._budget, self._quota = budget, quota
+        self._suspended_at: dict[str, float] = {}
         self._moves = Moves(shard.shard_id, receiver)
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
@@ -51,6 +71,7 @@ class DatabaseBooks:
         """One transaction, in which nobody takes the shard."""
         outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
         self._committed = True
+        self._budget.back("commit")
         self._moves.committed(messages)
         return outcome
 
@@ -63,7 +84,7 @@ class DatabaseBooks:
         known = self._current_snapshot(conn)
         nodes = EdgeNodes.of(conn, messages) if refusal is None else None
         items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, refusal, bare=bare)
-        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), turn=self._turn)
+        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), turn=self._turn, quota=self._quota)
         probes.save_probes(conn, self._shard_id, probes_in(messages))
         if nodes is not None:
             nodes.save(conn)
@@ -79,6 +100,7 @@ class DatabaseBooks:
         self._heard_before = receiver.heard_at
         receiver.beat()
         self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
+        self._budget.back("commit")
         self._moves.let_go()
         self._committed = False
 
@@ -93,8 +115,28 @@ class DatabaseBooks:
         )  # fmt: skip
         self._drop_deliveries(conn)
         self._moves.advance(conn)
+        suspended = self._suspend_floods(conn)
         conn.commit()
+        for text in suspended:
+            _log.warning("%s", text)
         return Outcome()
+
+    def _suspend_floods(self, conn: Connection) -> list[str]:
+        """Cut off, at the broker, devices that do not stop; what they have sent so far is refused. In words, for the log."""
+        now, told = time.monotonic(), []
+        self._suspended_at = {who: at for who, at in self._suspended_at.items() if now - at < SUSPEND_EVERY_S}
+        for flood in self._budget.floods():
+            trial, _, device = flood.who.partition("/")
+            if "/" in device or flood.who in self._suspended_at:
+                continue  # a network server speaks for others too: its floods are refused only
+            self._suspended_at[flood.who] = now
+            until = access.suspend(conn, trial=trial, device=device, sent=flood.sent, seconds=flood.seconds)
+            if until is not None:
+                told.append(
+                    f"{flood.who} sent {flood.sent / 1e6:.1f} MB in {flood.seconds:.1f} s: its credential is suspended until "
+                    f"{until.isoformat(timespec='seconds')}"
+                )
+        return told
 
     def _drop_deliveries(self, conn: Connection) -> None:
         """Those that the broker cannot repeat any more."""
@@ -104,6 +146,7 @@ class DatabaseBooks:
             self._dropped_at = time.monotonic()
             ledger.drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
             ledger.drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
+            ledger.drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
             probes.drop_old_probes(conn)
 
     def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:
@@ -142,6 +185,7 @@ class DatabaseBooks:
         return self._snapshot
 
     def start_over(self) -> None:
+        self._budget.away("commit")
         conn, self._conn, self._snapshot = self._conn, None, None
         if conn is not None:
             conn.close()

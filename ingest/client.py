@@ -52,6 +52,7 @@ class BlockClient(paho.Client):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         if self._full():
             time.sleep(_PAUSE_S)
+            self._ping_t = 0.0  # the answer lies unread behind what waits: that it does not come says nothing
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         try:
             data = sock.recv(_BLOCK)

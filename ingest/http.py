@@ -16,6 +16,7 @@ from insitu.wire import MAX_PAYLOAD_BYTES
 from store.access import token_holders
 from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
 from store.database import Connection
+from store.rejects import Quota
 
 _log = logging.getLogger("insitu.ingest")
 Connect = Callable[[], AbstractContextManager[Connection]]
@@ -60,8 +61,9 @@ def posted(topic: str, payload: bytes, clock: Clock) -> Message:
 class Taker:
     """Stores posts, a group in one transaction. One thread only."""
 
-    def __init__(self, connect: Connect, clock: Clock) -> None:
-        self._connect, self._clock = connect, clock
+    def __init__(self, connect: Connect, clock: Clock, quota: Quota | None = None) -> None:
+        """`quota`: how many bytes of refused messages are kept; None: all of them."""
+        self._connect, self._clock, self._quota = connect, clock, quota
         self._snapshot: CatalogueSnapshot | None = None
 
     def take(self, posts: Sequence[Post]) -> list[Outcome]:
@@ -109,7 +111,8 @@ class Taker:
                 holder = holders.get(post.token_sha256)
                 allowed = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
                 items.append(_item(post.message, known, refusal, bare=bare) if allowed else None)
-            keep(conn, [item for item in items if item is not None], client_id="http", now_us=self._clock.now_us())
+            present = [item for item in items if item is not None]
+            keep(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
         return [WrongToken() if item is None else _answer(item) for item in items]
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:

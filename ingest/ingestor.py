@@ -10,9 +10,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from ingest.books import CONNECT_TIMEOUT_S, DatabaseBooks
+from ingest.budget import Budget
 from ingest.mqtt import BrokerAddress, Receiver
 from ingest.ports import LeaseLost
 from ingest.worker import Pace, Worker
@@ -21,6 +23,7 @@ from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, R
 from insitu.settings import Settings
 from store import shards
 from store.database import Connection, connect, require_current
+from store.rejects import Quota
 
 _log = logging.getLogger("insitu.ingest")
 RENEW_S: Final = 1.0
@@ -43,6 +46,9 @@ def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress
     def employ(conn: Connection, shard_id: int, holder: str) -> Worker:
         layout = shards.layout(conn)
         shard = next(shard for shard in layout.shards if shard.shard_id == shard_id)
+        budget = Budget(settings.device_bytes_per_s, settings.device_burst_bytes)
+        if shard.heartbeat_at is not None:
+            budget.was_away((datetime.now(UTC) - shard.heartbeat_at).total_seconds())
         receiver = Receiver(
             broker,
             client_id=shard.client_id,
@@ -51,8 +57,12 @@ def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress
             clock=clock,
             granted=shard.filters if shard.subscribed_at is not None else (),
             life_file=settings.broker_life_file,
+            budget=budget,
         )
-        books = DatabaseBooks(database_url, clock=clock, shard=shard, holder=holder, receiver=receiver, window=settings.window)
+        books = DatabaseBooks(
+            database_url, clock=clock, shard=shard, holder=holder, receiver=receiver, window=settings.window, budget=budget,
+            quota=Quota(settings.reject_bytes_per_hour, settings.reject_bytes),
+        )  # fmt: skip
         return Worker(receiver, books, pace=Pace(settings.batch_messages, settings.batch_ms / 1000))
 
     Ingestor(database_url, employ).run(stop)

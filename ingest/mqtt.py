@@ -10,7 +10,6 @@ import hashlib
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,20 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.budget import Budget
 from ingest.client import BlockClient
 from ingest.deliveries import BrokerLife, PacketIds
+from ingest.waiting import MOST_BYTES, Waiting
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
 from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
 KEEPALIVE_S = 20
-MOST_BYTES = 16 * 2**20
-"""Of a batch: its transaction, in which the shard is held, stays short whatever devices send."""
+UNREAD_BYTES = 512
+"""What is kept of a message that is more than its device may send."""
+CAUGHT_UP_S = 5.0
+"""Nothing waits for so long: what the broker kept while we were away has come. It repeats what nobody acknowledged after 2 s."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -75,15 +78,18 @@ class Receiver:
         clock: Clock,
         granted: Sequence[str],
         life_file: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        """`granted`: what the session has from before; `filters`: what it is to have where it has nothing."""
+        """`budget`: what each device may send; without one there is no bound. `granted`: what the session has from before; `filters`: what it is to have where it has nothing."""
         self._address = address
         self._client_id = client_id
         self._own_topic = heartbeat_topic(hashlib.sha256(client_id.encode()).hexdigest()[:16])
         self._filters = [*(granted or filters), self._own_topic]
         self._window = window
         self._now_us = clock.now_us
-        self._queue: deque[Message] = deque()
+        self._queue = Waiting()
+        self._budget = budget
+        self._empty_since: float | None = None
         self._arrived = threading.Event()
         self._lock = threading.Lock()
         self._waiting: dict[int, Message] = {}  # by mid: what came by this connection and is not acknowledged
@@ -146,6 +152,8 @@ class Receiver:
             self._waiting.clear()
         self.problem = None
         self.connected_since = time.monotonic()
+        if self._budget is not None:
+            self._budget.back("connection")
         if flags.session_present and self._known_session:
             self.granted.set()
             return
@@ -186,6 +194,8 @@ class Receiver:
             self._waiting.clear()
             self._asked.clear()
         self.connected_since = None
+        if self._budget is not None:
+            self._budget.away("connection")
         self.problem = f"The connection to the broker ended: {code}."
 
     def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool, repeat: bool) -> None:
@@ -195,19 +205,25 @@ class Receiver:
                 self._client.acknowledge([mid])
             return
         size = len(payload)
-        if size > MAX_PAYLOAD_BYTES:
-            payload = payload[:MAX_PAYLOAD_BYTES]
+        before = self._waiting.get(mid) if qos and repeat else None
+        if before is not None and before.size == size and before.topic == topic and payload.startswith(before.payload):
+            return  # a copy of what still waits for its commit; a first delivery never is, whatever its mid and content
         is_far = not qos or self._ids.is_far(mid, repeat=repeat)
-        message = Message(topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life, is_far)
+        unread = b""
+        if self._budget is not None and not self._budget.allows(topic, size):
+            unread = hashlib.sha256(topic.encode("utf-8", "backslashreplace") + b"\0" + payload).digest()
+            payload = payload[:UNREAD_BYTES]
+        elif size > MAX_PAYLOAD_BYTES:
+            payload = payload[:MAX_PAYLOAD_BYTES]
+        message = Message(
+            topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life, is_far, unread
+        )
         if qos:
-            before = self._waiting.get(mid)
-            if repeat and before is not None and before.payload == payload and before.topic == topic:
-                return  # a copy of what still waits for its commit; a first delivery never is, whatever its mid and content
             self._waiting[mid] = message
         elif not self._has_room(topic):
             self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
             return
-        self._queue.append(message)
+        self._queue.put(message)
         if not self._arrived.is_set():
             self._arrived.set()
 
@@ -222,29 +238,24 @@ class Receiver:
         return True
 
     def _is_full(self) -> bool:
-        return len(self._queue) > 4 * self._window
+        return len(self._queue) > 4 * self._window or self._queue.size > MOST_BYTES
 
     # -- for the worker ------------------------------------------------------------------------------------------
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages, of MOST_BYTES and one message together: waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        """Up to `most` messages, bounded in bytes too: waits up to `wait_s` for the first, then up to `gather_s` for more."""
         queue = self._queue
         if not queue:
             self._arrived.clear()
             if not queue:
                 self._arrived.wait(wait_s)
             if not queue:
+                self._rest()
                 return []
+        self._empty_since = None
         if len(queue) < most:
             time.sleep(gather_s)
-        taken: list[Message] = []
-        size = 0
-        for _ in range(min(most, len(queue))):
-            message = queue.popleft()
-            taken.append(message)
-            size += message.size
-            if size > MOST_BYTES:
-                break
+        taken = queue.take(most)
         if self._came:
             for message in taken:
                 if not message.qos:
@@ -254,6 +265,14 @@ class Receiver:
     def wait_granted(self, seconds: float) -> bool:
         """True once every subscription is granted; waits up to `seconds` for it."""
         return self.granted.wait(seconds)
+
+    def _rest(self) -> None:
+        """Nothing waits."""
+        now = time.monotonic()
+        if not self._connected or self._empty_since is None:
+            self._empty_since = now
+        elif self._budget is not None and now - self._empty_since > CAUGHT_UP_S:
+            self._budget.caught_up()
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""

@@ -41,7 +41,8 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         name, result, given_us, repaired, offset_us, unit, source = reading  # once, for every result that arrives
         stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
-            _refuse(refused, RejectReason.UNKNOWN_PROPERTY, _unknown(reading, streams))
+            before = refused.get(RejectReason.UNKNOWN_PROPERTY)  # in words for the first only: there may be thousands
+            refused[RejectReason.UNKNOWN_PROPERTY] = (before[0] + 1, before[1]) if before else (1, _unknown(reading, streams))
             continue
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):

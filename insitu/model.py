@@ -162,6 +162,7 @@ class RejectReason(StrEnum):
     UNPARSABLE = "unparsable"
     INVALID_SHAPE = "invalid_shape"
     TOO_LARGE = "too_large"
+    TOO_FAST = "too_fast"
     TOO_DEEP = "too_deep"
     WRONG_TYPE = "wrong_type"
     UNKNOWN_ALIAS = "unknown_alias"
@@ -215,6 +216,8 @@ class Message(NamedTuple):
     """Scope of `mid`: which life of the broker it was, or which connection where the broker's life is unknown."""
     is_far: bool = True
     """The broker cannot give its `mid` to another message soon after our acknowledgement."""
+    unread: bytes = b""
+    """SHA-256 of topic and payload where the device sent more than it may: the first bytes are kept, and it is refused unread."""
 
 
 class Reading(NamedTuple):

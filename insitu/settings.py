@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     window: int = Field(default=4000, ge=1, le=20_000)
     """Messages in flight that the broker allows before an acknowledgement (max_ack_pending)."""
 
+    device_bytes_per_s: int = Field(default=512 * 1024, ge=1024)
+    """What a device may send, sustained; beyond it messages are refused unread."""
+    device_burst_bytes: int = Field(default=8 * 1024**2, ge=1024**2)
+    """What it may send at once."""
+    reject_bytes_per_hour: int = Field(default=1024**2, ge=0)
+    """Of the refused messages of a device, so many bytes are kept; the rest is counted."""
+    reject_bytes: int = Field(default=2 * 1024**3, ge=0)
+    """Of the refused messages of all devices together."""
+
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)

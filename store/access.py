@@ -14,7 +14,7 @@ from typing import Any
 from insitu.errors import NotFound
 from insitu.model import OrganisationKind, Role
 from store.catalogue import Trial
-from store.database import Connection, queries, row, rows, run, scalar
+from store.database import Connection, queries, row, rows, run, scalar, translated
 
 _SQL = queries("access")
 
@@ -79,6 +79,11 @@ class CredentialLife:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    suspended_until: datetime | None = None
+    """Wall clock; None where it is not suspended now."""
+    suspended_bytes: int | None = None
+    """What was sent, the last time that it was suspended, and in which time."""
+    suspended_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +201,26 @@ def revoke_network_credentials(conn: Connection, *, network_server_id: int, at: 
     return run(conn, _SQL["revoke_network_credentials"], network_server_id=network_server_id, at=at)
 
 
-def active_credentials(conn: Connection, now: datetime) -> list[Credential]:
-    return rows(conn, Credential, _SQL["active_credentials"], now=now)
+def active_credentials(conn: Connection, now: datetime, *, suspended: bool = False) -> list[Credential]:
+    """What the broker is to let in; `suspended`: with those that are only suspended, for a broker that nobody tells when it ends."""
+    return rows(conn, Credential, _SQL["active_credentials"], now=now, suspended=suspended)
+
+
+def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: float) -> datetime | None:
+    """The broker, where it is ours, lets the device in again from the time returned on; None where it does not let it in now."""
+    with translated():
+        found = conn.execute(_SQL["suspendable"].encode(), {"trial": trial, "device": device}).fetchall()
+    if not found:  # a change of none would make the broker read its users again all the same
+        return None
+    until: datetime = scalar(
+        conn, _SQL["suspend"], credential_ids=[number for (number,) in found], bytes=sent, seconds=seconds
+    )  # fmt: skip
+    return until
+
+
+def suspensions(conn: Connection) -> int:
+    """How often a device was cut off because it flooded."""
+    return int(scalar(conn, _SQL["suspensions"]))
 
 
 def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -> dict[bytes, TokenHolder]:

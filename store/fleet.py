@@ -187,6 +187,8 @@ class ReasonCount:
     last_at: datetime
     replayed: int
     recent: int
+    dropped: int
+    """Messages that were counted and not kept."""
 
 
 @dataclass(frozen=True, slots=True)

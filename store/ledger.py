@@ -8,7 +8,6 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from insitu.model import Reject
 from store.database import Connection, queries, rows, run, translated
 from store.times import to_datetime, to_us
 
@@ -163,6 +162,21 @@ class RejectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Overflow:
+    """Refusals of a device within an hour that were counted without their bytes; `bytes` as received."""
+
+    trial: str
+    device: str
+    hour: datetime
+    reason: str
+    messages: int
+    results: int
+    bytes: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Replayable:
     reject_id: int
     reason: str
@@ -260,29 +274,25 @@ def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int
     return run(conn, _SQL["drop_old_deliveries"], client_id=client_id, age=age)
 
 
-def save_rejects(conn: Connection, rejects: Sequence[Reject]) -> set[tuple[bytes, str]]:
-    """Keep refusals; the (identity, reason) of those that are new."""
-    if not rejects:
-        return set()
-    parameters = {
-        "reasons": [str(r.reason) for r in rejects],
-        "details": [_clean(r.detail) for r in rejects],
-        "topics": [_clean(r.topic) for r in rejects],
-        "payloads": [r.payload for r in rejects],
-        "sizes": [r.size for r in rejects],
-        "received": [to_datetime(r.received_us) for r in rejects],
-        "trials": [_clean(r.trial) for r in rejects],
-        "devices": [_clean(r.device) for r in rejects],
-        "results": [r.results for r in rejects],
-        "identities": [r.identity for r in rejects],
-    }
-    with translated():
-        return {(bytes(identity), reason) for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)}
-
-
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Text that PostgreSQL can hold: no NUL, no lone surrogates."""
     return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+def overflow(
+    conn: Connection,
+    trials: Sequence[str] | None,
+    devices: Sequence[str] | None = None,
+    *,
+    device: str | None = None,
+    reason: str | None = None,
+    most: int = 200,
+) -> list[Overflow]:
+    """What was refused and not kept, newest hour first; None is everybody's."""
+    return rows(
+        conn, Overflow, _SQL["overflow"], trials=None if trials is None else list(trials),
+        devices=None if devices is None else list(devices), device=device, reason=reason, most=most,
+    )  # fmt: skip
 
 
 def add_ledger(conn: Connection, ledger: Ledger) -> None:
@@ -304,8 +314,8 @@ def add_ledger(conn: Connection, ledger: Ledger) -> None:
 def _key_columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
     listed = list(keys)
     return {
-        "trials": [_clean(key.trial) for key in listed],
-        "devices": [_clean(key.device) for key in listed],
+        "trials": [clean(key.trial) for key in listed],
+        "devices": [clean(key.device) for key in listed],
         "hours": [to_datetime(key.hour_us) for key in listed],
         "reject_ids": [key.reject_id for key in listed],
     }
@@ -327,7 +337,7 @@ def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
     if not lines:
         return
     run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines],
-        notes=[None if line.note is None else _clean(line.note) for line in lines],
+        notes=[None if line.note is None else clean(line.note) for line in lines],
     )  # fmt: skip
     newest: dict[int, StatusLine] = {}
     for line in sorted(lines, key=lambda line: line.at_us):
@@ -354,7 +364,7 @@ def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
         "states": [line.state for line in lines],
         "batteries": [line.battery for line in lines],
         "rssis": [line.rssi for line in lines],
-        "firmwares": [None if line.firmware is None else _clean(line.firmware) for line in lines],
+        "firmwares": [None if line.firmware is None else clean(line.firmware) for line in lines],
         "uptimes": [line.uptime for line in lines],
         "snrs": [line.snr for line in lines],
         "margins": [line.margin for line in lines],

@@ -22,7 +22,7 @@ from store import fleet
 from store.access import Viewer, record, visible_trials
 from store.database import Connection
 from store.fleet import Scope
-from store.ledger import RejectRow, Totals
+from store.ledger import RejectRow, Totals, overflow
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
@@ -121,6 +121,7 @@ def rejects_page(
         fixes={str(code): text for code, text in FIXES.items()},
         counts=[{**_fields(one), "href": chosen.query(reason=one.reason)} for one in counts],
         rejects=found[:_MOST],
+        overflow=overflow(conn, within.trials, within.devices, device=chosen.device, reason=chosen.reason, most=_MOST_HOURS),
         older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,
         ledger=hours or lines,
         by_device=chosen.query(by="") + "#ledger",
@@ -134,7 +135,7 @@ def rejects_page(
 
 
 def _fields(one: fleet.ReasonCount) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in ("reason", "messages", "results", "last_at", "replayed", "recent")}
+    return {name: getattr(one, name) for name in ("reason", "messages", "results", "last_at", "replayed", "recent", "dropped")}
 
 
 def _messages(conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None) -> list[Shown]:

@@ -8,10 +8,10 @@ from api.access import Signed
 from api.context import Conn, Ctx
 from api.pages.rejects import EXCERPT_BYTES, excerpt
 from api.routes.observations import require_measurements
-from api.routes.shapes import Code, Limit, Listed, RejectOut, number_cursor
+from api.routes.shapes import Code, Limit, Listed, OverflowOut, RejectOut, number_cursor
 from store import fleet
 from store.access import visible_trial
-from store.ledger import RejectRow
+from store.ledger import RejectRow, overflow
 
 router = APIRouter()
 
@@ -53,3 +53,14 @@ def list_rejects(
     )
     items = [shown(row) for row in rows[:limit]]
     return Listed(items=items, next=str(items[-1].reject_id) if len(rows) > limit else None)
+
+
+@router.get("/trials/{trial}/rejects/not-kept")
+def list_not_kept(
+    trial: str, conn: Conn, context: Ctx, viewer: Signed, device: Code = None, reason: Code = None, limit: Limit = 100
+) -> Listed[OverflowOut]:
+    """Refusals of a trial that were counted without their bytes, by device, hour and reason, newest hour first."""
+    found = visible_trial(conn, viewer, trial)
+    require_measurements(viewer, f"list of rejects of {trial!r}")
+    rows = overflow(conn, [found.code], device=device, reason=reason, most=limit)
+    return Listed(items=[OverflowOut.model_validate(row, from_attributes=True) for row in rows])

@@ -137,6 +137,25 @@ class RejectOut(BaseModel):
     excerpt_is_hex: bool
 
 
+class OverflowOut(BaseModel):
+    """Refusals of a device within an hour that were counted without their bytes; `bytes` as received."""
+
+    model_config = example(
+        trial="platform-air", device="p1", hour="2026-03-01T12:00:00Z", reason="too_fast", messages=4000, results=0, bytes=800000000,
+        first_at="2026-03-01T12:00:01Z", last_at="2026-03-01T12:00:09Z",
+    )  # fmt: skip
+
+    trial: str
+    device: str
+    hour: datetime
+    reason: str
+    messages: int
+    results: int
+    bytes: int
+    first_at: datetime
+    last_at: datetime
+
+
 class LedgerOut(BaseModel):
     """received = accepted + partly + rejected + repeated; contained = stored + duplicate + conflicting + refused + ignored."""
 

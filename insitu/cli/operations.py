@@ -194,7 +194,7 @@ def broker_config(
     account = parse_owner(owner) if owner else account_if_there(profile.account)
     target, conn = open_target("insitu broker-config")
     with conn:
-        credentials = active_credentials(conn, target.clock.now())
+        credentials = active_credentials(conn, target.clock.now(), suspended=True)
     make_folder(to, account)
     for name, content in profile.write(credentials, service).items():
         write_whole(to / name, content, owner=ids(account))

@@ -36,7 +36,9 @@ class Configuration:
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self.native_port}\n"
             f"log_file: {_quoted(self.folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: 3\nlogtime: true\n"
-            f"max_payload: {MAX_PAYLOAD}\nmax_pending: 64MB\nmax_connections: 20000\n"
+            # An ingestor whose whole window holds the largest messages must not be cut off as a slow consumer.
+            f"max_payload: {MAX_PAYLOAD}\nmax_pending: {max(64 * 2**20, self.window * MAX_PAYLOAD)}\n"
+            'write_deadline: "60s"\nmax_connections: 20000\n'
             f"jetstream {{\n  store_dir: {_quoted(self.folder / 'store')}\n  max_file_store: {self.max_file_store}\n"
             "  max_memory_store: 64MB\n" + ("  sync_interval: always\n" if self.sync_always else "") + "}\nmqtt {\n"
             f"  host: {_quoted(host)}\n  port: {port}\n{tls}"

@@ -85,6 +85,7 @@ SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS t
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
+  AND (%(suspended)s::boolean OR c.suspended_until IS NULL OR c.suspended_until <= clock_timestamp())
   AND (t.code IS NULL OR trial_is_heard(t.code)) -- what is published before a session hears it is lost
 ORDER BY c.username;
 
@@ -97,7 +98,9 @@ WHERE c.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND c.revoked_at IS NULL 
 
 -- name: credentials_of_device
 -- What a device has had, newest first.
-SELECT username, created_at, expires_at, revoked_at FROM credential WHERE device_id = %(device_id)s::int
+SELECT username, created_at, expires_at, revoked_at,
+       CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds
+FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
 
 -- name: broker_state
@@ -109,9 +112,32 @@ SELECT wanted, applied, problem, applied_at FROM broker_state;
 UPDATE broker_state SET applied = %(version)s::bigint, problem = %(problem)s::text, applied_at = %(at)s::timestamptz;
 
 -- name: next_expiry
--- When the next credential ends by itself.
-SELECT min(least(c.expires_at, t.ends_at)) FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
-WHERE c.revoked_at IS NULL AND least(c.expires_at, t.ends_at) > %(now)s::timestamptz;
+-- When the next credential ends by itself, or the next suspension does. That one is of the wall clock: so long from now.
+SELECT min(at) FROM (
+    SELECT least(c.expires_at, t.ends_at) AS at FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+    WHERE c.revoked_at IS NULL
+    UNION ALL SELECT %(now)s::timestamptz + (suspended_until - clock_timestamp()) FROM credential WHERE revoked_at IS NULL) AS x
+WHERE at > %(now)s::timestamptz;
+
+-- name: suspendable
+-- Credentials of a device that the broker lets in, where the broker is ours: another one would not hear of it.
+SELECT c.credential_id FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+WHERE t.code = %(trial)s::text AND d.code = %(device)s::text AND c.revoked_at IS NULL
+  AND (c.suspended_until IS NULL OR c.suspended_until <= clock_timestamp())
+  AND EXISTS (SELECT FROM broker_state WHERE applied_at IS NOT NULL) ORDER BY 1 FOR UPDATE OF c;
+
+-- name: suspend
+-- A minute, and twice as long, up to a quarter of an hour, where the last time ended not long ago.
+UPDATE credential SET suspended_at = clock_timestamp(), suspensions = suspensions + 1,
+    suspended_bytes = %(bytes)s::bigint, suspended_seconds = %(seconds)s::float8,
+    suspended_step = CASE WHEN suspended_until > clock_timestamp() - interval '15 minutes' THEN least(suspended_step + 1, 5) ELSE 1 END,
+    suspended_until = clock_timestamp() + least(interval '15 minutes', interval '1 minute' * power(2,
+        CASE WHEN suspended_until > clock_timestamp() - interval '15 minutes' THEN suspended_step ELSE 0 END))
+WHERE credential_id = ANY(%(credential_ids)s::int[]) RETURNING suspended_until;
+
+-- name: suspensions
+-- How often a device was cut off by its credential.
+SELECT coalesce(sum(suspensions), 0)::bigint FROM credential;
 
 -- name: audit_last
 -- The end of the chain, held until the next line is written.

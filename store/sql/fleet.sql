@@ -126,11 +126,15 @@ SELECT t.code AS trial, d.code AS device FROM datastream m JOIN device d USING (
 WHERE m.datastream_id = %(datastream_id)s::int;
 
 -- name: reject_reasons
--- Rejects by reason. `devices` null: of every device of the trials; else pairs `trial/device`.
-SELECT reason, count(*)::int AS messages, sum(results)::int AS results, max(received_at) AS last_at,
-       (count(*) FILTER (WHERE replayed_at IS NOT NULL))::int AS replayed,
-       (count(*) FILTER (WHERE received_at >= %(since)s::timestamptz))::int AS recent
-FROM reject WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
+-- Rejects by reason, with those that were only counted. `devices` null: of every device of the trials; else pairs `trial/device`.
+WITH every AS (
+    SELECT trial, device, reason, 1 AS messages, results, received_at AS last_at, replayed_at IS NOT NULL AS replayed, 0 AS dropped
+    FROM reject
+    UNION ALL SELECT trial, device, reason, messages, results, last_at, false, messages FROM reject_overflow)
+SELECT reason, sum(messages)::int AS messages, sum(results)::int AS results, max(last_at) AS last_at,
+       (count(*) FILTER (WHERE replayed))::int AS replayed,
+       coalesce(sum(messages) FILTER (WHERE last_at >= %(since)s::timestamptz), 0)::int AS recent, sum(dropped)::int AS dropped
+FROM every WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
   AND (%(devices)s::text[] IS NULL OR trial || '/' || device = ANY(%(devices)s::text[]))
   AND (%(device)s::text IS NULL OR device = %(device)s::text)
 GROUP BY 1 ORDER BY 2 DESC, 1;

@@ -59,6 +59,45 @@ SELECT * FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[
                      %(identities)s::bytea[])
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
+-- name: hold_kept
+-- How much is kept of some devices and hours; held, in order, until the batch is committed.
+INSERT INTO reject_kept AS r (trial, device, hour)
+SELECT trial, device, hour FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[]) AS k(trial, device, hour)
+ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes RETURNING trial, device, hour, bytes;
+
+-- name: add_kept
+-- What this batch keeps.
+UPDATE reject_kept r SET bytes = r.bytes + k.bytes
+FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
+WHERE (r.trial, r.device, r.hour) = (k.trial, k.device, k.hour);
+
+-- name: kept_on_disk
+-- What all of them take, with their indexes.
+SELECT pg_total_relation_size('reject');
+
+-- name: known_rejects
+-- Which refusals were kept before.
+SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]);
+
+-- name: add_overflow
+-- Refusals that are counted only.
+INSERT INTO reject_overflow AS o (trial, device, hour, reason, messages, results, bytes, first_at, last_at)
+SELECT trial, device, hour, reason, count(*), sum(results), sum(size), min(received_at), max(received_at)
+FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reasons)s::text[], %(results)s::int[],
+            %(sizes)s::int[], %(received)s::timestamptz[]) AS k(trial, device, hour, reason, results, size, received_at)
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+ON CONFLICT (trial, device, hour, reason) DO UPDATE SET messages = o.messages + excluded.messages,
+    results = o.results + excluded.results, bytes = o.bytes + excluded.bytes,
+    first_at = least(o.first_at, excluded.first_at), last_at = greatest(o.last_at, excluded.last_at);
+
+-- name: overflow
+-- What was refused and not kept, newest hour first.
+SELECT trial, device, hour, reason, messages, results, bytes, first_at, last_at FROM reject_overflow
+WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
+  AND (%(devices)s::text[] IS NULL OR trial || '/' || device = ANY(%(devices)s::text[]))
+  AND (%(device)s::text IS NULL OR device = %(device)s::text) AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
+ORDER BY hour DESC, trial, device, reason LIMIT %(most)s::int;
+
 -- name: add_ledger
 -- Counts of a batch; counters only grow.
 INSERT INTO ledger AS l (trial, device, hour, reject_id, received, accepted, partly, rejected, repeated, contained, stored,
@@ -130,10 +169,12 @@ SELECT trial, device, 'observations' AS what, coalesce(stored, 0)::bigint AS cou
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(stored, 0) <> coalesce(n, 0) ORDER BY 1, 2;
 
 -- name: recount_rejects
--- Refusals of the ledger against rejects, by device.
+-- Refusals of the ledger against rejects, kept or counted, by device.
 WITH counted AS (SELECT trial, device, sum(messages) AS refused FROM ledger_reason
                  WHERE outcome = 'refused' AND reject_id = 0 GROUP BY 1, 2),
-     present AS (SELECT trial, device, count(*) AS n FROM reject GROUP BY 1, 2)
+     present AS (SELECT trial, device, sum(n) AS n FROM (
+                     SELECT trial, device, count(*) AS n FROM reject GROUP BY 1, 2
+                     UNION ALL SELECT trial, device, sum(messages) FROM reject_overflow GROUP BY 1, 2) AS x GROUP BY 1, 2)
 SELECT trial, device, 'rejects' AS what, coalesce(refused, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(refused, 0) <> coalesce(n, 0) ORDER BY 1, 2;
 
@@ -147,9 +188,13 @@ FROM ledger WHERE reject_id = 0 AND (%(trials)s::text[] IS NULL OR trial = ANY(%
 GROUP BY trial, device ORDER BY trial, device;
 
 -- name: reject_counts
--- Rejects of a trial by device and reason.
-SELECT device, reason, count(*)::int AS messages, sum(results)::int AS results, max(received_at) AS last_at FROM reject
-WHERE trial = %(trial)s::text AND received_at < %(before)s::timestamptz GROUP BY 1, 2 ORDER BY 1, 2;
+-- Rejects of a trial by device and reason, with those that were not kept.
+SELECT device, reason, sum(messages)::int AS messages, sum(results)::int AS results, max(last_at) AS last_at FROM (
+    SELECT device, reason, count(*) AS messages, sum(results) AS results, max(received_at) AS last_at FROM reject
+    WHERE trial = %(trial)s::text AND received_at < %(before)s::timestamptz GROUP BY 1, 2
+    UNION ALL SELECT device, reason, messages, results, last_at FROM reject_overflow
+    WHERE trial = %(trial)s::text AND first_at < %(before)s::timestamptz) AS x
+GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: replayable
 -- Rejects that were not replayed yet, oldest first, held until the replay is committed.

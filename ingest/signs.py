@@ -1,0 +1,73 @@
+"""What a batch says of its devices: that they are alive, how they are, how often they measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ingest.decode import StatusReport
+from ingest.decode.result import LONGEST_INTERVAL_US
+from store.catalogue import KnownDatastream
+from store.database import Connection
+from store.ledger import StatusLine, save_statuses, touch_devices
+
+if TYPE_CHECKING:
+    from ingest.batch import Item
+
+NEWS = 0.1
+"""A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
+EARLIEST_STATUS_US = 946_684_800_000_000
+"""2000-01-01: a device that says an earlier time of its status has no clock."""
+
+
+def intervals(items: Sequence[Item]) -> dict[int, int]:
+    """Datastream → how often its device says it measures, where nobody has declared it and it is news."""
+    found: dict[int, int] = {}
+    for item in items:
+        if item.interval_us is None or item.known is None or not 0 < item.interval_us <= LONGEST_INTERVAL_US:
+            continue
+        stored = {observation.datastream_id for observation in item.observations}
+        for stream in item.known.datastreams.values():
+            if stream.datastream_id in stored and _is_news(stream, item.interval_us):
+                found[stream.datastream_id] = item.interval_us
+    return found
+
+
+def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
+    if stream.interval_declared or stream.interval_us is None:
+        return not stream.interval_declared
+    return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
+
+
+def signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
+    """When the devices were heard, and what they said of themselves."""
+    seen: dict[int, tuple[int, float | None]] = {}
+    lines: list[StatusLine] = []
+    for item in items:
+        received_us = item.message.received_us
+        lines += [
+            _status_line(device_id, StatusReport(state="offline", note="its edge node died"), received_us)
+            for device_id in item.also_gone
+        ]
+        if item.known is None or item.message.retained or item.source or item.historical:
+            continue
+        offset = None
+        if item.observations and item.timed and item.own_clock:
+            offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6
+        before_us, largest = seen.get(item.known.device_id, (received_us, offset))
+        if offset is not None and largest is not None:
+            offset = max(offset, largest)
+        seen[item.known.device_id] = (max(received_us, before_us), largest if offset is None else offset)
+        if item.status is not None:
+            lines.append(_status_line(item.known.device_id, item.status, received_us))
+    touch_devices(conn, seen)
+    save_statuses(conn, lines)
+
+
+def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:
+    said_us = report.time_us
+    at_us = said_us if said_us is not None and EARLIEST_STATUS_US <= said_us <= received_us else received_us
+    return StatusLine(
+        device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, report.snr, report.margin,
+        report.note, received_us,
+    )  # fmt: skip
