@@ -195,7 +195,9 @@ CREATE TABLE public.delivery (
     mid integer NOT NULL,
     sha256 bytea NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    life text DEFAULT ''::text NOT NULL,
+    number bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.deployment (
@@ -661,7 +663,8 @@ CREATE TABLE public.shard (
     holder_since timestamp with time zone,
     lease_until timestamp with time zone,
     disconnects bigint DEFAULT 0 NOT NULL,
-    window_size integer
+    window_size integer,
+    committed_messages bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.shard_count (
@@ -796,7 +799,7 @@ ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_pkey PRIMARY KEY (window_id);
 
 ALTER TABLE ONLY public.delivery
-    ADD CONSTRAINT delivery_pkey PRIMARY KEY (client_id, mid, sha256);
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (client_id, life, mid, sha256);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_int4range_period_excl EXCLUDE USING gist (int4range(device_id, device_id, '[]'::text) WITH &&, period WITH &&);
@@ -951,6 +954,8 @@ ALTER TABLE ONLY public.unit_conversion
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
+
+CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
 
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
