@@ -15,6 +15,7 @@ from insitu.embedded.certificates import issue
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.settings import Settings
 from store.access import Credential
+from tests.deploy.containers import compose
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -73,5 +74,10 @@ def test_every_unit_starts_a_verb_that_exists() -> None:
         started = re.search(r"^ExecStart=/opt/insitu/bin/insitu (\S+)", path.read_text("utf-8"), re.MULTILINE)
         assert started, path
         assert started[1] in verbs
-    commands = re.findall(r"command: \[([a-z-]+)[,\]]", (DEPLOY / "compose.yaml").read_text("utf-8"))
-    assert {command for command in commands if command != "--config"} <= verbs
+    services = compose()["services"]
+    ours = [service for service in services.values() if service["image"] == "insitu"]
+    assert len(ours) == 6
+    for service in ours:
+        words = [*service.get("entrypoint", ["insitu"]), *service["command"]]
+        assert words[0] == "insitu"
+        assert words[1] in verbs
