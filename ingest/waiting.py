@@ -34,6 +34,7 @@ class Waiting:
         """How many of each wait in the second lane."""
         self._lock = threading.Lock()
         """Of the second lane and its senders."""
+        self._slow_turn = False
         self._came = self._went = 0
         self._bytes_in = self._bytes_out = 0
 
@@ -65,8 +66,12 @@ class Waiting:
             return True
 
     def take(self, most: int) -> list[Message]:
-        """Up to `most` messages of BATCH_BYTES and one message together; those of the second lane first."""
-        taken = self._take_slow(most)
+        """Up to `most` messages of BATCH_BYTES and one message together; those of the second lane first, in every other batch.
+
+        So a small message waits for the batch under way, and not for one more large one in its own.
+        """
+        self._slow_turn = not self._quick or not self._slow_turn
+        taken = self._take_slow(most) if self._slow_turn else []
         size = sum(len(message.payload) for message in taken)
         quick = self._quick
         while quick and len(taken) < most and size <= BATCH_BYTES:
