@@ -189,7 +189,9 @@ CREATE TABLE public.delivery (
     mid integer NOT NULL,
     sha256 bytea NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    life text DEFAULT ''::text NOT NULL,
+    number bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.deployment (
@@ -527,6 +529,13 @@ ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.probe (
+    prober text NOT NULL,
+    shard_id integer NOT NULL,
+    seq bigint NOT NULL,
+    committed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.protocol (
     protocol_id integer NOT NULL,
     trial_id integer NOT NULL,
@@ -629,7 +638,8 @@ CREATE TABLE public.shard (
     holder_since timestamp with time zone,
     lease_until timestamp with time zone,
     disconnects bigint DEFAULT 0 NOT NULL,
-    window_size integer
+    window_size integer,
+    committed_messages bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.shard_count (
@@ -764,7 +774,7 @@ ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_pkey PRIMARY KEY (window_id);
 
 ALTER TABLE ONLY public.delivery
-    ADD CONSTRAINT delivery_pkey PRIMARY KEY (client_id, mid, sha256);
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (client_id, life, mid, sha256);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_int4range_period_excl EXCLUDE USING gist (int4range(device_id, device_id, '[]'::text) WITH &&, period WITH &&);
@@ -844,6 +854,9 @@ ALTER TABLE ONLY public.person
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
+ALTER TABLE ONLY public.probe
+    ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
+
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
 
@@ -911,6 +924,8 @@ CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
 
+CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
+
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
@@ -918,6 +933,8 @@ CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, eva
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
 CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
+
+CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
