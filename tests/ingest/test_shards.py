@@ -345,16 +345,16 @@ def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
     receiver = Receiver(address, client_id="fair", filters=[], window=64, clock=SYSTEM, granted=())
     arrive = receiver._on_publish
     for _ in range(1000):
-        arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+        arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 128
     for number in range(8):
         for _ in range(16):
-            arrive(f"insitu/v1/t/quiet{number}/obs", b"{}", 0, 0, False)
+            arrive(f"insitu/v1/t/quiet{number}/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 256
     assert receiver.take_dropped() == 1000 - 128
     taken = receiver.take(1000, gather_s=0, wait_s=0)
     assert len(taken) == 256
-    arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+    arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 1
 
 
