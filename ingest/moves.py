@@ -2,7 +2,8 @@
 
 A shard lets go of a filter when everybody hears what they are to hear, and when a message of our own, sent on that filter after
 that, has come back and is committed with all that came before it. What is published meanwhile arrives in both sessions: its
-key absorbs the copy. Only a message without time and without `seq` is known by its session alone, and may become two rows.
+key absorbs the copy. Only a message without time and without `seq` is known by its delivery alone, and may become two rows; no
+third filter hears it, since `store.shards` begins no move before the last has ended.
 """
 
 from __future__ import annotations

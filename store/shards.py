@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from insitu.errors import CorrectInput, NotFound
+from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.wire import CHECK, inbound_filters, network_filters, trial_filter
 from store.database import Connection, queries, row, rows, run, scalar
 
@@ -124,10 +124,12 @@ def shards_ready(conn: Connection) -> bool:
 def resize(conn: Connection, count: int, *, window: int) -> None:
     """So many shards from now on, the trials spread evenly. CorrectInput where a session could not hear so many trials.
 
-    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one stops.
+    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one stops. RetryLater while
+    they still do so for the change before.
     """
     if not 1 <= count <= MAX_SHARDS:
         raise CorrectInput(f"Between 1 and {MAX_SHARDS} shards, not {count}.")
+    _require_settled(conn)
     run(conn, _SQL["set_wanted_count"], wanted=count)
     ensure_shards(conn)
     for number, home in enumerate(rows(conn, Home, _SQL["homes"])):
@@ -135,8 +137,20 @@ def resize(conn: Connection, count: int, *, window: int) -> None:
     require_room(layout(conn), window)
 
 
+def _require_settled(conn: Connection) -> None:
+    """RetryLater while a session still hears what it need not: a trial that moves on meanwhile would be heard three times."""
+    found = layout(conn)
+    moving = [shard.shard_id for shard in found.shards if set(shard.filters) - set(found.wanted(shard.shard_id))]
+    if moving:
+        raise RetryLater(
+            f"Trials still move between shards (shard {moving[0]} hears what it need not): try again in some seconds, with an "
+            "ingestor running."
+        )
+
+
 def set_home(conn: Connection, trial: str, shard_id: int, *, window: int) -> None:
     """The trial is heard by that shard from now on, as `resize` does it."""
+    _require_settled(conn)
     count = layout(conn).count
     if not 0 <= shard_id < count:
         raise CorrectInput(f"There are {count} shards, 0 to {count - 1}: `insitu shards --count` makes more.")

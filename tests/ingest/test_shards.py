@@ -14,7 +14,7 @@ import pytest
 from ingest.mqtt import BrokerAddress, Receiver
 from insitu.clock import SYSTEM
 from insitu.embedded.child import Child
-from insitu.errors import CorrectInput, NotFound
+from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole
 from insitu.wire import inbound_filters, network_filters, trial_filter
 from store import access, catalogue, shards
@@ -192,6 +192,39 @@ def test_a_trial_that_nobody_hears_yet_has_no_credentials_at_the_broker(stack: S
     assert active == {"t", "u"}
 
 
+def is_refused(stack: Stack) -> bool:
+    """A change amid a change, with which a trial would be heard three times."""
+    try:
+        shards.set_home(stack.conn, "u", 0, window=WINDOW)
+    except RetryLater:
+        return True
+    finally:
+        stack.conn.rollback()
+    return False
+
+
+def test_a_message_without_time_and_seq_is_at_most_two_rows_while_its_trial_moves(two_trials: Stack) -> None:
+    """Constant values all the while: each is heard by the old and by the new filter, and by no third."""
+    device = two_trials.device("u/c")
+    sent = 0
+    for count in (2, 3, 1):
+        resize(two_trials, count)
+        refused = False
+        while not settled(two_trials):
+            device.send_all([{"results": {"pm25": 7.5}}] * 10)
+            sent += 10
+            refused |= is_refused(two_trials)
+        assert refused or count == 3  # where only filters are added nothing is left over
+    before = sent
+    device.send_all([{"results": {"pm25": 7.5}}] * 10)
+    sent += 10
+    two_trials.wait_for(sent)
+    two_trials.stop()
+    found = len(rows_of(two_trials, "u"))
+    assert before + 10 <= found <= 2 * before + 10
+    device.close()
+
+
 # -- leases, without a broker -----------------------------------------------------------------------------------------
 
 
@@ -312,16 +345,16 @@ def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
     receiver = Receiver(address, client_id="fair", filters=[], window=64, clock=SYSTEM, granted=())
     arrive = receiver._on_publish
     for _ in range(1000):
-        arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+        arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 128
     for number in range(8):
         for _ in range(16):
-            arrive(f"insitu/v1/t/quiet{number}/obs", b"{}", 0, 0, False)
+            arrive(f"insitu/v1/t/quiet{number}/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 256
     assert receiver.take_dropped() == 1000 - 128
     taken = receiver.take(1000, gather_s=0, wait_s=0)
     assert len(taken) == 256
-    arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False)
+    arrive("insitu/v1/t/flood/obs", b"{}", 0, 0, False, False)
     assert receiver.pending == 1
 
 
