@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 
-from api.lanes import Lanes
+from api.lanes import Lane, Lanes
 from api.snippets import PublicAddress
 from insitu.clock import Clock
 from insitu.readiness import FRESH_S, Readiness, Stage
@@ -92,14 +92,24 @@ def _transaction(pool: Pool) -> Iterator[Connection]:
         yield conn
 
 
-async def connection(request: Request) -> AsyncIterator[Connection]:
-    """One connection and one transaction a request; committed before the answer leaves, rolled back by an error.
+@asynccontextmanager
+async def connecting(request: Request, lane: Lane | None = None) -> AsyncIterator[Connection]:
+    """One connection and one transaction, committed at the end of the block, rolled back by an error; by default of the pages' lane.
 
-    Asynchronous, since it admits: a request waits here without a thread until a connection is kept for it. Its body has been
-    read by then, and the connection is back before the answer is sent, so neither end of a slow line holds one.
+    Asynchronous, since it admits: a request waits here without a thread until a connection is kept for it.
     """
     context = context_of(request)
-    async with context.lanes.pages.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
+    chosen = lane or context.lanes.pages
+    async with chosen.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
+        yield conn
+
+
+async def connection(request: Request) -> AsyncIterator[Connection]:
+    """One connection and one transaction a request; committed before the answer leaves.
+
+    The body has been read by then, and the answer is sent afterwards, so neither end of a slow line holds a connection.
+    """
+    async with connecting(request) as conn:
         yield conn
 
 
@@ -108,11 +118,17 @@ async def connection_of_person(request: Request) -> AsyncIterator[Connection | N
     if request.state.viewer is None:
         yield None
         return
-    context = context_of(request)
-    async with context.lanes.pages.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
+    async with connecting(request) as conn:
         yield conn
 
 
+async def export_connection(request: Request) -> AsyncIterator[Connection]:
+    """The same, of those that are kept for exports."""
+    async with connecting(request, context_of(request).lanes.exports) as conn:
+        yield conn
+
+
+ExportConn = Annotated[Connection, Depends(export_connection, scope="function")]
 Conn = Annotated[Connection, Depends(connection, scope="function")]
 PersonConn = Annotated[Connection | None, Depends(connection_of_person, scope="function")]
 Ctx = Annotated[Context, Depends(given_context)]

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from anyio import CapacityLimiter
+
 from insitu.errors import RetryLater
 
 PATIENCE_S: Final = 1.0
@@ -104,7 +106,8 @@ PAGES: Final = 6
 SIGN_IN: Final = 2
 LIVE: Final = 2
 GROUPED: Final = 2
-POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED
+EXPORTS: Final = 2
+POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS
 """Connections are the sum of all places: nobody who has a place waits for a connection."""
 
 
@@ -119,3 +122,9 @@ class Lanes:
     pages: Lane = field(default_factory=lambda: Lane(PAGES, per_client=PAGES // 2))
     sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN))
     """A password costs 64 MiB and a tenth of a second: as many at a time as the machine can bear."""
+    exports: Lane = field(default_factory=lambda: Lane(EXPORTS, per_client=1))
+    """A whole trial takes minutes, so these never take a page's place."""
+    reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """A report takes seconds and a process: one at a time, and those that wait hold neither a thread nor a connection."""
+    bundle: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """The same for the browser's half of the charts, which is made while the server starts."""

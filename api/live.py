@@ -137,16 +137,20 @@ class Live:
         self._limiter = CapacityLimiter(LIVE)
         self._closed = False
 
-    @contextmanager
-    def listen(self, person: Hashable, key: Hashable, look: Look) -> Iterator[Outbox]:
-        """An outbox for as long as the block lasts; RetryLater where this person or all have too many streams.
-
-        Streams of the same `key` show the same: `look` of the first of them is called for all.
-        """
+    def require_room(self, person: Hashable) -> None:
+        """RetryLater where this person, or all together, have too many streams."""
         if self._listening[person] >= self._per_person:
             raise RetryLater("You have too many live pages open: close some, then reload this one.")
         if self._closed or self.listeners >= self._most:
             raise RetryLater("Too many live streams are open: reload the page in a while.")
+
+    @contextmanager
+    def listen(self, person: Hashable, key: Hashable, look: Look) -> Iterator[Outbox]:
+        """An outbox for as long as the block lasts; RetryLater as `require_room`.
+
+        Streams of the same `key` show the same: `look` of the first of them is called for all.
+        """
+        self.require_room(person)
         if key not in self._channels or self._channels[key].task.done():
             self._channels[key] = Channel(look, self._limiter)
         channel, outbox = self._channels[key], Outbox()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.access import Signed
-from api.context import Conn, Context, Ctx
+from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
 from store.database import Connection
 from store.trials import StoredEvaluation
@@ -30,47 +31,56 @@ _FOREVER: Final = "private, max-age=31536000, immutable"
 _REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_ONE_AT_A_TIME = threading.Lock()
 
 ReportFile = Literal["report.html", "report.pdf", "report.json", "report.en.html", "report.en.pdf"]
 
 
 @open_router.get("/charts/vega.js")
-def vega(context: Ctx) -> FileResponse:
+async def vega(context: Ctx) -> FileResponse:
     """The browser's half of the charts; the address changes with its version."""
     return FileResponse(
-        context.bundle.wait(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=31536000, immutable"}
+        await to_thread.run_sync(context.bundle.wait, limiter=context.lanes.bundle),
+        media_type="text/javascript",
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
     )
 
 
 def rendered(context: Context, stored: StoredEvaluation) -> Path:
     """The folder with the reports of an evaluation; made at first, kept by the hash of the document."""
     folder = context.cache / "reports" / stored.sha256
-    with _ONE_AT_A_TIME:  # each takes seconds and a process of its own
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(mkdtemp(prefix="report-", dir=folder.parent))
-            try:
-                write_reports(json.loads(stored.document), folder=made, language=LANGUAGE)
-                made.rename(folder)
-            finally:
-                shutil.rmtree(made, ignore_errors=True)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(mkdtemp(prefix="report-", dir=folder.parent))
+        try:
+            write_reports(json.loads(stored.document), folder=made, language=LANGUAGE)
+            made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return folder
 
 
+async def _stored(request: Request, trial: str, evaluation_id: int, viewer: Signed) -> StoredEvaluation:
+    """Read, and the connection given back, before the seconds that a report may take begin."""
+    async with connecting(request) as conn:
+        return await run_in_threadpool(evaluation_of, conn, viewer, trial, evaluation_id)
+
+
+Stored = Annotated[StoredEvaluation, Depends(_stored)]
+
+
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/package.zip")
-def package(trial: str, evaluation_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Response:
+async def package(request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx) -> Response:
     """With this anyone can recompute the evaluation: observations, protocol, results, reports, signed by this installation."""
-    stored = evaluation_of(conn, viewer, trial, evaluation_id)
     path = context.cache / "packages" / f"{stored.sha256}.zip"
     if not path.exists():
-        _pack(conn, context, stored, path)
+        reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
+        async with connecting(request) as conn:
+            await run_in_threadpool(_pack, conn, context, stored, reports, path)
     name = f"{trial}-{evaluation_id}.zip"
     return FileResponse(path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"})
 
 
-def _pack(conn: Connection, context: Context, stored: StoredEvaluation, path: Path) -> None:
-    reports = rendered(context, stored)
+def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name) / stored.trial
@@ -84,8 +94,7 @@ def _pack(conn: Connection, context: Context, stored: StoredEvaluation, path: Pa
 
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/{file}")
-def report(trial: str, evaluation_id: int, file: ReportFile, conn: Conn, context: Ctx, viewer: Signed) -> FileResponse:
+async def report(file: ReportFile, stored: Stored, context: Ctx) -> FileResponse:
     """A report: French under `report.html` and `report.pdf`, English with `.en` in the name; JSON is the document itself."""
-    stored = evaluation_of(conn, viewer, trial, evaluation_id)
-    path = rendered(context, stored) / file
-    return FileResponse(path, headers={"Cache-Control": _FOREVER, "Content-Security-Policy": _REPORT_POLICY})
+    folder = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
+    return FileResponse(folder / file, headers={"Cache-Control": _FOREVER, "Content-Security-Policy": _REPORT_POLICY})

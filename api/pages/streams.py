@@ -61,7 +61,12 @@ async def _require_still(request: Request, context: Context) -> None:
         raise NotAcceptedHere()
 
 
-@router.get("/live/fleet", response_class=EventSourceResponse)
+async def _room(context: Ctx, viewer: Signed) -> None:
+    """Asked before the stream begins, when a status can still be answered."""
+    context.live.require_room(viewer.person_id)
+
+
+@router.get("/live/fleet", response_class=EventSourceResponse, dependencies=[Depends(_room)])
 async def fleet_stream(
     request: Request,
     context: Ctx,
@@ -123,7 +128,7 @@ def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> 
     return fleet.find(conn, viewer, trial, device, now=context.clock.now()).device_id
 
 
-@router.get("/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse)
+@router.get("/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse, dependencies=[Depends(_room)])
 async def device_stream(
     request: Request, context: Ctx, viewer: Signed, trial: str, device: str, own: Annotated[int, Depends(_seen)]
 ) -> AsyncIterator[ServerSentEvent]:

@@ -1,4 +1,4 @@
-"""Observations, to read: page by page, or all of a span as CSV that is written while it is read."""
+"""Observations, to read: page by page, or all of a span as CSV."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from tempfile import TemporaryFile
+from typing import Annotated, Any, Final, TextIO
 
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from api.access import Signed
-from api.context import Conn, Context, Ctx
+from api.context import Conn, Context, Ctx, ExportConn
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
 from store import fleet
 from store.access import Viewer, visible_trial
-from store.database import Connection, translated
+from store.database import Connection
 
 router = APIRouter()
 _COLUMNS: Final = ("trial", "device", "datastream", "property", "unit", "phenomenon_time", "result", "flag", "received_at")
 _LINES_AT_ONCE: Final = 1000
+_BLOCK: Final = 65_536
 _FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -72,7 +74,7 @@ def list_observations(
     responses={200: {"content": {"text/csv": {"example": ",".join(_COLUMNS) + "\r\n"}}}},
 )
 def export_csv(
-    trial: str, conn: Conn, context: Ctx, viewer: Signed, device: Code = None, start: Moment = None, end: Moment = None
+    trial: str, conn: ExportConn, context: Ctx, viewer: Signed, device: Code = None, start: Moment = None, end: Moment = None
 ) -> StreamingResponse:
     """Every observation of `[start, end)`, UTF-8, by datastream and time; all there is where nothing is said."""
     found = visible_trial(conn, viewer, trial)
@@ -85,16 +87,30 @@ def export_csv(
     since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
     name = "-".join(part for part in (found.code, device, "observations.csv") if part)
     return StreamingResponse(
-        _lines(context, streams, since, until),
+        _lines(conn, context, streams, since, until),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
-def _lines(context: Context, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
-    """The table in blocks; it holds a connection of its own for as long as the reader takes."""
-    with translated(), context.pool.connection() as conn:
-        yield from csv_blocks(conn, streams, start, end)
+def _lines(conn: Connection, context: Context, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
+    """The table in blocks, from a file that is written first: the reader may take as long as he likes and holds no connection."""
+    context.cache.mkdir(parents=True, exist_ok=True)
+    # closed by the blocks, which outlive this function
+    file: TextIO = TemporaryFile("w+", encoding="utf-8", newline="", dir=context.cache)  # noqa: SIM115
+    try:
+        file.writelines(csv_blocks(conn, streams, start, end))
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+
+    def blocks() -> Iterator[str]:
+        with file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    return blocks()
 
 
 def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
