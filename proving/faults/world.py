@@ -56,8 +56,14 @@ class World:
 
     async def recovered(self, within: float) -> float:
         """Seconds until a fresh device's row is there; then all parts must be there, and `/readyz` answers. Raises `Failed`."""
-        seconds = await self.probe.until(within)
-        await self.until_whole()
+        try:
+            seconds = await self.probe.until(within)
+            await self.until_whole()
+        except Failed as problem:
+            by_itself = sum(not ending.asked for ending in self.installation.endings)
+            if not by_itself:
+                raise
+            raise Failed(f"{problem}; `up` ended by itself {by_itself} times: {self.installation.last_words(2)}") from problem
         return seconds
 
     async def until_whole(self) -> None:

@@ -46,6 +46,7 @@ SCENARIOS = (
     Scenario("first-start-killed", False, own=starts.first_start_killed),
     Scenario("second-up", False, own=starts.second_up),
     Scenario("disk-full-broker", True, own=disks.broker),
+    Scenario("broker-disk-smaller", False, own=disks.smaller),
     Scenario("disk-full-database", False, own=disks.database),
     Scenario("disk-full-logs", False, own=disks.logs),
     Scenario("disk-full-enrol", True, own=disks.enrolment),

@@ -22,6 +22,7 @@ from proving.faults.world import World, open_world
 FREED_S = 30.0
 """After space is back a fresh device's row must be there within this time."""
 FULL_S = 8.0
+STORE = 16 * 2**20
 KINDS = (Kind.SEQUENCED, Kind.TIMED, Kind.BARE, Kind.CONSTANT)
 Meanwhile = Callable[[World], Awaitable[str]]
 
@@ -81,7 +82,8 @@ class Ballast:
 
 async def _full(top: Path, part: str, size: int, meanwhile: Meanwhile) -> str:
     """The disk of one folder of the data directory ("" for all of it) fills up and is freed while devices publish."""
-    installation = Installation(top)
+    # a small store of the broker, so that its cap does not depend on the size of the disk
+    installation = Installation(top, settings={"INSITU_MAX_FILE_STORE": str(STORE)})
     try:
         if part:
             await installation.start()
@@ -118,6 +120,24 @@ async def _wait(world: World) -> str:
 async def broker(top: Path, chance: random.Random) -> str:
     """The broker's disk is full, then free: it takes messages again without anybody's help."""
     return await _full(top, "broker", 64 * 2**20, _wait)
+
+
+async def smaller(top: Path, chance: random.Random) -> str:
+    """The broker starts on a disk with less free space than at its first start: its cap follows, as docs/operations.md says."""
+    installation = Installation(top)
+    try:
+        await installation.start()
+        await installation.until_ready()
+        await installation.stop()
+        with small_disk(installation.data_dir / "broker", 64 * 2**20):
+            try:
+                await installation.start()
+                seconds = await installation.until_ready(60)
+            finally:
+                await installation.stop()
+    finally:
+        await installation.remove()
+    return f"ready after {seconds:.1f} s with 64 MB"
 
 
 async def database(top: Path, chance: random.Random) -> str:

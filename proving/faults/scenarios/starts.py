@@ -100,8 +100,8 @@ async def first_start_killed(top: Path, chance: random.Random) -> str:
 
 
 async def first_start_killed_quick(top: Path, chance: random.Random) -> str:
-    """SIGKILL of a first start at 6 moments, evenly over its new files."""
-    return await _first_starts(top, chance, 6)
+    """SIGKILL of a first start at 4 moments, evenly over its new files."""
+    return await _first_starts(top, chance, 4)
 
 
 async def port_before_users(top: Path, chance: random.Random) -> str:
