@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from insitu.cli.clerk import Clerk
+from insitu.cli.handover import Handover
+from insitu.cli.healing import Healing, Paced, Signs
 from insitu.cli.output import warn
 from insitu.cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
 from insitu.cli.supervision import Part, Phase, Steps
@@ -37,7 +39,7 @@ from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import Running, hold, write_running
 from insitu.embedded.notify import notify
 from insitu.embedded.postgres import Postgres
-from insitu.errors import CorrectInput, FixPermissions, FreePort, FreeSpace, InsituError, RetryLater, UpgradeInsitu
+from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
 from insitu.settings import Settings, parse_listen
 
@@ -54,14 +56,6 @@ PARTS_PATIENCE_S: Final = 8.0
 BROKER_PATIENCE_S: Final = 6.0
 POSTGRES_PATIENCE_S: Final = 25.0
 """Together: a stop takes at most 45 s."""
-BROKER_TRIAL_S: Final = 8.0
-INGEST_TRIAL_S: Final = 20.0
-PAGES_TRIAL_S: Final = 10.0
-PAGES_START_S: Final = 60.0
-DATABASE_TRIAL_S: Final = 300.0
-"""How long something may fail to do its work, though its process is there, before it is replaced."""
-ROOM_BYTES: Final = 64 * 2**20
-WATCHDOG_PATIENCE_S: Final = 600.0
 _DEATH_SIGNAL: Final = signal.SIGKILL
 """Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of them survive it."""
 
@@ -95,14 +89,9 @@ class Installation:
         self._private = False
         self._sessions_of: frozenset[str] = frozenset()
         self._restores = 0
-        self._applied = -1
-        self._applying: tuple[int, int, Steps] | None = None
-        self._apply_after, self._apply_problem = 0.0, ""
         self._prober: Prober | None = None
-        self._unready_since: float | None = None
-        self._replaced_at: dict[str, tuple[float, int]] = {}
+        self._healing = Healing()
         self._logs_bounded_at = 0.0
-        self._broker_asked_at = 0.0
         self._told = ("", 0.0)
         self._running_told = False
         self._began = 0.0
@@ -120,6 +109,8 @@ class Installation:
         )  # fmt: skip
         self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
+        self._handover = Handover(self.broker, self.clerk)
+        self._write_error = Paced(self.broker.write_error, 2.0)
         self._make_parts()
         self._began = time.monotonic()
         self.clerk.start()
@@ -194,8 +185,11 @@ class Installation:
             return
         facts = self.clerk.facts
         yield from self.broker.starting(facts.users)
-        self._applied, self._applying = facts.generation, None
-        self.clerk.applied(facts.wanted, None)
+        self._handover.started_with(facts)
+        try:
+            yield from self.broker.protecting_store()
+        except InsituError as error:  # it serves all the same; the next start tries again
+            warn(f"broker: {error}")
 
     def _database_url(self) -> str | None:
         return self.postgres.url if self._database.runs else None
@@ -244,13 +238,13 @@ class Installation:
         self.clerk.look_after(now)
         if self._broker.runs:
             self._settle_sessions()
-            self._apply_credentials(now)
+            if not self._private:
+                self._handover.step(now)
             self._start_prober()
         if self._schema.runs:
             self._tell_running()
         self._heal(now)
         self._bound_logs(now)
-        self._tell_systemd(now)
 
     @property
     def is_busy(self) -> bool:
@@ -322,42 +316,13 @@ class Installation:
         self.broker.mark_sessions(facts.sessions)
         self._sessions_of = facts.sessions
         if self._private:
-            self.broker.protect_store()
             self._ingest.replace()
             self._broker.replace()
-
-    def _apply_credentials(self, now: float) -> None:
-        """Hand changed credentials to the broker, in steps."""
-        if self._private or now < self._apply_after:
-            return
-        facts = self.clerk.facts
-        if self._applying is None:
-            if facts.generation == self._applied:
-                return
-            self._applying = (facts.generation, facts.wanted, self.broker.applying(facts.users))
-        generation, wanted, steps = self._applying
-        try:
-            next(steps)
-            return
-        except StopIteration:
-            problem = None
-        except (RetryLater, FreeSpace) as error:
-            self._applying, self._apply_after = None, now + 1.0
-            if self._apply_problem != str(error):
-                self._apply_problem = str(error)
-                warn(f"broker: {error} The credentials are handed over when it is well again.")
-            return
-        except InsituError as error:
-            problem = str(error)
-            warn(f"broker: {problem}")
-        self._applied, self._applying, self._apply_problem = generation, None, ""
-        self.clerk.applied(wanted, problem)
 
     def _start_prober(self) -> None:
         if self._prober is None and not self._private:
             from ingest.probe import Prober
 
-            self.broker.protect_store()
             ca = self.where.tls.ca if self.where.tls else None
             self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
             self._prober.start()
@@ -365,39 +330,27 @@ class Installation:
     # -- what runs and does not do its work ------------------------------------------------------------------------
 
     def _heal(self, now: float) -> None:
-        """Replace what is there and does not do its work: a broker that takes nothing, an ingestor that stores nothing, mute pages."""
-        readiness = self.readiness()
-        if readiness.ready:
-            self._unready_since = None
-            self._replaced_at.clear()
-        elif self._unready_since is None:
-            self._unready_since = now
-        failing = now - self._unready_since if self._unready_since is not None else 0.0
-        facts, silent = self.clerk.facts, self.clerk.silent_s(now)
-        at_the_broker = readiness.stage in (Stage.CONNECT, Stage.SIGN_IN, Stage.PUBLISH)
-        if self._broker.runs and not self._private:
-            if at_the_broker and min(failing, self._broker.runs_for(now)) > BROKER_TRIAL_S:
-                self._replace(self._broker, now, readiness.detail)
-            elif now - self._broker_asked_at > 2.0:
-                self._broker_asked_at = now
-                if (said := self.broker.write_error()) is not None:
-                    self._replace(self._broker, now, f"It could not write ({said}).")
-        answered = silent < 2.0 and (facts.heartbeat_age_s is None or facts.heartbeat_age_s > INGEST_TRIAL_S)
-        if answered and min(failing, self._ingest.runs_for(now), self._broker.runs_for(now)) > INGEST_TRIAL_S:
-            self._replace(self._ingest, now, "It stores nothing.")
-        trial = PAGES_TRIAL_S if self.pages.answered_at > self._serve.running_since else PAGES_START_S
-        if min(self.pages.silent_s(now), self._serve.runs_for(now)) > trial:
-            self._replace(self._serve, now, "The pages do not answer.")
-        if facts.prepared and min(silent, self._database.runs_for(now)) > DATABASE_TRIAL_S:
-            self._replace(self._database, now, f"It has not answered for {silent:.0f} s.")
+        """Replace what is there and does not do its work."""
+        signs = self._signs(now)
+        for ill in self._healing.diagnose(signs, now):
+            next(part for part in self._parts if part.name == ill.part).replace(ill.why)
+        self._tell_systemd(now, hopeless=self._healing.is_hopeless(signs, now))
 
-    def _replace(self, part: Part, now: float, why: str) -> None:
-        """With growing pauses while that does not help, and not for want of space, which no restart gives."""
-        at, times = self._replaced_at.get(part.name, (-1e9, 0))
-        if now - at < min(300.0, 10.0 * 2**times) or shutil.disk_usage(self.data_dir).free < ROOM_BYTES:
-            return
-        self._replaced_at[part.name] = (now, times + 1)
-        part.replace(why)
+    def _signs(self, now: float) -> Signs:
+        return Signs(
+            readiness=self.readiness(),
+            broker_runs_s=self._broker.runs_for(now),
+            broker_is_private=self._private,
+            write_error=self._write_error.answer(now) if self._broker.runs else None,
+            ingest_runs_s=self._ingest.runs_for(now),
+            heartbeat_age_s=self.clerk.facts.heartbeat_age_s,
+            pages_run_s=self._serve.runs_for(now),
+            pages_silent_s=self.pages.silent_s(now),
+            pages_answered=self.pages.answered_at > self._serve.running_since,
+            database_runs_s=self._database.runs_for(now),
+            database_silent_s=self.clerk.silent_s(now) if self.clerk.facts.prepared else 0.0,
+            free_bytes=shutil.disk_usage(self.data_dir).free,
+        )
 
     def _bound_logs(self, now: float) -> None:
         if now - self._logs_bounded_at > 20.0:
@@ -409,20 +362,14 @@ class Installation:
 
     # -- telling others ------------------------------------------------------------------------------------------
 
-    def _tell_systemd(self, now: float) -> None:
+    def _tell_systemd(self, now: float, *, hopeless: bool) -> None:
         """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders it may pass by itself."""
         text = self.status() or "a device can deliver"
         said, at = self._told
         if text == said and now - at < 2.0:
             return
         self._told = (text, now)
-        fields = {"STATUS": text}
-        if self.readiness().ready:
-            fields["READY"] = "1"
-        since = self._unready_since
-        hopeless = since is not None and now - since > WATCHDOG_PATIENCE_S and self.clerk.silent_s(now) < 2.0
-        if not hopeless or shutil.disk_usage(self.data_dir).free < ROOM_BYTES:
-            fields["WATCHDOG"] = "1"
+        fields = {"STATUS": text} | ({} if hopeless else {"WATCHDOG": "1"}) | ({"READY": "1"} if self.readiness().ready else {})
         notify(**fields)
 
     def _tell_running(self) -> None:

@@ -142,7 +142,7 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> dict[str, st
 
 
 def _served(found: Beside) -> None:
-    print(f"beside it: {len(found.seconds)} requests, p99 {found.p99:.2f} s, longest {max(found.seconds):.2f} s")  # noqa: T201 - for who measures, with -s
+    print(f"beside it: {len(found.seconds)} requests, p99 {found.p99:.2f} s, longest {max(found.seconds):.2f} s")
     assert not found.problems, found.problems[:5]
     assert len(found.seconds) >= 20
     assert found.p99 < 1.0
@@ -175,7 +175,7 @@ def test_500_simultaneous_requests_stop_nobody_else(site: Site, kind: str) -> No
     if kind == "wrong_sign_in":
         others.append((site.signing_in("lab", PASSWORD), [303]))
     answers, found = crowd_beside(site.port, asks, others, samples=40, most_salvos=12)
-    print(f"\n{kind}: {dict(answers)}")  # noqa: T201 - for who measures, with -s
+    print(f"\n{kind}: {dict(answers)}")
     _served(found)
     assert not [status for status in answers if status not in KINDS[kind]], answers
 
@@ -188,7 +188,7 @@ def test_1000_bodies_that_come_byte_by_byte_stop_nobody_else(site: Site) -> None
     ]
     with beside(site.port, site.others()) as found:
         answers = salvo(site.port, asks, byte_every_s=0.7)
-    print(f"\nslow bodies: {dict(answers)}")  # noqa: T201 - for who measures, with -s
+    print(f"\nslow bodies: {dict(answers)}")
     _served(found)
     assert set(answers) <= {401, 408}, "each is answered, in the time that a body may take"
     assert answers[401] >= 300
@@ -217,7 +217,7 @@ def test_1000_devices_that_post_at_the_same_moment_are_all_stored(site: Site) ->
     for minute in (10, 11, 12):
         started = time.monotonic()
         answers = salvo(site.port, [site.post(number, minute) for number in range(DEVICES)])
-        print(f"\n1,000 posts: {dict(answers)} in {time.monotonic() - started:.2f} s")  # noqa: T201 - for who measures, with -s
+        print(f"\n1,000 posts: {dict(answers)} in {time.monotonic() - started:.2f} s")
         assert answers == {200: DEVICES}
     with connect(site.database_url, application="tests") as conn:
         stored = conn.execute(
