@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -26,6 +27,10 @@ def after(seconds: float, seen: Signs) -> list[str]:
     return [one.part for one in healing.diagnose(seen, seconds)]
 
 
+def at_once(seen: Signs) -> list[str]:
+    return [one.part for one in Healing().diagnose(seen, 0.0)]
+
+
 @pytest.mark.parametrize("stage", [Stage.CONNECT, Stage.SIGN_IN, Stage.PUBLISH])
 def test_a_broker_that_takes_nothing_is_replaced_after_a_while(stage: Stage) -> None:
     assert after(5, signs(stage)) == []
@@ -34,8 +39,8 @@ def test_a_broker_that_takes_nothing_is_replaced_after_a_while(stage: Stage) -> 
 
 def test_a_broker_with_a_write_error_is_replaced_at_once_but_not_on_a_full_disk() -> None:
     seen = signs(None, write_error="no space left on device")
-    assert [one.part for one in Healing().diagnose(seen, 0.0)] == ["broker"]
-    assert Healing().diagnose(replace(seen, free_bytes=1_000_000), 0.0) == []
+    assert at_once(seen) == ["broker"]
+    assert at_once(replace(seen, free_bytes=1_000_000)) == []
 
 
 def test_an_ingestor_without_a_sign_of_life_is_replaced_and_one_that_is_behind_is_not() -> None:
@@ -52,15 +57,15 @@ def test_while_the_database_is_silent_nobody_else_is_blamed() -> None:
 
 def test_pages_have_more_time_to_start_than_to_answer() -> None:
     mute = signs(None, pages_silent_s=30.0)
-    assert after(1, mute) == ["serve"]
-    assert after(1, replace(mute, pages_answered=False)) == []
-    assert after(1, replace(mute, pages_answered=False, pages_silent_s=70.0)) == ["serve"]
+    assert at_once(mute) == ["serve"]
+    assert at_once(replace(mute, pages_answered=False)) == []
+    assert at_once(replace(mute, pages_answered=False, pages_silent_s=70.0)) == ["serve"]
 
 
 def test_what_does_not_help_is_tried_again_later_and_later_and_at_once_after_it_helped() -> None:
     healing, seen = Healing(), signs(Stage.PUBLISH)
     times = [now for now in range(1200) if healing.diagnose(seen, float(now))]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert times[0] == 9
     assert gaps == sorted(gaps)
     assert gaps[0] == 20
