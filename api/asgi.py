@@ -6,9 +6,11 @@ is taken (`api.context.connection` admits to those). It runs on the event loop.
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Hashable
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,15 +20,25 @@ from api import problems
 from api.access import session_token
 from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
 from api.context import context_of
+from api.lanes import Turnstile
 from api.measure import Meters
-from api.routes.ingest import DEVICE_PATH, device_token
+from api.routes.ingest import DEVICE_PATH, answer_device, device_token
+from api.routes.operations import AT_THE_DOOR
 from ingest.http import WrongToken
 from insitu.errors import InsituError
 from store.access import Viewer
 
 _OPEN_FORMS: Final = ("/sign-in", "/language")
-_NOBODYS: Final = ("/healthz", "/readyz", "/static/")
+_NOBODYS: Final = ("/static/",)
 """The same for everyone: no session is looked up for these, so they answer while the database does not."""
+
+
+class _Answered(NamedTuple):
+    """Instead of a route, for the counters."""
+
+    path: str
+
+
 _CSP: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -42,7 +54,7 @@ class Guard:
     """Finds out who asks, reads the body within limits, adds headers that a route did not set itself, and counts."""
 
     def __init__(self, app: ASGIApp, *, meters: Meters) -> None:
-        self._app, self._meters, self._bodies = app, meters, Bodies()
+        self._app, self._meters, self._bodies, self._turnstile = app, meters, Bodies(), Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,15 +84,24 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         app, unread = self._app, _sends(scope)
+        value = AT_THE_DOOR.get(request.url.path) if scope["method"] in ("GET", "HEAD") else None
+        if value is not None:
+            scope["route"] = _Answered(request.url.path)
+            await value(context_of(request))(scope, receive, send)
+            return
         async with AsyncExitStack() as held:
             try:
-                client = await _who(request)
+                held.enter_context(self._turnstile.pass_(_shown(request)))
+                client, device = await _who(request)
                 if unread and (client is not None or request.url.path in _OPEN_FORMS):
                     most = MAX_OPEN_BODY_BYTES if client is None else MAX_BODY_BYTES
                     if _announced(scope) > most:
                         raise HTTPException(413, f"A request holds at most {most} bytes.")
                     body = await held.enter_async_context(self._bodies.read(receive, client, most=most))
                     receive, unread = replay(body, receive), False
+                    if device is not None:
+                        scope["route"] = _Answered(f"/api/v1/trials/{{trial}}/devices/{{device}}/{device[3]}")
+                        app = await answer_device(request, device[1], device[2], device[3], body)
             except (InsituError, HTTPException) as error:
                 app = problems.refusal(request, error)
             if unread:  # of somebody unknown, or of a request that is refused: nobody looks at it
@@ -89,20 +110,25 @@ class Guard:
             await app(scope, receive, send)
 
 
-async def _who(request: Request) -> object:
-    """Whom the session or the token belongs to; None for nobody. WrongToken where a device shows none of its own."""
+def _shown(request: Request) -> Hashable:
+    """Whom the request says it is from, before anybody looks whether that is true."""
+    return session_token(request) or request.headers.get("authorization") or (request.client.host if request.client else "")
+
+
+async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]:
+    """Whom the session or the token belongs to, None for nobody; and what a device posts to. WrongToken where it shows none of its own."""
     request.state.viewer = None
     device = DEVICE_PATH.fullmatch(request.url.path) if request.method == "POST" else None
     if device is not None:
         holder = await context_of(request).door.device(device_token(request))
         if holder is None or (holder.trial, holder.device) != (device[1], device[2]):
             raise WrongToken()
-        return holder.trial, holder.device
+        return (holder.trial, holder.device), device
     if not request.url.path.startswith(_NOBODYS):
         viewer: Viewer | None = await context_of(request).door.viewer(session_token(request))
         request.state.viewer = viewer
-        return viewer.person_id if viewer else None
-    return None
+        return viewer.person_id if viewer else None, None
+    return None, None
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,10 +21,35 @@ from insitu.errors import RetryLater
 PATIENCE_S: Final = 1.0
 """A request waits this long for a place; then it is better to say so than to keep somebody waiting."""
 _MOST_WAITING: Final = 2000
+_MOST_OF_ONE: Final = 100
 
 
 class Busy(RetryLater):
     """Too many requests arrive at this moment: nothing is lost, try again in a few seconds."""
+
+
+class Turnstile:
+    """Bounds how many requests of one client are under way at all: the rest of a crowd is refused at the price of a look.
+
+    `most` is generous, since many people may come from one address; what they get is decided by the lanes.
+    """
+
+    def __init__(self, most: int = _MOST_OF_ONE) -> None:
+        self._most = most
+        self._inside: Counter[Hashable] = Counter()
+
+    @contextmanager
+    def pass_(self, client: Hashable) -> Iterator[None]:
+        """Busy where this client has too many requests under way."""
+        if self._inside[client] >= self._most:
+            raise Busy()
+        self._inside[client] += 1
+        try:
+            yield
+        finally:
+            self._inside[client] -= 1
+            if not self._inside[client]:
+                del self._inside[client]
 
 
 class Lane:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import secrets
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from api.access import TooManyAttempts
-from api.rendering import page_of, respond
+from api.lanes import Busy
+from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
 from insitu.errors import (
     AlreadyExists,
     CorrectInput,
@@ -26,6 +28,7 @@ from insitu.errors import (
     RetryLater,
     RowRefused,
 )
+from insitu.language import Language, Reader
 
 _LOG: Final = logging.getLogger("insitu.api")
 # First match wins: subclasses before the classes they refine.
@@ -115,9 +118,19 @@ def _insitu_error(request: Request, error: Exception) -> Response:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
     headers = {"Retry-After": "2"} if status == 503 else {}
+    if isinstance(error, Busy) and request.method in ("GET", "HEAD") and not _for_programs(request):
+        return HTMLResponse(_busy_page(language_of(request, None)), status_code=503, headers=headers)
     if status == 401 and _for_programs(request):
         headers["WWW-Authenticate"] = "Bearer"
     return answer(request, status, code, str(error), headers=headers)
+
+
+@cache
+def _busy_page(language: Language) -> str:
+    """The same for everybody, made once: a crowd must not be refused at the price of serving it."""
+    reader = Reader(language)
+    translate = reader.translator(LOCALE)
+    return ENVIRONMENT.get_template("busy.j2").render(language=language, t=translate, title=_TITLES[503])
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from api.context import context_of
@@ -60,6 +60,7 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
+_SUFFIXES: Final = {path: suffix for path, suffix, *_ in _FORMATS}
 DEVICE_PATH: Final = re.compile(r"/api/v1/trials/([^/]+)/devices/([^/]+)/(" + "|".join(path for path, *_ in _FORMATS) + ")")
 """What devices post to: trial, device, format."""
 
@@ -70,7 +71,8 @@ def device_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def _take(request: Request, topic: str, trial: str, device: str, payload: bytes) -> Taken:
+async def take(request: Request, topic: str, trial: str, device: str, payload: bytes) -> Taken:
+    """Store one payload in the next group; what became of it, once that is committed."""
     context = context_of(request)
     token_sha256 = hashlib.sha256((device_token(request) or "").encode()).digest()
     answer = await context.posts.store(Post(trial, device, token_sha256, posted(topic, payload, context.clock)))
@@ -84,6 +86,12 @@ async def _take(request: Request, topic: str, trial: str, device: str, payload: 
     )
 
 
+async def answer_device(request: Request, trial: str, device: str, path: str, payload: bytes) -> Response:
+    """What the route below answers, without what FastAPI does around it: that is half of the work of a post."""
+    taken = await take(request, f"{PREFIX}/{trial}/{device}/{_SUFFIXES[path]}", trial, device, payload)
+    return Response(taken.model_dump_json(), media_type=_JSON)
+
+
 def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:
     """The path of a format. Which format it is, the path says and not the content type: devices get that one wrong."""
 
@@ -94,8 +102,8 @@ def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> 
         payload: Annotated[bytes, Depends(raw_body)],
         authorization: Annotated[str, Header(max_length=300)] = "",
     ) -> Taken:
-        # asynchronous, so that a thousand devices wait for their commit without a thousand threads
-        return await _take(request, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload)
+        # describes it; `api.asgi` answers at the door by `answer_device`
+        return await take(request, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload)
 
     router.post(
         f"/trials/{{trial}}/devices/{{device}}/{path}",

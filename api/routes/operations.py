@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.access import Anyone, Signed, may_read_metrics
-from api.context import Conn, Ctx, context_of, readiness_of
+from api.context import Conn, Context, Ctx, readiness_of
 from api.rendering import page_of, respond
 from insitu.errors import NotAcceptedHere, NotFound
 
@@ -15,21 +18,20 @@ open_router = APIRouter()
 router = APIRouter()
 
 
-@open_router.get("/healthz")
-async def healthz() -> PlainTextResponse:
+def healthz(context: Context) -> Response:
     """This process answers; it says nothing of the database."""
     return PlainTextResponse("alive\n")
 
 
-@open_router.get("/readyz")
-async def readyz(request: Request) -> JSONResponse:
-    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody may ask.
-
-    Asynchronous, as /healthz: a value is answered without a thread or a connection, however many wait for those.
-    """
-    found = readiness_of(context_of(request))
+def readyz(context: Context) -> Response:
+    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody may ask."""
+    found = readiness_of(context)
     content = {"ready": True} if found.stage is None else {"ready": False, "stage": str(found.stage)}
     return JSONResponse(content, status_code=200 if found.ready else 503, headers={"Cache-Control": "no-store"})
+
+
+AT_THE_DOOR: Final[dict[str, Callable[[Context], Response]]] = {"/healthz": healthz, "/readyz": readyz}
+"""Values, answered by `api.asgi` before anything else, so that they come however many wait for threads and connections."""
 
 
 async def require_metrics(request: Request, viewer: Anyone) -> None:
