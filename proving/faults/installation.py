@@ -210,7 +210,7 @@ class Installation:
         return all(name in parts and parts[name].state not in "Tt" for name in processes.PARTS)
 
     async def stop(self) -> None:
-        """Ends everything: `up` by SIGTERM, then whatever still belongs to the data directory by SIGKILL."""
+        """Ends everything: `up` by SIGTERM, then what still belongs to the data directory by SIGKILL. Copies the logs to `top/logs`."""
         self._wanted = False
         for process in processes.belonging(self.data_dir):
             processes.send(process.pid, signal.SIGCONT)
@@ -227,18 +227,21 @@ class Installation:
             for process in processes.belonging(self.data_dir):
                 processes.send(process.pid, signal.SIGKILL)
             await asyncio.sleep(0.1)
+        self._save_logs()
 
     async def remove(self) -> None:
         """Ends everything, what is attached first, and removes the data directory; its logs stay, in `top/logs`."""
         while self.attached:
             await self.attached.pop()()
         await self.stop()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _save_logs(self) -> None:
         logs = self.top / "logs"
         logs.mkdir(exist_ok=True)
         for log in (*self.data_dir.glob("logs/*"), *self.data_dir.glob("broker/*.log")):
             if log.is_file():
                 shutil.copy(log, logs / log.name)
-        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     async def ready(self) -> bool | None:
         """What `/readyz` says; None where there is no answer within two seconds."""

@@ -59,11 +59,12 @@ class Ballast:
         self._task: asyncio.Task[None] | None = None
 
     def _fill(self) -> None:
-        block = bytes(65536)
+        """Takes pages until there is no more; what others free meanwhile is for the next round."""
+        page = bytes(4096)
         with contextlib.suppress(OSError), self._path.open("ab", buffering=0) as file:
-            while True:
-                if file.write(block) < len(block):
-                    block = block[: len(block) // 2] or b"0"
+            free = os.statvfs(self._path.parent).f_bavail * os.statvfs(self._path.parent).f_frsize
+            for _ in range(free // len(page) + 1):
+                file.write(page)
 
     async def _keep_full(self) -> None:
         while True:
