@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from ingest.batch import Outcome, keep, prepare
 from ingest.budget import Budget
-from ingest.http import ingest_payload
+from ingest.http import Post, Taker, posted
 from insitu.cli.devices import give_credential
 from insitu.clock import SYSTEM
 from insitu.model import Message
@@ -100,8 +102,11 @@ def test_what_is_only_counted_stands_wherever_rejects_are_counted(conn: Connecti
 
 
 def test_over_http_the_same_bound_holds(conn: Connection, catalogue: SmallTrial) -> None:
+    login = give_credential(conn, device_id=catalogue.devices["a"], trial="t", device="a", now=SYSTEM.now())
+    token_sha256 = hashlib.sha256(login.token.encode()).digest()
+    taker = Taker(lambda: nullcontext(conn), SYSTEM, NONE)
     for _ in range(2):
-        ingest_payload(conn, topic="insitu/v1/t/a/obs", payload=b"\xff", clock=SYSTEM, quota=NONE)
+        taker.take([Post("t", "a", token_sha256, posted("insitu/v1/t/a/obs", b"\xff", SYSTEM))])
     assert overflow(conn) == [("t", "a", "unparsable", 2, 0, 2)]
 
 
