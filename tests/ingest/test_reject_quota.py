@@ -79,7 +79,7 @@ def test_a_repeat_of_what_was_only_counted_is_not_counted_again(conn: Connection
     ]
     assert sums(conn).repeated == 6
     assert ledger.recount(conn) == []
-    assert ledger.drop_deliveries(conn, "overflow", timedelta(0)) == 2
+    assert ledger.drop_old_deliveries(conn, "overflow", timedelta(0)) == 2
     ingest(conn, [counted], NONE)
     assert sums(conn).repeated == 7, "its seq is known for good"
 
