@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -154,6 +155,9 @@ def serve(
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
     # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being computed.
     sys.setswitchinterval(0.001)
+    # What is loaded by now stays: to look through it for garbage again and again stopped everybody for up to 0.9 s.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         application,
         host=host,
