@@ -138,7 +138,7 @@ POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS
 
 
 THREADS: Final = POOL_SIZE
-"""No more than connections: Python computes on one thread at a time, and forty that compete for it are slower than twelve."""
+"""No more than connections: Python computes on one thread at a time, so that more only compete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,7 @@ class Lanes:
 
     pages: Lane = field(default_factory=lambda: Lane(PAGES, per_client=PAGES // 2))
     people: Lane = field(default_factory=lambda: Lane(_ARRIVING, per_client=_ARRIVING // 2))
-    """Requests of people whose session is looked up. The crowd behind is parked: the event loop serves all that are ready in one
-    round, so that each step of a request takes as long as the rounds of those beside it."""
+    """Requests of people whose session is looked up. The rest wait without a look-up, in turns by client."""
     devices: Lane = field(default_factory=lambda: Lane(8 * _ARRIVING, per_client=8, patience_s=10.0))
     """The same for posts of devices, which wait longer, since to send again costs them more."""
     sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN // 2))
