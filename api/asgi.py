@@ -118,14 +118,17 @@ def _shown(request: Request) -> Hashable:
 async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]:
     """Whom the session or the token belongs to, None for nobody; and what a device posts to. WrongToken where it shows none of its own."""
     request.state.viewer = None
+    context, client = context_of(request), _shown(request)
     device = DEVICE_PATH.fullmatch(request.url.path) if request.method == "POST" else None
     if device is not None:
-        holder = await context_of(request).door.device(device_token(request))
+        async with context.lanes.devices.place(client):
+            holder = await context.door.device(device_token(request))
         if holder is None or (holder.trial, holder.device) != (device[1], device[2]):
             raise WrongToken()
         return (holder.trial, holder.device), device
     if not request.url.path.startswith(_NOBODYS):
-        viewer: Viewer | None = await context_of(request).door.viewer(session_token(request))
+        async with context.lanes.people.place(client):
+            viewer: Viewer | None = await context.door.viewer(session_token(request))
         request.state.viewer = viewer
         return viewer.person_id if viewer else None, None
     return None, None

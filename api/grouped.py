@@ -10,7 +10,8 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from api.lanes import Busy
@@ -20,17 +21,26 @@ Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
 
+@dataclass(eq=False, slots=True)
+class _Asked(Generic[Ask, Answer]):
+    ask: Ask
+    answer: asyncio.Future[Answer]
+    given_up: bool = False
+    """Set by who waits no longer; read by the thread before it begins."""
+
+
 class Grouped(Generic[Ask, Answer]):
     """`work` answers a group, each with its answer or its error, in order; what it raises is the answer for all.
 
-    `most_waiting` bounds the queue, `most` a group. Ends with `close`; the thread never keeps the process alive.
+    `most_waiting` bounds the queue, `most` a group. Ends with `close`; the thread never keeps the process alive. Asked from one
+    event loop only.
     """
 
     def __init__(
         self, name: str, work: Callable[[Sequence[Ask]], Sequence[Answer | InsituError]], *, most: int, most_waiting: int
     ) -> None:
         self._work, self._most = work, most
-        self._queue: queue.Queue[tuple[Ask, Future[Answer]] | None] = queue.Queue(most_waiting)
+        self._queue: queue.Queue[_Asked[Ask, Answer] | None] = queue.Queue(most_waiting)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -39,15 +49,19 @@ class Grouped(Generic[Ask, Answer]):
 
         What has not begun by then is not done any more; what has begun may still be done.
         """
-        promised: Future[Answer] = Future()
+        asked: _Asked[Ask, Answer] = _Asked(ask, asyncio.get_running_loop().create_future())
         try:
-            self._queue.put_nowait((ask, promised))
+            self._queue.put_nowait(asked)
         except queue.Full:
             raise Busy() from None
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(promised), patience_s)
-        except TimeoutError:
-            raise RetryLater("The database does not answer in time: nothing is lost, try again.") from None
+            await asyncio.wait({asked.answer}, timeout=patience_s)
+        finally:
+            asked.given_up = True
+        if not asked.answer.done():
+            asked.answer.cancel()
+            raise RetryLater("The database does not answer in time: nothing is lost, try again.")
+        return asked.answer.result()
 
     def close(self) -> None:
         """The group at work is finished; those that still wait hear nothing more."""
@@ -64,28 +78,36 @@ class Grouped(Generic[Ask, Answer]):
             group = self._gather()
             if group is None:
                 return
-            begun = [(ask, promised) for ask, promised in group if promised.set_running_or_notify_cancel()]
+            begun = [asked for asked in group if not asked.given_up]
             if begun:
                 self._answer(begun)
 
-    def _gather(self) -> list[tuple[Ask, Future[Answer]]] | None:
+    def _gather(self) -> list[_Asked[Ask, Answer]] | None:
         """The first that comes and all that wait behind it; None at the end."""
         group = []
-        entry = self._queue.get()
-        while entry is not None:
-            group.append(entry)
+        asked = self._queue.get()
+        while asked is not None:
+            group.append(asked)
             if len(group) >= self._most or self._queue.empty():
                 return group
-            entry = self._queue.get()
+            asked = self._queue.get()
         return None
 
-    def _answer(self, group: Sequence[tuple[Ask, Future[Answer]]]) -> None:
+    def _answer(self, group: Sequence[_Asked[Ask, Answer]]) -> None:
         try:
-            answers: Sequence[Answer | BaseException] = self._work([ask for ask, _ in group])
+            answers: Sequence[Answer | BaseException] = self._work([asked.ask for asked in group])
         except Exception as error:  # noqa: BLE001 - each asker raises it, and its request is answered and logged as a defect
             answers = [error] * len(group)
-        for (_, promised), answer in zip(group, answers, strict=True):
-            if isinstance(answer, BaseException):
-                promised.set_exception(answer)
-            else:
-                promised.set_result(answer)
+        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+            # once for all: to wake the loop for each would hand the interpreter to and fro as many times
+            group[0].answer.get_loop().call_soon_threadsafe(_deliver, group, answers)
+
+
+def _deliver(group: Sequence[_Asked[Ask, Answer]], answers: Sequence[Answer | BaseException]) -> None:
+    for asked, answer in zip(group, answers, strict=True):
+        if asked.answer.done():
+            continue  # given up
+        if isinstance(answer, BaseException):
+            asked.answer.set_exception(answer)
+        else:
+            asked.answer.set_result(answer)

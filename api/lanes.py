@@ -22,6 +22,7 @@ PATIENCE_S: Final = 1.0
 """A request waits this long for a place; then it is better to say so than to keep somebody waiting."""
 _MOST_WAITING: Final = 2000
 _MOST_OF_ONE: Final = 100
+_ARRIVING: Final = 16
 
 
 class Busy(RetryLater):
@@ -137,7 +138,7 @@ POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS
 
 
 THREADS: Final = POOL_SIZE
-"""No more than connections: Python computes on one thread at a time, and forty that compete for it are slower than twelve."""
+"""No more than connections: Python computes on one thread at a time, so that more only compete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,11 @@ class Lanes:
     """One for each kind of work, so that none takes the other's places."""
 
     pages: Lane = field(default_factory=lambda: Lane(PAGES, per_client=PAGES // 2))
-    sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN))
+    people: Lane = field(default_factory=lambda: Lane(_ARRIVING, per_client=_ARRIVING // 2))
+    """Requests of people whose session is looked up. The rest wait without a look-up, in turns by client."""
+    devices: Lane = field(default_factory=lambda: Lane(8 * _ARRIVING, per_client=8, patience_s=10.0))
+    """The same for posts of devices, which wait longer, since to send again costs them more."""
+    sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN // 2))
     """A password costs 64 MiB and a tenth of a second: as many at a time as the machine can bear."""
     exports: Lane = field(default_factory=lambda: Lane(EXPORTS, per_client=1))
     """A whole trial takes minutes, so these never take a page's place."""

@@ -118,19 +118,20 @@ def _insitu_error(request: Request, error: Exception) -> Response:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
     headers = {"Retry-After": "2"} if status == 503 else {}
-    if isinstance(error, Busy) and request.method in ("GET", "HEAD") and not _for_programs(request):
-        return HTMLResponse(_busy_page(language_of(request, None)), status_code=503, headers=headers)
+    if isinstance(error, Busy) and not _for_programs(request):
+        page = _busy_page(language_of(request, None), again=request.method in ("GET", "HEAD"))
+        return HTMLResponse(page, status_code=503, headers=headers)
     if status == 401 and _for_programs(request):
         headers["WWW-Authenticate"] = "Bearer"
     return answer(request, status, code, str(error), headers=headers)
 
 
 @cache
-def _busy_page(language: Language) -> str:
+def _busy_page(language: Language, *, again: bool) -> str:
     """The same for everybody, made once: a crowd must not be refused at the price of serving it."""
     reader = Reader(language)
     translate = reader.translator(LOCALE)
-    return ENVIRONMENT.get_template("busy.j2").render(language=language, t=translate, title=_TITLES[503])
+    return ENVIRONMENT.get_template("busy.j2").render(language=language, t=translate, title=_TITLES[503], again=again)
 
 
 def _invalid(request: Request, error: Exception) -> Response:

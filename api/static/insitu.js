@@ -68,15 +68,23 @@ function say(on) {
 }
 
 if (live) {
-  const source = new EventSource(live.dataset.live);
-  source.addEventListener("open", () => say(true));
-  source.addEventListener("error", () => say(false));
-  source.addEventListener("part", (event) => {
-    const template = document.createElement("template");
-    template.innerHTML = event.data;
-    for (const element of [...template.content.children]) place(element);
-    moveTimes();
-  });
+  let source;
+  const follow = () => {
+    source = new EventSource(live.dataset.live);
+    source.addEventListener("open", () => say(true));
+    source.addEventListener("error", () => {
+      say(false);
+      // after an answer such as 503 a browser does not try again by itself
+      if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000 + 10000 * Math.random());
+    });
+    source.addEventListener("part", (event) => {
+      const template = document.createElement("template");
+      template.innerHTML = event.data;
+      for (const element of [...template.content.children]) place(element);
+      moveTimes();
+    });
+  };
+  follow();
   addEventListener("pagehide", () => source.close());
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -169,6 +170,9 @@ def serve(
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
     # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being computed.
     sys.setswitchinterval(0.001)
+    # What is loaded by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         application,
         host=host,

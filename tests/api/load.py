@@ -96,6 +96,7 @@ class Beside:
 
     seconds: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
 
     @property
     def p99(self) -> float:
@@ -116,6 +117,7 @@ def beside(port: int, asks: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Bes
             started = time.monotonic()
             status = asked(port, ask)
             found.seconds.append(time.monotonic() - started)
+            found.slowest = max(found.slowest, (found.seconds[-1], f"{ask.method} {ask.path}"))
             if status not in right:
                 found.problems.append(f"{ask.method} {ask.path}: {status}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -93,19 +94,23 @@ def test_who_finds_no_place_in_time_is_told_to_come_back() -> None:
 
 def test_a_group_is_answered_each_with_its_own_and_a_full_queue_is_said_at_once() -> None:
     sizes: list[int] = []
+    began, go = threading.Event(), threading.Event()
 
     def double(asked: Sequence[int]) -> Sequence[int | InsituError]:
         sizes.append(len(asked))
-        time.sleep(0.05)
+        began.set()
+        assert go.wait(20)
         return [NotFound() if ask == 13 else 2 * ask for ask in asked]
 
     async def run() -> list[int | BaseException]:
         grouped: Grouped[int, int] = Grouped("test", double, most=50, most_waiting=100)
         try:
-            first = asyncio.create_task(grouped.answer(0, 5))
-            await asyncio.sleep(0.02)
-            answers = await asyncio.gather(*[grouped.answer(n, 5) for n in range(1, 151)], return_exceptions=True)
-            return [await first, *answers]
+            first = asyncio.create_task(grouped.answer(0, 20))
+            await asyncio.to_thread(began.wait, 20)
+            rest = [asyncio.create_task(grouped.answer(n, 20)) for n in range(1, 151)]
+            await asyncio.sleep(0)
+            go.set()
+            return [await first, *await asyncio.gather(*rest, return_exceptions=True)]
         finally:
             grouped.close()
 
@@ -120,19 +125,23 @@ def test_a_group_is_answered_each_with_its_own_and_a_full_queue_is_said_at_once(
 def test_what_waits_too_long_is_not_done_later() -> None:
     done: list[str] = []
 
+    began, go = threading.Event(), threading.Event()
+
     def work(asked: Sequence[str]) -> Sequence[str | InsituError]:
-        time.sleep(0.3)
+        began.set()
+        assert go.wait(20)
         done.extend(asked)
         return list(asked)
 
     async def run() -> None:
         grouped: Grouped[str, str] = Grouped("test", work, most=1, most_waiting=10)
-        first = asyncio.create_task(grouped.answer("first", 5))
-        await asyncio.sleep(0.05)
+        first = asyncio.create_task(grouped.answer("first", 20))
+        await asyncio.to_thread(began.wait, 20)
         with pytest.raises(RetryLater):
             await grouped.answer("second", 0.1)
+        go.set()
         assert await first == "first"
-        assert await grouped.answer("third", 5) == "third"
+        assert await grouped.answer("third", 20) == "third"
         grouped.close()
 
     asyncio.run(run())
