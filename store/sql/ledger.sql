@@ -144,9 +144,12 @@ ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, ex
 -- name: save_statuses
 -- What devices say of themselves; a redelivered one is the same.
 INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at)
-SELECT * FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
+SELECT device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at
+FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
                      %(rssis)s::float8[], %(firmwares)s::text[], %(uptimes)s::float8[], %(snrs)s::float8[], %(margins)s::float8[],
-                     %(notes)s::text[], %(received)s::timestamptz[]) ORDER BY 1, 2
+                     %(notes)s::text[], %(received)s::timestamptz[])
+     WITH ORDINALITY AS k(device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at, arrival)
+ORDER BY device_id, at, arrival
 ON CONFLICT (device_id, at) DO NOTHING;
 
 -- name: touch_status

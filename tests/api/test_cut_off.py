@@ -13,15 +13,17 @@ import pytest
 
 from api.jobs import run_jobs
 from api.jobs.evaluations import Night
-from ingest.mqtt import BrokerAddress
+from ingest.books import DatabaseBooks
+from ingest.budget import Budget
+from ingest.mqtt import BrokerAddress, Receiver
 from ingest.worker import Worker
 from insitu.cli import app
 from insitu.clock import SYSTEM
 from insitu.model import Message
-from insitu.settings import Settings
 from store import shards
 from store.access import fact, put_fact
 from store.database import Connection, connect
+from store.rejects import Quota
 from store.times import to_us
 from tests.api.conftest import serving
 from tests.cutting import cut_everywhere, cutting
@@ -50,7 +52,7 @@ def verbs(folder: Path) -> dict[str, list[str]]:
         "register": ["register", str(folder / "programme.toml")],
         "enrol": ["enrol", "t", "a"],
         "revoke": ["revoke", "t", "a"],
-        "broker-config": ["broker-config", "mosquitto", "--to", str(folder)],
+        "broker-config": ["broker-config", "nats", "--to", str(folder)],
         "shards": ["shards", "--count", "2"],
         "migrate": ["migrate"],
     }
@@ -128,10 +130,14 @@ def test_a_batch_that_is_cut_off_anywhere_is_stored_once(
     conn.commit()
     layout = shards.layout(conn)
     conn.rollback()
-    worker = Worker(
-        Settings(), database_url=database_url, broker=BrokerAddress("127.0.0.1", 1, "x", "y"), clock=SYSTEM,
-        shard=layout.shards[0], wanted=layout.wanted(0), holder="me",
+    shard, budget = layout.shards[0], Budget(10**9, 10**9)
+    receiver = Receiver(
+        BrokerAddress("127.0.0.1", 1, "x", "y"), client_id=shard.client_id, filters=layout.wanted(0), window=4000, clock=SYSTEM, granted=()
     )  # fmt: skip
+    books = DatabaseBooks(
+        database_url, clock=SYSTEM, shard=shard, holder="me", receiver=receiver, window=4000, budget=budget, quota=Quota()
+    )  # fmt: skip
+    worker = Worker(receiver, books)
     start, batches = datetime.now(UTC) - timedelta(days=1), 0
 
     def batch() -> None:
@@ -149,7 +155,7 @@ def test_a_batch_that_is_cut_off_anywhere_is_stored_once(
 
     with cutting(database_server, monkeypatch) as cutter:
         assert cut_everywhere(cutter, batch) > 5
-    worker._drop_connection()
+    books.close()
     assert conn.execute("SELECT count(*) FROM observation").fetchone() == (3 * batches,)
 
 
