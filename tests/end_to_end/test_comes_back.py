@@ -223,6 +223,7 @@ def test_constant_values_without_time_and_seq_survive_the_death_of_the_broker(si
     assert site.results("result = 21.5") - before >= acknowledged
 
 
+@pytest.mark.nightly  # `make faults` kills each part too
 @pytest.mark.parametrize("name", ["postgres", "nats-server", "insitu.cli ingest", "insitu.cli serve", "insitu.cli work"])
 def test_a_child_that_is_killed_is_there_again(site: Site, name: str) -> None:
     old = site.up.child(name)
@@ -288,7 +289,16 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     site.delivers()
 
 
-@pytest.mark.parametrize("name", ["postgres", "nats-server", "insitu.cli ingest", "insitu.cli serve", "insitu.cli work"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nats-server",
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("postgres", "insitu.cli ingest", "insitu.cli serve", "insitu.cli work")
+        ),
+    ],
+)
 def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> None:
     pid = site.up.child(name)
     with stopped(with_backends(pid) if name == "postgres" else [pid]):
@@ -299,6 +309,7 @@ def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> No
     site.delivers()
 
 
+@pytest.mark.nightly  # `make faults` kills first starts at each new file
 def test_an_interrupted_first_start_begins_anew_by_itself() -> None:
     """Killed at some moments of the first second; `make faults` kills at every new file."""
     for moment in (0.7, 1.4, 2.5):
