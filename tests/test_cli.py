@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -358,7 +360,12 @@ def register_network(database_url: str, folder: Path, address: str, device: str 
     return run("register", str(path), INSITU_DATABASE_URL=database_url)
 
 
-def test_a_network_server_is_registered_enrolled_shown_and_revoked(database_url: str, catalogue: object, tmp_path: Path) -> None:
+def test_a_network_server_is_registered_enrolled_shown_and_revoked(
+    database_url: str, catalogue: object, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    files = Path(tempfile.mkdtemp(prefix="insitu-cli-"))  # which the account of a Mosquitto that is installed can reach
+    files.chmod(0o711)
+    request.addfinalizer(lambda: shutil.rmtree(files))
     broker = {"INSITU_DATABASE_URL": database_url, "INSITU_MQTT_URL": "mqtt://insitu:x@broker.example.org:1883"}
     done = register_network(database_url, tmp_path, "chirpstack/0101010101010101")
     assert done.returncode == 0, done.stderr
@@ -367,11 +374,11 @@ def test_a_network_server_is_registered_enrolled_shown_and_revoked(database_url:
     enrolled = run("network", "lora", "--enrol", **broker).stdout
     assert 'server = "tcp://broker.example.org:1883"' in enrolled
     assert "lora (chirpstack) speaks for 1 device:" in enrolled
-    run("broker-config", "mosquitto", "--to", str(tmp_path), **broker)
-    assert "topic write application/+/device/0101010101010101/event/+\n" in (tmp_path / "acl").read_text("utf-8")
+    assert run("broker-config", "mosquitto", "--to", str(files), **broker).returncode == 0
+    assert "topic write application/+/device/0101010101010101/event/+\n" in (files / "acl").read_text("utf-8")
     assert "1 credential of lora ended." in run("network", "lora", "--revoke", **broker).stdout
-    run("broker-config", "mosquitto", "--to", str(tmp_path), **broker)
-    assert "topic write application/" not in (tmp_path / "acl").read_text("utf-8")
+    assert run("broker-config", "mosquitto", "--to", str(files), **broker).returncode == 0
+    assert "topic write application/" not in (files / "acl").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
