@@ -125,7 +125,7 @@ class Installation:
             "schema", start=self._await_schema, poll=lambda: None, stop=_nothing, kill=lambda: None, needs=(self._database,)
         )
         self._broker = Part(
-            "broker", start=self._start_broker, poll=broker.poll, stop=lambda: broker.stopping(BROKER_PATIENCE_S), kill=broker.kill,
+            "broker", start=self._start_broker, poll=broker.poll, stop=self._stop_broker, kill=broker.kill,
             needs=(self._schema,),
         )  # fmt: skip
         clock = ["--clock", self.clock.dumps()]
@@ -186,6 +186,14 @@ class Installation:
         facts = self.clerk.facts
         yield from self.broker.starting(facts.users)
         self._handover.started_with(facts)
+        yield from self._protect_store()
+
+    def _stop_broker(self) -> Steps:
+        if self._private and self._sessions_of:
+            yield from self._protect_store()  # while nobody publishes
+        yield from self.broker.stopping(BROKER_PATIENCE_S)
+
+    def _protect_store(self) -> Steps:
         try:
             yield from self.broker.protecting_store()
         except InsituError as error:  # it serves all the same; the next start tries again

@@ -25,13 +25,21 @@ def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, b
             stream = yield from talk.asking(_INFO, b"")
             if "config" not in stream:
                 return False
-            wanted = {**stream["config"], "max_bytes": max_bytes, "discard": "new"}  # type: ignore[dict-item]
+            config: dict[str, object] = stream["config"]  # type: ignore[assignment]
+            if config.get("discard") == "new" and _is_about(config.get("max_bytes"), max_bytes):
+                return True  # while a stream is changed, what devices publish at that moment may go without an answer
+            wanted = {**config, "max_bytes": max_bytes, "discard": "new"}
             refusal = (yield from talk.asking(_UPDATE, json.dumps(wanted).encode())).get("error")
     except OSError as error:
         raise RetryLater("The broker does not answer on its local port.") from error
     if refusal:
         raise InsituError(f"The broker's store could not be capped: {refusal}")
     return True
+
+
+def _is_about(present: object, wanted: int) -> bool:
+    """Within a quarter; the server's -1 is no bound."""
+    return isinstance(present, int) and present > 0 and abs(present - wanted) <= wanted // 4
 
 
 class _Talk:
