@@ -165,7 +165,7 @@ class Clerk:
         self.facts = replace(self.facts, prepared=True, problem=None, fatal=None, at=time.monotonic())
 
     def _restoring(self, conn: Connection) -> bool:
-        """True while a dump is put back; what is there then is half of it, and is looked at anew when it is whole."""
+        """True while a dump is put back; half of it is there then; the schema is checked again when it is whole."""
         from store.database import restore_under_way
 
         restoring, before = restore_under_way(conn), self.facts.restoring

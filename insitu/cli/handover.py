@@ -12,7 +12,7 @@ PAUSE_S = 1.0
 
 
 class Handover:
-    """Of one installation. What a broker runs on is known of a running broker only: each start of it begins anew."""
+    """Belongs to one installation. Each start of the broker begins with the credentials of that moment."""
 
     def __init__(self, broker: Broker, clerk: Clerk) -> None:
         self._broker, self._clerk = broker, clerk

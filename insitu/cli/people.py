@@ -60,7 +60,7 @@ def add_first_person(conn: Connection, data_dir: Path) -> None:
 
 
 def first_sign_in(conn: Connection, data_dir: Path) -> str | None:
-    """The password of `lab` until somebody has signed in; then its file goes, and it is told no more."""
+    """The password of `lab` until somebody has signed in. Removes its file then, and returns None."""
     from store.access import ever_signed_in
 
     path = data_dir / _FIRST
