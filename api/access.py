@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Final
 
 from argon2 import PasswordHasher
@@ -30,8 +31,6 @@ from store.database import Pool, translated
 
 LIFETIME: Final = timedelta(days=7)
 _HASHER: Final = PasswordHasher()  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
-# Verified when the login is unknown, so that the time of the answer does not tell which logins exist.
-_NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
 
 
 class TooManyAttempts(RetryLater):
@@ -82,6 +81,12 @@ def _matches(password_hash: str, password: str) -> bool:
         return False
 
 
+@cache
+def _nobody() -> str:
+    """Verified where the login is unknown, so that the time of the answer does not tell which logins exist."""
+    return hash_password(secrets.token_urlsafe(16))
+
+
 def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, address: str) -> str:
     """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
 
@@ -90,7 +95,7 @@ def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, addres
     attempts.check(address, login)
     with translated(), pool.connection() as conn:
         known = access.password_of(conn, login)
-    if not _matches(known.password_hash if known else _NOBODY, password) or known is None:
+    if not _matches(known.password_hash if known else _nobody(), password) or known is None:
         attempts.failed(address, login)
         raise NotAcceptedHere("The login or the password is wrong.")
     token = secrets.token_urlsafe(32)

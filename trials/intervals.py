@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from insitu.errors import CorrectInput
 
@@ -24,7 +24,7 @@ MIN_DAYS = 14
 
 def t_quantile(level: float, freedom: float) -> float:
     """t of Student's distribution that a share `level` does not exceed in size, 1; many times as quick as scipy.stats, and the same."""
-    return float(special.stdtrit(freedom, (1 + level) / 2))
+    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
 class Spread(NamedTuple):

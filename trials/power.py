@@ -19,8 +19,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from insitu.errors import CorrectInput
 from trials.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale, Spread
@@ -78,7 +78,9 @@ class Basis:
         """With the upper 80 % limit of s, s·√(ν/χ²₀.₂(ν)), taken for known: what chances are made with."""
         if self.freedom is None:
             return self
-        return replace(self, sd=self.sd * float(np.sqrt(self.freedom / stats.chi2.ppf(1 - SURE, self.freedom))), freedom=None)
+        return replace(
+            self, sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))), freedom=None
+        )
 
     @property
     def fewest_days(self) -> int:
@@ -179,7 +181,7 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
 
         if above(0.0) < 0:
             return None
-        reach = half if above(half) >= 0 else float(optimize.brentq(above, 0.0, half))
+        reach = half if above(half) >= 0 else float(scipy.optimize.brentq(above, 0.0, half))
         ends = (middle - reach, middle + reach)
     back = [None if end is None else float(basis.scale.back(np.array([end]))[0]) for end in ends]
     return back[0], back[1]
@@ -219,7 +221,7 @@ def _pairs(basis: Basis, days: int) -> int:
 
 
 def _half(level: float, freedom: Floats | float, error: Floats | float) -> Floats:
-    return np.asarray(stats.t.ppf((1 + level) / 2, freedom) * error)
+    return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom) * error)
 
 
 def _welch(before: Floats | float, after: Floats | float) -> Floats:
@@ -273,10 +275,10 @@ def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chan
         return Chances(*(float(np.sum(odds * _beyond(halves / error, freedom, distance))) for distance in (inwards, -inwards)))
     half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedom)))
     shares = odds[:, None] * _SHARES
-    above = stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
-    below = stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
-    too_low = stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
-    too_high = stats.norm.sf((high + half - true) / error) if high is not None else 0.0
+    above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
+    below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
+    too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
+    too_high = scipy.stats.norm.sf((high + half - true) / error) if high is not None else 0.0
     return Chances(float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high))))
 
 
@@ -284,13 +286,13 @@ def _beyond(critical: Floats, freedom: float, noncentrality: float) -> Floats:
     """P(T > t) of the noncentral t; beyond a noncentrality of −37 that is 0 to double precision."""
     if noncentrality < -37:
         return np.zeros_like(critical)
-    return np.asarray(stats.nct.sf(critical, freedom, min(noncentrality, 1e3)))
+    return np.asarray(scipy.stats.nct.sf(critical, freedom, min(noncentrality, 1e3)))
 
 
 @lru_cache(maxsize=512)
 def _relative_variances(freedom: float) -> Floats:
     """χ²/ν at the quantiles of the nodes."""
-    found: Floats = stats.chi2.ppf(_QUANTILES, freedom) / freedom
+    found: Floats = scipy.stats.chi2.ppf(_QUANTILES, freedom) / freedom
     return found
 
 
@@ -305,4 +307,4 @@ def _distance(basis: Basis, found: Sampling, power: float) -> float:
     far = basis.fixed + found.error
     while above(far) < 0:
         far *= 2
-    return float(optimize.brentq(above, 0.0, far, xtol=1e-9 * far))
+    return float(scipy.optimize.brentq(above, 0.0, far, xtol=1e-9 * far))

@@ -1,3 +1,6 @@
-from insitu.cli import main
+from insitu.loading import loading
+
+with loading():
+    from insitu.cli import main
 
 main()

@@ -21,6 +21,7 @@ from insitu.cli.target import find_target
 from insitu.cli.waiting import wait_for_database
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput
+from insitu.loading import loading
 from insitu.readiness import Readiness
 from insitu.settings import Settings, load, parse_listen
 
@@ -75,7 +76,8 @@ def database_url_of(settings: Settings) -> str:
 
 def ingest(clock: ClockOption = "") -> None:
     """Take messages from the broker into the database until told to stop; several share the shards."""
-    from ingest.ingestor import run_ingestor
+    with loading():
+        from ingest.ingestor import run_ingestor
 
     settings = load()
     database_url, broker, stop = database_url_of(settings), broker_address(settings), until_signal()
@@ -146,10 +148,11 @@ def serve(
     mqtt_ca: Annotated[Path | None, typer.Option(hidden=True, help="CA that snippets carry.")] = None,
 ) -> None:
     """Serve the pages and the HTTP API until told to stop."""
-    import uvicorn
+    with loading():
+        import uvicorn
 
-    from api.app import create_app
-    from api.connections import server_options
+        from api.app import create_app
+        from api.connections import server_options
 
     settings = load()
     host, port = parse_listen(settings.http_listen)
@@ -170,7 +173,7 @@ def serve(
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
     # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being computed.
     sys.setswitchinterval(0.001)
-    # What is loaded by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
+    # What is built by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
     gc.collect()
     gc.freeze()
     uvicorn.run(
@@ -214,8 +217,9 @@ def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddr
 
 def work(clock: ClockOption = "", once: bool = False) -> None:
     """Run the jobs: quality checks over what came in; once a night, evaluations whose inputs have changed."""
-    from api.jobs import run_jobs
-    from api.jobs.evaluations import Night
+    with loading():
+        from api.jobs import run_jobs
+        from api.jobs.evaluations import Night
 
     settings = load()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 WITHIN_S = 5.0
-GOOD_S = 2.0
-"""A probe whose row is there within this time saw a working installation; one that took longer is evidence for neither."""
+GOOD_S = 0.5
+"""A probe whose row is there within this time met no fault; one that took longer is evidence for neither."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Trial:
-    """A fresh device tried at `at`; its row was there after `took` seconds, or it failed (None)."""
+    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None)."""
 
     at: float
+    ended: float
     took: float | None
 
     @property
@@ -53,25 +55,21 @@ class Agreement:
 
 
 def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
-    """A look disagrees where it contradicts every trial of the 5 s before it, and there were at least three."""
+    """A look disagrees where it contradicts all trials of the 5 s before it, and the next one: a fault may have struck between."""
     disagreed: list[Second] = []
     seconds: set[int] = set()
     silent = 0
-    ordered, first = sorted(trials, key=lambda trial: trial.at), 0
+    ordered = sorted(trials, key=lambda trial: trial.at)
+    begins, ends = [trial.at for trial in ordered], [trial.ended for trial in ordered]
     for look in sorted(looks, key=lambda look: look.at):
-        while first < len(ordered) and ordered[first].at < look.at - WITHIN_S:
-            first += 1
-        recent = []
-        for trial in ordered[first:]:
-            if trial.at > look.at:
-                break
-            recent.append(trial)
-        if int(look.at) in seconds or len(recent) < 3:
+        first, after = bisect_left(ends, look.at - WITHIN_S), bisect_right(begins, look.at)
+        if int(look.at) in seconds or not begins or look.at < begins[0] + WITHIN_S:
             continue
+        seconds.add(int(look.at))
         silent += look.ready is None
+        recent = ordered[first : after + 1]
         if look.ready and all(trial.bad for trial in recent):
             disagreed.append(Second(look.at, look.ready, "no device's row"))
         elif look.ready is False and all(trial.good for trial in recent):
             disagreed.append(Second(look.at, look.ready, "every device's row"))
-        seconds.add(int(look.at))
     return Agreement(len(seconds), silent, disagreed)

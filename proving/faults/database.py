@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from proving.faults.processes import end
 
 _END = "--end-of-answer--"
 
@@ -108,10 +109,7 @@ class Database:
     async def _drop(self) -> None:
         psql, self._psql, self._unfinished = self._psql, None, False
         if psql is not None:
-            if psql.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    psql.kill()
-            await psql.wait()
+            await end(psql)
 
     async def close(self) -> None:
         await self._drop()
@@ -135,9 +133,7 @@ class Database:
             try:
                 _, problem = await asyncio.wait_for(psql.communicate(), timeout)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    psql.kill()
-                await psql.wait()
+                await end(psql)
                 raise Away(f"no answer within {timeout:g} s") from None
         if problem:
             raise Away(problem.decode("utf-8", "replace").strip())

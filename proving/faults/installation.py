@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
@@ -103,14 +102,6 @@ def free_port() -> int:
                 continue
             return port
     raise Failed("no free port between 20000 and 32000")
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL, where it has not ended by itself, and its end."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-    await process.communicate()
 
 
 @dataclass
@@ -279,7 +270,7 @@ class Installation:
         try:
             text, _ = await asyncio.wait_for(process.communicate(), within)
         except TimeoutError:
-            await end(process)
+            await processes.end(process)
             raise Failed(f"`insitu {' '.join(verb)}` has not ended within {within:g} s") from None
         return Output(process.returncode or 0, text.decode("utf-8", "replace"))
 

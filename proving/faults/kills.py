@@ -20,11 +20,12 @@ RECOVER_S = 20.0
 
 @dataclass(frozen=True)
 class Event:
-    """`kills`: SIGKILLs that struck. `seconds`: from the signal, or from systemd's restart, to a fresh device's row."""
+    """`kills`: SIGKILLs that struck. `seconds`: from the signal, or from systemd's restart, to a fresh device's row. `at`: since 1970."""
 
     name: str
     kills: int
     seconds: float
+    at: float
 
 
 Strike = Callable[[World, random.Random], Awaitable[int]]
@@ -137,4 +138,4 @@ async def strike(world: World, name: str, chance: random.Random) -> Event:
     now = time.time()
     if pids(world).get(BROKER) != broker:
         world.unsettled.append((before, now))
-    return Event(name, kills, rowed - began)
+    return Event(name, kills, rowed - began, before)

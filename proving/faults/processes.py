@@ -6,6 +6,7 @@ installations on one machine never meet.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from dataclasses import dataclass
@@ -96,6 +97,13 @@ def send(pid: int, which: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL, where it has not ended by itself, and its end. By its pid: `kill` of the object would take its exit status from asyncio."""
+    if process.returncode is None:
+        send(process.pid, signal.SIGKILL)
+    await process.communicate()
 
 
 def use(pid: int) -> Use | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proving.faults import kills, processes
+from proving.faults.agreement import Second
 from proving.faults.database import Away
 from proving.faults.installation import Failed
 from proving.faults.kills import Event
@@ -94,7 +95,7 @@ class Soak:
         except (Failed, Away) as problem:
             self.problems.append(f"event {len(self.events)}: {problem}")
             self.say(self.problems[-1])
-            self.events.append(Event(name, 1, kills.RECOVER_S))
+            self.events.append(Event(name, 1, kills.RECOVER_S, time.time()))
 
     async def _check(self) -> None:
         try:
@@ -145,7 +146,12 @@ def tables(soak: Soak) -> list[str]:
     agreement = soak.world.agreement()
     lines += ["", f"`/readyz` agreed with a device in {agreement.line()}. True devices refused: {soak.world.turned_away()}. Endings by itself: "
               f"{sum(not ending.asked for ending in soak.world.installation.endings)}."]  # fmt: skip
-    return [*lines, "", *_held(soak)]
+    return [*lines, *(_explain(second, soak.events) for second in agreement.disagreed), "", *_held(soak)]
+
+
+def _explain(second: Second, events: list[Event]) -> str:
+    before = [f"{event.name} {second.at - event.at:.1f} s before" for event in events if 0 <= second.at - event.at < 20]
+    return f"- at {second.at:.1f} `/readyz` said {second.said}, a probe saw {second.truth}: {', '.join(before) or 'nothing had happened'}"
 
 
 def _held(soak: Soak) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from insitu.errors import CorrectInput
 from trials.metrics.pairs import paired, per_cent_of_mean
@@ -67,6 +67,6 @@ def fractional_savings_uncertainty(
         raise CorrectInput(f"The residuals are worth {n_effective:.3g} independent results, too few for {parameters} parameters.")
     if fraction <= 0:
         raise CorrectInput("There are no savings: their fraction has no uncertainty.")
-    t = float(special.stdtrit(n_effective - parameters, (1 + level) / 2))
+    t = float(scipy.special.stdtrit(n_effective - parameters, (1 + level) / 2))
     inside = (n - parameters) / (n_effective - parameters) * (1 + 2 / n_effective) / m
     return t * alpha * cv * float(np.sqrt(inside)) / fraction

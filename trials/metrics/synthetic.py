@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
 
 from insitu.errors import CorrectInput
 from trials.metrics.pairs import computable
@@ -24,6 +24,6 @@ def donor_weights(*, treated: ArrayLike, donors: ArrayLike) -> NDArray[np.float6
     computable(values=x), computable(values=y)
     scale = float(np.abs(np.r_[x.ravel(), y]).max()) or 1.0
     heavy = 1e4 * np.sqrt(len(y))
-    weights, _ = nnls(np.vstack([x / scale, np.full((1, x.shape[1]), heavy)]), np.r_[y / scale, heavy])
+    weights, _ = scipy.optimize.nnls(np.vstack([x / scale, np.full((1, x.shape[1]), heavy)]), np.r_[y / scale, heavy])
     total = float(weights.sum())
     return np.asarray(weights / total)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from proving.faults import kills, mqtt, processes
 from proving.faults.database import Away, Database
-from proving.faults.installation import TRIAL, Failed, Installation, end
+from proving.faults.installation import TRIAL, Failed, Installation
 from proving.faults.journal import Kind
-from proving.faults.processes import BROKER, DATABASE
+from proving.faults.processes import BROKER, DATABASE, end
 from proving.faults.world import World, open_world
 
 CROWD_S = 60.0

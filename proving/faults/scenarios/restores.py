@@ -9,7 +9,8 @@ import signal
 from pathlib import Path
 
 from proving.faults.database import Away, Database, programs
-from proving.faults.installation import Failed, Installation, Skipped, end
+from proving.faults.installation import Failed, Installation, Skipped
+from proving.faults.processes import end
 from proving.faults.world import open_world
 
 DUMP = Path(__file__).resolve().parents[4] / "shared" / "data" / "installation-2026-11.dump"

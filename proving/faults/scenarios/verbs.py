@@ -8,7 +8,8 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from proving.faults.installation import TRIAL, Failed, Installation, Output, Skipped, end
+from proving.faults.installation import TRIAL, Failed, Installation, Output, Skipped
+from proving.faults.processes import end
 from proving.faults.world import World, open_world
 
 DAYS = 40
