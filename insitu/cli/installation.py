@@ -19,6 +19,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
 PORT_PATIENCE_S: Final = 15.0
 """What an earlier installation here still holds is free by then."""
 START_LIMIT_S: Final = 180.0
+OTHERS_FIRST_S: Final = 5.0
 PARTS_PATIENCE_S: Final = 8.0
 BROKER_PATIENCE_S: Final = 6.0
 POSTGRES_PATIENCE_S: Final = 25.0
@@ -76,6 +78,10 @@ def addresses(settings: Settings, tls: TLS | None) -> Addresses:
     for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
         require_safe(name, host, settings, secure=tls is not None)
     return Addresses(mqtt, http, tls)
+
+
+def _nothing() -> Steps:
+    return iter(())
 
 
 class Installation:
@@ -141,19 +147,28 @@ class Installation:
 
     def start_jobs(self) -> None:
         """The worker: quality checks over what comes in, and nights."""
-        work = self._python_part("work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,))
+        work = self._python_part(
+            "work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,), first=self._others_first
+        )  # fmt: skip
         self._parts.append(work)
 
-    def _python_part(self, name: str, arguments: list[str], *, needs: tuple[Part, ...]) -> Part:
+    def _others_first(self) -> Steps:
+        """A program that loads takes a second of a core: ingestor and pages have it before the jobs."""
+        limit = time.monotonic() + OTHERS_FIRST_S
+        while not self.is_up and time.monotonic() < limit:
+            yield
+
+    def _python_part(
+        self, name: str, arguments: list[str], *, needs: tuple[Part, ...], first: Callable[[], Steps] = _nothing
+    ) -> Part:
         def start() -> Steps:
+            yield from first()
             child = self._children[name] = Child(
                 python_module("insitu.cli", *arguments), log=self.data_dir / "logs" / f"{name}.log",
                 env=self.part_environment(self.broker.address if name == "ingest" else self.public),
                 cwd=self.data_dir, death_signal=_DEATH_SIGNAL,
             )  # fmt: skip
             child.start()
-            return
-            yield
 
         def poll() -> int | None:
             return self._children[name].poll()
@@ -454,7 +469,3 @@ def _stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
             elif next(steps, "over") == "over":
                 del stopping[name]
         time.sleep(0.02)
-
-
-def _nothing() -> Steps:
-    return iter(())

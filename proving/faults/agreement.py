@@ -21,11 +21,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Trial:
-    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None)."""
+    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None), `why`."""
 
     at: float
     ended: float
     took: float | None
+    why: str = ""
 
     @property
     def good(self) -> bool:
@@ -38,9 +39,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Second:
+    """At `at` `/readyz` `said` one thing; `trials` all showed the other."""
+
     at: float
     said: bool | None
-    truth: str
+    trials: tuple[Trial, ...]
+
+    def text(self) -> str:
+        """The trials with their times before the look."""
+        told = (f"{self.at - one.at:.1f} s before: {one.why or f'row after {one.took:.2f} s'}" for one in self.trials)
+        return f"at {self.at:.1f} `/readyz` said {self.said}; " + ", ".join(told)
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,7 @@ def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
         seconds.add(int(look.at))
         silent += look.ready is None
         recent = ordered[first : after + 1]
-        if look.ready and all(trial.bad for trial in recent):
-            disagreed.append(Second(look.at, look.ready, "no device's row"))
-        elif look.ready is False and all(trial.good for trial in recent):
-            disagreed.append(Second(look.at, look.ready, "every device's row"))
+        wrong = all(trial.bad for trial in recent) if look.ready else all(trial.good for trial in recent)
+        if look.ready is not None and wrong:
+            disagreed.append(Second(look.at, look.ready, tuple(recent)))
     return Agreement(len(seconds), silent, disagreed)

@@ -101,5 +101,5 @@ class Watch:
         while True:
             began = time.time()
             took = await self.probe.once(WATCHED_S)
-            self.trials.append(Trial(began, time.time(), took))
+            self.trials.append(Trial(began, time.time(), took, "" if took is not None else self.probe.reason))
             await asyncio.sleep(max(0.0, 0.25 - (time.time() - began)))

@@ -151,7 +151,7 @@ def tables(soak: Soak) -> list[str]:
 
 def _explain(second: Second, events: list[Event]) -> str:
     before = [f"{event.name} {second.at - event.at:.1f} s before" for event in events if 0 <= second.at - event.at < 20]
-    return f"- at {second.at:.1f} `/readyz` said {second.said}, a probe saw {second.truth}: {', '.join(before) or 'nothing had happened'}"
+    return f"- {second.text()}; {', '.join(before) or 'nothing had happened'}"
 
 
 def _held(soak: Soak) -> list[str]:

@@ -119,9 +119,7 @@ class World:
                 problems.append(f"`up` ended by itself with code {ending.code}")
         disagreed = self.agreement().disagreed
         if disagreed:
-            problems.append(
-                f"/readyz disagreed with a device in {len(disagreed)} s (said {disagreed[0].said}: {disagreed[0].truth})"
-            )
+            problems.append(f"/readyz disagreed with a device in {len(disagreed)} s ({disagreed[0].text()})")
         check = await self.installation.verb("check")
         problems += [line for line in check.text.splitlines() if line.startswith("BAD")]
         if problems:
