@@ -123,6 +123,10 @@ class Database:
             )
         )
 
+    async def tell(self, statement: str) -> None:
+        """A statement that changes something: what the passing of days would do, and only that."""
+        await self.lines(statement.rstrip(";") + " RETURNING 1")
+
     async def copy(self, query: str, to: Path, timeout: float = 300.0) -> None:
         """Writes the lines of `COPY (query) TO STDOUT` to a file, by a psql of its own. Raises `Away`."""
         with to.open("wb") as file:

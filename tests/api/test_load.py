@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import secrets
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +25,7 @@ from insitu.model import DatastreamRole
 from store import access, catalogue
 from store.database import Connection, connect
 from tests.api.conftest import clone, form_token
-from tests.api.load import Ask, Beside, Salvo, allow_many_sockets, asked, beside, crowd, crowd_beside
+from tests.api.load import PATIENCE_S, Ask, Beside, Salvo, allow_many_sockets, asked, beside, crowd, crowd_beside
 from tests.api.world import PASSWORD, World
 
 MANY = 500
@@ -34,6 +37,7 @@ START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 class Site:
     """A server in a process of its own, and what clients of it know."""
 
+    pid: int
     port: int
     database_url: str
     tokens: list[str]
@@ -123,7 +127,7 @@ def site(database_server: str, filled: tuple[str, World], tmp_path_factory: pyte
         with (folder / "serve.log").open("wb") as log:
             server = subprocess.Popen([sys.executable, "-m", "insitu.cli", "serve"], env=environment, stdout=log, stderr=log)
         try:
-            found = Site(port, url, tokens, sessions, _wait(server, port, folder / "serve.log"))
+            found = Site(server.pid, port, url, tokens, sessions, _wait(server, port, folder / "serve.log"))
             for ask, _ in [*found.others(), (found.page("aurore"), [])]:  # templates are compiled at their first use
                 asked(port, ask)
             yield found
@@ -248,3 +252,63 @@ def test_1000_devices_that_post_at_the_same_moment_are_all_stored(site: Site, sh
         for number in range(DEVICES)
         for minute in (10, 11, 12)
     )
+
+
+STREAMS = 200
+WATCHED_S = 10.0
+
+
+def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) -> None:
+    paths = ["/live/fleet", *(f"/live/trials/crowd/devices/c{number}" for number in range(9))]
+    with connect(site.database_url, application="tests") as conn:
+        cookies = [_watcher(conn, number) for number in range(STREAMS // len(paths))]
+    before = _use(site.pid)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(_listening(site.port, cookie, path)) for cookie in cookies for path in paths]
+        heard = [b""] * STREAMS
+        started, began = time.monotonic(), _use(site.pid)
+        minute = 1000
+        while not all(b"data:" in text for text in heard) or time.monotonic() - started < WATCHED_S:
+            assert time.monotonic() - started < 120, "each hears of a change"
+            minute += 1
+            for number in range(20):
+                assert asked(site.port, site.post(number, minute)) == 200
+            for index, line in enumerate(lines):
+                if select.select([line], [], [], 0)[0]:
+                    heard[index] += line.recv(1 << 20)
+        seconds, after = time.monotonic() - started, _use(site.pid)
+    print(f"\n200 streams: {(after[0] - before[0]) / 2**20:.0f} MB, {(after[1] - began[1]) / seconds:.2f} cores")
+    assert after[0] - before[0] < 100 * 2**20
+    assert after[1] - began[1] < seconds
+
+
+def _listening(port: int, cookie: str, path: str) -> socket.socket:
+    """A live stream that has begun; where the server has no room just then, it is asked again, as the pages do."""
+    for _ in range(30):
+        line = socket.create_connection(("127.0.0.1", port))
+        line.settimeout(PATIENCE_S)
+        line.sendall(Ask("GET", path, {"Cookie": f"insitu={cookie}"}).head())
+        if line.recv(1 << 16).startswith(b"HTTP/1.1 200"):
+            return line
+        line.close()
+        time.sleep(0.5)
+    raise AssertionError(f"no stream of {path}")
+
+
+def _watcher(conn: Connection, number: int) -> str:
+    person = access.add_person(
+        conn, login=f"watcher{number}", name=f"Watcher {number}", organisation="boreal-demo", password_hash="-",
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    cookie = secrets.token_urlsafe(32)
+    access.sign_in(
+        conn, person_id=person, token_sha256=hashlib.sha256(cookie.encode()).digest(), lifetime=timedelta(hours=1)
+    )  # fmt: skip
+    return cookie
+
+
+def _use(pid: int) -> tuple[int, float]:
+    """Bytes of memory and seconds of CPU of a process."""
+    memory = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) * resource.getpagesize()
+    times = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return memory, (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")

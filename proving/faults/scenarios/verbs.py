@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from proving.faults.installation import TRIAL, Failed, Installation, Output, Skipped
-from proving.faults.processes import end
+from proving.faults.installation import TRIAL, Failed, Installation, Output
+from proving.faults.kills import kill_part
+from proving.faults.processes import JOBS, end
 from proving.faults.world import World, open_world
 
 DAYS = 40
@@ -122,6 +124,59 @@ async def killed_verbs(top: Path, chance: random.Random) -> str:
     return f"{', '.join(said)}, package written; row {seconds:.1f} s after it"
 
 
+NIGHT = "SELECT content FROM installation WHERE name = 'evaluated_again'"
+EVALUATIONS = "SELECT evaluated_by FROM evaluation ORDER BY evaluation_id"
+
+
 async def night(top: Path, chance: random.Random) -> str:
-    """The jobs are killed in the hour of the night."""
-    raise Skipped("the first night of a new installation is on its next day, and the clock of this machine is not touched")
+    """The jobs are killed again and again while a night's evaluations are made: the night is made up for, once."""
+    installation, start = Installation(top, {"INSITU_NIGHTLY_HOUR": "0"}), _start()
+    try:
+        world = await open_world(installation)
+        await _evaluated(world, top, start, chance)
+        card = top / "b.csv"
+        _card(card, start, chance)
+        await installation.must(
+            "import", str(card), "--trial", TRIAL, "--device", "b", "--correct", "--reason", "the card was read twice"
+        )
+        yesterday = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+        await world.probe.database.tell(f"UPDATE installation SET content = '{yesterday}' WHERE name = 'evaluated_again'")
+        kills = 0
+        for _ in range(6):
+            kills += await kill_part(JOBS)(world, chance)
+            await asyncio.sleep(chance.uniform(0.5, 3.0))
+        by = await _made_up_for(world, yesterday)
+        if by != ["lab", "nightly"]:
+            raise Failed(f"after {kills} kills in a night the evaluations are by {by}")
+        seconds = await world.recovered(15)
+        check = await installation.verb("check")
+        if "BAD" in check.text:
+            raise Failed(check.text.strip())
+    finally:
+        await installation.remove()
+    return f"{kills} kills, one evaluation by the night; row {seconds:.1f} s after it"
+
+
+async def _evaluated(world: World, top: Path, start: datetime, chance: random.Random) -> None:
+    """A trial with data of two devices, a locked protocol and an evaluation."""
+    catalogue, protocol = top / "desk.toml", top / "protocol.json"
+    catalogue.write_text(_catalogue(start), "utf-8")
+    protocol.write_text(_protocol(start), "utf-8")
+    await world.installation.must("register", str(catalogue))
+    for device in DEVICES:
+        card = top / f"{device}.csv"
+        _card(card, start, chance)
+        await world.installation.must("import", str(card), "--trial", TRIAL, "--device", device)
+    await world.installation.must("lock", str(protocol))
+    await world.installation.must("work", "--once")
+    await world.installation.must("evaluate", TRIAL)
+
+
+async def _made_up_for(world: World, yesterday: str) -> list[str]:
+    """Who made the evaluations, once the night is over. Raises `Failed` where it is not within two minutes."""
+    began = time.monotonic()
+    while time.monotonic() - began < 120:
+        if await world.probe.database.lines(NIGHT) != [yesterday]:
+            return await world.probe.database.lines(EVALUATIONS)
+        await asyncio.sleep(0.5)
+    raise Failed("the night was not made up for within 120 s")
