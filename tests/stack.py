@@ -15,7 +15,7 @@ from urllib.parse import quote
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from insitu.cli.devices import give_credential
+from cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
 from insitu.embedded.users import user_of
@@ -56,7 +56,7 @@ class Stack:
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
         self.starts += 1
         self.ingestor = Child(
-            [sys.executable, "-m", "insitu.cli", "ingest"],
+            [sys.executable, "-m", "cli", "ingest"],
             log=self.folder / f"ingest-{self.starts}.log",
             env={
                 **os.environ,

@@ -16,7 +16,7 @@ import pytest
 
 from store.database import Connection
 
-INSITU = [sys.executable, "-m", "insitu.cli"]
+INSITU = [sys.executable, "-m", "cli"]
 
 
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,8 @@ import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from cli import app
 from ingest.files import mapping
-from insitu.cli import app
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
 from simulators import scenario

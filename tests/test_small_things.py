@@ -13,7 +13,7 @@ TOP = Path(__file__).parents[1]
 SPEAK = """
 import os, sys
 {first}
-from insitu.cli.output import fail, say, warn
+from cli.output import fail, say, warn
 for _ in range(3):
     say("x" * 10_000)
     warn("y")
@@ -36,7 +36,7 @@ def test_who_cannot_be_heard_goes_on(tmp_path: Path, first: str) -> None:
 
 DEFECT = """
 import sys
-from insitu import cli
+import cli
 def fail(): raise TypeError("met by a test")
 cli.refuse_foreign_rooms = fail
 cli.main()
@@ -82,7 +82,7 @@ def test_a_folder_called_insitu_in_the_working_directory_is_named(tmp_path: Path
             (tmp_path / "insitu" / path.name).symlink_to(path)
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-m", "insitu.cli", "settings"], cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "cli", "settings"], cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2, done.stderr
     assert f"takes {tmp_path / 'insitu'} for the package" in done.stderr.replace("\n", " ")

@@ -107,5 +107,7 @@ def test_the_usual_units_of_a_property_are_known_with_their_factors() -> None:
 
 def test_the_ingestor_never_loads_the_library_of_units() -> None:
     """It takes half a second and many milliseconds for each unit that a stranger could invent."""
-    program = "import sys, insitu.cli, ingest.worker, ingest.http, api.app; sys.exit(bool({'pint', 'ucumvert', 'lark'} & set(sys.modules)))"
+    program = (
+        "import sys, cli, ingest.worker, ingest.http, api.app; sys.exit(bool({'pint', 'ucumvert', 'lark'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

@@ -155,7 +155,7 @@ class Installation:
         self.starts.append(time.time())
         with self.log.open("ab") as log:
             self._up = await asyncio.create_subprocess_exec(
-                *self.limits, sys.executable, "-P", "-m", "insitu.cli", "up",
+                *self.limits, sys.executable, "-P", "-m", "cli", "up",
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self.environment(), cwd=self.top, start_new_session=True,
             )  # fmt: skip
@@ -259,7 +259,7 @@ class Installation:
     async def begin(self, *verb: str) -> asyncio.subprocess.Process:
         """A verb as a process of its own, to be killed or awaited."""
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "insitu.cli", *verb,
+            sys.executable, "-P", "-m", "cli", *verb,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env=self.environment(), cwd=self.top, start_new_session=True,
         )  # fmt: skip

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.jobs import run_jobs
-from api.jobs.evaluations import Night
+from cli import app
 from ingest.books import DatabaseBooks
 from ingest.budget import Budget
 from ingest.mqtt import BrokerAddress, Receiver
 from ingest.worker import Worker
-from insitu.cli import app
 from insitu.clock import SYSTEM
 from insitu.model import Message
+from jobs import run_jobs
+from jobs.evaluations import Night
 from store import shards
 from store.access import fact, put_fact
 from store.database import Connection, connect
@@ -115,7 +115,7 @@ def test_a_job_that_meets_a_defect_ends_neither_the_loop_nor_the_other_job(
     def fail(*_: object, **__: object) -> int:
         raise TypeError("met by a test")
 
-    monkeypatch.setattr("api.jobs.quality.check_quality", fail)
+    monkeypatch.setattr("jobs.quality.check_quality", fail)
     run_jobs(own_world_url, SYSTEM, Rounds(2), night=NIGHT)
     assert "could not be checked: a defect of Insitu" in caplog.text
     with connect(own_world_url, application="tests") as conn:

@@ -125,7 +125,7 @@ def site(database_server: str, filled: tuple[str, World], tmp_path_factory: pyte
             **os.environ, "INSITU_DATABASE_URL": url, "INSITU_HTTP_LISTEN": f"127.0.0.1:{port}", "INSITU_DATA_DIR": str(folder),
         }  # fmt: skip
         with (folder / "serve.log").open("wb") as log:
-            server = subprocess.Popen([sys.executable, "-m", "insitu.cli", "serve"], env=environment, stdout=log, stderr=log)
+            server = subprocess.Popen([sys.executable, "-m", "cli", "serve"], env=environment, stdout=log, stderr=log)
         try:
             found = Site(server.pid, port, url, tokens, sessions, _wait(server, port, folder / "serve.log"))
             for ask, _ in [*found.others(), (found.page("aurore"), [])]:  # templates are compiled at their first use

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.jobs.evaluations import Night, evaluate_changed, evaluate_when_due
 from insitu.clock import Clock
+from jobs.evaluations import Night, evaluate_changed, evaluate_when_due
+from proving.speed.fill import START, Size, add_lab, add_late, add_trial
 from store import trials as store_trials
 from store.access import fact, put_fact
 from store.database import Connection, connect
-from trials.bench.fill import START, Size, add_lab, add_late, add_trial
 from trials.workflow import evaluate_trial
 
 SIZE = Size(devices=2, days=40, interval=timedelta(hours=1))

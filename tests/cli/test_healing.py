@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from insitu.cli.healing import Healing, Signs
+from cli.healing import Healing, Signs
 from insitu.readiness import Readiness, Stage
 
 LONG = 1000.0

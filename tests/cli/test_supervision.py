@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from insitu.cli.supervision import LONGEST_PAUSE_S, Part, Phase
+from cli.supervision import LONGEST_PAUSE_S, Part, Phase
 from insitu.errors import FreeSpace
 
 

@@ -86,7 +86,7 @@ class Host:
         program = list(entrypoint or service.get("entrypoint", [wheel_binary() if name == "broker" else "insitu"]))
         words = [str(word) for word in (*program, *(arguments or service["command"]))]
         if words[0] == "insitu":
-            words[:1] = [sys.executable, "-m", "insitu.cli"]
+            words[:1] = [sys.executable, "-m", "cli"]
         words = [words[0], *(self.moved(word) for word in words[1:])]
         return ["unshare", "-m", "bash", "-euc", self._script(service, words)]
 

@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.stack import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-INSITU = [sys.executable, "-m", "insitu.cli"]
+INSITU = [sys.executable, "-m", "cli"]
 
 
 def bare_environment(**more: str) -> dict[str, str]:

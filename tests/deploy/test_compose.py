@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
+from cli.devices import give_credential
+from cli.rooms import ROOMS
 from ingest.ingestor import STOP_TIMEOUT_S
-from insitu.cli.devices import give_credential
-from insitu.cli.rooms import ROOMS
 from insitu.embedded.broker import free_port, wheel_binary
 from store.database import Connection
 from tests.deploy.containers import Host, compose, health_check, is_possible, seconds

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import bcrypt
 
+from cli.brokers import PROFILES
 from ingest.mqtt import BrokerAddress
-from insitu.cli.brokers import PROFILES
 from insitu.embedded.broker import wheel_binary
 from insitu.embedded.certificates import issue
 from insitu.embedded.users import hash_token, mosquitto_hash
@@ -67,7 +67,7 @@ def test_every_setting_in_an_example_exists() -> None:
 def test_every_unit_starts_a_verb_that_exists() -> None:
     from typer.main import get_command
 
-    from insitu.cli import app
+    from cli import app
 
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
     for path in (DEPLOY / "systemd").glob("*.service"):

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from insitu.cli.devices import give_credential
+from cli.devices import give_credential
 from insitu.embedded.broker import free_port
 from store import shards
 from store.database import Connection

@@ -120,7 +120,7 @@ def test_last_words_are_those_since_the_start(tmp_path: Path) -> None:
         assert child.last_words(5) == words
 
 
-@pytest.mark.parametrize("arguments", [["insitu.cli", "--help"], ["simulators", "no-such-file.json"]])
+@pytest.mark.parametrize("arguments", [["cli", "--help"], ["simulators", "no-such-file.json"]])
 def test_a_child_of_ours_imports_nothing_from_the_working_directory(tmp_path: Path, arguments: list[str]) -> None:
     """A clone called `insitu`, and a `random.py`, lie where a newcomer types his command."""
     evidence = tmp_path / "evidence"

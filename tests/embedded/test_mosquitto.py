@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from ingest.bench.servers import KINDS, started
+from cli.brokers import PROFILES
 from ingest.mqtt import BrokerAddress
 from ingest.policy import Probe, prove
-from insitu.cli.brokers import PROFILES
 from insitu.embedded.child import Child
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import InsituError
 from insitu.whole import write_whole
+from proving.throughput.servers import KINDS, started
 from store.access import Credential
 from tests.stack import wait_until
 
@@ -57,7 +57,7 @@ def test_mosquitto_with_our_files_keeps_devices_apart(mosquitto: BrokerAddress) 
 
 def test_a_broker_without_access_rules_is_found_out() -> None:
     """The user of the benchmark may publish for every device: as a device it would be a hole."""
-    from ingest.bench.servers import PASSWORD
+    from proving.throughput.servers import PASSWORD
 
     with TemporaryDirectory(prefix="insitu-open-") as name:
         Path(name).chmod(0o711)

@@ -14,7 +14,7 @@ import pytest
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import INSITU, RunningDemo
 
-KILLS = [(8.0, "insitu.cli ingest"), (20.0, "postgres"), (34.0, "nats-server"), (46.0, "insitu.cli ingest"), (54.0, "postgres")]
+KILLS = [(8.0, "cli ingest"), (20.0, "postgres"), (34.0, "nats-server"), (46.0, "cli ingest"), (54.0, "postgres")]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.stack import wait_until
 
-INSITU = [sys.executable, "-m", "insitu.cli"]
+INSITU = [sys.executable, "-m", "cli"]
 
 
 @dataclass

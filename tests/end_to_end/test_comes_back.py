@@ -224,7 +224,7 @@ def test_constant_values_without_time_and_seq_survive_the_death_of_the_broker(si
 
 
 @pytest.mark.nightly  # `make faults` kills each part too
-@pytest.mark.parametrize("name", ["postgres", "nats-server", "insitu.cli ingest", "insitu.cli serve", "insitu.cli work"])
+@pytest.mark.parametrize("name", ["postgres", "nats-server", "cli ingest", "cli serve", "cli work"])
 def test_a_child_that_is_killed_is_there_again(site: Site, name: str) -> None:
     old = site.up.child(name)
     os.kill(old, signal.SIGKILL)
@@ -239,7 +239,7 @@ def test_a_child_that_is_killed_is_there_again(site: Site, name: str) -> None:
     wait_until(again, f"another {name}", BACK_S)
 
 
-@pytest.mark.parametrize("name", ["nats-server", "insitu.cli ingest", "insitu.cli serve"])
+@pytest.mark.parametrize("name", ["nats-server", "cli ingest", "cli serve"])
 def test_a_child_that_hangs_is_noticed_within_seconds_and_replaced(site: Site, name: str) -> None:
     wait_until(lambda: site.readyz() == 200, "readiness", BACK_S)
     old = site.up.child(name)
@@ -293,10 +293,7 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     "name",
     [
         "nats-server",
-        *(
-            pytest.param(name, marks=pytest.mark.nightly)
-            for name in ("postgres", "insitu.cli ingest", "insitu.cli serve", "insitu.cli work")
-        ),
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("postgres", "cli ingest", "cli serve", "cli work")),
     ],
 )
 def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> None:

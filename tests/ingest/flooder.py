@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from ingest.bench.fill import _connect, _publish
+from proving.throughput.fill import _connect, _publish
 
 SIZE = 200_000
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.bench.fill import _packet, _publish, _text
 from ingest.client import BlockClient
+from proving.throughput.fill import _packet, _publish, _text
 
 Heard = tuple[str, bytes, int, int, bool, bool]
 

@@ -171,7 +171,7 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     }
 
     def insitu(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "insitu.cli", *arguments], capture_output=True, text=True, env={**os.environ, **servers}, timeout=60)  # fmt: skip
+        done = subprocess.run([sys.executable, "-m", "cli", *arguments], capture_output=True, text=True, env={**os.environ, **servers}, timeout=60)  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

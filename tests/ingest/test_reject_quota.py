@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cli.devices import give_credential
 from ingest.batch import Outcome, keep, prepare
 from ingest.budget import Budget
 from ingest.http import Post, Taker, posted
-from insitu.cli.devices import give_credential
 from insitu.clock import SYSTEM
 from insitu.model import Message
 from store import access, fleet, ledger

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from insitu.errors import CorrectInput
+from proving.coverage import looks, tables
+from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of, run
 from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
 from tests.trials.world import noise
-from trials.bench import looks, tables
-from trials.bench.coverage import Ends, Measured, counted, measure, most_false, pool_of, run
 from trials.intervals import TwoPeriods, spread
 
 REPLICATIONS = 200

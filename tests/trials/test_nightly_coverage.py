@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from proving.coverage import looks
+from proving.coverage.intervals import measure, pool_of
+from proving.coverage.tables import shortfalls
 from simulators.worlds import WORLDS, World, cells, looked
-from trials.bench import looks
-from trials.bench.coverage import measure, pool_of
-from trials.bench.tables import shortfalls
 
 REPLICATIONS = 2000
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(7200)]

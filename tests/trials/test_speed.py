@@ -8,14 +8,14 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from api.jobs.evaluations import evaluate_changed
 from insitu.clock import SYSTEM
 from insitu.model import Verdict
+from jobs.evaluations import evaluate_changed
+from proving.speed.evaluations import measure
+from proving.speed.fill import START, Size, add_lab, add_trial
 from store import catalogue
 from store.database import Connection
 from store.observations import series
-from trials.bench.fill import START, Size, add_lab, add_trial
-from trials.bench.speed import measure
 from trials.workflow import evaluate_trial
 
 SIZE = Size(devices=4, days=40, interval=timedelta(hours=1))

@@ -1,0 +1,116 @@
+"""The command line, which is the composition root: it builds, starts and stops; nobody imports it.
+
+Each verb lives in one module of this folder and imports its room when it is called, so that `insitu --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+from typer._click.exceptions import ClickException
+
+from cli import (
+    bench,
+    demo,
+    devices,
+    evaluation,
+    imports,
+    networks,
+    operations,
+    parts,
+    power,
+    registration,
+    sessions,
+    simulate,
+    up,
+)
+from cli.output import fail
+from cli.rooms import refuse_foreign_rooms
+from insitu.errors import InsituError, ReportDefect
+from insitu.settings import default_data_dir
+
+_DEFECT = "insitu-defect-"
+_MOST_DEFECTS = 20
+
+app = typer.Typer(
+    name="insitu",
+    help="Field data of trials: from an MQTT message to a validation report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verbs in (
+    demo,
+    up,
+    parts,
+    registration,
+    devices,
+    networks,
+    imports,
+    simulate,
+    evaluation,
+    power,
+    operations,
+    sessions,
+    bench,
+):
+    verbs.register(app)
+
+
+def main() -> None:
+    """Run a verb; every error is one clear line on stderr and a non-zero exit code."""
+    # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
+    try:
+        refuse_foreign_rooms()
+        ended = app(standalone_mode=False)
+        if ended == 130:  # typer makes a return value of Ctrl-C, and of every other Exit
+            fail("Interrupted.", code=ended)
+        sys.exit(ended if isinstance(ended, int) else 0)
+    except ReportDefect as error:
+        fail(f"{error} Details: {_keep_traceback()}", code=error.exit_code)
+    except InsituError as error:
+        fail(str(error), code=error.exit_code)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        fail("Interrupted.", code=130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback on a screen helps no user
+        fail(f"This is a defect of Insitu ({type(error).__name__}: {error}). Details: {_keep_traceback()}", code=70)
+
+
+def _keep_traceback() -> str:
+    """Where the details are: a fresh file in the data directory's logs, else in the temporary folder; nobody else can have put it there."""
+    if os.environ.get("INSITU_LOG_LEVEL") == "debug":
+        traceback.print_exc()
+    logs = Path(os.environ.get("INSITU_DATA_DIR") or default_data_dir()) / "logs"
+    for folder in (logs, Path(tempfile.gettempdir())):
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=_DEFECT, suffix=".txt", dir=folder)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(traceback.format_exc())
+            if folder == logs:
+                _forget_old(logs)
+        except OSError as error:
+            problem = error.strerror
+        else:
+            return name
+    return f"could not be written ({problem}); set INSITU_LOG_LEVEL=debug to see them"
+
+
+def _forget_old(logs: Path) -> None:
+    """A part that is started again and again must not fill the disk with its tracebacks."""
+    files = sorted(logs.glob(f"{_DEFECT}*.txt"), key=lambda path: path.lstat().st_mtime)
+    for path in files[:-_MOST_DEFECTS]:
+        path.unlink(missing_ok=True)

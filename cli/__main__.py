@@ -1,0 +1,6 @@
+from insitu.loading import loading
+
+with loading():
+    from cli import main
+
+main()

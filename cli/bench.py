@@ -1,0 +1,71 @@
+"""`bench`: measure on this machine, print the table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Benchmarks; each prints its table.", no_args_is_help=True)
+    group.command()(ingest)
+    group.command()(evaluate)
+    app.add_typer(group, name="bench")
+
+
+def ingest(
+    messages: Annotated[int, typer.Option(min=1000, help="Messages that fill the session.")] = 200_000,
+    results: Annotated[
+        list[int] | None, typer.Option(min=1, help="Results a message; may be given several times [default: 1, 3, 10].")
+    ] = None,
+    rate: Annotated[
+        list[int] | None, typer.Option(min=1, help="Live messages a second; may be given several times [default: 1000, 5000].")
+    ] = None,
+    away: Annotated[
+        list[float] | None, typer.Option(min=1, help="Instead: the database away for so many seconds while devices publish.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
+) -> None:
+    """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same run."""
+    from proving.throughput import away as measure_away
+    from proving.throughput import run
+
+    if away:
+        measure_away(seconds=tuple(away), results=tuple(results or (3,)))
+        return
+    run(messages=messages, results=tuple(results or (1, 3, 10)), runs=runs, rates=tuple(rate or (1000, 5000)))
+
+
+def evaluate(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Instead: time and memory of a year of minutes, and of a night of small trials.")
+    ] = False,
+    design: Annotated[list[str] | None, typer.Option(help="Only worlds of this design; may be given several times.")] = None,
+    replications: Annotated[int, typer.Option(min=1, help="Draws of each cell.")] = 2000,
+    phi: Annotated[list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")] = None,
+    days: Annotated[list[int] | None, typer.Option(min=14, help="Days a period.")] = None,
+    trend: Annotated[list[float] | None, typer.Option(help="Of a period, in standard deviations.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
+) -> None:
+    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md; or time and memory."""
+    if speed:
+        evaluate_speed()
+        return
+    from proving.coverage.intervals import run
+    from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
+
+    worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
+    early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
+    run(worlds, early, replications=replications, processes=processes)
+
+
+def evaluate_speed() -> None:
+    """Time and memory of an evaluation, and of the nightly job."""
+    import threading
+
+    from insitu.clock import SYSTEM
+    from jobs.evaluations import evaluate_changed
+    from proving.speed.evaluations import measure
+
+    measure(lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())))

@@ -1,0 +1,250 @@
+"""The supervisor's dealings with the database, in a thread of their own: one that hangs there keeps nothing else waiting.
+
+What the thread finds is left as `facts`, a value; what it is to do is left as a wish. A statement has a time limit, and a connection that
+does not answer at all is cut from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.people import add_first_person, first_sign_in
+from insitu.clock import Clock
+from insitu.embedded.users import BrokerUser, user_of
+from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+_log = logging.getLogger("insitu.up")
+EVERY_S: Final = 0.2
+LOOK_S: Final = 1.0
+HUNG_S: Final = 10.0
+"""Longer than a statement may take: what is not back by then waits for a server that does not answer."""
+_STATEMENT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the database says; `users` are to be in force at the broker as version `wanted`."""
+
+    prepared: bool = False
+    """The schema is current, shards and the first person are there."""
+    wanted: int = 0
+    generation: int = 0
+    """Moves with every change of `users`."""
+    users: tuple[BrokerUser, ...] = ()
+    shards_ready: bool = False
+    sessions: frozenset[str] = frozenset()
+    """SHA-256 of the client ids of all shards."""
+    heartbeat_age_s: float | None = None
+    first_sign_in: str | None = None
+    """Password of `lab`, until somebody has signed in."""
+    restoring: bool = False
+    """Somebody puts a dump back: nobody else should write."""
+    restores: int = 0
+    """How many restores have ended since the start."""
+    problem: str | None = None
+    fatal: InsituError | None = None
+    """The schema is of a newer version: no waiting helps."""
+    at: float = 0.0
+    """When the database answered last (time.monotonic())."""
+
+
+class Clerk:
+    """`url`: of the database, None while it does not run."""
+
+    def __init__(self, *, url: Callable[[], str | None], clock: Clock, data_dir: Path) -> None:
+        self._url, self._clock, self._data_dir = url, clock, data_dir
+        self._conn: Connection | None = None
+        self._busy_since: float | None = None
+        self._prepared_on: Connection | None = None
+        self._fresh_life = True
+        self._expiry: datetime | None = None
+        self._looked_at = 0.0
+        self._applied: tuple[int, str | None] | None = None
+        self._forget = threading.Event()
+        self._forgotten = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.facts = Facts()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end and cut its connection; does not wait."""
+        self._stop.set()
+        self._cut()
+
+    # -- asked by the supervisor's thread --------------------------------------------------------------------------
+
+    def look_after(self, now: float) -> None:
+        """Cut a connection on which nothing has been answered for too long; a migration may take its time."""
+        since = self._busy_since
+        if since is not None and now - since > HUNG_S and self.facts.prepared:
+            self._cut()
+
+    def silent_s(self, now: float) -> float:
+        """How long the database has not answered."""
+        return now - self.facts.at
+
+    def applied(self, version: int, problem: str | None) -> None:
+        """The broker runs on that version of the credentials, or why not: to be written down."""
+        self._applied = (version, problem)
+
+    def forget_sessions(self) -> bool:
+        """The broker has lost its sessions: they are to be made again. True once that is written down."""
+        if self._forgotten.is_set():
+            self._forgotten.clear()
+            return True
+        self._forget.set()
+        return False
+
+    def _cut(self) -> None:
+        from store.database import abort
+
+        if (conn := self._conn) is not None:
+            abort(conn)
+        self._busy_since = time.monotonic()
+
+    # -- the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        pause = EVERY_S
+        while not self._stop.wait(pause):
+            url = self._url()
+            if url is None:
+                continue
+            self._busy_since = time.monotonic()
+            try:
+                self._work(url)
+                pause = EVERY_S
+            except Exception as error:  # noqa: BLE001 - whatever the database says, the supervisor goes on; it is said
+                self._trouble(error)
+                pause = min(2.0, pause * 2)
+            finally:
+                self._busy_since = None
+
+    def _trouble(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, InsituError) else f"{type(error).__name__}: {error}"
+        if text != self.facts.problem:
+            _log.warning("database: %s", text)
+        if isinstance(error, RunMigrate):
+            self._prepared_on = None
+        self.facts = replace(self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None)
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def _work(self, url: str) -> None:
+        conn = self._connection(url)
+        if self._restoring(conn):
+            return
+        if self._prepared_on is not conn:
+            self._prepare(conn)
+            self._prepared_on = conn
+        self._write(conn)
+        self._read_credentials(conn)
+        if time.monotonic() - self._looked_at > LOOK_S:
+            self._looked_at = time.monotonic()
+            self._look(conn)
+        conn.rollback()
+        self.facts = replace(self.facts, prepared=True, problem=None, fatal=None, at=time.monotonic())
+
+    def _restoring(self, conn: Connection) -> bool:
+        """True while a dump is put back; half of it is there then; the schema is checked again when it is whole."""
+        from store.database import restore_under_way
+
+        restoring, before = restore_under_way(conn), self.facts.restoring
+        conn.rollback()
+        if restoring:
+            self._prepared_on = None
+            self.facts = replace(self.facts, restoring=True, problem="A dump is being put back.", at=time.monotonic())
+        elif before:
+            self.facts = replace(self.facts, restoring=False, restores=self.facts.restores + 1)
+        return restoring
+
+    def _connection(self, url: str) -> Connection:
+        from store.database import connect
+
+        if self._conn is None or self._conn.closed:
+            self._conn = connect(url, application="insitu up")
+        return self._conn
+
+    def _prepare(self, conn: Connection) -> None:
+        """Once a connection, since a restore may have brought an older schema; a migration may take as long as it needs."""
+        from store.access import broker_applied, fact, put_fact
+        from store.database import has_schema, limit_statements, migrate, require_current
+        from store.shards import ensure_shards
+
+        if self.facts.prepared and not has_schema(conn):
+            raise RunMigrate(
+                "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; it goes on by itself."
+            )
+        limit_statements(conn, None)
+        migrate(conn)
+        require_current(conn)
+        limit_statements(conn, _STATEMENT_S)
+        ensure_shards(conn)
+        if self._clock.is_simulated and fact(conn, "clock") is None:
+            put_fact(conn, "clock", self._clock.dumps())
+        if self._fresh_life:  # which credentials a broker runs on is known of a running broker only
+            broker_applied(conn, version=0, at=self._clock.now())
+        conn.commit()
+        self._fresh_life = False
+        if not self._clock.is_simulated:
+            add_first_person(conn, self._data_dir)
+
+    def _write(self, conn: Connection) -> None:
+        from store.access import broker_applied
+        from store.shards import forget_sessions
+
+        applied = self._applied
+        if applied is not None:
+            broker_applied(conn, version=applied[0], problem=applied[1], at=self._clock.now())
+            conn.commit()
+            if self._applied is applied:
+                self._applied = None
+        if self._forget.is_set():
+            forget_sessions(conn)
+            conn.commit()
+            self.facts = replace(self.facts, shards_ready=False)
+            self._forget.clear()
+            self._forgotten.set()
+
+    def _read_credentials(self, conn: Connection) -> None:
+        """When they changed, or one of them expired."""
+        from store.access import active_credentials, broker_state, next_expiry
+
+        wanted, now = broker_state(conn).wanted, self._clock.now()
+        if self.facts.wanted == wanted and (self._expiry is None or now < self._expiry):
+            return
+        found = active_credentials(conn, now)
+        users = tuple(user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in found)
+        self._expiry = next_expiry(conn, now)
+        self.facts = replace(self.facts, wanted=wanted, users=users, generation=self.facts.generation + 1)
+
+    def _look(self, conn: Connection) -> None:
+        from store.shards import health, layout
+
+        found = layout(conn)
+        self.facts = replace(
+            self.facts,
+            shards_ready=found.is_ready,
+            sessions=frozenset(hashlib.sha256(shard.client_id.encode()).hexdigest() for shard in found.shards),
+            heartbeat_age_s=health(conn).heartbeat_age_s,
+            first_sign_in=first_sign_in(conn, self._data_dir),
+        )

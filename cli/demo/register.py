@@ -1,0 +1,114 @@
+"""A scenario's catalogue, its people and its devices' credentials, into an installation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cli.devices import give_credential
+from cli.people import add_account
+from insitu.model import DatastreamRole, OrganisationKind, TrialState
+from simulators.scenario import Group, Scenario
+from store import catalogue
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+LIFE = (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    role: str
+    login: str
+    password: str
+
+
+def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
+    """Organisations, need, site, trial, devices, sensors, deployments, datastreams; what exists already is shared. The caller commits."""
+    for organisation in scenario.organisations:
+        if catalogue.organisation(conn, organisation.code) is None:
+            catalogue.add_organisation(conn, code=organisation.code, name=organisation.name, kind=organisation.kind, now=start)
+    catalogue.add_need(
+        conn,
+        code=scenario.need,
+        host=scenario.host,
+        title={str(k): v for k, v in scenario.need_title.items()},
+        description={},
+        now=start,
+    )
+    for site in scenario.sites:
+        catalogue.add_site(
+            conn,
+            code=site.code,
+            host=scenario.host,
+            name=site.name,
+            kind=site.kind,
+            latitude=site.latitude,
+            longitude=site.longitude,
+        )
+    known = {p.code for p in catalogue.properties(conn)}
+    for prop in scenario.properties:
+        if prop.code not in known:
+            catalogue.add_property(
+                conn,
+                code=prop.code,
+                name={str(k): v for k, v in prop.name.items()},
+                unit=prop.unit,
+                averaging_scale=prop.averaging_scale,
+            )
+    catalogue.add_trial(
+        conn, code=scenario.code, title={str(k): v for k, v in scenario.title.items()}, host=scenario.host, company=scenario.company,
+        evaluator=scenario.evaluator, need=scenario.need, time_zone=scenario.time_zone, now=start,
+    )  # fmt: skip
+    for state in LIFE:
+        catalogue.move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
+    swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
+    for group in scenario.groups:
+        for device in group.devices:
+            _device(conn, scenario, group, device, device, start, swapped.get(device))
+    for swap in scenario.swaps:
+        _device(conn, scenario, scenario.group_of(swap.new), swap.new, swap.old, start + timedelta(days=swap.day), None)
+
+
+def _device(
+    conn: Connection, scenario: Scenario, group: Group, code: str, position: str, start: datetime, end: datetime | None
+) -> None:
+    device_id = catalogue.add_device(conn, trial=scenario.code, code=code, now=start, name=code, model=group.model)
+    sensor_id = catalogue.add_sensor(conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start)
+    catalogue.deploy(conn, device_id=device_id, site=group.site, position=position, start=start, end=end)
+    for prop in scenario.properties:
+        if prop.code in group.properties:
+            catalogue.add_datastream(
+                conn, device_id=device_id, name=prop.code, property=prop.code, unit=prop.unit, role=DatastreamRole(group.role),
+                expected_interval=timedelta(seconds=group.interval_s), sensor_id=sensor_id,
+            )  # fmt: skip
+
+
+def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> dict[str, tuple[str, str]]:
+    """A credential for each device: 'trial/device' → (username, token). The caller commits."""
+    logins = {}
+    for device in scenario.device_codes():
+        found = catalogue.find_device(conn, scenario.code, device)
+        login = give_credential(conn, device_id=found.device_id, trial=scenario.code, device=device, now=now)
+        logins[f"{scenario.code}/{device}"] = (login.username, login.token)
+    return logins
+
+
+def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[SignIn]:
+    """One account of each role, of those who take part in the scenario, with fresh passwords."""
+    from cli.people import new_password
+
+    catalogue.add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
+    found = []
+    for role, organisation in (
+        ("lab", "lab-demo"),
+        ("operator", scenario.host),
+        ("evaluator", scenario.evaluator),
+        ("company", scenario.company),
+    ):
+        password = new_password()
+        add_account(conn, login=role, name=f"Demo {role}", organisation=organisation, password=password, now=now)
+        found.append(SignIn(role, role, password))
+    return found

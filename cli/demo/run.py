@@ -1,0 +1,335 @@
+"""The steps of the demo, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cli.demo.protocols import protocol_of
+from cli.demo.register import SignIn, add_people, give_credentials, register
+from cli.evaluation import write_package
+from cli.installation import Installation, addresses
+from cli.output import progress, say
+from cli.parts import until_signal
+from cli.target import demo_dir
+from cli.up import given_tls
+from insitu.clock import Clock
+from insitu.embedded.broker import free_port, require_free_port
+from insitu.embedded.child import Child, python_module
+from insitu.errors import InsituError
+from insitu.settings import Settings, load, parse_listen
+from insitu.whole import write_whole
+from simulators.scenario import Scenario, load_scenario
+from simulators.truth import truth
+
+HISTORY_S = 70.0
+DAY_US = 86_400_000_000
+
+
+class Demo:
+    """One run. `once` uses a temporary data directory; otherwise `<data dir>/demo`, continued if its history is complete."""
+
+    def __init__(
+        self,
+        *,
+        once: bool,
+        days: int,
+        out: Path | None,
+        port: int | None,
+        seed: int,
+        scenarios: Sequence[str],
+        acknowledged_log: Path | None,
+        ends: datetime | None = None,
+    ) -> None:
+        self.once, self.days, self.port, self.seed = once, days, port, seed
+        self.settings: Settings = load()
+        self.scenarios: list[Scenario] = [load_scenario(name) for name in scenarios]
+        self.names = list(scenarios)
+        self.acknowledged_log = acknowledged_log
+        self.ends = ends
+        self.stack = ExitStack()
+        self.stop = until_signal()
+        if once:
+            temporary = Path(tempfile.mkdtemp(prefix="insitu-demo-"))
+            self.stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+            self.data_dir = temporary / "data"
+            temporary.chmod(0o711)  # the servers' account passes through it
+        else:
+            self.data_dir = demo_dir(self.settings)
+        self.out = out or (Path.cwd() / "out" if once else self.data_dir / "reports")
+        self.state = self.data_dir / "demo.json"
+
+    def run(self) -> None:
+        with self.stack:
+            kept = self._kept()
+            self._set_clock(kept)
+            http_port = self._http_port()
+            settings = self.settings.model_copy(update={"http_listen": f"{self._http_host()}:{http_port}"})
+            tls = given_tls(settings)
+            if not os.environ.get("INSITU_MQTT_LISTEN"):
+                settings = settings.model_copy(update={"mqtt_listen": f"127.0.0.1:{_free_or(1883, self.once)}"})
+            where = addresses(settings, tls)
+            require_free_port(*where.http)
+            self.installation = Installation(settings, data_dir=self.data_dir, clock=self.clock, where=where, with_jobs=False)
+            self.installation.start()
+            self.stack.callback(self.installation.stop)
+            if kept is None:
+                self._first_time()
+            else:
+                self._continue(kept)
+            if not self.once and not self.stop.is_set():
+                self.installation.start_jobs()  # before, the demo itself ran the checks
+                say("\nThe fleet is live. Stop with Ctrl-C.")
+                while not self.stop.wait(0.2):
+                    self._look_after()
+
+    # -- beginnings ----------------------------------------------------------------------------------------------
+
+    def _kept(self) -> dict[str, Any] | None:
+        """What a complete earlier run left; an incomplete one is removed."""
+        if self.once or not self.data_dir.exists():
+            return None
+        if self.state.exists():
+            kept: dict[str, Any] = json.loads(self.state.read_text("utf-8"))
+            if kept["days"] == self.days and kept["scenarios"] == self.names:
+                return kept
+        from insitu.embedded.directory import hold
+
+        with hold(self.data_dir, run_as=self.settings.run_as):
+            say("The demo found the remains of another run and starts afresh.")
+        shutil.rmtree(self.data_dir)
+        return None
+
+    def _set_clock(self, kept: dict[str, Any] | None) -> None:
+        """History begins at a local midnight, so many days before today, and ends now."""
+        if kept is not None:
+            self.clock, self.start = Clock.loads(kept["clock"]), datetime.fromisoformat(kept["start"])
+            return
+        zone = ZoneInfo(self.scenarios[0].time_zone)
+        takes = timedelta(seconds=max(8.0, HISTORY_S * self.days / 60))
+        begin = time.time() + 12  # servers, catalogue and credentials come first
+        end = datetime.fromtimestamp(begin + takes.total_seconds(), zone)
+        if self.ends is not None:
+            end = self.ends.replace(tzinfo=zone) + timedelta(hours=end.hour, minutes=end.minute)
+        midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        self.start = (midnight - timedelta(days=self.days)).replace(tzinfo=zone)
+        self.clock = Clock.simulated(real_start=begin, history=end - self.start, takes=takes, ends=end.timestamp())
+
+    def _local_midnight(self, day: int) -> datetime:
+        return self.start + timedelta(days=day)  # wall-clock arithmetic within the zone
+
+    def _http_host(self) -> str:
+        return parse_listen(self.settings.http_listen)[0]
+
+    def _http_port(self) -> int:
+        if self.port is not None:
+            return self.port
+        host, port = parse_listen(self.settings.http_listen)
+        return port if os.environ.get("INSITU_HTTP_LISTEN") else _free_or(port, self.once, host)
+
+    # -- the first time ------------------------------------------------------------------------------------------
+
+    def _first_time(self) -> None:
+        logins: dict[str, tuple[str, str]] = {}
+        with _fresh(self.installation) as conn:
+            for scenario in self.scenarios:
+                register(conn, scenario, start=self.start)
+                logins |= give_credentials(conn, scenario, now=self.start)
+            people = add_people(conn, self.scenarios[0], now=self.start)
+            conn.commit()
+        self.installation.settle_credentials()
+        self._introduce(people)
+        fleet = self._start_fleet(logins, from_us=_us(self.start), until_us=int(self.clock.fast_until * 1e6))
+        locked = self._history(fleet)
+        if self.stop.is_set():
+            return
+        if not locked:
+            raise InsituError("The history ended before the protocols could be locked: the machine is too slow for this pace.")
+        self._drain()
+        self._conclude()
+        if not self.once:
+            self._keep(people, logins)
+
+    def _introduce(self, people: Sequence[SignIn]) -> None:
+        say(
+            f"Insitu demo: {self.installation.http_url}   (simulated time; MQTT at {self.installation.broker.host}:{self.installation.broker.port})"
+        )
+        for person in people:
+            say(f"  sign in as {person.login:<10} password {person.password}")
+        say(f"  reports and packages: {self.out}\n")
+
+    def _start_fleet(self, logins: dict[str, tuple[str, str]], *, from_us: int, until_us: int) -> Child:
+        """The devices, in a process of their own."""
+        broker, tls = self.installation.broker, self.installation.where.tls
+        job = {
+            "scenarios": [str(Path(n).resolve()) if Path(n).is_file() else n for n in self.names],
+            "start": self.start.isoformat(),
+            "days": self.days,
+            "seed": self.seed,
+            "clock": self.clock.dumps(),
+            "from_us": from_us,
+            "until_us": until_us,
+            "live": not self.once,
+            "time_zone": self.scenarios[0].time_zone,
+            "acknowledged_log": str(self.acknowledged_log.resolve()) if self.acknowledged_log else None,
+            "logins": {
+                name: {
+                    "host": broker.host,
+                    "port": broker.port,
+                    "username": username,
+                    "password": token,
+                    "ca": str(tls.ca) if tls else None,
+                }
+                for name, (username, token) in logins.items()
+            },
+        }
+        path = self.data_dir.absolute() / "fleet.json"
+        write_whole(path, json.dumps(job))
+        self.fleet_log = self.data_dir / "logs" / "fleet.log"
+        self.fleet_log.unlink(missing_ok=True)
+        self.fleet = Child(python_module("simulators", str(path)), log=self.fleet_log, env=dict(os.environ), cwd=self.data_dir)
+        self.fleet.start()
+        self.stack.callback(self.fleet.stop)
+        return self.fleet
+
+    def _fleet_says(self) -> dict[str, Any]:
+        """Its last line."""
+        try:
+            lines = self.fleet_log.read_text("utf-8", "replace").strip().splitlines()
+            return dict(json.loads(lines[-1])) if lines else {}
+        except (OSError, ValueError):
+            return {}
+
+    def _history(self, fleet: Child) -> bool:
+        """Run through the history, locking the protocols in the middle of the baseline; False where stopped or too late."""
+        # Two weeks before reporting begins: days pass within a second here, and a server may have to be started again.
+        lock_at = self._local_midnight(self.days // 4).timestamp()
+        locked = False
+        first, last = _us(self.start) / 1e6, self.clock.fast_until
+        with progress(f"{self.days} days of history") as show:
+            while not self.stop.is_set():
+                self._look_after()
+                said = self._fleet_says()
+                now = min(self.clock.at(time.time()), last)
+                show(now - first, last - first, f"{said.get('acknowledged', 0):,} messages")
+                if not locked and now >= lock_at:
+                    self._lock()
+                    locked = True
+                if said.get("kind") == "done":
+                    self.acknowledged = int(said["acknowledged"])
+                    break
+                if fleet.poll() is not None:
+                    raise InsituError(f"The simulated fleet ended: {fleet.last_words(3)}")
+                self.stop.wait(0.2)
+        return locked
+
+    def _look_after(self) -> None:
+        self.installation.step()
+
+    def _lock(self) -> None:
+        from trials.workflow import lock_protocol
+
+        now = self.clock.now()
+        middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
+        with _fresh(self.installation) as conn:
+            for scenario in self.scenarios:
+                protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
+                lock_protocol(conn, protocol, now=now, login="evaluator")
+            conn.commit()
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Until every acknowledged message is in the ledger."""
+        from store.ledger import totals
+
+        with progress("Ingesting the rest") as show:
+            limit = time.monotonic() + 120
+            while not self.stop.is_set():
+                self._look_after()
+                with _fresh(self.installation) as conn:
+                    received = sum(line.received for line in totals(conn, None))
+                show(min(received, self.acknowledged), self.acknowledged)
+                if received >= self.acknowledged:
+                    return
+                if time.monotonic() > limit:
+                    raise InsituError(
+                        f"Only {received} of {self.acknowledged} acknowledged messages were ingested within two minutes."
+                    )
+                self.stop.wait(0.2)
+
+    def _conclude(self) -> None:
+        """Checks, evaluations, reports, packages, and the truth beside them."""
+        from trials.report import Charts, write_reports
+        from trials.texts import summary
+        from trials.workflow import check_quality, evaluate_trial
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        with Charts() as charts, progress("Checks, evaluations, reports") as show:
+            for number, scenario in enumerate(self.scenarios):
+                folder = self.out / scenario.code
+                if folder.exists():
+                    shutil.rmtree(folder)
+                with _fresh(self.installation) as conn:
+                    check_quality(conn, scenario.code, now=self.clock.now())
+                    conn.commit()
+                    self._look_after()
+                    show(number + 0.3, len(self.scenarios), scenario.code)
+                    _, evaluation = evaluate_trial(conn, scenario.code, now=self.clock.now(), login="evaluator", simulated=True)
+                    conn.commit()
+                    from trials.evaluation import document_of
+
+                    write_reports(document_of(evaluation), folder=folder, language=self.settings.language, charts=charts)
+                    self._look_after()
+                    write_package(conn, scenario.code, folder / "package", data_dir=self.data_dir, reports=folder)
+                manifest = truth(scenario, start=self.start, days=self.days, seed=self.seed)
+                (folder / "truth.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+                show(number + 1, len(self.scenarios), scenario.code)
+                say(summary(evaluation).splitlines()[0] + f"   → {folder / 'report.html'}")
+
+    def _keep(self, people: Sequence[SignIn], logins: dict[str, tuple[str, str]]) -> None:
+        kept = {
+            "days": self.days, "scenarios": self.names, "clock": self.clock.dumps(), "start": self.start.isoformat(), "logins": logins,
+            "people": [[p.role, p.login, p.password] for p in people],
+        }  # fmt: skip
+        write_whole(self.state, json.dumps(kept))
+
+    def _continue(self, kept: dict[str, Any]) -> None:
+        """The history is there: only the live fleet is started again."""
+        zone = ZoneInfo(self.scenarios[0].time_zone)
+        self.start = self.start.astimezone(zone)
+        self._introduce([SignIn(*person) for person in kept["people"]])
+        logins = {name: (login[0], login[1]) for name, login in kept["logins"].items()}
+        now_us = self.clock.now_us()
+        self._start_fleet(logins, from_us=now_us, until_us=now_us)
+
+
+def _us(when: datetime) -> int:
+    return round(when.timestamp()) * 1_000_000
+
+
+def _fresh(installation: Installation) -> Any:
+    """A connection of its own, closed at the end."""
+    from contextlib import closing
+
+    return closing(installation.connection())
+
+
+def _free_or(wanted: int, once: bool, host: str = "127.0.0.1") -> int:
+    """The usual port, or a free one where it is taken (and for runs that end by themselves)."""
+    if once:
+        return free_port(host)
+    try:
+        require_free_port(host, wanted)
+    except InsituError:
+        return free_port(host)
+    return wanted

@@ -1,0 +1,246 @@
+"""`enrol` and `revoke`: a device's credentials, in force at the broker at once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import say
+from cli.target import Target, open_target
+from insitu.errors import CorrectInput, NotFound, RetryLater
+from insitu.model import DatastreamRole, require_code
+
+if TYPE_CHECKING:
+    from api.snippets import PublicAddress
+    from store.database import Connection
+
+APPLY_TIMEOUT_S = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(enrol)
+    app.command()(revoke)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a device signs in with; the token is shown once and kept nowhere."""
+
+    username: str
+    token: str
+
+
+def give_credential(
+    conn: Connection,
+    *,
+    device_id: int,
+    trial: str,
+    device: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+    login: str = "cli",
+) -> Login:
+    """A new credential for a device; older ones go on until they are revoked. The caller commits."""
+    from insitu.embedded.users import hash_token, mosquitto_hash
+    from store.access import add_credential, record
+
+    token = secrets.token_urlsafe(32)
+    username = f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
+    add_credential(
+        conn,
+        device_id=device_id,
+        username=username,
+        token_sha256=hashlib.sha256(token.encode()).digest(),
+        nats_hash=hash_token(token),
+        mosquitto_hash=mosquitto_hash(token),
+        now=now,
+        expires_at=expires_at,
+    )
+    record(conn, at=now, login=login, action="enrol", subject=f"{trial}/{device}", detail={"username": username})
+    return Login(username, token)
+
+
+def _taken(conn: Connection, username: str) -> bool:
+    from store.access import username_taken
+
+    return username_taken(conn, username)
+
+
+def wait_until_applied(conn: Connection) -> None:
+    """Return once the broker runs on the committed credentials; RetryLater says what is wrong otherwise."""
+    from store.access import broker_state
+    from store.shards import shards_ready
+
+    limit = time.monotonic() + APPLY_TIMEOUT_S
+    while not shards_ready(conn):  # a trial that no session hears yet has no credentials at the broker
+        conn.rollback()
+        if time.monotonic() > limit:
+            raise RetryLater("The credential is stored, but not every trial is heard yet: `insitu shards` says what is missing.")
+        time.sleep(0.05)
+    wanted = broker_state(conn).wanted
+    conn.rollback()
+    while time.monotonic() < limit:
+        state = broker_state(conn)
+        conn.rollback()
+        if state.applied >= wanted and state.problem is None:
+            return
+        if state.applied >= wanted:
+            raise RetryLater(f"The credential is stored, but the broker refuses the new list: {state.problem}")
+        time.sleep(0.05)
+    raise RetryLater(
+        "The credential is stored, but no process has handed it to the broker within 10 s: is `insitu up` or `demo` running? "
+        "For a broker of your own run `insitu broker-config` and reload it."
+    )
+
+
+def enrol(
+    trial: str,
+    device: str,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it measures, as NAME or NAME=PROPERTY, for a new device; without it the trial's mappings say it."
+        ),
+    ] = None,
+    site: Annotated[str, typer.Option(help="Where it stands; may be left out where the trial has one site.")] = "",
+    position: Annotated[str, typer.Option(help="Where at the site; default: the device's own name.")] = "",
+    every: Annotated[int, typer.Option(help="Planned seconds between two results.")] = 900,
+    days: Annotated[int, typer.Option(help="The credential ends after so many days; 0: with the trial.")] = 0,
+) -> None:
+    """Give a device its credential (shown once) and snippets that work as they are."""
+    target, conn = open_target("insitu enrol")
+    with conn:
+        now = target.clock.now()
+        device_id = _known_or_new(conn, trial, device, measure or [], site, position, every, now)
+        expires_at = now + timedelta(days=days) if days else None
+        login = give_credential(conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at)
+        names = _names(conn, trial, device)
+        conn.commit()
+        trouble = take_effect(conn, target)
+    _show(target, trial, device, login, names)
+    if trouble is not None:
+        raise trouble
+
+
+def take_effect(conn: Connection, target: Target) -> RetryLater | None:
+    """None once the broker knows the new credential; the trouble is raised after the token was shown, which happens only once."""
+    if target.running is None:
+        say("This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in force.\n")
+        return None
+    try:
+        wait_until_applied(conn)
+    except RetryLater as error:
+        return error
+    return None
+
+
+def _known_or_new(
+    conn: Connection, trial: str, device: str, measure: list[str], site: str, position: str, every: int, now: datetime
+) -> int:
+    from store.catalogue import add_datastream, add_device, deploy, find_device, properties
+    from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
+
+    try:
+        found = find_device(conn, trial, device)
+    except NotFound:
+        if not measure and not fields_of(mappings_of_trial(conn, trial), device):
+            raise CorrectInput(
+                f"{trial} has no device {device!r}. To make one, say what it measures, for example --measure pm25, "
+                "or register a [[mapping]] of the trial (docs/operations.md)."
+            ) from None
+    else:
+        if measure:
+            raise CorrectInput(f"{trial} already has a device {device!r}; leave --measure out for a new credential.")
+        return found.device_id
+    require_code(device, "device")
+    units = {p.code: p.unit for p in properties(conn)}
+    device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
+    deploy(conn, device_id=device_id, site=site or _only_site(conn, trial), position=position or device, start=now)
+    for text in measure:
+        name, _, named = text.partition("=")
+        observed = named or name
+        if observed not in units:
+            raise CorrectInput(f"{observed!r} is no observed property here; known are {', '.join(sorted(units))}.")
+        add_datastream(
+            conn,
+            device_id=device_id,
+            name=name,
+            property=observed,
+            unit=units[observed],
+            role=DatastreamRole.CANDIDATE,
+            expected_interval=timedelta(seconds=every),
+        )
+        accept_usual_units(conn, units[observed])
+    if not measure:
+        apply_mappings(conn, trial, device=device)
+    return device_id
+
+
+def _only_site(conn: Connection, trial: str) -> str:
+    from store.catalogue import datastreams_of_trial
+
+    sites = sorted({place.site for stream in datastreams_of_trial(conn, trial) for place in stream.deployments})
+    if len(sites) != 1:
+        known = f" ({', '.join(sites)})" if sites else ""
+        raise CorrectInput(f"Say where the device stands with --site: {trial} has {len(sites)} sites{known}.")
+    return sites[0]
+
+
+def _names(conn: Connection, trial: str, device: str) -> list[str]:
+    from store.catalogue import datastreams_of_trial
+
+    return [stream.name for stream in datastreams_of_trial(conn, trial) if stream.device == device]
+
+
+def _show(target: Target, trial: str, device: str, login: Login, names: list[str]) -> None:
+    from api.snippets import snippets
+
+    say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
+    http = target.running.http if target.running else None
+    for title, text in snippets(
+        public_of(target), trial=trial, device=device, username=login.username, token=login.token, names=names, http=http
+    ).items():
+        say(f"--- {title}\n{text}\n")
+    if target.running:
+        say(f"Its page: {target.running.http}/trials/{trial}/devices/{device}")
+
+
+def public_of(target: Target) -> PublicAddress:
+    """Where devices reach the broker of a target."""
+    from api.snippets import PublicAddress
+    from cli.parts import public_address, reachable_there
+    from insitu.settings import load, parse_listen
+
+    settings = load()
+    if target.running is None:
+        return public_address(settings, "", None)
+    host, port = parse_listen(target.running.mqtt)
+    ca = target.running.mqtt_ca
+    return PublicAddress(
+        reachable_there(settings, host), port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None
+    )
+
+
+def revoke(trial: str, device: str) -> None:
+    """End every credential of a device; an open connection is cut."""
+    from store.access import record, revoke_credentials
+    from store.catalogue import find_device
+
+    target, conn = open_target("insitu revoke")
+    with conn:
+        found = find_device(conn, trial, device)
+        now = target.clock.now()
+        ended = revoke_credentials(conn, device_id=found.device_id, at=now)
+        record(conn, at=now, login="cli", action="revoke", subject=f"{trial}/{device}", detail={"credentials": ended})
+        conn.commit()
+        trouble = take_effect(conn, target) if ended else None
+    say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")
+    if trouble is not None:
+        raise trouble

@@ -1,0 +1,213 @@
+"""`protocol`, `lock`, `evaluate`, `report`, `export`, `verify`: the evaluator's work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import say, warn
+from insitu.clock import SYSTEM, Clock
+from insitu.errors import CorrectInput, Disagrees, NotFound
+from insitu.settings import load
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (protocol, profiles, lock, evaluate, unblind, report, export, verify):
+        app.command()(verb)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorrectInput(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def protocol(
+    template: Annotated[str, typer.Argument(help="air-sensor, retrofit, limit, equivalence or street.")],
+    trial: Annotated[str | None, typer.Option(help="A trial, whose devices and datastreams fill it.")] = None,
+    property: Annotated[str | None, typer.Option(help="What it is about, if not what the template is for.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")] = None,
+    days: Annotated[int, typer.Option(min=14, help="Of each period.")] = 30,
+    profile: Annotated[
+        str | None, typer.Option(help="Published targets for it, as us-epa-air-sensors/pm25; `insitu profiles` lists them.")
+    ] = None,
+) -> None:
+    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be written."""
+    import sys
+
+    from cli.target import open_target
+    from trials.protocol import read_protocol
+    from trials.templates import Facts, draft, facts_of, left_out, marks
+
+    clock, facts = SYSTEM, Facts()
+    if trial is not None:
+        target, conn = open_target("insitu protocol --trial")
+        clock = target.clock
+        with conn:
+            facts = facts_of(conn, trial)
+    document = draft(template, facts, start=_first_day(start, clock), days=days, property=property, profile=profile)
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    read_protocol(text, source=f"template {template}")
+    sys.stdout.write(text + "\n")
+    if elsewhere := left_out(document, facts):
+        warn(f"At another site, and therefore in no arm: {', '.join(elsewhere)}.")
+    warn(f"Still to be written: {', '.join(marks(document))}. Check periods, intervals and targets too; then `insitu lock`.")
+
+
+def profiles(
+    name: Annotated[
+        str | None, typer.Argument(help="A profile, or one of its entries as us-epa-air-sensors/pm25; default: all of them.")
+    ] = None,
+) -> None:
+    """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
+    from trials import profiles as known
+
+    if name is None:
+        for one in known.profiles().values():
+            say(f"{one.name}: {one.title.en}")
+            say("".join(f"  {one.name}/{part.name}: {part.title.en}\n" for part in one.entries).rstrip())
+        return
+    whole, _, part = name.partition("/")
+    found = known.profile(whole)
+    entries = [found.of(part)] if part else [found.of(each.name) for each in found.entries]
+    say(f"{found.title.en}\n{found.notes.en}")
+    for each in entries:
+        say("\n".join(known.described(found.name, each)))
+
+
+def _first_day(text: str | None, clock: Clock) -> date:
+    if text is None:
+        return (clock.now().date().replace(day=1) + timedelta(days=31)).replace(day=1)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CorrectInput(f"--start {text!r} is not a day: write it as 2026-03-01.") from None
+
+
+def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
+    """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
+    from cli.target import open_target
+    from trials.drafts import outlook_of
+    from trials.protocol import read_protocol
+    from trials.workflow import lock_protocol
+
+    parsed = read_protocol(_read(protocol), source=str(protocol))
+    target, conn = open_target("insitu lock")
+    clock = target.clock
+    with conn:
+        locked = lock_protocol(conn, parsed, now=clock.now(), login=login)
+        expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
+    for endpoint, statistic, note in expected.warnings():
+        warn(f"warning: {endpoint}, {statistic}: {note.sentence()} `insitu power {protocol}` tells more.")
+    say(f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 {locked.sha256}.")
+
+
+def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab") -> None:
+    """Apply the locked protocol to the observations and keep the result for good."""
+    folder = Path(trial)
+    if (folder / "datapackage.json").is_file():
+        from trials.package import evaluate_package
+        from trials.texts import summary
+
+        say(summary(evaluate_package(folder)))
+        return
+    from cli.target import open_target
+    from trials.texts import summary
+    from trials.workflow import check_quality, evaluate_trial
+
+    target, conn = open_target("insitu evaluate")
+    with conn:
+        check_quality(conn, trial, now=target.clock.now())
+        number, result = evaluate_trial(conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated)
+    say(f"Evaluation {number}\n{summary(result)}")
+
+
+def unblind(
+    trial: str,
+    endpoint: Annotated[str, typer.Argument(help="Name of a blinded endpoint of the locked protocol.")],
+    reason: Annotated[str, typer.Option(help="Why now; stands in the audit log and in every report.")],
+    login: str = "lab",
+) -> None:
+    """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
+    from cli.target import open_target
+    from trials.blinding import unblind as run
+
+    target, conn = open_target("insitu unblind")
+    clock = target.clock
+    with conn:
+        number = run(conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated)
+    say(
+        f"{endpoint} of {trial} is unblinded; "
+        + (f"evaluation {number} tells it." if number else f"`insitu evaluate {trial}` tells it.")
+    )
+
+
+def report(
+    evaluation: Annotated[int, typer.Argument(help="Number of an evaluation.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
+) -> None:
+    """Write the report of an evaluation in both languages as HTML, PDF and JSON."""
+    from cli.target import open_target
+    from store.trials import evaluation as find
+    from trials.report import write_reports
+
+    _, conn = open_target("insitu report")
+    with conn:
+        row = find(conn, evaluation)
+    if row is None:
+        raise NotFound(f"There is no evaluation {evaluation}.")
+    for path in write_reports(json.loads(row.document), folder=to, language=load().language):
+        say(str(path))
+
+
+def export(trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]) -> None:
+    """Write the package of a trial's latest evaluation: everything needed to recompute it."""
+    from cli.target import open_target
+
+    target, conn = open_target("insitu export")
+    with conn:
+        write_package(conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir)
+    say(f"{to}: check it anywhere with `insitu verify {to}`.")
+
+
+def write_package(conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None) -> None:
+    """The package of the latest evaluation, signed by this installation, with its reports inside (those in `reports`, if given)."""
+    from store.trials import latest_evaluation
+    from trials.package import signing_key, write
+    from trials.report import write_reports
+
+    row = latest_evaluation(conn, trial)
+    if row is None:
+        raise NotFound(f"{trial} has no evaluation yet: run `insitu evaluate {trial}` first.")
+    if to.exists() and any(to.iterdir()):
+        raise CorrectInput(f"{to} is not empty: name a new folder.")
+    to.mkdir(parents=True, exist_ok=True)
+    if reports is None:
+        write_reports(json.loads(row.document), folder=to, language=load().language)
+    else:
+        for path in reports.glob("report*"):
+            shutil.copyfile(path, to / path.name)
+    write(conn, row.evaluation_id, to, key=signing_key(data_dir))
+
+
+def verify(package: Annotated[Path, typer.Argument(help="The directory of a package.")]) -> None:
+    """Recompute every number of a package, check its files, protocol and signature; needs no database."""
+    from trials.verify import verify as run
+
+    checks = run(package)
+    for check in checks:
+        say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}")
+        for line in check.lines:
+            say(f"     {line}")
+    if not all(check.ok for check in checks):
+        raise Disagrees(f"{package} does not agree with itself; what differs is named above.")
+    say("Every number agrees.")

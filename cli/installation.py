@@ -1,0 +1,471 @@
+"""Everything on one machine: both servers, the ingestor, the pages, the jobs, and the loop that keeps them alive.
+
+    postgres ─▶ schema ─▶ broker ─▶ ingest
+                   ├────▶ serve
+                   └────▶ work
+
+One thread looks after all of it, a little at a time, from the first start to the last stop (`supervision`). Whatever may hang has a
+thread of its own and leaves a value: the database (`clerk`), a device's way (`ingest.probe`), the pages (`watch`).
+
+Devices find the broker's port open only when their credentials are in force, and only when every shard's session exists, since a broker
+keeps messages for existing sessions only. Where the broker's store does not hold the sessions (at the first start, or after the store was lost)
+the broker runs on a private port until the ingestor has made them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from cli.clerk import Clerk
+from cli.handover import Handover
+from cli.healing import Healing, Paced, Signs
+from cli.output import warn
+from cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
+from cli.supervision import Part, Phase, Steps
+from cli.watch import PagesWatch
+from insitu.clock import Clock
+from insitu.embedded.broker import Broker
+from insitu.embedded.certificates import TLS
+from insitu.embedded.child import Child, python_module
+from insitu.embedded.directory import Running, hold, write_running
+from insitu.embedded.notify import notify
+from insitu.embedded.postgres import Postgres
+from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
+from insitu.readiness import Readiness, Stage
+from insitu.settings import Settings, parse_listen
+
+if TYPE_CHECKING:
+    from ingest.probe import Prober
+    from store.database import Connection
+
+FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
+"""Errors of a first start that waiting does not mend."""
+PORT_PATIENCE_S: Final = 15.0
+"""What an earlier installation here still holds is free by then."""
+START_LIMIT_S: Final = 180.0
+OTHERS_FIRST_S: Final = 5.0
+PARTS_PATIENCE_S: Final = 8.0
+BROKER_PATIENCE_S: Final = 6.0
+POSTGRES_PATIENCE_S: Final = 25.0
+"""Together: a stop takes at most 45 s."""
+_DEATH_SIGNAL: Final = signal.SIGKILL
+"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of them survive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where this installation listens."""
+
+    mqtt: tuple[str, int]
+    http: tuple[str, int]
+    tls: TLS | None
+    """Of the broker; devices trust its CA."""
+
+
+def addresses(settings: Settings, tls: TLS | None) -> Addresses:
+    """Listening addresses of the settings; CorrectInput where plaintext would leave this machine."""
+    mqtt, http = parse_listen(settings.mqtt_listen), parse_listen(settings.http_listen)
+    for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
+        require_safe(name, host, settings, secure=tls is not None)
+    return Addresses(mqtt, http, tls)
+
+
+def _nothing() -> Steps:
+    return iter(())
+
+
+class Installation:
+    """Servers and parts of one data directory; `begin`, `step` and `stop` are called by one thread, which starts every child."""
+
+    def __init__(self, settings: Settings, *, data_dir: Path, clock: Clock, where: Addresses, with_jobs: bool = True):
+        self.settings, self.data_dir, self.clock, self.where = settings, data_dir, clock, where
+        self._with_jobs = with_jobs
+        self._stack = ExitStack()
+        self._children: dict[str, Child] = {}
+        self._private = False
+        self._sessions_of: frozenset[str] = frozenset()
+        self._restores = 0
+        self._prober: Prober | None = None
+        self._healing = Healing()
+        self._logs_bounded_at = 0.0
+        self._told = ("", 0.0)
+        self._running_told = False
+        self._began = 0.0
+
+    # -- beginning -----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Hold the data directory and make the parts; nothing is started before the first `step`. AlreadyRunning."""
+        self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
+        settings = self.settings
+        self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
+        self.broker = Broker(
+            data_dir=self.data_dir, listen=self.where.mqtt, run_as=settings.run_as, binary=settings.nats_server, tls=self.where.tls,
+            window=settings.window, max_file_store=settings.max_file_store, sync_always=settings.sync_always,
+        )  # fmt: skip
+        self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
+        self.pages = PagesWatch(*self._pages_address())
+        self._handover = Handover(self.broker, self.clerk)
+        self._write_error = Paced(self.broker.write_error, 2.0)
+        self._make_parts()
+        self._began = time.monotonic()
+        self.clerk.start()
+        self.pages.start()
+
+    def _make_parts(self) -> None:
+        postgres, broker = self.postgres, self.broker
+        self._database = Part(
+            "postgres", start=postgres.starting, poll=postgres.poll, stop=lambda: postgres.stopping(POSTGRES_PATIENCE_S), kill=postgres.kill
+        )  # fmt: skip
+        self._schema = Part(
+            "schema", start=self._await_schema, poll=lambda: None, stop=_nothing, kill=lambda: None, needs=(self._database,)
+        )
+        self._broker = Part(
+            "broker", start=self._start_broker, poll=broker.poll, stop=self._stop_broker, kill=broker.kill,
+            needs=(self._schema,),
+        )  # fmt: skip
+        clock = ["--clock", self.clock.dumps()]
+        host, port = self.broker.host, self.broker.port
+        serve = ["serve", *clock, "--mqtt-public", f"{host}:{port}"]
+        if self.where.tls is not None:
+            serve += ["--mqtt-ca", str(self.where.tls.ca)]
+        self._ingest = self._python_part("ingest", ["ingest", *clock], needs=(self._broker,))
+        self._serve = self._python_part("serve", serve, needs=(self._schema,))
+        self._parts = [self._database, self._schema, self._broker, self._ingest, self._serve]
+        if self._with_jobs:
+            self.start_jobs()
+
+    def start_jobs(self) -> None:
+        """The worker: quality checks over what comes in, and nights."""
+        work = self._python_part(
+            "work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,), first=self._others_first
+        )  # fmt: skip
+        self._parts.append(work)
+
+    def _others_first(self) -> Steps:
+        """A program that loads takes a second of a core: ingestor and pages have it before the jobs."""
+        limit = time.monotonic() + OTHERS_FIRST_S
+        while not self.is_up and time.monotonic() < limit:
+            yield
+
+    def _python_part(
+        self, name: str, arguments: list[str], *, needs: tuple[Part, ...], first: Callable[[], Steps] = _nothing
+    ) -> Part:
+        def start() -> Steps:
+            yield from first()
+            child = self._children[name] = Child(
+                python_module("cli", *arguments), log=self.data_dir / "logs" / f"{name}.log",
+                env=self.part_environment(self.broker.address if name == "ingest" else self.public),
+                cwd=self.data_dir, death_signal=_DEATH_SIGNAL,
+            )  # fmt: skip
+            child.start()
+
+        def poll() -> int | None:
+            return self._children[name].poll()
+
+        def stop() -> Steps:
+            if name in self._children:
+                yield from self._children[name].stopping(PARTS_PATIENCE_S)
+
+        def kill() -> None:
+            if name in self._children:
+                self._children[name].kill()
+
+        return Part(name, start=start, poll=poll, stop=stop, kill=kill, needs=needs)
+
+    def _await_schema(self) -> Steps:
+        while not self.clerk.facts.prepared:
+            if self.clerk.facts.fatal is not None:
+                raise self.clerk.facts.fatal
+            yield
+
+    def _start_broker(self) -> Steps:
+        while not self.clerk.facts.sessions:
+            yield  # not looked up yet
+        self._private = not self.clerk.facts.sessions <= self.broker.sessions()
+        if self._private:
+            while not self.clerk.forget_sessions():
+                yield
+            yield from self.broker.starting((), private=True)
+            return
+        facts = self.clerk.facts
+        yield from self.broker.starting(facts.users)
+        self._handover.started_with(facts)
+        yield from self._protect_store()
+
+    def _stop_broker(self) -> Steps:
+        if self._private and self._sessions_of:
+            yield from self._protect_store()  # while nobody publishes
+        yield from self.broker.stopping(BROKER_PATIENCE_S)
+
+    def _protect_store(self) -> Steps:
+        try:
+            yield from self.broker.protecting_store()
+        except InsituError as error:  # it serves all the same; the next start tries again
+            warn(f"broker: {error}")
+
+    def _database_url(self) -> str | None:
+        return self.postgres.url if self._database.runs else None
+
+    def _pages_address(self) -> tuple[str, int, bool]:
+        host, port = self.where.http
+        return reachable_here(host), port, pages_speak_tls(self.settings)
+
+    def mqtt_url(self, address: tuple[str, int]) -> str:
+        """Of the broker at `address`, with the service's credential; a private one speaks no TLS."""
+        host, port = address
+        scheme = "mqtts" if self.where.tls and (address == self.public or self.broker.secure) else "mqtt"
+        login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
+        return f"{scheme}://{login}@{reachable_here(host)}:{port}"
+
+    @property
+    def public(self) -> tuple[str, int]:
+        """Where devices find the broker, once its port is open."""
+        return self.broker.host, self.broker.port
+
+    def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
+        """What a part of ours needs to know; secrets travel in the environment of a child, never on its command line."""
+        broker = self.broker
+        given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
+        environment = {name: text for name, text in os.environ.items() if name not in {f"INSITU_{one}_FILE" for one in given}}
+        environment |= {
+            "INSITU_DATABASE_URL": self.postgres.url,
+            "INSITU_MQTT_URL": self.mqtt_url(address),
+            "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
+            "INSITU_DATA_DIR": str(self.data_dir),
+            "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
+        }
+        if self.where.tls:
+            environment["INSITU_MQTT_CA"] = str(self.where.tls.ca)
+        return environment
+
+    # -- looking after it ----------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Look after everything once, without waiting. Raises only what a person must mend before anything can run."""
+        now = time.monotonic()
+        self._make_room_for_a_restore()
+        for part in self._parts:
+            part.step(now)
+        self._refuse_to_start(now)
+        self.clerk.look_after(now)
+        if self._broker.runs:
+            self._settle_sessions()
+            if not self._private:
+                self._handover.step(now)
+            self._start_prober()
+        if self._schema.runs:
+            self._tell_running()
+        self._heal(now)
+        self._bound_logs(now)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while something starts or stops."""
+        return any(part.phase is not Phase.RUNNING for part in self._parts)
+
+    def run(self, stop: threading.Event) -> None:
+        """Steps until `stop`."""
+        while not stop.wait(0.02 if self.is_busy else 0.2):
+            self.step()
+
+    def start(self) -> None:
+        """Steps until a device can deliver and the pages answer; leave nothing behind where that fails."""
+        self.begin()
+        limit = time.monotonic() + START_LIMIT_S
+        try:
+            while not self.is_up:
+                self.step()
+                if time.monotonic() > limit:
+                    raise RetryLater(f"It did not start within {START_LIMIT_S:.0f} s. {self.status()}")
+                time.sleep(0.02)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def is_up(self) -> bool:
+        """A device can deliver, and the pages answer."""
+        return self.readiness().ready and self.pages.answers
+
+    def readiness(self) -> Readiness:
+        if self._prober is None or self._private or not self._broker.runs:
+            return Readiness(Stage.CONNECT, self.status(), time.monotonic())
+        return self._prober.latest()
+
+    def status(self) -> str:
+        """What it is waiting for, in a sentence; "" where a device can deliver."""
+        for part in self._parts:
+            if not part.runs:
+                problem = str(part.error) if part.error else self.clerk.facts.problem if part is self._schema else None
+                return f"{part.name}: {problem or part.phase.value}"
+        if self._private:
+            return "broker: its sessions are being made"
+        return "" if self._prober is None else self._prober.latest().detail
+
+    def _refuse_to_start(self, now: float) -> None:
+        for part in self._parts:
+            if part.error is None or part.running_since or not isinstance(part.error, FOR_A_PERSON):
+                continue
+            if isinstance(part.error, FreePort) and now - self._began < PORT_PATIENCE_S:
+                continue
+            raise part.error
+
+    def _make_room_for_a_restore(self) -> None:
+        """Nobody writes while a dump is put back; afterwards the broker is asked again whether it has the sessions that stand there now."""
+        facts = self.clerk.facts
+        for part in self._parts:
+            if part not in (self._database, self._schema, self._broker):
+                part.held = facts.restoring
+        if facts.restores != self._restores:
+            self._restores = facts.restores
+            self._broker.replace("The database was restored.")
+
+    def _settle_sessions(self) -> None:
+        """When every shard hears what it should: remember it, and open the port where it was private."""
+        facts = self.clerk.facts
+        if not facts.shards_ready or facts.sessions == self._sessions_of:
+            return
+        self.broker.mark_sessions(facts.sessions)
+        self._sessions_of = facts.sessions
+        if self._private:
+            self._ingest.replace()
+            self._broker.replace()
+
+    def _start_prober(self) -> None:
+        if self._prober is None and not self._private:
+            from ingest.probe import Prober
+
+            ca = self.where.tls.ca if self.where.tls else None
+            self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
+            self._prober.start()
+
+    # -- what runs and does not do its work ------------------------------------------------------------------------
+
+    def _heal(self, now: float) -> None:
+        """Replace what is there and does not do its work."""
+        signs = self._signs(now)
+        for ill in self._healing.diagnose(signs, now):
+            next(part for part in self._parts if part.name == ill.part).replace(ill.why)
+        self._tell_systemd(now, hopeless=self._healing.is_hopeless(signs, now))
+
+    def _signs(self, now: float) -> Signs:
+        return Signs(
+            readiness=self.readiness(),
+            broker_runs_s=self._broker.runs_for(now),
+            broker_is_private=self._private,
+            write_error=self._write_error.answer(now) if self._broker.runs else None,
+            ingest_runs_s=self._ingest.runs_for(now),
+            heartbeat_age_s=self.clerk.facts.heartbeat_age_s,
+            pages_run_s=self._serve.runs_for(now),
+            pages_silent_s=self.pages.silent_s(now),
+            pages_answered=self.pages.answered_at > self._serve.running_since,
+            database_runs_s=self._database.runs_for(now),
+            database_silent_s=self.clerk.silent_s(now) if self.clerk.facts.prepared else 0.0,
+            free_bytes=shutil.disk_usage(self.data_dir).free,
+        )
+
+    def _bound_logs(self, now: float) -> None:
+        if now - self._logs_bounded_at > 20.0:
+            self._logs_bounded_at = now
+            self.postgres.bound_log()
+            self.broker.bound_log()
+            for child in self._children.values():
+                child.bound_log()
+
+    # -- telling others ------------------------------------------------------------------------------------------
+
+    def _tell_systemd(self, now: float, *, hopeless: bool) -> None:
+        """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders it may pass by itself."""
+        text = self.status() or "a device can deliver"
+        said, at = self._told
+        if text == said and now - at < 2.0:
+            return
+        self._told = (text, now)
+        fields = {"STATUS": text} | ({} if hopeless else {"WATCHDOG": "1"}) | ({"READY": "1"} if self.readiness().ready else {})
+        notify(**fields)
+
+    def _tell_running(self) -> None:
+        """Tell other verbs on this machine what runs here."""
+        if self._running_told:
+            return
+        self._running_told = True
+        write_running(
+            self.data_dir,
+            Running(
+                pid=os.getpid(),
+                data_dir=str(self.data_dir),
+                database_url=self.postgres.url,
+                http=self.http_url,
+                mqtt=f"{self.broker.host}:{self.broker.port}",
+                mqtt_ca=str(self.where.tls.ca) if self.where.tls else None,
+                mqtt_url=self.mqtt_url(self.public),
+                clock=self.clock.dumps() if self.clock.is_simulated else None,
+            ),
+        )
+
+    @property
+    def http_url(self) -> str:
+        host, port = self.where.http
+        secure = pages_speak_tls(self.settings)
+        return f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
+
+    def connection(self) -> Connection:
+        """A connection of the caller's own, who closes it."""
+        from store.database import connect
+
+        return connect(self.postgres.url, application="insitu demo")
+
+    def settle_credentials(self, limit_s: float = 30.0) -> None:
+        """Steps until the broker runs on the credentials that are committed now; RetryLater."""
+        from store.access import broker_state
+
+        limit = time.monotonic() + limit_s
+        with self.connection() as conn:
+            wanted = broker_state(conn).wanted
+            while broker_state(conn).applied < wanted:
+                conn.rollback()
+                self.step()
+                if time.monotonic() > limit:
+                    raise RetryLater(f"The broker did not take over the credentials. {self.status()}")
+                time.sleep(0.02)
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def stop(self, urgent: threading.Event | None = None) -> None:
+        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then the directory is free."""
+        if not self._began:
+            return
+        self._began = 0.0
+        try:
+            if self._prober is not None:
+                self._prober.stop()
+            self.clerk.stop()
+            self.pages.stop()
+            ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
+            for group in (ours, [self._broker], [self._database]):
+                _stop_together(group, urgent)
+        finally:
+            self._stack.close()
+
+
+def _stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
+    stopping = {part.name: (part, part.stopping()) for part in parts}
+    while stopping:
+        for name, (part, steps) in list(stopping.items()):
+            if urgent is not None and urgent.is_set():
+                part.kill()
+                del stopping[name]
+            elif next(steps, "over") == "over":
+                del stopping[name]
+        time.sleep(0.02)

@@ -1,0 +1,116 @@
+"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and which of their fields is what in which unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cli.output import say
+from insitu.errors import AlreadyExists
+from insitu.model import CODE_PATTERN, DatastreamRole
+
+if TYPE_CHECKING:
+    from store.database import Connection
+    from store.mappings import Change
+
+Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SensorEntry(_Entry):
+    make: str
+    model: str
+    serial: str = ""
+    calibrated_at: datetime | None = None
+    calibration: str = ""
+
+
+class DeviceEntry(_Entry):
+    trial: Code
+    code: Code
+    name: str = ""
+    model: str = ""
+    serial: str = ""
+    site: Code
+    position: str = ""
+    start: datetime | None = None
+    sensor: SensorEntry | None = None
+
+
+class MappingEntry(_Entry):
+    trial: Code
+    devices: str | list[str] = "*"
+    field: str = Field(min_length=1, max_length=128)
+    property: Code
+    unit: str | None = None
+    role: DatastreamRole = DatastreamRole.CANDIDATE
+    result_type: Literal["number", "boolean"] = "number"
+    every: float | None = Field(default=None, gt=0, le=366 * 86_400)
+
+
+def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
+    """A device at its place, from `start` or now on; one that exists is left as it is, also where it stands."""
+    from store.catalogue import add_device, add_sensor, deploy
+
+    start = now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
+    try:
+        with conn.transaction():
+            number = add_device(
+                conn,
+                trial=entry.trial,
+                code=entry.code,
+                name=entry.name or entry.code,
+                model=entry.model,
+                serial=entry.serial,
+                now=now,
+            )
+            deploy(conn, device_id=number, site=entry.site, position=entry.position or entry.code, start=start)
+            if entry.sensor is not None:
+                add_sensor(conn, device_id=number, **dict(entry.sensor))
+    except AlreadyExists:
+        say(f"there   device {entry.trial}/{entry.code}")
+    else:
+        say(f"entered device {entry.trial}/{entry.code}")
+
+
+def enter_mappings(conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime) -> None:
+    """The mappings of each trial that the file names take the place of those it had; its devices get what they say."""
+    from store.access import record
+    from store.mappings import apply_mappings, new_mapping, replace_mappings
+
+    mapped = {entry.trial: None for entry in mappings}
+    for trial in mapped:
+        with conn.transaction():
+            wanted = [
+                new_mapping(
+                    conn, field=entry.field, property=entry.property, unit=entry.unit, devices=entry.devices, role=entry.role,
+                    result_type=entry.result_type, every_s=entry.every,
+                )
+                for entry in mappings
+                if entry.trial == trial
+            ]  # fmt: skip
+            changes = replace_mappings(conn, trial, wanted)
+            done = {what: [f"{c.device}/{c.field}" for c in changes if c.what == what] for what in ("entered", "changed")}
+            if any(done.values()):
+                record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
+        for mapping in wanted:
+            _tell(f"{trial}/{mapping.field}", mapping.unit, f"{mapping.property} in {mapping.property_unit}", [
+                change for change in changes if change.field == mapping.field and mapping.holds(change.device)
+            ])  # fmt: skip
+    for entry in devices:
+        if entry.trial not in mapped:
+            with conn.transaction():
+                apply_mappings(conn, entry.trial, device=entry.code)
+
+
+def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
+    done = {what: [change.device for change in changes if change.what == what] for what in ("entered", "changed", "there")}
+    word = next((what for what, devices in done.items() if devices), "entered")
+    told = ", ".join(f"{len(devices)} {what}" for what, devices in done.items() if devices) or "no device yet"
+    say(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")

@@ -1,0 +1,222 @@
+"""Network servers: `[[network_server]]` and `[[network_address]]` of a registration, and `network`, their credential."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from cli.output import say
+from cli.target import Target, open_target
+from insitu.errors import AlreadyExists, CorrectInput
+from insitu.model import CODE_PATTERN
+from insitu.settings import load
+from insitu.wire import CHIRPSTACK, SPARKPLUG, THINGS_STACK, network_topics
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+SHAPES = {
+    CHIRPSTACK: f"{CHIRPSTACK}/DEVEUI, 16 hexadecimal digits in lower case",
+    THINGS_STACK: f"{THINGS_STACK}/APPLICATION@TENANT/DEVICE",
+    SPARKPLUG: f"{SPARKPLUG}/GROUP/EDGE or {SPARKPLUG}/GROUP/EDGE/DEVICE",
+}
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(network)
+    app.command()(pull)
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ServerEntry(_Entry):
+    code: Code
+    kind: Literal["chirpstack", "things_stack", "sparkplug"]
+
+
+class AddressEntry(_Entry):
+    network_server: Code
+    address: str
+    trial: Code
+    device: Code
+
+    @field_validator("address")
+    @classmethod
+    def _known_shape(cls, address: str) -> str:
+        kind, _, rest = address.partition("/")
+        whole = all(rest.split("/")) and not set(rest) & set("+#> \x00") and rest.isprintable()
+        if kind == CHIRPSTACK:
+            whole = len(rest) == 16 and set(rest) <= set("0123456789abcdef")
+        try:
+            network_topics(address)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError(f"write {SHAPES.get(kind, ' or '.join(SHAPES.values()))}")
+        return address
+
+
+def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
+    from store.catalogue import add_network_server
+
+    try:
+        with conn.transaction():
+            add_network_server(conn, code=entry.code, kind=entry.kind, now=now)
+    except AlreadyExists:
+        say(f"there   network server {entry.code}")
+    else:
+        say(f"entered network server {entry.code}: `insitu network {entry.code} --enrol` gives it its credential")
+
+
+def enter_address(conn: Connection, entry: AddressEntry) -> None:
+    """The device is that address from now on; an address that is another device's is refused."""
+    from store.catalogue import add_address, address_of, find_device
+
+    number = find_device(conn, entry.trial, entry.device).device_id
+    found = address_of(conn, entry.address)
+    if found is not None:
+        if (found.network_server, found.trial, found.device) != (entry.network_server, entry.trial, entry.device):
+            raise CorrectInput(
+                f"{entry.address} is {found.trial}/{found.device} at {found.network_server} already: one address is one device."
+            )
+        say(f"there   address {entry.address}")
+        return
+    if entry.address.startswith(SPARKPLUG) and entry.address.count("/") == 3:
+        edge = entry.address.rpartition("/")[0]
+        if address_of(conn, edge) is None:
+            raise CorrectInput(
+                f"{entry.address} is behind the edge node {edge}, which has no address yet: register the edge node as a device first."
+            )
+    add_address(conn, network_server=entry.network_server, address=entry.address, device_id=number)
+    say(f"entered address {entry.address}: {entry.trial}/{entry.device}")
+
+
+def network(
+    code: str,
+    enrol: Annotated[
+        bool, typer.Option(help="Give it a credential, shown once; older ones go on until they are revoked.")
+    ] = False,
+    revoke: Annotated[bool, typer.Option(help="End every credential of it; an open connection is cut.")] = False,
+) -> None:
+    """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its credential."""
+    from cli.devices import take_effect
+    from store.access import record, revoke_network_credentials
+    from store.catalogue import addresses_of, network_server
+
+    if enrol and revoke:
+        raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
+    target, conn = open_target("insitu network")
+    trouble = None
+    with conn:
+        server = network_server(conn, code)
+        addresses = addresses_of(conn, code)
+        if enrol:
+            username, token = _give(conn, target, server.network_server_id, code)
+            conn.commit()
+            trouble = take_effect(conn, target)
+            say(f"{username} is active. Its token is shown this once:\n\n    {token}\n")
+            _explain(target, server.kind, username)
+        elif revoke:
+            now = target.clock.now()
+            ended = revoke_network_credentials(conn, network_server_id=server.network_server_id, at=now)
+            record(conn, at=now, login="cli", action="revoke", subject=code, detail={"credentials": ended})
+            conn.commit()
+            trouble = take_effect(conn, target) if ended else None
+            say(f"{ended} credential{'s' if ended != 1 else ''} of {code} ended." if ended else "It had no credential.")
+    say(f"{code} ({server.kind}) speaks for {len(addresses)} device{'s' if len(addresses) != 1 else ''}:")
+    for one in addresses:
+        say(f"  {one.address}  {one.trial}/{one.device}")
+    if trouble is not None:
+        raise trouble
+
+
+def _give(conn: Connection, target: Target, number: int, code: str) -> tuple[str, str]:
+    from insitu.embedded.users import hash_token, mosquitto_hash
+    from store.access import add_credential, record
+
+    now = target.clock.now()
+    token, username = secrets.token_urlsafe(32), f"network.{code}.{secrets.token_hex(3)}"
+    add_credential(
+        conn, device_id=None, network_server_id=number, username=username, token_sha256=hashlib.sha256(token.encode()).digest(),
+        nats_hash=hash_token(token), mosquitto_hash=mosquitto_hash(token), now=now,
+    )  # fmt: skip
+    record(conn, at=now, login="cli", action="enrol", subject=code, detail={"username": username})
+    return username, token
+
+
+def _explain(target: Target, kind: str, username: str) -> None:
+    """What to write into the network server's own configuration."""
+    from cli.devices import public_of
+
+    where = public_of(target)
+    scheme = "ssl" if where.tls else "tcp"
+    if kind == CHIRPSTACK:
+        say(
+            'In chirpstack.toml, with a codec in each device profile:\n\n[integration]\n  enabled = ["mqtt"]\n  [integration.mqtt]\n'
+            f'    server = "{scheme}://{where.host}:{where.port}"\n    json = true\n    qos = 1\n    clean_session = false\n'
+            f'    client_id = "chirpstack"\n    username = "{username}"\n    password = "THE TOKEN"\n'
+            '    event_topic = "application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"\n'
+        )
+    elif kind == THINGS_STACK:
+        say(
+            "The Things Stack is a broker of its own, at QoS 0: bridge it, for example with mosquitto.conf:\n\n"
+            "connection things-stack\n  address eu1.cloud.thethings.network:8883\n  bridge_capath /etc/ssl/certs\n"
+            "  remote_username APPLICATION@TENANT\n  remote_password AN API KEY THAT MAY READ TRAFFIC\n"
+            "  topic v3/+/devices/+/up in 0\nconnection insitu\n"
+            f"  address {where.host}:{where.port}\n  remote_username {username}\n  remote_password THE TOKEN\n  topic v3/+/devices/+/up out 1\n\n"
+            "What the bridge missed `insitu pull` brings from its storage integration.\n"
+        )
+    else:
+        say(
+            f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the token, QoS 1. It publishes its own "
+            "spBv1.0 topics and hears its own NCMD; Insitu asks for a rebirth there.\n"
+        )
+
+
+def pull(
+    base: Annotated[str, typer.Argument(help="The cluster, such as https://eu1.cloud.thethings.network.")],
+    application: Annotated[str, typer.Argument(help="APPLICATION@TENANT, as in its addresses; @ttn on the community network.")],
+    after: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="From then on, UTC; default: a day ago.")
+    ] = None,
+) -> None:
+    """Bring the uplinks that The Things Stack has kept and MQTT has missed; what is there already is a duplicate.
+
+    The API key is INSITU_THINGS_STACK_KEY, or in the file INSITU_THINGS_STACK_KEY_FILE.
+    """
+    from ingest import storage
+
+    key = load().things_stack_key
+    name, _, tenant = application.partition("@")
+    if key is None:
+        raise CorrectInput(
+            "Set INSITU_THINGS_STACK_KEY_FILE to a file that holds an API key with the right to read application traffic."
+        )
+    if not name or not tenant:
+        raise CorrectInput(f"{application!r}: write APPLICATION@TENANT, for example platform-air@ttn.")
+    target, conn = open_target("insitu pull")
+    now = target.clock.now()
+    start = now - timedelta(days=1) if after is None else after.replace(tzinfo=UTC)
+    with conn:
+        done = storage.pull(
+            conn,
+            base=base,
+            application=name,
+            tenant=tenant,
+            key=key.get_secret_value(),
+            after=start,
+            before=now,
+            clock=target.clock,
+        )
+    say(
+        f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, {done.duplicate} were there, "
+        f"{done.refused} refused (see the page Rejects)."
+    )

@@ -1,0 +1,205 @@
+"""`check`, `settings`, `replay`, `broker-config`: is everything in order, and putting it in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import say
+from cli.parts import broker_address, parse_broker_url
+from cli.policy import WRITE_FILES_ANEW, CannotAsk
+from cli.target import Target, find_target, open_target
+from insitu.errors import CorrectInput, InsituError
+from insitu.settings import load, shown
+
+if TYPE_CHECKING:
+    from store.database import Connection
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(check)
+    app.command()(settings)
+    app.command()(replay)
+    app.command("broker-config")(broker_config)
+
+
+def settings() -> None:
+    """Effective settings, secrets hidden."""
+    for name, text in shown(load()).items():
+        say(f"{name}={text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to find out: what it is, and a function that returns the good news or raises the bad."""
+
+    title: str
+    answer: Callable[[], str]
+
+
+def check(
+    strict: Annotated[bool, typer.Option(help="Exit code 1 also where a question could not be asked.")] = False,
+) -> None:
+    """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where something is BAD."""
+    target = find_target()
+    bad = 0
+    for question in questions(target):
+        try:
+            good = question.answer()
+        except CannotAsk as error:
+            bad += strict
+            say(f"--   {question.title}: {error}")
+        except InsituError as error:
+            bad += 1
+            say(f"BAD  {question.title}: {error}")
+        else:
+            say(f"ok   {question.title}: {good}")
+    if bad:
+        raise InsituError(f"{bad} of these need attention; each line says what to do.")
+
+
+def questions(target: Target) -> list[Question]:
+    """What `check` asks, in the order in which a failure explains the next ones."""
+    return [
+        Question("settings", lambda: f"{len(shown(load()))} read"),
+        Question("database", lambda: _database(target)),
+        Question("schema", lambda: _schema(target)),
+        Question("ingestor", lambda: _ingestor(target)),
+        Question("a device can deliver", lambda: _delivery(target)),
+        Question("ledger", lambda: _ledger(target)),
+        Question("audit log", lambda: _audit(target)),
+        Question("broker keeps devices apart", lambda: _policy(target)),
+    ]
+
+
+def _with(target: Target) -> Connection:
+    from store.database import connect
+
+    return connect(target.database_url, application="insitu check")
+
+
+def _database(target: Target) -> str:
+    from store.database import require_postgres
+
+    with _with(target) as conn:
+        version = conn.server_version()
+    require_postgres(version)
+    return f"answers, version {version // 10_000}"
+
+
+def _schema(target: Target) -> str:
+    from store.database import migrations, require_current
+
+    with _with(target) as conn:
+        require_current(conn)
+    return f"current ({migrations()[-1].stem})"
+
+
+def _ingestor(target: Target) -> str:
+    from store import shards
+
+    with _with(target) as conn:
+        health = shards.health(conn)
+    if not health.alive:
+        raise InsituError(f"{health.trouble} Start `insitu up`, `insitu demo` or `insitu ingest`.")
+    return f"last sign of life {health.heartbeat_age_s:.0f} s ago"
+
+
+def _delivery(target: Target) -> str:
+    """A probe with a device's rights: a new connection, a message at QoS 1, its row."""
+    from ingest.probe import probe_once
+
+    if target.running is not None:
+        ca = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
+        broker = parse_broker_url(target.running.mqtt_url, ca)
+    elif load().mqtt_url is not None:
+        broker = broker_address(load())
+    else:
+        raise CannotAsk("set INSITU_MQTT_URL, so that it can be tried.")
+    began = time.monotonic()
+    found = probe_once(broker, target.database_url)
+    if not found.ready:
+        raise InsituError(found.detail)
+    return f"a message became a row in {time.monotonic() - began:.1f} s"
+
+
+def _ledger(target: Target) -> str:
+    from store.ledger import recount
+
+    with _with(target) as conn:
+        differences = recount(conn)
+    if differences:
+        raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
+    return "every received message is a row, a repeat or a reject"
+
+
+def _audit(target: Target) -> str:
+    from store.access import audit_problem
+
+    with _with(target) as conn:
+        problem = audit_problem(conn)
+    if problem:
+        raise InsituError(problem)
+    return "unbroken"
+
+
+def _policy(target: Target) -> str:
+    """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of `broker-config` at another."""
+    from cli.policy import devices_of_broker_config, throw_away_devices
+    from ingest.policy import prove
+
+    if target.running is None:
+        return prove(*devices_of_broker_config(load()), if_refused=WRITE_FILES_ANEW)
+    with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
+        return prove(address, first, second)
+
+
+def replay(
+    trial: Annotated[str, typer.Option(help="Only this trial's rejects.")] = "",
+    reason: Annotated[str, typer.Option(help="Only rejects with this reason code.")] = "",
+) -> None:
+    """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once each."""
+    from ingest.replay import replay as run
+
+    target, conn = open_target("insitu replay")
+    with conn:
+        outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
+    say(f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, {outcome.still_refused} still refused.")
+
+
+def broker_config(
+    broker: Annotated[str, typer.Argument(help="nats, mosquitto or emqx.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
+    owner: Annotated[
+        str, typer.Option(help="ACCOUNT[:GROUP] that the broker runs as. For root; default: the account of its package.")
+    ] = "",
+) -> None:
+    """Write the credentials and access rules of every active device, and of the service, for a broker of your own.
+
+    The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
+    """
+    from cli.brokers import PROFILES
+    from cli.owners import account_if_there, ids, make_folder, parse_owner
+    from insitu.whole import write_whole
+    from store.access import active_credentials
+
+    if broker not in PROFILES:
+        raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(PROFILES)}.")
+    profile, service = PROFILES[broker], broker_address(load())
+    account = parse_owner(owner) if owner else account_if_there(profile.account)
+    target, conn = open_target("insitu broker-config")
+    with conn:
+        credentials = active_credentials(conn, target.clock.now(), suspended=True)
+    make_folder(to, account)
+    for name, content in profile.write(credentials, service).items():
+        write_whole(to / name, content, owner=ids(account))
+        say(str(to / name))
+    whose = (
+        f"{account.name}, which" if account else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
+    )
+    say(f"They belong to {whose} takes them over by {profile.reload}.")

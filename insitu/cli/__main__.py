@@ -1,6 +1,0 @@
-from insitu.loading import loading
-
-with loading():
-    from insitu.cli import main
-
-main()

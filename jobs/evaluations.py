@@ -1,0 +1,78 @@
+"""Once a night: trials whose inputs have changed are evaluated again."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from insitu.clock import Clock
+from jobs.each_trial import each_trial
+from store.access import fact, put_fact
+from store.database import Connection
+from store.quality import take_turn
+from trials.again import Again, evaluate_again, evaluated_trials
+
+LOGIN: Final = "nightly"
+_FACT: Final = "evaluated_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """When: from `hour` of the local day on."""
+
+    hour: int
+    zone: ZoneInfo
+
+    def begun(self, clock: Clock) -> str | None:
+        """The local day, once its hour has come; None before it, and while a simulated history runs.
+
+        Days pass within seconds there: its trials are evaluated when it has ended.
+        """
+        now = clock.now().astimezone(self.zone)
+        return None if clock.runs_fast or now.hour < self.hour else now.date().isoformat()
+
+
+def evaluate_when_due(conn: Connection, clock: Clock, night: Night, stop: threading.Event) -> None:
+    """At most once a day; what was missed, because nothing ran at that hour, is done at the next start.
+
+    A new installation has missed nothing: its first night is the next one.
+    """
+    today = night.begun(clock)
+    last = fact(conn, _FACT)
+    conn.rollback()
+    if last is None or (today is not None and last < today):
+        if last is not None:
+            evaluate_changed(conn, clock, stop)
+        if not stop.is_set():
+            put_fact(conn, _FACT, clock.now().astimezone(night.zone).date().isoformat())
+            conn.commit()
+
+
+def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> dict[str, Again]:
+    """Every trial with an evaluation, a transaction each; the new evaluations. One that fails is said, and delays no other."""
+    trials = evaluated_trials(conn)
+    conn.rollback()
+
+    def again(trial: str) -> Again | None:
+        take_turn(conn, trial)  # another worker that does the same waits, and then finds nothing changed
+        return evaluate_again(conn, trial, now=clock.now(), login=LOGIN, simulated=clock.is_simulated)
+
+    def line(trial: str, result: Again | None) -> str | None:
+        return said(trial, result) if result is not None else None
+
+    results, _ = each_trial(conn, trials, stop, again, failure="could not be evaluated again", line=line)
+    return {trial: result for trial, result in results.items() if result is not None}
+
+
+def said(trial: str, again: Again) -> str:
+    """One line: why, and what has become of the verdict and the statistics; nothing about what is blinded."""
+    evaluation = again.evaluation
+    verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
+    changed = [
+        f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}" for c in evaluation.changed
+    ]
+    return f"{trial}: evaluation {again.number}, since these changed: {', '.join(again.reasons)}. Verdict {verdict}; " + (
+        "; ".join(changed) or "every criterion as before"
+    )

@@ -1,0 +1,1 @@
+"""Whether intervals hold the truth as often as they say, on arrays whose truth is known; `insitu bench evaluate` prints it."""

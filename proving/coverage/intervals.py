@@ -1,0 +1,287 @@
+"""Do the intervals hold the truth as often as they say, and how often do they decide against it?
+
+Designs are asked on arrays whose truth is known. What a world is, is said by the caller: this room draws nothing and knows no
+simulator. Bounds: docs/validation.md.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import PeriodName, Verdict
+from trials.criteria import judge
+from trials.designs import Answer, ask
+from trials.protocol import Target
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+POWER = 0.8
+LEAST = 0.93
+"""Coverage of nominal .95 in every cell."""
+LEAST_MEAN = 0.945
+"""On average over the cells of a design."""
+CONSERVATIVE = 0.985
+"""Above it a cell is called conservative, with its width ratio."""
+ENOUGH = 100
+"""Answers without which nothing is said of a cell."""
+SEED = 20261128
+CHUNK = 50
+"""Replications that a process takes at a time."""
+
+
+class Drawn(Protocol):
+    """One draw of a world."""
+
+    @property
+    def arms(self) -> Mapping[str, Mapping[str, list[Floats]]]: ...
+    @property
+    def covariates(self) -> Mapping[str, Mapping[str, Floats]]: ...
+    @property
+    def schedule(self) -> list[dict[str, Any]] | None: ...
+
+
+class Cell(Protocol):
+    """How hard a world is."""
+
+    @property
+    def phi(self) -> float: ...
+    @property
+    def days(self) -> int: ...
+    @property
+    def trend(self) -> float: ...
+    @property
+    def treated(self) -> bool: ...
+
+
+AnyCell = TypeVar("AnyCell", bound=Cell, contravariant=True)
+
+
+class World(Protocol[AnyCell]):
+    """What is drawn, what is asked about it, what is true; it goes to other processes, so it must be possible to pickle it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def design(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def aggregation(self) -> Mapping[str, Any]: ...
+    @property
+    def targets(self) -> Mapping[str, tuple[float | None, float | None]]: ...
+    def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
+    def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
+    def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
+
+
+class Ends(NamedTuple):
+    """Of one statistic in one replication."""
+
+    value: float
+    low: float
+    high: float
+    up: float
+    """t(.975)·se + t(.8)·se above the value, as the design's own interval has them at both levels."""
+    down: float
+    """The same below; another where the scale is none on which both sides are alike."""
+
+
+class Counts(NamedTuple):
+    """Shares of the replications that were answered."""
+
+    coverage: float
+    above: float
+    """Interval wholly at or above the truth: `met` for [truth, ∞), which is false on the margin; `not_met` for (−∞, truth]."""
+    below: float
+    planned: float
+    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se as large as four of five replications have it."""
+    power: float
+    """Share of `met` where the margin lies so far from the truth, on the worse of the two sides."""
+    width: float
+    """How many times wider the intervals are than those that would hold the truth in 95 %."""
+
+    @property
+    def false(self) -> float:
+        return max(self.above, self.below)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One cell of one world."""
+
+    world: str
+    design: str
+    cell: Cell
+    asked: int
+    answered: int
+    counts: Mapping[str, Counts]
+    targets: tuple[str, ...]
+    """Statistics that the world's own criterion is about."""
+    met: float
+    """Share of `met` by that criterion: what an A/A trial must not have."""
+
+
+def most_false(answered: int) -> float:
+    """2.5 % a side and three standard errors."""
+    return 0.025 + 3 * float(np.sqrt(0.025 * 0.975 / answered))
+
+
+def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, Ends]]:
+    """Statistic → its ends in each replication; empty where the design finds that it cannot judge."""
+    wanted = world.truth(cell)
+    found = []
+    for number in numbers:
+        answer = answered(world, cell, drawn_of(world, cell, number))
+        ends = {}
+        for known in (one for one in answer.statistics if one.statistic in wanted and not answer.blocked):
+            low, high = known.interval(LEVEL)
+            near_low, near_high = known.interval(2 * POWER - 1)
+            up, down = high + near_high - 2 * known.value, 2 * known.value - low - near_low
+            ends[known.statistic] = Ends(known.value, low, high, up, down)
+        found.append(ends)
+    return found
+
+
+def drawn_of(world: World[AnyCell], cell: AnyCell, number: int) -> Drawn:
+    """Replication `number` of a cell, from a random stream of its own."""
+    seed = [SEED, *world.name.encode(), round(100 * cell.phi), cell.days, round(10 * cell.trend), int(cell.treated), number]
+    return world.draw(np.random.default_rng(seed), cell)
+
+
+def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | None = None) -> Answer:
+    """What the design answers; with `days` after so many days of the reporting period."""
+    seen = None if days is None else 24 * days
+
+    def named(role: str, period: str, units: list[Floats]) -> dict[str, Floats]:
+        stop = seen if period == PeriodName.REPORTING else None
+        return {f"{role}-{number}": values[:stop] for number, values in enumerate(units)}
+
+    return ask(
+        world.design, start=world.starts(cell), interval=timedelta(hours=1), unit=world.unit, targets=world.targets,
+        arms={role: {name: named(role, name, units) for name, units in periods.items()} for role, periods in drawn.arms.items()},
+        parameters=world.parameters, aggregation=world.aggregation, schedule=drawn.schedule, covariates=drawn.covariates, bare=True,
+    )  # fmt: skip
+
+
+def measure(
+    world: World[AnyCell], cells: Sequence[AnyCell], *, replications: int, pool: ProcessPoolExecutor | None = None
+) -> list[Measured]:
+    """Every cell of a world; with a pool its processes share the replications."""
+    spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
+    if pool is None:
+        return [summed(world, cell, [one for span in spans for one in replicate(world, cell, span)]) for cell in cells]
+    running = [(cell, [pool.submit(replicate, world, cell, span) for span in spans]) for cell in cells]
+    return [summed(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
+
+
+def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, Ends]]) -> Measured:
+    """Counts of the statistics whose truth the world tells."""
+    answers = [one for one in found if one]
+    counts = {}
+    for statistic, true in world.truth(cell).items():
+        rows = np.array([one[statistic] for one in answers if statistic in one])
+        if len(rows):
+            counts[statistic] = counted(rows, true)
+    met = 0
+    for statistic, (low, high) in world.targets.items():
+        judged = [judge(*one[statistic][1:3], Target(low=low, high=high)) for one in answers if statistic in one]
+        met = judged.count(Verdict.MET)
+    return Measured(
+        world.name, world.design, cell, len(found), len(answers), counts, tuple(world.targets), met / max(1, len(answers))
+    )
+
+
+def counted(rows: Floats, true: float) -> Counts:
+    """What the replications of one statistic say, judged by the rule of every verdict.
+
+    `rows`: (replications, 5), the columns of `Ends`.
+    """
+    value, lows, highs = rows.T[:3]
+
+    def met(target: Target) -> float:
+        return sum(judge(low, high, target) is Verdict.MET for low, high in zip(lows, highs, strict=True)) / len(rows)
+
+    up, down = (float(effect) for effect in np.quantile(rows[:, 3:], POWER, axis=0))
+    upwards, downwards = met(Target(high=true + up)), met(Target(low=true - down))
+    sides = np.where(value > true, value - lows, highs - value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missed = np.nan_to_num(np.abs(value - true) / sides, nan=0.0)
+    return Counts(
+        coverage=float(np.mean((lows <= true) & (true <= highs))),
+        above=met(Target(low=true)),
+        below=met(Target(high=true)),
+        planned=up if upwards <= downwards else down,
+        power=min(upwards, downwards),
+        width=1 / max(1e-9, float(np.quantile(missed, LEVEL))),
+    )
+
+
+Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
+
+
+def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
+    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what lies beyond the bounds."""
+    from proving.coverage import looks, tables
+
+    say(f"{datetime.now().astimezone():%-d %B %Y}; {machine()}; {replications:,} replications a cell.")
+    everything: list[Measured] = []
+    early: list[looks.Looked] = []
+    with pool_of(processes) as pool:
+        for world, cells in worlds:
+            found = measure(world, cells, replications=replications, pool=pool)
+            everything += found
+            say("\n" + tables.section(found))
+        for world, cells in looked:
+            early += looks.measure(world, cells, replications=replications, pool=pool)
+    say("\n## Nothing done\n" + tables.nothing_done(everything))
+    if early:
+        say("\n## Design 12: ten looks\n" + looks.table(early))
+    beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
+    say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    cpu = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in cpu.read_text().splitlines() if "model name" in line] if cpu.exists() else []
+    )
+    model = names[0] if names else "unknown processor"
+    return f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}, numpy {np.__version__}"
+
+
+def say(text: str) -> None:
+    """At once, since a table may be an hour away from the one before."""
+    print(text, flush=True)  # noqa: T201 - the table is the product
+
+
+@contextmanager
+def pool_of(number: int) -> Iterator[ProcessPoolExecutor | None]:
+    """A pool of so many processes, each with one thread for linear algebra; None for one."""
+    if number < 2:
+        yield None
+        return
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        with ProcessPoolExecutor(number, get_context("spawn")) as pool:
+            yield pool
+    finally:
+        if before is None:
+            del os.environ["OPENBLAS_NUM_THREADS"]
+        else:
+            os.environ["OPENBLAS_NUM_THREADS"] = before

@@ -1,0 +1,124 @@
+"""What `proving.coverage.intervals` measured, as the tables of docs/validation.md, and what of it lies beyond the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from proving.coverage.intervals import CONSERVATIVE, ENOUGH, LEAST, LEAST_MEAN, POWER, Counts, Measured, most_false
+from trials.designs import DESIGNS
+
+MOST_COLUMNS = 5
+NUMBERS = {name: number for number, name in enumerate(DESIGNS, 1)}
+
+
+def section(found: Sequence[Measured]) -> str:
+    """Heading, table and remarks of one world."""
+    first = found[0]
+    remarks = "\n".join(f"- {told}." for told in conservative(found))
+    return f"## Design {NUMBERS[first.design]}: {first.design}, world `{first.world}`\n{table(found)}\n" + (
+        f"\n{remarks}\n" if remarks else ""
+    )
+
+
+def table(found: Sequence[Measured]) -> str:
+    """The cells of one world: a row each, a column for each statistic, and the means; more than five statistics make two tables."""
+    treated = [one for one in found if one.cell.treated]
+    names = list(dict.fromkeys(name for one in treated for name in one.counts))
+    return "\n\n".join(_table(treated, names[first : first + MOST_COLUMNS]) for first in range(0, len(names), MOST_COLUMNS))
+
+
+def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
+    rows = [
+        "| φ | days | trend | answered | " + " | ".join(f"`{name}`" for name in names) + " |",
+        "|---" * (4 + len(names)) + "|",
+    ]
+    for one in treated:
+        of = [_counts(one.counts[name]) if name in one.counts and one.answered >= ENOUGH else "–" for name in names]
+        rows.append(f"| {one.cell.phi:g} | {one.cell.days} | {_trend(one)} | {one.answered:,} | " + " | ".join(of) + " |")
+    means = dict(_means(treated))
+    return "\n".join(
+        [*rows, "| mean | | | | " + " | ".join(f"{means[name]:.3f}" if name in means else "–" for name in names) + " |"]
+    )
+
+
+def nothing_done(found: Sequence[Measured]) -> str:
+    """The A/A cells of every world that has them."""
+    rows = [
+        "| design | world | φ | days | answered | statistic | holds 0 (or 1) | wrong side, at most | `met` by its target |",
+        "|---" * 9 + "|",
+    ]
+    for one in found:
+        for name, counts in one.counts.items() if not one.cell.treated else ():
+            asked = f"{NUMBERS[one.design]} | {one.world} | {one.cell.phi:g} | {one.cell.days} | {one.answered:,}"
+            met = f"{one.met:.3f}" if name in one.targets else "–"
+            rows.append(f"| {asked} | `{name}` | {counts.coverage:.3f} | {counts.false:.3f} | {met} |")
+    return "\n".join(rows)
+
+
+def shortfalls(found: Sequence[Measured]) -> list[str]:
+    """A line for each number beyond its bound; docs/validation.md has the bounds."""
+    return [*_cells(found), *_designs(found)]
+
+
+def conservative(found: Sequence[Measured]) -> list[str]:
+    """A line for each statistic with cells that cover more than .985, with the width ratio of the widest."""
+    lines = []
+    for name, cells in _statistics(found).items():
+        wide = [(one, one.counts[name]) for one in cells if one.counts[name].coverage > CONSERVATIVE]
+        if wide:
+            most = max(counts.width for _, counts in wide)
+            where = "; ".join(f"φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}" for one, _ in wide)
+            lines.append(f"`{name}`: conservative, up to {most:.2f} times as wide as it had to be ({where})")
+    return lines
+
+
+def _cells(found: Sequence[Measured]) -> Iterator[str]:
+    for one in found:
+        where = f"{one.world}, φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}"
+        if one.answered < ENOUGH:
+            yield f"{where}: only {one.answered} of {one.asked} answered"
+            continue
+        bound = most_false(one.answered)
+        for name, counts in one.counts.items():
+            if counts.coverage < LEAST:
+                yield f"{where}: {name} covers {counts.coverage:.3f}, under {LEAST}"
+            if counts.false > bound:
+                yield f"{where}: {name} decides wrongly in {counts.false:.3f} on one side, over {bound:.3f}"
+            if one.cell.treated and counts.power < POWER:
+                yield f"{where}: {name} has power {counts.power:.2f} at the planned effect, under {POWER}"
+        if not one.cell.treated and one.met > bound:
+            yield f"{where}: met in {one.met:.3f}, over {bound:.3f}"
+
+
+def _designs(found: Sequence[Measured]) -> Iterator[str]:
+    for world in dict.fromkeys(one.world for one in found):
+        for name, coverage in _means([one for one in found if one.world == world and one.cell.treated]):
+            if coverage < LEAST_MEAN:
+                yield f"{world}: {name} covers {coverage:.3f} on average, under {LEAST_MEAN}"
+
+
+def _statistics(found: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Statistic → its cells with enough answers."""
+    enough = [one for one in found if one.answered >= ENOUGH and one.cell.treated]
+    names = dict.fromkeys(name for one in enough for name in one.counts)
+    return {name: [one for one in enough if name in one.counts] for name in names}
+
+
+def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
+    """Statistic → mean coverage of its cells."""
+    return [(name, float(np.mean([one.counts[name].coverage for one in of]))) for name, of in _statistics(found).items()]
+
+
+def _counts(counts: Counts) -> str:
+    planned = f"{counts.planned:.2g}" if counts.planned < 99.5 else f"{float(f'{counts.planned:.2g}'):,.0f}"
+    return f"{counts.coverage:.3f} · {counts.false:.3f} · {counts.power:.2f} at {planned}"
+
+
+def _trend(one: Measured) -> str:
+    return f"{one.cell.trend:g} SD" if one.cell.trend else "–"
+
+
+def _trended(one: Measured) -> str:
+    return (f", trend of {one.cell.trend:g} SD" if one.cell.trend else "") + ("" if one.cell.treated else ", nothing done")

@@ -1,0 +1,162 @@
+"""How long an evaluation takes, and how much memory: from database to verdict, on a PostgreSQL of its own.
+
+`fill` makes the data. What is measured is the real thing: `insitu evaluate` in a process of its own, and the job of the night.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from insitu.embedded.postgres import Postgres
+from insitu.errors import InsituError
+from proving.speed.fill import Size, add_lab, add_late, add_trial
+from store.database import Connection, connect, migrate
+from store.observations import settle
+from trials.intervals import bootstrap
+from trials.workflow import evaluate_trial
+
+LARGE: Final = Size(devices=50, days=365, interval=timedelta(minutes=1))
+SMALL: Final = Size(devices=10, days=60, interval=timedelta(minutes=15))
+TRIALS: Final = 100
+REPLICATES: Final = 10_000
+LARGE_S, LARGE_MB, BOOTSTRAP_S, NIGHT_S = 20.0, 1536.0, 2.0, 60.0
+"""What each may take."""
+
+
+class Usage(NamedTuple):
+    """Of a process so far."""
+
+    cpu_s: float
+    peak_mb: float
+    """Largest resident memory."""
+
+
+class Run(NamedTuple):
+    """One process, from its start to its end."""
+
+    wall_s: float
+    usage: Usage
+    said: str
+
+
+def measure(
+    night: Callable[[Connection], int], *, large: Size = LARGE, small: Size = SMALL, trials: int = TRIALS, runs: int = 3
+) -> None:
+    """Fill, measure, print the table. `night`: the job that evaluates again what changed; how many evaluations it made."""
+    _say(f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: {os.getloadavg()[0]:.1f}\n")
+    with _database() as url, connect(url, application="insitu bench") as conn:
+        begin = time.perf_counter()
+        add_lab(conn)
+        add_trial(conn, "large", large, seed=1)
+        conn.commit()
+        settle(conn)
+        _say(f"{large.observations:,} planned observations, filled in {time.perf_counter() - begin:.0f} s\n")
+        _say("| what | took (s) | of (s) | CPU (s) | memory (MB) | of (MB) |\n|---|---|---|---|---|---|")
+        for number in range(runs):
+            run = evaluate_alone(url, "large")
+            name = f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
+            _say(_row(f"{name}, run {number + 1}", run.wall_s, LARGE_S, run.usage.cpu_s, run.usage.peak_mb))
+        _say(_row(f"{REPLICATES:,} bootstrap replicates of {large.days} days", bootstrap_s(large.days), BOOTSTRAP_S))
+        took, cpu, made = _night(conn, night, small, trials)
+        name = f"{trials} trials of {small.devices} datastreams, {small.days} days, every {small.interval.seconds} s"
+        _say(_row(f"a night: {name}, and the one above; {made} had changed", took, NIGHT_S, cpu))
+        took, cpu, made = _timed(conn, night)
+        _say(_row(f"the next night; {made} had changed", took, NIGHT_S, cpu))
+    _say("\n" + run.said)
+
+
+def evaluate_alone(database_url: str, trial: str) -> Run:
+    """`insitu evaluate` in a process of its own; InsituError with its last words where it fails."""
+    with tempfile.TemporaryFile("w+") as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cli", "evaluate", trial],
+            env={**os.environ, "INSITU_DATABASE_URL": database_url}, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        usage = Usage(0.0, 0.0)
+        while process.poll() is None:
+            usage = usage_of(process.pid) or usage
+            time.sleep(0.01)
+        wall = time.perf_counter() - begin
+        output.seek(0)
+        said = output.read().strip()
+    if process.returncode != 0:
+        raise InsituError(f"`insitu evaluate {trial}` failed: {said[-500:]}")
+    return Run(wall, usage, said)
+
+
+def usage_of(pid: int) -> Usage | None:
+    """None where the process has ended, or the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    peaks = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
+    return Usage((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peaks[0]) if peaks else None
+
+
+def bootstrap_s(days: int) -> float:
+    """Seconds for an interval of a mean, from blocks of a week."""
+    sums = np.stack([np.random.default_rng(1).normal(0, 1, days), np.ones(days)], axis=1)
+    begin = time.perf_counter()
+    bootstrap(sums, lambda s: s[..., 0] / s[..., 1], block=7, replicates=REPLICATES, seed=1, level=0.95)
+    return time.perf_counter() - begin
+
+
+def _night(conn: Connection, night: Callable[[Connection], int], size: Size, trials: int) -> tuple[float, float, int]:
+    """Trials that were evaluated, and then had one late observation each: (s, CPU s, new evaluations) of the night."""
+    names = [f"small-{number:03}" for number in range(trials)]
+    now = datetime.now(UTC)
+    for seed, name in enumerate(names):
+        add_trial(conn, name, size, seed=seed)
+        evaluate_trial(conn, name, now=now, login="lab", simulated=False)
+        conn.commit()
+    settle(conn)
+    for name in names:
+        add_late(conn, name, datetime.now(UTC))
+    conn.commit()
+    return _timed(conn, night)
+
+
+def _timed(conn: Connection, night: Callable[[Connection], int]) -> tuple[float, float, int]:
+    begin, cpu = time.perf_counter(), time.process_time()
+    made = night(conn)
+    return time.perf_counter() - begin, time.process_time() - cpu, made
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """Of this run alone; the server's account can reach its folder."""
+    folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
+    folder.chmod(0o711)
+    try:
+        with Postgres(data_dir=folder / "postgres") as postgres:
+            with connect(postgres.url, application="insitu bench") as conn:
+                migrate(conn)
+            yield postgres.url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float | None = None) -> str:
+    """A row of the table; empty where nothing was measured."""
+    memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
+    return f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | {memory[1]} |"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the table is the product

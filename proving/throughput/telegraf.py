@@ -1,0 +1,110 @@
+"""A yardstick that people would pick instead: Telegraf, mqtt_consumer into postgresql, where its program is on the PATH."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from insitu.embedded.child import Child
+from insitu.errors import InsituError
+from insitu.wire import OBS, PREFIX
+from proving.throughput.servers import WINDOW
+from store.database import count_table
+
+if TYPE_CHECKING:
+    from proving.throughput.drain import Bench
+
+SESSION: Final = "insitu-telegraf"
+TABLE: Final = "telegraf_obs"
+PATIENCE_S: Final = 300.0
+
+
+def binary() -> Path | None:
+    """Where it is; None where it is not installed."""
+    found = shutil.which("telegraf")
+    return Path(found) if found else None
+
+
+def make_session(bench: Bench) -> None:
+    """Subscribe and leave: from now on the broker keeps messages for it."""
+    with _running(bench) as child:
+        limit = time.monotonic() + 30
+        while "Connected" not in (child.last_words(50) or ""):
+            _require_alive(child, limit)
+            time.sleep(0.05)
+        time.sleep(0.5)  # the subscription follows the connection
+
+
+def drain(bench: Bench, messages: int) -> float:
+    """Messages a second, from the first rows that are seen in its table to the last."""
+    limit = time.monotonic() + PATIENCE_S
+    with _running(bench) as child:
+        while not (before := _rows(bench)):
+            _require_alive(child, limit)
+            time.sleep(0.02)
+        began = time.perf_counter()
+        while (now := _rows(bench)) < messages:
+            _require_alive(child, limit)
+            time.sleep(0.05)
+        return (now - before) / (time.perf_counter() - began)
+
+
+def _rows(bench: Bench) -> int:
+    found = count_table(bench.conn, TABLE)
+    bench.conn.rollback()
+    return found
+
+
+@contextmanager
+def _running(bench: Bench) -> Iterator[Child]:
+    program = binary()
+    assert program is not None
+    configuration = bench.folder / "telegraf.conf"
+    configuration.write_text(_configuration(bench), encoding="utf-8")
+    configuration.chmod(0o600)
+    child = Child([str(program), "--config", str(configuration)], log=bench.folder / "telegraf.log")
+    child.start()
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+def _require_alive(child: Child, limit: float) -> None:
+    if child.poll() is not None or time.monotonic() > limit:
+        raise InsituError(f"Telegraf did not get there: {child.last_words(3)}")
+
+
+def _configuration(bench: Bench) -> str:
+    """The manual's example, with QoS 1, a persistent session and the same window as ours."""
+    address = bench.address
+    text = json.dumps
+    return f"""
+[agent]
+  interval = "1s"
+  flush_interval = "200ms"
+  metric_batch_size = 5000
+  metric_buffer_limit = 500000
+  omit_hostname = true
+[[inputs.mqtt_consumer]]
+  servers = [{text(f"tcp://{address.host}:{address.port}")}]
+  topics = [{text(f"{PREFIX}/+/+/{OBS}")}]
+  qos = 1
+  client_id = {text(SESSION)}
+  persistent_session = true
+  max_undelivered_messages = {WINDOW}
+  username = {text(address.username)}
+  password = {text(address.password)}
+  name_override = {text(TABLE)}
+  data_format = "json"
+  json_time_key = "time"
+  json_time_format = "2006-01-02T15:04:05Z07:00"
+  fieldexclude = ["seq"]
+[[outputs.postgresql]]
+  connection = {text(bench.postgres.url)}
+"""

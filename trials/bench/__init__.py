@@ -1,1 +1,0 @@
-"""Measurements of evaluations; `insitu bench evaluate` prints their tables."""
