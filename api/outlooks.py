@@ -11,9 +11,9 @@ from typing import Final
 from insitu.clock import Clock
 from store.database import Connection
 from store.trials import StoredProtocol
-from trials.drafts import outlook_of
-from trials.outlook import LENGTHS, POWER, Outlook
-from trials.protocol import read_protocol
+from trials.judge.outlook import LENGTHS, POWER, Outlook
+from trials.plan.protocol import read_protocol
+from trials.workflow.drafts import outlook_of
 
 _FRESH_S: Final = 300.0
 _MOST: Final = 200

@@ -45,8 +45,8 @@ def protocol(
     import sys
 
     from cli.target import open_target
-    from trials.protocol import read_protocol
-    from trials.templates import Facts, draft, facts_of, left_out, marks
+    from trials.plan.protocol import read_protocol
+    from trials.workflow.templates import Facts, draft, facts_of, left_out, marks
 
     clock, facts = SYSTEM, Facts()
     if trial is not None:
@@ -69,7 +69,7 @@ def profiles(
     ] = None,
 ) -> None:
     """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
-    from trials import profiles as known
+    from trials.plan import profiles as known
 
     if name is None:
         for one in known.profiles().values():
@@ -96,9 +96,9 @@ def _first_day(text: str | None, clock: Clock) -> date:
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
     """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
     from cli.target import open_target
-    from trials.drafts import outlook_of
-    from trials.protocol import read_protocol
-    from trials.workflow import lock_protocol
+    from trials.plan.protocol import read_protocol
+    from trials.workflow.drafts import outlook_of
+    from trials.workflow.locking import lock_protocol
 
     parsed = read_protocol(_read(protocol), source=str(protocol))
     target, conn = open_target("insitu lock")
@@ -115,14 +115,15 @@ def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the director
     """Apply the locked protocol to the observations and keep the result for good."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
-        from trials.package import evaluate_package
-        from trials.texts import summary
+        from trials.package.reading import evaluate_package
+        from trials.report.texts import summary
 
         say(summary(evaluate_package(folder)))
         return
     from cli.target import open_target
-    from trials.texts import summary
-    from trials.workflow import check_quality, evaluate_trial
+    from trials.report.texts import summary
+    from trials.workflow.checking import check_quality
+    from trials.workflow.evaluating import evaluate_trial
 
     target, conn = open_target("insitu evaluate")
     with conn:
@@ -139,7 +140,7 @@ def unblind(
 ) -> None:
     """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
     from cli.target import open_target
-    from trials.blinding import unblind as run
+    from trials.workflow.blinding import unblind as run
 
     target, conn = open_target("insitu unblind")
     clock = target.clock
@@ -182,8 +183,9 @@ def export(trial: str, to: Annotated[Path, typer.Option(help="Folder of the pack
 def write_package(conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None) -> None:
     """The package of the latest evaluation, signed by this installation, with its reports inside (those in `reports`, if given)."""
     from store.trials import latest_evaluation
-    from trials.package import signing_key, write
+    from trials.package.keys import signing_key
     from trials.report import write_reports
+    from trials.workflow.exporting import write
 
     row = latest_evaluation(conn, trial)
     if row is None:
@@ -201,7 +203,7 @@ def write_package(conn: Connection, trial: str, to: Path, *, data_dir: Path, rep
 
 def verify(package: Annotated[Path, typer.Argument(help="The directory of a package.")]) -> None:
     """Recompute every number of a package, check its files, protocol and signature; needs no database."""
-    from trials.verify import verify as run
+    from trials.package.verify import verify as run
 
     checks = run(package)
     for check in checks:

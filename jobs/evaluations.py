@@ -12,7 +12,7 @@ from jobs.each_trial import each_trial
 from store.access import fact, put_fact
 from store.database import Connection
 from store.quality import take_turn
-from trials.again import Again, evaluate_again, evaluated_trials
+from trials.workflow.again import Again, evaluate_again, evaluated_trials
 
 LOGIN: Final = "nightly"
 _FACT: Final = "evaluated_again"

@@ -8,7 +8,7 @@ from insitu.clock import Clock
 from insitu.errors import InsituError
 from jobs.each_trial import each_trial
 from store.database import Connection
-from trials.workflow import check_quality, locked_trials
+from trials.workflow.checking import check_quality, locked_trials
 
 
 def check_new_observations(conn: Connection, clock: Clock, stop: threading.Event) -> int:

@@ -22,8 +22,8 @@ from ingest.files import mapping
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
 from simulators import scenario
-from trials import protocol
 from trials.designs import DESIGNS
+from trials.plan import protocol
 from trials.quality import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,10 +12,10 @@ from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.test_cli import complaint, run
 from tests.trials.world import criterion, endpoint, inputs, period, protocol, protocol_text, series
-from trials.compute import compute
 from trials.evaluation import document_of
-from trials.package import seal, write_tables
-from trials.protocol import canonical
+from trials.judge.compute import compute
+from trials.package.writing import seal, write_tables
+from trials.plan.protocol import canonical
 
 TEXT = {"en": "Text", "fr": "Texte"}
 INSERT = (

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from insitu.model import Flag, GapCause, PeriodName, Verdict
-from trials.protocol import Target, Text
+from trials.plan.protocol import Target, Text
 
 SCHEMA: Final = "insitu/evaluation/1"
 

@@ -1,4 +1,4 @@
-"""Devices as pages show them: facts from the store, judged by `trials.health` at one frozen now, in the reader's words."""
+"""Devices as pages show them: facts from the store, judged by `trials.condition.health` at one frozen now, in the reader's words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from store.access import Viewer
 from store.database import Connection
 from store.fleet import DayCount, DeviceWindow, FleetRow, Placed, Stream
 from store.observations import series
-from trials import health
-from trials.health import DeviceFacts, DeviceHealth
+from trials.condition import health
+from trials.condition.health import DeviceFacts, DeviceHealth
 
 _Kind = TypeVar("_Kind")
 _UNDECLARED_INTERVAL_S: Final = 3600.0

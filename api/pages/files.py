@@ -19,8 +19,9 @@ from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
 from store.database import Connection
 from store.trials import StoredEvaluation
-from trials.package import signing_key, write
+from trials.package.keys import signing_key
 from trials.report import write_reports
+from trials.workflow.exporting import write
 
 open_router = APIRouter()
 router = APIRouter()

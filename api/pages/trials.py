@@ -24,8 +24,8 @@ from store.catalogue import Trial, TrialStep, trial_steps
 from store.database import Connection
 from store.mappings import mappings_of_trial
 from store.trials import StoredProtocol, protocols, unblindings
-from trials.blinding import unblind
-from trials.protocol import Capture
+from trials.plan.protocol import Capture
+from trials.workflow.blinding import unblind
 
 router = APIRouter()
 _WAY: Final = (

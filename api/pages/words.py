@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from insitu.model import DeviceState, Flag, GapCause, PeriodName, RejectReason, TrialState, Verdict, WindowKind
-from trials.outlook import NOTES
+from trials.judge.outlook import NOTES
 
 STATES: Final = {
     DeviceState.ONLINE: "online",

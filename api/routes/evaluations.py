@@ -16,7 +16,7 @@ from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor,
 from insitu.errors import NotFound
 from store import fleet
 from store.access import visible_trial
-from trials.blinding import unblind
+from trials.workflow.blinding import unblind
 
 router = APIRouter()
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from simulators.scenario import Scenario
-from trials.protocol import Protocol
+from trials.plan.protocol import Protocol
 
 Texts = dict[str, str]
 

@@ -236,7 +236,7 @@ class Demo:
         self.installation.step()
 
     def _lock(self) -> None:
-        from trials.workflow import lock_protocol
+        from trials.workflow.locking import lock_protocol
 
         now = self.clock.now()
         middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
@@ -270,8 +270,9 @@ class Demo:
     def _conclude(self) -> None:
         """Checks, evaluations, reports, packages, and the truth beside them."""
         from trials.report import Charts, write_reports
-        from trials.texts import summary
-        from trials.workflow import check_quality, evaluate_trial
+        from trials.report.texts import summary
+        from trials.workflow.checking import check_quality
+        from trials.workflow.evaluating import evaluate_trial
 
         self.out.mkdir(parents=True, exist_ok=True)
         with Charts() as charts, progress("Checks, evaluations, reports") as show:

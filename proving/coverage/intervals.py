@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName, Verdict
-from trials.criteria import judge
 from trials.designs import Answer, ask
-from trials.protocol import Target
+from trials.plan.protocol import Target
+from trials.statistics.criteria import judge
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95

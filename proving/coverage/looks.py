@@ -14,7 +14,7 @@ import numpy as np
 
 from proving.coverage.intervals import CHUNK, LEVEL, AnyCell, World, answered, drawn_of
 from trials.designs.early_look import look
-from trials.intervals import MIN_DAYS
+from trials.statistics.intervals import MIN_DAYS
 
 LOOKS = 10
 MOST = 0.05

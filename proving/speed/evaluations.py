@@ -25,8 +25,8 @@ from insitu.errors import InsituError
 from proving.speed.fill import Size, add_lab, add_late, add_trial
 from store.database import Connection, connect, migrate
 from store.observations import settle
-from trials.intervals import bootstrap
-from trials.workflow import evaluate_trial
+from trials.statistics.intervals import bootstrap
+from trials.workflow.evaluating import evaluate_trial
 
 LARGE: Final = Size(devices=50, days=365, interval=timedelta(minutes=1))
 SMALL: Final = Size(devices=10, days=60, interval=timedelta(minutes=15))

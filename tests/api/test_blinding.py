@@ -10,9 +10,12 @@ from store import trials as store_trials
 from store.database import connect
 from tests.api.conftest import SignIn, form_token
 from tests.api.world import PEOPLE, World, protocol, text
-from trials.compute import compute
-from trials.protocol import Protocol, document_of
-from trials.workflow import check_quality, evaluate_trial, load_inputs, lock_protocol
+from trials.judge.compute import compute
+from trials.plan.protocol import Protocol, document_of
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.loading import load_inputs
+from trials.workflow.locking import lock_protocol
 
 TRIAL = "/trials/ward-ventilation"
 API = f"/api/v1{TRIAL}"

@@ -11,8 +11,10 @@ from store.database import connect
 from tests.api.conftest import SignIn
 from tests.api.world import World, protocol, text
 from trials.evaluation import Evaluation
-from trials.protocol import Protocol, document_of
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.plan.protocol import Protocol, document_of
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.locking import lock_protocol
 
 TRIAL = "/trials/ward-ventilation"
 API = "/api/v1/trials/ward-ventilation"

@@ -16,7 +16,7 @@ from proving.speed.fill import START, Size, add_lab, add_late, add_trial
 from store import trials as store_trials
 from store.access import fact, put_fact
 from store.database import Connection, connect
-from trials.workflow import evaluate_trial
+from trials.workflow.evaluating import evaluate_trial
 
 SIZE = Size(devices=2, days=40, interval=timedelta(hours=1))
 PARIS = ZoneInfo("Europe/Paris")

@@ -20,8 +20,10 @@ from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, 
 from store import access, catalogue
 from store.database import Connection
 from store.times import to_us
-from trials.protocol import Protocol
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.plan.protocol import Protocol
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.locking import lock_protocol
 
 PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = hash_password(PASSWORD)

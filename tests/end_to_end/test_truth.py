@@ -17,8 +17,10 @@ from store import catalogue
 from tests.end_to_end.running import INSITU
 from tests.stack import Stack
 from tests.trials.test_york import folder, stated
-from trials.protocol import Protocol
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.plan.protocol import Protocol
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.locking import lock_protocol
 
 TRIAL = "york"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.trials.test_package import small_inputs
-from trials.compute import compute
 from trials.evaluation import document_of
+from trials.judge.compute import compute
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """

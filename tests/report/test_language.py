@@ -6,8 +6,8 @@ from pathlib import Path
 
 from insitu.language import catalogue
 from trials.findings import CAUSES, DEVIATIONS, FINDINGS
-from trials.labels import AGGREGATION_WORDS, FILTER_WORDS
 from trials.report import build, history, words
+from trials.report.labels import AGGREGATION_WORDS, FILTER_WORDS
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORDS", "WORDS", "METHODS")

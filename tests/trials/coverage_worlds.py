@@ -12,7 +12,7 @@ from insitu.model import PeriodName
 from simulators.worlds import FIRST, USUAL, WORLDS, Cell
 from tests.trials.world import criterion, endpoint, question
 from trials.designs.question import Question
-from trials.slots import Calendar, Unit
+from trials.series.slots import Calendar, Unit
 
 REPORTING = PeriodName.REPORTING
 Ask = Callable[[np.random.Generator, Cell], Question]

@@ -26,9 +26,9 @@ from tests.trials.coverage_worlds import (
     synthetic_question,
 )
 from tests.trials.world import START, criterion, cycle, endpoint, inputs, period, protocol, question, series, window
-from trials.compute import compute
 from trials.designs import DESIGNS, Answer, early_look
 from trials.designs.question import Question, unit_of
+from trials.judge.compute import compute
 from trials.report import charts
 
 SEED = 2026

@@ -16,10 +16,12 @@ from store.observations import merge
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import END, plan, receive, results
-from trials.again import Again, evaluate_again, evaluated_trials
 from trials.evaluation import Evaluation
-from trials.protocol import Protocol, document_of
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.plan.protocol import Protocol, document_of
+from trials.workflow.again import Again, evaluate_again, evaluated_trials
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.locking import lock_protocol
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NIGHT = END + 2 * DAY
@@ -119,8 +121,8 @@ def test_refused_messages_alone_make_no_other_evaluation(conn: Connection, evalu
     stored = store_trials.latest_evaluation(conn, "t")
     assert stored is not None
     told = Evaluation.model_validate_json(stored.document)
-    from trials.again import differences
     from trials.evaluation import RejectSummary
+    from trials.workflow.again import differences
 
     more = told.model_copy(update={"rejects": [RejectSummary(device="a", reason="unparsable", messages=9, results=0)]})
     assert differences(told, more) == []

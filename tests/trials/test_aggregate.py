@@ -28,16 +28,16 @@ from tests.trials.world import (
     series,
     window,
 )  # fmt: skip
-from trials.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
-from trials.compute import compute
 from trials.evaluation import EndpointResult, Evaluation, document_of
-from trials.inputs import Placement, StreamInput
-from trials.labels import day_value
-from trials.protocol import Aggregation, Endpoint, Filter, read_protocol
-from trials.protocol import document_of as protocol_document
+from trials.judge.compute import compute
+from trials.plan.protocol import Aggregation, Endpoint, Filter, read_protocol
+from trials.plan.protocol import document_of as protocol_document
 from trials.report.build import build
-from trials.slots import Calendar, Unit
-from trials.texts import summary
+from trials.report.labels import day_value
+from trials.report.texts import summary
+from trials.series.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
+from trials.series.inputs import Placement, StreamInput
+from trials.series.slots import Calendar, Unit
 
 MEAN = Aggregation(name="mean")
 SPRING = datetime(2026, 3, 28, 23, tzinfo=UTC)  # Sunday 29 March 00:00 in Paris, 23 hours

@@ -20,16 +20,20 @@ from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import receive, results
 from tests.trials.world import criterion, endpoint, inputs, noise, period, protocol, protocol_json, protocol_text, series
-from trials.blinding import unblind
-from trials.compute import compute
 from trials.evaluation import Evaluation, document_of
-from trials.inputs import TrialInputs, Unblinding
-from trials.package import read_inputs, seal, write, write_tables
-from trials.protocol import Protocol, canonical
+from trials.judge.compute import compute
+from trials.package.reading import read_inputs
+from trials.package.verify import verify
+from trials.package.writing import seal, write_tables
+from trials.plan.protocol import Protocol, canonical
 from trials.report.build import build
-from trials.texts import summary
-from trials.verify import verify
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.report.texts import summary
+from trials.series.inputs import TrialInputs, Unblinding
+from trials.workflow.blinding import unblind
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.exporting import write
+from trials.workflow.locking import lock_protocol
 
 DAY = timedelta(days=1)
 TOLD_WHEN_OPEN = ("estimates", "sensitivity", "lines", "pairs")

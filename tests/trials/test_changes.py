@@ -11,10 +11,10 @@ import pytest
 from tests.trials.test_deviations import plan
 from tests.trials.test_gate import evaluated, streams_of
 from tests.trials.world import START, inputs, window
-from trials.changes import causes
 from trials.evaluation import Evaluation
 from trials.findings import sentence
-from trials.inputs import TrialInputs
+from trials.judge.changes import causes
+from trials.series.inputs import TrialInputs
 
 
 def given() -> TrialInputs:

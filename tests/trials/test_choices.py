@@ -25,13 +25,13 @@ from tests.trials.coverage_worlds import (
 )
 from tests.trials.test_gate import DESIGNS, evaluated, more_of, streams_of
 from tests.trials.world import DAY, START, endpoint, inputs, protocol
-from trials.choices import choices
 from trials.designs import DESIGNS as REGISTERED
 from trials.designs import Answer
 from trials.designs.other_choices import block_lengths
 from trials.designs.question import Question
 from trials.evaluation import Estimate, Evaluation
-from trials.inputs import Placement, StreamInput, TrialInputs
+from trials.judge.choices import choices
+from trials.series.inputs import Placement, StreamInput, TrialInputs
 
 CELL = Cell(0.7, 28)
 

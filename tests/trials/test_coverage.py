@@ -15,7 +15,7 @@ from proving.coverage import looks, tables
 from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of, run
 from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
 from tests.trials.world import noise
-from trials.intervals import TwoPeriods, spread
+from trials.statistics.intervals import TwoPeriods, spread
 
 REPLICATIONS = 200
 HOURS = USUAL.hours

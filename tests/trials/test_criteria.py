@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from insitu.model import Verdict
 from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, series
-from trials.compute import compute
-from trials.criteria import all_of, any_of, holm, judge, margin, overall
 from trials.evaluation import EndpointResult, Evaluation, document_of
-from trials.protocol import Target
-from trials.workflow import changes
+from trials.judge.changes import changes
+from trials.judge.compute import compute
+from trials.plan.protocol import Target
+from trials.statistics.criteria import all_of, any_of, holm, judge, margin, overall
 
 MET, NOT_MET = Verdict.MET, Verdict.NOT_MET
 INCONCLUSIVE, NOT_EVALUABLE = Verdict.INCONCLUSIVE, Verdict.NOT_EVALUABLE

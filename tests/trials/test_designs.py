@@ -27,10 +27,10 @@ from tests.trials.world import DAY, HOUR, START, Floats, criterion, cycle, endpo
 from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
 from trials.evaluation import Evaluation, document_of
-from trials.inputs import WindowInput
-from trials.protocol import Capture
+from trials.plan.protocol import Capture
 from trials.report.build import LOCALE, Paragraph, build
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
+from trials.series.inputs import WindowInput
 
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
 HOURS = 20 * 24

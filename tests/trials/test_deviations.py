@@ -25,10 +25,10 @@ from tests.trials.world import (
     series,
 )
 from trials.evaluation import Deviation, Evaluation
-from trials.inputs import EarlierEvaluation, Placement, ProtocolVersion, TrialInputs, Unblinding
-from trials.protocol import Protocol, digest
-from trials.protocol import document_of as protocol_document
-from trials.versions import changed_paths
+from trials.judge.versions import changed_paths
+from trials.plan.protocol import Protocol, digest
+from trials.plan.protocol import document_of as protocol_document
+from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, TrialInputs, Unblinding
 
 TWO = [period("baseline", 0, 20), period("reporting", 20, 40)]
 END = START + 40 * DAY

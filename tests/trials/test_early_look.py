@@ -15,8 +15,8 @@ from tests.trials.world import DAY, HOUR, START, criterion, endpoint, inputs, pe
 from trials.designs import DESIGNS as REGISTERED
 from trials.designs.early_look import METHOD, NO_EFFECT, stop_for_harm, undecided
 from trials.evaluation import EndpointResult, Evaluation
-from trials.looks import planned_days, so_far
-from trials.protocol import Protocol, Target
+from trials.judge.looks import planned_days, so_far
+from trials.plan.protocol import Protocol, Target
 
 PLANNED = 30
 EARLY = [design for design in DESIGNS if REGISTERED[design].early]

@@ -26,11 +26,11 @@ from tests.trials.world import (
     series,
     window,
 )
-from trials.compute import compute
 from trials.evaluation import Evaluation, document_of
 from trials.findings import FINDINGS, sentence
-from trials.inputs import Placement, StreamInput, TrialInputs
-from trials.protocol import Protocol
+from trials.judge.compute import compute
+from trials.plan.protocol import Protocol
+from trials.series.inputs import Placement, StreamInput, TrialInputs
 
 DAYS = 20
 HOURS = DAYS * 24

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from insitu.model import DeviceState, GapCause
-from trials.health import KEPT_BACK_SIMULATED, DeviceFacts, completeness, device_state, gaps
+from trials.condition.health import KEPT_BACK_SIMULATED, DeviceFacts, completeness, device_state, gaps
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 QUARTER = 900.0

@@ -19,13 +19,16 @@ from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
 from tests.trials.world import TEXT
 from trials.evaluation import Evaluation
 from trials.findings import CAUSES, sentence
-from trials.package import evaluate_package, write
-from trials.protocol import Protocol, document_of
+from trials.package.reading import evaluate_package
+from trials.package.verify import verify
+from trials.plan.protocol import Protocol, document_of
 from trials.report.blocks import Paragraph, Table
 from trials.report.build import build
-from trials.texts import summary
-from trials.verify import verify
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.report.texts import summary
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.exporting import write
+from trials.workflow.locking import lock_protocol
 
 LOOK = START + 35.5 * DAY
 

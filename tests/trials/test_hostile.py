@@ -21,7 +21,7 @@ from tests.trials.world import DAY, HOUR, START, Floats, endpoint, inputs, proto
 from trials import designs
 from trials.designs import DESIGNS, Answer
 from trials.findings import FINDINGS
-from trials.inputs import StreamInput
+from trials.series.inputs import StreamInput
 
 TINY, HUGE, MOST = 5e-324, 1e300, 8e307
 every_design = pytest.mark.parametrize("design", DESIGNS)

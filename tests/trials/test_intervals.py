@@ -14,7 +14,7 @@ from scipy import stats
 
 from insitu.errors import CorrectInput
 from tests.trials.world import noise
-from trials.intervals import (
+from trials.statistics.intervals import (
     IDENTITY,
     LOG,
     R_SQUARED,

@@ -25,8 +25,8 @@ from tests.trials.world import (
     series,
     with_gaps,
 )
-from trials.compute import compute
 from trials.designs import ask
+from trials.judge.compute import compute
 
 N = 20 * 24
 TWO = {"baseline": START, "reporting": START + 20 * DAY}

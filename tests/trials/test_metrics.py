@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from insitu.errors import CorrectInput
-from trials import metrics
-from trials.metrics import (
+from trials.statistics import metrics
+from trials.statistics.metrics import (
     between_units_cv,
     between_units_sd,
     between_units_u,

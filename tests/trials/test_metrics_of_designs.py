@@ -9,9 +9,9 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from insitu.errors import CorrectInput
-from trials.fits import effective, lag_one, least_squares, quasi_poisson
-from trials.intervals import block_weights, spread
-from trials.metrics import (
+from trials.statistics.fits import effective, lag_one, least_squares, quasi_poisson
+from trials.statistics.intervals import block_weights, spread
+from trials.statistics.metrics import (
     between_units_u,
     completeness,
     cv_rmse,

@@ -12,13 +12,13 @@ import pytest
 
 from tests.trials import world
 from tests.trials.world import DAY, START, TEXT, criterion, endpoint, inputs, period, protocol, series
-from trials.compute import compute
 from trials.designs import DESIGNS
-from trials.inputs import TrialInputs, Unblinding
-from trials.intervals import spread
-from trials.outlook import NOTES, UNKNOWN, EndpointOutlook, Outlook, outlook, seen_period
-from trials.package import write_tables
-from trials.power import Basis, half_width, smallest_effect
+from trials.judge.compute import compute
+from trials.judge.outlook import NOTES, UNKNOWN, EndpointOutlook, Outlook, outlook, seen_period
+from trials.package.writing import write_tables
+from trials.series.inputs import TrialInputs, Unblinding
+from trials.statistics.intervals import spread
+from trials.statistics.power import Basis, half_width, smallest_effect
 
 BOTH = [period("baseline", 0, 28), period("reporting", 28, 58)]
 ONLY = [period("reporting", 40, 70)]
@@ -268,7 +268,7 @@ def protocol_with(periods: list[dict[str, Any]]) -> Any:
 
 
 def test_a_package_foretells_without_a_database_what_its_inputs_do(tmp_path: Path) -> None:
-    from trials.drafts import outlook_of_package
+    from trials.workflow.drafts import outlook_of_package
 
     given = replace(before_after(), now=START + 60 * DAY)
     write_tables(tmp_path, given, protocol=world.protocol_text(given.protocol), evaluation="{}", flags=[])

@@ -17,13 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from insitu.errors import CorrectInput
 from tests.trials.test_gate import DESIGNS, plan_of, streams_of
 from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, protocol_text, series, window
-from trials.compute import compute
 from trials.evaluation import RejectSummary, document_of
-from trials.inputs import TrialInputs
-from trials.package import evaluate_package, read_inputs, safe_cell, seal, signing_key, write_tables
-from trials.protocol import canonical
-from trials.readme import README
-from trials.verify import Check, verify
+from trials.judge.compute import compute
+from trials.package.keys import signing_key
+from trials.package.reading import evaluate_package, read_inputs
+from trials.package.readme import README
+from trials.package.verify import Check, verify
+from trials.package.writing import safe_cell, seal, write_tables
+from trials.plan.protocol import canonical
+from trials.series.inputs import TrialInputs
 
 
 def small_inputs() -> TrialInputs:

@@ -12,9 +12,10 @@ from statsmodels.stats.power import TTestPower
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
 from tests.trials.world import noise
-from trials.criteria import judge
-from trials.intervals import LOG, DayJackknife, TwoPeriods, spread
-from trials.power import (
+from trials.plan.protocol import Target
+from trials.statistics.criteria import judge
+from trials.statistics.intervals import LOG, DayJackknife, TwoPeriods, spread
+from trials.statistics.power import (
     Basis,
     chances,
     days_needed,
@@ -24,7 +25,6 @@ from trials.power import (
     met_region,
     smallest_effect,
 )
-from trials.protocol import Target
 
 LEVEL = 0.95
 REPLICATES = 200

@@ -22,16 +22,16 @@ from tests.fix_catalogue import SmallTrial
 from tests.trials.coverage_worlds import Cell, collocation_question
 from tests.trials.test_templates import of_trial, written
 from tests.trials.world import DAY, Floats, criterion, endpoint, inputs, noise, period, protocol, question, series
-from trials import profiles
-from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import document_of
-from trials.metrics import reu
-from trials.protocol import Period, Protocol, digest, read_protocol
-from trials.protocol import document_of as protocol_document
+from trials.judge.compute import compute
+from trials.plan import profiles
+from trials.plan.protocol import Period, Protocol, digest, read_protocol
+from trials.plan.protocol import document_of as protocol_document
 from trials.report.build import Paragraph, build
-from trials.templates import Facts, Measured, draft, marks
-from trials.workflow import lock_protocol
+from trials.statistics.metrics import reu
+from trials.workflow.locking import lock_protocol
+from trials.workflow.templates import Facts, Measured, draft, marks
 
 EVERY = [f"{whole.name}/{part.name}" for whole in profiles.profiles().values() for part in whole.entries]
 DIRECTIVE = "eu-2008-50-indicative"

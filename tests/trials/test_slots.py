@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from insitu.model import PeriodName
 from tests.trials.world import criterion, endpoint, inputs, noise, protocol, series
-from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.designs.question import Question
 from trials.evaluation import Evaluation
-from trials.protocol import Capture, Endpoint
-from trials.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units, to_us
+from trials.judge.compute import compute
+from trials.plan.protocol import Capture, Endpoint
+from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units, to_us
 
 HOUR = timedelta(hours=1)
 SPRING = datetime(2026, 3, 27, 23, tzinfo=UTC)  # Saturday 28 March 00:00 in Paris; 29 March has 23 hours

@@ -16,7 +16,7 @@ from proving.speed.fill import START, Size, add_lab, add_trial
 from store import catalogue
 from store.database import Connection
 from store.observations import series
-from trials.workflow import evaluate_trial
+from trials.workflow.evaluating import evaluate_trial
 
 SIZE = Size(devices=4, days=40, interval=timedelta(hours=1))
 

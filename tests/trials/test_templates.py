@@ -16,12 +16,12 @@ from store import catalogue as store_catalogue
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.world import cycle, inputs, series
-from trials.compute import compute
 from trials.designs import DESIGNS
-from trials.outlook import outlook
-from trials.protocol import read_protocol
-from trials.templates import EN, FR, NAME, TEMPLATES, Facts, Measured, draft, facts_of, left_out, marks
-from trials.workflow import lock_protocol
+from trials.judge.compute import compute
+from trials.judge.outlook import outlook
+from trials.plan.protocol import read_protocol
+from trials.workflow.locking import lock_protocol
+from trials.workflow.templates import EN, FR, NAME, TEMPLATES, Facts, Measured, draft, facts_of, left_out, marks
 
 DAY = timedelta(days=1)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"

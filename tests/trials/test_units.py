@@ -24,14 +24,14 @@ from tests.trials.world import (
     window,
     with_gaps,
 )  # fmt: skip
-from trials.aggregate import about, as_counted, is_about
-from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import document_of
-from trials.inputs import USED, USED_WITH_SUSPECT, Placement, StreamInput, TrialInputs
-from trials.protocol import Arm, Endpoint, Period, canonical
-from trials.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, to_us, unfold
-from trials.units import Units
+from trials.judge.compute import compute
+from trials.judge.experimental_units import Units
+from trials.plan.protocol import Arm, Endpoint, Period, canonical
+from trials.series.aggregate import about, as_counted, is_about
+from trials.series.inputs import USED, USED_WITH_SUSPECT, Placement, StreamInput, TrialInputs
+from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, to_us, unfold
 
 HOURS = 48 * 24
 DEVICES = {"candidate": ["candidate-1", "candidate-2", "candidate-3"], "control": ["control-1", "control-2"]}

@@ -20,10 +20,12 @@ from store.quality import flags_of
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.world import criterion, endpoint, noise, protocol_json
-from trials.package import write
-from trials.protocol import Protocol
-from trials.verify import verify
-from trials.workflow import check_quality, evaluate_trial, lock_protocol
+from trials.package.verify import verify
+from trials.plan.protocol import Protocol
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.exporting import write
+from trials.workflow.locking import lock_protocol
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 END = START + 40 * DAY
@@ -124,8 +126,8 @@ def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: in
     """Another zone and language give the same bytes; another type of processor the same within a millionth."""
     write(conn, evaluated, tmp_path / "package", key=None)
     program = (
-        "import sys; from pathlib import Path; from trials.package import evaluate_package; from trials.evaluation import document_of; "
-        "from trials.protocol import canonical; sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
+        "import sys; from pathlib import Path; from trials.package.contents import evaluate_package; from trials.evaluation import document_of; "
+        "from trials.plan.protocol import canonical; sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
     )
     root = str(Path(__file__).resolve().parents[2])
     for more in ({"TZ": "Asia/Kathmandu", "LC_ALL": "C"}, {"TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7"}):

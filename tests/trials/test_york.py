@@ -19,11 +19,11 @@ from scipy import stats
 from insitu.model import PeriodName, Verdict
 from tests.trials.world import Floats, criterion, endpoint, period, protocol, question, series
 from tests.trials.world import inputs as inputs_of
-from trials import profiles
-from trials.compute import compute
 from trials.designs import DESIGNS
 from trials.evaluation import EndpointResult
-from trials.metrics import bias, mae, nrmse, ols, orthogonal, r_squared, reu, rmse
+from trials.judge.compute import compute
+from trials.plan import profiles
+from trials.statistics.metrics import bias, mae, nrmse, ols, orthogonal, r_squared, reu, rmse
 
 pytestmark = pytest.mark.york
 

@@ -11,10 +11,10 @@ from scipy.signal import lfilter
 
 from insitu.model import PeriodName
 from trials.designs.question import Question
-from trials.inputs import Placement, StreamInput, TrialInputs, WindowInput
-from trials.protocol import Capture, Endpoint, Protocol, canonical, digest
-from trials.protocol import document_of as protocol_document
-from trials.slots import Calendar, Unit, to_us
+from trials.plan.protocol import Capture, Endpoint, Protocol, canonical, digest
+from trials.plan.protocol import document_of as protocol_document
+from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.series.slots import Calendar, Unit, to_us
 
 Floats = NDArray[np.float64]
 START = datetime(2026, 2, 28, 23, tzinfo=UTC)

@@ -17,10 +17,10 @@ from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
-from trials.fits import lag_one, least_squares
-from trials.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
-from trials.metrics.savings import MOST_MONTHS, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
-from trials.profiles import gate
+from trials.plan.profiles import gate
+from trials.statistics.fits import lag_one, least_squares
+from trials.statistics.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
+from trials.statistics.metrics.savings import MOST_MONTHS, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
-from trials.aggregate import about
 from trials.designs.question import Answer, ArmRole, Question
-from trials.protocol import ON_ENERGY, Capture, Endpoint
-from trials.slots import Calendar, Unit
+from trials.plan.protocol import ON_ENERGY, Capture, Endpoint
+from trials.series.aggregate import about
+from trials.series.slots import Calendar, Unit
 
 _TEXT: Final = {"en": "-", "fr": "-"}
 Series = ArrayLike | Mapping[str, ArrayLike]

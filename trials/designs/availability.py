@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
-from trials.intervals import bootstrap
-from trials.metrics.availability import completeness, gap_lengths, mtbf
-from trials.slots import Unit, day_groups
+from trials.series.slots import Unit, day_groups
+from trials.statistics.intervals import bootstrap
+from trials.statistics.metrics.availability import completeness, gap_lengths, mtbf
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -12,7 +12,7 @@ from trials.designs.other_choices import of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Estimate
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread, varies
+from trials.statistics.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread, varies
 
 Floats = NDArray[np.float64]
 SEASON_SHARE = 0.6

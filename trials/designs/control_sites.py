@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.criteria import margin
 from trials.designs.before_after import difference_of_periods
 from trials.designs.question import Answer, Question, line
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, Spread
+from trials.statistics.criteria import margin
+from trials.statistics.intervals import MIN_DAYS, Spread
 
 FEW_SITES = 10
 PLACEBO_SIDE = 7

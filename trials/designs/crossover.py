@@ -13,10 +13,10 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Line
 from trials.findings import finding
-from trials.intervals import reach_of_share, t_quantile, varies
-from trials.metrics.permutation import sign_flip_p
-from trials.protocol import Block
-from trials.slots import Calendar, to_us
+from trials.plan.protocol import Block
+from trials.series.slots import Calendar, to_us
+from trials.statistics.intervals import reach_of_share, t_quantile, varies
+from trials.statistics.metrics.permutation import sign_flip_p
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

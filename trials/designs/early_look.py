@@ -1,7 +1,7 @@
 """Design 12: an early look at any of designs 4–11, while the reporting period lasts. A wrapper: no endpoint names it as its design.
 
 Whoever looks often and stops when it suits finds an effect where there is none. So every statistic answers with an interval that holds
-at all looks together (`trials.intervals.always_valid_reach`), and the one decision that a look may lead to is to stop for harm.
+at all looks together (`trials.statistics.intervals.always_valid_reach`), and the one decision that a look may lead to is to stop for harm.
 Designs 1–3 describe what they have seen, and decide nothing.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 
 from insitu.model import Verdict
-from trials import criteria
 from trials.designs.question import Answer, Known
 from trials.findings import finding
-from trials.intervals import MIN_DAYS
-from trials.protocol import Target
+from trials.plan.protocol import Target
+from trials.statistics import criteria
+from trials.statistics.intervals import MIN_DAYS
 
 METHOD = "always_valid"
 NO_EFFECT = {

@@ -13,7 +13,7 @@ from insitu.model import PeriodName
 from trials.designs.other_choices import of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, DayJackknife, Statistic, spread, varies
+from trials.statistics.intervals import MIN_DAYS, DayJackknife, Statistic, spread, varies
 
 Floats = NDArray[np.float64]
 

@@ -16,9 +16,9 @@ from trials.designs.before_after import season_overlap
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Estimate
 from trials.findings import finding
-from trials.fits import Fit, least_squares, quasi_poisson
-from trials.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
-from trials.metrics.permutation import rank_p
+from trials.statistics.fits import Fit, least_squares, quasi_poisson
+from trials.statistics.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
+from trials.statistics.metrics.permutation import rank_p
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]

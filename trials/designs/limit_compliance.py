@@ -13,8 +13,8 @@ from insitu.model import PeriodName
 from trials.designs.other_choices import block_lengths, of_sums
 from trials.designs.question import Answer, Known, Question, line
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, DayJackknife, varies
-from trials.slots import fold, unfold
+from trials.series.slots import fold, unfold
+from trials.statistics.intervals import MIN_DAYS, DayJackknife, varies
 
 Floats = NDArray[np.float64]
 K = 2.0

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from trials.designs.question import Answer, Known, Question
 from trials.evaluation import Estimate
-from trials.intervals import Statistic, block_weights, bootstrap
+from trials.statistics.intervals import Statistic, block_weights, bootstrap
 
 Floats = NDArray[np.float64]
 REPLICATES = 2000

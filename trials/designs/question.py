@@ -15,12 +15,12 @@ from pydantic import TypeAdapter
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
-from trials.aggregate import day_values, due_units
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
 from trials.findings import finding
-from trials.intervals import DayJackknife, Spread
-from trials.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
-from trials.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.plan.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
+from trials.series.aggregate import day_values, due_units
+from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.statistics.intervals import DayJackknife, Spread
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -147,7 +147,7 @@ class Known:
     early: Callable[[float, int], tuple[float, float]] | None = None
     """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None: there is no such form."""
     basis: Spread | DayJackknife | None = None
-    """What the interval is made of, where it is one of days alone: from it `trials.power` tells other lengths."""
+    """What the interval is made of, where it is one of days alone: from it `trials.statistics.power` tells other lengths."""
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)

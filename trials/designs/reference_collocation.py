@@ -15,8 +15,8 @@ from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Pair
 from trials.findings import finding
-from trials.intervals import IDENTITY, LOG, MIN_DAYS, R_SQUARED, DayJackknife, Scale, Statistic, bootstrap
-from trials.slots import Unit, mean_of_units
+from trials.series.slots import Unit, mean_of_units
+from trials.statistics.intervals import IDENTITY, LOG, MIN_DAYS, R_SQUARED, DayJackknife, Scale, Statistic, bootstrap
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,7 +12,7 @@ from insitu.model import PeriodName
 from trials.designs import other_choices
 from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.findings import finding
-from trials.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
+from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]

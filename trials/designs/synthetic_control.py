@@ -16,9 +16,9 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, ArmRole, Known, Question, line, unit_of
 from trials.evaluation import Finding
 from trials.findings import finding
-from trials.intervals import MIN_DAYS, always_valid_reach, spread, varies
-from trials.metrics.permutation import rank_p
-from trials.metrics.synthetic import donor_weights
+from trials.statistics.intervals import MIN_DAYS, always_valid_reach, spread, varies
+from trials.statistics.metrics.permutation import rank_p
+from trials.statistics.metrics.synthetic import donor_weights
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]

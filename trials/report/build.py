@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader, catalogue
 from insitu.model import Verdict
-from trials import profiles
 from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
-from trials.labels import day_value, is_plain
-from trials.protocol import Endpoint, Target
+from trials.plan import profiles
+from trials.plan.protocol import Endpoint, Target
 from trials.report import charts
 from trials.report.blocks import Banner, Figure, Heading, Paragraph, ReportModel, Table
 from trials.report.history import History
+from trials.report.labels import day_value, is_plain
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
 
 LOCALE = Path(__file__).parent / "locale"

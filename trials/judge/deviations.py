@@ -1,0 +1,234 @@
+"""What happened otherwise than planned: protocol against catalogue, observations, checks, looks and evaluations. Pure.
+
+The codes and their sentences stand in `trials.findings`, what each means in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from insitu.model import PeriodName
+from trials import quality
+from trials.designs import DESIGNS
+from trials.evaluation import Deviation, Evidence, LookSummary
+from trials.judge.looks import is_missed
+from trials.judge.versions import parsed, summaries
+from trials.plan.protocol import Arm, Protocol
+from trials.series.inputs import Placement, StreamInput, TrialInputs
+from trials.series.slots import to_us
+
+DAY = timedelta(days=1)
+GRACE = DAY
+"""A device may come or go so long after or before a period begins or ends."""
+OTHER_INTERVAL = 1.5
+"""So many times the planned interval, or so many times less, is another one."""
+ENOUGH_TIMES = 20
+"""Results that a median interval needs."""
+
+
+def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Deviation]:
+    """All of them, in a fixed order; `looks`: planned and made before the end."""
+    found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
+    found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
+    found += [one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)]
+    return found
+
+
+# -- lock, unblinding, amendments ----------------------------------------------------------------------------------------
+
+
+def _minute(when: datetime) -> str:
+    return when.isoformat(timespec="minutes")
+
+
+def _of_lock(inputs: TrialInputs) -> Iterator[Deviation]:
+    """Of the first version: a later one is an amendment."""
+    first = inputs.versions[0] if inputs.versions else None
+    locked_at = first.locked_at if first else inputs.locked_at
+    reporting = (parsed(first) if first else inputs.protocol).period(PeriodName.REPORTING)
+    if locked_at is None:
+        yield Deviation(code="not_locked")
+    elif reporting is not None and locked_at >= reporting.start:
+        yield Deviation(code="locked_late", evidence={"locked_at": _minute(locked_at)})
+
+
+def _of_unblinding(inputs: TrialInputs) -> Iterator[Deviation]:
+    reporting = inputs.protocol.period(PeriodName.REPORTING)
+    for one in inputs.unblinded:
+        if reporting is not None and one.at < reporting.end:
+            yield Deviation(
+                code="unblinded_early",
+                evidence={"endpoint": one.endpoint, "unblinded_at": _minute(one.at), "reason": one.reason},
+            )
+
+
+def _of_versions(inputs: TrialInputs) -> Iterator[Deviation]:
+    """Amendments that were locked when something could be known: against the plan of the version before."""
+    if not inputs.versions:
+        return
+    changed = summaries(inputs.versions)
+    for (before, after), summary in zip(pairwise(inputs.versions), changed[1:], strict=True):
+        locked: Evidence = {"version": after.version, "locked_at": _minute(after.locked_at)}
+        reporting = parsed(before).period(PeriodName.REPORTING)
+        if reporting is not None and after.locked_at >= reporting.start:
+            yield Deviation(code="amended_during_reporting", evidence={**locked, "fields": summary.changed})
+        opened = [one for one in inputs.unblinded if one.at <= after.locked_at]
+        if opened:
+            yield Deviation(code="amended_after_unblinding", evidence={**locked, "endpoint": opened[0].endpoint})
+        seen = [
+            one.at for one in inputs.earlier if not one.blinded and reporting and reporting.start <= one.at <= after.locked_at
+        ]
+        if seen:  # an evaluation before the reporting period shows nothing
+            yield Deviation(code="amended_after_result", evidence={**locked, "seen_at": _minute(seen[0])})
+
+
+# -- looks and the evaluation ----------------------------------------------------------------------------------------------
+
+
+def _of_looks(inputs: TrialInputs, looks: Sequence[LookSummary]) -> Iterator[Deviation]:
+    for look in looks:
+        if look.planned is None and look.made is not None:
+            yield Deviation(code="unplanned_look", evidence={"looked_at": _minute(look.made)})
+        elif look.planned is not None and is_missed(look, inputs):
+            yield Deviation(code="look_not_made", evidence={"planned_at": _minute(look.planned)})
+
+
+def _of_evaluation(inputs: TrialInputs) -> Iterator[Deviation]:
+    """Whether the first evaluation that was no look came in time."""
+    by = inputs.protocol.evaluate_by
+    reporting = inputs.protocol.period(PeriodName.REPORTING)
+    if by is None or reporting is None or inputs.now < reporting.end:
+        return
+    first = min([one.at for one in inputs.earlier if not one.interim] + [inputs.now])
+    if first > by:
+        yield Deviation(code="evaluated_late", evidence={"evaluated_at": _minute(first), "planned_at": _minute(by)})
+
+
+# -- devices, swaps, windows -----------------------------------------------------------------------------------------------
+
+
+def swaps(inputs: TrialInputs) -> list[tuple[str, str, str]]:
+    """(old, new, day) of devices that took another's position within the trial."""
+    ends: dict[tuple[str, str, object], str] = {}
+    for stream in inputs.streams:
+        for place in stream.placements:
+            if place.end is not None:
+                ends[place.site, place.position, place.end] = stream.device
+    found = set()
+    for stream in inputs.streams:
+        for place in stream.placements:
+            old = ends.get((place.site, place.position, place.start))
+            if old is not None and old != stream.device:
+                found.add((old, stream.device, place.start.date().isoformat()))
+    return sorted(found)
+
+
+def _of_swaps_and_windows(inputs: TrialInputs) -> Iterator[Deviation]:
+    for old, new, day in swaps(inputs):
+        yield Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day})
+    for window in inputs.windows:
+        if window.declared_at > window.start:
+            yield Deviation(code="window_afterwards", evidence={"kind": window.kind, "target": window.target})
+    deployed = {stream.device for stream in inputs.streams}
+    for arm in inputs.protocol.arms:
+        for device in arm.devices:
+            if device not in deployed:
+                yield Deviation(code="device_not_deployed", evidence={"device": device})
+
+
+def _of_devices(inputs: TrialInputs) -> Iterator[Deviation]:
+    for arm in inputs.protocol.arms:
+        sites = {arm.site, *_sites_of_filters(inputs.protocol, arm)}
+        for device in arm.devices:
+            own = sorted({p for s in inputs.streams if s.device == device for p in s.placements}, key=lambda p: p.start)
+            if own:
+                yield from _of_places(inputs, device, arm.site, sites, own)
+                yield from _of_stay(inputs, arm, device)
+
+
+def _sites_of_filters(protocol: Protocol, arm: Arm) -> Iterator[str]:
+    for endpoint in protocol.endpoints:
+        if endpoint.filter is not None and arm.name in endpoint.arms.values():
+            yield from endpoint.filter.sites or []
+
+
+def _of_places(
+    inputs: TrialInputs, device: str, planned: str, sites: set[str], places: Sequence[Placement]
+) -> Iterator[Deviation]:
+    """Places that the protocol does not name, and moves from one place to another, while the trial lasts."""
+    first, last = min(p.start for p in inputs.protocol.periods), max(p.end for p in inputs.protocol.periods)
+    during = [p for p in places if p.start < min(last, inputs.now) and (p.end is None or p.end > first)]
+    for site in sorted({p.site for p in during} - sites):
+        yield Deviation(code="other_site", evidence={"device": device, "site": site, "planned": planned})
+    for before, after in pairwise(during):
+        if (before.site, before.position) != (after.site, after.position) and after.start > first:
+            where = {"from": _where(before), "to": _where(after), "day": _day(after.start)}
+            yield Deviation(code="device_moved", evidence={"device": device, **where})
+
+
+def _where(place: Placement) -> str:
+    return f"{place.site}/{place.position}"
+
+
+def _day(when: datetime) -> str:
+    return when.date().isoformat()
+
+
+def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
+    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each period its endpoints need."""
+    designs = [DESIGNS[e.design] for e in inputs.protocol.endpoints if arm.name in e.arms.values() and e.design in DESIGNS]
+    needed = {name for design in designs for name in design.periods}
+    for period in inputs.protocol.periods:
+        end = min(period.end, inputs.now)
+        if period.name not in needed or end - period.start <= 2 * GRACE:
+            continue
+        there = [p for p in inputs.places_of(device) if p.start < end and (p.end is None or p.end > period.start)]
+        of: Evidence = {"device": device, "period": str(period.name)}
+        if not there:
+            yield Deviation(code="device_absent", evidence=of)
+            continue
+        if there[0].start - period.start > GRACE:
+            yield Deviation(code="deployed_late", evidence={**of, "day": _day(there[0].start)})
+        ends = [p.end for p in there if p.end is not None]
+        if len(ends) == len(there) and end - max(ends) > GRACE:
+            yield Deviation(code="removed_early", evidence={**of, "day": _day(max(ends))})
+
+
+# -- datastreams -----------------------------------------------------------------------------------------------------------
+
+
+def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
+    sites = [place.site for place in stream.placements]
+    planned = inputs.protocol.planned_checks(stream.property, stream.device, sites) if len(stream.time_us) else {}
+    for check in dict.fromkeys([*planned, *stream.checks]):
+        if check not in stream.ran:
+            yield Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})
+    if stream.checked_with is not None and set(planned) <= set(stream.ran):
+        wanted = quality.parameters_text(quality.plan(list(planned.items())))
+        if stream.checked_with != wanted:
+            yield Deviation(code="other_parameters", evidence={"datastream": stream.key()})
+    yield from _of_interval(inputs, stream)
+
+
+def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
+    """The median time between results of a device of an arm, against the plan."""
+    arm = next((arm for arm in inputs.protocol.arms if stream.device in arm.devices), None)
+    measured = [m for m in inputs.protocol.measurements if arm and m.property == stream.property and arm.name in m.arms]
+    if not measured:
+        return
+    steps = []
+    for period in inputs.protocol.periods:
+        inside = (stream.time_us >= to_us(period.start)) & (stream.time_us < to_us(period.end))
+        steps.append(np.diff(stream.time_us[inside]))
+    every = np.concatenate(steps)
+    planned_s = measured[0].interval.total_seconds()
+    if len(every) < ENOUGH_TIMES:
+        return
+    found_s = float(np.median(every)) / 1e6
+    if found_s > OTHER_INTERVAL * planned_s or found_s * OTHER_INTERVAL < planned_s:
+        apart: Evidence = {"datastream": stream.key(), "measured_s": found_s, "planned_s": planned_s}
+        yield Deviation(code="other_interval", evidence=apart)

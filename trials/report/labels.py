@@ -1,0 +1,62 @@
+"""What a day value is, in words: the aggregation of an endpoint and its filter. `trials/report/locale` has the French."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from trials.plan.protocol import Aggregation, Endpoint, Filter
+
+AGGREGATION_WORDS = {
+    "mean": "mean", "percentile": "percentile {q}", "exceedance_share": "share of steps above {threshold}",
+    "count": "number of steps above {threshold}", "duty": "share of the time above {threshold}", "sum": "sum", "min": "minimum",
+    "max": "maximum", "la10": "LA10", "la90": "LA90", "lden": "Lden", "ld": "Ld (6–18 h)", "le": "Le (18–22 h)", "ln": "Ln (22–6 h)",
+}  # fmt: skip
+FILTER_WORDS = {
+    "mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday",
+    "without": "without public holidays", "only": "public holidays only", "sites": "sites {names}", "devices": "devices {names}",
+    "step": "{aggregation} of means over {step}",
+}  # fmt: skip
+_UNITS = ((3600, "h"), (60, "min"), (1, "s"))
+
+
+def day_value(
+    endpoint: Endpoint,
+    *,
+    translate: Callable[[str], str] = str,
+    quantity: Callable[[float], str] = "{:g}".format,
+    number: Callable[[float], str] = "{:g}".format,
+) -> str:
+    """As "percentile 95 of means over 1 h, 07:00–19:00, Monday, Tuesday"; `quantity` writes a threshold with its unit."""
+    return ", ".join([_aggregation(endpoint.aggregation, translate, quantity, number), *_filter(endpoint.filter, translate)])
+
+
+def is_plain(endpoint: Endpoint) -> bool:
+    """Whether it is the mean of all planned intervals, which needs no mention."""
+    return endpoint.aggregation == Aggregation(name="mean") and endpoint.filter is None
+
+
+def _aggregation(
+    chosen: Aggregation, translate: Callable[[str], str], quantity: Callable[[float], str], number: Callable[[float], str]
+) -> str:
+    q = "" if chosen.q is None else number(chosen.q)
+    text = translate(AGGREGATION_WORDS[chosen.name]).format(q=q, threshold=quantity(chosen.threshold or 0.0))
+    return text if chosen.step is None else translate(FILTER_WORDS["step"]).format(aggregation=text, step=_span(chosen.step))
+
+
+def _span(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0 or size == 1)
+    return f"{seconds / size:g}\u202f{unit}"
+
+
+def _filter(kept: Filter | None, translate: Callable[[str], str]) -> list[str]:
+    if kept is None:
+        return []
+    parts = ["–".join(kept.hours)] if kept.hours else []
+    parts += [translate(FILTER_WORDS[day]) for day in kept.weekdays or []]
+    parts += [translate(FILTER_WORDS[kept.holidays])] if kept.holidays else []
+    for name, names in (("sites", kept.sites), ("devices", kept.devices)):
+        if names:
+            parts.append(translate(FILTER_WORDS[name]).format(names=" + ".join(names)))
+    return parts

@@ -1,0 +1,38 @@
+"""An evaluation in a few lines, for a terminal."""
+
+from __future__ import annotations
+
+from trials.evaluation import Evaluation
+from trials.findings import CAUSES, DEVIATIONS, FINDINGS, sentence
+from trials.plan.protocol import Endpoint
+from trials.report.labels import day_value, is_plain
+
+
+def summary(evaluation: Evaluation) -> str:
+    """Verdict, each criterion with its interval, and the findings in words."""
+    lines = [
+        f"{evaluation.trial}: {'blinded' if evaluation.blinded else evaluation.verdict}"
+        + (" (interim look: not a verdict)" if evaluation.interim else "")
+    ]
+    for endpoint in evaluation.endpoints:
+        planned = next(Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name)
+        of_days = "" if is_plain(planned) else f", {day_value(planned)}"
+        lines.append(
+            f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}{of_days}): {'blinded' if endpoint.blinded else endpoint.verdict}"
+        )
+        for criterion in endpoint.criteria:
+            target = criterion.target
+            wanted = f"[{'' if target.low is None else f'{target.low:g}'}, {'' if target.high is None else f'{target.high:g}'}]"
+            found = "no estimate"
+            if criterion.estimate is not None:
+                e = criterion.estimate
+                found = f"{e.value:.4g} [{e.low:.4g}, {e.high:.4g}] {e.unit}, n = {e.n}"
+            lines.append(f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}")
+        lines += [f"    - {sentence(f.code, dict(f.evidence))}" for f in endpoint.findings]
+    lines += [f"  deviation: {sentence(d.code, dict(d.evidence))}" for d in evaluation.deviations]
+    lines += [f"  since the last evaluation: {sentence(c.code, dict(c.evidence))}" for c in evaluation.causes or []]
+    return "\n".join(lines)
+
+
+ALL_TEMPLATES = [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values()) + list(CAUSES.values())
+"""What a translation must cover."""

@@ -1,0 +1,1 @@
+"""From observations to planned intervals, local days and the inputs of an evaluation."""

@@ -1,0 +1,197 @@
+"""How the results of a local day become one value, and which planned intervals an endpoint is about.
+
+The day value is the unit of inference; everything here happens within a day. Days are those of the trial's time zone, and every
+slot belongs to the local date on which it begins, also where a filter wraps midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trials.plan.protocol import OWN_HOURS, SHARES, Aggregation, Endpoint, Filter
+from trials.series.inputs import Placement
+from trials.series.slots import Bools, Calendar, Floats, Ints, Unit, day_groups, grouped, to_us
+from trials.statistics.metrics.levels import in_period
+
+DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
+NO_LEVELS = ("duty", "sum")
+"""Their slots hold shares or sums, whatever the scale of the property."""
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MOST_STEPS = 10**9
+"""More than a day can have: keeps the steps of one day apart from those of the next."""
+LEVEL_PERCENTILE = {"la10": 90.0, "la90": 10.0}
+"""LA10 is exceeded 10 % of the time: nine tenths of the levels lie below it."""
+
+
+# -- which intervals ---------------------------------------------------------------------------------------------------
+
+
+def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) -> Bools:
+    """Slots in which the endpoint plans a result, by time alone: hours, weekdays, holidays, and the hours of ld, le and ln."""
+    found = np.ones(calendar.n, bool)
+    if aggregation.name in DAY_EVENING_NIGHT:
+        found &= in_period(hours=calendar.hour, period=DAY_EVENING_NIGHT[aggregation.name])
+    if kept is None:
+        return found
+    if kept.hours is not None:
+        start, end = (int(text[:2]) + int(text[3:]) / 60 for text in kept.hours)
+        after, before = calendar.hour >= start - 1e-9, calendar.hour < end - 1e-9
+        found &= after & before if start < end else after | before
+    if kept.weekdays is not None:
+        found &= np.isin((calendar.day - 1) % 7, [WEEKDAYS.index(day) for day in kept.weekdays])
+    if kept.holidays is not None:
+        years = range(date.fromordinal(int(calendar.day[0])).year, date.fromordinal(int(calendar.day[-1])).year + 1)
+        off = np.isin(calendar.day, [day.toordinal() for year in years for day in public_holidays(year)])
+        found &= off if kept.holidays == "only" else ~off
+    return found
+
+
+def restricted(unit: Unit, planned: Bools) -> Unit:
+    """The unit with the slots that are not planned taken out: no value, and nobody misses one."""
+    if planned.all():
+        return unit
+    outside = ~planned if unit.outside is None else ~planned | unit.outside
+    return replace(unit, value=np.where(outside, np.nan, unit.value), excused=unit.excused | outside, outside=outside)
+
+
+def own_plan(endpoint: Endpoint) -> str | None:
+    """The endpoint's name, where it does not plan every interval of its arms: its capture is its own."""
+    return endpoint.name if endpoint.filter is not None or endpoint.aggregation.name in DAY_EVENING_NIGHT else None
+
+
+def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bool:
+    """Whether the filter names the device and a site where it stood; one of which nobody knows where it stood stays, and is missing."""
+    kept = endpoint.filter
+    if kept is None:
+        return True
+    here = kept.sites is None or not places or any(place.site in kept.sites for place in places)
+    return here and (kept.devices is None or device in kept.devices)
+
+
+def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
+    """The unit with the slots that the endpoint plans: its hours and days, less the time the device stood at other sites."""
+    planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
+    if endpoint.filter is not None and endpoint.filter.sites is not None:
+        starts = unit.calendar.start_us + unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)
+        for place in (p for p in places if p.site not in endpoint.filter.sites):
+            there = starts >= to_us(place.start)
+            planned &= ~(there & (starts < to_us(place.end)) if place.end is not None else there)
+    return restricted(unit, planned)
+
+
+@lru_cache(maxsize=64)
+def public_holidays(year: int) -> tuple[date, ...]:
+    """The eleven of metropolitan France (Code du travail, L3133-1); Easter by the algorithm of Meeus, Jones and Butcher."""
+    a, (b, c) = year % 19, divmod(year, 100)
+    h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
+    weekday = (32 + 2 * (b % 4) + 2 * (c // 4) - h - c % 4) % 7
+    m = (a + 11 * h + 22 * weekday) // 451
+    month, day = divmod(h + weekday - 7 * m + 114, 31)
+    easter = date(year, month, day + 1)
+    fixed = ((1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25))
+    return tuple(sorted([date(year, *one) for one in fixed] + [easter + timedelta(days=n) for n in (1, 39, 50)]))
+
+
+def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
+    """How many of the units plan anything in each group."""
+    due = np.zeros(number, np.int64)
+    for unit in units:
+        due += np.bincount(groups[unit.inside], minlength=number) > 0
+    return due
+
+
+# -- one value a day ---------------------------------------------------------------------------------------------------
+
+
+def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
+    """Results as they go into a slot: 1 or 0 for whether something is on, else themselves."""
+    if aggregation.name != "duty":
+        return result
+    return (result > (aggregation.threshold or 0.0)).astype(np.float64)
+
+
+def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic: bool, percent: bool = False) -> Floats:
+    """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots are valid.
+
+    A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` stand for the whole planned day: the mean of what is valid
+    times the number planned, so that a missing interval does not count as 0. A day that the period cuts has a mean, but no sum,
+    no extreme and no share: those of an hour are not those of a day.
+    """
+    energetic = energetic and aggregation.name not in NO_LEVELS
+    unit = restricted(unit, inside(None, aggregation, unit.calendar))
+    groups, days = day_groups(unit.calendar)
+    number = len(days)
+    weights = penalties(unit.calendar) if aggregation.name == "lden" else None
+    means = grouped(unit, groups, number, share=share, energetic=energetic, weights=weights)
+    if aggregation.name in ("mean", *OWN_HOURS):
+        return means
+    means[_cut(unit.calendar, groups)] = np.nan
+    factor = 100.0 if percent and aggregation.name in SHARES else 1.0
+    if aggregation.name == "duty":
+        return factor * means
+    if aggregation.name == "sum":
+        return means * _planned(unit, groups, number)
+    of_steps, day_of_step, enough = _steps(aggregation, unit, groups, number, share=share, energetic=energetic)
+    values = np.full(number, np.nan)
+    for at in np.flatnonzero(np.isfinite(means) & enough):
+        values[at] = _of_steps(aggregation, of_steps[(day_of_step == at) & np.isfinite(of_steps)])
+    if aggregation.name == "count":
+        step_us = unit.calendar.step_us if aggregation.step is None else round(aggregation.step.total_seconds() * 1e6)
+        return values * np.rint(_planned(unit, groups, number) * (unit.calendar.step_us / step_us))
+    return factor * values
+
+
+def penalties(calendar: Calendar) -> Floats:
+    """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
+    evening, day = (in_period(hours=calendar.hour, period=period) for period in ("evening", "day"))
+    return np.where(evening, 10**0.5, np.where(day, 1.0, 10.0))
+
+
+def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
+    """Slots of each day that the endpoint is about, windows included: the day was that long."""
+    return np.bincount(groups[unit.inside], minlength=number).astype(np.float64)
+
+
+def _cut(calendar: Calendar, groups: Ints) -> list[int]:
+    """Days of which the period has only a part: the first where it begins later than midnight, the last where it ends earlier."""
+    step_h = calendar.step_us / 3.6e9
+    begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h
+    return [int(groups[at]) for at, is_cut in ((0, begins_late), (-1, ends_early)) if is_cut]
+
+
+def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
+    name = aggregation.name
+    if aggregation.threshold is not None:
+        return float(np.mean(steps > aggregation.threshold))
+    if name in ("min", "max"):
+        return float(steps.min() if name == "min" else steps.max())
+    q = aggregation.q if aggregation.q is not None else LEVEL_PERCENTILE[name]
+    return float(np.percentile(steps, q))  # linear between the steps: type 7 of Hyndman and Fan
+
+
+def _steps(
+    aggregation: Aggregation, unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool
+) -> tuple[Floats, Ints, NDArray[np.bool_]]:
+    """(mean of each step, its day, whether enough steps of each day have one); steps begin at local midnight.
+
+    On days on which the clocks change the last step may be shorter.
+    """
+    if aggregation.step is None:
+        return unit.value, groups, np.ones(number, bool)
+    calendar, step_us = unit.calendar, round(aggregation.step.total_seconds() * 1e6)
+    first = np.searchsorted(groups, np.arange(number))
+    since_midnight = (np.arange(calendar.n) - first[groups]) * calendar.step_us
+    steps, of_slot = np.unique(groups * MOST_STEPS + since_midnight // step_us, return_inverse=True)
+    of_slot = of_slot.astype(np.int64)
+    day_of_step: Ints = (steps // MOST_STEPS).astype(np.int64)
+    values = grouped(unit, of_slot, len(steps), share=share, energetic=energetic)
+    due = np.bincount(of_slot[~unit.excused | unit.valid], minlength=len(steps)) > 0
+    planned = np.bincount(day_of_step, weights=due.astype(float), minlength=number)
+    had = np.bincount(day_of_step, weights=np.isfinite(values).astype(float), minlength=number)
+    return values, day_of_step, had >= share * planned

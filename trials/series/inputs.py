@@ -1,0 +1,189 @@
+"""What an evaluation is computed from: plain arrays and facts, the same from a database and from a package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.model import Flag
+from trials.evaluation import GapSummary, RejectSummary
+from trials.plan.protocol import Endpoint, Protocol
+from trials.series.slots import to_us
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A device at a position of a site in `[start, end)`; `end` None while it stands there."""
+
+    site: str
+    position: str
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInput:
+    """One datastream over the trial's periods, in order of time (µs since 1970)."""
+
+    device: str
+    name: str
+    property: str
+    unit: str
+    role: str
+    averaging_scale: str
+    sensor: str
+    placements: list[Placement]
+    time_us: NDArray[np.int64]
+    result: NDArray[np.float64]
+    flag: NDArray[np.int8]
+    by_check: dict[str, int] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    late: int = 0
+    """Received more than a day after their time."""
+    checked_with: str | None = None
+    """Parameters of the checks that ran last, as canonical JSON; None where none ran, or nobody kept them."""
+
+    def key(self) -> str:
+        return f"{self.device}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInput:
+    """A declared window; `target` is a trial, site or device by `target_kind`."""
+
+    kind: str
+    target_kind: str
+    target: str
+    start: datetime
+    end: datetime | None
+    reason: str
+    declared_by: str
+    declared_at: datetime
+
+    def covers(self, device: str, sites: Sequence[str]) -> bool:
+        if self.target_kind == "device":
+            return self.target == device
+        return self.target_kind == "trial" or self.target in sites
+
+
+@dataclass(frozen=True, slots=True)
+class Unblinding:
+    """From `at` on, the result of a blinded endpoint is told."""
+
+    endpoint: str
+    at: datetime
+    login: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierEvaluation:
+    """One that was made before this one."""
+
+    at: datetime
+    sha256: str
+    interim: bool
+    """Before the end of the reporting period, as it was planned then."""
+    blinded: bool
+    """Its verdict said nothing: nobody saw how the primary endpoints stood."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolVersion:
+    """A locked version; `document` is its canonical JSON, whose SHA-256 is `sha256`."""
+
+    version: int
+    locked_at: datetime
+    sha256: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialInputs:
+    protocol: Protocol
+    protocol_sha256: str
+    locked_at: datetime | None
+    organisations: dict[str, str]
+    sites: dict[str, str]
+    streams: list[StreamInput]
+    windows: list[WindowInput]
+    rejects: list[RejectSummary]
+    gaps: list[GapSummary]
+    simulated: bool
+    now: datetime
+    unblinded: list[Unblinding] = field(default_factory=list)
+    earlier: list[EarlierEvaluation] = field(default_factory=list)
+    """In order of time."""
+    versions: list[ProtocolVersion] = field(default_factory=list)
+    """Oldest first; the last is the one that is applied."""
+    whole: Protocol | None = None
+    """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None (`trials.judge.looks`)."""
+
+    def is_blinded(self, endpoint: Endpoint) -> bool:
+        return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
+
+    def places_of(self, device: str) -> list[Placement]:
+        """Where the device stood, and what it was swapped for, in order of time."""
+        own = [s for s in self.streams if s.device == device]
+        named = {name for arm in self.protocol.arms for name in arm.devices}
+        places = {p for s in own for p in s.placements}
+        swapped = {
+            place
+            for stream in self.streams
+            if stream.device not in named and any((stream.property, stream.role) == (s.property, s.role) for s in own)
+            for place in stream.placements
+            if _swapped(place, list(places))
+        }
+        return sorted(places | swapped, key=lambda place: place.start)
+
+    def series_of(self, device: str, property: str) -> list[StreamInput]:
+        """The device's datastream of a property, and what it was swapped for: devices of its role at its position before or after it.
+
+        Of those, only the time at that position. A device that stood there at the same time is a neighbour, and one that the
+        protocol names is a series of its own: neither may fill this one's gaps.
+        """
+        own = [s for s in self.streams if s.device == device and s.property == property]
+        named = {name for arm in self.protocol.arms for name in arm.devices}
+        places = [p for s in own for p in s.placements]
+        found = list(own)
+        for stream in self.streams:
+            if stream.property == property and stream.device not in named and any(stream.role == s.role for s in own):
+                found += [_during(stream, place) for place in stream.placements if _swapped(place, places)]
+        return found
+
+
+def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
+    """Whether `place` is the position of one of `places`, at another time than all of them."""
+    there = [p for p in places if (p.site, p.position) == (place.site, place.position)]
+    return bool(there) and all(
+        (p.end is not None and p.end <= place.start) or (place.end is not None and place.end <= p.start) for p in there
+    )
+
+
+def _during(stream: StreamInput, place: Placement) -> StreamInput:
+    inside = stream.time_us >= to_us(place.start)
+    if place.end is not None:
+        inside &= stream.time_us < to_us(place.end)
+    return replace(stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside])
+
+
+def fingerprint(streams: Sequence[StreamInput]) -> str:
+    """SHA-256 over key, times, results and flags of each datastream in the order of their keys."""
+    digest = hashlib.sha256()
+    for stream in sorted(streams, key=lambda s: s.key()):
+        digest.update(stream.key().encode() + b"\0")
+        digest.update(stream.time_us.astype("<i8").tobytes())
+        digest.update(stream.result.astype("<f8").tobytes())
+        digest.update(stream.flag.astype("<i1").tobytes())
+    return digest.hexdigest()
+
+
+USED = (Flag.PASS,)
+USED_UNCHECKED = (Flag.PASS, Flag.NOT_EVALUATED)
+USED_WITH_SUSPECT = (Flag.PASS, Flag.NOT_EVALUATED, Flag.SUSPECT)

@@ -1,0 +1,310 @@
+"""What a trial may expect before it reports: widths of intervals, smallest detectable effects, days needed.
+
+From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r are those of
+`trials.statistics.intervals.spread`; a period of n days that count is worth n′ = max(3, n(1 − r)/(1 + r)) independent ones. The estimate is taken
+as normal with standard error σ = s/√(n(1 − r)/(1 + r)), its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom,
+and the r that the reporting period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance of a verdict
+is a mean of noncentral t distributions over that r. Since a short baseline may understate s, chances take its upper 80 % limit.
+All of it rests on one assumption: days will scatter as they did in the baseline.
+
+Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuirmann, J. Pharmacokin. Biopharm. 15 (1987) 657 (two
+one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110; Bartlett, J. R. Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance
+and scatter of r₁ under autocorrelation); Browne, Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from insitu.errors import CorrectInput
+from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale, Spread
+
+Floats = NDArray[np.float64]
+Bounds = tuple[float | None, float | None]
+MOST_DAYS = 1830
+"""Five years: nobody plans a longer trial, and what needs more is told as "not reachable"."""
+MIN_PAIRS = 6
+"""Block pairs below which a crossover is not evaluated."""
+SURE = 0.8
+"""With this probability the true s lies below the limit that chances take."""
+_NODES, _WEIGHTS = (np.asarray(part) for part in np.polynomial.legendre.leggauss(100))
+_QUANTILES, _SHARES = (_NODES + 1) / 2, _WEIGHTS / 2
+_DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(9))
+_ODDS = _ODDS / _ODDS.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """How one statistic scatters, as seen in the baseline; everything on `scale`, on which its interval is made."""
+
+    sd: float
+    """s of the day values (or pseudo-values, or pair differences), detrended."""
+    autocorrelation: float = 0.0
+    """r of `spread`, 0 … .99."""
+    centre: float | None = None
+    """What the baseline says of the statistic itself; None for an effect, which has not happened yet."""
+    scale: Scale = IDENTITY
+    short: float = 0.0
+    """The design makes its half-widths 1 + short/√n′ times as wide (`DayJackknife`); of one period only."""
+    fixed: float = 0.0
+    """Part of the half-width that no number of days lowers (k·u_meas of a limit), added in quadrature."""
+    before_days: int = 0
+    """Days of the baseline that count, where the statistic is after − before; 0: of one period alone."""
+    pair_days: float = 0.0
+    """Days that a block pair of a crossover takes; 0: the statistic is a mean of days."""
+    freedom: float | None = None
+    """Of s², as far as the baseline tells it; None: s is known."""
+
+    @classmethod
+    def of(cls, found: Spread | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
+        """Of a mean of day values, or of a statistic by the day jackknife."""
+        jack = found if isinstance(found, DayJackknife) else None
+        days = jack.spread if jack else found
+        assert isinstance(days, Spread)
+        freedom = _variance_freedom(days.n, days.autocorrelation)
+        if jack:
+            return cls(days.deviation, days.autocorrelation, jack.centre, jack.scale, jack.short, fixed, freedom=freedom)
+        centre = None if before_days else days.mean
+        return cls(days.deviation, days.autocorrelation, centre, fixed=fixed, before_days=before_days, freedom=freedom)
+
+    @property
+    def cautious(self) -> Basis:
+        """With the upper 80 % limit of s, s·√(ν/χ²₀.₂(ν)), taken for known: what chances are made with."""
+        if self.freedom is None:
+            return self
+        return replace(
+            self, sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))), freedom=None
+        )
+
+    @property
+    def fewest_days(self) -> int:
+        """Below which the design gives no estimate."""
+        return int(np.ceil(MIN_PAIRS * self.pair_days)) if self.pair_days else MIN_DAYS
+
+
+class Sampling(NamedTuple):
+    """How estimate and interval scatter in a planned period, on the basis' scale."""
+
+    error: float
+    """Standard error of the estimate."""
+    freedom: float
+    """Degrees of freedom of its estimated square."""
+    halves: Floats
+    """Half-width of the sampling part of the interval for each r that may be seen, where s is as planned."""
+    odds: Floats
+    """How likely each of them is; their sum is 1."""
+
+
+class Chances(NamedTuple):
+    """Of the verdicts on one criterion; what is missing to 1 is the chance of `inconclusive`."""
+
+    met: float
+    not_met: float
+
+    @property
+    def decided(self) -> float:
+        return self.met + self.not_met
+
+
+def effective_days(*, days: int, autocorrelation: float) -> float:
+    """n′ = max(3, n(1 − r)/(1 + r)): independent days that n days are worth. The same floor as `spread`."""
+    return max(3.0, days * (1 - autocorrelation) / (1 + autocorrelation))
+
+
+def half_width(*, basis: Basis, days: int, level: float) -> float:
+    """√(fixed² + ((1 + short/√n′)·t(n′ − 2)·s/√n′)²): the half-width to expect of the two-sided interval at `level`, on the basis' scale.
+
+    After − before: variances add, freedom by Welch and Satterthwaite; k block pairs: t(k − 1)·s/√k. CorrectInput below what the design
+    asks for (14 days, 6 block pairs).
+    """
+    _enough(basis, days)
+    if basis.pair_days:
+        pairs = _pairs(basis, days)
+        sampled = _half(level, pairs - 1.0, basis.sd / np.sqrt(pairs))
+    else:
+        after = effective_days(days=days, autocorrelation=basis.autocorrelation)
+        before = effective_days(days=basis.before_days, autocorrelation=basis.autocorrelation) if basis.before_days else np.inf
+        wider = 1 + basis.short / np.sqrt(after)
+        sampled = wider * _half(level, _welch(1 / before, 1 / after), basis.sd * np.sqrt(1 / before + 1 / after))
+    return float(np.hypot(basis.fixed, sampled))
+
+
+def expected_interval(*, basis: Basis, days: int, level: float, true: float | None = None) -> tuple[float, float]:
+    """[L, U] to expect around `true` (default: what the baseline says, 0 for an effect), in the unit of the statistic."""
+    centre = (basis.centre or 0.0) if true is None else _forth(basis.scale, true)
+    half = half_width(basis=basis, days=days, level=level)
+    low, high = (float(end) for end in basis.scale.back(np.array([centre - half, centre + half])))
+    return low, high
+
+
+def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: float) -> Chances:
+    """P(met) and P(not_met) by the verdict rule for T = [low, high], if the statistic is truly `true`.
+
+    With estimate m ~ N(θ, σ²) and half-width h: met is low ≤ m − h and m + h ≤ high. One open end and no fixed part: noncentral t with
+    noncentrality |θ − bound|/σ; else the same integral over the χ² of the estimated variance, by 100 Gauss–Legendre nodes.
+    """
+    low, high = (None if end is None else _forth(basis.scale, end) for end in target)
+    found = _sampling(basis, days, level)
+    return _chances(basis, found, (low, high), _forth(basis.scale, true))
+
+
+def smallest_effect(*, basis: Basis, days: int, level: float, power: float = 0.8) -> float:
+    """Δ: how far from a bound the truth must lie, for the verdict to say on which side with probability `power`; on the basis' scale.
+
+    An effect wanted to be at least δ must truly be δ + Δ; with δ = 0 this is the usual smallest detectable effect. For a basis on the
+    identity scale in the unit of the statistic.
+    """
+    return _distance(basis, _sampling(basis, days, level), power)
+
+
+def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: float = 0.8) -> Bounds | None:
+    """True values for which the verdict is `met` with at least probability `power`: [low, high], None is open.
+
+    In the unit of the statistic. None instead of the pair where no true value reaches it: the interval is too wide for the target.
+    """
+    low, high = (None if end is None else _forth(basis.scale, end) for end in target)
+    found = _sampling(basis, days, level)
+    if low is None or high is None:
+        beyond = _distance(basis, found, power)
+        ends = (None if low is None else low + beyond, None if high is None else high - beyond)
+    else:
+        middle, half = (low + high) / 2, (high - low) / 2
+
+        def above(at: float) -> float:
+            return _chances(basis, found, (-half, half), at).met - power
+
+        if above(0.0) < 0:
+            return None
+        reach = half if above(half) >= 0 else float(scipy.optimize.brentq(above, 0.0, half))
+        ends = (middle - reach, middle + reach)
+    back = [None if end is None else float(basis.scale.back(np.array([end]))[0]) for end in ends]
+    return back[0], back[1]
+
+
+def days_needed(
+    *, basis: Basis, level: float, target: Bounds, true: float, power: float = 0.8, most: int = MOST_DAYS
+) -> int | None:
+    """Fewest days that count for which the verdict is decided (`met` or `not_met`) with probability `power`, if the truth is `true`.
+
+    None where `most` do not suffice: the truth lies on a bound, within the fixed part of it, or the baseline is too short.
+    """
+
+    def enough(days: int) -> bool:
+        return chances(basis=basis, days=days, level=level, target=target, true=true).decided >= power
+
+    few, many = basis.fewest_days, most
+    if many < few or not enough(many):
+        return None
+    while few < many:  # more days never decide less
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(middle) else (middle + 1, many)
+    return many
+
+
+def _forth(scale: Scale, value: float) -> float:
+    return float(scale.forth(np.array([value]))[0])
+
+
+def _enough(basis: Basis, days: int) -> None:
+    if days < basis.fewest_days:
+        raise CorrectInput(f"{days} days are planned; at least {basis.fewest_days} that count are needed.")
+
+
+def _pairs(basis: Basis, days: int) -> int:
+    return int(days / basis.pair_days + 1e-9)
+
+
+def _half(level: float, freedom: Floats | float, error: Floats | float) -> Floats:
+    return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom) * error)
+
+
+def _welch(before: Floats | float, after: Floats | float) -> Floats:
+    """Freedom of 1/n′ + 1/n′ with n′ − 2 each."""
+    return np.asarray((before + after) ** 2 / (before**2 / (1 / np.maximum(before, 1e-300) - 2) + after**2 / (1 / after - 2)))
+
+
+def _variance_freedom(days: int, r: float) -> float:
+    """(n − 2)(1 − r²)/(1 + r²): what s² of an AR(1) is worth."""
+    return float(max(1.0, (days - 2) * (1 - r**2) / (1 + r**2)))
+
+
+def _seen(days: int, r: float) -> Floats:
+    """1/n′ for each r that so many days may show."""
+    shown = np.clip(r + _DEVIATES * np.sqrt((1 - r**2) / days) * days / (days - 4), 0.0, 0.99)
+    seen: Floats = 1 / np.maximum(3.0, days * (1 - shown) / (1 + shown))
+    return seen
+
+
+def _sampling(basis: Basis, days: int, level: float) -> Sampling:
+    """Of what is planned, with the cautious s."""
+    _enough(basis, days)
+    sd, r = basis.cautious.sd, basis.autocorrelation
+    if basis.pair_days:
+        pairs = _pairs(basis, days)
+        error = sd / float(np.sqrt(pairs))
+        return Sampling(error, pairs - 1.0, np.atleast_1d(_half(level, pairs - 1.0, error)), np.ones(1))
+    worth = (1 + r) / (1 - r)
+    after, share, odds = worth / days, _seen(days, r), _ODDS
+    if not basis.before_days:
+        halves = (1 + basis.short * np.sqrt(share)) * _half(level, 1 / share - 2, sd * np.sqrt(share))
+        return Sampling(sd * float(np.sqrt(after)), _variance_freedom(days, r), halves, odds)
+    before, other = worth / basis.before_days, _seen(basis.before_days, r)[:, None]
+    halves = _half(level, _welch(other, share), sd * np.sqrt(other + share)).ravel()
+    freedom = (before + after) ** 2 / (
+        before**2 / _variance_freedom(basis.before_days, r) + after**2 / _variance_freedom(days, r)
+    )
+    return Sampling(sd * float(np.sqrt(before + after)), freedom, halves, np.outer(odds, odds).ravel())
+
+
+def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chances:
+    """On the basis' scale."""
+    low, high = target
+    error, freedom, halves, odds = found
+    if error == 0:
+        inside = (low is None or true - basis.fixed >= low) and (high is None or true + basis.fixed <= high)
+        outside = (low is not None and true + basis.fixed < low) or (high is not None and true - basis.fixed > high)
+        return Chances(float(inside), float(outside))
+    if basis.fixed == 0 and (low is None or high is None):
+        inwards = (high - true) / error if high is not None else (true - (low or 0.0)) / error
+        return Chances(*(float(np.sum(odds * _beyond(halves / error, freedom, distance))) for distance in (inwards, -inwards)))
+    half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedom)))
+    shares = odds[:, None] * _SHARES
+    above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
+    below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
+    too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
+    too_high = scipy.stats.norm.sf((high + half - true) / error) if high is not None else 0.0
+    return Chances(float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high))))
+
+
+def _beyond(critical: Floats, freedom: float, noncentrality: float) -> Floats:
+    """P(T > t) of the noncentral t; beyond a noncentrality of −37 that is 0 to double precision."""
+    if noncentrality < -37:
+        return np.zeros_like(critical)
+    return np.asarray(scipy.stats.nct.sf(critical, freedom, min(noncentrality, 1e3)))
+
+
+@lru_cache(maxsize=512)
+def _relative_variances(freedom: float) -> Floats:
+    """χ²/ν at the quantiles of the nodes."""
+    found: Floats = scipy.stats.chi2.ppf(_QUANTILES, freedom) / freedom
+    return found
+
+
+def _distance(basis: Basis, found: Sampling, power: float) -> float:
+    """How far inside a half-open target the truth must lie for `met` with probability `power`."""
+    if found.error == 0:
+        return basis.fixed
+
+    def above(distance: float) -> float:
+        return _chances(basis, found, (None, 0.0), -distance).met - power
+
+    far = basis.fixed + found.error
+    while above(far) < 0:
+        far *= 2
+    return float(scipy.optimize.brentq(above, 0.0, far, xtol=1e-9 * far))

@@ -1,0 +1,69 @@
+"""Evaluating a trial again, where what its last evaluation rests on is no longer what it was. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from insitu.model import PeriodName, TrialState
+from store import catalogue
+from store import trials as store_trials
+from store.database import Connection
+from trials.evaluation import Evaluation, document_of
+from trials.judge.compute import compute
+from trials.plan.protocol import read_protocol
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import keep
+from trials.workflow.loading import load_inputs
+
+OPEN: Final = (TrialState.RUNNING, TrialState.EVALUATED)
+"""After a decision nothing is evaluated unasked."""
+FACTS: Final = {
+    "protocol_sha256": "protocol", "inputs_sha256": "observations", "windows": "windows", "swaps": "swaps", "datastreams": "datastreams",
+    "gaps": "gaps", "deviations": "deviations", "unblinded": "unblinded endpoints", "interim": "the reporting period has ended",
+}  # fmt: skip
+"""Fields of an evaluation that say what it rests on, and their name in a line of the log. Not the refused messages: a device that
+sends nonsense does so every day, and no number depends on it."""
+
+
+class Again(NamedTuple):
+    """A new evaluation, and why."""
+
+    number: int
+    evaluation: Evaluation
+    reasons: list[str]
+
+
+def evaluated_trials(conn: Connection) -> list[str]:
+    """Trials that may be evaluated again: running or evaluated, with an evaluation."""
+    return [
+        t.code for t in catalogue.trials(conn) if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None
+    ]
+
+
+def evaluate_again(conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool) -> Again | None:
+    """A new evaluation where late observations, amended windows or another protocol make one necessary; else None.
+
+    Never before the reporting period has ended: an early look is planned and asked for, and one a night would be dozens. What is
+    blinded stays so. What counts is whether the facts differ, not when they were entered: a clock cannot tell what a transaction
+    that was under way has brought.
+    """
+    stored, previous = store_trials.locked_protocol(conn, trial), store_trials.latest_evaluation(conn, trial)
+    if stored is None or previous is None or catalogue.trial(conn, trial).state not in OPEN:
+        return None
+    reporting = read_protocol(stored.document).period(PeriodName.REPORTING)
+    if reporting is None or now < reporting.end:
+        return None
+    check_quality(conn, trial, now=now)
+    evaluation = compute(load_inputs(conn, trial, stored, now=now, simulated=simulated))
+    reasons = differences(Evaluation.model_validate_json(previous.document), evaluation)
+    if not reasons:
+        return None
+    number, kept = keep(conn, stored, evaluation, previous=previous, login=login)
+    return Again(number, kept, reasons)
+
+
+def differences(before: Evaluation, after: Evaluation) -> list[str]:
+    """Names of the facts that are not what they were."""
+    was, now = document_of(before), document_of(after)
+    return [name for field, name in FACTS.items() if was.get(field) != now.get(field)]

@@ -1,0 +1,134 @@
+"""A protocol while it is written: what is wrong with it and on which line, and what it may expect. The caller owns the transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from store import catalogue
+from store import trials as store_trials
+from store.database import Connection
+from store.observations import SeriesKept, series
+from trials import quality
+from trials.condition.health import KEPT_BACK
+from trials.judge.outlook import LENGTHS, POWER, Outlook, outlook, seen_period
+from trials.package.reading import read_inputs
+from trials.plan.positions import Lines
+from trials.plan.protocol import Problem, Protocol, WrongProtocol, digest, document_of, located, read_protocol
+from trials.series.inputs import StreamInput, TrialInputs, Unblinding
+from trials.workflow.checking import planned_checks
+from trials.workflow.loading import needed_datastreams, stream_input, windows_of
+from trials.workflow.locking import not_lockable
+
+MOST_SLOTS = 10_000_000
+MOST_SLOTS_OF_DEVICE = 300_000
+MOST_CRITERIA = 200
+"""What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but nothing is foretold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text that was looked at: `protocol` where it is one, `outlook` where something can be foretold."""
+
+    problems: list[Problem]
+    protocol: Protocol | None
+    outlook: Outlook | None
+
+
+def check_draft(
+    conn: Connection,
+    trial: str,
+    text: str,
+    *,
+    now: datetime,
+    simulated: bool,
+    lengths: Sequence[int] = LENGTHS,
+    power: float = POWER,
+) -> Checked:
+    """Everything that would keep the text from being locked as the protocol of `trial`, and its outlook."""
+    try:
+        protocol = read_protocol(text)
+    except WrongProtocol as error:
+        return Checked(error.problems, None, None)
+    lines = Lines(text)
+    if protocol.trial != trial:
+        other = Problem("trial", lines.of(["trial"]), f"this is the protocol of {protocol.trial!r}, and here is {trial!r}")
+        return Checked([other], protocol, None)
+    problems = list(located(not_lockable(conn, protocol), lines))
+    newest = max((one.version for one in store_trials.protocols(conn, trial)), default=0)
+    if protocol.version <= newest:
+        told = f"{trial} has version {newest} already: an amendment is version {newest + 1}, with a reason"
+        problems.append(Problem("version", lines.of(["version"]), told))
+    unchecked = any(problem.field == "checks" for problem in problems)  # then no observation is known to be good
+    if unchecked or not _small(protocol, now):
+        return Checked(problems, protocol, None)
+    return Checked(problems, protocol, outlook_of(conn, protocol, now=now, simulated=simulated, lengths=lengths, power=power))
+
+
+def _small(protocol: Protocol, now: datetime) -> bool:
+    """Whether the planned intervals of all devices over all endpoints are few enough to be looked at while somebody waits."""
+    start, end = seen_period(protocol, now)
+    slots = 0.0
+    for endpoint in protocol.endpoints:
+        covariates = endpoint.parameters.get("covariates")
+        hourly = (end - start) / timedelta(hours=1) * (len(covariates) if isinstance(covariates, list) else 0)
+        for name in endpoint.arms.values():
+            own = (end - start) / protocol.interval_of(endpoint.property, name)
+            if own > MOST_SLOTS_OF_DEVICE:
+                return False
+            slots += len(protocol.arm(name).devices) * (own + hourly)
+    criteria = sum(len(endpoint.criteria) for endpoint in protocol.endpoints)
+    return slots <= MOST_SLOTS and criteria <= MOST_CRITERIA
+
+
+def outlook_of(
+    conn: Connection,
+    protocol: Protocol,
+    *,
+    now: datetime,
+    simulated: bool,
+    lengths: Sequence[int] = LENGTHS,
+    power: float = POWER,
+) -> Outlook:
+    """The outlook of a protocol, draft or locked, from the observations in the database; nothing is stored.
+
+    CorrectInput where it plans a check that there is not.
+    """
+    return outlook(_load(conn, protocol, now=now, simulated=simulated), lengths=lengths, power=power)
+
+
+def outlook_of_package(
+    folder: Path, protocol: Protocol | None = None, *, lengths: Sequence[int] = LENGTHS, power: float = POWER
+) -> Outlook:
+    """The same from a package, for its own protocol or another one about the same devices; its flags are taken as they are."""
+    inputs = read_inputs(folder)
+    if protocol is not None:
+        inputs = replace(inputs, protocol=protocol, unblinded=[])
+    return outlook(inputs, lengths=lengths, power=power)
+
+
+def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: bool) -> TrialInputs:
+    """Observations of the span that an outlook looks at, judged in memory by the checks that the protocol plans."""
+    catalogue.trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
+    start, end = seen_period(protocol, now)
+    streams = needed_datastreams(conn, protocol)
+    found = series(conn, [s.datastream_id for s in streams], start, end)
+    judged: list[StreamInput] = []
+    for stream in streams:
+        raw = found[stream.datastream_id]
+        result = quality.run(quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us)
+        late = raw.received_us - raw.time_us > KEPT_BACK.total_seconds() * 1e6
+        judged.append(stream_input(stream, SeriesKept(raw.time_us, raw.result, result.flags, late), {}, None))
+    return TrialInputs(
+        protocol=protocol, protocol_sha256=digest(document_of(protocol)), locked_at=None, organisations={}, sites={}, streams=judged,
+        windows=windows_of(conn, protocol.trial), rejects=[], gaps=[], simulated=simulated, now=now,
+        unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, protocol.trial)],
+    )  # fmt: skip
+
+
+def pretty(document: str) -> str:
+    """A stored protocol as people edit it: a field a line."""
+    return json.dumps(json.loads(document), ensure_ascii=False, indent=2)

@@ -1,0 +1,146 @@
+"""Everything an evaluation is computed from, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from store import catalogue, ledger
+from store import quality as store_quality
+from store import trials as store_trials
+from store.database import Connection
+from store.observations import SeriesKept, series_kept
+from trials.condition.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
+from trials.evaluation import GapSummary, RejectSummary
+from trials.plan.protocol import Protocol, read_protocol
+from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
+
+
+def load_inputs(
+    conn: Connection, trial: str, stored: store_trials.StoredProtocol, *, now: datetime, simulated: bool
+) -> TrialInputs:
+    """Everything the computation needs, over the span of the protocol's periods."""
+    protocol = read_protocol(stored.document)
+    facts = catalogue.trial(conn, trial)
+    start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
+    late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
+    streams = needed_datastreams(conn, protocol)
+    numbers = [s.datastream_id for s in streams]
+    found = series_kept(conn, numbers, start, end, late_after=late_after)
+    runs = store_quality.quality_runs(conn, numbers)
+    counts: dict[int, dict[str, int]] = {}
+    for count in store_quality.check_counts(conn, numbers, start, end):
+        counts.setdefault(count.datastream_id, {})[count.check_name] = count.n
+    windows = windows_of(conn, trial)
+    return TrialInputs(
+        protocol=protocol,
+        protocol_sha256=stored.sha256,
+        locked_at=stored.locked_at,
+        organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
+        sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
+        streams=[
+            stream_input(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)) for s in streams
+        ],
+        windows=windows,
+        rejects=[
+            RejectSummary(device=r.device, reason=r.reason, messages=r.messages, results=r.results)
+            for r in ledger.reject_counts(conn, trial, now)
+        ],
+        gaps=_gaps(protocol, streams, found, windows, until=min(now, end)),
+        simulated=simulated,
+        now=now,
+        unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, trial) if u.at <= now],
+        earlier=[
+            EarlierEvaluation(e.evaluated_at, e.sha256, e.interim, e.blinded)
+            for e in store_trials.evaluations_before(conn, trial, now)
+        ],
+        versions=_versions(conn, stored, trial),
+    )
+
+
+def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str) -> list[ProtocolVersion]:
+    """Locked ones up to the one that is applied, oldest first."""
+    return [
+        ProtocolVersion(p.version, p.locked_at, p.sha256, p.document)
+        for p in reversed(store_trials.protocols(conn, trial))
+        if p.locked_at is not None and p.version <= applied.version
+    ]
+
+
+def needed_datastreams(conn: Connection, protocol: Protocol) -> list[catalogue.TrialDatastream]:
+    """Those of its trial whose property it measures or has as a covariate."""
+    wanted = {m.property for m in protocol.measurements} | {
+        str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
+    }
+    return [s for s in catalogue.datastreams_of_trial(conn, protocol.trial) if s.property in wanted]
+
+
+def windows_of(conn: Connection, trial: str) -> list[WindowInput]:
+    """Every window declared for the trial, its sites or its devices."""
+    return [
+        WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
+        for w in catalogue.windows_of_trial(conn, trial)
+    ]
+
+
+def _listed(found: object) -> list[object]:
+    return found if isinstance(found, list) else []
+
+
+def stream_input(
+    stream: catalogue.TrialDatastream, found: SeriesKept, counts: dict[str, int], run: store_quality.QualityRun | None
+) -> StreamInput:
+    """A datastream as the computation takes it, with what its checks counted."""
+    return StreamInput(
+        device=stream.device,
+        name=stream.name,
+        property=stream.property,
+        unit=stream.unit,
+        role=stream.role,
+        averaging_scale=stream.averaging_scale,
+        sensor=stream.sensor,
+        placements=[Placement(d.site, d.position, d.start, d.end) for d in stream.deployments],
+        time_us=found.time_us,
+        result=found.result,
+        flag=found.flag,
+        by_check=counts,
+        checks=run.checks if run else [],
+        ran=run.ran if run else [],
+        late=int(found.late.sum()),
+        checked_with=run.parameters if run else None,
+    )
+
+
+def _gaps(
+    protocol: Protocol,
+    streams: Sequence[catalogue.TrialDatastream],
+    found: dict[int, SeriesKept],
+    windows: Sequence[WindowInput],
+    *,
+    until: datetime,
+) -> list[GapSummary]:
+    """Silences of the measured datastreams of the protocol's primary properties, while their device stood there."""
+    primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
+    summaries = []
+    start = min(p.start for p in protocol.periods)
+    for stream in streams:
+        measured = next((m for m in protocol.measurements if m.property == stream.property), None)
+        if stream.property not in primary or measured is None:
+            continue
+        expected = stream.expected_interval_s or measured.interval.total_seconds()
+        covering = [(w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])]
+        for place in stream.deployments:
+            low, high = max(start, place.start), min(until, place.end or until)
+            if low >= high:
+                continue
+            data = found[stream.datastream_id]
+            for gap in gaps_in_order(
+                times=data.time_us, late=data.late, expected_s=expected, start=low, end=high, windows=covering
+            ):
+                summaries.append(
+                    GapSummary(
+                        device=stream.device, property=stream.property, start=gap.start, end=gap.end, cause=gap.cause,
+                        backfilled=gap.backfilled,
+                    )
+                )  # fmt: skip
+    return sorted(summaries, key=lambda g: (g.device, g.property, g.start))
