@@ -13,8 +13,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
 
 from api import problems
-from api.access import Attempts, require_viewer
+from api.access import require_viewer
 from api.asgi import Guard
+from api.attempts import Attempts
 from api.context import Context, never_probed
 from api.door import Door
 from api.lanes import POOL_SIZE, THREADS, Lanes

@@ -20,7 +20,7 @@ from insitu.settings import Settings
 from store.database import Connection, Pool, translated
 
 if TYPE_CHECKING:
-    from api.access import Attempts
+    from api.attempts import Attempts
     from api.door import Door
     from api.live import Live
     from api.measure import Meters

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from api.access import TooManyAttempts
+from api.attempts import TooManyAttempts
 from api.lanes import Busy
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
 from insitu.errors import (

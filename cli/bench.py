@@ -28,8 +28,8 @@ def ingest(
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
     """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same run."""
-    from proving.throughput import away as measure_away
-    from proving.throughput import run
+    from proving.throughput.measuring import away as measure_away
+    from proving.throughput.measuring import run
 
     if away:
         measure_away(seconds=tuple(away), results=tuple(results or (3,)))
@@ -52,7 +52,7 @@ def evaluate(
     if speed:
         evaluate_speed()
         return
-    from proving.coverage.intervals import run
+    from proving.coverage.measuring import run
     from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
 
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)

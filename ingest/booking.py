@@ -1,36 +1,212 @@
-"""Messages of the probe: they go the way of every other, and the transaction of their batch books that they came."""
+"""Items → one transaction → what to tell the devices.
+
+What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its readings; else its
+delivery (session, mid, hash). Timed readings go through the merge even when their `seq` was seen, so that a device that
+starts its counter again under an old boot loses nothing.
+"""
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 
-from ingest.decode import DECODERS
-from ingest.decode.result import Decoded
-from insitu.model import Message
-from insitu.wire import OBS, PROBE, parse_topic
+from ingest import sequences
+from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
+from ingest.item import Item, Outcome
+from ingest.signs import intervals, signs_of_life
+from insitu.model import Message, Observation, Reject, RejectReason
+from store import ledger as store_ledger
+from store.database import Connection
+from store.ledger import Key, Ledger, Ranges
+from store.mappings import report_intervals
+from store.observations import merge
+from store.rejects import Quota, Refused, save_rejects
+from store.times import to_datetime
 
-_log = logging.getLogger("insitu.ingest")
-_MARK = f"/{PROBE}/"
+HOUR_US = 3_600_000_000
+NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
+FRAMES = "frames"
+"""Instead of a session: frames of radio networks among the deliveries."""
+FRAME_AGE = timedelta(minutes=5)
+"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same number later."""
 
 
-def is_probe(topic: str) -> bool:
-    """True where the probe publishes, below whatever trial. Only its own user has the right to."""
-    if _MARK not in topic:  # every message is asked
-        return False
-    parts = parse_topic(topic)
-    return parts is not None and parts.device == PROBE and parts.suffix == OBS
+def keep(
+    conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN, quota: Quota | None = None
+) -> Outcome:
+    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it.
+
+    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are kept; None: all of them.
+    """
+    live = [item for item in items if not item.reject_id]
+    _recognise_deliveries(conn, live, client_id, turn)
+    _recognise_frames(conn, live)
+    seen = _recognise_sequences(conn, items, now_us)
+    _merge(conn, items)
+    outcome = Outcome()
+    new = _save_rejects(conn, live, quota, outcome)
+    ledger = Ledger()
+    for item in items:
+        _count(item, new, ledger, outcome)
+    store_ledger.add_ledger(conn, ledger)
+    store_ledger.save_sequences(conn, seen, to_datetime(now_us))
+    signs_of_life(conn, items)
+    report_intervals(conn, intervals(live))
+    names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
+    listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
+    outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items() if device_id in listening}
+    return outcome
 
 
-def probes_in(messages: Sequence[Message]) -> dict[str, int]:
-    """Prober → its highest `seq` among the messages, read as a device's would be."""
-    newest: dict[str, int] = {}
-    for message in messages:
-        if _MARK in message.topic and is_probe(message.topic) and not message.retained:
-            decoded = DECODERS[OBS](message.payload, message.received_us)
-            if not isinstance(decoded, Decoded) or not decoded.sequences:
-                _log.warning("dropped a message of the probe that has no boot and seq: %r", message.payload[:120])
-                continue
-            for prober, seq in decoded.sequences:
-                newest[prober] = max(seq, newest.get(prober, seq))
-    return newest
+def _save_rejects(conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome) -> set[Refused]:
+    """The refusals that are new, kept or only counted; devices are to hear of both."""
+    rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
+    saved = save_rejects(
+        conn,
+        [reject for _, reject in rejects],
+        quota,
+        known={item.identity for item, _ in rejects if item.counted_before},
+        repeatable={item.identity for item, _ in rejects if not item.by_delivery},
+    )
+    for item, reject in rejects:
+        refused = reject.identity, str(reject.reason)
+        if item.known is not None and item.speaks_for_itself and refused in saved.new:
+            told = reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if refused in saved.dropped else reject
+            outcome.refusals.append((told, item.sequences[0][1] if item.sequences else None))
+    return saved.new
+
+
+def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
+    """Those that only their delivery identifies: see `ingest.deliveries`."""
+    candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
+    if not candidates:
+        return
+    messages = [(item.message, _digest(item.message)) for item in candidates]
+    keys = [key for message in messages for key in keys_of(*message)]
+    repeats, fresh = recognise(messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above))
+    for item, is_repeat in zip(candidates, repeats, strict=True):
+        item.repeated |= is_repeat
+    store_ledger.save_deliveries(conn, client_id, fresh, number=turn.number)
+
+
+def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
+    """The same radio frame by another way: its copy has another time, so its readings' keys do not tell."""
+    candidates = [item for item in items if item.frame is not None and item.ignored_for is None]
+    if not candidates:
+        return
+    frames = {item.frame: item.message.received_us for item in reversed(candidates) if item.frame}
+    new = store_ledger.claim_frames(conn, FRAMES, frames, age=FRAME_AGE)
+    for item in candidates:
+        if item.frame in new:
+            new.remove(item.frame)
+        else:
+            item.repeated = True
+
+
+def _digest(message: Message) -> bytes:
+    if message.unread:
+        return message.unread
+    return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
+
+
+def _recognise_sequences(conn: Connection, items: Sequence[Item], now_us: int) -> dict[tuple[int, str], Ranges]:
+    wanted = {
+        (item.known.device_id, boot): None
+        for item in items
+        if item.sequences and item.known is not None and not item.message.retained
+        for boot, _ in item.sequences
+    }
+    if not wanted:
+        return {}
+    seen = store_ledger.lock_sequences(conn, list(wanted), to_datetime(now_us))
+    for item in items:
+        if not item.sequences or item.known is None or item.message.retained:
+            continue
+        before = True
+        for boot, seq in item.sequences:
+            ranges = seen.setdefault((item.known.device_id, boot), [])
+            before &= not sequences.add(ranges, seq)
+        item.counted_before = before
+        # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
+        if before and not item.timed and not item.by_delivery and not item.reject_id:
+            item.repeated = True
+    return seen
+
+
+def _merge(conn: Connection, items: Sequence[Item]) -> None:
+    observations: list[Observation] = []
+    owners: list[Item] = []
+    for item in items:
+        if item.observations and not item.repeated:
+            observations += item.observations
+            owners += [item] * len(item.observations)
+    merged = merge(conn, observations)
+    for index in merged.duplicate:
+        owners[index].duplicate += 1
+    for index in merged.conflicting:
+        item = owners[index]
+        item.conflicting += 1
+        detail = "Another result of the same time is stored already; the first one stands."
+        count, first = item.refused.get(RejectReason.CONFLICTING_RESULT, (0, detail))
+        item.refused[RejectReason.CONFLICTING_RESULT] = (count + 1, first)
+
+
+def _rejects(item: Item) -> list[Reject]:
+    message = item.message
+    if not item.refused:
+        return []
+    digest = _digest(message)
+    if item.by_delivery:
+        # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
+        digest = hashlib.sha256(digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")).digest()
+    item.identity = digest
+    return [
+        Reject(reason, f"{item.source}: {detail}" if item.source else detail, message.topic, message.payload, message.received_us, item.trial, item.device, results,
+               message.size or len(message.payload), digest)
+        for reason, (results, detail) in item.refused.items()
+    ]  # fmt: skip
+
+
+def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Outcome) -> None:
+    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy is a repeat."""
+    if item.reject_id and item.refused and not item.stored and not item.settled:
+        return  # a replay that has changed nothing leaves no line
+    received_us = item.message.received_us
+    key = Key(item.trial, item.device, received_us - received_us % HOUR_US, item.reject_id)
+    entry = ledger.entry(key)
+    entry.received += 1
+    entry.contained += item.contained
+    if item.is_plain():
+        entry.accepted += 1
+        entry.stored += item.contained
+        outcome.stored += item.contained
+        return
+    if item.ignored_for is not None and not item.refused:
+        entry.accepted += 1
+        entry.ignored += item.contained
+        ledger.reason(key, "ignored", str(item.ignored_for), item.contained)
+        return
+    fresh = [reason for reason in item.refused if item.reject_id or (item.identity, str(reason)) in new]
+    new.difference_update((item.identity, str(reason)) for reason in fresh)
+    stored = item.stored
+    if item.repeated or (stored == 0 and not fresh and (item.refused or item.duplicate)):
+        entry.repeated += 1
+        entry.duplicate += item.contained
+        return
+    conflicting = item.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
+    refused = sum(item.refused[reason][0] for reason in fresh) - conflicting
+    entry.stored += stored
+    entry.duplicate += item.contained - stored - conflicting - refused  # also what was refused, for the same reason, before
+    entry.conflicting += conflicting
+    entry.refused += refused
+    outcome.stored += stored
+    outcome.refused += refused + conflicting
+    if not item.refused:
+        entry.accepted += 1
+    elif stored + item.duplicate:
+        entry.partly += 1
+    else:
+        entry.rejected += 1
+    for reason in fresh:
+        ledger.reason(key, "refused", str(reason), item.refused[reason][0])

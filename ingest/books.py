@@ -9,15 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from ingest.batch import FRAMES, Item, Outcome, keep, prepare, prepare_refused
-from ingest.booking import probes_in
+from ingest.booking import FRAMES, keep
 from ingest.budget import Budget
 from ingest.deliveries import Turn, repeatable
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
+from ingest.item import Item, Outcome
 from ingest.moves import Moves
 from ingest.mqtt import Receiver
 from ingest.ports import LeaseLost, Refusal
+from ingest.probe_messages import probes_in
+from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.model import Message
 from store import access, ledger, probes, shards

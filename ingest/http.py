@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ingest.batch import DEFECTS, Item, keep, prepare, prepare_refused
+from ingest.booking import keep
+from ingest.item import DEFECTS, Item
+from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
 from insitu.model import Message, RejectReason

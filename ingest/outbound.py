@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from ingest import sequences
-from ingest.batch import Outcome
 from ingest.decode.sparkplug import rebirth_command
+from ingest.item import Outcome
 from insitu.model import Reject
 from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic
 from store.ledger import Ranges

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.batch import DEFECTS, Item, keep, prepare
+from ingest.booking import keep
 from ingest.edge_nodes import EdgeNodes
+from ingest.item import DEFECTS, Item
+from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message

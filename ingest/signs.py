@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
+from ingest.item import Item
 from store.catalogue import KnownDatastream
 from store.database import Connection
 from store.ledger import StatusLine, save_statuses, touch_devices
-
-if TYPE_CHECKING:
-    from ingest.batch import Item
 
 NEWS = 0.1
 """A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""

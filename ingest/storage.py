@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ingest.batch import keep, prepare
+from ingest.booking import keep
+from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Message

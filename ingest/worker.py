@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.batch import DEFECTS
+from ingest.item import DEFECTS
 from ingest.outbound import Outbound
 from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
 from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RowRefused

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.batch import Item, keep, prepare
+from ingest.booking import keep
 from ingest.failpoints import reach
 from ingest.files.layout import Layout
 from ingest.files.messages import Made, messages
+from ingest.item import Item
+from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message, RejectReason

@@ -7,14 +7,12 @@ simulator. Bounds: docs/validation.md.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -228,45 +226,6 @@ def counted(rows: Floats, true: float) -> Counts:
         power=min(upwards, downwards),
         width=1 / max(1e-9, float(np.quantile(missed, LEVEL))),
     )
-
-
-Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
-
-
-def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
-    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what lies beyond the bounds."""
-    from proving.coverage import looks, tables
-
-    say(f"{datetime.now().astimezone():%-d %B %Y}; {machine()}; {replications:,} replications a cell.")
-    everything: list[Measured] = []
-    early: list[looks.Looked] = []
-    with pool_of(processes) as pool:
-        for world, cells in worlds:
-            found = measure(world, cells, replications=replications, pool=pool)
-            everything += found
-            say("\n" + tables.section(found))
-        for world, cells in looked:
-            early += looks.measure(world, cells, replications=replications, pool=pool)
-    say("\n## Nothing done\n" + tables.nothing_done(everything))
-    if early:
-        say("\n## Design 12: ten looks\n" + looks.table(early))
-    beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
-    say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))
-
-
-def machine() -> str:
-    """What the figures were measured on."""
-    cpu = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in cpu.read_text().splitlines() if "model name" in line] if cpu.exists() else []
-    )
-    model = names[0] if names else "unknown processor"
-    return f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}, numpy {np.__version__}"
-
-
-def say(text: str) -> None:
-    """At once, since a table may be an hour away from the one before."""
-    print(text, flush=True)  # noqa: T201 - the table is the product
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from insitu.embedded.postgres import Postgres
 from insitu.errors import InsituError
 from insitu.model import DatastreamRole, OrganisationKind
 from insitu.wire import PREFIX
-from proving.throughput import telegraf
 from proving.throughput.fill import fill
 from proving.throughput.receive import SESSION, make_session
 from proving.throughput.servers import PASSWORD, WINDOW, Kind, started
@@ -99,12 +98,10 @@ class Bench:
 
     # -- filling -------------------------------------------------------------------------------------------------
 
-    def make_sessions(self, *, yardsticks: bool) -> None:
-        """The ingestor's session and the yardsticks', left again: the broker keeps messages for each."""
-        if yardsticks:
+    def make_sessions(self, *, yardstick: bool) -> None:
+        """The ingestor's session and the yardstick's, left again: the broker keeps messages for each."""
+        if yardstick:
             make_session(self.address)
-            if telegraf.binary():
-                telegraf.make_session(self)
         ingestor = self._ingestor()
         try:
             self._wait(lambda: shards.shards_ready(self.conn), ingestor)

@@ -8,16 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from insitu.embedded.child import Child
 from insitu.errors import InsituError
 from insitu.wire import OBS, PREFIX
+from proving.throughput.drain import Bench
 from proving.throughput.servers import WINDOW
 from store.database import count_table
-
-if TYPE_CHECKING:
-    from proving.throughput.drain import Bench
 
 SESSION: Final = "insitu-telegraf"
 TABLE: Final = "telegraf_obs"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from ingest.batch import Outcome
 from ingest.deliveries import recognise, repeatable
+from ingest.item import Outcome
 from ingest.ports import LeaseLost, Refusal
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from api import problems, rendering
-from api.access import TooManyAttempts
+from api.attempts import TooManyAttempts
 from api.pages import rejects, series, words
 from insitu.language import catalogue
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.access import hash_password
-from ingest.batch import keep, prepare
+from ingest.booking import keep
+from ingest.reading import prepare
 from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind
 from store import access, catalogue
 from store.database import Connection

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ingest import sequences
-from ingest.batch import Outcome, keep, prepare
+from ingest.booking import keep
 from ingest.deliveries import FIRST_TURN, Turn
+from ingest.item import Outcome
+from ingest.reading import prepare
 from insitu.model import Message
 from store import fleet, ledger
 from store.catalogue import snapshot

@@ -9,8 +9,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.batch import keep, prepare, prepare_refused
-from ingest.booking import probes_in
+from ingest.booking import keep
+from ingest.probe_messages import probes_in
+from ingest.reading import prepare, prepare_refused
 from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.embedded.users import probe_token

@@ -7,10 +7,11 @@ import random
 
 import pytest
 
-from ingest.batch import keep, prepare
+from ingest.booking import keep
 from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
+from ingest.reading import prepare
 from insitu.model import IgnoreReason, Message
 from store import catalogue as store_catalogue
 from store.catalogue import KnownDatastream, KnownDevice, snapshot

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from ingest import sequences
-from ingest.batch import Outcome, keep, prepare
+from ingest.booking import keep
+from ingest.item import Outcome
+from ingest.reading import prepare
 from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.model import DatastreamRole, Message

@@ -18,7 +18,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.batch import keep, prepare
+from ingest.booking import keep
+from ingest.reading import prepare
 from ingest.storage import pull
 from insitu.clock import SYSTEM
 from insitu.embedded.users import hash_token, mosquitto_hash, nats_users, network_user

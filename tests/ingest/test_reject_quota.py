@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from cli.devices import give_credential
-from ingest.batch import Outcome, keep, prepare
+from ingest.booking import keep
 from ingest.budget import Budget
 from ingest.http import Post, Taker, posted
+from ingest.item import Outcome
+from ingest.reading import prepare
 from insitu.clock import SYSTEM
 from insitu.model import Message
 from store import access, fleet, ledger

@@ -11,10 +11,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.batch import Outcome, keep, prepare
+from ingest.booking import keep
 from ingest.decode import Unreadable
 from ingest.decode.sparkplug import parse
 from ingest.edge_nodes import EdgeNodes
+from ingest.item import Outcome
+from ingest.reading import prepare
 from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.embedded.users import BrokerUser, device_user, hash_token

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.batch import Item, keep, prepare
+from ingest.booking import keep
+from ingest.item import Item
+from ingest.reading import prepare
 from insitu.errors import RetryLater
 from insitu.model import Message
 from store.catalogue import snapshot

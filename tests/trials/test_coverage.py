@@ -12,7 +12,8 @@ import pytest
 
 from insitu.errors import CorrectInput
 from proving.coverage import looks, tables
-from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of, run
+from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of
+from proving.coverage.measuring import run
 from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
 from tests.trials.world import noise
 from trials.statistics.intervals import TwoPeriods, spread

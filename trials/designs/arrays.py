@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.designs.question import Answer, ArmRole, Question
+from trials.designs.registry import DESIGNS
 from trials.plan.protocol import ON_ENERGY, Capture, Endpoint
 from trials.series.aggregate import about
 from trials.series.slots import Calendar, Unit
@@ -54,8 +55,6 @@ def ask(
     quick. CorrectInput names what is not there
     or not right.
     """
-    from trials.designs import DESIGNS  # the registry imports this module
-
     if design not in DESIGNS:
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")
     stated = {
