@@ -1,7 +1,7 @@
 """Signing in: passwords, sessions, form tokens, and who a request comes from.
 
-Passwords are kept as argon2id; a session is a random token in a cookie, of which the database keeps the SHA-256. What a person
-may see is not decided here but in `store`.
+Passwords are kept as argon2id; a session is a random token in a cookie, of which the database keeps the
+SHA-256. What a person may see is not decided here but in `store`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from store.catalogue import Trial
 from store.database import Pool, translated
 
 LIFETIME: Final = timedelta(days=7)
-_HASHER: Final = PasswordHasher()  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
+_HASHER: Final = (
+    PasswordHasher()
+)  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
 
 
 def hash_password(password: str) -> str:
@@ -45,14 +47,17 @@ def _matches(password_hash: str, password: str) -> bool:
 
 @cache
 def _nobody() -> str:
-    """Verified where the login is unknown, so that the time of the answer does not tell which logins exist."""
+    """Verified where the login is unknown, so that the time of the answer does not tell which logins
+    exist.
+    """
     return hash_password(secrets.token_urlsafe(16))
 
 
 def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, address: str) -> str:
     """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
 
-    Holds a connection before and after the password is compared, not meanwhile: that takes a tenth of a second.
+    Holds a connection before and after the password is compared, not meanwhile: that takes a tenth of a
+    second.
     """
     attempts.check(address, login)
     with translated(), pool.connection() as conn:
@@ -67,7 +72,9 @@ def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, addres
 
 
 async def admit_sign_in(request: Request) -> AsyncIterator[None]:
-    """A place to compare a password, in turns by address: 64 MiB each, so more than a few at once would let anyone fill the memory."""
+    """A place to compare a password, in turns by address: 64 MiB each, so more than a few at once would let
+    anyone fill the memory.
+    """
     async with context_of(request).lanes.sign_in.place(request.client.host if request.client else ""):
         yield
 
@@ -77,7 +84,9 @@ def digest(token: str) -> bytes:
 
 
 def _cookie_name(request: Request, name: str) -> str:
-    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers refuse that name."""
+    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers refuse
+    that name.
+    """
     return f"__Host-{name}" if request.url.scheme == "https" else name
 
 
@@ -103,7 +112,11 @@ def keep_session(request: Request, response: Response, token: str) -> None:
 
 def drop_session(request: Request, response: Response) -> None:
     response.delete_cookie(
-        _cookie_name(request, "insitu"), path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax"
+        _cookie_name(request, "insitu"),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
     )
 
 
@@ -122,7 +135,9 @@ def keep_visit(request: Request, response: Response) -> None:
 
 
 def form_token(request: Request) -> str:
-    """The secret every form carries: derived from the session, or from the visit before one; no state is kept for it."""
+    """The secret every form carries: derived from the session, or from the visit before one; no state is kept
+    for it.
+    """
     secret = session_token(request) or visit_token(request)
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
@@ -130,7 +145,9 @@ def form_token(request: Request) -> str:
 async def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
     """CorrectInput for a form that another site sent, or that outlived its session."""
     if not hmac.compare_digest(form.encode(), form_token(request).encode()):
-        raise CorrectInput("This form is too old, or was sent from elsewhere: go back, reload the page and send it again.")
+        raise CorrectInput(
+            "This form is too old, or was sent from elsewhere: go back, reload the page and send it again."
+        )
 
 
 async def viewer_or_nobody(request: Request) -> Viewer | None:
@@ -168,6 +185,8 @@ def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:
     """The lab, signed in; or whoever shows INSITU_METRICS_TOKEN as a bearer token."""
     secret = context_of(request).settings.metrics_token
     given = request.headers.get("authorization", "")
-    if secret is not None and hmac.compare_digest(given.encode(), f"Bearer {secret.get_secret_value()}".encode()):
+    if secret is not None and hmac.compare_digest(
+        given.encode(), f"Bearer {secret.get_secret_value()}".encode()
+    ):
         return True
     return viewer is not None and viewer.role is Role.LAB

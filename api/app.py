@@ -83,7 +83,9 @@ def create_app(
         openapi_url="/openapi.json",
         lifespan=lifespan,
     )
-    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"]
+    app.router.routes[:] = [
+        route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"
+    ]
     app.add_middleware(Guard, meters=meters)
     problems.install(app)
     _include(app)
@@ -98,16 +100,31 @@ def _include(app: FastAPI) -> None:
 
     signed = [Depends(require_viewer)]
     for router in (
-        session.router, start.router, fleet.router, trial_pages.router, protocols.router, device_pages.router, rejects.router, files.router,
-        streams.router, operations.router,
-    ):  # fmt: skip
+        session.router,
+        start.router,
+        fleet.router,
+        trial_pages.router,
+        protocols.router,
+        device_pages.router,
+        rejects.router,
+        files.router,
+        streams.router,
+        operations.router,
+    ):
         app.include_router(router, dependencies=signed, include_in_schema=False)
     for tag, router in (
-        ("trials", trials.router), ("devices", devices.router), ("datastreams", datastreams.router),
-        ("observations", observations.router), ("rejects", reject_routes.router), ("ledger", ledger.router),
-        ("evaluations", evaluations.router), ("protocols", protocol_routes.router),
-    ):  # fmt: skip
-        app.include_router(router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES)
+        ("trials", trials.router),
+        ("devices", devices.router),
+        ("datastreams", datastreams.router),
+        ("observations", observations.router),
+        ("rejects", reject_routes.router),
+        ("ledger", ledger.router),
+        ("evaluations", evaluations.router),
+        ("protocols", protocol_routes.router),
+    ):
+        app.include_router(
+            router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES
+        )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 

@@ -1,7 +1,8 @@
 """Around every request: who asks, then the body, then the application; limits, security headers, counting.
 
-The order is the point: nothing is read for somebody unknown but the form to sign in, and a body is whole before a thread or a connection
-is taken (`api.context.connection` admits to those). It runs on the event loop.
+The order is the point: nothing is read for somebody unknown but the form to sign in, and a body is whole
+before a thread or a connection is taken (`api.context.connection` admits to those). It runs on the event
+loop.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class _Answered(NamedTuple):
     path: str
 
 
-_CSP: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_CSP: Final = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -51,7 +54,9 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """Finds out who asks, reads the body within limits, adds headers that a route did not set itself, and counts."""
+    """Finds out who asks, reads the body within limits, adds headers that a route did not set itself, and
+    counts.
+    """
 
     def __init__(self, app: ASGIApp, *, meters: Meters) -> None:
         self._app, self._meters, self._bodies, self._turnstile = app, meters, Bodies(), Turnstile()
@@ -67,7 +72,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in _headers(scope) if h[0] not in present)]
+                message["headers"] = [
+                    *message["headers"],
+                    *(h for h in _headers(scope) if h[0] not in present),
+                ]
             await send(message)
 
         try:
@@ -112,11 +120,17 @@ class Guard:
 
 def _shown(request: Request) -> Hashable:
     """Whom the request says it is from, before anybody looks whether that is true."""
-    return session_token(request) or request.headers.get("authorization") or (request.client.host if request.client else "")
+    return (
+        session_token(request)
+        or request.headers.get("authorization")
+        or (request.client.host if request.client else "")
+    )
 
 
 async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]:
-    """Whom the session or the token belongs to, None for nobody; and what a device posts to. WrongToken where it shows none of its own."""
+    """Whom the session or the token belongs to, None for nobody; and what a device posts to. WrongToken where
+    it shows none of its own.
+    """
     request.state.viewer = None
     context, client = context_of(request), _shown(request)
     device = DEVICE_PATH.fullmatch(request.url.path) if request.method == "POST" else None

@@ -14,9 +14,13 @@ class TooManyAttempts(RetryLater):
 
 
 class Attempts:
-    """Failed sign-ins of the last while, bounded in number; by the wall clock, since this is about the machine."""
+    """Failed sign-ins of the last while, bounded in number; by the wall clock, since this is about the
+    machine.
+    """
 
-    def __init__(self, *, within_s: float = 900.0, per_pair: int = 8, per_address: int = 40, most_keys: int = 10_000) -> None:
+    def __init__(
+        self, *, within_s: float = 900.0, per_pair: int = 8, per_address: int = 40, most_keys: int = 10_000
+    ) -> None:
         self._within_s, self._most_keys = within_s, most_keys
         self._limits = {"pair": per_pair, "address": per_address}
         self._failures: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()

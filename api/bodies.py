@@ -1,4 +1,6 @@
-"""Bodies of requests, read whole before anything scarce is taken, and not from somebody who sends byte by byte for ever."""
+"""Bodies of requests, read whole before anything scarce is taken, and not from somebody who sends byte by
+byte for ever.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MAX_OPEN_BODY_BYTES: Final = 16_384
 """Of somebody who is not signed in: the form to sign in is all he may send."""
 GRACE_S: Final = 10.0
 SLOWEST_BYTES_S: Final = 4096
-"""A body may take GRACE_S, and a second more for each so many bytes that came: a slow radio passes, a byte a second does not."""
+"""A body may take GRACE_S, and a second more for each so many bytes that came: a slow radio passes, a byte a
+second does not.
+"""
 _IDLE_S: Final = 5.0
 _MOST_AT_ONCE: Final = 8
 """Bodies that one device or one person sends at the same time."""
@@ -45,7 +49,9 @@ class Bodies:
         """
         body = bytearray()
         if client is not None and self._reading[client] >= _MOST_AT_ONCE:
-            raise Busy("This client sends too many requests at the same time: send the next when one is answered.")
+            raise Busy(
+                "This client sends too many requests at the same time: send the next when one is answered."
+            )
         self._reading[client] += 1
         try:
             await self._fill(body, receive, most)
@@ -89,7 +95,9 @@ async def _next(receive: Receive, within_s: float) -> Message:
 
 
 async def discard(receive: Receive) -> bool:
-    """Read for a moment what nobody will look at, since an answer to a client that still sends may be lost; True where it ended."""
+    """Read for a moment what nobody will look at, since an answer to a client that still sends may be lost;
+    True where it ended.
+    """
     loop = asyncio.get_running_loop()
     limit = loop.time() + _DISCARD_S
     taken, more = 0, True

@@ -67,7 +67,8 @@ def server_options() -> dict[str, Any]:
     """What uvicorn is given beside the address."""
     return {
         "http": PromptConnection,
-        # past this uvicorn answers 503 at once; a slow body costs a descriptor and a few kB, so thousands may stay
+        # past this uvicorn answers 503 at once; a slow body costs a descriptor and a few kB, so thousands may
+        # stay
         "limit_concurrency": allow_connections(),
         # a thousand devices connect in the same second: those that are not accepted yet wait in the kernel
         "backlog": 2048,

@@ -57,7 +57,9 @@ def context_of(request: Request) -> Context:
 
 
 async def given_context(request: Request) -> Context:
-    """`context_of` for a signature; asynchronous, as all that admits is, since a synchronous one takes a thread for nothing."""
+    """`context_of` for a signature; asynchronous, as all that admits is, since a synchronous one takes a
+    thread for nothing.
+    """
     return context_of(request)
 
 
@@ -94,20 +96,25 @@ def _transaction(pool: Pool) -> Iterator[Connection]:
 
 @asynccontextmanager
 async def connecting(request: Request, lane: Lane | None = None) -> AsyncIterator[Connection]:
-    """One connection and one transaction, committed at the end of the block, rolled back by an error; by default of the pages' lane.
+    """One connection and one transaction, committed at the end of the block, rolled back by an error; by
+    default of the pages' lane.
 
     Asynchronous, since it admits: a request waits here without a thread until a connection is kept for it.
     """
     context = context_of(request)
     chosen = lane or context.lanes.pages
-    async with chosen.place(client_of(request)), contextmanager_in_threadpool(_transaction(context.pool)) as conn:
+    async with (
+        chosen.place(client_of(request)),
+        contextmanager_in_threadpool(_transaction(context.pool)) as conn,
+    ):
         yield conn
 
 
 async def connection(request: Request) -> AsyncIterator[Connection]:
     """One connection and one transaction a request; committed before the answer leaves.
 
-    The body has been read by then, and the answer is sent afterwards, so neither end of a slow line holds a connection.
+    The body has been read by then, and the answer is sent afterwards, so neither end of a slow line holds a
+    connection.
     """
     async with connecting(request) as conn:
         yield conn

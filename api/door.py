@@ -1,4 +1,6 @@
-"""Who asks, found out before anything is read or held for them: sessions of people and tokens of devices, many in one query."""
+"""Who asks, found out before anything is read or held for them: sessions of people and tokens of devices,
+many in one query.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Door:
         )
 
     async def viewer(self, token: str | None) -> Viewer | None:
-        """Whom a session belongs to, as of now; RetryLater where the database does not answer within a second."""
+        """Whom a session belongs to, as of now; RetryLater where the database does not answer within a
+        second.
+        """
         found = await self._ask(token, is_device=False)
         assert found is None or isinstance(found, Viewer)
         return found
@@ -49,7 +53,9 @@ class Door:
     async def _ask(self, token: str | None, *, is_device: bool) -> Viewer | TokenHolder | None:
         if not token or len(token) > _LONGEST_TOKEN:
             return None
-        return await self._grouped.answer(Shown(hashlib.sha256(token.encode()).digest(), is_device), PATIENCE_S)
+        return await self._grouped.answer(
+            Shown(hashlib.sha256(token.encode()).digest(), is_device), PATIENCE_S
+        )
 
     def _look(self, asked: Sequence[Shown]) -> Sequence[Viewer | TokenHolder | InsituError | None]:
         sessions = [one.sha256 for one in asked if not one.is_device]

@@ -1,7 +1,7 @@
 """Many requests, one transaction: what arrives while a group is at work makes up the next one.
 
-A thousand devices that post at the full minute are then a few transactions, and a flood of wrong tokens a few queries. The
-requests wait as coroutines; one thread and one connection do the work.
+A thousand devices that post at the full minute are then a few transactions, and a flood of wrong tokens a few
+queries. The requests wait as coroutines; one thread and one connection do the work.
 """
 
 from __future__ import annotations
@@ -30,14 +30,20 @@ class _Asked(Generic[Ask, Answer]):
 
 
 class Grouped(Generic[Ask, Answer]):
-    """`work` answers a group, each with its answer or its error, in order; what it raises is the answer for all.
+    """`work` answers a group, each with its answer or its error, in order; what it raises is the answer for
+    all.
 
-    `most_waiting` bounds the queue, `most` a group. Ends with `close`; the thread never keeps the process alive. Asked from one
-    event loop only.
+    `most_waiting` bounds the queue, `most` a group. Ends with `close`; the thread never keeps the process
+    alive. Asked from one event loop only.
     """
 
     def __init__(
-        self, name: str, work: Callable[[Sequence[Ask]], Sequence[Answer | InsituError]], *, most: int, most_waiting: int
+        self,
+        name: str,
+        work: Callable[[Sequence[Ask]], Sequence[Answer | InsituError]],
+        *,
+        most: int,
+        most_waiting: int,
     ) -> None:
         self._work, self._most = work, most
         self._queue: queue.Queue[_Asked[Ask, Answer] | None] = queue.Queue(most_waiting)
@@ -96,7 +102,8 @@ class Grouped(Generic[Ask, Answer]):
     def _answer(self, group: Sequence[_Asked[Ask, Answer]]) -> None:
         try:
             answers: Sequence[Answer | BaseException] = self._work([asked.ask for asked in group])
-        except Exception as error:  # noqa: BLE001 - each asker raises it, and its request is answered and logged as a defect
+        # Each asker raises it, and its request is answered and logged as a defect.
+        except Exception as error:  # noqa: BLE001
             answers = [error] * len(group)
         with suppress(RuntimeError):  # the loop has ended: nobody listens any more
             # once for all: to wake the loop for each would hand the interpreter to and fro as many times

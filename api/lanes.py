@@ -1,8 +1,8 @@
 """Admission: who may have a database connection now, and who waits for one.
 
-A lane has as many places as connections are kept for it, so that no thread ever waits for a connection. Whoever finds no place
-waits as a coroutine, which costs nothing, and not for long. Clients take turns: one who sends 500 requests at once waits behind
-himself, and the next client is served after at most one of them.
+A lane has as many places as connections are kept for it, so that no thread ever waits for a connection.
+Whoever finds no place waits as a coroutine, which costs nothing, and not for long. Clients take turns: one
+who sends 500 requests at once waits behind himself, and the next client is served after at most one of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Busy(RetryLater):
 
 
 class Turnstile:
-    """Bounds how many requests of one client are under way at all: the rest of a crowd is refused at the price of a look.
+    """Bounds how many requests of one client are under way at all: the rest of a crowd is refused at the
+    price of a look.
 
     `most` is generous, since many people may come from one address; what they get is decided by the lanes.
     """
@@ -56,7 +57,8 @@ class Turnstile:
 class Lane:
     """Places that clients share in turns. Lives on the event loop: no other thread may touch it.
 
-    `per_client`: a single client holds at most this many places, so that his slow pages leave room for others.
+    `per_client`: a single client holds at most this many places, so that his slow pages leave room for
+    others.
     """
 
     def __init__(self, places: int, *, per_client: int, patience_s: float = PATIENCE_S) -> None:
@@ -114,7 +116,9 @@ class Lane:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """The free place goes to the client whose turn it is; that client then stands at the end of the row."""
+        """The free place goes to the client whose turn it is; that client then stands at the end of the
+        row.
+        """
         for client in self._waiting:
             if self._held[client] < self._per_client:
                 turn = self._waiting[client].popleft()
@@ -155,6 +159,8 @@ class Lanes:
     exports: Lane = field(default_factory=lambda: Lane(EXPORTS, per_client=1))
     """A whole trial takes minutes, so these never take a page's place."""
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
-    """A report takes seconds and a process: one at a time, and those that wait hold neither a thread nor a connection."""
+    """A report takes seconds and a process: one at a time, and those that wait hold neither a thread nor a
+    connection.
+    """
     bundle: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     """The same for the browser's half of the charts, which is made while the server starts."""

@@ -1,9 +1,9 @@
 """The live stream (Server-Sent Events).
 
-One poller a process looks once a second which devices gave a sign of life; it runs while somebody listens. Streams that show the
-same (the same rights, language and filter) share a channel, which renders a change once for all of them, on the pool of threads.
-A channel's mailbox holds *which* devices changed, not how often, and a stream's outbox one part for each element of the page, so
-that a slow reader costs no memory.
+One poller a process looks once a second which devices gave a sign of life; it runs while somebody listens.
+Streams that show the same (the same rights, language and filter) share a channel, which renders a change once
+for all of them, on the pool of threads. A channel's mailbox holds *which* devices changed, not how often, and
+a stream's outbox one part for each element of the page, so that a slow reader costs no memory.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ from store.fleet import Contact
 _LOG: Final = logging.getLogger("insitu.api.live")
 Answer = TypeVar("Answer")
 TICK_S: Final = 15.0
-"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session still lives."""
+"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session
+still lives.
+"""
 
 
 class News(NamedTuple):
-    """Devices that gave a sign of life since the last news. `tick`: look at all of them, time alone may have changed one."""
+    """Devices that gave a sign of life since the last news. `tick`: look at all of them, time alone may have
+    changed one.
+    """
 
     device_ids: frozenset[int]
     tick: bool
@@ -125,10 +129,17 @@ class Channel:
 
 
 class Live:
-    """`look` gives the last sign of life of every device; it is called on a thread, once per `every_s` for all listeners."""
+    """`look` gives the last sign of life of every device; it is called on a thread, once per `every_s` for
+    all listeners.
+    """
 
     def __init__(
-        self, look: Callable[[], Mapping[int, Contact]], *, every_s: float = 1.0, most: int = 300, per_person: int = 10
+        self,
+        look: Callable[[], Mapping[int, Contact]],
+        *,
+        every_s: float = 1.0,
+        most: int = 300,
+        per_person: int = 10,
     ) -> None:
         self._look, self._every_s, self._most, self._per_person = look, every_s, most, per_person
         self._channels: dict[Hashable, Channel] = {}
@@ -193,7 +204,9 @@ class Live:
             await asyncio.sleep(self._every_s)
 
     async def on_thread(self, work: Callable[..., Answer], *parameters: Any) -> Answer:
-        """`work` on a thread and a connection that are kept for streams: their number waits here, and nobody else."""
+        """`work` on a thread and a connection that are kept for streams: their number waits here, and nobody
+        else.
+        """
         return await to_thread.run_sync(work, *parameters, limiter=self._limiter)
 
     def close(self) -> None:
@@ -204,7 +217,8 @@ class Live:
 
 
 def close_on_signals(live: Live) -> None:
-    """End the streams at the first signal to stop: the server waits for open answers before it tells the application anything.
+    """End the streams at the first signal to stop: the server waits for open answers before it tells the
+    application anything.
 
     Keeps what the server itself does at the signal. Nothing outside the main thread, where no signal arrives.
     """

@@ -17,12 +17,18 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Meters:
-    """What this process counts. Labels are route templates, never what a client typed, so their number is bounded."""
+    """What this process counts. Labels are route templates, never what a client typed, so their number is
+    bounded.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter("insitu_http_requests_total", "Answers", ["method", "route", "status"], registry=self.registry)
-        self._seconds = Histogram("insitu_http_seconds", "Time to answer", ["route"], buckets=_BUCKETS, registry=self.registry)
+        self._requests = Counter(
+            "insitu_http_requests_total", "Answers", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "insitu_http_seconds", "Time to answer", ["route"], buckets=_BUCKETS, registry=self.registry
+        )
         self.streams = Gauge("insitu_live_streams", "Open live streams", registry=self.registry)
 
     def request(self, scope: Scope, status: int, seconds: float) -> None:
@@ -45,8 +51,14 @@ class _Probed(Collector):
         self._readiness = readiness
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge("insitu_ready", "1 while a device that connects now can deliver a message", float(self._readiness.ready))
-        stages = GaugeMetricFamily("insitu_ready_failed", "1 at the stage where the probe's message ends", labels=["stage"])
+        yield _gauge(
+            "insitu_ready",
+            "1 while a device that connects now can deliver a message",
+            float(self._readiness.ready),
+        )
+        stages = GaugeMetricFamily(
+            "insitu_ready_failed", "1 at the stage where the probe's message ends", labels=["stage"]
+        )
         for stage in Stage:
             stages.add_metric([str(stage)], float(stage is self._readiness.stage))
         yield stages
@@ -59,19 +71,27 @@ class _Stored(Collector):
     def collect(self) -> Iterator[Metric]:
         health = shards.health(self._conn)
         yield _gauge("insitu_ingest_up", "1 while every shard's heartbeat comes back", float(health.alive))
-        yield _gauge("insitu_ingest_heartbeat_age_seconds", "Since the oldest heartbeat", health.heartbeat_age_s)
+        yield _gauge(
+            "insitu_ingest_heartbeat_age_seconds", "Since the oldest heartbeat", health.heartbeat_age_s
+        )
         yield _gauge("insitu_ingest_commit_age_seconds", "Since the last batch", health.commit_age_s)
         yield _gauge("insitu_ingest_pending", "Messages received and not committed", health.pending)
         dropped = CounterMetricFamily("insitu_ingest_dropped", "QoS 0 messages that found the queue full")
         dropped.add_metric([], health.dropped)
         yield dropped
-        disconnects = CounterMetricFamily("insitu_ingest_disconnects", "Connections to the broker that ended by themselves")
+        disconnects = CounterMetricFamily(
+            "insitu_ingest_disconnects", "Connections to the broker that ended by themselves"
+        )
         disconnects.add_metric([], health.disconnects)
         yield disconnects
-        cut_off = CounterMetricFamily("insitu_devices_cut_off", "Devices cut off for a while because they flooded")
+        cut_off = CounterMetricFamily(
+            "insitu_devices_cut_off", "Devices cut off for a while because they flooded"
+        )
         cut_off.add_metric([], access.suspensions(self._conn))
         yield cut_off
-        yield _gauge("insitu_ingest_window", "Messages in flight a subscription before the broker waits", health.window)
+        yield _gauge(
+            "insitu_ingest_window", "Messages in flight a subscription before the broker waits", health.window
+        )
         messages = CounterMetricFamily("insitu_messages", "Messages by outcome", labels=["trial", "outcome"])
         results = CounterMetricFamily("insitu_results", "Results by outcome", labels=["trial", "outcome"])
         for trial, sums in _by_trial(self._conn).items():
@@ -81,7 +101,9 @@ class _Stored(Collector):
                 results.add_metric([trial, outcome], sums[outcome])
         yield messages
         yield results
-        refused = CounterMetricFamily("insitu_refused_messages", "Messages refused, whole or in part", labels=["trial", "reason"])
+        refused = CounterMetricFamily(
+            "insitu_refused_messages", "Messages refused, whole or in part", labels=["trial", "reason"]
+        )
         for one in fleet.refused_by_reason(self._conn):
             refused.add_metric([one.trial, one.reason], one.messages)
         yield refused
@@ -96,7 +118,17 @@ def _gauge(name: str, text: str, reading: float | None) -> GaugeMetricFamily:
 
 def _by_trial(conn: Connection) -> dict[str, dict[str, int]]:
     sums: dict[str, dict[str, int]] = {}
-    names = ("accepted", "partly", "rejected", "repeated", "stored", "duplicate", "conflicting", "refused", "ignored")
+    names = (
+        "accepted",
+        "partly",
+        "rejected",
+        "repeated",
+        "stored",
+        "duplicate",
+        "conflicting",
+        "refused",
+        "ignored",
+    )
     for line in fleet.ledger(conn, fleet.Scope(None, None)):
         known = sums.setdefault(line.trial, dict.fromkeys(names, 0))
         for name in names:

@@ -1,4 +1,6 @@
-"""Outlooks of stored protocols, at most five minutes old: a page asks for ninety days' observations of every device of an arm."""
+"""Outlooks of stored protocols, at most five minutes old: a page asks for ninety days' observations of every
+device of an arm.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,13 @@ class Outlooks:
         self._lock = threading.Lock()
 
     def of(
-        self, conn: Connection, stored: StoredProtocol, clock: Clock, *, lengths: Sequence[int] = LENGTHS, power: float = POWER
+        self,
+        conn: Connection,
+        stored: StoredProtocol,
+        clock: Clock,
+        *,
+        lengths: Sequence[int] = LENGTHS,
+        power: float = POWER,
     ) -> Outlook:
         """That of a stored protocol; whoever asks must be allowed to see measurements of its trial."""
         key = (stored.protocol_id, stored.sha256, tuple(lengths), power)
@@ -36,7 +44,12 @@ class Outlooks:
             if found is not None and time.monotonic() - at < _FRESH_S:
                 return found
         made = outlook_of(
-            conn, read_protocol(stored.document), now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power
+            conn,
+            read_protocol(stored.document),
+            now=clock.now(),
+            simulated=clock.is_simulated,
+            lengths=lengths,
+            power=power,
         )
         with self._lock:
             self._known[key] = (time.monotonic(), made)

@@ -13,7 +13,9 @@ from store.database import Connection, Pool, translated
 from store.rejects import Quota
 
 _MOST: Final = 300
-"""Posts in one transaction: some hundred cost little more than one, and a bad one is found in nine halvings."""
+"""Posts in one transaction: some hundred cost little more than one, and a bad one is found in nine
+halvings.
+"""
 _MOST_WAITING: Final = 3000
 PATIENCE_S: Final = 10.0
 """A device waits longer than a person: its message is on its way already, and to send it again costs more."""
@@ -29,10 +31,14 @@ class Posts:
                 yield conn
 
         taker = Taker(connect, clock, quota)
-        self._grouped: Grouped[Post, Answer] = Grouped("insitu-posts", taker.take, most=_MOST, most_waiting=_MOST_WAITING)
+        self._grouped: Grouped[Post, Answer] = Grouped(
+            "insitu-posts", taker.take, most=_MOST, most_waiting=_MOST_WAITING
+        )
 
     async def store(self, post: Post) -> Answer:
-        """What became of it. NotAcceptedHere for a token that is not the device's; RetryLater where it was not stored in time."""
+        """What became of it. NotAcceptedHere for a token that is not the device's; RetryLater where it was
+        not stored in time.
+        """
         return await self._grouped.answer(post, PATIENCE_S)
 
     def close(self) -> None:

@@ -131,7 +131,9 @@ def _busy_page(language: Language, *, again: bool) -> str:
     """The same for everybody, made once: a crowd must not be refused at the price of serving it."""
     reader = Reader(language)
     translate = reader.translator(LOCALE)
-    return ENVIRONMENT.get_template("busy.j2").render(language=language, t=translate, title=_TITLES[503], again=again)
+    return ENVIRONMENT.get_template("busy.j2").render(
+        language=language, t=translate, title=_TITLES[503], again=again
+    )
 
 
 def _invalid(request: Request, error: Exception) -> Response:
@@ -156,7 +158,9 @@ def refusal(request: Request, error: InsituError | HTTPException) -> Response:
 def unexpected(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(4)
     _LOG.error("unexpected error %s at %s %s", reference, request.method, request.url.path, exc_info=error)
-    return answer(request, 500, "unexpected", f"This is a fault of Insitu. Its log holds more under {reference}.")
+    return answer(
+        request, 500, "unexpected", f"This is a fault of Insitu. Its log holds more under {reference}."
+    )
 
 
 def _for_programs(request: Request) -> bool:
@@ -175,10 +179,18 @@ def answer(
     title = _TITLES.get(status, "Something went wrong here")
     if _for_programs(request):
         problem = Problem(
-            type=f"urn:insitu:problem:{code}", title=title, status=status, code=code, detail=detail, errors=errors or []
+            type=f"urn:insitu:problem:{code}",
+            title=title,
+            status=status,
+            code=code,
+            detail=detail,
+            errors=errors or [],
         )
         return JSONResponse(
-            problem.model_dump(exclude_defaults=True), status_code=status, headers=headers, media_type="application/problem+json"
+            problem.model_dump(exclude_defaults=True),
+            status_code=status,
+            headers=headers,
+            media_type="application/problem+json",
         )
     response = respond(
         request,

@@ -31,9 +31,23 @@ LANGUAGE_COOKIE: Final = "insitu-language"
 _LOCALES: Final = {"en": "en_GB", "fr": "fr_FR"}
 _TICKS: Final = re.compile(r"`([^`]+)`")
 _UNITS: Final = {
-    "ug/m3": "µg/m³", "mg/m3": "mg/m³", "Cel": "°C", "[ppm]": "ppm", "[ppb]": "ppb", "ppm": "ppm", "ppb": "ppb",
-    "dB[SPL]": "dB", "dB(A)": "dB(A)", "1": "", "{count}": "", "m3/h": "m³/h", "[degF]": "°F", "deg": "°", "Ohm": "Ω", "hPa": "hPa",
-}  # fmt: skip
+    "ug/m3": "µg/m³",
+    "mg/m3": "mg/m³",
+    "Cel": "°C",
+    "[ppm]": "ppm",
+    "[ppb]": "ppb",
+    "ppm": "ppm",
+    "ppb": "ppb",
+    "dB[SPL]": "dB",
+    "dB(A)": "dB(A)",
+    "1": "",
+    "{count}": "",
+    "m3/h": "m³/h",
+    "[degF]": "°F",
+    "deg": "°",
+    "Ohm": "Ω",
+    "hPa": "hPa",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,9 @@ class Page:
         """'3 minutes ago', in the reader's language; an en dash for None."""
         if when is None:
             return "–"
-        text: str = format_timedelta(when - self.now, add_direction=True, locale=_LOCALES[self.reader.language])
+        text: str = format_timedelta(
+            when - self.now, add_direction=True, locale=_LOCALES[self.reader.language]
+        )
         return text
 
     def span(self, length: timedelta) -> str:
@@ -103,7 +119,9 @@ class Page:
     def interval(self, seconds: float) -> str:
         """Time between two results, exact where it is a whole number of seconds: 15 min, 90 s."""
         whole = float(round(seconds)) if seconds >= 1 else seconds
-        size, word = next(((size, word) for size, word in ((3600, "h"), (60, "min")) if whole % size == 0), (1, "s"))
+        size, word = next(
+            ((size, word) for size, word in ((3600, "h"), (60, "min")) if whole % size == 0), (1, "s")
+        )
         return f"{self.number(whole / size, 0 if whole >= 1 else 3)} {word}"
 
     def in_zone(self, time_zone: str) -> Page:
@@ -113,7 +131,9 @@ class Page:
 def language_of(request: Request, viewer: Viewer | None) -> Language:
     """The viewer's, else the cookie's, else the browser's first that is known, else the installation's."""
     wanted = [viewer.language if viewer else request.cookies.get(LANGUAGE_COOKIE, "")]
-    wanted += [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")[:10]]
+    wanted += [
+        part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")[:10]
+    ]
     wanted.append(context_of(request).settings.language)
     return next((known for text in wanted for known in LANGUAGES if known == text), "en")
 
@@ -171,10 +191,13 @@ ENVIRONMENT: Final = _environment()
 
 def fragment(template: str, page: Page, **content: Any) -> Markup:
     """A part of a page, as safe HTML."""
-    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, **content))  # noqa: S704 - autoescaped above
+    # Autoescaped above.
+    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, **content))  # noqa: S704
 
 
-def respond(request: Request, template: str, page: Page, *, status: int = 200, **content: Any) -> HTMLResponse:
+def respond(
+    request: Request, template: str, page: Page, *, status: int = 200, **content: Any
+) -> HTMLResponse:
     """A whole page."""
     response = HTMLResponse(fragment(template, page, **content), status_code=status)
     response.headers["Cache-Control"] = "no-store" if page.viewer else "no-cache"

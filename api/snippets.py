@@ -1,4 +1,6 @@
-"""Ready-to-run lines for a device, with the address, port and certificate authority this installation really has."""
+"""Ready-to-run lines for a device, with the address, port and certificate authority this installation really
+has.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +55,13 @@ def snippets(
     names: list[str],
     http: str | None = None,
 ) -> dict[str, str]:
-    """Title → text. `names` are those of the device's datastreams, `http` the address of the pages (for curl)."""
+    """Title → text. `names` are those of the device's datastreams, `http` the address of the pages (for
+    curl).
+    """
     results = dict.fromkeys(names or ["temperature"], 12.3)
-    it = _Device(public, f"{PREFIX}/{trial}/{device}/{OBS}", username, token, json.dumps({"results": results}))
+    it = _Device(
+        public, f"{PREFIX}/{trial}/{device}/{OBS}", username, token, json.dumps({"results": results})
+    )
     texts = {"mosquitto_pub": _mosquitto(it), "Python": _python(it), "Arduino": _arduino(it)}
     if http is not None:
         texts["curl"] = _curl(it, f"{http.rstrip('/')}/api/v1/trials/{trial}/devices/{device}/observations")
@@ -104,7 +110,9 @@ def _python(it: _Device) -> str:
 
 
 def _arduino(it: _Device) -> str:
-    """With arduino-mqtt by Joël Gähwiler: unlike others it publishes at QoS 1, which is what is promised to arrive."""
+    """With arduino-mqtt by Joël Gähwiler: unlike others it publishes at QoS 1, which is what is promised to
+    arrive.
+    """
     text = json.dumps  # a JSON string is a C string for what stands here
     secure = it.public.tls
     lines = [
@@ -131,7 +139,8 @@ def _arduino(it: _Device) -> str:
         "}",
         "",
         "void loop() {",
-        f"  if (!mqtt.connected()) mqtt.connect({text(it.client_id)}, {text(it.username)}, {text(it.token)});",
+        f"  if (!mqtt.connected()) mqtt.connect({text(it.client_id)}, {text(it.username)}, "
+        f"{text(it.token)});",
         f"  mqtt.publish({text(it.topic)}, {text(it.payload)}, false, 1);",
         "  for (unsigned long until = millis() + 900000; millis() < until;) { mqtt.loop(); delay(10); }",
         "}",

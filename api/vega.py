@@ -1,7 +1,8 @@
-"""The browser's half of the charts: Vega-Lite as one file, made on this machine from a wheel and kept on disk.
+"""The browser's half of the charts: Vega-Lite as one file, made on this machine from a wheel and kept on
+disk.
 
-No third-party JavaScript lies in the repository, and none is fetched. Making it takes a second, 100 MB and the interpreter
-lock, so it runs in a process of its own.
+No third-party JavaScript lies in the repository, and none is fetched. Making it takes a second, 100 MB and
+the interpreter lock, so it runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -50,12 +51,17 @@ class Bundle:
             )
         except (OSError, subprocess.SubprocessError) as error:
             # pages stay whole without it: every chart has a drawing and a table of the server's
-            _LOG.warning("interactive charts are not available: %s %s", error, getattr(error, "stderr", "") or "")
+            _LOG.warning(
+                "interactive charts are not available: %s %s", error, getattr(error, "stderr", "") or ""
+            )
         self._made.set()
 
     def wait(self, seconds: float = 20.0) -> Path:
         """The file; RetryLater where it is not there in time."""
         self._made.wait(seconds)
         if not self.path.exists():
-            raise RetryLater("Interactive charts are not available: the log says why. The drawings and tables on the page stand.")
+            raise RetryLater(
+                "Interactive charts are not available: the log says why. The drawings and tables on the "
+                "page stand."
+            )
         return self.path

@@ -1,6 +1,7 @@
 """The command line, which is the composition root: it builds, starts and stops; nobody imports it.
 
-Each verb lives in one module of this folder and imports its room when it is called, so that `insitu --help` is quick.
+Each verb lives in one module of this folder and imports its room when it is called, so that `insitu --help`
+is quick.
 """
 
 from __future__ import annotations
@@ -86,12 +87,18 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback on a screen helps no user
-        fail(f"This is a defect of Insitu ({type(error).__name__}: {error}). Details: {_keep_traceback()}", code=70)
+    # The last line of defence: a traceback on a screen helps no user.
+    except Exception as error:  # noqa: BLE001
+        fail(
+            f"This is a defect of Insitu ({type(error).__name__}: {error}). Details: {_keep_traceback()}",
+            code=70,
+        )
 
 
 def _keep_traceback() -> str:
-    """Where the details are: a fresh file in the data directory's logs, else in the temporary folder; nobody else can have put it there."""
+    """Where the details are: a fresh file in the data directory's logs, else in the temporary folder; nobody
+    else can have put it there.
+    """
     if os.environ.get("INSITU_LOG_LEVEL") == "debug":
         traceback.print_exc()
     logs = Path(os.environ.get("INSITU_DATA_DIR") or default_data_dir()) / "logs"

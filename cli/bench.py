@@ -17,17 +17,22 @@ def register(app: typer.Typer) -> None:
 def ingest(
     messages: Annotated[int, typer.Option(min=1000, help="Messages that fill the session.")] = 200_000,
     results: Annotated[
-        list[int] | None, typer.Option(min=1, help="Results a message; may be given several times [default: 1, 3, 10].")
+        list[int] | None,
+        typer.Option(min=1, help="Results a message; may be given several times [default: 1, 3, 10]."),
     ] = None,
     rate: Annotated[
-        list[int] | None, typer.Option(min=1, help="Live messages a second; may be given several times [default: 1000, 5000].")
+        list[int] | None,
+        typer.Option(min=1, help="Live messages a second; may be given several times [default: 1000, 5000]."),
     ] = None,
     away: Annotated[
-        list[float] | None, typer.Option(min=1, help="Instead: the database away for so many seconds while devices publish.")
+        list[float] | None,
+        typer.Option(min=1, help="Instead: the database away for so many seconds while devices publish."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
-    """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same run."""
+    """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same
+    run.
+    """
     from proving.throughput.measuring import away as measure_away
     from proving.throughput.measuring import run
 
@@ -39,16 +44,25 @@ def ingest(
 
 def evaluate(
     speed: Annotated[
-        bool, typer.Option("--speed", help="Instead: time and memory of a year of minutes, and of a night of small trials.")
+        bool,
+        typer.Option(
+            "--speed", help="Instead: time and memory of a year of minutes, and of a night of small trials."
+        ),
     ] = False,
-    design: Annotated[list[str] | None, typer.Option(help="Only worlds of this design; may be given several times.")] = None,
+    design: Annotated[
+        list[str] | None, typer.Option(help="Only worlds of this design; may be given several times.")
+    ] = None,
     replications: Annotated[int, typer.Option(min=1, help="Draws of each cell.")] = 2000,
-    phi: Annotated[list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")] = None,
+    phi: Annotated[
+        list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")
+    ] = None,
     days: Annotated[list[int] | None, typer.Option(min=14, help="Days a period.")] = None,
     trend: Annotated[list[float] | None, typer.Option(help="Of a period, in standard deviations.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
 ) -> None:
-    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of docs/validation.md; or time and memory."""
+    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of
+    docs/validation.md; or time and memory.
+    """
     if speed:
         evaluate_speed()
         return

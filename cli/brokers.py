@@ -43,10 +43,16 @@ class Profile:
 
 
 def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[BrokerUser]:
-    """The service, its probe, and the two devices of `insitu check`: all passwords follow from the service's."""
+    """The service, its probe, and the two devices of `insitu check`: all passwords follow from the
+    service's.
+    """
     password = service.password
     checks = [device_user(f"{CHECK}.{d}", hash_of(check_token(password, d)), CHECK, d) for d in CHECK_DEVICES]
-    return [service_user(service.username, hash_of(password)), probe_user(hash_of(probe_token(password))), *checks]
+    return [
+        service_user(service.username, hash_of(password)),
+        probe_user(hash_of(probe_token(password))),
+        *checks,
+    ]
 
 
 def nats(credentials: Sequence[Credential], service: BrokerAddress) -> Files:

@@ -1,7 +1,8 @@
-"""The supervisor's dealings with the database, in a thread of their own: one that hangs there keeps nothing else waiting.
+"""The supervisor's dealings with the database, in a thread of their own: one that hangs there keeps nothing
+else waiting.
 
-What the thread finds is left as `facts`, a value; what it is to do is left as a wish. A statement has a time limit, and a connection that
-does not answer at all is cut from outside.
+What the thread finds is left as `facts`, a value; what it is to do is left as a wish. A statement has a time
+limit, and a connection that does not answer at all is cut from outside.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Clerk:
         self._stop.set()
         self._cut()
 
-    # -- asked by the supervisor's thread --------------------------------------------------------------------------
+    # -- asked by the supervisor's thread
 
     def look_after(self, now: float) -> None:
         """Cut a connection on which nothing has been answered for too long; a migration may take its time."""
@@ -117,7 +118,7 @@ class Clerk:
             abort(conn)
         self._busy_since = time.monotonic()
 
-    # -- the thread ------------------------------------------------------------------------------------------------
+    # -- the thread
 
     def _run(self) -> None:
         pause = EVERY_S
@@ -129,7 +130,8 @@ class Clerk:
             try:
                 self._work(url)
                 pause = EVERY_S
-            except Exception as error:  # noqa: BLE001 - whatever the database says, the supervisor goes on; it is said
+            # Whatever the database says, the supervisor goes on; it is said.
+            except Exception as error:  # noqa: BLE001
                 self._trouble(error)
                 pause = min(2.0, pause * 2)
             finally:
@@ -141,7 +143,9 @@ class Clerk:
             _log.warning("database: %s", text)
         if isinstance(error, RunMigrate):
             self._prepared_on = None
-        self.facts = replace(self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None)
+        self.facts = replace(
+            self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None
+        )
         self._drop()
 
     def _drop(self) -> None:
@@ -165,14 +169,18 @@ class Clerk:
         self.facts = replace(self.facts, prepared=True, problem=None, fatal=None, at=time.monotonic())
 
     def _restoring(self, conn: Connection) -> bool:
-        """True while a dump is put back; half of it is there then; the schema is checked again when it is whole."""
+        """True while a dump is put back; half of it is there then; the schema is checked again when it is
+        whole.
+        """
         from store.database import restore_under_way
 
         restoring, before = restore_under_way(conn), self.facts.restoring
         conn.rollback()
         if restoring:
             self._prepared_on = None
-            self.facts = replace(self.facts, restoring=True, problem="A dump is being put back.", at=time.monotonic())
+            self.facts = replace(
+                self.facts, restoring=True, problem="A dump is being put back.", at=time.monotonic()
+            )
         elif before:
             self.facts = replace(self.facts, restoring=False, restores=self.facts.restores + 1)
         return restoring
@@ -185,14 +193,17 @@ class Clerk:
         return self._conn
 
     def _prepare(self, conn: Connection) -> None:
-        """Once a connection, since a restore may have brought an older schema; a migration may take as long as it needs."""
+        """Once a connection, since a restore may have brought an older schema; a migration may take as long
+        as it needs.
+        """
         from store.access import broker_applied, fact, put_fact
         from store.database import has_schema, limit_statements, migrate, require_current
         from store.shards import ensure_shards
 
         if self.facts.prepared and not has_schema(conn):
             raise RunMigrate(
-                "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; it goes on by itself."
+                "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; "
+                "it goes on by itself."
             )
         limit_statements(conn, None)
         migrate(conn)
@@ -244,7 +255,9 @@ class Clerk:
         self.facts = replace(
             self.facts,
             shards_ready=found.is_ready,
-            sessions=frozenset(hashlib.sha256(shard.client_id.encode()).hexdigest() for shard in found.shards),
+            sessions=frozenset(
+                hashlib.sha256(shard.client_id.encode()).hexdigest() for shard in found.shards
+            ),
             heartbeat_age_s=health(conn).heartbeat_age_s,
             first_sign_in=first_sign_in(conn, self._data_dir),
         )

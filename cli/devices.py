@@ -52,7 +52,11 @@ def give_credential(
     from store.access import add_credential, record
 
     token = secrets.token_urlsafe(32)
-    username = f"{trial}.{device}" if not _taken(conn, f"{trial}.{device}") else f"{trial}.{device}.{secrets.token_hex(3)}"
+    username = (
+        f"{trial}.{device}"
+        if not _taken(conn, f"{trial}.{device}")
+        else f"{trial}.{device}.{secrets.token_hex(3)}"
+    )
     add_credential(
         conn,
         device_id=device_id,
@@ -63,7 +67,9 @@ def give_credential(
         now=now,
         expires_at=expires_at,
     )
-    record(conn, at=now, login=login, action="enrol", subject=f"{trial}/{device}", detail={"username": username})
+    record(
+        conn, at=now, login=login, action="enrol", subject=f"{trial}/{device}", detail={"username": username}
+    )
     return Login(username, token)
 
 
@@ -82,7 +88,10 @@ def wait_until_applied(conn: Connection) -> None:
     while not shards_ready(conn):  # a trial that no session hears yet has no credentials at the broker
         conn.rollback()
         if time.monotonic() > limit:
-            raise RetryLater("The credential is stored, but not every trial is heard yet: `insitu shards` says what is missing.")
+            raise RetryLater(
+                "The credential is stored, but not every trial is heard yet: `insitu shards` says what is "
+                "missing."
+            )
         time.sleep(0.05)
     wanted = broker_state(conn).wanted
     conn.rollback()
@@ -92,10 +101,13 @@ def wait_until_applied(conn: Connection) -> None:
         if state.applied >= wanted and state.problem is None:
             return
         if state.applied >= wanted:
-            raise RetryLater(f"The credential is stored, but the broker refuses the new list: {state.problem}")
+            raise RetryLater(
+                f"The credential is stored, but the broker refuses the new list: {state.problem}"
+            )
         time.sleep(0.05)
     raise RetryLater(
-        "The credential is stored, but no process has handed it to the broker within 10 s: is `insitu up` or `demo` running? "
+        "The credential is stored, but no process has handed it to the broker within 10 s: is `insitu up` "
+        "or `demo` running? "
         "For a broker of your own run `insitu broker-config` and reload it."
     )
 
@@ -106,10 +118,13 @@ def enrol(
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it measures, as NAME or NAME=PROPERTY, for a new device; without it the trial's mappings say it."
+            help="What it measures, as NAME or NAME=PROPERTY, for a new device; without it the trial's "
+            "mappings say it."
         ),
     ] = None,
-    site: Annotated[str, typer.Option(help="Where it stands; may be left out where the trial has one site.")] = "",
+    site: Annotated[
+        str, typer.Option(help="Where it stands; may be left out where the trial has one site.")
+    ] = "",
     position: Annotated[str, typer.Option(help="Where at the site; default: the device's own name.")] = "",
     every: Annotated[int, typer.Option(help="Planned seconds between two results.")] = 900,
     days: Annotated[int, typer.Option(help="The credential ends after so many days; 0: with the trial.")] = 0,
@@ -120,7 +135,9 @@ def enrol(
         now = target.clock.now()
         device_id = _known_or_new(conn, trial, device, measure or [], site, position, every, now)
         expires_at = now + timedelta(days=days) if days else None
-        login = give_credential(conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at)
+        login = give_credential(
+            conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
+        )
         names = _names(conn, trial, device)
         conn.commit()
         trouble = take_effect(conn, target)
@@ -130,9 +147,14 @@ def enrol(
 
 
 def take_effect(conn: Connection, target: Target) -> RetryLater | None:
-    """None once the broker knows the new credential; the trouble is raised after the token was shown, which happens only once."""
+    """None once the broker knows the new credential; the trouble is raised after the token was shown, which
+    happens only once.
+    """
     if target.running is None:
-        say("This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in force.\n")
+        say(
+            "This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in "
+            "force.\n"
+        )
         return None
     try:
         wait_until_applied(conn)
@@ -142,7 +164,14 @@ def take_effect(conn: Connection, target: Target) -> RetryLater | None:
 
 
 def _known_or_new(
-    conn: Connection, trial: str, device: str, measure: list[str], site: str, position: str, every: int, now: datetime
+    conn: Connection,
+    trial: str,
+    device: str,
+    measure: list[str],
+    site: str,
+    position: str,
+    every: int,
+    now: datetime,
 ) -> int:
     from store.catalogue import add_datastream, add_device, deploy, find_device, properties
     from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
@@ -152,22 +181,33 @@ def _known_or_new(
     except NotFound:
         if not measure and not fields_of(mappings_of_trial(conn, trial), device):
             raise CorrectInput(
-                f"{trial} has no device {device!r}. To make one, say what it measures, for example --measure pm25, "
+                f"{trial} has no device {device!r}. To make one, say what it measures, for example "
+                "--measure pm25, "
                 "or register a [[mapping]] of the trial (docs/operations.md)."
             ) from None
     else:
         if measure:
-            raise CorrectInput(f"{trial} already has a device {device!r}; leave --measure out for a new credential.")
+            raise CorrectInput(
+                f"{trial} already has a device {device!r}; leave --measure out for a new credential."
+            )
         return found.device_id
     require_code(device, "device")
     units = {p.code: p.unit for p in properties(conn)}
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
-    deploy(conn, device_id=device_id, site=site or _only_site(conn, trial), position=position or device, start=now)
+    deploy(
+        conn,
+        device_id=device_id,
+        site=site or _only_site(conn, trial),
+        position=position or device,
+        start=now,
+    )
     for text in measure:
         name, _, named = text.partition("=")
         observed = named or name
         if observed not in units:
-            raise CorrectInput(f"{observed!r} is no observed property here; known are {', '.join(sorted(units))}.")
+            raise CorrectInput(
+                f"{observed!r} is no observed property here; known are {', '.join(sorted(units))}."
+            )
         add_datastream(
             conn,
             device_id=device_id,
@@ -186,7 +226,9 @@ def _known_or_new(
 def _only_site(conn: Connection, trial: str) -> str:
     from store.catalogue import datastreams_of_trial
 
-    sites = sorted({place.site for stream in datastreams_of_trial(conn, trial) for place in stream.deployments})
+    sites = sorted(
+        {place.site for stream in datastreams_of_trial(conn, trial) for place in stream.deployments}
+    )
     if len(sites) != 1:
         known = f" ({', '.join(sites)})" if sites else ""
         raise CorrectInput(f"Say where the device stands with --site: {trial} has {len(sites)} sites{known}.")
@@ -205,7 +247,13 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
     say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
     http = target.running.http if target.running else None
     for title, text in snippets(
-        public_of(target), trial=trial, device=device, username=login.username, token=login.token, names=names, http=http
+        public_of(target),
+        trial=trial,
+        device=device,
+        username=login.username,
+        token=login.token,
+        names=names,
+        http=http,
     ).items():
         say(f"--- {title}\n{text}\n")
     if target.running:
@@ -224,7 +272,10 @@ def public_of(target: Target) -> PublicAddress:
     host, port = parse_listen(target.running.mqtt)
     ca = target.running.mqtt_ca
     return PublicAddress(
-        reachable_there(settings, host), port, tls=ca is not None, ca_pem=Path(ca).read_text("utf-8") if ca else None
+        reachable_there(settings, host),
+        port,
+        tls=ca is not None,
+        ca_pem=Path(ca).read_text("utf-8") if ca else None,
     )
 
 
@@ -238,9 +289,20 @@ def revoke(trial: str, device: str) -> None:
         found = find_device(conn, trial, device)
         now = target.clock.now()
         ended = revoke_credentials(conn, device_id=found.device_id, at=now)
-        record(conn, at=now, login="cli", action="revoke", subject=f"{trial}/{device}", detail={"credentials": ended})
+        record(
+            conn,
+            at=now,
+            login="cli",
+            action="revoke",
+            subject=f"{trial}/{device}",
+            detail={"credentials": ended},
+        )
         conn.commit()
         trouble = take_effect(conn, target) if ended else None
-    say(f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended." if ended else "It had no credential.")
+    say(
+        f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{device} ended."
+        if ended
+        else "It had no credential."
+    )
     if trouble is not None:
         raise trouble

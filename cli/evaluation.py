@@ -34,14 +34,23 @@ def _read(path: Path) -> str:
 def protocol(
     template: Annotated[str, typer.Argument(help="air-sensor, retrofit, limit, equivalence or street.")],
     trial: Annotated[str | None, typer.Option(help="A trial, whose devices and datastreams fill it.")] = None,
-    property: Annotated[str | None, typer.Option(help="What it is about, if not what the template is for.")] = None,
-    start: Annotated[str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")] = None,
+    property: Annotated[
+        str | None, typer.Option(help="What it is about, if not what the template is for.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")
+    ] = None,
     days: Annotated[int, typer.Option(min=14, help="Of each period.")] = 30,
     profile: Annotated[
-        str | None, typer.Option(help="Published targets for it, as us-epa-air-sensors/pm25; `insitu profiles` lists them.")
+        str | None,
+        typer.Option(
+            help="Published targets for it, as us-epa-air-sensors/pm25; `insitu profiles` lists them."
+        ),
     ] = None,
 ) -> None:
-    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be written."""
+    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be
+    written.
+    """
     import sys
 
     from cli.target import open_target
@@ -54,18 +63,26 @@ def protocol(
         clock = target.clock
         with conn:
             facts = facts_of(conn, trial)
-    document = draft(template, facts, start=_first_day(start, clock), days=days, property=property, profile=profile)
+    document = draft(
+        template, facts, start=_first_day(start, clock), days=days, property=property, profile=profile
+    )
     text = json.dumps(document, ensure_ascii=False, indent=2)
     read_protocol(text, source=f"template {template}")
     sys.stdout.write(text + "\n")
     if elsewhere := left_out(document, facts):
         warn(f"At another site, and therefore in no arm: {', '.join(elsewhere)}.")
-    warn(f"Still to be written: {', '.join(marks(document))}. Check periods, intervals and targets too; then `insitu lock`.")
+    warn(
+        f"Still to be written: {', '.join(marks(document))}. Check periods, intervals and targets too; then "
+        "`insitu lock`."
+    )
 
 
 def profiles(
     name: Annotated[
-        str | None, typer.Argument(help="A profile, or one of its entries as us-epa-air-sensors/pm25; default: all of them.")
+        str | None,
+        typer.Argument(
+            help="A profile, or one of its entries as us-epa-air-sensors/pm25; default: all of them."
+        ),
     ] = None,
 ) -> None:
     """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
@@ -108,10 +125,15 @@ def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], lo
         expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
     for endpoint, statistic, note in expected.warnings():
         warn(f"warning: {endpoint}, {statistic}: {note.sentence()} `insitu power {protocol}` tells more.")
-    say(f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 {locked.sha256}.")
+    say(
+        f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 "
+        f"{locked.sha256}."
+    )
 
 
-def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab") -> None:
+def evaluate(
+    trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab"
+) -> None:
     """Apply the locked protocol to the observations and keep the result for good."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
@@ -128,7 +150,9 @@ def evaluate(trial: Annotated[str, typer.Argument(help="A trial, or the director
     target, conn = open_target("insitu evaluate")
     with conn:
         check_quality(conn, trial, now=target.clock.now())
-        number, result = evaluate_trial(conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated)
+        number, result = evaluate_trial(
+            conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated
+        )
     say(f"Evaluation {number}\n{summary(result)}")
 
 
@@ -145,7 +169,9 @@ def unblind(
     target, conn = open_target("insitu unblind")
     clock = target.clock
     with conn:
-        number = run(conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated)
+        number = run(
+            conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated
+        )
     say(
         f"{endpoint} of {trial} is unblinded; "
         + (f"evaluation {number} tells it." if number else f"`insitu evaluate {trial}` tells it.")
@@ -170,18 +196,26 @@ def report(
         say(str(path))
 
 
-def export(trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]) -> None:
+def export(
+    trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]
+) -> None:
     """Write the package of a trial's latest evaluation: everything needed to recompute it."""
     from cli.target import open_target
 
     target, conn = open_target("insitu export")
     with conn:
-        write_package(conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir)
+        write_package(
+            conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir
+        )
     say(f"{to}: check it anywhere with `insitu verify {to}`.")
 
 
-def write_package(conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None) -> None:
-    """The package of the latest evaluation, signed by this installation, with its reports inside (those in `reports`, if given)."""
+def write_package(
+    conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None
+) -> None:
+    """The package of the latest evaluation, signed by this installation, with its reports inside (those in
+    `reports`, if given).
+    """
     from store.trials import latest_evaluation
     from trials.package.keys import signing_key
     from trials.report import write_reports

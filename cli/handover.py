@@ -1,4 +1,6 @@
-"""Handing changed credentials to the running broker, in steps, and saying in the database which state it runs on."""
+"""Handing changed credentials to the running broker, in steps, and saying in the database which state it runs
+on.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ _AT_THE_BROKER: Final = (Stage.CONNECT, Stage.SIGN_IN, Stage.PUBLISH)
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is seen of an installation at one moment. Seconds since …; a part's `_runs_s` is 0 where it does not run."""
+    """What is seen of an installation at one moment. Seconds since …; a part's `_runs_s` is 0 where it does
+    not run.
+    """
 
     readiness: Readiness
     broker_runs_s: float = 0.0
@@ -72,8 +74,14 @@ class Healing:
         return 0.0 if self._unready_since is None else now - self._unready_since
 
     def is_hopeless(self, signs: Signs, now: float) -> bool:
-        """True where nothing helped for so long that only a new start of everything might. Not for want of space or of a database."""
-        return self.unready_s(now) > WATCHDOG_PATIENCE_S and signs.database_silent_s < 2.0 and signs.free_bytes > ROOM_BYTES
+        """True where nothing helped for so long that only a new start of everything might. Not for want of
+        space or of a database.
+        """
+        return (
+            self.unready_s(now) > WATCHDOG_PATIENCE_S
+            and signs.database_silent_s < 2.0
+            and signs.free_bytes > ROOM_BYTES
+        )
 
     def _is_due(self, part: str, now: float) -> bool:
         at, times = self._replaced.get(part, (float("-inf"), 0))
@@ -94,7 +102,11 @@ def _ill(signs: Signs, failing_s: float) -> list[Replacement]:
     ):
         found.append(Replacement("broker", signs.readiness.detail))
     mute = signs.heartbeat_age_s is None or signs.heartbeat_age_s > INGEST_TRIAL_S
-    if mute and signs.database_silent_s < 2.0 and min(failing_s, signs.ingest_runs_s, signs.broker_runs_s) > INGEST_TRIAL_S:
+    if (
+        mute
+        and signs.database_silent_s < 2.0
+        and min(failing_s, signs.ingest_runs_s, signs.broker_runs_s) > INGEST_TRIAL_S
+    ):
         found.append(Replacement("ingest", "It stores nothing."))
     trial = PAGES_TRIAL_S if signs.pages_answered else PAGES_START_S
     if min(signs.pages_silent_s, signs.pages_run_s) > trial:

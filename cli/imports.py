@@ -27,31 +27,54 @@ def import_file(
     trial: Annotated[str, typer.Option(help="Whose data it is.")] = "",
     device: Annotated[str, typer.Option(help="The device that measured, where the file has one only.")] = "",
     device_column: Annotated[str, typer.Option(help="The column that names the device.")] = "",
-    time_column: Annotated[list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")] = None,
+    time_column: Annotated[
+        list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")
+    ] = None,
     time_format: Annotated[str, typer.Option(help="As of strptime, such as '%d/%m/%Y %H:%M'.")] = "",
     zone: Annotated[str, typer.Option(help="Of times without an offset, such as Europe/Paris.")] = "",
     map: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM; COLUMN= leaves it out.")
+        list[str] | None,
+        typer.Option(help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM; COLUMN= leaves it out."),
     ] = None,
     long: Annotated[str, typer.Option(help="PROPERTY_COLUMN=RESULT_COLUMN: a row for each result.")] = "",
     delimiter: Annotated[str, typer.Option(help=", or ; or tab or |; otherwise found.")] = "",
     decimal: Annotated[str, typer.Option(help="Point or comma: . or ,; otherwise found.")] = "",
     encoding: Annotated[str, typer.Option(help="utf-8, utf-8-sig, cp1252 or utf-16.")] = "",
     skip_lines: Annotated[int, typer.Option(help="Lines above the header.")] = 0,
-    units_row: Annotated[bool, typer.Option("--units-row", help="The line below the header has units.")] = False,
-    missing: Annotated[list[str] | None, typer.Option(help="What stands for no result, instead of NA, NaN, null, -, …")] = None,
-    columns: Annotated[Path | None, typer.Option(help="A TOML file that says all this; options here win.")] = None,
+    units_row: Annotated[
+        bool, typer.Option("--units-row", help="The line below the header has units.")
+    ] = False,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="What stands for no result, instead of NA, NaN, null, -, …")
+    ] = None,
+    columns: Annotated[
+        Path | None, typer.Option(help="A TOML file that says all this; options here win.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
-    correct: Annotated[bool, typer.Option("--correct", help="Replace stored results that differ; needs --reason.")] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Replace stored results that differ; needs --reason.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why results are corrected; kept with each of them.")] = "",
     login: str = "lab",
 ) -> None:
-    """Take results from a CSV or Parquet file, through the same path as live messages; running it again changes nothing."""
+    """Take results from a CSV or Parquet file, through the same path as live messages; running it again
+    changes nothing.
+    """
     given: dict[str, Any] = {
-        "trial": trial, "device": device, "device_column": device_column, "time_columns": time_column, "time_format": time_format,
-        "zone": zone, "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in map or ()), "delimiter": delimiter,
-        "decimal": decimal, "encoding": encoding, "skip_lines": skip_lines, "units_row": units_row, "missing": missing,
-    }  # fmt: skip
+        "trial": trial,
+        "device": device,
+        "device_column": device_column,
+        "time_columns": time_column,
+        "time_format": time_format,
+        "zone": zone,
+        "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in map or ()),
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "encoding": encoding,
+        "skip_lines": skip_lines,
+        "units_row": units_row,
+        "missing": missing,
+    }
     if long:
         given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
     if given["delimiter"] in ("tab", "\\t"):
@@ -97,9 +120,14 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str) ->
         loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction)
         try:
             with progress(file.name) as steps:
-                summary = loader.run(lambda done, so_far: steps(done, 1.0, f"{so_far.rows} rows, {so_far.stored} stored"))
+                summary = loader.run(
+                    lambda done, so_far: steps(done, 1.0, f"{so_far.rows} rows, {so_far.stored} stored")
+                )
         except (KeyboardInterrupt, RetryLater, FreeSpace):
-            warn(f"Stopped after row {loader.summary.last_row}: what is stored stays; the same command again completes it.")
+            warn(
+                f"Stopped after row {loader.summary.last_row}: what is stored stays; the same command again "
+                "completes it."
+            )
             raise
     _report(layout, summary, dry=dry)
 
@@ -108,17 +136,22 @@ def _report(layout: Layout, summary: Summary, *, dry: bool) -> None:
     """InsituError where something was refused, so that the exit code says so."""
     speed = summary.rows / summary.elapsed_s if summary.elapsed_s else 0
     say(
-        f"{'Nothing was written; it would be: ' if dry else ''}{summary.rows} rows, {summary.contained} results: {summary.stored} stored, "
-        f"{summary.duplicate} there already" + (f" ({summary.corrected} of them corrected)" if summary.corrected else "")
+        f"{'Nothing was written; it would be: ' if dry else ''}{summary.rows} rows, {summary.contained} "
+        f"results: {summary.stored} stored, "
+        f"{summary.duplicate} there already"
+        + (f" ({summary.corrected} of them corrected)" if summary.corrected else "")
         + f". {summary.elapsed_s:.1f} s, {speed:.0f} rows/s."
-    )  # fmt: skip
+    )
     if summary.empty:
         say(f"{summary.empty} rows have no result.")
     for code, refused in sorted(summary.refused.items()):
-        what = f"{refused.results} results of {refused.rows} rows" if refused.results else f"{refused.rows} rows"
+        what = (
+            f"{refused.results} results of {refused.rows} rows" if refused.results else f"{refused.rows} rows"
+        )
         say(f"refused    {code}: {what}, the first in row {refused.first_row}: {refused.detail}")
     if summary.refused:
         raise InsituError(
-            f"{layout.file}: not everything could be stored. docs/rejects.md says how to fix each reason. After a change of the catalogue: "
+            f"{layout.file}: not everything could be stored. docs/rejects.md says how to fix each reason. "
+            "After a change of the catalogue: "
             f"`insitu replay --trial {layout.trial}`; after a change of the file: import it again."
         )

@@ -1,15 +1,18 @@
-"""Everything on one machine: both servers, the ingestor, the pages, the jobs, and the loop that keeps them alive.
+"""Everything on one machine: both servers, the ingestor, the pages, the jobs, and the loop that keeps them
+alive.
 
     postgres ─▶ schema ─▶ broker ─▶ ingest
                    ├────▶ serve
                    └────▶ work
 
-One thread looks after all of it, a little at a time, from the first start to the last stop (`supervision`). Whatever may hang has a
-thread of its own and leaves a value: the database (`clerk`), a device's way (`ingest.probe`), the pages (`watch`).
+One thread looks after all of it, a little at a time, from the first start to the last stop (`supervision`).
+Whatever may hang has a thread of its own and leaves a value: the database (`clerk`), a device's way
+(`ingest.probe`), the pages (`watch`).
 
-Devices find the broker's port open only when their credentials are in force, and only when every shard's session exists, since a broker
-keeps messages for existing sessions only. Where the broker's store does not hold the sessions (at the first start, or after the store was lost)
-the broker runs on a private port until the ingestor has made them.
+Devices find the broker's port open only when their credentials are in force, and only when every shard's
+session exists, since a broker keeps messages for existing sessions only. Where the broker's store does not
+hold the sessions (at the first start, or after the store was lost) the broker runs on a private port until
+the ingestor has made them.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ BROKER_PATIENCE_S: Final = 6.0
 POSTGRES_PATIENCE_S: Final = 25.0
 """Together: a stop takes at most 45 s."""
 _DEATH_SIGNAL: Final = signal.SIGKILL
-"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of them survive it."""
+"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of
+them survive it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,13 @@ def _nothing() -> Steps:
 
 
 class Installation:
-    """Servers and parts of one data directory; `begin`, `step` and `stop` are called by one thread, which starts every child."""
+    """Servers and parts of one data directory; `begin`, `step` and `stop` are called by one thread, which
+    starts every child.
+    """
 
-    def __init__(self, settings: Settings, *, data_dir: Path, clock: Clock, where: Addresses, with_jobs: bool = True):
+    def __init__(
+        self, settings: Settings, *, data_dir: Path, clock: Clock, where: Addresses, with_jobs: bool = True
+    ):
         self.settings, self.data_dir, self.clock, self.where = settings, data_dir, clock, where
         self._with_jobs = with_jobs
         self._stack = ExitStack()
@@ -102,17 +111,27 @@ class Installation:
         self._running_told = False
         self._began = 0.0
 
-    # -- beginning -----------------------------------------------------------------------------------------------
+    # -- beginning
 
     def begin(self) -> None:
-        """Hold the data directory and make the parts; nothing is started before the first `step`. AlreadyRunning."""
+        """Hold the data directory and make the parts; nothing is started before the first `step`.
+        AlreadyRunning.
+        """
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
         settings = self.settings
-        self.postgres = Postgres(data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin)
+        self.postgres = Postgres(
+            data_dir=self.data_dir, run_as=settings.run_as, binaries=settings.postgres_bin
+        )
         self.broker = Broker(
-            data_dir=self.data_dir, listen=self.where.mqtt, run_as=settings.run_as, binary=settings.nats_server, tls=self.where.tls,
-            window=settings.window, max_file_store=settings.max_file_store, sync_always=settings.sync_always,
-        )  # fmt: skip
+            data_dir=self.data_dir,
+            listen=self.where.mqtt,
+            run_as=settings.run_as,
+            binary=settings.nats_server,
+            tls=self.where.tls,
+            window=settings.window,
+            max_file_store=settings.max_file_store,
+            sync_always=settings.sync_always,
+        )
         self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
@@ -125,15 +144,28 @@ class Installation:
     def _make_parts(self) -> None:
         postgres, broker = self.postgres, self.broker
         self._database = Part(
-            "postgres", start=postgres.starting, poll=postgres.poll, stop=lambda: postgres.stopping(POSTGRES_PATIENCE_S), kill=postgres.kill
-        )  # fmt: skip
+            "postgres",
+            start=postgres.starting,
+            poll=postgres.poll,
+            stop=lambda: postgres.stopping(POSTGRES_PATIENCE_S),
+            kill=postgres.kill,
+        )
         self._schema = Part(
-            "schema", start=self._await_schema, poll=lambda: None, stop=_nothing, kill=lambda: None, needs=(self._database,)
+            "schema",
+            start=self._await_schema,
+            poll=lambda: None,
+            stop=_nothing,
+            kill=lambda: None,
+            needs=(self._database,),
         )
         self._broker = Part(
-            "broker", start=self._start_broker, poll=broker.poll, stop=self._stop_broker, kill=broker.kill,
+            "broker",
+            start=self._start_broker,
+            poll=broker.poll,
+            stop=self._stop_broker,
+            kill=broker.kill,
             needs=(self._schema,),
-        )  # fmt: skip
+        )
         clock = ["--clock", self.clock.dumps()]
         host, port = self.broker.host, self.broker.port
         serve = ["serve", *clock, "--mqtt-public", f"{host}:{port}"]
@@ -149,7 +181,7 @@ class Installation:
         """The worker: quality checks over what comes in, and nights."""
         work = self._python_part(
             "work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,), first=self._others_first
-        )  # fmt: skip
+        )
         self._parts.append(work)
 
     def _others_first(self) -> Steps:
@@ -159,15 +191,22 @@ class Installation:
             yield
 
     def _python_part(
-        self, name: str, arguments: list[str], *, needs: tuple[Part, ...], first: Callable[[], Steps] = _nothing
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        needs: tuple[Part, ...],
+        first: Callable[[], Steps] = _nothing,
     ) -> Part:
         def start() -> Steps:
             yield from first()
             child = self._children[name] = Child(
-                python_module("cli", *arguments), log=self.data_dir / "logs" / f"{name}.log",
+                python_module("cli", *arguments),
+                log=self.data_dir / "logs" / f"{name}.log",
                 env=self.part_environment(self.broker.address if name == "ingest" else self.public),
-                cwd=self.data_dir, death_signal=_DEATH_SIGNAL,
-            )  # fmt: skip
+                cwd=self.data_dir,
+                death_signal=_DEATH_SIGNAL,
+            )
             child.start()
 
         def poll() -> int | None:
@@ -234,10 +273,16 @@ class Installation:
         return self.broker.host, self.broker.port
 
     def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
-        """What a part of ours needs to know; secrets travel in the environment of a child, never on its command line."""
+        """What a part of ours needs to know; secrets travel in the environment of a child, never on its
+        command line.
+        """
         broker = self.broker
         given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
-        environment = {name: text for name, text in os.environ.items() if name not in {f"INSITU_{one}_FILE" for one in given}}
+        environment = {
+            name: text
+            for name, text in os.environ.items()
+            if name not in {f"INSITU_{one}_FILE" for one in given}
+        }
         environment |= {
             "INSITU_DATABASE_URL": self.postgres.url,
             "INSITU_MQTT_URL": self.mqtt_url(address),
@@ -249,10 +294,12 @@ class Installation:
             environment["INSITU_MQTT_CA"] = str(self.where.tls.ca)
         return environment
 
-    # -- looking after it ----------------------------------------------------------------------------------------
+    # -- looking after it
 
     def step(self) -> None:
-        """Look after everything once, without waiting. Raises only what a person must mend before anything can run."""
+        """Look after everything once, without waiting. Raises only what a person must mend before anything
+        can run.
+        """
         now = time.monotonic()
         self._make_room_for_a_restore()
         for part in self._parts:
@@ -307,7 +354,13 @@ class Installation:
         """What it is waiting for, in a sentence; "" where a device can deliver."""
         for part in self._parts:
             if not part.runs:
-                problem = str(part.error) if part.error else self.clerk.facts.problem if part is self._schema else None
+                problem = (
+                    str(part.error)
+                    if part.error
+                    else self.clerk.facts.problem
+                    if part is self._schema
+                    else None
+                )
                 return f"{part.name}: {problem or part.phase.value}"
         if self._private:
             return "broker: its sessions are being made"
@@ -322,7 +375,9 @@ class Installation:
             raise part.error
 
     def _make_room_for_a_restore(self) -> None:
-        """Nobody writes while a dump is put back; afterwards the broker is asked again whether it has the sessions that stand there now."""
+        """Nobody writes while a dump is put back; afterwards the broker is asked again whether it has the
+        sessions that stand there now.
+        """
         facts = self.clerk.facts
         for part in self._parts:
             if part not in (self._database, self._schema, self._broker):
@@ -350,7 +405,7 @@ class Installation:
             self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
             self._prober.start()
 
-    # -- what runs and does not do its work ------------------------------------------------------------------------
+    # -- what runs and does not do its work
 
     def _heal(self, now: float) -> None:
         """Replace what is there and does not do its work."""
@@ -383,16 +438,22 @@ class Installation:
             for child in self._children.values():
                 child.bound_log()
 
-    # -- telling others ------------------------------------------------------------------------------------------
+    # -- telling others
 
     def _tell_systemd(self, now: float, *, hopeless: bool) -> None:
-        """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders it may pass by itself."""
+        """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders
+        it may pass by itself.
+        """
         text = self.status() or "a device can deliver"
         said, at = self._told
         if text == said and now - at < 2.0:
             return
         self._told = (text, now)
-        fields = {"STATUS": text} | ({} if hopeless else {"WATCHDOG": "1"}) | ({"READY": "1"} if self.readiness().ready else {})
+        fields = (
+            {"STATUS": text}
+            | ({} if hopeless else {"WATCHDOG": "1"})
+            | ({"READY": "1"} if self.readiness().ready else {})
+        )
         notify(**fields)
 
     def _tell_running(self) -> None:
@@ -418,7 +479,9 @@ class Installation:
     def http_url(self) -> str:
         host, port = self.where.http
         secure = pages_speak_tls(self.settings)
-        return f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
+        return (
+            f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
+        )
 
     def connection(self) -> Connection:
         """A connection of the caller's own, who closes it."""
@@ -440,10 +503,12 @@ class Installation:
                     raise RetryLater(f"The broker did not take over the credentials. {self.status()}")
                 time.sleep(0.02)
 
-    # -- ending --------------------------------------------------------------------------------------------------
+    # -- ending
 
     def stop(self, urgent: threading.Event | None = None) -> None:
-        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then the directory is free."""
+        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then
+        the directory is free.
+        """
         if not self._began:
             return
         self._began = 0.0

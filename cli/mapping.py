@@ -1,4 +1,6 @@
-"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and which of their fields is what in which unit."""
+"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and which of their fields is what
+in which unit.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +57,14 @@ class MappingEntry(_Entry):
 
 
 def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
-    """A device at its place, from `start` or now on; one that exists is left as it is, also where it stands."""
+    """A device at its place, from `start` or now on; one that exists is left as it is, also where it
+    stands.
+    """
     from store.catalogue import add_device, add_sensor, deploy
 
-    start = now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
+    start = (
+        now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
+    )
     try:
         with conn.transaction():
             number = add_device(
@@ -70,7 +76,9 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
                 serial=entry.serial,
                 now=now,
             )
-            deploy(conn, device_id=number, site=entry.site, position=entry.position or entry.code, start=start)
+            deploy(
+                conn, device_id=number, site=entry.site, position=entry.position or entry.code, start=start
+            )
             if entry.sensor is not None:
                 add_sensor(conn, device_id=number, **dict(entry.sensor))
     except AlreadyExists:
@@ -79,8 +87,12 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
         say(f"entered device {entry.trial}/{entry.code}")
 
 
-def enter_mappings(conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime) -> None:
-    """The mappings of each trial that the file names take the place of those it had; its devices get what they say."""
+def enter_mappings(
+    conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime
+) -> None:
+    """The mappings of each trial that the file names take the place of those it had; its devices get what
+    they say.
+    """
     from store.access import record
     from store.mappings import apply_mappings, new_mapping, replace_mappings
 
@@ -89,20 +101,36 @@ def enter_mappings(conn: Connection, devices: Sequence[DeviceEntry], mappings: S
         with conn.transaction():
             wanted = [
                 new_mapping(
-                    conn, field=entry.field, property=entry.property, unit=entry.unit, devices=entry.devices, role=entry.role,
-                    result_type=entry.result_type, every_s=entry.every,
+                    conn,
+                    field=entry.field,
+                    property=entry.property,
+                    unit=entry.unit,
+                    devices=entry.devices,
+                    role=entry.role,
+                    result_type=entry.result_type,
+                    every_s=entry.every,
                 )
                 for entry in mappings
                 if entry.trial == trial
-            ]  # fmt: skip
+            ]
             changes = replace_mappings(conn, trial, wanted)
-            done = {what: [f"{c.device}/{c.field}" for c in changes if c.what == what] for what in ("entered", "changed")}
+            done = {
+                what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
+                for what in ("entered", "changed")
+            }
             if any(done.values()):
                 record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
         for mapping in wanted:
-            _tell(f"{trial}/{mapping.field}", mapping.unit, f"{mapping.property} in {mapping.property_unit}", [
-                change for change in changes if change.field == mapping.field and mapping.holds(change.device)
-            ])  # fmt: skip
+            _tell(
+                f"{trial}/{mapping.field}",
+                mapping.unit,
+                f"{mapping.property} in {mapping.property_unit}",
+                [
+                    change
+                    for change in changes
+                    if change.field == mapping.field and mapping.holds(change.device)
+                ],
+            )
     for entry in devices:
         if entry.trial not in mapped:
             with conn.transaction():
@@ -110,7 +138,10 @@ def enter_mappings(conn: Connection, devices: Sequence[DeviceEntry], mappings: S
 
 
 def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
-    done = {what: [change.device for change in changes if change.what == what] for what in ("entered", "changed", "there")}
+    done = {
+        what: [change.device for change in changes if change.what == what]
+        for what in ("entered", "changed", "there")
+    }
     word = next((what for what, devices in done.items() if devices), "entered")
     told = ", ".join(f"{len(devices)} {what}" for what, devices in done.items() if devices) or "no device yet"
     say(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")

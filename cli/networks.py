@@ -1,4 +1,6 @@
-"""Network servers: `[[network_server]]` and `[[network_address]]` of a registration, and `network`, their credential."""
+"""Network servers: `[[network_server]]` and `[[network_address]]` of a registration, and `network`, their
+credential.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
     except AlreadyExists:
         say(f"there   network server {entry.code}")
     else:
-        say(f"entered network server {entry.code}: `insitu network {entry.code} --enrol` gives it its credential")
+        say(
+            f"entered network server {entry.code}: `insitu network {entry.code} --enrol` gives it its "
+            "credential"
+        )
 
 
 def enter_address(conn: Connection, entry: AddressEntry) -> None:
@@ -83,9 +88,14 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
     number = find_device(conn, entry.trial, entry.device).device_id
     found = address_of(conn, entry.address)
     if found is not None:
-        if (found.network_server, found.trial, found.device) != (entry.network_server, entry.trial, entry.device):
+        if (found.network_server, found.trial, found.device) != (
+            entry.network_server,
+            entry.trial,
+            entry.device,
+        ):
             raise CorrectInput(
-                f"{entry.address} is {found.trial}/{found.device} at {found.network_server} already: one address is one device."
+                f"{entry.address} is {found.trial}/{found.device} at {found.network_server} already: one "
+                "address is one device."
             )
         say(f"there   address {entry.address}")
         return
@@ -93,7 +103,8 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
         edge = entry.address.rpartition("/")[0]
         if address_of(conn, edge) is None:
             raise CorrectInput(
-                f"{entry.address} is behind the edge node {edge}, which has no address yet: register the edge node as a device first."
+                f"{entry.address} is behind the edge node {edge}, which has no address yet: register the "
+                "edge node as a device first."
             )
     add_address(conn, network_server=entry.network_server, address=entry.address, device_id=number)
     say(f"entered address {entry.address}: {entry.trial}/{entry.device}")
@@ -104,9 +115,13 @@ def network(
     enrol: Annotated[
         bool, typer.Option(help="Give it a credential, shown once; older ones go on until they are revoked.")
     ] = False,
-    revoke: Annotated[bool, typer.Option(help="End every credential of it; an open connection is cut.")] = False,
+    revoke: Annotated[
+        bool, typer.Option(help="End every credential of it; an open connection is cut.")
+    ] = False,
 ) -> None:
-    """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its credential."""
+    """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its
+    credential.
+    """
     from cli.devices import take_effect
     from store.access import record, revoke_network_credentials
     from store.catalogue import addresses_of, network_server
@@ -130,7 +145,11 @@ def network(
             record(conn, at=now, login="cli", action="revoke", subject=code, detail={"credentials": ended})
             conn.commit()
             trouble = take_effect(conn, target) if ended else None
-            say(f"{ended} credential{'s' if ended != 1 else ''} of {code} ended." if ended else "It had no credential.")
+            say(
+                f"{ended} credential{'s' if ended != 1 else ''} of {code} ended."
+                if ended
+                else "It had no credential."
+            )
     say(f"{code} ({server.kind}) speaks for {len(addresses)} device{'s' if len(addresses) != 1 else ''}:")
     for one in addresses:
         say(f"  {one.address}  {one.trial}/{one.device}")
@@ -145,9 +164,15 @@ def _give(conn: Connection, target: Target, number: int, code: str) -> tuple[str
     now = target.clock.now()
     token, username = secrets.token_urlsafe(32), f"network.{code}.{secrets.token_hex(3)}"
     add_credential(
-        conn, device_id=None, network_server_id=number, username=username, token_sha256=hashlib.sha256(token.encode()).digest(),
-        nats_hash=hash_token(token), mosquitto_hash=mosquitto_hash(token), now=now,
-    )  # fmt: skip
+        conn,
+        device_id=None,
+        network_server_id=number,
+        username=username,
+        token_sha256=hashlib.sha256(token.encode()).digest(),
+        nats_hash=hash_token(token),
+        mosquitto_hash=mosquitto_hash(token),
+        now=now,
+    )
     record(conn, at=now, login="cli", action="enrol", subject=code, detail={"username": username})
     return username, token
 
@@ -160,35 +185,45 @@ def _explain(target: Target, kind: str, username: str) -> None:
     scheme = "ssl" if where.tls else "tcp"
     if kind == CHIRPSTACK:
         say(
-            'In chirpstack.toml, with a codec in each device profile:\n\n[integration]\n  enabled = ["mqtt"]\n  [integration.mqtt]\n'
-            f'    server = "{scheme}://{where.host}:{where.port}"\n    json = true\n    qos = 1\n    clean_session = false\n'
+            "In chirpstack.toml, with a codec in each device profile:\n\n[integration]\n  enabled = "
+            '["mqtt"]\n  [integration.mqtt]\n'
+            f'    server = "{scheme}://{where.host}:{where.port}"\n    json = true\n    qos = 1\n    '
+            "clean_session = false\n"
             f'    client_id = "chirpstack"\n    username = "{username}"\n    password = "THE TOKEN"\n'
             '    event_topic = "application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"\n'
         )
     elif kind == THINGS_STACK:
         say(
-            "The Things Stack is a broker of its own, at QoS 0: bridge it, for example with mosquitto.conf:\n\n"
-            "connection things-stack\n  address eu1.cloud.thethings.network:8883\n  bridge_capath /etc/ssl/certs\n"
+            "The Things Stack is a broker of its own, at QoS 0: bridge it, for example with "
+            "mosquitto.conf:\n\n"
+            "connection things-stack\n  address eu1.cloud.thethings.network:8883\n  bridge_capath "
+            "/etc/ssl/certs\n"
             "  remote_username APPLICATION@TENANT\n  remote_password AN API KEY THAT MAY READ TRAFFIC\n"
             "  topic v3/+/devices/+/up in 0\nconnection insitu\n"
-            f"  address {where.host}:{where.port}\n  remote_username {username}\n  remote_password THE TOKEN\n  topic v3/+/devices/+/up out 1\n\n"
+            f"  address {where.host}:{where.port}\n  remote_username {username}\n  remote_password THE "
+            "TOKEN\n  topic v3/+/devices/+/up out 1\n\n"
             "What the bridge missed `insitu pull` brings from its storage integration.\n"
         )
     else:
         say(
-            f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the token, QoS 1. It publishes its own "
+            f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the "
+            "token, QoS 1. It publishes its own "
             "spBv1.0 topics and hears its own NCMD; Insitu asks for a rebirth there.\n"
         )
 
 
 def pull(
     base: Annotated[str, typer.Argument(help="The cluster, such as https://eu1.cloud.thethings.network.")],
-    application: Annotated[str, typer.Argument(help="APPLICATION@TENANT, as in its addresses; @ttn on the community network.")],
+    application: Annotated[
+        str, typer.Argument(help="APPLICATION@TENANT, as in its addresses; @ttn on the community network.")
+    ],
     after: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="From then on, UTC; default: a day ago.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="From then on, UTC; default: a day ago."),
     ] = None,
 ) -> None:
-    """Bring the uplinks that The Things Stack has kept and MQTT has missed; what is there already is a duplicate.
+    """Bring the uplinks that The Things Stack has kept and MQTT has missed; what is there already is a
+    duplicate.
 
     The API key is INSITU_THINGS_STACK_KEY, or in the file INSITU_THINGS_STACK_KEY_FILE.
     """
@@ -198,7 +233,8 @@ def pull(
     name, _, tenant = application.partition("@")
     if key is None:
         raise CorrectInput(
-            "Set INSITU_THINGS_STACK_KEY_FILE to a file that holds an API key with the right to read application traffic."
+            "Set INSITU_THINGS_STACK_KEY_FILE to a file that holds an API key with the right to read "
+            "application traffic."
         )
     if not name or not tenant:
         raise CorrectInput(f"{application!r}: write APPLICATION@TENANT, for example platform-air@ttn.")
@@ -217,6 +253,7 @@ def pull(
             clock=target.clock,
         )
     say(
-        f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, {done.duplicate} were there, "
+        f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, "
+        f"{done.duplicate} were there, "
         f"{done.refused} refused (see the page Rejects)."
     )

@@ -43,9 +43,13 @@ class Question:
 
 
 def check(
-    strict: Annotated[bool, typer.Option(help="Exit code 1 also where a question could not be asked.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Exit code 1 also where a question could not be asked.")
+    ] = False,
 ) -> None:
-    """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where something is BAD."""
+    """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where
+    something is BAD.
+    """
     target = find_target()
     bad = 0
     for question in questions(target):
@@ -149,7 +153,9 @@ def _audit(target: Target) -> str:
 
 
 def _policy(target: Target) -> str:
-    """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of `broker-config` at another."""
+    """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of
+    `broker-config` at another.
+    """
     from cli.policy import devices_of_broker_config, throw_away_devices
     from ingest.policy import prove
 
@@ -163,23 +169,32 @@ def replay(
     trial: Annotated[str, typer.Option(help="Only this trial's rejects.")] = "",
     reason: Annotated[str, typer.Option(help="Only rejects with this reason code.")] = "",
 ) -> None:
-    """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once each."""
+    """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once
+    each.
+    """
     from ingest.replay import replay as run
 
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
-    say(f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, {outcome.still_refused} still refused.")
+    say(
+        f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, "
+        f"{outcome.still_refused} still refused."
+    )
 
 
 def broker_config(
     broker: Annotated[str, typer.Argument(help="nats, mosquitto or emqx.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
     owner: Annotated[
-        str, typer.Option(help="ACCOUNT[:GROUP] that the broker runs as. For root; default: the account of its package.")
+        str,
+        typer.Option(
+            help="ACCOUNT[:GROUP] that the broker runs as. For root; default: the account of its package."
+        ),
     ] = "",
 ) -> None:
-    """Write the credentials and access rules of every active device, and of the service, for a broker of your own.
+    """Write the credentials and access rules of every active device, and of the service, for a broker of your
+    own.
 
     The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
     """
@@ -200,6 +215,8 @@ def broker_config(
         write_whole(to / name, content, owner=ids(account))
         say(str(to / name))
     whose = (
-        f"{account.name}, which" if account else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
+        f"{account.name}, which"
+        if account
+        else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
     )
     say(f"They belong to {whose} takes them over by {profile.reload}.")

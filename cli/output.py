@@ -1,4 +1,6 @@
-"""What a person sees: lines, a progress bar on a terminal and plain lines elsewhere, one line for an error."""
+"""What a person sees: lines, a progress bar on a terminal and plain lines elsewhere, one line for an
+error.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ errors = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _print(where: Console, text: str) -> None:
-    """A line, without markup, since names may hold brackets. Where it cannot be written (the disk is full, the reader of the pipe
-    is gone, the stream is closed) it is lost: a supervisor must not end because nobody reads it."""
+    """A line, without markup, since names may hold brackets. Where it cannot be written (the disk is full,
+    the reader of the pipe is gone, the stream is closed) it is lost: a supervisor must not end because nobody
+    reads it.
+    """
     with suppress(OSError, ValueError):
         where.print(text, markup=False)
 
@@ -54,7 +58,9 @@ def progress(title: str) -> Iterator[Steps]:
     """A bar on a terminal; elsewhere a line at each tenth, at most one in two seconds."""
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console) as bar:
+        with Progress(
+            *columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console
+        ) as bar:
             task = bar.add_task(title, note="")
 
             def draw(done: float, total: float, note: str = "") -> None:

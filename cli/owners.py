@@ -12,9 +12,13 @@ from insitu.errors import CorrectInput, FixPermissions
 
 
 def parse_owner(text: str) -> Account:
-    """`ACCOUNT[:GROUP]`, names or numbers; without a group the account's own. CorrectInput unless we are root."""
+    """`ACCOUNT[:GROUP]`, names or numbers; without a group the account's own. CorrectInput unless we are
+    root.
+    """
     if os.geteuid() != 0:
-        raise CorrectInput("--owner: only root can give files to another account. Run this as root, or as that account.")
+        raise CorrectInput(
+            "--owner: only root can give files to another account. Run this as root, or as that account."
+        )
     name, _, group = text.partition(":")
     try:
         uid, own = _account(name)
@@ -43,7 +47,8 @@ def account_if_there(name: str) -> Account | None:
 
 
 def make_folder(folder: Path, owner: Account | None) -> None:
-    """`folder`, made if needed so that `owner` can pass through it; FixPermissions names the first folder it cannot pass through.
+    """`folder`, made if needed so that `owner` can pass through it; FixPermissions names the first folder it
+    cannot pass through.
 
     The modes of folders that are there already stay as they are.
     """
@@ -54,7 +59,8 @@ def make_folder(folder: Path, owner: Account | None) -> None:
     for place in [*reversed(folder.parents), folder]:
         if owner is not None and not _passes(owner, place):
             raise FixPermissions(
-                f"{owner.name!r} cannot pass through {place}: choose another folder, or allow it: chmod o+x {place}"
+                f"{owner.name!r} cannot pass through {place}: choose another folder, or allow it: chmod o+x "
+                f"{place}"
             )
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from ingest.mqtt import BrokerAddress
 
-ClockOption = Annotated[str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")]
+ClockOption = Annotated[
+    str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +73,11 @@ def until_signal() -> Stop:
 
 
 def database_url_of(settings: Settings) -> str:
-    return settings.database_url.get_secret_value() if settings.database_url else find_target(settings).database_url
+    return (
+        settings.database_url.get_secret_value()
+        if settings.database_url
+        else find_target(settings).database_url
+    )
 
 
 def ingest(clock: ClockOption = "") -> None:
@@ -84,7 +90,13 @@ def ingest(clock: ClockOption = "") -> None:
     wait_for_database(database_url, application="insitu ingest", stop=stop)
     if stop.is_set():
         return
-    run_ingestor(settings, database_url=database_url, broker=broker, clock=Clock.loads(clock) if clock else SYSTEM, stop=stop)
+    run_ingestor(
+        settings,
+        database_url=database_url,
+        broker=broker,
+        clock=Clock.loads(clock) if clock else SYSTEM,
+        stop=stop,
+    )
 
 
 def broker_address(settings: Settings) -> BrokerAddress:
@@ -119,7 +131,8 @@ def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> N
     """CorrectInput where plaintext would leave this machine."""
     if host not in LOOPBACK and not host.startswith("127.") and not secure and not settings.allow_plaintext:
         raise CorrectInput(
-            f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run `insitu cert {host}` "
+            f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run "
+            f"`insitu cert {host}` "
             "and set INSITU_TLS_CERT and INSITU_TLS_KEY, or set INSITU_ALLOW_PLAINTEXT=yes."
         )
 
@@ -136,7 +149,9 @@ def reachable_here(host: str) -> str:
 
 
 def reachable_there(settings: Settings, host: str) -> str:
-    """The address that others are told: INSITU_PUBLIC_HOST, else the listening one, else this machine's name."""
+    """The address that others are told: INSITU_PUBLIC_HOST, else the listening one, else this machine's
+    name.
+    """
     if settings.public_host:
         return settings.public_host
     return socket.getfqdn() if reachable_here(host) != host else host
@@ -171,7 +186,8 @@ def serve(
     secure = {}
     if pages_speak_tls(settings):
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
-    # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being computed.
+    # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being
+    # computed.
     sys.setswitchinterval(0.001)
     # What is built by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
     gc.collect()
@@ -189,11 +205,17 @@ def serve(
 
 
 def readiness_of(settings: Settings) -> Callable[[], Readiness]:
-    """Asked without waiting; a thread of its own finds it out: by a probe, or by heartbeats where no broker is named."""
+    """Asked without waiting; a thread of its own finds it out: by a probe, or by heartbeats where no broker
+    is named.
+    """
     from ingest.probe import Heartbeats, Prober
 
     database_url = database_url_of(settings)
-    watch = Heartbeats(database_url) if settings.mqtt_url is None else Prober(broker_address(settings), database_url)
+    watch = (
+        Heartbeats(database_url)
+        if settings.mqtt_url is None
+        else Prober(broker_address(settings), database_url)
+    )
     watch.start()
     return watch.latest
 
@@ -205,7 +227,10 @@ def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddr
     if text:
         host, port = parse_listen(text)
         return PublicAddress(
-            reachable_there(settings, host), port, tls=ca is not None, ca_pem=ca.read_text("utf-8") if ca else None
+            reachable_there(settings, host),
+            port,
+            tls=ca is not None,
+            ca_pem=ca.read_text("utf-8") if ca else None,
         )
     if settings.mqtt_url is None:
         host, port = parse_listen(settings.mqtt_listen)
@@ -222,7 +247,9 @@ def work(clock: ClockOption = "", once: bool = False) -> None:
         from jobs.evaluations import Night
 
     settings = load()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     night = Night(settings.nightly_hour, ZoneInfo(settings.time_zone))
     trial_clock = Clock.loads(clock) if clock else SYSTEM
     run_jobs(database_url_of(settings), trial_clock, until_signal(), night=night, once=once)

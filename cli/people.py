@@ -21,7 +21,14 @@ def new_password() -> str:
 
 
 def add_account(
-    conn: Connection, *, login: str, name: str, organisation: str, password: str, now: datetime, language: str = "fr"
+    conn: Connection,
+    *,
+    login: str,
+    name: str,
+    organisation: str,
+    password: str,
+    now: datetime,
+    language: str = "fr",
 ) -> None:
     """A person who can sign in; the caller commits."""
     from api.access import hash_password
@@ -44,7 +51,8 @@ _FIRST = "first-sign-in.secret"
 def add_first_person(conn: Connection, data_dir: Path) -> None:
     """On an empty installation: the lab and its first sign-in. Commits.
 
-    The password is in a file of the data directory before it is in force, so that a start that is killed in between tells it at the next.
+    The password is in a file of the data directory before it is in force, so that a start that is killed in
+    between tells it at the next.
     """
     from store.access import anybody
     from store.catalogue import add_organisation, organisation

@@ -1,4 +1,6 @@
-"""Two devices for `insitu check`: throw-away ones of the embedded broker, gone when it ends, or those of `broker-config`."""
+"""Two devices for `insitu check`: throw-away ones of the embedded broker, gone when it ends, or those of
+`broker-config`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 
 WRITE_FILES_ANEW: Final = (
-    "the broker does not let in the devices of `insitu check`: write its files anew with `insitu broker-config` "
+    "the broker does not let in the devices of `insitu check`: write its files anew with `insitu "
+    "broker-config` "
     "and the same INSITU_MQTT_URL as here, and let the broker take them over."
 )
 
@@ -36,12 +39,15 @@ class CannotAsk(InsituError):
 
 
 def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, Probe]:
-    """(the service's address, one device, another) of a broker that has the files of `broker-config`. CannotAsk without its address."""
+    """(the service's address, one device, another) of a broker that has the files of `broker-config`.
+    CannotAsk without its address.
+    """
     from ingest.policy import Probe
 
     if settings.mqtt_url is None:
         raise CannotAsk(
-            "set INSITU_MQTT_URL, and INSITU_MQTT_CA where its certificate needs it, to what `insitu ingest` has; "
+            "set INSITU_MQTT_URL, and INSITU_MQTT_CA where its certificate needs it, to what `insitu "
+            "ingest` has; "
             "then this is tried at that broker."
         )
     address = broker_address(settings)

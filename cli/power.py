@@ -20,13 +20,21 @@ def register(app: typer.Typer) -> None:
 
 
 def power(
-    protocol: Annotated[Path, typer.Argument(help="A protocol, JSON, locked or not; or the directory of a package.")],
-    days: Annotated[str, typer.Option(help="Lengths of the reporting period to tell of, in days.")] = "14,30,60,90",
+    protocol: Annotated[
+        Path, typer.Argument(help="A protocol, JSON, locked or not; or the directory of a package.")
+    ],
+    days: Annotated[
+        str, typer.Option(help="Lengths of the reporting period to tell of, in days.")
+    ] = "14,30,60,90",
     power: Annotated[float, typer.Option(help="Wanted chance that the verdict is decided.")] = 0.8,
-    package: Annotated[Path | None, typer.Option(help="Take the observations from this package, not from a database.")] = None,
+    package: Annotated[
+        Path | None, typer.Option(help="Take the observations from this package, not from a database.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="The document instead of the tables.")] = False,
 ) -> None:
-    """Tell from the days before the reporting period how wide intervals will be and which effects can be detected."""
+    """Tell from the days before the reporting period how wide intervals will be and which effects can be
+    detected.
+    """
     lengths = _lengths(days)
     if not 0.5 <= power < 1:
         raise CorrectInput(f"--power {power:g} must lie between 0.5 and 1, as 0.8.")
@@ -58,7 +66,14 @@ def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: fl
 
     target, conn = open_target("insitu power")
     with conn:
-        return outlook_of(conn, parsed, now=target.clock.now(), simulated=target.clock.is_simulated, lengths=lengths, power=power)
+        return outlook_of(
+            conn,
+            parsed,
+            now=target.clock.now(),
+            simulated=target.clock.is_simulated,
+            lengths=lengths,
+            power=power,
+        )
 
 
 def _lengths(text: str) -> list[int]:
@@ -74,11 +89,15 @@ def _lengths(text: str) -> list[int]:
 def told(outlook: Outlook) -> Iterator[str]:
     """The outlook as lines: a table for each criterion, then what stands in its way."""
     yield (
-        f"{outlook.trial} version {outlook.version}: from {outlook.start:%Y-%m-%d %H:%M} to {outlook.end:%Y-%m-%d %H:%M} UTC; "
+        f"{outlook.trial} version {outlook.version}: from {outlook.start:%Y-%m-%d %H:%M} to "
+        f"{outlook.end:%Y-%m-%d %H:%M} UTC; "
         f"reporting period {outlook.planned_days} days; power {outlook.power:g}"
     )
     for endpoint in outlook.endpoints:
-        yield f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}): {endpoint.days} days count, intervals at {100 * endpoint.level:.4g} %"
+        yield (
+            f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}): {endpoint.days} days count, "
+            f"intervals at {100 * endpoint.level:.4g} %"
+        )
         yield from (f"    - {note.sentence()}" for note in endpoint.notes)
         for criterion in endpoint.criteria:
             yield from _criterion(criterion, outlook.planned_days)
@@ -86,26 +105,42 @@ def told(outlook: Outlook) -> Iterator[str]:
 
 def _criterion(criterion: CriterionOutlook, planned: int) -> Iterator[str]:
     target = criterion.target
-    wanted = f"[{'' if target.low is None else f'{target.low:g}'}, {'' if target.high is None else f'{target.high:g}'}]"
+    wanted = (
+        f"[{'' if target.low is None else f'{target.low:g}'}, "
+        f"{'' if target.high is None else f'{target.high:g}'}]"
+    )
     yield f"    {criterion.statistic} in {wanted} {criterion.unit}"
     if criterion.planned is not None:
         assumed = "" if criterion.assumed is None else f" at {criterion.assumed:.3g}"
         decided = f"decided{assumed}"
-        yield f"      {'days':>6} {'count':>6} {'half-width':>11} {'detectable':>11}  {'met for a true value':<22} {decided}"
+        yield (
+            f"      {'days':>6} {'count':>6} {'half-width':>11} {'detectable':>11}  "
+            f"{'met for a true value':<22} {decided}"
+        )
         rows = {row.days: row for row in (*criterion.lengths, criterion.planned)}
         for days in sorted(rows):
             yield f"      {_row(rows[days])}{'  planned' if days == planned else ''}"
         if criterion.assumed is not None:
-            needed = "more than five years, or never" if criterion.days_needed is None else f"{criterion.days_needed} days"
+            needed = (
+                "more than five years, or never"
+                if criterion.days_needed is None
+                else f"{criterion.days_needed} days"
+            )
             yield f"      needed to decide{assumed}: {needed}"
     yield from (f"      - {note.sentence()}" for note in criterion.notes)
 
 
 def _row(row: Expectation) -> str:
-    ends = ("" if row.met_low is None else f"{row.met_low:.4g}", "" if row.met_high is None else f"{row.met_high:.4g}")
+    ends = (
+        "" if row.met_low is None else f"{row.met_low:.4g}",
+        "" if row.met_high is None else f"{row.met_high:.4g}",
+    )
     met = f"[{ends[0]}, {ends[1]}]" if row.reachable else "none"
     decided = "" if row.decided is None else f"{100 * row.decided:.0f} %"
-    return f"{row.days:>6} {row.counted:>6} {_number(row.half_width):>11} {_number(row.smallest_effect):>11}  {met:<22} {decided}"
+    return (
+        f"{row.days:>6} {row.counted:>6} {_number(row.half_width):>11} "
+        f"{_number(row.smallest_effect):>11}  {met:<22} {decided}"
+    )
 
 
 def _number(value: float | None) -> str:

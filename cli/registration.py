@@ -1,4 +1,6 @@
-"""`register`, `move`, `window`, `swap`, `deployment`: what the lab and the hosts enter, from a file or a line."""
+"""`register`, `move`, `window`, `swap`, `deployment`: what the lab and the hosts enter, from a file or a
+line.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ class TrialEntry(_Entry):
 
 
 class Registration(_Entry):
-    """A file: lists of tables, each entered in this order; what exists already is left as it is, but for mappings."""
+    """A file: lists of tables, each entered in this order; what exists already is left as it is, but for
+    mappings.
+    """
 
     organisation: list[OrganisationEntry] = []
     person: list[PersonEntry] = []
@@ -114,7 +118,9 @@ def read_registration(path: Path) -> Registration:
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers; run it again after editing the file."""
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers;
+    run it again after editing the file.
+    """
     from cli.people import add_account, new_password
     from insitu.units import require_unit
     from store import catalogue
@@ -171,7 +177,9 @@ def move(
     note: str = "",
     login: str = "lab",
 ) -> None:
-    """Move a trial through its life: need, shortlisted, agreement, deployment, running, evaluated, buy, iterate or stop."""
+    """Move a trial through its life: need, shortlisted, agreement, deployment, running, evaluated, buy,
+    iterate or stop.
+    """
     from store import catalogue
 
     target, conn = open_target("insitu move")
@@ -182,34 +190,53 @@ def move(
 
 def window(
     kind: WindowKind,
-    start: Annotated[datetime, typer.Argument(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"], help="UTC, or with an offset.")],
+    start: Annotated[
+        datetime,
+        typer.Argument(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"], help="UTC, or with an offset."),
+    ],
     end: Annotated[datetime, typer.Argument(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"])],
     reason: Annotated[str, typer.Option(help="Why; it stands in the report.")],
     site: Annotated[str, typer.Option(help="For everything at a site.")] = "",
     device: Annotated[str, typer.Option(help="For one device, as TRIAL/DEVICE.")] = "",
     login: str = "lab",
 ) -> None:
-    """Declare a window: it silences alerts and leaves the denominator; declared afterwards it is marked as such."""
+    """Declare a window: it silences alerts and leaves the denominator; declared afterwards it is marked as
+    such.
+    """
     from store import catalogue
 
     if bool(site) == bool(device):
-        raise CorrectInput("A window is for one site or for one device: give --site or --device TRIAL/DEVICE.")
+        raise CorrectInput(
+            "A window is for one site or for one device: give --site or --device TRIAL/DEVICE."
+        )
     if _utc(end) <= _utc(start):
         raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
     target, conn = open_target("insitu window")
     with conn:
         number = catalogue.find_device(conn, *_pair(device)).device_id if device else None
         catalogue.add_window(
-            conn, kind=kind, site=site or None, device_id=number, start=_utc(start), end=_utc(end), reason=reason, declared_by=login,
+            conn,
+            kind=kind,
+            site=site or None,
+            device_id=number,
+            start=_utc(start),
+            end=_utc(end),
+            reason=reason,
+            declared_by=login,
             now=target.clock.now(),
-        )  # fmt: skip
-    say(f"Declared: {kind} of {site or device} from {_utc(start):%Y-%m-%d %H:%M} to {_utc(end):%Y-%m-%d %H:%M} UTC.")
+        )
+    say(
+        f"Declared: {kind} of {site or device} from {_utc(start):%Y-%m-%d %H:%M} to "
+        f"{_utc(end):%Y-%m-%d %H:%M} UTC."
+    )
 
 
 def swap(
     trial: str,
     old: str,
-    new: Annotated[str, typer.Argument(help="Enrolled already; takes the place and goes on with the series.")],
+    new: Annotated[
+        str, typer.Argument(help="Enrolled already; takes the place and goes on with the series.")
+    ],
 ) -> None:
     """Replace a device by another at its place, from now on."""
     from store import catalogue
@@ -230,7 +257,9 @@ def deployment(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")],
     start: Annotated[datetime | None, typer.Option(help="When it began, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(help="When it ended, UTC.")] = None,
-    at: Annotated[datetime | None, typer.Option(help="Which one: where the device stood then, UTC [default: the last].")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="Which one: where the device stood then, UTC [default: the last].")
+    ] = None,
     login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
 ) -> None:
     """Correct when a device's deployment began or ended; then replay what was refused for it."""
@@ -242,11 +271,21 @@ def deployment(
     target, conn = open_target("insitu deployment")
     with conn:
         placed = correct_deployment(
-            conn, device_id=catalogue.find_device(conn, trial, device).device_id, subject=f"{trial}/{device}",
-            at=at and _utc(at), start=start and _utc(start), end=end and _utc(end), login=login, reason=reason, now=target.clock.now(),
-        )  # fmt: skip
+            conn,
+            device_id=catalogue.find_device(conn, trial, device).device_id,
+            subject=f"{trial}/{device}",
+            at=at and _utc(at),
+            start=start and _utc(start),
+            end=end and _utc(end),
+            login=login,
+            reason=reason,
+            now=target.clock.now(),
+        )
     until = f"until {placed.end:%Y-%m-%d %H:%M}" if placed.end else "and still does"
-    say(f"{trial}/{device} stood at {placed.site}, {placed.position}, from {placed.start:%Y-%m-%d %H:%M} {until} (UTC).")
+    say(
+        f"{trial}/{device} stood at {placed.site}, {placed.position}, from {placed.start:%Y-%m-%d %H:%M} "
+        f"{until} (UTC)."
+    )
     say(f"What was refused for it: insitu replay --trial {trial}")
 
 

@@ -1,4 +1,6 @@
-"""The rooms have generic names; other distributions are called `store` or `trials`. Refuse foreign ones by name."""
+"""The rooms have generic names; other distributions are called `store` or `trials`. Refuse foreign ones by
+name.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,12 @@ ROOMS = ("store", "ingest", "trials", "api", "jobs", "simulators", "proving", "c
 
 def refuse_foreign_rooms() -> None:
     """CorrectInput if a room would be loaded from elsewhere than where `insitu` lies."""
-    if insitu.__file__ is None:  # a folder without code that is called so, on a path before the installation's
+    if (
+        insitu.__file__ is None
+    ):  # a folder without code that is called so, on a path before the installation's
         raise CorrectInput(
-            f"Python takes {next(iter(insitu.__path__))} for the package 'insitu', since it looks for packages in the working directory. "
+            f"Python takes {next(iter(insitu.__path__))} for the package 'insitu', since it looks for "
+            "packages in the working directory. "
             "Run the command `insitu` instead of `python -m cli`, or go to another folder."
         )
     home = Path(insitu.__file__).resolve().parent.parent

@@ -21,11 +21,18 @@ def register(app: typer.Typer) -> None:
 
 def shards(
     count: Annotated[
-        int, typer.Option(help="So many from now on, the trials spread evenly; each trial moves without losing a message.")
+        int,
+        typer.Option(
+            help="So many from now on, the trials spread evenly; each trial moves without losing a message."
+        ),
     ] = 0,
-    move: Annotated[list[str] | None, typer.Option(help="TRIAL=SHARD: hear that trial in that shard from now on.")] = None,
+    move: Annotated[
+        list[str] | None, typer.Option(help="TRIAL=SHARD: hear that trial in that shard from now on.")
+    ] = None,
 ) -> None:
-    """Show the shards, or change how many there are and which trial each hears; running ingestors follow by themselves."""
+    """Show the shards, or change how many there are and which trial each hears; running ingestors follow by
+    themselves.
+    """
     from store.shards import layout, resize, set_home
 
     window = load().window
@@ -43,7 +50,9 @@ def shards(
 
 
 def _show(found: Layout) -> None:
-    state = "every trial is heard" if found.is_ready else "the sessions are being made: look again in ten seconds"
+    state = (
+        "every trial is heard" if found.is_ready else "the sessions are being made: look again in ten seconds"
+    )
     say(f"{found.count} shard{'s' if found.count > 1 else ''}; {state}.")
     for shard in found.shards:
         wanted, has = set(found.wanted(shard.shard_id)), set(shard.filters)
@@ -53,7 +62,10 @@ def _show(found: Layout) -> None:
             else ", ".join(h.trial for h in found.homes if h.shard_id == shard.shard_id) or "none"
         )
         say(f"shard {shard.shard_id}: {trials}")
-        say(f"  ingestor: {shard.held_by or 'none: start `insitu ingest`'}; {shard.pending} messages in its hands")
+        say(
+            f"  ingestor: {shard.held_by or 'none: start `insitu ingest`'}; {shard.pending} messages in its "
+            "hands"
+        )
         if wanted - has:
             say(f"  not heard yet: {', '.join(sorted(wanted - has))}")
         if has - wanted:

@@ -31,12 +31,18 @@ def register(app: typer.Typer) -> None:
 def simulate(
     scenario: Annotated[str, typer.Argument(help="A TOML file, or the name of one that comes with Insitu.")],
     days: Annotated[int, typer.Option(min=1, help="Days of history, sent first as late data.")] = 1,
-    takes: Annotated[float, typer.Option(help="Seconds the history takes; 0: as fast as a day a second.")] = 0.0,
-    live: Annotated[bool, typer.Option("--live/--no-live", help="Go on in real time after the history.")] = True,
+    takes: Annotated[
+        float, typer.Option(help="Seconds the history takes; 0: as fast as a day a second.")
+    ] = 0.0,
+    live: Annotated[
+        bool, typer.Option("--live/--no-live", help="Go on in real time after the history.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of every signal and fault.")] = 1,
     truth: Annotated[Path | None, typer.Option(help="File for the truth manifest.")] = None,
 ) -> None:
-    """Send what a simulated fleet measures to the installation that runs here, and write down what is true."""
+    """Send what a simulated fleet measures to the installation that runs here, and write down what is
+    true.
+    """
     from simulators.scenario import load_scenario
     from simulators.truth import truth as manifest_of
 
@@ -46,7 +52,11 @@ def simulate(
     with conn:
         life = _life(conn, plan, target, days=days, seed=seed)
         logins = _logins(conn, plan, target)
-    start, days, seed = datetime.fromisoformat(life["start"]).astimezone(ZoneInfo(plan.time_zone)), life["days"], life["seed"]
+    start, days, seed = (
+        datetime.fromisoformat(life["start"]).astimezone(ZoneInfo(plan.time_zone)),
+        life["days"],
+        life["seed"],
+    )
     manifest = manifest_of(plan, start=start, days=days, seed=seed)
     path = truth or Path(f"{plan.code}.truth.json")
     path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -66,7 +76,9 @@ def simulate(
 
 
 def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: int) -> dict[str, Any]:
-    """When this fleet began; a second run goes on with it, since another seed would contradict what it said before."""
+    """When this fleet began; a second run goes on with it, since another seed would contradict what it said
+    before.
+    """
     from cli.demo.register import register as put_into_catalogue
     from store.access import fact, put_fact
     from store.catalogue import trials
@@ -130,7 +142,11 @@ def _span(life: dict[str, Any], start: datetime, days: int, takes: float) -> dic
         return {"clock": Clock().dumps(), "from_us": int(now * 1e6), "until_us": int(now * 1e6)}
     history = timedelta(seconds=now - start.timestamp())
     clock = Clock.simulated(real_start=now, history=history, takes=timedelta(seconds=takes or max(5.0, days)))
-    return {"clock": clock.dumps(), "from_us": int(start.timestamp() * 1e6), "until_us": int(clock.fast_until * 1e6)}
+    return {
+        "clock": clock.dumps(),
+        "from_us": int(start.timestamp() * 1e6),
+        "until_us": int(clock.fast_until * 1e6),
+    }
 
 
 def _run(job: dict[str, Any], stop: Any, target: Target) -> None:
@@ -143,7 +159,12 @@ def _run(job: dict[str, Any], stop: Any, target: Target) -> None:
     with tempfile.TemporaryDirectory(prefix="insitu-simulate-") as folder:
         path, log = Path(folder) / "fleet.json", Path(folder) / "fleet.log"
         write_whole(path, json.dumps(job))  # for us only: it holds the devices' tokens
-        fleet = Child(python_module("simulators", str(path)), log=log, env=portable_environment(os.environ), cwd=Path("/"))
+        fleet = Child(
+            python_module("simulators", str(path)),
+            log=log,
+            env=portable_environment(os.environ),
+            cwd=Path("/"),
+        )
         fleet.start()
         try:
             _follow(job, fleet, log, stop)
@@ -165,7 +186,11 @@ def _follow(job: dict[str, Any], fleet: Any, log: Path, stop: Any) -> None:
             said = _last_line(log)
             done = said.get("kind") == "done"
             if said:
-                show(min(said["now_us"], last) - first, max(1, last - first), f"{said['acknowledged']:,} messages acknowledged")
+                show(
+                    min(said["now_us"], last) - first,
+                    max(1, last - first),
+                    f"{said['acknowledged']:,} messages acknowledged",
+                )
     if fleet.poll() not in (None, 0):
         raise InsituError(f"The simulated fleet ended: {fleet.last_words(3)}")
     if job["live"] and not stop.is_set():

@@ -4,8 +4,9 @@
        ▲                                  │ error                 │ ended, or to be replaced
        └──────────────────────────────────┴──────── stopping ◀────┘
 
-Every part is in one of these states at every moment, also during the first start, and `step` moves each of them a little. Nothing
-here waits: a part that hangs, or whose start fails, never keeps the others from being looked after.
+Every part is in one of these states at every moment, also during the first start, and `step` moves each of
+them a little. Nothing here waits: a part that hangs, or whose start fails, never keeps the others from being
+looked after.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Phase(StrEnum):
 
 
 class Part:
-    """One server, process of ours, or condition. `start` and `stop` give steps; `poll` gives None while it runs, else how it ended."""
+    """One server, process of ours, or condition. `start` and `stop` give steps; `poll` gives None while it
+    runs, else how it ended.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,12 @@ class Part:
             self._ended(now)
         if self.held and self.phase in (Phase.RUNNING, Phase.STARTING):
             self.replace()
-        if self.phase is Phase.WAITING and not self.held and now >= self._not_before and all(need.runs for need in self._needs):
+        if (
+            self.phase is Phase.WAITING
+            and not self.held
+            and now >= self._not_before
+            and all(need.runs for need in self._needs)
+        ):
             self.phase, self._steps = Phase.STARTING, self._start()
             self.starts += 1
         if self.phase in (Phase.STARTING, Phase.STOPPING):
@@ -116,7 +124,8 @@ class Part:
             self._steps = None
             self.phase, self.running_since = (Phase.WAITING, 0.0) if stopping else (Phase.RUNNING, now)
             self.error = None
-        except Exception as error:  # noqa: BLE001 - one part's error must not end the others; it is said and tried again
+        # One part's error must not end the others; it is said and tried again.
+        except Exception as error:  # noqa: BLE001
             self._steps = None
             self._failed(error, now)
 

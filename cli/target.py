@@ -33,9 +33,12 @@ def find_target(settings: Settings | None = None) -> Target:
     for folder in (settings.data_dir, demo_dir(settings)):
         running = read_running(folder)
         if running is not None:
-            return Target(running.database_url, Clock.loads(running.clock) if running.clock else SYSTEM, running)
+            return Target(
+                running.database_url, Clock.loads(running.clock) if running.clock else SYSTEM, running
+            )
     raise StartInsitu(
-        f"Nothing is running here ({settings.data_dir}): start `insitu up` or `insitu demo`, or set INSITU_DATABASE_URL."
+        f"Nothing is running here ({settings.data_dir}): start `insitu up` or `insitu demo`, or set "
+        "INSITU_DATABASE_URL."
     )
 
 

@@ -69,14 +69,20 @@ def _first_sign_in(installation: Installation) -> str:
     password = installation.clerk.facts.first_sign_in
     if password is None:
         return "Stop with Ctrl-C."
-    return f"Sign in as 'lab' with the password {password} (shown until somebody has signed in). Stop with Ctrl-C."
+    return (
+        f"Sign in as 'lab' with the password {password} (shown until somebody has signed in). Stop with "
+        "Ctrl-C."
+    )
 
 
 def cert(
     names: Annotated[list[str], typer.Argument(help="Names and addresses the certificate is for.")],
     to: Annotated[Path | None, typer.Option(help="Folder; default: the data directory.")] = None,
     owner: Annotated[
-        str, typer.Option(help="ACCOUNT[:GROUP] that the server runs as and that reads its key. For root; default: root.")
+        str,
+        typer.Option(
+            help="ACCOUNT[:GROUP] that the server runs as and that reads its key. For root; default: root."
+        ),
     ] = "",
 ) -> None:
     """Make a local certificate authority (once) and a server certificate signed by it."""
@@ -91,4 +97,7 @@ def cert(
     say(f"INSITU_TLS_CERT={tls.cert}\nINSITU_TLS_KEY={tls.key}\nINSITU_MQTT_CA={tls.ca}")
     say(f"Fingerprint of the authority (SHA-256), for whoever installs it: {fingerprint(tls.ca)}")
     if account is not None:
-        say(f"{tls.key} belongs to {account.name}; the authority's key, {tls.ca.with_suffix('.key')}, stays with root.")
+        say(
+            f"{tls.key} belongs to {account.name}; the authority's key, {tls.ca.with_suffix('.key')}, stays "
+            "with root."
+        )

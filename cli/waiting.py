@@ -1,4 +1,6 @@
-"""A part that starts before its database is there waits for it and says so; what waiting does not mend ends the part."""
+"""A part that starts before its database is there waits for it and says so; what waiting does not mend ends
+the part.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _PAUSE_S: Final = 1.0
 def wait_for_database(url: str, *, application: str, stop: threading.Event) -> None:
     """Returns when the database answers and its schema is current, or when `stop` is set.
 
-    Raises RunMigrate, UpgradeInsitu, UpgradePostgres or NotAcceptedHere: a person or another unit acts, then the part is started again.
+    Raises RunMigrate, UpgradeInsitu, UpgradePostgres or NotAcceptedHere: a person or another unit acts, then
+    the part is started again.
     """
     from store.database import connect, require_current
 

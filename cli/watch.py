@@ -51,5 +51,8 @@ class PagesWatch:
         if not self._secure:
             return http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE_S)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own child on this machine, under an outer name
+        context.check_hostname, context.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # our own child on this machine, under an outer name
         return http.client.HTTPSConnection(self._host, self._port, timeout=_PATIENCE_S, context=context)

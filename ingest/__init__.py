@@ -1,4 +1,5 @@
 """MQTT (and, later, HTTP and files) in, observations out; receipts and refusals back to the device.
 
-Imports `store` and `insitu`. Decoding and placing are pure; one transaction per batch; commit, then acknowledge.
+Imports `store` and `insitu`. Decoding and placing are pure; one transaction per batch; commit, then
+acknowledge.
 """

@@ -1,8 +1,8 @@
 """Items → one transaction → what to tell the devices.
 
-What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its readings; else its
-delivery (session, mid, hash). Timed readings go through the merge even when their `seq` was seen, so that a device that
-starts its counter again under an old boot loses nothing.
+What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its
+readings; else its delivery (session, mid, hash). Timed readings go through the merge even when their `seq`
+was seen, so that a device that starts its counter again under an old boot loses nothing.
 """
 
 from __future__ import annotations
@@ -29,15 +29,25 @@ NOT_KEPT = "It was counted and not kept: too much of this device was refused wit
 FRAMES = "frames"
 """Instead of a session: frames of radio networks among the deliveries."""
 FRAME_AGE = timedelta(minutes=5)
-"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same number later."""
+"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same
+number later.
+"""
 
 
 def keep(
-    conn: Connection, items: Sequence[Item], *, client_id: str, now_us: int, turn: Turn = FIRST_TURN, quota: Quota | None = None
+    conn: Connection,
+    items: Sequence[Item],
+    *,
+    client_id: str,
+    now_us: int,
+    turn: Turn = FIRST_TURN,
+    quota: Quota | None = None,
 ) -> Outcome:
-    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in it.
+    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in
+    it.
 
-    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are kept; None: all of them.
+    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are
+    kept; None: all of them.
     """
     live = [item for item in items if not item.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
@@ -55,11 +65,17 @@ def keep(
     report_intervals(conn, intervals(live))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
     listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
-    outcome.receipts = {(*names[device_id], boot): ranges for (device_id, boot), ranges in seen.items() if device_id in listening}
+    outcome.receipts = {
+        (*names[device_id], boot): ranges
+        for (device_id, boot), ranges in seen.items()
+        if device_id in listening
+    }
     return outcome
 
 
-def _save_rejects(conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome) -> set[Refused]:
+def _save_rejects(
+    conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome
+) -> set[Refused]:
     """The refusals that are new, kept or only counted; devices are to hear of both."""
     rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
     saved = save_rejects(
@@ -72,7 +88,9 @@ def _save_rejects(conn: Connection, items: Sequence[Item], quota: Quota | None, 
     for item, reject in rejects:
         refused = reject.identity, str(reject.reason)
         if item.known is not None and item.speaks_for_itself and refused in saved.new:
-            told = reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if refused in saved.dropped else reject
+            told = (
+                reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if refused in saved.dropped else reject
+            )
             outcome.refusals.append((told, item.sequences[0][1] if item.sequences else None))
     return saved.new
 
@@ -84,7 +102,9 @@ def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: st
         return
     messages = [(item.message, _digest(item.message)) for item in candidates]
     keys = [key for message in messages for key in keys_of(*message)]
-    repeats, fresh = recognise(messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above))
+    repeats, fresh = recognise(
+        messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above)
+    )
     for item, is_repeat in zip(candidates, repeats, strict=True):
         item.repeated |= is_repeat
     store_ledger.save_deliveries(conn, client_id, fresh, number=turn.number)
@@ -107,10 +127,14 @@ def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
 def _digest(message: Message) -> bytes:
     if message.unread:
         return message.unread
-    return hashlib.sha256(message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload).digest()
+    return hashlib.sha256(
+        message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload
+    ).digest()
 
 
-def _recognise_sequences(conn: Connection, items: Sequence[Item], now_us: int) -> dict[tuple[int, str], Ranges]:
+def _recognise_sequences(
+    conn: Connection, items: Sequence[Item], now_us: int
+) -> dict[tuple[int, str], Ranges]:
     wanted = {
         (item.known.device_id, boot): None
         for item in items
@@ -159,17 +183,31 @@ def _rejects(item: Item) -> list[Reject]:
     digest = _digest(message)
     if item.by_delivery:
         # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
-        digest = hashlib.sha256(digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")).digest()
+        digest = hashlib.sha256(
+            digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")
+        ).digest()
     item.identity = digest
     return [
-        Reject(reason, f"{item.source}: {detail}" if item.source else detail, message.topic, message.payload, message.received_us, item.trial, item.device, results,
-               message.size or len(message.payload), digest)
+        Reject(
+            reason,
+            f"{item.source}: {detail}" if item.source else detail,
+            message.topic,
+            message.payload,
+            message.received_us,
+            item.trial,
+            item.device,
+            results,
+            message.size or len(message.payload),
+            digest,
+        )
         for reason, (results, detail) in item.refused.items()
-    ]  # fmt: skip
+    ]
 
 
 def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Outcome) -> None:
-    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy is a repeat."""
+    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy
+    is a repeat.
+    """
     if item.reject_id and item.refused and not item.stored and not item.settled:
         return  # a replay that has changed nothing leaves no line
     received_us = item.message.received_us
@@ -197,7 +235,9 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Out
     conflicting = item.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
     refused = sum(item.refused[reason][0] for reason in fresh) - conflicting
     entry.stored += stored
-    entry.duplicate += item.contained - stored - conflicting - refused  # also what was refused, for the same reason, before
+    entry.duplicate += (
+        item.contained - stored - conflicting - refused
+    )  # also what was refused, for the same reason, before
     entry.conflicting += conflicting
     entry.refused += refused
     outcome.stored += stored

@@ -1,4 +1,6 @@
-"""The books of a shard in PostgreSQL: decode → place → one transaction a batch, and what is due between batches."""
+"""The books of a shard in PostgreSQL: decode → place → one transaction a batch, and what is due between
+batches.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
 DELIVERY_AGE: Final = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot any more."""
+"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot
+any more.
+"""
 DROP_EVERY_S: Final = 60.0
 SUSPEND_EVERY_S: Final = 5.0
 """A device that is cut off is looked at again after that: what it sent before comes still."""
@@ -69,7 +73,9 @@ class DatabaseBooks:
         self._dropped_at = 0.0
         self._heard_before: float | None = None
 
-    def commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> Outcome:
+    def commit(
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+    ) -> Outcome:
         """One transaction, in which nobody takes the shard."""
         outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
         self._committed = True
@@ -77,7 +83,9 @@ class DatabaseBooks:
         self._moves.committed(messages)
         return outcome
 
-    def _write(self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, bare: bool) -> Outcome:
+    def _write(
+        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, bare: bool
+    ) -> Outcome:
         at_qos_1 = sum(1 for message in messages if message.qos)
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
         if number is None:
@@ -85,8 +93,19 @@ class DatabaseBooks:
         self._turn = replace(self._turn, number=number)
         known = self._current_snapshot(conn)
         nodes = EdgeNodes.of(conn, messages) if refusal is None else None
-        items = prepare(messages, known, nodes) if refusal is None else _refused(messages, known, refusal, bare=bare)
-        outcome = keep(conn, items, client_id=self._client_id, now_us=self._clock.now_us(), turn=self._turn, quota=self._quota)
+        items = (
+            prepare(messages, known, nodes)
+            if refusal is None
+            else _refused(messages, known, refusal, bare=bare)
+        )
+        outcome = keep(
+            conn,
+            items,
+            client_id=self._client_id,
+            now_us=self._clock.now_us(),
+            turn=self._turn,
+            quota=self._quota,
+        )
         probes.save_probes(conn, self._shard_id, probes_in(messages))
         if nodes is not None:
             nodes.save(conn)
@@ -111,10 +130,16 @@ class DatabaseBooks:
         if not shards.holds(conn, self._holder, self._shard_id):
             raise LeaseLost()
         shards.alive(
-            conn, self._shard_id, heard=heard, committed=self._committed, pending=receiver.pending,
-            dropped=receiver.take_dropped(), disconnects=receiver.take_disconnects(), window=self._window,
+            conn,
+            self._shard_id,
+            heard=heard,
+            committed=self._committed,
+            pending=receiver.pending,
+            dropped=receiver.take_dropped(),
+            disconnects=receiver.take_disconnects(),
+            window=self._window,
             problem=receiver.problem,
-        )  # fmt: skip
+        )
         self._drop_deliveries(conn)
         self._moves.advance(conn)
         suspended = self._suspend_floods(conn)
@@ -124,7 +149,9 @@ class DatabaseBooks:
         return Outcome()
 
     def _suspend_floods(self, conn: Connection) -> list[str]:
-        """Cut off, at the broker, devices that do not stop; what they have sent so far is refused. In words, for the log."""
+        """Cut off, at the broker, devices that do not stop; what they have sent so far is refused. In words,
+        for the log.
+        """
         now, told = time.monotonic(), []
         self._suspended_at = {who: at for who, at in self._suspended_at.items() if now - at < SUSPEND_EVERY_S}
         for flood in self._budget.floods():
@@ -135,7 +162,8 @@ class DatabaseBooks:
             until = access.suspend(conn, trial=trial, device=device, sent=flood.sent, seconds=flood.seconds)
             if until is not None:
                 told.append(
-                    f"{flood.who} sent {flood.sent / 1e6:.1f} MB in {flood.seconds:.1f} s: its credential is suspended until "
+                    f"{flood.who} sent {flood.sent / 1e6:.1f} MB in {flood.seconds:.1f} s: its credential "
+                    "is suspended until "
                     f"{until.isoformat(timespec='seconds')}"
                 )
         return told
@@ -196,5 +224,7 @@ class DatabaseBooks:
         self.start_over()
 
 
-def _refused(messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool) -> list[Item]:
+def _refused(
+    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool
+) -> list[Item]:
     return [item for message in messages for item in prepare_refused(message, known, *refusal, bare=bare)]

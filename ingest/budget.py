@@ -1,6 +1,8 @@
-"""How many bytes a device may send: a bucket each, which fills at a rate and is emptied as its messages arrive.
+"""How many bytes a device may send: a bucket each, which fills at a rate and is emptied as its messages
+arrive.
 
-What the broker kept because we could not take it is no flood: for as long as we were away, every bucket fills without its cap.
+What the broker kept because we could not take it is no flood: for as long as we were away, every bucket fills
+without its cap.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """A device, `trial/device` or an address at a network server, that sent `sent` bytes within `seconds` and did not stop."""
+    """A device, `trial/device` or an address at a network server, that sent `sent` bytes within `seconds` and
+    did not stop.
+    """
 
     who: str
     sent: int
@@ -93,7 +97,9 @@ class Budget:
             bucket.away_s = max(bucket.away_s, self._settled_s)
         missed = away_s - bucket.away_s
         here = max(0.0, now - bucket.at - missed)
-        bucket.left = max(bucket.left, min(self._burst, bucket.left + self._rate * here)) + self._rate * missed
+        bucket.left = (
+            max(bucket.left, min(self._burst, bucket.left + self._rate * here)) + self._rate * missed
+        )
         bucket.at, bucket.away_s = now, away_s
 
     def _bucket(self, topic: str) -> Bucket:
@@ -116,7 +122,7 @@ class Budget:
         self._over = dict(self._buckets)
         self._topics.clear()
 
-    # -- while we cannot take what is sent -----------------------------------------------------------------------
+    # -- while we cannot take what is sent
 
     def away(self, cause: Away) -> None:
         """From now on we have no connection, or cannot commit."""
@@ -149,7 +155,7 @@ class Budget:
             self._settled_s = settled_s
             self._settled += 1
 
-    # -- those that do not stop ----------------------------------------------------------------------------------
+    # -- those that do not stop
 
     def floods(self) -> list[Flood]:
         """Who has been over its budget for more than a second and still is."""
@@ -165,12 +171,15 @@ class Budget:
 
 
 def sender(topic: str) -> str:
-    """Who a topic's bytes are counted for: `trial/device`, an address at a network server, an edge node of Sparkplug with all
-    its devices; else the topic itself."""
+    """Who a topic's bytes are counted for: `trial/device`, an address at a network server, an edge node of
+    Sparkplug with all its devices; else the topic itself.
+    """
     parts = parse_topic(topic)
     if parts is not None:
         return f"{parts.trial}/{parts.device}"
     network = parse_network_topic(topic)
     if network is None:
         return topic
-    return "/".join(network.address.split("/")[:3]) if network.address.startswith(SPARKPLUG) else network.address
+    return (
+        "/".join(network.address.split("/")[:3]) if network.address.startswith(SPARKPLUG) else network.address
+    )

@@ -1,9 +1,10 @@
 """paho's client, reading by the block.
 
-paho reads a packet with three system calls and a `select`, makes an object of it, formats a log line and looks up a table of
-callbacks: 26 to 32 µs a message, which the decoding of the batch before then waits for. Here PUBLISH packets are cut out of
-blocks of up to 256 KiB and handed over as they are; every other packet, the connection, keep-alive, TLS and reconnecting are
-paho's own. `tests/ingest/test_client.py` holds the two together.
+paho reads a packet with three system calls and a `select`, makes an object of it, formats a log line and
+looks up a table of callbacks: 26 to 32 µs a message, which the decoding of the batch before then waits for.
+Here PUBLISH packets are cut out of blocks of up to 256 KiB and handed over as they are; every other packet,
+the connection, keep-alive, TLS and reconnecting are paho's own. `tests/ingest/test_client.py` holds the two
+together.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ OnPublish = Callable[[str, bytes, int, int, bool, bool], None]
 class BlockClient(paho.Client):
     """MQTT 3.1.1 only; acknowledges nothing by itself.
 
-    While `full` says so nothing is read: the broker's own window is what bounds memory, and this is for brokers that do not keep
-    it (Mosquitto 2.0.11 sends past `max_inflight_messages` after the first acknowledgement).
+    While `full` says so nothing is read: the broker's own window is what bounds memory, and this is for
+    brokers that do not keep it (Mosquitto 2.0.11 sends past `max_inflight_messages` after the first
+    acknowledgement).
     """
 
-    def __init__(self, client_id: str, *, clean: bool, on_publish: OnPublish, full: Callable[[], bool]) -> None:
+    def __init__(
+        self, client_id: str, *, clean: bool, on_publish: OnPublish, full: Callable[[], bool]
+    ) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, manual_ack=True)
         self._hand_over = on_publish
         self._full = full
@@ -113,7 +117,12 @@ class BlockClient(paho.Client):
 
     def _take_other(self, head: int, content: bytearray) -> MQTTErrorCode:
         packet = self._in_packet
-        packet["command"], packet["packet"], packet["remaining_length"], packet["pos"] = head, content, len(content), 0
+        packet["command"], packet["packet"], packet["remaining_length"], packet["pos"] = (
+            head,
+            content,
+            len(content),
+            0,
+        )
         try:
             rc: MQTTErrorCode = self._packet_handle()
         except MalformedPacket:
@@ -128,7 +137,9 @@ class BlockClient(paho.Client):
 
 
 def _length(block: bytearray, at: int, size: int) -> tuple[int, int]:
-    """(remaining length, where the body begins) of the field at `at`; (0, 0) while it is not whole, (-1, 0) where it is none."""
+    """(remaining length, where the body begins) of the field at `at`; (0, 0) while it is not whole, (-1, 0)
+    where it is none.
+    """
     length = 0
     for place in range(4):
         if at + place >= size:

@@ -1,8 +1,10 @@
-"""Sparkplug edge nodes and their births: which alias is which metric, who is alive, whether a message was lost on the way.
+"""Sparkplug edge nodes and their births: which alias is which metric, who is alive, whether a message was
+lost on the way.
 
-The state is read and written in the transaction of the batch, in which messages follow one another: after a crash, a retry or a
-halved batch it is what the committed messages made it. `seq` (0 to 255, shared by an edge node and its devices) tells what was lost; a
-message that comes again is older than the newest one, and changes nothing.
+The state is read and written in the transaction of the batch, in which messages follow one another: after a
+crash, a retry or a halved batch it is what the committed messages made it. `seq` (0 to 255, shared by an edge
+node and its devices) tells what was lost; a message that comes again is older than the newest one, and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class EdgeNodes:
 
     @classmethod
     def of(cls, conn: Connection, messages: Sequence[Message], *, frozen: bool = False) -> EdgeNodes | None:
-        """The births of the edge nodes of a batch, held until it is committed; None where it has none of their messages."""
+        """The births of the edge nodes of a batch, held until it is committed; None where it has none of
+        their messages.
+        """
         edges = set()
         for message in messages:
             if message.topic.startswith(_TOPIC):
@@ -76,7 +80,9 @@ class EdgeNodes:
         note = None
         if told.kind == "NDEATH":
             if told.bd_seq is not None and edge.own.bd_seq is not None and told.bd_seq != edge.own.bd_seq:
-                stale = StatusReport(note=f"an old death came late (bdSeq {told.bd_seq}, alive is {edge.own.bd_seq})")
+                stale = StatusReport(
+                    note=f"an old death came late (bdSeq {told.bd_seq}, alive is {edge.own.bd_seq})"
+                )
                 return Decoded([], status=stale, ignored=IgnoreReason.STATUS), []
             gone = self._die(edge)
         elif told.kind == "NBIRTH":
@@ -91,17 +97,25 @@ class EdgeNodes:
         return decoded, gone
 
     def _names(self, edge: _Edge, address: str, time_us: int | None) -> Names:
-        """Those of the birth that held then; a device that was not born again after its node's birth has none yet."""
+        """Those of the birth that held then; a device that was not born again after its node's birth has none
+        yet.
+        """
         birth = edge.own if address == edge.own.address else edge.devices.get(address)
         if birth is None:
             return {}
         old = edge.own.since_us is not None and time_us is not None and time_us < edge.own.since_us
-        return birth.names_at(time_us) if birth.born_us >= edge.own.born_us or old or birth is edge.own else {}
+        return (
+            birth.names_at(time_us) if birth.born_us >= edge.own.born_us or old or birth is edge.own else {}
+        )
 
     def _node_birth(self, edge: _Edge, told: EdgeMessage, received_us: int) -> None:
-        """A birth ends those of the devices, which give birth again. One that comes again while its node has gone on changes nothing."""
+        """A birth ends those of the devices, which give birth again. One that comes again while its node has
+        gone on changes nothing.
+        """
         own = edge.own
-        again = own.alive and told.bd_seq == own.bd_seq and told.time_us is not None and own.stamp_us is not None
+        again = (
+            own.alive and told.bd_seq == own.bd_seq and told.time_us is not None and own.stamp_us is not None
+        )
         if again and told.time_us is not None and own.stamp_us is not None and told.time_us <= own.stamp_us:
             return
         own.bd_seq, own.seq, own.stamp_us = told.bd_seq, told.seq, told.time_us

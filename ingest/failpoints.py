@@ -1,4 +1,6 @@
-"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets there."""
+"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets
+there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The same payloads over HTTP: same decoders, same transaction, an answer a row; many posts in one transaction."""
+"""The same payloads over HTTP: same decoders, same transaction, an answer a row; many posts in one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from store.rejects import Quota
 
 _log = logging.getLogger("insitu.ingest")
 Connect = Callable[[], AbstractContextManager[Connection]]
-"""A connection whose transaction is committed at the end of the block, rolled back by an error; driver errors are ours."""
+"""A connection whose transaction is committed at the end of the block, rolled back by an error; driver errors
+are ours.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,11 @@ class Taker:
         self._snapshot: CatalogueSnapshot | None = None
 
     def take(self, posts: Sequence[Post]) -> list[Outcome]:
-        """What became of each, in order; committed where it is an Answer. RetryLater or FreeSpace: that post was not stored.
+        """What became of each, in order; committed where it is an Answer. RetryLater or FreeSpace: that post
+        was not stored.
 
-        Where the database refuses a row, or we fail on a message, halves are tried until the one message stands alone.
+        Where the database refuses a row, or we fail on a message, halves are tried until the one message
+        stands alone.
         """
         for attempt in range(1, _TRIES + 1):
             try:
@@ -103,8 +109,12 @@ class Taker:
         except InsituError as later:
             return [later]
 
-    def _commit(self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False) -> list[Outcome]:
-        """One transaction; with a `refusal`, the posts become nothing but that. Tokens count as of this moment."""
+    def _commit(
+        self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False
+    ) -> list[Outcome]:
+        """One transaction; with a `refusal`, the posts become nothing but that. Tokens count as of this
+        moment.
+        """
         with self._connect() as conn:
             holders = token_holders(conn, [post.token_sha256 for post in posts], self._clock.now())
             known = self._current_snapshot(conn)
@@ -124,8 +134,12 @@ class Taker:
         return self._snapshot
 
 
-def _item(message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool) -> Item:
-    (item,) = prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
+def _item(
+    message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool
+) -> Item:
+    (item,) = (
+        prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
+    )
     return item
 
 

@@ -1,4 +1,6 @@
-"""One ingestor: a fair share of the shards by lease, a worker for each. Several of them, on any machines, share the work."""
+"""One ingestor: a fair share of the shards by lease, a worker for each. Several of them, on any machines,
+share the work.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ from store.rejects import Quota
 _log = logging.getLogger("insitu.ingest")
 RENEW_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 8.0
-"""All that ends at a signal ends within this time or is left behind: the broker keeps what was not acknowledged."""
+"""All that ends at a signal ends within this time or is left behind: the broker keeps what was not
+acknowledged.
+"""
 FOR_A_PERSON: Final = (NotAcceptedHere, RunMigrate, UpgradeInsitu)
 """Errors that trying again does not mend."""
 
@@ -36,10 +40,17 @@ Employ = Callable[[Connection, int, str], Worker]
 """(connection, shard, holder) → the worker of a shard that `holder` has."""
 
 
-def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, stop: threading.Event) -> None:
-    """Ingest until `stop`. Another ingestor on the same installation is a partner, or waits where it has no shard to hold."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the decoding.
+def run_ingestor(
+    settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, stop: threading.Event
+) -> None:
+    """Ingest until `stop`. Another ingestor on the same installation is a partner, or waits where it has no
+    shard to hold.
+    """
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the
+    # decoding.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
 
@@ -60,9 +71,15 @@ def run_ingestor(settings: Settings, *, database_url: str, broker: BrokerAddress
             budget=budget,
         )
         books = DatabaseBooks(
-            database_url, clock=clock, shard=shard, holder=holder, receiver=receiver, window=settings.window, budget=budget,
+            database_url,
+            clock=clock,
+            shard=shard,
+            holder=holder,
+            receiver=receiver,
+            window=settings.window,
+            budget=budget,
             quota=Quota(settings.reject_bytes_per_hour, settings.reject_bytes),
-        )  # fmt: skip
+        )
         return Worker(receiver, books, pace=Pace(settings.batch_messages, settings.batch_ms / 1000))
 
     Ingestor(database_url, employ).run(stop)
@@ -111,7 +128,9 @@ class Ingestor:
         self._error: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Runs until `stop`, and ends within STOP_TIMEOUT_S of it whatever hangs. Raises what a person must mend."""
+        """Runs until `stop`, and ends within STOP_TIMEOUT_S of it whatever hangs. Raises what a person must
+        mend.
+        """
         # A call to a database that hangs returns to nobody: the thread that hears the signal makes none.
         keeper = threading.Thread(target=self._run_keeper, daemon=True)
         keeper.start()
@@ -120,7 +139,9 @@ class Ingestor:
         self._stop.set()
         keeper.join(STOP_TIMEOUT_S)
         if keeper.is_alive():
-            _log.warning("the database hangs: the leases end by themselves in %s s", shards.LEASE.total_seconds())
+            _log.warning(
+                "the database hangs: the leases end by themselves in %s s", shards.LEASE.total_seconds()
+            )
         elif self._error is not None:
             raise self._error
 
@@ -141,7 +162,8 @@ class Ingestor:
                 except (RetryLater, FreeSpace) as error:
                     _log.warning("the leases wait: %s", error)
                     self._drop_connection()
-                except Exception as error:  # noqa: BLE001 - nobody foresaw it: the workers go on, and it is tried again
+                # Nobody foresaw it: the workers go on, and it is tried again.
+                except Exception as error:  # noqa: BLE001
                     _log.error("the leases wait: %r", error, exc_info=error)
                     self._drop_connection()
                 self._stop.wait(RENEW_S)

@@ -11,13 +11,17 @@ from store.catalogue import KnownDevice
 from store.ledger import Ranges
 
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of the database says."""
+"""What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of
+the database says.
+"""
 UNKNOWN = "unknown"
 
 
 @dataclass(slots=True)
 class Item:
-    """One message on its way. `refused`: reason → (results, first of them in words); an unreadable message refuses 0."""
+    """One message on its way. `refused`: reason → (results, first of them in words); an unreadable message
+    refuses 0.
+    """
 
     message: Message
     trial: str = UNKNOWN
@@ -50,7 +54,9 @@ class Item:
     others: frozenset[str] = frozenset()
     """Of a replay: for what reasons the same message has other rejects."""
     source: str = ""
-    """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the device."""
+    """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the
+    device.
+    """
 
     @property
     def speaks_for_itself(self) -> bool:

@@ -1,9 +1,11 @@
-"""What a session is to hear, brought about without losing a message: hear it in the new shard, drain it in the old, then let go.
+"""What a session is to hear, brought about without losing a message: hear it in the new shard, drain it in
+the old, then let go.
 
-A shard lets go of a filter when everybody hears what they are to hear, and when a message of our own, sent on that filter after
-that, has come back and is committed with all that came before it. What is published meanwhile arrives in both sessions: its
-key absorbs the copy. Only a message without time and without `seq` is known by its delivery alone, and may become two rows; no
-third filter hears it, since `store.shards` begins no move before the last has ended.
+A shard lets go of a filter when everybody hears what they are to hear, and when a message of our own, sent on
+that filter after that, has come back and is committed with all that came before it. What is published
+meanwhile arrives in both sessions: its key absorbs the copy. Only a message without time and without `seq` is
+known by its delivery alone, and may become two rows; no third filter hears it, since `store.shards` begins no
+move before the last has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from store.shards import Layout, Shard
 
 _log = logging.getLogger("insitu.ingest")
 SETTLED_S: Final = 6.0
-"""What an earlier connection left unacknowledged has come again by then (three times the broker's `ack_wait`)."""
+"""What an earlier connection left unacknowledged has come again by then (three times the broker's
+`ack_wait`).
+"""
 
 
 class Mark(NamedTuple):
@@ -66,14 +70,17 @@ class Moves:
         have = sorted(self._receiver.filters - set(self._going))
         if set(have) != set(mine.filters) or mine.subscribed_at is None:
             reach("granted" if set(have) - set(mine.filters) else "drained")
-            # Less is written before the broker is told, more after it has granted it: what stands here is always heard.
+            # Less is written before the broker is told, more after it has granted it: what stands here is
+            # always heard.
             shards.subscribed(conn, self._shard_id, have)
             _log.info("shard %s hears %s filters", self._shard_id, len(have))
             shards.drop_spare_shards(conn)
         self._strays = self._find_strays(layout, mine, wanted)
 
     def let_go(self) -> None:
-        """After the commit: the broker may forget what is drained, and what an earlier ingestor left half done."""
+        """After the commit: the broker may forget what is drained, and what an earlier ingestor left half
+        done.
+        """
         going = [*self._going, *self._strays]
         if going:
             reach("let_go")
@@ -85,7 +92,9 @@ class Moves:
         self._going, self._strays = [], []
 
     def _forget_unless(self, spare: Sequence[str]) -> None:
-        """A mark of another connection proves nothing: what that one left unacknowledged comes again after it."""
+        """A mark of another connection proves nothing: what that one left unacknowledged comes again after
+        it.
+        """
         connection = self._receiver.connection
         for topic, mark in list(self._marks.items()):
             if topic not in spare or mark.connection != connection:
@@ -104,7 +113,9 @@ class Moves:
                 reach("marked")
 
     def _find_strays(self, layout: Layout, mine: Shard, wanted: Sequence[str]) -> list[str]:
-        """Once a connection: filters that the session may still have from an ingestor that died between database and broker."""
+        """Once a connection: filters that the session may still have from an ingestor that died between
+        database and broker.
+        """
         if self._tidied == self._receiver.connection:
             return []
         self._tidied = self._receiver.connection

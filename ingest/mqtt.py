@@ -1,7 +1,8 @@
-"""paho-mqtt: one persistent session, a bounded table of what waits for its commit, acknowledgements when told.
+"""paho-mqtt: one persistent session, a bounded table of what waits for its commit, acknowledgements when
+told.
 
-The callbacks only put things into tables: a callback that waits stops the keep-alive, and an exception in one would end the
-network thread while `is_connected()` stays true.
+The callbacks only put things into tables: a callback that waits stops the keep-alive, and an exception in one
+would end the network thread while `is_connected()` stays true.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ KEEPALIVE_S = 20
 UNREAD_BYTES = 512
 """What is kept of a message that is more than its device may send."""
 CAUGHT_UP_S = 5.0
-"""Nothing waits for so long: what the broker kept while we were away has come. It repeats what nobody acknowledged after 2 s."""
+"""Nothing waits for so long: what the broker kept while we were away has come. It repeats what nobody
+acknowledged after 2 s.
+"""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is and who we are to it; with `tls` and no `tls_ca` the system's authorities are trusted."""
+    """Where the broker is and who we are to it; with `tls` and no `tls_ca` the system's authorities are
+    trusted.
+    """
 
     host: str
     port: int
@@ -49,7 +54,9 @@ class BrokerAddress:
 
 
 def new_client(address: BrokerAddress, client_id: str, *, clean: bool) -> paho.Client:
-    """A client with our habits: manual acknowledgement, TCP without delay, TLS where there is an authority."""
+    """A client with our habits: manual acknowledgement, TCP without delay, TLS where there is an
+    authority.
+    """
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, manual_ack=True)
     introduce(client, address)
     return client
@@ -59,8 +66,12 @@ def introduce(client: paho.Client, address: BrokerAddress) -> None:
     """User, password, and TLS where there is an authority."""
     client.username_pw_set(address.username, address.password)
     if address.tls:
-        client.tls_set(ca_certs=str(address.tls_ca) if address.tls_ca else None, tls_version=ssl.PROTOCOL_TLS_CLIENT)
-        if address.host in LOOPBACK:  # nobody is in between, and a certificate for the outside need not name it
+        client.tls_set(
+            ca_certs=str(address.tls_ca) if address.tls_ca else None, tls_version=ssl.PROTOCOL_TLS_CLIENT
+        )
+        if (
+            address.host in LOOPBACK
+        ):  # nobody is in between, and a certificate for the outside need not name it
             client.tls_insecure_set(True)
     client.max_inflight_messages_set(200)
 
@@ -80,7 +91,9 @@ class Receiver:
         life_file: Path | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`budget`: what each device may send; without one there is no bound. `granted`: what the session has from before; `filters`: what it is to have where it has nothing."""
+        """`budget`: what each device may send; without one there is no bound. `granted`: what the session has
+        from before; `filters`: what it is to have where it has nothing.
+        """
         self._address = address
         self._client_id = client_id
         self._own_topic = heartbeat_topic(hashlib.sha256(client_id.encode()).hexdigest()[:16])
@@ -135,13 +148,15 @@ class Receiver:
         self._client.disconnect()
         self._client.loop_stop()
 
-    # -- callbacks, in paho's thread -----------------------------------------------------------------------------
+    # -- callbacks, in paho's thread
 
     def _on_connect(self, client: paho.Client, _data: Any, flags: Any, code: ReasonCode, _more: Any) -> None:
         if code.is_failure:
             self.problem = f"The broker refuses the ingestor: {code}."
             if "authoriz" in str(code).lower() or "password" in str(code).lower():
-                self.fatal = NotAcceptedHere(f"{self.problem} Correct the user and password of INSITU_MQTT_URL.")
+                self.fatal = NotAcceptedHere(
+                    f"{self.problem} Correct the user and password of INSITU_MQTT_URL."
+                )
             self._arrived.set()
             return
         with self._lock:
@@ -166,7 +181,9 @@ class Receiver:
             if mid is not None:
                 self._asked[mid] = list(filters)
 
-    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _more: Any) -> None:
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _more: Any
+    ) -> None:
         with self._asking:
             filters = self._asked.pop(mid, None)
         if filters is None:
@@ -175,9 +192,14 @@ class Receiver:
         if refused or len(codes) != len(filters):
             said = f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}"
             if not self.granted.is_set():
-                self.fatal = InsituError(f"{said}: nothing would arrive. Check the rights of the service user.")
+                self.fatal = InsituError(
+                    f"{said}: nothing would arrive. Check the rights of the service user."
+                )
             else:  # what is heard already goes on; the credentials of what is not heard are withheld
-                self.problem = f"{said}: make more shards (`insitu shards --count`), or check the rights of the service user."
+                self.problem = (
+                    f"{said}: make more shards (`insitu shards --count`), or check the rights of "
+                    "the service user."
+                )
         else:
             self.problem = None
             self._known_session = True
@@ -187,7 +209,9 @@ class Receiver:
             self.granted.set()
         self._arrived.set()
 
-    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _more: Any
+    ) -> None:
         with self._lock:
             self._disconnects += self._connected and not self._stopping
             self._connected = False
@@ -198,7 +222,9 @@ class Receiver:
             self._budget.away("connection")
         self.problem = f"The connection to the broker ended: {code}."
 
-    def _on_publish(self, topic: str, payload: bytes, mid: int, qos: int, retained: bool, repeat: bool) -> None:
+    def _on_publish(
+        self, topic: str, payload: bytes, mid: int, qos: int, retained: bool, repeat: bool
+    ) -> None:
         if topic == self._own_topic:
             self.heard_at = time.monotonic()
             if qos:
@@ -206,8 +232,15 @@ class Receiver:
             return
         size = len(payload)
         before = self._waiting.get(mid) if qos and repeat else None
-        if before is not None and before.size == size and before.topic == topic and payload.startswith(before.payload):
-            return  # a copy of what still waits for its commit; a first delivery never is, whatever its mid and content
+        if (
+            before is not None
+            and before.size == size
+            and before.topic == topic
+            and payload.startswith(before.payload)
+        ):
+            # a copy of what still waits for its commit; a first delivery never is, whatever its mid and
+            # content
+            return
         is_far = not qos or self._ids.is_far(mid, repeat=repeat)
         unread = b""
         if self._budget is not None and not self._budget.allows(topic, size):
@@ -216,7 +249,18 @@ class Receiver:
         elif size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
         message = Message(
-            topic, payload, self._now_us(), mid, self._epoch, qos, retained, size, repeat, self._life, is_far, unread
+            topic,
+            payload,
+            self._now_us(),
+            mid,
+            self._epoch,
+            qos,
+            retained,
+            size,
+            repeat,
+            self._life,
+            is_far,
+            unread,
         )
         if qos:
             self._waiting[mid] = message
@@ -228,7 +272,9 @@ class Receiver:
             self._arrived.set()
 
     def _has_room(self, topic: str) -> bool:
-        """For one more at QoS 0: past half of the queue no topic has more than a sixteenth, so that one that floods loses its own."""
+        """For one more at QoS 0: past half of the queue no topic has more than a sixteenth, so that one that
+        floods loses its own.
+        """
         waiting = len(self._queue)
         came = self._came.get(topic, 0)
         mine = came - self._went.get(topic, 0)
@@ -240,10 +286,12 @@ class Receiver:
     def _is_full(self) -> bool:
         return len(self._queue) > 4 * self._window or self._queue.size > MOST_BYTES
 
-    # -- for the worker ------------------------------------------------------------------------------------------
+    # -- for the worker
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages, bounded in bytes too: waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        """Up to `most` messages, bounded in bytes too: waits up to `wait_s` for the first, then up to
+        `gather_s` for more.
+        """
         queue = self._queue
         if not queue:
             self._arrived.clear()
@@ -275,7 +323,9 @@ class Receiver:
             self._budget.caught_up()
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a repeat."""
+        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a
+        repeat.
+        """
         with self._lock:
             if not self._connected:
                 return
@@ -283,7 +333,8 @@ class Receiver:
             for mid in mids:
                 self._waiting.pop(mid, None)
             if mids:
-                # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying mids to the next.
+                # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying
+                # mids to the next.
                 self._client.acknowledge(mids)
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -306,7 +357,9 @@ class Receiver:
         self._client.unsubscribe(list(filters))
 
     def mark(self, topic: str) -> None:
-        """A message of ours at QoS 1 that comes after everything that others published on that filter before."""
+        """A message of ours at QoS 1 that comes after everything that others published on that filter
+        before.
+        """
         self._client.publish(topic, b"drained", qos=1)
 
     @property

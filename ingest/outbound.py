@@ -1,4 +1,6 @@
-"""What devices hear: receipts (latest wins, one a second each) and refusals (ten a minute each, the rest as a count)."""
+"""What devices hear: receipts (latest wins, one a second each) and refusals (ten a minute each, the rest as a
+count).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ EXCERPT = 120
 
 
 class Outbound:
-    """Holds what is due; `send` publishes what may be sent now. Wall time throughout: a link knows no trial clock."""
+    """Holds what is due; `send` publishes what may be sent now. Wall time throughout: a link knows no trial
+    clock.
+    """
 
     def __init__(self, publish: Callable[[str, bytes], None]) -> None:
         self._publish = publish
@@ -42,7 +46,9 @@ class Outbound:
     def send(self) -> None:
         """Publish the receipts whose device has heard none for a second."""
         now = time.monotonic()
-        for key in [key for key in self._due if now - self._receipt_at.get(key, -RECEIPT_EVERY_S) >= RECEIPT_EVERY_S]:
+        for key in [
+            key for key in self._due if now - self._receipt_at.get(key, -RECEIPT_EVERY_S) >= RECEIPT_EVERY_S
+        ]:
             boot, ranges = self._due.pop(key)
             self._receipt_at[key] = now
             seq, missing = sequences.accounted(ranges)
@@ -54,7 +60,10 @@ class Outbound:
         now = time.monotonic()
         if now - self._asked_at.get((group, edge), -REBIRTH_EVERY_S) >= REBIRTH_EVERY_S:
             self._asked_at[group, edge] = now
-            self._publish(SPARKPLUG_COMMAND.replace("+", group, 1).replace("+", edge, 1), rebirth_command(int(time.time() * 1e6)))
+            self._publish(
+                SPARKPLUG_COMMAND.replace("+", group, 1).replace("+", edge, 1),
+                rebirth_command(int(time.time() * 1e6)),
+            )
 
     def _refuse(self, reject: Reject, seq: int | None) -> None:
         key = (reject.trial, reject.device)

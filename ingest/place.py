@@ -1,7 +1,7 @@
 """Readings + catalogue snapshot → observations or refusals. Pure.
 
-The time of a result is the device's, judged against where the device was deployed and when the message came; only a device that
-sends no time gets the time of receipt, give or take what it says of the time in between.
+The time of a result is the device's, judged against where the device was deployed and when the message came;
+only a device that sends no time gets the time of receipt, give or take what it says of the time in between.
 """
 
 from __future__ import annotations
@@ -38,11 +38,17 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
-        name, result, given_us, repaired, offset_us, unit, source = reading  # once, for every result that arrives
+        name, result, given_us, repaired, offset_us, unit, source = (
+            reading  # once, for every result that arrives
+        )
         stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
-            before = refused.get(RejectReason.UNKNOWN_PROPERTY)  # in words for the first only: there may be thousands
-            refused[RejectReason.UNKNOWN_PROPERTY] = (before[0] + 1, before[1]) if before else (1, _unknown(reading, streams))
+            before = refused.get(
+                RejectReason.UNKNOWN_PROPERTY
+            )  # in words for the first only: there may be thousands
+            refused[RejectReason.UNKNOWN_PROPERTY] = (
+                (before[0] + 1, before[1]) if before else (1, _unknown(reading, streams))
+            )
             continue
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):
@@ -79,19 +85,24 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
         if start - DAY_US <= time_us <= received_us + FUTURE_US and (end is None or time_us < end + DAY_US):
             return None
     elif not places:
-        return RejectReason.NOT_DEPLOYED, "The device stands at no site yet: have the lab enter its deployment, then replay."
+        return (
+            RejectReason.NOT_DEPLOYED,
+            "The device stands at no site yet: have the lab enter its deployment, then replay.",
+        )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
         offset_h = (time_us - received_us) / 3.6e9
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set its clock, or have the lab correct the deployment, then replay.",
+            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set "
+            "its clock, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
             return None
     return (
         RejectReason.NOT_DEPLOYED,
-        "The device stood at no site at that time: set its clock, or have the lab correct its deployment, then replay.",
+        "The device stood at no site at that time: set its clock, or have the lab correct its deployment, "
+        "then replay.",
     )
 
 
@@ -108,13 +119,19 @@ def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> Kno
 def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
     known = ", ".join(sorted(streams)[:10]) or "none"
     full = f" or {f'{reading.source[-60:]}.{reading.property[:60]}'!r}" if reading.source else ""
-    return f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}. Correct the name, or have the field mapped, then replay."
+    return (
+        f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}. Correct the "
+        "name, or have the field mapped, then replay."
+    )
 
 
 def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
     known = ", ".join(sorted(stream.accepts)[:10])
     more = f" or in one of {known}" if known else ""
-    return f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in {stream.unit!r}{more}."
+    return (
+        f"{reading.property[:60]!r} came in {reading.unit[:40]!r}; the datastream takes it in "
+        f"{stream.unit!r}{more}."
+    )
 
 
 def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason, str]:
@@ -123,10 +140,14 @@ def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason,
         return RejectReason.UNIT_MISMATCH, _other_unit(reading, stream)
     return (
         RejectReason.NOT_FINITE,
-        f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number: leave it out when the sensor gives none.",
+        f"{reading.property[:60]!r}: {str(reading.result)[:40]} is no finite number: leave it out when the "
+        "sensor gives none.",
     )
 
 
 def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
     wanted = "a number" if stream.result_type == "number" else "true or false"
-    return f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} {str(reading.result)[:40]!r}."
+    return (
+        f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} "
+        f"{str(reading.result)[:40]!r}."
+    )

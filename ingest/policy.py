@@ -22,10 +22,14 @@ from insitu.wire import CHECK, PREFIX, RECEIPT
 
 PATIENCE_S: Final = 5.0
 SILENCE_S: Final = 0.5
-"""A forbidden message has not arrived when an allowed one, sent after it, has, and this much time has passed."""
+"""A forbidden message has not arrived when an allowed one, sent after it, has, and this much time has
+passed.
+"""
 
 
-JUST_ENROLLED: Final = "the broker refuses a device that was just enrolled: look at its log and at its list of users."
+JUST_ENROLLED: Final = (
+    "the broker refuses a device that was just enrolled: look at its log and at its list of users."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Probe:
 
 
 def prove(address: BrokerAddress, first: Probe, second: Probe, *, if_refused: str = JUST_ENROLLED) -> str:
-    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names each hole.
+    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names
+    each hole.
 
     `if_refused`: what the error says where the broker does not let `first` in at all.
     """
@@ -57,18 +62,31 @@ def prove(address: BrokerAddress, first: Probe, second: Probe, *, if_refused: st
                 holes.append(title)
     if holes:
         raise InsituError(
-            "the broker lets a device " + ", and ".join(holes) + ". Its access rules are not those of `insitu broker-config`: "
+            "the broker lets a device "
+            + ", and ".join(holes)
+            + ". Its access rules are not those of `insitu broker-config`: "
             "observations could come from another device than they say."
         )
-    return "a device may not publish, subscribe or leave a will in another's name, nor enter with a wrong password"
+    return (
+        "a device may not publish, subscribe or leave a will in another's name, nor enter with a wrong "
+        "password"
+    )
 
 
-def _attempts(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> Iterator[tuple[str, Callable[[], bool]]]:
+def _attempts(
+    address: BrokerAddress, ear: _Ear, first: Probe, second: Probe
+) -> Iterator[tuple[str, Callable[[], bool]]]:
     yield "publish in another's name", lambda: _published(address, ear, first, second)
     yield "leave a will in another's name", lambda: _will_heard(address, ear, first, second)
-    yield "hear another's receipts", lambda: _hears_another(address, ear, first, second, second.topic(RECEIPT))
+    yield (
+        "hear another's receipts",
+        lambda: _hears_another(address, ear, first, second, second.topic(RECEIPT)),
+    )
     yield "hear everything", lambda: _hears_another(address, ear, first, second, f"{PREFIX}/#")
-    yield "enter with a wrong password", lambda: _entered(address, replace(first, token=secrets.token_urlsafe(32)))
+    yield (
+        "enter with a wrong password",
+        lambda: _entered(address, replace(first, token=secrets.token_urlsafe(32))),
+    )
 
 
 class _Ear:
@@ -101,7 +119,8 @@ class _Ear:
         self.__exit__()
         if self._refused:
             raise NotAcceptedHere(
-                f"The broker refuses the service's user {self._address.username!r} ({self._refused}): its files were written for another "
+                f"The broker refuses the service's user {self._address.username!r} ({self._refused}): its "
+                "files were written for another "
                 "INSITU_MQTT_URL, or it has not taken them over."
             )
         raise RetryLater("The broker did not let the service listen within 5 s: look at its log.")
@@ -128,7 +147,8 @@ def _open(client: paho.Client, address: BrokerAddress) -> None:
         client.connect(address.host, address.port, keepalive=20)
     except ssl.SSLError as error:
         raise CorrectInput(
-            f"The broker at {address.host}:{address.port} has a certificate that is not trusted here ({error.reason or error}): "
+            f"The broker at {address.host}:{address.port} has a certificate that is not trusted here "
+            f"({error.reason or error}): "
             "set INSITU_MQTT_CA to the authority that signed it."
         ) from error
     except OSError as error:
@@ -137,7 +157,9 @@ def _open(client: paho.Client, address: BrokerAddress) -> None:
 
 
 @contextmanager
-def _signed_in(address: BrokerAddress, probe: Probe, *, will: tuple[str, bytes] | None = None) -> Iterator[paho.Client | None]:
+def _signed_in(
+    address: BrokerAddress, probe: Probe, *, will: tuple[str, bytes] | None = None
+) -> Iterator[paho.Client | None]:
     """A client of the probe, or None where the broker refuses it."""
     own = replace(address, username=probe.username, password=probe.token)
     client = new_client(own, f"check-{secrets.token_hex(8)}", clean=True)
@@ -166,10 +188,15 @@ def _expect_own(address: BrokerAddress, ear: _Ear, probe: Probe) -> None:
     word = secrets.token_bytes(16)
     with _signed_in(address, probe) as client:
         if client is None:
-            raise RetryLater("The broker let a device in and then refused it: look at its log, then ask again.")
+            raise RetryLater(
+                "The broker let a device in and then refused it: look at its log, then ask again."
+            )
         client.publish(probe.topic(), word, qos=1)
         if not ear.hears(word, PATIENCE_S):
-            raise InsituError("the broker does not deliver what a device publishes under its own name: look at its access rules.")
+            raise InsituError(
+                "the broker does not deliver what a device publishes under its own name: look at its access "
+                "rules."
+            )
 
 
 def _published(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) -> bool:

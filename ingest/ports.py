@@ -36,7 +36,9 @@ class Session(Protocol):
         """True once every subscription is granted; waits up to `seconds` for it."""
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages in the order of receipt; waits up to `wait_s` for the first, then up to `gather_s` for more."""
+        """Up to `most` messages in the order of receipt; waits up to `wait_s` for the first, then up to
+        `gather_s` for more.
+        """
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge those that came by the connection that stands; the others come again."""
@@ -45,13 +47,18 @@ class Session(Protocol):
 
 
 class Books(Protocol):
-    """What a shard's messages become. Each call is a transaction; every exception leaves it rolled back or, where the answer was lost, committed."""
+    """What a shard's messages become. Each call is a transaction; every exception leaves it rolled back or,
+    where the answer was lost, committed.
+    """
 
-    def commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> Outcome:
-        """Store the messages; with a `refusal` they become nothing but that, if `bare` without a look at what they hold.
+    def commit(
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+    ) -> Outcome:
+        """Store the messages; with a `refusal` they become nothing but that, if `bare` without a look at what
+        they hold.
 
-        Raises LeaseLost, RetryLater and FreeSpace (nothing is wrong with the messages), another InsituError or a defect of ours
-        (something may be), anything else (a moment nobody foresaw).
+        Raises LeaseLost, RetryLater and FreeSpace (nothing is wrong with the messages), another InsituError
+        or a defect of ours (something may be), anything else (a moment nobody foresaw).
         """
 
     def keep_house(self) -> None:

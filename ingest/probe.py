@@ -1,7 +1,9 @@
-"""Ready means: a device that connects now gets its message into the database. A probe tries it, again and again.
+"""Ready means: a device that connects now gets its message into the database. A probe tries it, again and
+again.
 
-Each time it makes a connection of its own with the rights of a device, publishes at QoS 1 to every shard, and waits until it can read the
-rows. The answer is a value that anybody may ask for without waiting: also where the probe itself hangs.
+Each time it makes a connection of its own with the rights of a device, publishes at QoS 1 to every shard, and
+waits until it can read the rows. The answer is a value that anybody may ask for without waiting: also where
+the probe itself hangs.
 """
 
 from __future__ import annotations
@@ -35,9 +37,11 @@ PATIENCE_S: Final = 3.0
 HUNG_S: Final = 10.0
 _ADVICE: Final = {
     Stage.CONNECT: "No device can connect: the broker does not answer at {where}. Is it running?",
-    Stage.SIGN_IN: "The broker lets no device in: {said}. Restart Insitu; a broker of your own needs the files of `insitu broker-config`.",
+    Stage.SIGN_IN: "The broker lets no device in: {said}. Restart Insitu; a broker of your own needs the "
+    "files of `insitu broker-config`.",
     Stage.PUBLISH: "The broker acknowledges nothing: is its disk or its store full? See its log.",
-    Stage.ROW: "Messages are acknowledged but do not reach the database in time: the ingestor has stopped or is behind.",
+    Stage.ROW: "Messages are acknowledged but do not reach the database in time: the ingestor has stopped "
+    "or is behind.",
     Stage.DATABASE: "The database does not answer: {said}",
 }
 
@@ -51,7 +55,9 @@ class Failed(Exception):
 
 
 class Prober:
-    """Probes once a second in a thread of its own. `service`: the service's address; the probe's rights are a device's."""
+    """Probes once a second in a thread of its own. `service`: the service's address; the probe's rights are a
+    device's.
+    """
 
     def __init__(self, service: BrokerAddress, database_url: str, *, every_s: float = EVERY_S) -> None:
         self._address = probe_address(service)
@@ -66,7 +72,9 @@ class Prober:
         self._began: float | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._latest = Readiness(Stage.CONNECT, "Nothing was tried yet: ask again in a moment.", time.monotonic())
+        self._latest = Readiness(
+            Stage.CONNECT, "Nothing was tried yet: ask again in a moment.", time.monotonic()
+        )
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
@@ -115,7 +123,9 @@ class Prober:
         return Readiness(None, "", time.monotonic())
 
     def _try(self, limit: float) -> None:
-        """The broker first, as a device meets it; where the database hangs, with the trials that were known before."""
+        """The broker first, as a device meets it; where the database hangs, with the trials that were known
+        before.
+        """
         self._number += 1
         if self._trials is None:
             self._look_up_trials()
@@ -158,7 +168,9 @@ class Prober:
 
     def _message(self) -> bytes:
         now = datetime.now(UTC).isoformat()
-        return json.dumps({"boot": self._name, "seq": self._number, "time": now, "results": {"probe": 1}}).encode()
+        return json.dumps(
+            {"boot": self._name, "seq": self._number, "time": now, "results": {"probe": 1}}
+        ).encode()
 
     def _await_rows(self, shard_ids: set[int], limit: float) -> None:
         self._stage = Stage.ROW
@@ -186,7 +198,9 @@ class Prober:
 
 
 class Heartbeats:
-    """For pages that know no broker: what the ingestor says of itself in the database, once a second, in a thread of its own."""
+    """For pages that know no broker: what the ingestor says of itself in the database, once a second, in a
+    thread of its own.
+    """
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -209,7 +223,9 @@ class Heartbeats:
                 with connect(self._database_url, application="insitu probe", autocommit=True) as conn:
                     while True:
                         trouble = health(conn).trouble
-                        self._latest = Readiness(Stage.ROW if trouble else None, trouble or "", time.monotonic())
+                        self._latest = Readiness(
+                            Stage.ROW if trouble else None, trouble or "", time.monotonic()
+                        )
                         time.sleep(EVERY_S)
             except InsituError as error:
                 detail = _ADVICE[Stage.DATABASE].format(said=str(error))

@@ -1,4 +1,6 @@
-"""Messages of the probe: they go the way of every other, and the transaction of their batch books that they came."""
+"""Messages of the probe: they go the way of every other, and the transaction of their batch books that they
+came.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def probes_in(messages: Sequence[Message]) -> dict[str, int]:
         if _MARK in message.topic and is_probe(message.topic) and not message.retained:
             decoded = DECODERS[OBS](message.payload, message.received_us)
             if not isinstance(decoded, Decoded) or not decoded.sequences:
-                _log.warning("dropped a message of the probe that has no boot and seq: %r", message.payload[:120])
+                _log.warning(
+                    "dropped a message of the probe that has no boot and seq: %r", message.payload[:120]
+                )
                 continue
             for prober, seq in decoded.sequences:
                 newest[prober] = max(seq, newest.get(prober, seq))

@@ -11,7 +11,14 @@ from ingest.item import UNKNOWN, Item
 from ingest.place import place
 from ingest.probe_messages import is_probe
 from insitu.model import IgnoreReason, Message, RejectReason
-from insitu.wire import MAX_PAYLOAD_BYTES, SPARKPLUG, Topic, is_service_topic, parse_network_topic, parse_topic
+from insitu.wire import (
+    MAX_PAYLOAD_BYTES,
+    SPARKPLUG,
+    Topic,
+    is_service_topic,
+    parse_network_topic,
+    parse_topic,
+)
 from store.catalogue import CatalogueSnapshot, KnownDevice
 
 Route = tuple[Topic, Decoder, KnownDevice | None]
@@ -28,8 +35,12 @@ class Context:
     routes: dict[str, Route | None] = field(default_factory=dict)
 
 
-def prepare(messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None) -> list[Item]:
-    """Decode and place. What the service itself says below a trial, and what its probe says, is passed over."""
+def prepare(
+    messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None
+) -> list[Item]:
+    """Decode and place. What the service itself says below a trial, and what its probe says, is passed
+    over.
+    """
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
 
@@ -99,10 +110,13 @@ def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) ->
         return _refuse(
             item,
             RejectReason.TOO_FAST,
-            f"The device sends more than it may: these {message.size} bytes were not read. Send less often, or fewer bytes, and let a backlog flow slowly.",
+            f"The device sends more than it may: these {message.size} bytes were not read. Send less often, "
+            "or fewer bytes, and let a backlog flow slowly.",
         )
     if message.size > MAX_PAYLOAD_BYTES:
-        return _refuse(item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read.")
+        return _refuse(
+            item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read."
+        )
     decoded: Decoded | StatusReport | Unreadable
     if (
         context.nodes is not None
@@ -122,7 +136,9 @@ def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) ->
         return item
     if decoded.named is not None and decoded.named != _last_of_address(message.topic):
         return _refuse(
-            item, RejectReason.INVALID_SHAPE, f"The message is from {decoded.named[:64]!r}, its topic names another device."
+            item,
+            RejectReason.INVALID_SHAPE,
+            f"The message is from {decoded.named[:64]!r}, its topic names another device.",
         )
     return _placed(item, known, decoded)
 
@@ -165,7 +181,8 @@ def _refuse(item: Item, reason: RejectReason, detail: str) -> Item:
 def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -> Item:
     if trial == UNKNOWN and "/" in device:
         detail = (
-            f"No device has the address {device[:200]!r} of a network server: register it as [[network_address]], then replay."
+            f"No device has the address {device[:200]!r} of a network server: register it as "
+            "[[network_address]], then replay."
         )
         return _refuse(item, RejectReason.UNKNOWN_DEVICE, detail)
     if trial not in snapshot.trials:
@@ -175,4 +192,6 @@ def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -
             f"There is no trial {trial[:64]!r}: correct the topic, or have the lab register it, then replay.",
         )
     item.trial = trial
-    return _refuse(item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay.")
+    return _refuse(
+        item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay."
+    )

@@ -1,6 +1,7 @@
 """Rejects once more through the path, after a registration, mapping or unit was fixed; exactly once each.
 
-A reject of which nothing is refused any more is marked; its first refusal stays visible, and the ledger gets lines that point to it.
+A reject of which nothing is refused any more is marked; its first refusal stays visible, and the ledger gets
+lines that point to it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ class Replayed(NamedTuple):
 
 
 def replay(
-    conn: Connection, *, clock: Clock, trial: str | None = None, reason: str | None = None, trials: Sequence[str] | None = None
+    conn: Connection,
+    *,
+    clock: Clock,
+    trial: str | None = None,
+    reason: str | None = None,
+    trials: Sequence[str] | None = None,
 ) -> Replayed:
     """Try every reject that matches; commits as it goes. `trials`: only those (what a viewer may manage).
 
@@ -64,7 +70,9 @@ def replay(
 
 
 def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
-    """Those that say something now; one batch for all of them, since a batch compares its results with each other."""
+    """Those that say something now; one batch for all of them, since a batch compares its results with each
+    other.
+    """
     messages = [Message(one.topic, one.payload, to_us(one.received_at), size=one.size) for one in found]
     known, nodes = snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
     reasons = ledger.reasons_of(conn, [one.identity for one in found])

@@ -8,7 +8,9 @@ from itertools import pairwise
 from store.ledger import Ranges
 
 MAX_RANGES = 1000
-"""A device that draws `seq` at random must not grow its row without end: past this, the oldest hole counts as lost for good."""
+"""A device that draws `seq` at random must not grow its row without end: past this, the oldest hole counts as
+lost for good.
+"""
 MAX_MISSING = 20
 
 

@@ -12,7 +12,9 @@ from store.database import Connection
 from store.ledger import StatusLine, save_statuses, touch_devices
 
 NEWS = 0.1
-"""A reported interval is written where it differs by more: each writing makes every ingestor read the catalogue again."""
+"""A reported interval is written where it differs by more: each writing makes every ingestor read the
+catalogue again.
+"""
 EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that says an earlier time of its status has no clock."""
 
@@ -65,6 +67,15 @@ def _status_line(device_id: int, report: StatusReport, received_us: int) -> Stat
     said_us = report.time_us
     at_us = said_us if said_us is not None and EARLIEST_STATUS_US <= said_us <= received_us else received_us
     return StatusLine(
-        device_id, at_us, report.state, report.battery, report.rssi, report.firmware, report.uptime, report.snr, report.margin,
-        report.note, received_us,
-    )  # fmt: skip
+        device_id,
+        at_us,
+        report.state,
+        report.battery,
+        report.rssi,
+        report.firmware,
+        report.uptime,
+        report.snr,
+        report.margin,
+        report.note,
+        received_us,
+    )

@@ -1,6 +1,7 @@
 """Uplinks that The Things Stack has kept: its storage integration, through the path of live messages.
 
-Its MQTT is QoS 0, so what came while nobody listened is only there. An uplink that arrived has the same network time and is a duplicate.
+Its MQTT is QoS 0, so what came while nobody listened is only there. An uplink that arrived has the same
+network time and is a duplicate.
 """
 
 from __future__ import annotations
@@ -38,14 +39,29 @@ class Pulled:
 
 
 def pull(
-    conn: Connection, *, base: str, application: str, tenant: str, key: str, after: datetime, before: datetime, clock: Clock
+    conn: Connection,
+    *,
+    base: str,
+    application: str,
+    tenant: str,
+    key: str,
+    after: datetime,
+    before: datetime,
+    clock: Clock,
 ) -> Pulled:
-    """Every uplink of an application in `[after, before)`; commits as it goes, and may be run again at any time."""
+    """Every uplink of an application in `[after, before)`; commits as it goes, and may be run again at any
+    time.
+    """
     done = Pulled()
     batch: list[Message] = []
     for payload in _uplinks(base, application, key, after, before):
         batch.append(
-            Message(_topic(payload, application, tenant), payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
+            Message(
+                _topic(payload, application, tenant),
+                payload[:MAX_PAYLOAD_BYTES],
+                clock.now_us(),
+                size=len(payload),
+            )
         )
         if len(batch) == _AT_A_TIME:
             _keep(conn, batch, clock, done)
@@ -85,7 +101,12 @@ def _uplinks(base: str, application: str, key: str, after: datetime, before: dat
 
 
 def _page(base: str, application: str, key: str, after: datetime, before: datetime) -> Iterator[bytes]:
-    asked = {"after": _rfc3339(after), "before": _rfc3339(before), "limit": str(_PAGE), "order": "received_at"}
+    asked = {
+        "after": _rfc3339(after),
+        "before": _rfc3339(before),
+        "limit": str(_PAGE),
+        "order": "received_at",
+    }
     place = f"/api/v3/as/applications/{urllib.parse.quote(application)}/packages/storage/uplink_message"
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked
         f"{_checked(base)}{place}?{urllib.parse.urlencode(asked)}",
@@ -99,10 +120,13 @@ def _page(base: str, application: str, key: str, after: datetime, before: dateti
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             raise NotAcceptedHere(
-                f"{base} refuses the key ({error.code}): give one with the right to read application traffic (RIGHT_APPLICATION_TRAFFIC_READ)."
+                f"{base} refuses the key ({error.code}): give one with the right to read application "
+                "traffic (RIGHT_APPLICATION_TRAFFIC_READ)."
             ) from error
         if error.code == 404:
-            raise CorrectInput(f"{base} has no application {application!r} with a storage integration.") from error
+            raise CorrectInput(
+                f"{base} has no application {application!r} with a storage integration."
+            ) from error
         raise RetryLater(f"{base} answers {error.code}: nothing is lost, run it again.") from error
     except (OSError, TimeoutError) as error:
         raise RetryLater(f"{base} does not answer ({error}): nothing is lost, run it again.") from error
@@ -110,7 +134,9 @@ def _page(base: str, application: str, key: str, after: datetime, before: dateti
 
 def _checked(base: str) -> str:
     if urllib.parse.urlsplit(base).scheme not in ("https", "http"):
-        raise CorrectInput(f"{base!r}: write the address of the cluster, such as https://eu1.cloud.thethings.network.")
+        raise CorrectInput(
+            f"{base!r}: write the address of the cluster, such as https://eu1.cloud.thethings.network."
+        )
     return base.rstrip("/")
 
 
@@ -122,7 +148,9 @@ def _result(line: bytes) -> bytes:
         datetime.fromisoformat(result["received_at"])
     except (ValueError, KeyError, TypeError) as error:
         said = line[:200].decode("utf-8", "replace")
-        raise RetryLater(f"The storage integration answered with something that is no uplink: {said!r}. Run it again.") from error
+        raise RetryLater(
+            f"The storage integration answered with something that is no uplink: {said!r}. Run it again."
+        ) from error
     return json.dumps(result).encode()
 
 

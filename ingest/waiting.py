@@ -1,7 +1,9 @@
-"""What has arrived and waits for its batch: bounded in bytes, and large messages do not keep small ones of others waiting.
+"""What has arrived and waits for its batch: bounded in bytes, and large messages do not keep small ones of
+others waiting.
 
-Two lanes. A large message, and whatever its sender sends after it, waits in the second, of which each batch takes a little: a
-sender's own order is kept. What the service marks for itself comes after everything that arrived before it.
+Two lanes. A large message, and whatever its sender sends after it, waits in the second, of which each batch
+takes a little: a sender's own order is kept. What the service marks for itself comes after everything that
+arrived before it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from insitu.wire import is_service_topic
 MOST_BYTES: Final = 64 * 2**20
 """Of payload that waits; past it nothing is read until some of it is committed."""
 BATCH_BYTES: Final = 2**20
-"""Of a batch: its transaction, in which the shard is held and for which others wait, stays short whatever devices send."""
+"""Of a batch: its transaction, in which the shard is held and for which others wait, stays short whatever
+devices send.
+"""
 LARGE_BYTES: Final = 16_384
 LARGE_SHARE: Final = 2**16
 """Of a batch, for the second lane: at least one message."""
@@ -29,7 +33,9 @@ class Waiting:
     def __init__(self) -> None:
         self._quick: deque[Message] = deque()
         self._slow: deque[tuple[Message, str, int]] = deque()
-        """With the sender, and how many had been put into the quick lane before: those go first, its sender's may be among them."""
+        """With the sender, and how many had been put into the quick lane before: those go first, its sender's
+        may be among them.
+        """
         self._senders: dict[str, int] = {}
         """How many of each wait in the second lane."""
         self._lock = threading.Lock()
@@ -66,7 +72,8 @@ class Waiting:
             return True
 
     def take(self, most: int) -> list[Message]:
-        """Up to `most` messages of BATCH_BYTES and one message together; those of the second lane first, in every other batch.
+        """Up to `most` messages of BATCH_BYTES and one message together; those of the second lane first, in
+        every other batch.
 
         So a small message waits for the batch under way, and not for one more large one in its own.
         """

@@ -1,4 +1,6 @@
-"""take → commit → acknowledge → tell the devices: the order that loses nothing. No input or output of its own."""
+"""take → commit → acknowledge → tell the devices: the order that loses nothing. No input or output of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,13 @@ class Pace:
 
 
 class Worker:
-    """The only writer of its shard's messages, as long as it has the lease; everything here runs in one thread."""
+    """The only writer of its shard's messages, as long as it has the lease; everything here runs in one
+    thread.
+    """
 
-    def __init__(self, session: Session, books: Books, *, pace: Pace = Pace(), time: Time | None = None) -> None:
+    def __init__(
+        self, session: Session, books: Books, *, pace: Pace = Pace(), time: Time | None = None
+    ) -> None:
         self._session = session
         self._books = books
         self._pace = pace
@@ -55,7 +61,9 @@ class Worker:
         self._housekept_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Runs until `stop`. Raises LeaseLost and errors that a person must mend; waits out every other one."""
+        """Runs until `stop`. Raises LeaseLost and errors that a person must mend; waits out every other
+        one.
+        """
         self._stop = stop
         self._session.start()
         try:
@@ -79,7 +87,9 @@ class Worker:
     def step(self) -> None:
         """One batch, if there is one, and what is due beside it."""
         self._require_session()
-        messages = self._session.take(self._pace.messages, gather_s=self._pace.gather_s, wait_s=HOUSEKEEPING_S / 2)
+        messages = self._session.take(
+            self._pace.messages, gather_s=self._pace.gather_s, wait_s=HOUSEKEEPING_S / 2
+        )
         if messages:
             self._session.ack(self._keep(messages))
         self._outbound.send()
@@ -90,12 +100,13 @@ class Worker:
         if self._session.fatal is not None:
             raise self._session.fatal
 
-    # -- one batch -----------------------------------------------------------------------------------------------
+    # -- one batch
 
     def _keep(self, messages: Sequence[Message]) -> list[Message]:
         """Commit the batch, however long the database is away; halves it where something in it fails.
 
-        Returns the messages that are committed, rows or refusals. One that not even a refusal can be made of is left to the broker.
+        Returns the messages that are committed, rows or refusals. One that not even a refusal can be made of
+        is left to the broker.
         """
         try:
             self._commit(messages)
@@ -112,7 +123,9 @@ class Worker:
             _log.warning("the database refuses a message on %s: %s", message.topic, error)
             refusal = (RejectReason.DATABASE_REFUSED, str(error))
         else:
-            _log.error("Insitu fails on a message on %s: a defect, please report it", message.topic, exc_info=error)
+            _log.error(
+                "Insitu fails on a message on %s: a defect, please report it", message.topic, exc_info=error
+            )
             refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
         for bare in (False, True):
             try:
@@ -121,11 +134,15 @@ class Worker:
             except _Fault as fault:
                 error = fault.error
         _log.error(
-            "a message on %s cannot even be refused and stays with the broker: please report it", message.topic, exc_info=error
+            "a message on %s cannot even be refused and stays with the broker: please report it",
+            message.topic,
+            exc_info=error,
         )
         return []
 
-    def _commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> None:
+    def _commit(
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+    ) -> None:
         """Waits until the books take or refuse the messages. Raises LeaseLost, and _Fault."""
         pause = FIRST_PAUSE_S
         while True:
@@ -138,7 +155,8 @@ class Worker:
                 _log.warning("the batch waits: %s", error)
             except _FAULT_OF_THE_MESSAGE as error:
                 raise _Fault(error) from error
-            except Exception as error:  # noqa: BLE001 - nobody foresaw it: it is tried again, like everything of the moment
+            # Nobody foresaw it: it is tried again, like everything of the moment.
+            except Exception as error:  # noqa: BLE001
                 _log.error("the batch waits: %r", error, exc_info=error)
             self._pause(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)
@@ -152,7 +170,7 @@ class Worker:
         if self._stop.is_set():
             raise _Stopped()
 
-    # -- between batches -----------------------------------------------------------------------------------------
+    # -- between batches
 
     def _keep_house(self) -> None:
         self._housekept_at = self._time.monotonic()

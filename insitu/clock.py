@@ -1,7 +1,8 @@
 """The trial clock: what time it is, as a value handed down from the command line.
 
-Real use runs on the system's time. A demo or a test runs fast through its history and then at the pace of the wall:
-`clock(real) = start + rate · (real − real_start)` until `fast_until`, afterwards `clock` advances with the wall.
+Real use runs on the system's time. A demo or a test runs fast through its history and then at the pace of the
+wall: `clock(real) = start + rate · (real − real_start)` until `fast_until`, afterwards `clock` advances with
+the wall.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class Clock:
     """Trial time at which `rate` falls back to 1."""
 
     @classmethod
-    def simulated(cls, *, real_start: float, history: timedelta, takes: timedelta, ends: float | None = None) -> Clock:
-        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock, or goes on from `ends`."""
+    def simulated(
+        cls, *, real_start: float, history: timedelta, takes: timedelta, ends: float | None = None
+    ) -> Clock:
+        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock, or goes
+        on from `ends`.
+        """
         if takes.total_seconds() <= 0 or history <= takes:
             raise CorrectInput("A simulated history must be longer than the time it takes to run through it.")
         end = real_start + takes.total_seconds() if ends is None else ends
@@ -68,7 +73,9 @@ class Clock:
         return int(self.at(time.time()) * 1_000_000)
 
     def dumps(self) -> str:
-        """One line that `loads` reads, for handing the clock to another process or keeping it with the data."""
+        """One line that `loads` reads, for handing the clock to another process or keeping it with the
+        data.
+        """
         return json.dumps(
             {
                 "start": self.start,
@@ -82,7 +89,9 @@ class Clock:
     def loads(cls, text: str) -> Clock:
         try:
             fields = json.loads(text)
-            return cls(**{name: float(fields[name]) for name in ("start", "real_start", "rate", "fast_until")})
+            return cls(
+                **{name: float(fields[name]) for name in ("start", "real_start", "rate", "fast_until")}
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise CorrectInput(f"Not a trial clock: {text[:80]!r} ({error}).") from error
 

@@ -1,4 +1,6 @@
-"""Every error a person can meet. Each is named by what the caller does next; the docstring is the default message."""
+"""Every error a person can meet. Each is named by what the caller does next; the docstring is the default
+message.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """French and English: catalogues read from .po at start, numbers and dates in the reader's way.
 
-A room keeps its texts in `<room>/locale/fr.po`; the English text is the key. A missing translation shows the key,
-and a test fails for it.
+A room keeps its texts in `<room>/locale/fr.po`; the English text is the key. A missing translation shows the
+key, and a test fails for it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Reader:
         """A date and time in the reader's zone; an en dash for None."""
         if when is None:
             return "–"
-        text: str = format_datetime(when, style, tzinfo=ZoneInfo(self.time_zone), locale=_LOCALES[self.language])
+        text: str = format_datetime(
+            when, style, tzinfo=ZoneInfo(self.time_zone), locale=_LOCALES[self.language]
+        )
         return text
 
     def day(self, when: datetime, style: str = "long") -> str:

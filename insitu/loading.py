@@ -1,4 +1,6 @@
-"""Loading modules quickly: what is loaded stays, so nobody looks through it for garbage, neither meanwhile nor later."""
+"""Loading modules quickly: what is loaded stays, so nobody looks through it for garbage, neither meanwhile
+nor later.
+"""
 
 from __future__ import annotations
 

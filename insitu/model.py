@@ -23,7 +23,8 @@ def require_code(text: str, what: str) -> str:
     """`text`, if it can be part of a topic; else a CorrectInput that says which letters can."""
     if not _CODE.match(text):
         raise CorrectInput(
-            f"{text[:80]!r} cannot name a {what}: use 1 to 64 of a–z, 0–9, '-' and '_', beginning with a letter or digit."
+            f"{text[:80]!r} cannot name a {what}: use 1 to 64 of a–z, 0–9, '-' and '_', beginning with a "
+            "letter or digit."
         )
     return text
 
@@ -152,7 +153,9 @@ class Verdict(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why a message, or some of its results, did not become observations. docs/rejects.md says how to fix each."""
+    """Why a message, or some of its results, did not become observations. docs/rejects.md says how to fix
+    each.
+    """
 
     UNKNOWN_TOPIC = "unknown_topic"
     UNKNOWN_TRIAL = "unknown_trial"
@@ -213,15 +216,21 @@ class Message(NamedTuple):
     repeat: bool = False
     """The broker says that it may have sent it before (MQTT's DUP)."""
     life: str = ""
-    """Scope of `mid`: which life of the broker it was, or which connection where the broker's life is unknown."""
+    """Scope of `mid`: which life of the broker it was, or which connection where the broker's life is
+    unknown.
+    """
     is_far: bool = True
     """The broker cannot give its `mid` to another message soon after our acknowledgement."""
     unread: bytes = b""
-    """SHA-256 of topic and payload where the device sent more than it may: the first bytes are kept, and it is refused unread."""
+    """SHA-256 of topic and payload where the device sent more than it may: the first bytes are kept, and it
+    is refused unread.
+    """
 
 
 class Reading(NamedTuple):
-    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time of its own clock."""
+    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time of its own
+    clock.
+    """
 
     property: str
     result: object
@@ -233,7 +242,9 @@ class Reading(NamedTuple):
     unit: str = ""
     """What the message says of its unit, UCUM; empty where it says nothing."""
     source: str = ""
-    """What the message calls the thing that has the property (a measurement, a base name); `source.property` names it in full."""
+    """What the message calls the thing that has the property (a measurement, a base name); `source.property`
+    names it in full.
+    """
 
 
 class Observation(NamedTuple):

@@ -27,7 +27,9 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`stage`: where the probe ended, None where it arrived. `detail`: what is wrong and what to do next, for people."""
+    """`stage`: where the probe ended, None where it arrived. `detail`: what is wrong and what to do next, for
+    people.
+    """
 
     stage: Stage | None
     detail: str

@@ -126,7 +126,11 @@ def load(**overrides: object) -> Settings:
 
 def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child with another working directory: every path of a setting made absolute."""
-    paths = {f"INSITU_{name.upper()}" for name, field in Settings.model_fields.items() if field.annotation in (Path, Path | None)}
+    paths = {
+        f"INSITU_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if field.annotation in (Path, Path | None)
+    }
     return {
         name: str(Path(text).absolute())
         if text and (name in paths or (name.startswith("INSITU_") and name.endswith("_FILE")))

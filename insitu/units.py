@@ -1,7 +1,8 @@
-"""Units are UCUM, the words of https://ucum.org: what a device sends becomes what a property is kept in, kept = sent · scale + shift.
+"""Units are UCUM, the words of https://ucum.org: what a device sends becomes what a property is kept in, kept
+= sent · scale + shift.
 
-The library that knows units takes half a second to load and must never be asked with what a stranger sends: it is loaded where
-something is registered, and what it says is stored. Ingest reads the stored factors.
+The library that knows units takes half a second to load and must never be asked with what a stranger sends:
+it is loaded where something is registered, and what it says is stored. Ingest reads the stored factors.
 """
 
 from __future__ import annotations
@@ -24,33 +25,207 @@ class Factors(NamedTuple):
 _IDENTITY: Final = Factors(1.0, 0.0)
 
 SENML: Final[dict[str, str]] = {
-    **{unit: unit for unit in (
-        "m", "kg", "g", "s", "A", "K", "cd", "mol", "Hz", "rad", "sr", "N", "Pa", "J", "W", "C", "V", "F", "Ohm", "S", "Wb", "T", "H",
-        "Cel", "lm", "lx", "Bq", "Gy", "Sv", "kat", "m2", "m3", "l", "m/s", "m/s2", "m3/s", "l/s", "W/m2", "cd/m2", "bit", "bit/s",
-        "dB", "%", "S/m", "J/m", "kg/m3", "deg", "ms", "min", "h", "MHz", "kW", "Mbit/s", "mV", "mA", "ug/m3", "mm/h", "m/h", "hPa",
-        "mm", "cm", "km", "km/h",
-    )},
-    "lat": "deg", "lon": "deg", "pH": "[pH]", "dBW": "dB[W]", "Bspl": "B[SPL]", "count": "1", "/": "1", "%RH": "%", "%EL": "%",
-    "EL": "s", "1/s": "/s", "1/min": "/min", "beat/min": "/min", "beats": "1", "B": "By", "VA": "V.A", "VAs": "V.A.s", "kVA": "kV.A",
-    "Ah": "A.h", "Wh": "W.h", "kWh": "kW.h", "kVAh": "kV.A.h", "Wh/km": "W.h/km", "KiB": "KiBy", "GB": "GBy", "B/s": "By/s",
-    "MB/s": "MBy/s", "ppm": "[ppm]", "/100": "%", "/1000": "[ppth]",
-}  # fmt: skip
-"""Names of SenML → UCUM: RFC 8428 section 12.1 and RFC 8798 sections 2 and 3. UCUM has no unit for dBm and none for reactive power (var)."""
+    **{
+        unit: unit
+        for unit in (
+            "m",
+            "kg",
+            "g",
+            "s",
+            "A",
+            "K",
+            "cd",
+            "mol",
+            "Hz",
+            "rad",
+            "sr",
+            "N",
+            "Pa",
+            "J",
+            "W",
+            "C",
+            "V",
+            "F",
+            "Ohm",
+            "S",
+            "Wb",
+            "T",
+            "H",
+            "Cel",
+            "lm",
+            "lx",
+            "Bq",
+            "Gy",
+            "Sv",
+            "kat",
+            "m2",
+            "m3",
+            "l",
+            "m/s",
+            "m/s2",
+            "m3/s",
+            "l/s",
+            "W/m2",
+            "cd/m2",
+            "bit",
+            "bit/s",
+            "dB",
+            "%",
+            "S/m",
+            "J/m",
+            "kg/m3",
+            "deg",
+            "ms",
+            "min",
+            "h",
+            "MHz",
+            "kW",
+            "Mbit/s",
+            "mV",
+            "mA",
+            "ug/m3",
+            "mm/h",
+            "m/h",
+            "hPa",
+            "mm",
+            "cm",
+            "km",
+            "km/h",
+        )
+    },
+    "lat": "deg",
+    "lon": "deg",
+    "pH": "[pH]",
+    "dBW": "dB[W]",
+    "Bspl": "B[SPL]",
+    "count": "1",
+    "/": "1",
+    "%RH": "%",
+    "%EL": "%",
+    "EL": "s",
+    "1/s": "/s",
+    "1/min": "/min",
+    "beat/min": "/min",
+    "beats": "1",
+    "B": "By",
+    "VA": "V.A",
+    "VAs": "V.A.s",
+    "kVA": "kV.A",
+    "Ah": "A.h",
+    "Wh": "W.h",
+    "kWh": "kW.h",
+    "kVAh": "kV.A.h",
+    "Wh/km": "W.h/km",
+    "KiB": "KiBy",
+    "GB": "GBy",
+    "B/s": "By/s",
+    "MB/s": "MBy/s",
+    "ppm": "[ppm]",
+    "/100": "%",
+    "/1000": "[ppth]",
+}
+"""Names of SenML → UCUM: RFC 8428 section 12.1 and RFC 8798 sections 2 and 3. UCUM has no unit for dBm and
+none for reactive power (var).
+"""
 
 USUAL: Final = frozenset(SENML.values()) | {
-    "mg/m3", "ng/m3", "g/m3", "[ppb]", "[pptr]", "10*-3", "10*-6", "10*-9", "[degF]", "kPa", "bar", "mbar", "mm[Hg]", "mm/s", "cm/s",
-    "[kn_i]", "[mi_i]/h", "ml/min", "l/min", "l/h", "m3/h", "/m3", "/l", "/cm3", "/h", "uW", "mW", "MW", "MW.h", "kJ", "MJ", "uV", "kV", "uA",
-    "kHz", "GHz", "us", "d", "mg", "ug", "t", "ml", "um", "uS/cm", "mS/cm", "klx", "Bq/m3", "uSv/h", "nSv/h", "mg/l", "ug/l",
-}  # fmt: skip
+    "mg/m3",
+    "ng/m3",
+    "g/m3",
+    "[ppb]",
+    "[pptr]",
+    "10*-3",
+    "10*-6",
+    "10*-9",
+    "[degF]",
+    "kPa",
+    "bar",
+    "mbar",
+    "mm[Hg]",
+    "mm/s",
+    "cm/s",
+    "[kn_i]",
+    "[mi_i]/h",
+    "ml/min",
+    "l/min",
+    "l/h",
+    "m3/h",
+    "/m3",
+    "/l",
+    "/cm3",
+    "/h",
+    "uW",
+    "mW",
+    "MW",
+    "MW.h",
+    "kJ",
+    "MJ",
+    "uV",
+    "kV",
+    "uA",
+    "kHz",
+    "GHz",
+    "us",
+    "d",
+    "mg",
+    "ug",
+    "t",
+    "ml",
+    "um",
+    "uS/cm",
+    "mS/cm",
+    "klx",
+    "Bq/m3",
+    "uSv/h",
+    "nSv/h",
+    "mg/l",
+    "ug/l",
+}
 """What devices speak in: the units whose factors are stored for each datastream that they fit."""
 
 _MEANT: Final = {
-    "°c": "Cel", "degc": "Cel", "celsius": "Cel", "c": "Cel", "°f": "[degF]", "degf": "[degF]", "f": "[degF]", "fahrenheit": "[degF]",
-    "ppb": "[ppb]", "ppm": "[ppm]", "mmhg": "mm[Hg]", "kwh": "kW.h", "wh": "W.h", "%rh": "%", "percent": "%", "lux": "lx",
-    "°": "deg", "degrees": "deg", "degree": "deg", "kph": "km/h", "kmh": "km/h", "mph": "[mi_i]/h", "db(a)": "dB", "dba": "dB",
-    "sec": "s", "seconds": "s", "hours": "h", "minutes": "min", "count": "1", "counts": "1", "none": "1", "-": "1", "": "1",
-    "#/cm3": "/cm3", "ohms": "Ohm", "ω": "Ohm", "watt": "W", "volt": "V", "lpm": "l/min", "mcg/m3": "ug/m3", "ph": "[pH]",
-}  # fmt: skip
+    "°c": "Cel",
+    "degc": "Cel",
+    "celsius": "Cel",
+    "c": "Cel",
+    "°f": "[degF]",
+    "degf": "[degF]",
+    "f": "[degF]",
+    "fahrenheit": "[degF]",
+    "ppb": "[ppb]",
+    "ppm": "[ppm]",
+    "mmhg": "mm[Hg]",
+    "kwh": "kW.h",
+    "wh": "W.h",
+    "%rh": "%",
+    "percent": "%",
+    "lux": "lx",
+    "°": "deg",
+    "degrees": "deg",
+    "degree": "deg",
+    "kph": "km/h",
+    "kmh": "km/h",
+    "mph": "[mi_i]/h",
+    "db(a)": "dB",
+    "dba": "dB",
+    "sec": "s",
+    "seconds": "s",
+    "hours": "h",
+    "minutes": "min",
+    "count": "1",
+    "counts": "1",
+    "none": "1",
+    "-": "1",
+    "": "1",
+    "#/cm3": "/cm3",
+    "ohms": "Ohm",
+    "ω": "Ohm",
+    "watt": "W",
+    "volt": "V",
+    "lpm": "l/min",
+    "mcg/m3": "ug/m3",
+    "ph": "[pH]",
+}
 _SIGNS: Final = str.maketrans(
     {"µ": "u", "μ": "u", "²": "2", "³": "3", "·": ".", "⋅": ".", "^": "", "*": ".", "−": "-", "Ω": "Ohm"}
 )
@@ -60,9 +235,14 @@ _ATOM: Final = re.compile(r"\[[^\[\]]+\]")
 _RATIOS: Final = frozenset({"[ppth]", "[ppm]", "[ppb]", "[pptr]", "[pi]"})
 _LEVELS: Final = ("bel", "decibel", "neper")
 _KINDS: Final = {
-    "angle": ("radian", "degree", "arcminute", "arcsecond", "gon"), "solid angle": ("steradian",), "activity": ("becquerel", "curie"),
-    "absorbed dose": ("gray",), "equivalent dose": ("sievert", "rem"), "information": ("bit", "byte"), "light": ("lumen", "lux", "phot"),
-}  # fmt: skip
+    "angle": ("radian", "degree", "arcminute", "arcsecond", "gon"),
+    "solid angle": ("steradian",),
+    "activity": ("becquerel", "curie"),
+    "absorbed dose": ("gray",),
+    "equivalent dose": ("sievert", "rem"),
+    "information": ("bit", "byte"),
+    "light": ("lumen", "lux", "phot"),
+}
 """Kinds that UCUM does not tell apart by their dimension → how the library's names of their units end."""
 
 
@@ -75,7 +255,9 @@ def require_unit(unit: str) -> str:
 
 @cache
 def conversion(sent: str, kept: str) -> Factors:
-    """From one unit to another; CorrectInput where one is no unit of UCUM, or where no factor leads from one to the other."""
+    """From one unit to another; CorrectInput where one is no unit of UCUM, or where no factor leads from one
+    to the other.
+    """
     require_unit(sent)
     require_unit(kept)
     if sent == kept:
@@ -118,7 +300,9 @@ def _known(unit: str) -> bool:
 
 @cache
 def _quantity(unit: str) -> Any:
-    """What the library makes of it, annotations left out because they change nothing; None for the few units it cannot compute with."""
+    """What the library makes of it, annotations left out because they change nothing; None for the few units
+    it cannot compute with.
+    """
     from lark.exceptions import VisitError
     from pint.errors import PintError
 
@@ -135,13 +319,19 @@ def _is_level(unit: str) -> bool:
 
 
 def _kinds(unit: str) -> list[str]:
-    """What it is of beyond its dimension: a degree is no per cent, a becquerel no hertz, and [NTU] is of no kind but its own."""
+    """What it is of beyond its dimension: a degree is no per cent, a becquerel no hertz, and [NTU] is of no
+    kind but its own.
+    """
     names = {name for name, _ in _quantity(unit).unit_items()}
     found = [kind for kind, ends in _KINDS.items() if any(name.endswith(ends) for name in names)]
     if any(name.endswith("volt") for name in names) and any(name.endswith("ampere") for name in names):
         found.append("apparent power")
-    atoms = [atom for atom in _ATOM.findall(_ANNOTATION.sub("", unit)) if atom not in _RATIOS and _known(atom)]
-    return sorted(found + [atom for atom in atoms if (own := _quantity(atom)) is not None and own.dimensionless])
+    atoms = [
+        atom for atom in _ATOM.findall(_ANNOTATION.sub("", unit)) if atom not in _RATIOS and _known(atom)
+    ]
+    return sorted(
+        found + [atom for atom in atoms if (own := _quantity(atom)) is not None and own.dimensionless]
+    )
 
 
 def _factors(sent: str, kept: str) -> Factors | None:
@@ -172,10 +362,14 @@ def _plain(number: float, off: float) -> float:
 
 def _why_not(sent: str, kept: str) -> str:
     if _is_level(sent) or _is_level(kept):
-        return "a level (dB) or another unit without a fixed factor is not converted. Register the property in the unit that the device sends."
+        return (
+            "a level (dB) or another unit without a fixed factor is not converted. Register the property "
+            "in the unit that the device sends."
+        )
     if _is_share(sent) != _is_share(kept) and any(_is_concentration(unit) for unit in (sent, kept)):
         return (
-            "how much a share (ppb, ppm) weighs depends on the gas, its temperature and its pressure. Let the device send the unit of the "
+            "how much a share (ppb, ppm) weighs depends on the gas, its temperature and its pressure. Let "
+            "the device send the unit of the "
             "property, or register the property in the unit that the device sends."
         )
     return "they measure different things. Correct the unit, or name another property."
@@ -186,7 +380,9 @@ def _is_share(unit: str) -> bool:
 
 
 def _is_concentration(unit: str) -> bool:
-    return bool(_quantity(unit).check("[mass]/[length]**3") or _quantity(unit).check("[substance]/[length]**3"))
+    return bool(
+        _quantity(unit).check("[mass]/[length]**3") or _quantity(unit).check("[substance]/[length]**3")
+    )
 
 
 def _hint(unit: str) -> str:

@@ -10,8 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
-    """Write to a temporary name beside `path`, fsync, rename, fsync the folder. `owner`: (uid, gid), for root only.
+def write_whole(
+    path: Path, content: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> None:
+    """Write to a temporary name beside `path`, fsync, rename, fsync the folder. `owner`: (uid, gid), for root
+    only.
 
     Raises OSError, and leaves what was at `path` untouched then.
     """
@@ -59,7 +62,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def secret_file(path: Path, *, length: int = 32) -> str:
-    """The secret that `path` holds; drawn now where there is no file, or an empty one that an interrupted start has left."""
+    """The secret that `path` holds; drawn now where there is no file, or an empty one that an interrupted
+    start has left.
+    """
     return secret_of(path, lambda: secrets.token_urlsafe(length))
 
 

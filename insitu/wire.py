@@ -1,7 +1,8 @@
 """Topics and payloads: the contract between a device and the service.
 
-The inbound half is read by `ingest` and spoken by `simulators`; the outbound half the other way round. The models
-here document and check; `ingest.decode` may read the same bytes faster, and a test holds the two together.
+The inbound half is read by `ingest` and spoken by `simulators`; the outbound half the other way round. The
+models here document and check; `ingest.decode` may read the same bytes faster, and a test holds the two
+together.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
 """A device may publish here and nobody keeps it: `insitu check` proves with it who may publish what."""
 PROBE: Final = "insitu-probe"
-"""A device of no trial: what it publishes goes the way of every message and ends in a table of its own. No device may be called so."""
+"""A device of no trial: what it publishes goes the way of every message and ends in a table of its own. No
+device may be called so.
+"""
 INBOUND_SUFFIXES: Final = (OBS, STATUS, SENML, INFLUX, TELEMETRY)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 
@@ -57,7 +60,9 @@ class NetworkTopic(NamedTuple):
     """A topic of a network server, which speaks for many devices in its own tongue."""
 
     address: str
-    """What the catalogue knows the device by: `chirpstack/DEVEUI`, `things_stack/APPLICATION/DEVICE`, `sparkplug/GROUP/EDGE[/DEVICE]`."""
+    """What the catalogue knows the device by: `chirpstack/DEVEUI`, `things_stack/APPLICATION/DEVICE`,
+    `sparkplug/GROUP/EDGE[/DEVICE]`.
+    """
     suffix: str
     """Which decoder reads it: `chirpstack/up`, `things_stack/up`, `sparkplug/DDATA`, …"""
 
@@ -75,7 +80,9 @@ def parse_network_topic(text: str) -> NetworkTopic | None:
 
 
 def network_topics(address: str) -> list[str]:
-    """The topic filters on which an address is spoken for: what its network server may publish, and nobody else."""
+    """The topic filters on which an address is spoken for: what its network server may publish, and nobody
+    else.
+    """
     kind, _, rest = address.partition("/")
     names = rest.split("/")
     if kind == CHIRPSTACK and len(names) == 1:
@@ -85,7 +92,11 @@ def network_topics(address: str) -> list[str]:
     if kind == SPARKPLUG and len(names) == 2:
         return [f"spBv1.0/{names[0]}/{kind}/{names[1]}" for kind in SPARKPLUG_TYPES if kind.startswith("N")]
     if kind == SPARKPLUG and len(names) == 3:
-        return [f"spBv1.0/{names[0]}/{kind}/{names[1]}/{names[2]}" for kind in SPARKPLUG_TYPES if kind.startswith("D")]
+        return [
+            f"spBv1.0/{names[0]}/{kind}/{names[1]}/{names[2]}"
+            for kind in SPARKPLUG_TYPES
+            if kind.startswith("D")
+        ]
     raise ValueError(f"no address of a network server: {address!r}")
 
 
@@ -98,7 +109,8 @@ def parse_topic(text: str) -> Topic | None:
 
 
 def is_service_topic(text: str) -> bool:
-    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it but `check`.
+    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it
+    but `check`.
 
     Also for commands and host states of Sparkplug, which come along with the rest.
     """
@@ -109,22 +121,30 @@ def is_service_topic(text: str) -> bool:
 
 
 def inbound_filters() -> list[str]:
-    """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own refusals."""
+    """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own
+    refusals.
+    """
     return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES] + network_filters()
 
 
 def trial_filter(trial: str) -> str:
-    """Everything below a trial, where it has a session of its own; what the service says there comes along and is passed over."""
+    """Everything below a trial, where it has a session of its own; what the service says there comes along
+    and is passed over.
+    """
     return f"{PREFIX}/{trial}/+/+"
 
 
 def network_filters() -> list[str]:
-    """Where network servers publish. One filter for all of Sparkplug: a broker keeps the order of messages within a filter only."""
+    """Where network servers publish. One filter for all of Sparkplug: a broker keeps the order of messages
+    within a filter only.
+    """
     return ["application/+/device/+/event/+", "v3/+/devices/+/up", "spBv1.0/#"]
 
 
 def probe_topic(trial: str) -> str:
-    """Where the probe publishes, to be heard by the session that hears `trial`; with one session any name does."""
+    """Where the probe publishes, to be heard by the session that hears `trial`; with one session any name
+    does.
+    """
     return f"{PREFIX}/{trial}/{PROBE}/{OBS}"
 
 

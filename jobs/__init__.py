@@ -1,4 +1,6 @@
-"""What runs by itself: one loop, one transaction a job and trial. A job that fails is logged and tried again; it ends neither the loop nor another job."""
+"""What runs by itself: one loop, one transaction a job and trial. A job that fails is logged and tried again;
+it ends neither the loop nor another job.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,13 @@ LONGEST_PAUSE_S: Final = 60.0
 Job = Callable[[Connection], object]
 
 
-def run_jobs(database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False) -> None:
+def run_jobs(
+    database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False
+) -> None:
     """Rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
 
-    Raises what a person must mend before any round can succeed (RunMigrate, NotAcceptedHere); waits for a database that is away.
+    Raises what a person must mend before any round can succeed (RunMigrate, NotAcceptedHere); waits for a
+    database that is away.
     """
     jobs: Sequence[Job] = (
         lambda conn: check_new_observations(conn, clock, stop),
@@ -49,7 +54,11 @@ def run_jobs(database_url: str, clock: Clock, stop: threading.Event, *, night: N
                 if failed:
                     raise failed[0]
                 return
-            pause = PAUSE_S if not failed or isinstance(failed[0], RetryLater) else min(LONGEST_PAUSE_S, 2 * pause)
+            pause = (
+                PAUSE_S
+                if not failed or isinstance(failed[0], RetryLater)
+                else min(LONGEST_PAUSE_S, 2 * pause)
+            )
             stop.wait(pause)
     finally:
         if conn is not None:

@@ -51,7 +51,9 @@ def evaluate_when_due(conn: Connection, clock: Clock, night: Night, stop: thread
 
 
 def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> dict[str, Again]:
-    """Every trial with an evaluation, a transaction each; the new evaluations. One that fails is said, and delays no other."""
+    """Every trial with an evaluation, a transaction each; the new evaluations. One that fails is said, and
+    delays no other.
+    """
     trials = evaluated_trials(conn)
     conn.rollback()
 
@@ -71,8 +73,10 @@ def said(trial: str, again: Again) -> str:
     evaluation = again.evaluation
     verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
     changed = [
-        f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}" for c in evaluation.changed
+        f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}"
+        for c in evaluation.changed
     ]
-    return f"{trial}: evaluation {again.number}, since these changed: {', '.join(again.reasons)}. Verdict {verdict}; " + (
-        "; ".join(changed) or "every criterion as before"
+    return (
+        f"{trial}: evaluation {again.number}, since these changed: {', '.join(again.reasons)}. Verdict "
+        f"{verdict}; " + ("; ".join(changed) or "every criterion as before")
     )

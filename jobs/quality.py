@@ -12,7 +12,9 @@ from trials.workflow.checking import check_quality, locked_trials
 
 
 def check_new_observations(conn: Connection, clock: Clock, stop: threading.Event) -> int:
-    """Every trial with a locked protocol, a transaction each; how many observations were judged. InsituError names those that failed."""
+    """Every trial with a locked protocol, a transaction each; how many observations were judged. InsituError
+    names those that failed.
+    """
     trials = locked_trials(conn)
     conn.rollback()
     judged, failed = each_trial(

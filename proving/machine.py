@@ -14,7 +14,10 @@ def machine() -> str:
     lines = _CPU.read_text("utf-8").splitlines() if _CPU.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
     model = models[0] if models else "unknown processor"
-    return f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python "
+        f"{platform.python_version()}"
+    )
 
 
 def say(text: str) -> None:

@@ -1,4 +1,6 @@
-"""A fleet as a process of its own: `python -m simulators JOB`, a JSON file with what `run` needs; progress as JSON lines."""
+"""A fleet as a process of its own: `python -m simulators JOB`, a JSON file with what `run` needs; progress as
+JSON lines.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +22,36 @@ DAY_US = 86_400_000_000
 
 
 def say(kind: str, result: FleetResult, now_us: int) -> None:
-    line = {"kind": kind, "published": result.published, "acknowledged": result.acknowledged, "now_us": now_us}
-    print(json.dumps({**line, "faults": result.faults}), flush=True)  # noqa: T201 - the protocol with the parent
+    line = {
+        "kind": kind,
+        "published": result.published,
+        "acknowledged": result.acknowledged,
+        "now_us": now_us,
+    }
+    # The protocol with the parent.
+    print(json.dumps({**line, "faults": result.faults}), flush=True)  # noqa: T201
 
 
 def main(path: str) -> None:
-    """`scenarios`, `start`, `days`, `seed`, `clock`, `from_us`, `until_us`, `logins`, `acknowledged_log`, `live`."""
+    """`scenarios`, `start`, `days`, `seed`, `clock`, `from_us`, `until_us`, `logins`, `acknowledged_log`,
+    `live`.
+    """
     job: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     start = datetime.fromisoformat(job["start"]).astimezone(ZoneInfo(job["time_zone"]))
-    worlds = [World.of(load_scenario(s), start=start, days=job["days"], seed=job["seed"]) for s in job["scenarios"]]
+    worlds = [
+        World.of(load_scenario(s), start=start, days=job["days"], seed=job["seed"]) for s in job["scenarios"]
+    ]
     logins = {name: BrokerLogin(**login) for name, login in job["logins"].items()}
     log = Path(job["acknowledged_log"]) if job.get("acknowledged_log") else None
     fleet = Fleet(worlds, logins, clock=Clock.loads(job["clock"]), acknowledged_log=log)
     result = fleet.run(
-        from_us=job["from_us"], until_us=job["until_us"], stop=stop, progress=lambda r, now: say("progress", r, now)
+        from_us=job["from_us"],
+        until_us=job["until_us"],
+        stop=stop,
+        progress=lambda r, now: say("progress", r, now),
     )
     if not stop.is_set():
         say("done", result, job["until_us"])

@@ -73,10 +73,12 @@ class Device:
         self.drift_per_month = float(self._rng.normal(0, self._group.drift_sd))
         self._every = self._group.interval_s * 1_000_000 // STEP_US
 
-    # -- measuring -----------------------------------------------------------------------------------------------
+    # -- measuring
 
     def measured(self) -> dict[str, Floats]:
-        """What the instrument shows on the grid: gain, drift, offset, noise, resolution, and what is wrong with it."""
+        """What the instrument shows on the grid: gain, drift, offset, noise, resolution, and what is wrong
+        with it.
+        """
         truth = self.world.truth[self._group.site, self._group.place]
         months = np.arange(len(self.world.grid.time_us)) / DAY_STEPS / 30
         shown = {}
@@ -92,7 +94,9 @@ class Device:
         if self._every > 1:  # an hourly analyser shows the mean of the hour that ends
             sums = np.cumsum(np.insert(truth, 0, 0.0))
             mean = truth.copy()
-            mean[self._every :] = (sums[self._every :] - sums[: -self._every])[: len(truth) - self._every] / self._every
+            mean[self._every :] = (sums[self._every :] - sums[: -self._every])[
+                : len(truth) - self._every
+            ] / self._every
         relative = prop.code in ("pm25", "pm10", "co2")  # others: an offset only, in the unit
         shown = mean * (self.gain * (1 + self.drift_per_month * months)) if relative else mean.copy()
         shown = shown + (self.offset if prop.code != "occupancy" else 0.0) + noise
@@ -112,7 +116,7 @@ class Device:
             at = np.arange(low, min(high, len(shown)), 37)
             shown[at] = 9999.0
 
-    # -- sending -------------------------------------------------------------------------------------------------
+    # -- sending
 
     def lifetime(self) -> tuple[int, int]:
         """First and past-the-last step at which it stands at its place."""
@@ -125,7 +129,9 @@ class Device:
         return first, last
 
     def messages(self, from_step: int = 0) -> Iterator[list[Sent]]:
-        """Day by day in order of measurement; late ones carry a later `send_us`. `from_step`: start there (a live fleet)."""
+        """Day by day in order of measurement; late ones carry a later `send_us`. `from_step`: start there (a
+        live fleet).
+        """
         shown = self.measured()
         times = self.world.grid.time_us
         first, last = self.lifetime()
@@ -153,7 +159,9 @@ class Device:
         if day:
             yield day
 
-    def _document(self, shown: dict[str, Floats], step: int, at: float, boot: str, seq: int) -> dict[str, object]:
+    def _document(
+        self, shown: dict[str, Floats], step: int, at: float, boot: str, seq: int
+    ) -> dict[str, object]:
         time_us = int(self.world.grid.time_us[step])
         stamp: object = datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if self._active(at, "clock_1970"):
@@ -171,7 +179,9 @@ class Device:
             self._note("unknown_property")
         return {"boot": boot, "seq": seq, "time": stamp, "results": results}
 
-    def _send(self, document: dict[str, object], send_us: int, at: float, chance: NDArray[np.float64]) -> list[Sent]:
+    def _send(
+        self, document: dict[str, object], send_us: int, at: float, chance: NDArray[np.float64]
+    ) -> list[Sent]:
         topic = str(Topic(self.world.scenario.code, self.code, OBS))
         payload = json.dumps(document, separators=(",", ":")).encode()
         if self._active(at, "malformed") and chance[0] < 0.2:
@@ -194,10 +204,15 @@ class Device:
         battery = max(5.0, 100 - 0.4 * step / DAY_STEPS)
         rssi = -60 - 20 * (self.offset + 0.5) ** 2
         document = {
-            "state": "online", "battery": round(battery, 1), "rssi": round(rssi), "firmware": "1.4.2",
+            "state": "online",
+            "battery": round(battery, 1),
+            "rssi": round(rssi),
+            "firmware": "1.4.2",
             "uptime": step * STEP_US // 1_000_000,
-        }  # fmt: skip
-        return Sent(send_us, str(Topic(self.world.scenario.code, self.code, STATUS)), json.dumps(document).encode())
+        }
+        return Sent(
+            send_us, str(Topic(self.world.scenario.code, self.code, STATUS)), json.dumps(document).encode()
+        )
 
     def _of(self, kind: str) -> list[Fault]:
         return sorted((fault for fault in self._faults if fault.kind == kind), key=lambda fault: fault.start)

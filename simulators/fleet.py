@@ -1,6 +1,7 @@
 """A fleet over real MQTT: one connection, user and session a device, all served by one thread.
 
-A device keeps what was not acknowledged and sends it again after a reconnect, so a broker that dies loses nothing of it.
+A device keeps what was not acknowledged and sends it again after a reconnect, so a broker that dies loses
+nothing of it.
 """
 
 from __future__ import annotations
@@ -48,9 +49,13 @@ class FleetResult:
 
 
 class Station:
-    """The radio of one device: a paho client without a thread, a queue of what is due, and what waits for its PUBACK."""
+    """The radio of one device: a paho client without a thread, a queue of what is due, and what waits for its
+    PUBACK.
+    """
 
-    def __init__(self, trial: str, device: str, login: BrokerLogin, on_acknowledged: Callable[[Sent], None]) -> None:
+    def __init__(
+        self, trial: str, device: str, login: BrokerLogin, on_acknowledged: Callable[[Sent], None]
+    ) -> None:
         self._login = login
         self._on_acknowledged = on_acknowledged
         self.due: deque[Sent] = deque()
@@ -103,14 +108,22 @@ class Fleet:
     """All devices of some worlds."""
 
     def __init__(
-        self, worlds: Sequence[World], logins: Mapping[str, BrokerLogin], *, clock: Clock, acknowledged_log: Path | None = None
+        self,
+        worlds: Sequence[World],
+        logins: Mapping[str, BrokerLogin],
+        *,
+        clock: Clock,
+        acknowledged_log: Path | None = None,
     ) -> None:
         self.result = FleetResult()
         self._clock = clock
         self._log: BinaryIO | None = acknowledged_log.open("ab") if acknowledged_log else None
-        self._devices = {f"{w.scenario.code}/{code}": Device(w, code) for w in worlds for code in w.scenario.device_codes()}
+        self._devices = {
+            f"{w.scenario.code}/{code}": Device(w, code) for w in worlds for code in w.scenario.device_codes()
+        }
         self._stations = {
-            name: Station(name.split("/")[0], name.split("/")[1], logins[name], self._note) for name in self._devices
+            name: Station(name.split("/")[0], name.split("/")[1], logins[name], self._note)
+            for name in self._devices
         }
         self._selector = selectors.DefaultSelector()
         self._registered: dict[str, int] = {}
@@ -124,7 +137,9 @@ class Fleet:
         """Every message of `[from_us, until_us)` in order of sending, made a day at a time."""
         heap: list[tuple[int, int, str, Sent]] = []
         count = 0
-        days = {name: device.messages(self._first_step(device, from_us)) for name, device in self._devices.items()}
+        days = {
+            name: device.messages(self._first_step(device, from_us)) for name, device in self._devices.items()
+        }
         grid = next(iter(self._devices.values())).world.grid.time_us
         for day_start in range(int(grid[0]), until_us, DAY_US):
             for name, messages in days.items():
@@ -151,7 +166,9 @@ class Fleet:
         stop: threading.Event,
         progress: Callable[[FleetResult, int], None] = lambda _result, _now: None,
     ) -> FleetResult:
-        """Send the messages of `[from_us, until_us)` when the clock reaches them; return when all are acknowledged."""
+        """Send the messages of `[from_us, until_us)` when the clock reaches them; return when all are
+        acknowledged.
+        """
         schedule = self._schedule(from_us, until_us)
         upcoming = next(schedule, None)
         told = 0.0
@@ -185,7 +202,7 @@ class Fleet:
         if self._log is not None:
             self._log.close()
 
-    # -- sockets -------------------------------------------------------------------------------------------------
+    # -- sockets
 
     def _serve(self, wait_s: float) -> None:
         busy = False

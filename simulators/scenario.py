@@ -1,4 +1,6 @@
-"""A scenario file: who takes part, what stands where, which signals, which faults, what is true. TOML, checked on reading."""
+"""A scenario file: who takes part, what stands where, which signals, which faults, what is true. TOML,
+checked on reading.
+"""
 
 from __future__ import annotations
 
@@ -72,9 +74,20 @@ class Fault(Part):
     """Something that goes wrong with a device: `from` and `to` in days from the start."""
 
     kind: Literal[
-        "outage", "late", "duplicates", "reorder", "reboot", "clock_1970", "clock_ahead", "milliseconds", "stuck", "spikes",
-        "malformed", "unknown_property", "dies",
-    ]  # fmt: skip
+        "outage",
+        "late",
+        "duplicates",
+        "reorder",
+        "reboot",
+        "clock_1970",
+        "clock_ahead",
+        "milliseconds",
+        "stuck",
+        "spikes",
+        "malformed",
+        "unknown_property",
+        "dies",
+    ]
     device: Code
     start: float = Field(alias="from", ge=0)
     end: float = Field(default=1e9, alias="to", ge=0)
@@ -123,7 +136,9 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
-        devices = [device for group in self.groups for device in group.devices] + [swap.new for swap in self.swaps]
+        devices = [device for group in self.groups for device in group.devices] + [
+            swap.new for swap in self.swaps
+        ]
         if len(set(devices)) != len(devices):
             raise ValueError("a device stands twice")
         sites, properties = {site.code for site in self.sites}, {p.code for p in self.properties}
@@ -144,7 +159,9 @@ class Scenario(Part):
         return next(group for group in self.groups if old in group.devices)
 
     def device_codes(self) -> list[str]:
-        return [device for group in self.groups for device in group.devices] + [swap.new for swap in self.swaps]
+        return [device for group in self.groups for device in group.devices] + [
+            swap.new for swap in self.swaps
+        ]
 
 
 NAMES = ("platform-air", "ward-ventilation", "street-noise", "ward-aa")
@@ -161,7 +178,8 @@ def load_scenario(name: str | Path) -> Scenario:
             text = Path(name).read_text("utf-8")
         except OSError as error:
             raise CorrectInput(
-                f"There is no scenario {source!r}: name a TOML file or one of {', '.join(NAMES)} ({error.strerror})."
+                f"There is no scenario {source!r}: name a TOML file or one of {', '.join(NAMES)} "
+                f"({error.strerror})."
             ) from error
     try:
         return Scenario.model_validate(tomllib.loads(text))
@@ -170,7 +188,8 @@ def load_scenario(name: str | Path) -> Scenario:
     except ValidationError as error:
         found = error.errors()
         lines = [
-            f"{'.'.join(str(part) for part in one['loc']) or 'scenario'}: {one['msg'].removeprefix('Value error, ')}."
+            f"{'.'.join(str(part) for part in one['loc']) or 'scenario'}: "
+            f"{one['msg'].removeprefix('Value error, ')}."
             for one in sorted(found, key=lambda one: one["type"] == "missing")
         ]
         more = [f"… and {len(lines) - _MOST_PROBLEMS} more."] if len(lines) > _MOST_PROBLEMS else []

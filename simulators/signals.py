@@ -1,7 +1,7 @@
 """Physical signals as pure functions of time and seed: what a perfect instrument would measure.
 
-Times are µs since 1970 (UTC) on a regular grid; daily patterns follow the local clock of the site. Randomness comes from streams
-derived from names, so that adding a device changes no other device.
+Times are µs since 1970 (UTC) on a regular grid; daily patterns follow the local clock of the site. Randomness
+comes from streams derived from names, so that adding a device changes no other device.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def bump(hour: Floats, centre: float, width: float) -> Floats:
 
 
 def platform_pm25(grid: Grid, rng: np.random.Generator) -> Floats:
-    """µg/m³ on an underground platform: trains from 5:30 to 1:00, two rush hours, weather of the city above."""
+    """µg/m³ on an underground platform: trains from 5:30 to 1:00, two rush hours, weather of the city
+    above.
+    """
     service = ((grid.hour >= 5.5) | (grid.hour < 1.0)).astype(float)
     rush = bump(grid.hour, 8.5, 1.3) + 0.9 * bump(grid.hour, 18.2, 1.6)
     traffic = service * (0.5 + rush) * np.where(grid.weekend, 0.65, 1.0)
@@ -93,8 +95,12 @@ def ward_occupancy(grid: Grid, rng: np.random.Generator) -> Floats:
     return np.clip(np.round(14 + 5 * day + visits + wave), 4, None)
 
 
-def ward_co2(occupancy: Floats, rng: np.random.Generator, *, air_changes: Floats, volume_m3: float = 900.0) -> Floats:
-    """ppm by mass balance of a well-mixed room: persons exhale 18 L/h of CO2, outdoor air replaces room air."""
+def ward_co2(
+    occupancy: Floats, rng: np.random.Generator, *, air_changes: Floats, volume_m3: float = 900.0
+) -> Floats:
+    """ppm by mass balance of a well-mixed room: persons exhale 18 L/h of CO2, outdoor air replaces room
+    air.
+    """
     generated = occupancy * 0.018 / volume_m3 * 1e6  # ppm per hour
     outdoors = 425 + autoregressive(rng, len(occupancy), phi=0.98, sd=8)
     step_h = STEP_US / 3.6e9
@@ -110,7 +116,9 @@ def ward_co2(occupancy: Floats, rng: np.random.Generator, *, air_changes: Floats
 
 def street_noise(grid: Grid, rng: np.random.Generator) -> Floats:
     """LAeq,15min in dB(A) beside a street: 10·log10 of the traffic flow, and single events."""
-    flow = 0.04 + 0.9 * bump(grid.hour, 8.3, 2.0) + 0.7 * bump(grid.hour, 13.0, 3.0) + bump(grid.hour, 18.3, 2.4)
+    flow = (
+        0.04 + 0.9 * bump(grid.hour, 8.3, 2.0) + 0.7 * bump(grid.hour, 13.0, 3.0) + bump(grid.hour, 18.3, 2.4)
+    )
     flow = flow * np.where(grid.weekend, 0.6, 1.0)
     events = rng.random(len(flow)) < 0.01
     wave = autoregressive(rng, len(flow), phi=0.8, sd=1.0)
@@ -119,7 +127,11 @@ def street_noise(grid: Grid, rng: np.random.Generator) -> Floats:
 
 def temperature(grid: Grid, rng: np.random.Generator, *, mean: float, swing: float) -> Floats:
     """°C."""
-    return mean + swing * bump(grid.hour, 15.5, 4.0) + autoregressive(rng, len(grid.hour), phi=0.997, sd=swing / 2 + 0.4)
+    return (
+        mean
+        + swing * bump(grid.hour, 15.5, 4.0)
+        + autoregressive(rng, len(grid.hour), phi=0.997, sd=swing / 2 + 0.4)
+    )
 
 
 def humidity(grid: Grid, rng: np.random.Generator, *, mean: float) -> Floats:
@@ -136,8 +148,8 @@ def site_signals(
 ) -> dict[str, Floats]:
     """Every property at one place; from step `treated_from` on with the intervention of `strength` (0: none).
 
-    Platform: filtration removes the share `strength` of PM. Ward: ventilation gives `strength` more air changes per hour.
-    Street: `strength` dB less. Weather is shared by the places of a site.
+    Platform: filtration removes the share `strength` of PM. Ward: ventilation gives `strength` more air
+    changes per hour. Street: `strength` dB less. Weather is shared by the places of a site.
     """
     n = len(grid.hour)
     after = np.zeros(n) if treated_from is None else (np.arange(n) >= treated_from).astype(float)

@@ -1,4 +1,6 @@
-"""The truth manifest of a scenario: what a perfect evaluation would find, and what was done to each device."""
+"""The truth manifest of a scenario: what a perfect evaluation would find, and what was done to each
+device.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from simulators.signals import DAY_STEPS, Floats
 
 
 def truth(scenario: Scenario, *, start: datetime, days: int, seed: int) -> dict[str, Any]:
-    """Endpoints with their true values over the reporting period (the second half), devices with gains and faults."""
+    """Endpoints with their true values over the reporting period (the second half), devices with gains and
+    faults.
+    """
     world = World.of(scenario, start=start, days=days, seed=seed)
     devices = {code: Device(world, code) for code in scenario.device_codes()}
     return {
@@ -36,12 +40,19 @@ def truth(scenario: Scenario, *, start: datetime, days: int, seed: int) -> dict[
 
 
 def _true_value(world: World, endpoint: Endpoint, devices: dict[str, Device]) -> float:
-    """Effect = observed − counterfactual, noise-free; slope = ratio of gains; mean on the property's scale."""
+    """Effect = observed − counterfactual, noise-free; slope = ratio of gains; mean on the property's
+    scale.
+    """
     reporting = slice(world.days // 2 * DAY_STEPS, world.days * DAY_STEPS)
-    treated = [(g.site, g.place) for g in world.scenario.groups if g.treated or not _any_treated(world.scenario)]
+    treated = [
+        (g.site, g.place) for g in world.scenario.groups if g.treated or not _any_treated(world.scenario)
+    ]
     if endpoint.statistic == "effect":
         differences = [
-            np.mean(world.truth[key][endpoint.property][reporting] - world.without[key][endpoint.property][reporting])
+            np.mean(
+                world.truth[key][endpoint.property][reporting]
+                - world.without[key][endpoint.property][reporting]
+            )
             for key in treated
         ]
         return float(np.mean(differences))
@@ -58,6 +69,8 @@ def _any_treated(scenario: Scenario) -> bool:
 
 
 def lden(levels: Floats, hours: Floats) -> float:
-    """Day-evening-night level in dB, French periods 6–18, 18–22, 22–6 local (Directive 2002/49/EC, annex I)."""
+    """Day-evening-night level in dB, French periods 6–18, 18–22, 22–6 local (Directive 2002/49/EC, annex
+    I).
+    """
     penalty = np.where((hours >= 18) & (hours < 22), 5.0, np.where((hours >= 6) & (hours < 18), 0.0, 10.0))
     return float(10 * np.log10(np.mean(10 ** ((levels + penalty) / 10))))

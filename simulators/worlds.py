@@ -1,7 +1,8 @@
-"""Worlds whose truth is known, one or more for each design with an interval: hourly arrays, and what they were made from.
+"""Worlds whose truth is known, one or more for each design with an interval: hourly arrays, and what they
+were made from.
 
-`insitu bench evaluate` measures on them how often an interval holds the truth; the tests do the same. Nothing here knows a design
-but by its name.
+`insitu bench evaluate` measures on them how often an interval holds the truth; the tests do the same. Nothing
+here knows a design but by its name.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Cell:
     days: int = 30
     """Of each period."""
     trend: float = 0.0
-    """From the beginning to the end of a period, in standard deviations of the hourly errors of what trends."""
+    """From the beginning to the end of a period, in standard deviations of the hourly errors of what
+    trends.
+    """
     treated: bool = True
     """False: an A/A trial, in which nothing was done."""
 
@@ -104,8 +107,12 @@ def cycle(n: int, amplitude: float = 3.0) -> Floats:
     return amplitude * np.sin(2 * np.pi * np.arange(n) / 24)
 
 
-def with_gaps(rng: np.random.Generator, values: Floats, share: float = 0.1, *, whole_days: bool = False) -> Floats:
-    """Some of the hours lost, half of them one by one, half in runs of six; with `whole_days` never more than six of a day."""
+def with_gaps(
+    rng: np.random.Generator, values: Floats, share: float = 0.1, *, whole_days: bool = False
+) -> Floats:
+    """Some of the hours lost, half of them one by one, half in runs of six; with `whole_days` never more than
+    six of a day.
+    """
     lost = rng.random(len(values)) < share / 2
     for at in np.flatnonzero(rng.random(len(values)) < share / 12):
         lost[at : at + 6] = True
@@ -130,12 +137,19 @@ def _wandering(rng: np.random.Generator, level: float, cell: Cell, *, trend: boo
 
 def _before_after(rng: np.random.Generator, cell: Cell) -> Drawn:
     return Drawn(
-        {"candidate": {BASELINE: [_wandering(rng, 20, cell)], REPORTING: [_wandering(rng, 20 + cell.effect, cell)]}},
+        {
+            "candidate": {
+                BASELINE: [_wandering(rng, 20, cell)],
+                REPORTING: [_wandering(rng, 20 + cell.effect, cell)],
+            }
+        },
     )
 
 
 def _control_sites(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Weather moves all sites by far more than the effect, and trends with them; the effect itself trends too."""
+    """Weather moves all sites by far more than the effect, and trends with them; the effect itself trends
+    too.
+    """
     treated: dict[str, list[Floats]] = {}
     controls: dict[str, list[Floats]] = {}
     for name, shift in ((BASELINE, 0.0), (REPORTING, cell.effect)):
@@ -150,10 +164,15 @@ def _limit(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def _collocation(rng: np.random.Generator, cell: Cell) -> Drawn:
-    reference = 20 + cycle(cell.hours) + autoregressive(rng, cell.hours, phi=cell.phi, sd=4.0) + _trend(cell, 4.0)
+    reference = (
+        20 + cycle(cell.hours) + autoregressive(rng, cell.hours, phi=cell.phi, sd=4.0) + _trend(cell, 4.0)
+    )
     candidate = 1.0 + 0.9 * reference + autoregressive(rng, cell.hours, phi=cell.phi, sd=1.0)
     return Drawn(
-        {"candidate": {REPORTING: [_lossy(rng, candidate, cell)]}, "reference": {REPORTING: [_lossy(rng, reference, cell)]}}
+        {
+            "candidate": {REPORTING: [_lossy(rng, candidate, cell)]},
+            "reference": {REPORTING: [_lossy(rng, reference, cell)]},
+        }
     )
 
 
@@ -162,12 +181,16 @@ def _collocation_truth(cell: Cell) -> dict[str, float]:
     variance = 16 + 4.5 + float(np.var(_trend(cell, 4.0)))
     bias = 1 + (0.9 - 1) * 20
     of_y = 0.81 * variance + 1
-    orthogonal = (of_y - variance + np.sqrt((of_y - variance) ** 2 + 4 * (0.9 * variance) ** 2)) / (2 * 0.9 * variance)
+    orthogonal = (of_y - variance + np.sqrt((of_y - variance) ** 2 + 4 * (0.9 * variance) ** 2)) / (
+        2 * 0.9 * variance
+    )
     rmse = float(np.sqrt(bias**2 + 0.01 * variance + 1))
     expected, sd = bias - 0.1 * (cycle(cell.hours) + _trend(cell, 4.0)), np.sqrt(0.01 * 16 + 1)
     residual = of_y - 2 * orthogonal * 0.9 * variance + orthogonal**2 * variance
     at_limit = np.sqrt(residual + (19 - 20 * orthogonal + (orthogonal - 1) * LIMIT) ** 2)
-    sizes = sd * np.sqrt(2 / np.pi) * np.exp(-(expected**2) / (2 * sd**2)) + expected * erf(expected / (sd * np.sqrt(2)))
+    sizes = sd * np.sqrt(2 / np.pi) * np.exp(-(expected**2) / (2 * sd**2)) + expected * erf(
+        expected / (sd * np.sqrt(2))
+    )
     return {
         "r2": 0.81 * variance / of_y,
         "slope": 0.9,
@@ -190,7 +213,9 @@ def _replicates(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def _equivalence(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Both lose the same hours: with different ones the air of those hours would be part of the difference."""
+    """Both lose the same hours: with different ones the air of those hours would be part of the
+    difference.
+    """
     air = _lossy(rng, 20 + cycle(cell.hours) + autoregressive(rng, cell.hours, phi=0.98, sd=8.0), cell)
     candidate = air + 0.5 + autoregressive(rng, cell.hours, phi=cell.phi, sd=1.0) + _trend(cell, 1.0)
     incumbent = air + autoregressive(rng, cell.hours, phi=cell.phi, sd=1.0)
@@ -198,7 +223,9 @@ def _equivalence(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def _equivalence_truth(cell: Cell) -> dict[str, float]:
-    """Variance of a mean over a day of 24 hours of which 10 % are lost, of two errors with variance 1; and of the trend over the days."""
+    """Variance of a mean over a day of 24 hours of which 10 % are lost, of two errors with variance 1; and of
+    the trend over the days.
+    """
     apart = np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
     kept = 0.9
     of_days = 2 * (24 * kept + kept**2 * float(np.sum(cell.phi ** apart[apart > 0]))) / (24 * kept) ** 2
@@ -207,13 +234,16 @@ def _equivalence_truth(cell: Cell) -> dict[str, float]:
 
 
 def _crossover(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Seven pairs in an order drawn by lot, on a level that drifts; 2 % of the hours lost, since blocks are short."""
+    """Seven pairs in an order drawn by lot, on a level that drifts; 2 % of the hours lost, since blocks are
+    short.
+    """
     blocks = 2 * PAIRS
     length = cell.days // blocks
     states = [bool(on) for first in rng.random(PAIRS) < 0.5 for on in (first, not first)]
     begins = [FIRST + number * length * DAY for number in range(blocks)]
     schedule = [
-        {"start": at.isoformat(), "end": (at + length * DAY).isoformat(), "on": on} for at, on in zip(begins, states, strict=True)
+        {"start": at.isoformat(), "end": (at + length * DAY).isoformat(), "on": on}
+        for at, on in zip(begins, states, strict=True)
     ]
     on = np.repeat(states, length * 24)
     on = np.r_[on, np.zeros(cell.hours - len(on), bool)]
@@ -249,13 +279,20 @@ def _counts(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def _adjusted(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Heat that falls by 1.5 a degree and at weekends; the reporting period is 2 degrees colder, which hides half of the savings.
+    """Heat that falls by 1.5 a degree and at weekends; the reporting period is 2 degrees colder, which hides
+    half of the savings.
 
     A trend is the season's: of the temperature, the same in both periods.
     """
     both = 2 * cell.hours
     later = np.arange(both) >= cell.hours
-    outdoor = 6 + cycle(both, 4.0) + autoregressive(rng, both, phi=0.98, sd=4.0) - 2 * later + np.tile(_trend(cell, 4.0), 2)
+    outdoor = (
+        6
+        + cycle(both, 4.0)
+        + autoregressive(rng, both, phi=0.98, sd=4.0)
+        - 2 * later
+        + np.tile(_trend(cell, 4.0), 2)
+    )
     number = np.arange(both) // 24 - cell.days + FIRST.toordinal()
     weekend = (number - 1) % 7 >= 5
     heat = 60 - 1.5 * outdoor - 6.0 * weekend + autoregressive(rng, both, phi=cell.phi, sd=3.0)
@@ -266,7 +303,9 @@ def _adjusted(rng: np.random.Generator, cell: Cell) -> Drawn:
 def _synthetic(rng: np.random.Generator, cell: Cell) -> Drawn:
     """Two things move all places, each place in its own measure."""
     both = 2 * cell.hours
-    common = np.stack([autoregressive(rng, both, phi=0.98, sd=6.0), autoregressive(rng, both, phi=0.99, sd=4.0)])
+    common = np.stack(
+        [autoregressive(rng, both, phi=0.98, sd=6.0), autoregressive(rng, both, phi=0.99, sd=4.0)]
+    )
     common[0] += _trend(cell, 6.0, both)
     loads = rng.uniform(0.5, 1.5, (DONORS + 1, 2))
     daily = cycle(both)
@@ -322,21 +361,73 @@ WORLDS: dict[str, World] = {
     world.name: world
     for world in (
         World(
-            "collocation", "reference_collocation", _collocation, _collocation_truth, {"slope": (0.65, 1.35)},
-            parameters={"limit_value": LIMIT}, changes=False,
+            "collocation",
+            "reference_collocation",
+            _collocation,
+            _collocation_truth,
+            {"slope": (0.65, 1.35)},
+            parameters={"limit_value": LIMIT},
+            changes=False,
         ),
-        World("replicates", "replicates", _replicates, _replicates_truth, {"cv": (None, 30.0)}, changes=False),
+        World(
+            "replicates", "replicates", _replicates, _replicates_truth, {"cv": (None, 30.0)}, changes=False
+        ),
         World("before_after", "before_after", _before_after, _before_after_truth, LOWER),
-        World("adjusted", "adjusted_before_after", _adjusted, _effect_truth, LOWER, "kW", {"covariates": ["outdoor"]}),
-        World("interrupted", "interrupted_series", _interrupted, _interrupted_truth, {"level_change": (None, -2.0)}),
-        World("counts", "interrupted_series", _counts, _counts_truth, {"rate_ratio": (None, 0.9)}, parameters={"family": "poisson"}),
+        World(
+            "adjusted",
+            "adjusted_before_after",
+            _adjusted,
+            _effect_truth,
+            LOWER,
+            "kW",
+            {"covariates": ["outdoor"]},
+        ),
+        World(
+            "interrupted",
+            "interrupted_series",
+            _interrupted,
+            _interrupted_truth,
+            {"level_change": (None, -2.0)},
+        ),
+        World(
+            "counts",
+            "interrupted_series",
+            _counts,
+            _counts_truth,
+            {"rate_ratio": (None, 0.9)},
+            parameters={"family": "poisson"},
+        ),
         World("control_sites", "control_sites", _control_sites, _effect_truth, LOWER),
         World("synthetic", "synthetic_control", _synthetic, _effect_truth, LOWER),
-        World("equivalence", "equivalence", _equivalence, _equivalence_truth, {"difference": (-1.0, 1.0)}, changes=False),
-        World("limit", "limit_compliance", _limit, _limit_truth, {"mean": (None, 25.0)}, parameters={"u_meas": 0.0}, changes=False),
+        World(
+            "equivalence",
+            "equivalence",
+            _equivalence,
+            _equivalence_truth,
+            {"difference": (-1.0, 1.0)},
+            changes=False,
+        ),
+        World(
+            "limit",
+            "limit_compliance",
+            _limit,
+            _limit_truth,
+            {"mean": (None, 25.0)},
+            parameters={"u_meas": 0.0},
+            changes=False,
+        ),
         World("crossover", "crossover", _crossover, _effect_truth, LOWER),
         *(
-            World(f"before_after_{name}", "before_after", _before_after, truth, LOWER, changes=False, aggregation={"name": name, **more}, aside=True)
+            World(
+                f"before_after_{name}",
+                "before_after",
+                _before_after,
+                truth,
+                LOWER,
+                changes=False,
+                aggregation={"name": name, **more},
+                aside=True,
+            )
             for name, more, truth in (
                 ("exceedance_share", {"threshold": 20}, _share_truth),
                 ("percentile", {"q": 95}, _effect_truth),
@@ -345,13 +436,15 @@ WORLDS: dict[str, World] = {
             )
         ),
     )
-}  # fmt: skip
+}
 
 
 def cells(
     world: World, *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS, trend: Sequence[float] = TRENDS
 ) -> list[Cell]:
-    """Every φ and number of days; then, at 30 days (or the first of `days`), with each trend; and as A/A trials, where something is done."""
+    """Every φ and number of days; then, at 30 days (or the first of `days`), with each trend; and as A/A
+    trials, where something is done.
+    """
     usual = USUAL.days if USUAL.days in days else days[0]
     if world.aside:
         return [Cell(one, usual) for one in phi]
@@ -360,8 +453,12 @@ def cells(
     return level + trending + [Cell(one, usual, treated=False) for one in phi if world.changes]
 
 
-def looked(worlds: Sequence[World], *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS) -> list[tuple[World, list[Cell]]]:
-    """Those on which early looks are measured, with cells that last longer than the 14 days before which nobody looks."""
+def looked(
+    worlds: Sequence[World], *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS
+) -> list[tuple[World, list[Cell]]]:
+    """Those on which early looks are measured, with cells that last longer than the 14 days before which
+    nobody looks.
+    """
     lasting = [Cell(one, number) for number in days if number > SHORT for one in phi]
     return [(world, lasting) for world in worlds if world.name in LOOKED and lasting]
 
@@ -373,11 +470,15 @@ def chosen(
     days: Sequence[int] = DAYS,
     trend: Sequence[float] = TRENDS,
 ) -> list[tuple[World, list[Cell]]]:
-    """The worlds of some designs (default: of all) with their cells. CorrectInput names what is not there or not possible."""
+    """The worlds of some designs (default: of all) with their cells. CorrectInput names what is not there or
+    not possible.
+    """
     known = {world.design for world in WORLDS.values()}
     for design in designs or ():
         if design not in known:
-            raise CorrectInput(f"There is no world for the design {design!r}; there is one for {', '.join(sorted(known))}.")
+            raise CorrectInput(
+                f"There is no world for the design {design!r}; there is one for {', '.join(sorted(known))}."
+            )
     if not all(0 <= one < 1 for one in phi):
         raise CorrectInput("φ must be at least 0 and less than 1.")
     if any(number < SHORT for number in days):

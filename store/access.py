@@ -54,7 +54,9 @@ class _Session(Viewer):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What the broker needs: `trial` and `device` say below which topics it may publish; a network server has `addresses` instead."""
+    """What the broker needs: `trial` and `device` say below which topics it may publish; a network server has
+    `addresses` instead.
+    """
 
     username: str
     nats_hash: str
@@ -109,13 +111,26 @@ class AuditLine:
 
 
 def add_person(
-    conn: Connection, *, login: str, name: str, organisation: str, password_hash: str, now: datetime, language: str = "fr"
+    conn: Connection,
+    *,
+    login: str,
+    name: str,
+    organisation: str,
+    password_hash: str,
+    now: datetime,
+    language: str = "fr",
 ) -> int:
     """Their role follows from the kind of their organisation."""
     number = scalar(
-        conn, _SQL["add_person"], login=login, name=name, organisation=organisation, password_hash=password_hash,
-        language=language, now=now,
-    )  # fmt: skip
+        conn,
+        _SQL["add_person"],
+        login=login,
+        name=name,
+        organisation=organisation,
+        password_hash=password_hash,
+        language=language,
+        now=now,
+    )
     if number is None:
         raise NotFound(f"There is no organisation {organisation!r}.")
     return int(number)
@@ -135,7 +150,9 @@ def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: 
 
 def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewer]:
     """Those of the sessions that live, and whose they are."""
-    return {one.token_sha256: one for one in rows(conn, _Session, _SQL["signed_in"], tokens_sha256=tokens_sha256)}
+    return {
+        one.token_sha256: one for one in rows(conn, _Session, _SQL["signed_in"], tokens_sha256=tokens_sha256)
+    }
 
 
 def ever_signed_in(conn: Connection) -> bool:
@@ -153,12 +170,26 @@ def set_language(conn: Connection, viewer: Viewer, language: str) -> None:
 
 def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
     """The trials that exist for this viewer."""
-    return rows(conn, Trial, _SQL["visible_trials"], role=str(viewer.role), organisation_id=viewer.organisation_id, code=None)
+    return rows(
+        conn,
+        Trial,
+        _SQL["visible_trials"],
+        role=str(viewer.role),
+        organisation_id=viewer.organisation_id,
+        code=None,
+    )
 
 
 def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
     """One of them; NotFound also where it exists but not for this viewer."""
-    found = row(conn, Trial, _SQL["visible_trials"], role=str(viewer.role), organisation_id=viewer.organisation_id, code=code)
+    found = row(
+        conn,
+        Trial,
+        _SQL["visible_trials"],
+        role=str(viewer.role),
+        organisation_id=viewer.organisation_id,
+        code=code,
+    )
     if found is None:
         raise NotFound(f"There is no trial {code!r} for you.")
     return found
@@ -176,11 +207,21 @@ def add_credential(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> None:
-    """Of a device or a network server; of neither: a probe `check.<name>` of the access rules, which may publish below `check/<name>`."""
+    """Of a device or a network server; of neither: a probe `check.<name>` of the access rules, which may
+    publish below `check/<name>`.
+    """
     run(
-        conn, _SQL["add_credential"], device_id=device_id, network_server_id=network_server_id, username=username, token_sha256=token_sha256,
-        nats_hash=nats_hash, mosquitto_hash=mosquitto_hash, now=now, expires_at=expires_at,
-    )  # fmt: skip
+        conn,
+        _SQL["add_credential"],
+        device_id=device_id,
+        network_server_id=network_server_id,
+        username=username,
+        token_sha256=token_sha256,
+        nats_hash=nats_hash,
+        mosquitto_hash=mosquitto_hash,
+        now=now,
+        expires_at=expires_at,
+    )
 
 
 def username_taken(conn: Connection, username: str) -> bool:
@@ -202,19 +243,23 @@ def revoke_network_credentials(conn: Connection, *, network_server_id: int, at: 
 
 
 def active_credentials(conn: Connection, now: datetime, *, suspended: bool = False) -> list[Credential]:
-    """What the broker is to let in; `suspended`: with those that are only suspended, for a broker that nobody tells when it ends."""
+    """What the broker is to let in; `suspended`: with those that are only suspended, for a broker that nobody
+    tells when it ends.
+    """
     return rows(conn, Credential, _SQL["active_credentials"], now=now, suspended=suspended)
 
 
 def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: float) -> datetime | None:
-    """The broker, where it is ours, lets the device in again from the time returned on; None where it does not let it in now."""
+    """The broker, where it is ours, lets the device in again from the time returned on; None where it does
+    not let it in now.
+    """
     with translated():
         found = conn.execute(_SQL["suspendable"].encode(), {"trial": trial, "device": device}).fetchall()
     if not found:  # a change of none would make the broker read its users again all the same
         return None
     until: datetime = scalar(
         conn, _SQL["suspend"], credential_ids=[number for (number,) in found], bytes=sent, seconds=seconds
-    )  # fmt: skip
+    )
     return until
 
 
@@ -248,22 +293,37 @@ def next_expiry(conn: Connection, now: datetime) -> datetime | None:
     return found
 
 
-def _line_hash(previous: str, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any]) -> str:
+def _line_hash(
+    previous: str, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any]
+) -> str:
     content = [previous, at.astimezone(UTC).isoformat(), login, action, subject, detail]
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def record(
-    conn: Connection, *, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any] | None = None
+    conn: Connection,
+    *,
+    at: datetime,
+    login: str,
+    action: str,
+    subject: str,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     """One line of the audit log, chained to the one before."""
     run(conn, _SQL["audit_lock"])
     previous = scalar(conn, _SQL["audit_last"]) or ""
     sha256 = _line_hash(previous, at, login, action, subject, detail or {})
     run(
-        conn, _SQL["audit_add"], at=at, login=login, action=action, subject=subject, detail=json.dumps(detail or {}),
-        previous=previous, sha256=sha256,
-    )  # fmt: skip
+        conn,
+        _SQL["audit_add"],
+        at=at,
+        login=login,
+        action=action,
+        subject=subject,
+        detail=json.dumps(detail or {}),
+        previous=previous,
+        sha256=sha256,
+    )
 
 
 def audit(conn: Connection) -> list[AuditLine]:
@@ -271,7 +331,9 @@ def audit(conn: Connection) -> list[AuditLine]:
 
 
 def audit_problem(conn: Connection) -> str | None:
-    """The first line of the audit log that does not follow from the one before, in words; None where all do."""
+    """The first line of the audit log that does not follow from the one before, in words; None where all
+    do.
+    """
     previous = ""
     for line in audit(conn):
         expected = _line_hash(previous, line.at, line.login, line.action, line.subject, line.detail)

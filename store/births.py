@@ -17,7 +17,9 @@ Names = dict[int, tuple[str, int | None]]
 
 @dataclass(slots=True)
 class Birth:
-    """`bd_seq`, `seq` and `stamp_us` (of the newest message) belong to the edge node, and are None on its devices."""
+    """`bd_seq`, `seq` and `stamp_us` (of the newest message) belong to the edge node, and are None on its
+    devices.
+    """
 
     address: str
     alive: bool = False
@@ -46,7 +48,9 @@ def load_births(conn: Connection, edges: Sequence[str]) -> list[Birth]:
     """Of edge nodes and their devices; held until the transaction ends."""
     found = conn.execute(_SQL["load_births"].encode(), {"edges": list(edges)}).fetchall()
     return [
-        Birth(address, alive, bd_seq, seq, stamp_us, to_us(born_at), _names(aliases), since_us, _names(previous))
+        Birth(
+            address, alive, bd_seq, seq, stamp_us, to_us(born_at), _names(aliases), since_us, _names(previous)
+        )
         for address, alive, bd_seq, seq, stamp_us, born_at, aliases, since_us, previous in found
     ]
 

@@ -1,4 +1,6 @@
-"""Organisations, needs, sites, trials, devices, sensors, deployments, datastreams, windows. The caller owns the transaction."""
+"""Organisations, needs, sites, trials, devices, sensors, deployments, datastreams, windows. The caller owns
+the transaction.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from insitu.errors import CorrectInput, NotFound
-from insitu.model import AveragingScale, DatastreamRole, OrganisationKind, TrialState, WindowKind, require_code
+from insitu.model import (
+    AveragingScale,
+    DatastreamRole,
+    OrganisationKind,
+    TrialState,
+    WindowKind,
+    require_code,
+)
 from insitu.wire import CHECK, HEARTBEAT, PROBE
 from store.database import Connection, queries, row, rows, run, scalar
 
@@ -209,10 +218,24 @@ def organisation(conn: Connection, code: str) -> Organisation | None:
     return row(conn, Organisation, _SQL["organisation_by_code"], code=code)
 
 
-def add_need(conn: Connection, *, code: str, host: str, title: dict[str, str], description: dict[str, str], now: datetime) -> int:
+def add_need(
+    conn: Connection,
+    *,
+    code: str,
+    host: str,
+    title: dict[str, str],
+    description: dict[str, str],
+    now: datetime,
+) -> int:
     require_code(code, "need")
     number = scalar(
-        conn, _SQL["add_need"], code=code, host=host, title=json.dumps(title), description=json.dumps(description), now=now
+        conn,
+        _SQL["add_need"],
+        code=code,
+        host=host,
+        title=json.dumps(title),
+        description=json.dumps(description),
+        now=now,
     )
     return _found(number, f"There is no host {host!r}.")
 
@@ -229,7 +252,16 @@ def add_site(
 ) -> int:
     """A place of a host; degrees WGS84."""
     require_code(code, "site")
-    number = scalar(conn, _SQL["add_site"], code=code, host=host, name=name, kind=kind, latitude=latitude, longitude=longitude)
+    number = scalar(
+        conn,
+        _SQL["add_site"],
+        code=code,
+        host=host,
+        name=name,
+        kind=kind,
+        latitude=latitude,
+        longitude=longitude,
+    )
     return _found(number, f"There is no host {host!r}.")
 
 
@@ -250,9 +282,18 @@ def add_trial(
     if code in (HEARTBEAT, CHECK):
         raise CorrectInput(f"A trial cannot be called {code!r}: the service uses that name on the broker.")
     number = scalar(
-        conn, _SQL["add_trial"], code=code, title=json.dumps(title), host=host, company=company, evaluator=evaluator,
-        need=need, time_zone=time_zone, ends_at=ends_at, now=now,
-    )  # fmt: skip
+        conn,
+        _SQL["add_trial"],
+        code=code,
+        title=json.dumps(title),
+        host=host,
+        company=company,
+        evaluator=evaluator,
+        need=need,
+        time_zone=time_zone,
+        ends_at=ends_at,
+        now=now,
+    )
     return _found(number, f"There is no host {host!r} or no company {company!r}.")
 
 
@@ -269,7 +310,9 @@ def trial(conn: Connection, code: str) -> Trial:
     return found
 
 
-def move_trial(conn: Connection, *, trial: str, to: TrialState, at: datetime, login: str, note: str = "") -> None:
+def move_trial(
+    conn: Connection, *, trial: str, to: TrialState, at: datetime, login: str, note: str = ""
+) -> None:
     """The next step of a trial's life; CorrectInput where the life cycle has no such step."""
     now = globals()["trial"](conn, trial)
     if not TrialState(now.state).may_become(to):
@@ -285,11 +328,23 @@ def trial_steps(conn: Connection, trial_id: int) -> list[TrialStep]:
 
 
 def add_property(
-    conn: Connection, *, code: str, name: dict[str, str], unit: str, averaging_scale: AveragingScale = AveragingScale.ARITHMETIC
+    conn: Connection,
+    *,
+    code: str,
+    name: dict[str, str],
+    unit: str,
+    averaging_scale: AveragingScale = AveragingScale.ARITHMETIC,
 ) -> int:
     require_code(code, "property")
     return int(
-        scalar(conn, _SQL["add_property"], code=code, name=json.dumps(name), unit=unit, averaging_scale=str(averaging_scale))
+        scalar(
+            conn,
+            _SQL["add_property"],
+            code=code,
+            name=json.dumps(name),
+            unit=unit,
+            averaging_scale=str(averaging_scale),
+        )
     )
 
 
@@ -298,12 +353,23 @@ def properties(conn: Connection) -> list[ObservedProperty]:
 
 
 def add_device(
-    conn: Connection, *, trial: str, code: str, now: datetime, name: str = "", model: str = "", serial: str = ""
+    conn: Connection,
+    *,
+    trial: str,
+    code: str,
+    now: datetime,
+    name: str = "",
+    model: str = "",
+    serial: str = "",
 ) -> int:
     require_code(code, "device")
     if code == PROBE:
-        raise CorrectInput(f"A device cannot be called {code!r}: the service uses that name to prove that messages arrive.")
-    number = scalar(conn, _SQL["add_device"], trial=trial, code=code, name=name, model=model, serial=serial, now=now)
+        raise CorrectInput(
+            f"A device cannot be called {code!r}: the service uses that name to prove that messages arrive."
+        )
+    number = scalar(
+        conn, _SQL["add_device"], trial=trial, code=code, name=name, model=model, serial=serial, now=now
+    )
     return _found(number, f"There is no trial {trial!r}.")
 
 
@@ -331,15 +397,31 @@ def add_sensor(
 ) -> int:
     return int(
         scalar(
-            conn, _SQL["add_sensor"], device_id=device_id, make=make, model=model, serial=serial,
-            calibrated_at=calibrated_at, calibration=calibration,
+            conn,
+            _SQL["add_sensor"],
+            device_id=device_id,
+            make=make,
+            model=model,
+            serial=serial,
+            calibrated_at=calibrated_at,
+            calibration=calibration,
         )
-    )  # fmt: skip
+    )
 
 
-def deploy(conn: Connection, *, device_id: int, site: str, position: str, start: datetime, end: datetime | None = None) -> int:
+def deploy(
+    conn: Connection,
+    *,
+    device_id: int,
+    site: str,
+    position: str,
+    start: datetime,
+    end: datetime | None = None,
+) -> int:
     """`[start, end)`; CorrectInput where the device stands elsewhere then."""
-    number = scalar(conn, _SQL["deploy"], device_id=device_id, site=site, position=position, start=start, end=end)
+    number = scalar(
+        conn, _SQL["deploy"], device_id=device_id, site=site, position=position, start=start, end=end
+    )
     return _found(number, f"There is no site {site!r}.")
 
 
@@ -373,9 +455,19 @@ def add_datastream(
 ) -> int:
     """What the device sends as `name`; stored result = sent · scale + shift, in the property's unit."""
     number = scalar(
-        conn, _SQL["add_datastream"], device_id=device_id, sensor_id=sensor_id, property=property, name=name, unit=unit,
-        scale=scale, shift=shift, role=str(role), result_type=result_type, expected_interval=expected_interval,
-    )  # fmt: skip
+        conn,
+        _SQL["add_datastream"],
+        device_id=device_id,
+        sensor_id=sensor_id,
+        property=property,
+        name=name,
+        unit=unit,
+        scale=scale,
+        shift=shift,
+        role=str(role),
+        result_type=result_type,
+        expected_interval=expected_interval,
+    )
     return _found(number, f"There is no observed property {property!r}.")
 
 
@@ -395,10 +487,19 @@ def add_window(
     """For exactly one of trial, site and device; may lie in the past, and `declared_at` shows it."""
     return int(
         scalar(
-            conn, _SQL["add_window"], kind=str(kind), trial=trial, site=site, device_id=device_id, start=start, end=end,
-            reason=reason, declared_by=declared_by, declared_at=now,
+            conn,
+            _SQL["add_window"],
+            kind=str(kind),
+            trial=trial,
+            site=site,
+            device_id=device_id,
+            start=start,
+            end=end,
+            reason=reason,
+            declared_by=declared_by,
+            declared_at=now,
         )
-    )  # fmt: skip
+    )
 
 
 def windows_of_trial(conn: Connection, trial: str) -> list[DeclaredWindow]:
@@ -430,15 +531,22 @@ def add_network_server(conn: Connection, *, code: str, kind: str, now: datetime)
 
 
 def add_address(conn: Connection, *, network_server: str, address: str, device_id: int) -> None:
-    """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without such a server."""
-    if run(conn, _SQL["add_address"], network_server=network_server, address=address, device_id=device_id) != 1:
+    """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without
+    such a server.
+    """
+    if (
+        run(conn, _SQL["add_address"], network_server=network_server, address=address, device_id=device_id)
+        != 1
+    ):
         raise NotFound(f"There is no network server {network_server!r} for {address!r}.")
 
 
 def network_server(conn: Connection, code: str) -> NetworkServer:
     found = row(conn, NetworkServer, _SQL["network_server"], code=code)
     if found is None:
-        raise NotFound(f"There is no network server {code!r}: enter it as [[network_server]] with `insitu register`.")
+        raise NotFound(
+            f"There is no network server {code!r}: enter it as [[network_server]] with `insitu register`."
+        )
     return found
 
 
@@ -459,7 +567,9 @@ def _us(when: datetime | None) -> int | None:
 
 
 def snapshot(conn: Connection) -> CatalogueSnapshot:
-    """What ingest must know. Read the version first: a change in between only makes the next look refresh again."""
+    """What ingest must know. Read the version first: a change in between only makes the next look refresh
+    again.
+    """
     version = catalogue_version(conn)
     places: dict[int, list[tuple[int, int | None]]] = {}
     for device_id, start, end in conn.execute(_SQL["snapshot_deployments"].encode()):
@@ -469,9 +579,17 @@ def snapshot(conn: Connection) -> CatalogueSnapshot:
     for unit, sent, scale, shift in conn.execute(_SQL["snapshot_conversions"].encode()):
         conversions.setdefault(unit, []).append((sent, scale, shift))
     shared: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
-    for datastream_id, device_id, name, unit, scale, shift, result_type, interval_us, declared in conn.execute(
-        _SQL["snapshot_datastreams"].encode()
-    ):
+    for (
+        datastream_id,
+        device_id,
+        name,
+        unit,
+        scale,
+        shift,
+        result_type,
+        interval_us,
+        declared,
+    ) in conn.execute(_SQL["snapshot_datastreams"].encode()):
         accepts = shared.get((unit, scale, shift))
         if accepts is None:
             found = {sent: (scale * by, scale * plus + shift) for sent, by, plus in conversions.get(unit, ())}
@@ -481,12 +599,18 @@ def snapshot(conn: Connection) -> CatalogueSnapshot:
         )
     devices = {
         (trial_code, device): KnownDevice(
-            device_id, trial_code, device, _us(retired_at), tuple(places.get(device_id, ())), streams.get(device_id, {})
+            device_id,
+            trial_code,
+            device,
+            _us(retired_at),
+            tuple(places.get(device_id, ())),
+            streams.get(device_id, {}),
         )
         for device_id, trial_code, device, retired_at in conn.execute(_SQL["snapshot_devices"].encode())
     }
     known = frozenset(code for (code,) in conn.execute(_SQL["snapshot_trials"].encode()))
     addresses = {
-        address: (trial_code, device) for address, trial_code, device in conn.execute(_SQL["snapshot_addresses"].encode())
+        address: (trial_code, device)
+        for address, trial_code, device in conn.execute(_SQL["snapshot_addresses"].encode())
     }
     return CatalogueSnapshot(version, known, devices, addresses)

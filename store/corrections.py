@@ -1,4 +1,5 @@
-"""What was entered or stored wrongly, put right with a reason; what it was is kept, the audit log has a line. The caller owns the transaction.
+"""What was entered or stored wrongly, put right with a reason; what it was is kept, the audit log has a line.
+The caller owns the transaction.
 
 Stored results are replaced by an import; a deployment gets another beginning or end.
 """
@@ -52,20 +53,29 @@ class Corrected:
     file: str
 
 
-def correct(conn: Connection, observations: Sequence[Observation], *, correction: Correction, now: datetime) -> int:
-    """Replace what is stored with another result; how many. Of several for one time the first counts; times without a row are left.
+def correct(
+    conn: Connection, observations: Sequence[Observation], *, correction: Correction, now: datetime
+) -> int:
+    """Replace what is stored with another result; how many. Of several for one time the first counts; times
+    without a row are left.
 
-    Commit before the same observations are merged: `merge` takes rows that its own transaction wrote for new ones.
+    Commit before the same observations are merged: `merge` takes rows that its own transaction wrote for new
+    ones.
     """
     offered: dict[tuple[int, int], float] = {}
     for one in observations:
         offered.setdefault((one.datastream_id, one.time_us), one.result)
     quality.take_turn(conn, correction.trial)  # a run of the checks reads the rows either before or after
     found = rows(
-        conn, Differing, _SQL["differing"], datastream_ids=[stream for stream, _ in offered],
-        times=[to_datetime(time_us) for _, time_us in offered], results=list(offered.values()),
-        file_sha256=correction.file_sha256, reason=correction.reason,
-    )  # fmt: skip
+        conn,
+        Differing,
+        _SQL["differing"],
+        datastream_ids=[stream for stream, _ in offered],
+        times=[to_datetime(time_us) for _, time_us in offered],
+        results=list(offered.values()),
+        file_sha256=correction.file_sha256,
+        reason=correction.reason,
+    )
     if not found:
         return 0
     times = [one.phenomenon_time for one in found]
@@ -73,15 +83,27 @@ def correct(conn: Connection, observations: Sequence[Observation], *, correction
     results = [one.new_result for one in found]
     run(conn, _SQL["replace_results"], **keys, results=results, now=now)
     run(
-        conn, _SQL["save_corrections"], **keys, results=results, old_results=[one.old_result for one in found],
-        received=[one.old_received_at for one in found], now=now, login=correction.login, reason=correction.reason,
-        file=correction.file, file_sha256=correction.file_sha256,
-    )  # fmt: skip
+        conn,
+        _SQL["save_corrections"],
+        **keys,
+        results=results,
+        old_results=[one.old_result for one in found],
+        received=[one.old_received_at for one in found],
+        now=now,
+        login=correction.login,
+        reason=correction.reason,
+        file=correction.file,
+        file_sha256=correction.file_sha256,
+    )
     run(conn, _SQL["check_again"], **keys, now=now)
     detail = {
-        "reason": correction.reason, "file": correction.file, "sha256": correction.file_sha256, "results": len(found),
-        "first": min(times).isoformat(), "last": max(times).isoformat(),
-    }  # fmt: skip
+        "reason": correction.reason,
+        "file": correction.file,
+        "sha256": correction.file_sha256,
+        "results": len(found),
+        "first": min(times).isoformat(),
+        "last": max(times).isoformat(),
+    }
     record(conn, at=now, login=correction.login, action="correct", subject=correction.trial, detail=detail)
     return len(found)
 
@@ -116,20 +138,39 @@ def correct_deployment(
 ) -> Placed:
     """The deployment at that time (None: the last) with another start or end; None leaves that as it is.
 
-    CorrectInput where there is none, where it would end before it starts, and where it would overlap another one.
+    CorrectInput where there is none, where it would end before it starts, and where it would overlap another
+    one.
     """
     before = row(conn, Placed, _SQL["deployment_at"], device_id=device_id, at=at)
     if before is None:
         raise CorrectInput(f"{subject} stood nowhere {'at that time' if at else 'yet'}.")
-    after = Placed(before.deployment_id, before.site, before.position, start or before.start, end or before.end)
+    after = Placed(
+        before.deployment_id, before.site, before.position, start or before.start, end or before.end
+    )
     if after.end is not None and after.end <= after.start:
         raise CorrectInput(
-            f"The deployment would end at {after.end:%Y-%m-%d %H:%M} and begin at {after.start:%Y-%m-%d %H:%M} UTC."
+            f"The deployment would end at {after.end:%Y-%m-%d %H:%M} and begin at "
+            f"{after.start:%Y-%m-%d %H:%M} UTC."
         )
     try:
-        run(conn, _SQL["correct_deployment"], deployment_id=after.deployment_id, start=after.start, end=after.end)
+        run(
+            conn,
+            _SQL["correct_deployment"],
+            deployment_id=after.deployment_id,
+            start=after.start,
+            end=after.end,
+        )
     except CorrectInput as overlap:
-        raise CorrectInput(f"{subject} stood elsewhere during a part of that time: correct that deployment first.") from overlap
+        raise CorrectInput(
+            f"{subject} stood elsewhere during a part of that time: correct that deployment first."
+        ) from overlap
     detail = {name: [str(getattr(before, name)), str(getattr(after, name))] for name in ("start", "end")}
-    record(conn, at=now, login=login, action="correct deployment", subject=subject, detail={"reason": reason, **detail})
+    record(
+        conn,
+        at=now,
+        login=login,
+        action="correct deployment",
+        subject=subject,
+        detail={"reason": reason, **detail},
+    )
     return after

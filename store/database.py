@@ -1,4 +1,5 @@
-"""Connections, transactions and migrations. Driver errors are translated by `store.gate`, through which all of it goes.
+"""Connections, transactions and migrations. Driver errors are translated by `store.gate`, through which all
+of it goes.
 
 The caller owns the transaction: nothing in `store` commits.
 """
@@ -18,7 +19,15 @@ import psycopg
 import psycopg.sql
 from psycopg.rows import class_row
 
-from insitu.errors import CorrectInput, InsituError, NotAcceptedHere, RetryLater, RunMigrate, UpgradeInsitu, UpgradePostgres
+from insitu.errors import (
+    CorrectInput,
+    InsituError,
+    NotAcceptedHere,
+    RetryLater,
+    RunMigrate,
+    UpgradeInsitu,
+    UpgradePostgres,
+)
 from store.gate import Connection, Pool, translated
 
 __all__ = ["Connection", "Pool", "translated"]
@@ -33,15 +42,22 @@ _OLDEST_POSTGRES = 17
 def connect(
     url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0, timeout_s: int = 10
 ) -> Connection:
-    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a password.
+    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a
+    password.
 
-    `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so long for its client
-    (0: never).
+    `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so
+    long for its client (0: never).
     """
-    options = f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
+    options = (
+        f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
+    )
     try:
         return Connection.connect(
-            url, application_name=application, autocommit=autocommit, connect_timeout=timeout_s, options=options
+            url,
+            application_name=application,
+            autocommit=autocommit,
+            connect_timeout=timeout_s,
+            options=options,
         )
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
@@ -49,26 +65,39 @@ def connect(
             raise NotAcceptedHere(f"The database refuses the sign-in: {first}") from error
         raise RetryLater(f"The database does not answer: {first}") from error
     except (psycopg.ProgrammingError, UnicodeError) as error:  # what libpq says of it may hold the password
-        raise CorrectInput("INSITU_DATABASE_URL: write postgresql://user:password@host:port/database.") from error
+        raise CorrectInput(
+            "INSITU_DATABASE_URL: write postgresql://user:password@host:port/database."
+        ) from error
 
 
 def limit_statements(conn: Connection, seconds: float | None) -> None:
-    """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it needs."""
+    """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it
+    needs.
+    """
     limit = str(int(1000 * (seconds or 0)))
-    conn.execute("SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", (limit, limit))
+    conn.execute(
+        "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
+        (limit, limit),
+    )
     conn.commit()
 
 
 def abort(conn: Connection) -> None:
-    """Cut the connection from another thread: what waits on it for a server that does not answer fails at once, with RetryLater."""
+    """Cut the connection from another thread: what waits on it for a server that does not answer fails at
+    once, with RetryLater.
+    """
     with suppress(OSError, InsituError), socket.socket(fileno=os.dup(conn.fileno())) as link:
         link.shutdown(socket.SHUT_RDWR)
 
 
-def open_pool(url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30, patience_s: float = 1.0) -> Pool:
-    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server broke is not handed out.
+def open_pool(
+    url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30, patience_s: float = 1.0
+) -> Pool:
+    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server
+    broke is not handed out.
 
-    Who finds none waits `patience_s` at most. An absent server is tried again at every request, never after a pause that grows.
+    Who finds none waits `patience_s` at most. An absent server is tried again at every request, never after a
+    pause that grows.
     """
     return Pool(
         url,
@@ -93,7 +122,9 @@ def migrations() -> list[Path]:
 
 
 def migrate(conn: Connection) -> list[str]:
-    """Bring the schema up to date, one transaction a file, under an advisory lock; names of what was applied."""
+    """Bring the schema up to date, one transaction a file, under an advisory lock; names of what was
+    applied.
+    """
     applied: list[str] = []
     require_postgres(conn.server_version())
     conn.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
@@ -103,7 +134,8 @@ def migrate(conn: Connection) -> list[str]:
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
         )
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
-        conn.commit()  # else the blocks below are savepoints of this transaction, still open when the lock is given back
+        # else the blocks below are savepoints of this transaction, still open when the lock is given back
+        conn.commit()
         for path in migrations():
             if path.stem not in done:
                 with conn.transaction():
@@ -119,7 +151,9 @@ def migrate(conn: Connection) -> list[str]:
 
 
 def has_schema(conn: Connection) -> bool:
-    """True where a schema of Insitu, of whatever version, is there: its list of migrations is, and is not empty."""
+    """True where a schema of Insitu, of whatever version, is there: its list of migrations is, and is not
+    empty.
+    """
     if conn.execute("SELECT to_regclass('schema_migration')").fetchall() == [(None,)]:
         return False
     return bool(conn.execute("SELECT EXISTS (SELECT FROM schema_migration)").fetchall()[0][0])
@@ -128,7 +162,8 @@ def has_schema(conn: Connection) -> bool:
 def restore_under_way(conn: Connection) -> bool:
     """True while pg_restore writes to this database."""
     found = conn.execute(
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pg_restore' AND datname = current_database())"
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pg_restore' AND datname = "
+        "current_database())"
     )
     return bool(found.fetchall()[0][0])
 
@@ -137,7 +172,8 @@ def require_postgres(version: int) -> None:
     """UpgradePostgres for a server that is too old; `version` as PostgreSQL counts: 150020 is 15.20."""
     if version < _OLDEST_POSTGRES * 10_000:
         raise UpgradePostgres(
-            f"The database is PostgreSQL {version // 10_000}; Insitu needs {_OLDEST_POSTGRES} or 18: upgrade it with pg_upgrade, "
+            f"The database is PostgreSQL {version // 10_000}; Insitu needs {_OLDEST_POSTGRES} or 18: "
+            "upgrade it with pg_upgrade, "
             "or set INSITU_DATABASE_URL to a newer server."
         )
 
@@ -161,7 +197,9 @@ def require_current(conn: Connection) -> None:
 
 @cache
 def queries(name: str) -> Mapping[str, str]:
-    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the statement."""
+    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the
+    statement.
+    """
     text = (_HERE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name: (\w+)[ \t]*$", text, flags=re.MULTILINE)
     return {key: body.strip().removesuffix(";") for key, body in zip(blocks[1::2], blocks[2::2], strict=True)}
@@ -191,7 +229,9 @@ def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -
 
 
 def count_table(conn: Connection, table: str) -> int:
-    """Rows of a table that is not ours, which no migration makes and no named query can name; 0 while it does not exist."""
+    """Rows of a table that is not ours, which no migration makes and no named query can name; 0 while it does
+    not exist.
+    """
     if conn.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
         return 0
     statement = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
@@ -199,6 +239,8 @@ def count_table(conn: Connection, table: str) -> int:
 
 
 def wait_for(conn: Connection, channel: str, *, timeout_s: float) -> bool:
-    """True when a notification came on `channel` within the time; `conn` is in autocommit and does nothing else."""
+    """True when a notification came on `channel` within the time; `conn` is in autocommit and does nothing
+    else.
+    """
     conn.execute(f"LISTEN {channel}".encode())
     return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))

@@ -1,8 +1,8 @@
 """Read models of the pages and the HTTP API: devices with their facts, series, daily counts, rejects, ledger.
 
-Which devices exist for a viewer is decided in `fleet` (SQL of the same name); what else is asked about devices takes the ids it
-gave out. Rejects and the ledger go by names, not by ids, since they also count what no device is known for: `Scope` says
-which. The caller owns the transaction; nothing here writes.
+Which devices exist for a viewer is decided in `fleet` (SQL of the same name); what else is asked about
+devices takes the ids it gave out. Rejects and the ledger go by names, not by ids, since they also count what
+no device is known for: `Scope` says which. The caller owns the transaction; nothing here writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _SQL = queries("fleet")
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """A device as of one moment. `said` is what it last said of itself, `clock_offset` s (positive: its clock is ahead)."""
+    """A device as of one moment. `said` is what it last said of itself, `clock_offset` s (positive: its clock
+    is ahead).
+    """
 
     device_id: int
     trial_id: int
@@ -193,7 +195,9 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
-    """`version`, `sha256`, `locked_at` of the latest locked protocol; `draft`: there is one that is not locked."""
+    """`version`, `sha256`, `locked_at` of the latest locked protocol; `draft`: there is one that is not
+    locked.
+    """
 
     trial_id: int
     trial: str
@@ -244,9 +248,16 @@ def fleet(
 ) -> list[FleetRow]:
     """The devices that exist for this viewer, as of `now` (deployments and windows), by trial and code."""
     return rows(
-        conn, FleetRow, _SQL["fleet"], **_who(viewer), now=now, trial=trial, site=site, device=device,
+        conn,
+        FleetRow,
+        _SQL["fleet"],
+        **_who(viewer),
+        now=now,
+        trial=trial,
+        site=site,
+        device=device,
         device_ids=None if device_ids is None else list(device_ids),
-    )  # fmt: skip
+    )
 
 
 def _who(viewer: Viewer) -> dict[str, Any]:
@@ -262,7 +273,9 @@ def find(conn: Connection, viewer: Viewer, trial: str, device: str, *, now: date
 
 
 def scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | None = None) -> Scope:
-    """Whose rejects and ledger a viewer may read: an operator's by device, others' by trial, the lab's all."""
+    """Whose rejects and ledger a viewer may read: an operator's by device, others' by trial, the lab's
+    all.
+    """
     if viewer.role is Role.OPERATOR:
         own = fleet(conn, viewer, now=now, trial=trial)
         return Scope(None, [f"{one.trial}/{one.device}" for one in own])
@@ -289,7 +302,9 @@ def contacts(conn: Connection) -> dict[int, Contact]:
     return {one.device_id: one for one in rows(conn, Contact, _SQL["contacts"])}
 
 
-def daily_counts(conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime) -> list[DayCount]:
+def daily_counts(
+    conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime
+) -> list[DayCount]:
     return rows(conn, DayCount, _SQL["daily_counts"], device_ids=list(device_ids), start=start, end=end)
 
 
@@ -302,12 +317,20 @@ def position_history(conn: Connection, viewer: Viewer, device_id: int) -> list[P
     return rows(conn, Placed, _SQL["position_history"], **_who(viewer), device_id=device_id)
 
 
-def windows(conn: Connection, viewer: Viewer, device_ids: Sequence[int], start: datetime, end: datetime) -> list[DeviceWindow]:
-    return rows(conn, DeviceWindow, _SQL["windows"], **_who(viewer), device_ids=list(device_ids), start=start, end=end)
+def windows(
+    conn: Connection, viewer: Viewer, device_ids: Sequence[int], start: datetime, end: datetime
+) -> list[DeviceWindow]:
+    return rows(
+        conn, DeviceWindow, _SQL["windows"], **_who(viewer), device_ids=list(device_ids), start=start, end=end
+    )
 
 
-def buckets(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta) -> list[Bucket]:
-    return rows(conn, Bucket, _SQL["buckets"], datastream_ids=list(datastream_ids), start=start, end=end, width=width)
+def buckets(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
+) -> list[Bucket]:
+    return rows(
+        conn, Bucket, _SQL["buckets"], datastream_ids=list(datastream_ids), start=start, end=end, width=width
+    )
 
 
 def status_log(conn: Connection, device_id: int, most: int = 50) -> list[StatusEntry]:
@@ -324,24 +347,43 @@ def own_observations(
     conn: Connection, datastream_id: int, start: datetime, end: datetime, *, after: datetime | None, most: int
 ) -> list[OwnObservation]:
     return rows(
-        conn, OwnObservation, _SQL["own_observations"], datastream_id=datastream_id, start=start, end=end, after=after, most=most
+        conn,
+        OwnObservation,
+        _SQL["own_observations"],
+        datastream_id=datastream_id,
+        start=start,
+        end=end,
+        after=after,
+        most=most,
     )
 
 
 def export(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> Generator[tuple[Any, ...], None, None]:
-    """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they are taken."""
+    """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they
+    are taken.
+    """
     with conn.cursor() as cursor:
         yield from cursor.stream(
-            _SQL["export"].encode(), {"datastream_ids": list(datastream_ids), "start": start, "end": end}, size=1000
+            _SQL["export"].encode(),
+            {"datastream_ids": list(datastream_ids), "start": start, "end": end},
+            size=1000,
         )
 
 
-def reject_reasons(conn: Connection, within: Scope, *, since: datetime, device: str | None = None) -> list[ReasonCount]:
+def reject_reasons(
+    conn: Connection, within: Scope, *, since: datetime, device: str | None = None
+) -> list[ReasonCount]:
     """Most frequent first; `recent` counts those received from `since` on."""
     return rows(
-        conn, ReasonCount, _SQL["reject_reasons"], trials=within.trials, devices=within.devices, since=since, device=device
+        conn,
+        ReasonCount,
+        _SQL["reject_reasons"],
+        trials=within.trials,
+        devices=within.devices,
+        since=since,
+        device=device,
     )
 
 
@@ -357,21 +399,40 @@ def rejects(
 ) -> list[RejectRow]:
     """Newest first, `payload` cut to `excerpt` bytes; `below` is the last id of the page before."""
     return rows(
-        conn, RejectRow, _SQL["rejects"], trials=None if trials is None else list(trials), device=device, reason=reason,
-        below=below, most=most, excerpt=excerpt,
-    )  # fmt: skip
+        conn,
+        RejectRow,
+        _SQL["rejects"],
+        trials=None if trials is None else list(trials),
+        device=device,
+        reason=reason,
+        below=below,
+        most=most,
+        excerpt=excerpt,
+    )
 
 
 def reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -> RejectRow:
-    found = row(conn, RejectRow, _SQL["reject"], reject_id=reject_id, trials=None if trials is None else list(trials))
+    found = row(
+        conn, RejectRow, _SQL["reject"], reject_id=reject_id, trials=None if trials is None else list(trials)
+    )
     if found is None:
         raise NotFound(f"There is no reject {reject_id} for you.")
     return found
 
 
-def ledger(conn: Connection, within: Scope, *, replay: bool = False, device: str | None = None) -> list[Totals]:
+def ledger(
+    conn: Connection, within: Scope, *, replay: bool = False, device: str | None = None
+) -> list[Totals]:
     """Sums by device: of live traffic, or of what replaying rejects added."""
-    return rows(conn, Totals, _SQL["ledger"], trials=within.trials, devices=within.devices, replay=replay, device=device)
+    return rows(
+        conn,
+        Totals,
+        _SQL["ledger"],
+        trials=within.trials,
+        devices=within.devices,
+        replay=replay,
+        device=device,
+    )
 
 
 def ledger_hours(
@@ -387,9 +448,18 @@ def ledger_hours(
 ) -> list[HourTotals]:
     """Sums by device and hour of first receipt in `[start, end)`, newest first."""
     return rows(
-        conn, HourTotals, _SQL["ledger_hours"], trials=within.trials, devices=within.devices, replay=replay, device=device,
-        start=start, end=end, skip=skip, most=most,
-    )  # fmt: skip
+        conn,
+        HourTotals,
+        _SQL["ledger_hours"],
+        trials=within.trials,
+        devices=within.devices,
+        replay=replay,
+        device=device,
+        start=start,
+        end=end,
+        skip=skip,
+        most=most,
+    )
 
 
 def refused_by_reason(conn: Connection) -> list[ReasonSum]:
@@ -401,5 +471,7 @@ def trial_facts(conn: Connection, trials: Sequence[str]) -> dict[str, TrialFacts
     return {one.trial: one for one in rows(conn, TrialFacts, _SQL["trial_facts"], trials=list(trials))}
 
 
-def evaluation_heads(conn: Connection, trial: str, *, below: int | None = None, most: int = 50) -> list[EvaluationHead]:
+def evaluation_heads(
+    conn: Connection, trial: str, *, below: int | None = None, most: int = 50
+) -> list[EvaluationHead]:
     return rows(conn, EvaluationHead, _SQL["evaluation_heads"], trial=trial, below=below, most=most)

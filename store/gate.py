@@ -1,6 +1,7 @@
 """The gate to the driver: connections, cursors and a pool that raise Insitu's errors and none of psycopg's.
 
-Everything that talks to a server goes through the methods named here, so callers need not know which driver there is.
+Everything that talks to a server goes through the methods named here, so callers need not know which driver
+there is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from insitu.errors import (
 )
 
 _MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
-"""SQLSTATEs, or their first two characters, of what passes by itself: connection, read-only standby, conflict, resources, shutdown."""
+"""SQLSTATEs, or their first two characters, of what passes by itself: connection, read-only standby,
+conflict, resources, shutdown.
+"""
 _CHANGED_UNDER_US: Final = "cached plan must not change result type"
 """A migration ran while this connection was open; the next connection does not know the old plan."""
 
@@ -44,7 +47,9 @@ def translated() -> Iterator[None]:
 
 
 def insitu_error(error: psycopg.Error) -> InsituError:
-    """The error that says what the caller does next: whether it is the row's fault, the moment's, the disk's, the schema's or ours."""
+    """The error that says what the caller does next: whether it is the row's fault, the moment's, the disk's,
+    the schema's or ours.
+    """
     text = (str(error).strip().splitlines() or [repr(error)])[0]
     match error:
         case psycopg.errors.DiskFull():
@@ -65,15 +70,21 @@ def _by_state(error: psycopg.Error, text: str) -> InsituError:
     if state.startswith(_MOMENTARY) or _CHANGED_UNDER_US in text:
         return RetryLater(f"The database does not answer: {text}")
     if state == "42501":
-        return FixPermissions(f"The database does not let this account do that: {text}. Its tables must belong to the account.")
+        return FixPermissions(
+            f"The database does not let this account do that: {text}. Its tables must belong to the account."
+        )
     if state.startswith(("42", "3F")) and state != "42601":
         return RunMigrate(
-            f"The schema of the database is not what this version expects ({text}): run `insitu migrate`, or restore a backup."
+            f"The schema of the database is not what this version expects ({text}): run `insitu migrate`, "
+            "or restore a backup."
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
-        return RetryLater(f"The database does not answer: {text}")  # said by the driver: lost, closed, nothing there
+        return RetryLater(
+            f"The database does not answer: {text}"
+        )  # said by the driver: lost, closed, nothing there
     return ReportDefect(
-        f"The database refuses a statement of Insitu ({state or type(error).__name__}: {text}). Please report it."
+        f"The database refuses a statement of Insitu ({state or type(error).__name__}: {text}). Please "
+        "report it."
     )
 
 
@@ -107,7 +118,9 @@ def _rows(method: Callable[..., Any]) -> Callable[..., Any]:
     return rows
 
 
-def _guarded(*, calls: tuple[str, ...], contexts: tuple[str, ...] = (), rows: tuple[str, ...] = ()) -> Callable[[Class], Class]:
+def _guarded(
+    *, calls: tuple[str, ...], contexts: tuple[str, ...] = (), rows: tuple[str, ...] = ()
+) -> Callable[[Class], Class]:
     """Puts these methods behind the translation; their types stay those of psycopg."""
 
     def guard(cls: Class) -> Class:
@@ -121,24 +134,48 @@ def _guarded(*, calls: tuple[str, ...], contexts: tuple[str, ...] = (), rows: tu
 
 @_guarded(
     calls=(
-        "execute", "executemany", "fetchone", "fetchmany", "fetchall", "nextset", "scroll", "set_result", "close", "__next__",
+        "execute",
+        "executemany",
+        "fetchone",
+        "fetchmany",
+        "fetchall",
+        "nextset",
+        "scroll",
+        "set_result",
+        "close",
+        "__next__",
     ),
     contexts=("copy",),
     rows=("stream", "results"),
-)  # fmt: skip
+)
 class Cursor(psycopg.Cursor[Any]):
     """A cursor without driver errors."""
 
 
 @_guarded(
     calls=(
-        "execute", "commit", "rollback", "cursor", "close", "cancel", "cancel_safe", "fileno",
-        "set_autocommit", "set_deferrable", "set_isolation_level", "set_read_only",
-        "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover", "__exit__",
+        "execute",
+        "commit",
+        "rollback",
+        "cursor",
+        "close",
+        "cancel",
+        "cancel_safe",
+        "fileno",
+        "set_autocommit",
+        "set_deferrable",
+        "set_isolation_level",
+        "set_read_only",
+        "tpc_begin",
+        "tpc_prepare",
+        "tpc_commit",
+        "tpc_rollback",
+        "tpc_recover",
+        "__exit__",
     ),
     contexts=("transaction", "pipeline"),
     rows=("notifies",),
-)  # fmt: skip
+)
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection without driver errors, and without named cursors, which nobody needs here."""
 

@@ -103,7 +103,10 @@ class Difference:
     present: int
 
     def __str__(self) -> str:
-        return f"{self.trial}/{self.device}: the ledger counts {self.counted} {self.what}, there are {self.present}"
+        return (
+            f"{self.trial}/{self.device}: the ledger counts {self.counted} {self.what}, there are "
+            f"{self.present}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,12 @@ class Replayable:
     identity: bytes
 
 
-def lock_sequences(conn: Connection, keys: Sequence[tuple[int, str]], now: datetime) -> dict[tuple[int, str], Ranges]:
-    """What is accounted for of each (device, boot), empty where it is new; no other writer changes it before the transaction ends."""
+def lock_sequences(
+    conn: Connection, keys: Sequence[tuple[int, str]], now: datetime
+) -> dict[tuple[int, str], Ranges]:
+    """What is accounted for of each (device, boot), empty where it is new; no other writer changes it before
+    the transaction ends.
+    """
     found = _ranges(conn, "lock_sequences", keys)
     new = [key for key in keys if key not in found]
     if new:
@@ -198,13 +205,18 @@ def lock_sequences(conn: Connection, keys: Sequence[tuple[int, str]], now: datet
     return found
 
 
-def _ranges(conn: Connection, query: str, keys: Sequence[tuple[int, str]], **more: Any) -> dict[tuple[int, str], Ranges]:
+def _ranges(
+    conn: Connection, query: str, keys: Sequence[tuple[int, str]], **more: Any
+) -> dict[tuple[int, str], Ranges]:
     if not keys:
         return {}
     parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys], **more}
     with translated():
         found = conn.execute(_SQL[query].encode(), parameters).fetchall()
-    return {(device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)] for device, boot, seen in found}
+    return {
+        (device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)]
+        for device, boot, seen in found
+    }
 
 
 def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges], now: datetime) -> None:
@@ -214,7 +226,10 @@ def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges]
             _SQL["save_sequences"],
             device_ids=[device for device, _ in sequences],
             boots=[boot for _, boot in sequences],
-            seen=["{" + ",".join(f"[{low},{high})" for low, high in ranges) + "}" for ranges in sequences.values()],
+            seen=[
+                "{" + ",".join(f"[{low},{high})" for low, high in ranges) + "}"
+                for ranges in sequences.values()
+            ],
             now=now,
         )
 
@@ -222,7 +237,9 @@ def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges]
 def known_deliveries(
     conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
 ) -> dict[Delivery, int]:
-    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than `age`."""
+    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than
+    `age`.
+    """
     if not keys:
         return {}
     parameters = {
@@ -238,7 +255,9 @@ def known_deliveries(
         return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
-def save_deliveries(conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0) -> None:
+def save_deliveries(
+    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0
+) -> None:
     """Delivery → received (µs) of messages that only their delivery identifies."""
     if deliveries:
         run(
@@ -253,8 +272,12 @@ def save_deliveries(conn: Connection, client_id: str, deliveries: Mapping[Delive
         )
 
 
-def claim_frames(conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta) -> set[bytes]:
-    """SHA-256 of radio frames → received µs; those that nobody brought within `age`. A writer that brings the same one now is waited for."""
+def claim_frames(
+    conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta
+) -> set[bytes]:
+    """SHA-256 of radio frames → received µs; those that nobody brought within `age`. A writer that brings the
+    same one now is waited for.
+    """
     parameters = {
         "client_id": client_id,
         "hashes": list(frames),
@@ -290,15 +313,26 @@ def overflow(
 ) -> list[Overflow]:
     """What was refused and not kept, newest hour first; None is everybody's."""
     return rows(
-        conn, Overflow, _SQL["overflow"], trials=None if trials is None else list(trials),
-        devices=None if devices is None else list(devices), device=device, reason=reason, most=most,
-    )  # fmt: skip
+        conn,
+        Overflow,
+        _SQL["overflow"],
+        trials=None if trials is None else list(trials),
+        devices=None if devices is None else list(devices),
+        device=device,
+        reason=reason,
+        most=most,
+    )
 
 
 def add_ledger(conn: Connection, ledger: Ledger) -> None:
     if ledger.entries:
         columns = list(zip(*(astuple(entry) for entry in ledger.entries.values()), strict=True))
-        run(conn, _SQL["add_ledger"], **_key_columns(ledger.entries), **dict(zip(_COUNTERS, map(list, columns), strict=True)))
+        run(
+            conn,
+            _SQL["add_ledger"],
+            **_key_columns(ledger.entries),
+            **dict(zip(_COUNTERS, map(list, columns), strict=True)),
+        )
     if ledger.reasons:
         run(
             conn,
@@ -336,9 +370,13 @@ def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]
 def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
     if not lines:
         return
-    run(conn, _SQL["save_statuses"], **_status_columns(lines), received=[to_datetime(line.received_us) for line in lines],
+    run(
+        conn,
+        _SQL["save_statuses"],
+        **_status_columns(lines),
+        received=[to_datetime(line.received_us) for line in lines],
         notes=[None if line.note is None else clean(line.note) for line in lines],
-    )  # fmt: skip
+    )
     newest: dict[int, StatusLine] = {}
     for line in sorted(lines, key=lambda line: line.at_us):
         newest[line.device_id] = _newer(newest.get(line.device_id), line)
@@ -386,12 +424,24 @@ def reject_counts(conn: Connection, trial: str, before: datetime) -> list[Reject
 
 
 def replayable(
-    conn: Connection, *, trial: str | None, reason: str | None, trials: Sequence[str] | None, above: int, most: int
+    conn: Connection,
+    *,
+    trial: str | None,
+    reason: str | None,
+    trials: Sequence[str] | None,
+    above: int,
+    most: int,
 ) -> list[Replayable]:
     return rows(
-        conn, Replayable, _SQL["replayable"], trial=trial, reason=reason, above=above, most=most,
+        conn,
+        Replayable,
+        _SQL["replayable"],
+        trial=trial,
+        reason=reason,
+        above=above,
+        most=most,
         trials=None if trials is None else list(trials),
-    )  # fmt: skip
+    )
 
 
 def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:

@@ -1,7 +1,8 @@
-"""Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the transaction.
+"""Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the
+transaction.
 
-The mappings of a trial are one list: entering it anew replaces it. Each device has the datastreams that the list says, the ones to
-come as well. What has observations does not change: results were stored by it.
+The mappings of a trial are one list: entering it anew replaces it. Each device has the datastreams that the
+list says, the ones to come as well. What has observations does not change: results were stored by it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Mapping:
 
     def factors(self) -> Factors:
         """CorrectInput where its unit cannot become the property's."""
-        return Factors(1.0, 0.0) if self.result_type == "boolean" else conversion(self.unit, self.property_unit)
+        return (
+            Factors(1.0, 0.0) if self.result_type == "boolean" else conversion(self.unit, self.property_unit)
+        )
 
 
 class Change(NamedTuple):
@@ -89,16 +92,23 @@ def new_mapping(
     result_type: str = "number",
     every_s: float | None = None,
 ) -> Mapping:
-    """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is wrong with it."""
+    """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is
+    wrong with it.
+    """
     units = {known.code: known.unit for known in properties(conn)}
     if property not in units:
         raise CorrectInput(
-            f"{field!r}: {property!r} is no observed property here; known are {', '.join(sorted(units)) or 'none'}."
+            f"{field!r}: {property!r} is no observed property here; known are "
+            f"{', '.join(sorted(units)) or 'none'}."
         )
     patterns = [devices] if isinstance(devices, str) else sorted(set(devices))
     if not patterns:
-        raise CorrectInput(f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial.")
-    found = Mapping(patterns, field, property, units[property], unit or units[property], str(role), result_type, every_s)
+        raise CorrectInput(
+            f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial."
+        )
+    found = Mapping(
+        patterns, field, property, units[property], unit or units[property], str(role), result_type, every_s
+    )
     try:
         require_unit(found.unit)
         found.factors()
@@ -112,25 +122,44 @@ def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping
     trial(conn, trial_code)
     scalar(conn, _SQL["hold_mappings"], trial=trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
-    twice = [m.field for n, m in enumerate(wanted) if any((m.field, m.devices) == (o.field, o.devices) for o in wanted[:n])]
+    twice = [
+        m.field
+        for n, m in enumerate(wanted)
+        if any((m.field, m.devices) == (o.field, o.devices) for o in wanted[:n])
+    ]
     if twice:
-        raise CorrectInput(f"{trial_code}: {twice[0]!r} is mapped twice for the same devices: leave one of them out.")
+        raise CorrectInput(
+            f"{trial_code}: {twice[0]!r} is mapped twice for the same devices: leave one of them out."
+        )
     run(conn, _SQL["drop_mappings"], trial=trial_code)
     for mapping in wanted:
         run(
-            conn, _SQL["add_mapping"], trial=trial_code, devices=list(mapping.devices), field=mapping.field,
-            property=mapping.property, unit=mapping.unit, role=mapping.role, result_type=mapping.result_type,
+            conn,
+            _SQL["add_mapping"],
+            trial=trial_code,
+            devices=list(mapping.devices),
+            field=mapping.field,
+            property=mapping.property,
+            unit=mapping.unit,
+            role=mapping.role,
+            result_type=mapping.result_type,
             every_s=mapping.every_s,
-        )  # fmt: skip
+        )
     return apply_mappings(conn, trial_code, dropped=before - {mapping.field for mapping in wanted})
 
 
 def apply_mappings(
-    conn: Connection, trial_code: str, *, device: str | None = None, dropped: set[str] | frozenset[str] = frozenset()
+    conn: Connection,
+    trial_code: str,
+    *,
+    device: str | None = None,
+    dropped: set[str] | frozenset[str] = frozenset(),
 ) -> list[Change]:
-    """Give each device of a trial (or one) the datastreams of its mappings. A `dropped` field is one that had another name before.
+    """Give each device of a trial (or one) the datastreams of its mappings. A `dropped` field is one that had
+    another name before.
 
-    CorrectInput where a datastream with observations would change, or where two mappings of one field meet in a device.
+    CorrectInput where a datastream with observations would change, or where two mappings of one field meet in
+    a device.
     """
     mappings = mappings_of_trial(conn, trial_code)
     changes = []
@@ -151,14 +180,20 @@ def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
         if mapping.field in found:
             both = " and ".join(", ".join(m.devices) for m in (found[mapping.field], mapping))
             raise CorrectInput(
-                f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in one of them."
+                f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in "
+                "one of them."
             )
         found[mapping.field] = mapping
     return found
 
 
-def _apply(conn: Connection, device: _Device, wanted: dict[str, Mapping], dropped: set[str] | frozenset[str]) -> list[Change]:
-    present = {one.field: one for one in rows(conn, _Stream, _SQL["datastreams_of_device"], device_id=device.device_id)}
+def _apply(
+    conn: Connection, device: _Device, wanted: dict[str, Mapping], dropped: set[str] | frozenset[str]
+) -> list[Change]:
+    present = {
+        one.field: one
+        for one in rows(conn, _Stream, _SQL["datastreams_of_device"], device_id=device.device_id)
+    }
     changes = []
     for field, mapping in wanted.items():
         before = present.get(field) or _renamed(mapping, present, dropped)
@@ -172,10 +207,18 @@ def _apply(conn: Connection, device: _Device, wanted: dict[str, Mapping], droppe
     return changes
 
 
-def _renamed(mapping: Mapping, present: dict[str, _Stream], dropped: set[str] | frozenset[str]) -> _Stream | None:
-    """The unused datastream of the same property whose field no mapping names any more: this one, under its old name."""
+def _renamed(
+    mapping: Mapping, present: dict[str, _Stream], dropped: set[str] | frozenset[str]
+) -> _Stream | None:
+    """The unused datastream of the same property whose field no mapping names any more: this one, under its
+    old name.
+    """
     for stream in present.values():
-        if stream.field in dropped and not stream.in_use and (stream.property, stream.role) == (mapping.property, mapping.role):
+        if (
+            stream.field in dropped
+            and not stream.in_use
+            and (stream.property, stream.role) == (mapping.property, mapping.role)
+        ):
             return stream
     return None
 
@@ -183,11 +226,18 @@ def _renamed(mapping: Mapping, present: dict[str, _Stream], dropped: set[str] | 
 def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
     scale, shift = mapping.factors()
     add_datastream(
-        conn, device_id=device_id, name=mapping.field, property=mapping.property, unit=mapping.unit,
-        role=DatastreamRole(mapping.role), scale=scale, shift=shift, result_type=mapping.result_type,
+        conn,
+        device_id=device_id,
+        name=mapping.field,
+        property=mapping.property,
+        unit=mapping.unit,
+        role=DatastreamRole(mapping.role),
+        scale=scale,
+        shift=shift,
+        result_type=mapping.result_type,
         expected_interval=None if mapping.every_s is None else timedelta(seconds=mapping.every_s),
         sensor_id=scalar(conn, _SQL["only_sensor"], device_id=device_id),
-    )  # fmt: skip
+    )
 
 
 def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) -> bool:
@@ -195,15 +245,33 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
     changed = False
     scale, shift = mapping.factors()
     wanted = (mapping.field, mapping.property, mapping.unit, mapping.role, mapping.result_type, scale, shift)
-    if wanted != (before.field, before.property, before.unit, before.role, before.result_type, before.scale, before.shift):
+    if wanted != (
+        before.field,
+        before.property,
+        before.unit,
+        before.role,
+        before.result_type,
+        before.scale,
+        before.shift,
+    ):
         done = not before.in_use and run(
-            conn, _SQL["change_datastream"], datastream_id=before.datastream_id, field=mapping.field, property=mapping.property,
-            unit=mapping.unit, role=mapping.role, result_type=mapping.result_type, scale=scale, shift=shift,
-        )  # fmt: skip
+            conn,
+            _SQL["change_datastream"],
+            datastream_id=before.datastream_id,
+            field=mapping.field,
+            property=mapping.property,
+            unit=mapping.unit,
+            role=mapping.role,
+            result_type=mapping.result_type,
+            scale=scale,
+            shift=shift,
+        )
         if not done:
             raise CorrectInput(
-                f"{device}/{before.field} has observations, stored as {before.property} from {before.unit} ({before.role}): results never "
-                f"change. Let the device send it under another name and map that, enrol a new device, or import corrected results."
+                f"{device}/{before.field} has observations, stored as {before.property} from {before.unit} "
+                f"({before.role}): results never "
+                "change. Let the device send it under another name and map that, enrol a new device, or "
+                "import corrected results."
             )
         changed = True
     if mapping.every_s != before.declared_s() and not (mapping.every_s is None and before.interval_reported):
@@ -217,15 +285,21 @@ def accept_usual_units(conn: Connection, unit: str) -> None:
     found = accepted(unit)
     if found and not scalar(conn, _SQL["has_conversions"], unit=unit):
         run(
-            conn, _SQL["add_conversions"], unit=unit, sent=list(found), scales=[one.scale for one in found.values()],
+            conn,
+            _SQL["add_conversions"],
+            unit=unit,
+            sent=list(found),
+            scales=[one.scale for one in found.values()],
             shifts=[one.shift for one in found.values()],
-        )  # fmt: skip
+        )
 
 
 def report_intervals(conn: Connection, intervals: dict[int, int]) -> None:
     """Datastream → µs between two results, as its device says; a declared interval stays."""
     if intervals:
         run(
-            conn, _SQL["report_intervals"], datastream_ids=list(intervals),
+            conn,
+            _SQL["report_intervals"],
+            datastream_ids=list(intervals),
             intervals=[timedelta(microseconds=us) for us in intervals.values()],
-        )  # fmt: skip
+        )

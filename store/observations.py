@@ -1,7 +1,7 @@
 """Observations: in by COPY and merge, out as arrays. The caller owns the transaction.
 
-`merge` runs once in a transaction, and not inside a savepoint: it tells its own rows by the transaction that wrote them, and
-its staging table is empty at a transaction's beginning only.
+`merge` runs once in a transaction, and not inside a savepoint: it tells its own rows by the transaction that
+wrote them, and its staging table is empty at a transaction's beginning only.
 """
 
 from __future__ import annotations
@@ -24,22 +24,61 @@ from store.times import to_datetime, to_us
 _SQL = queries("observations")
 _EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
-"""Of a datastream without a result: it has no row whose absence would prove that nobody else begins it at this moment."""
+"""Of a datastream without a result: it has no row whose absence would prove that nobody else begins it at
+this moment.
+"""
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
 # One row of a binary COPY: number of fields, then length and content of each, big-endian.
 _ROW = np.dtype(
-    [("fields", ">i2"), ("n1", ">i4"), ("ordinal", ">i4"), ("n2", ">i4"), ("datastream_id", ">i4"), ("n3", ">i4"),
-     ("time", ">i8"), ("n4", ">i4"), ("result", ">f8"), ("n5", ">i4"), ("received", ">i8"), ("n6", ">i4"), ("quality", ">i2")]
-)  # fmt: skip
+    [
+        ("fields", ">i2"),
+        ("n1", ">i4"),
+        ("ordinal", ">i4"),
+        ("n2", ">i4"),
+        ("datastream_id", ">i4"),
+        ("n3", ">i4"),
+        ("time", ">i8"),
+        ("n4", ">i4"),
+        ("result", ">f8"),
+        ("n5", ">i4"),
+        ("received", ">i8"),
+        ("n6", ">i4"),
+        ("quality", ">i2"),
+    ]
+)
 _STRAIGHT = np.dtype(
-    [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
-     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8"), ("n5", ">i4"), ("quality", ">i2"), ("n6", ">i4"), ("flag", ">i2")]
-)  # fmt: skip
+    [
+        ("fields", ">i2"),
+        ("n1", ">i4"),
+        ("datastream_id", ">i4"),
+        ("n2", ">i4"),
+        ("time", ">i8"),
+        ("n3", ">i4"),
+        ("result", ">f8"),
+        ("n4", ">i4"),
+        ("received", ">i8"),
+        ("n5", ">i4"),
+        ("quality", ">i2"),
+        ("n6", ">i4"),
+        ("flag", ">i2"),
+    ]
+)
 _READ = np.dtype(
-    [("fields", ">i2"), ("n1", ">i4"), ("datastream_id", ">i4"), ("n2", ">i4"), ("time", ">i8"), ("n3", ">i4"),
-     ("result", ">f8"), ("n4", ">i4"), ("received", ">i8"), ("n5", ">i4"), ("flag", ">i2")]
-)  # fmt: skip
+    [
+        ("fields", ">i2"),
+        ("n1", ">i4"),
+        ("datastream_id", ">i4"),
+        ("n2", ">i4"),
+        ("time", ">i8"),
+        ("n3", ">i4"),
+        ("result", ">f8"),
+        ("n4", ">i4"),
+        ("received", ">i8"),
+        ("n5", ">i4"),
+        ("flag", ">i2"),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +133,9 @@ class Latest:
 
 
 def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
-    """Store what is new; first write wins on (datastream, time), within the batch and against what is there."""
+    """Store what is new; first write wins on (datastream, time), within the batch and against what is
+    there.
+    """
     if not observations:
         return Merged(0, [], [])
     flat = np.fromiter(chain.from_iterable(observations), np.float64, len(observations) * 5)
@@ -119,7 +160,8 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     if stored < kept.sum():
         for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
             stands[ordinal], late[ordinal] = earlier, True
-    # Every other result of a key is judged by the one that stands in the table, whichever of the batch came first.
+    # Every other result of a key is judged by the one that stands in the table, whichever of the batch came
+    # first.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
     if stored:
@@ -128,7 +170,9 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
 
 
 def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs can exist."""
+    """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs
+    can exist.
+    """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
     known = {number: to_us(at) for number, at in conn.execute(_SQL["newest_of"].encode(), parameters)}
@@ -137,7 +181,9 @@ def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64
 
 
 def _copied(conn: Connection, new: _Rows) -> bool:
-    """COPY them into the table itself, at a third of the cost of a merge; False where another writer was first with one of them."""
+    """COPY them into the table itself, at a third of the cost of a merge; False where another writer was
+    first with one of them.
+    """
     try:
         with conn.transaction():  # a savepoint: the transaction has read already
             copy_straight(conn, *new)
@@ -181,7 +227,9 @@ def _touch_latest(
     )
 
 
-def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, Series]:
+def series(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> dict[int, Series]:
     """Each datastream's observations of `[start, end)`; an empty Series where there are none."""
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     content = bytearray()
@@ -190,7 +238,10 @@ def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end
         for block in copy:
             content += block
     table = np.frombuffer(
-        content, _READ, count=(len(content) - len(_HEADER) - len(_TRAILER)) // _READ.itemsize, offset=len(_HEADER)
+        content,
+        _READ,
+        count=(len(content) - len(_HEADER) - len(_TRAILER)) // _READ.itemsize,
+        offset=len(_HEADER),
     )
     streams = table["datastream_id"].astype(np.int64)
     found = {}
@@ -228,18 +279,23 @@ def series_kept(
             of_late += (received - times > late_us).data
     kinds = (np.int64, np.float64, np.int8, np.bool_)
     return {
-        number: SeriesKept(*(np.frombuffer(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+        number: SeriesKept(
+            *(np.frombuffer(column, kind) for column, kind in zip(columns, kinds, strict=True))
+        )
         for number, columns in kept.items()
     }
 
 
 _ELEMENTS = tuple(
-    (np.dtype([("length", ">i4"), ("value", f">{kind}")]), np.dtype(f"={kind}")) for kind in ("i8", "f8", "i8", "i2")
+    (np.dtype([("length", ">i4"), ("value", f">{kind}")]), np.dtype(f"={kind}"))
+    for kind in ("i8", "f8", "i8", "i2")
 )
 
 
 def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[Any, ...]]:
-    """(datastream, times, results, received, flags) of each row of `series_by_day`; the server sends one row in one block."""
+    """(datastream, times, results, received, flags) of each row of `series_by_day`; the server sends one row
+    in one block.
+    """
     at = len(_HEADER)  # it comes with the first row
     for block in blocks:
         if len(block) - at <= len(_TRAILER):
@@ -248,7 +304,8 @@ def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterato
         at += 10
         columns = []
         for stored, wanted in _ELEMENTS:
-            # Length of the field, then dimensions, nulls, type, elements, first index; then the elements, each with its length.
+            # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
+            # each with its length.
             length, *_, elements, _ = struct.unpack_from(">6i", block, at)
             columns.append(np.frombuffer(block, stored, elements, at + 24)["value"].astype(wanted))
             at += 4 + length
@@ -265,7 +322,8 @@ def copy_straight(
     quality: NDArray[np.float64] | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
 ) -> None:
-    """Binary COPY into the table itself: no merge, AlreadyExists for a key that exists. Also what `insitu bench` fills tables with.
+    """Binary COPY into the table itself: no merge, AlreadyExists for a key that exists. Also what `insitu
+    bench` fills tables with.
 
     `flags`: as the checks would have left them; None: no check has seen any.
     """
@@ -282,7 +340,9 @@ def copy_straight(
 
 
 def settle(conn: Connection) -> None:
-    """What the server does by itself within a minute after much was written; ends the transaction, then runs outside of one."""
+    """What the server does by itself within a minute after much was written; ends the transaction, then runs
+    outside of one.
+    """
     conn.commit()
     conn.autocommit = True
     try:

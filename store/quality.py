@@ -1,4 +1,6 @@
-"""Flags of the quality checks: the roll-up on the observation, per-check flags beside it. The caller owns the transaction."""
+"""Flags of the quality checks: the roll-up on the observation, per-check flags beside it. The caller owns the
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ def save_flags(
     now: datetime,
     received_before: datetime,
 ) -> None:
-    """One run over one datastream: `flags` is the roll-up of every observation it saw, `by_check` those that are not PASS.
+    """One run over one datastream: `flags` is the roll-up of every observation it saw, `by_check` those that
+    are not PASS.
 
     `received_before`: the newest receipt the run has seen; what came later stays unchecked.
     """
@@ -76,14 +79,23 @@ def save_flags(
         run(conn, _SQL["clear_flags"], datastream_id=datastream_id, first=first, last=last)
         _copy_flags(conn, datastream_id, by_check, sha256)
     run(
-        conn, _SQL["save_run"], datastream_id=datastream_id, now=now, checks=list(checks), ran=list(ran),
-        parameters=parameters, sha256=sha256,
-    )  # fmt: skip
+        conn,
+        _SQL["save_run"],
+        datastream_id=datastream_id,
+        now=now,
+        checks=list(checks),
+        ran=list(ran),
+        parameters=parameters,
+        sha256=sha256,
+    )
     run(conn, _SQL["mark_checked"], datastream_id=datastream_id, received_before=received_before)
 
 
 def _copy_flags(
-    conn: Connection, datastream_id: int, by_check: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]], sha256: str
+    conn: Connection,
+    datastream_id: int,
+    by_check: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]],
+    sha256: str,
 ) -> None:
     with conn.cursor().copy("COPY quality_flag FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(["int4", "timestamptz", "text", "int2", "text"])
@@ -106,10 +118,16 @@ def quality_runs(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, Q
     return {one.datastream_id: one for one in found}
 
 
-def check_counts(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> list[CheckCount]:
+def check_counts(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> list[CheckCount]:
     """Observations of `[start, end)` that did not pass, by check."""
-    return rows(conn, CheckCount, _SQL["check_counts"], datastream_ids=list(datastream_ids), start=start, end=end)
+    return rows(
+        conn, CheckCount, _SQL["check_counts"], datastream_ids=list(datastream_ids), start=start, end=end
+    )
 
 
-def flags_of(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> list[CheckFlag]:
+def flags_of(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> list[CheckFlag]:
     return rows(conn, CheckFlag, _SQL["flags_of"], datastream_ids=list(datastream_ids), start=start, end=end)

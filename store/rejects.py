@@ -15,7 +15,9 @@ from store.times import to_datetime
 _SQL = queries("ledger")
 _HOUR_US = 3_600_000_000
 OVERFLOW: Final = "overflow"
-"""Instead of a session: refusals that were counted only, among the deliveries, so that a repeat of one is known for some minutes."""
+"""Instead of a session: refusals that were counted only, among the deliveries, so that a repeat of one is
+known for some minutes.
+"""
 ROW_BYTES: Final = 256
 """What a reject takes beside its payload: else a flood of empty messages would cost nothing."""
 
@@ -49,8 +51,9 @@ def save_rejects(
 ) -> Saved:
     """Keep refusals as far as `quota` goes (None: all of them), and count the others.
 
-    The same message refused again is the same reject. Of one that was only counted a repeat is told by its identity: one of
-    those that are `known` to have been accounted for, or a `repeatable` one that comes again within some minutes.
+    The same message refused again is the same reject. Of one that was only counted a repeat is told by its
+    identity: one of those that are `known` to have been accounted for, or a `repeatable` one that comes again
+    within some minutes.
     """
     if not rejects:
         return Saved(set(), set())
@@ -91,10 +94,15 @@ def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
         "identities": [r.identity for r in rejects],
     }
     with translated():
-        return {(bytes(identity), reason) for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)}
+        return {
+            (bytes(identity), reason)
+            for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)
+        }
 
 
-def _count(conn: Connection, rejects: Sequence[Reject], kept_now: set[Refused], repeatable: Set[bytes]) -> set[Refused]:
+def _count(
+    conn: Connection, rejects: Sequence[Reject], kept_now: set[Refused], repeatable: Set[bytes]
+) -> set[Refused]:
     """Those of them that are new, counted without their bytes."""
     if not rejects:
         return set()
@@ -107,9 +115,14 @@ def _count(conn: Connection, rejects: Sequence[Reject], kept_now: set[Refused], 
     new = [r for r in candidates.values() if r.identity in fresh or r.identity not in repeatable]
     if new:
         run(
-            conn, _SQL["add_overflow"], **_columns(map(_key, new)), reasons=[str(r.reason) for r in new],
-            results=[r.results for r in new], sizes=[r.size for r in new], received=[to_datetime(r.received_us) for r in new],
-        )  # fmt: skip
+            conn,
+            _SQL["add_overflow"],
+            **_columns(map(_key, new)),
+            reasons=[str(r.reason) for r in new],
+            results=[r.results for r in new],
+            sizes=[r.size for r in new],
+            received=[to_datetime(r.received_us) for r in new],
+        )
     return {_name(r) for r in new}
 
 
@@ -123,7 +136,11 @@ def _name(reject: Reject) -> Refused:
 
 
 def _key(reject: Reject) -> Key:
-    return clean(reject.trial), clean(reject.device), to_datetime(reject.received_us - reject.received_us % _HOUR_US)
+    return (
+        clean(reject.trial),
+        clean(reject.device),
+        to_datetime(reject.received_us - reject.received_us % _HOUR_US),
+    )
 
 
 def _columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
@@ -132,9 +149,13 @@ def _columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
 
 
 def _hold(conn: Connection, rejects: Sequence[Reject]) -> dict[Key, int]:
-    """What is kept of their devices and hours so far; no other writer changes it before the transaction ends."""
+    """What is kept of their devices and hours so far; no other writer changes it before the transaction
+    ends.
+    """
     with translated():
-        found = conn.execute(_SQL["hold_kept"].encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()
+        found = conn.execute(
+            _SQL["hold_kept"].encode(), _columns(dict.fromkeys(map(_key, rejects)))
+        ).fetchall()
     return {(trial, device, hour): int(size) for trial, device, hour, size in found}
 
 

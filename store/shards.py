@@ -1,4 +1,6 @@
-"""Shards (persistent sessions of the broker), who hears which trial, and the leases of ingestors. The caller owns the transaction."""
+"""Shards (persistent sessions of the broker), who hears which trial, and the leases of ingestors. The caller
+owns the transaction.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _SQL = queries("shards")
 HEARTBEAT_LIMIT_S = 15.0
 LEASE: Final = timedelta(seconds=10)
 LONGEST_PAUSE_S: Final = 20.0
-"""A transaction that holds a shard and hears no more from its ingestor is ended after so long: no lease runs out before that."""
+"""A transaction that holds a shard and hears no more from its ingestor is ended after so long: no lease runs
+out before that.
+"""
 MAX_SHARDS: Final = 64
 
 
@@ -85,7 +89,9 @@ class Layout:
         return own + (network_filters() if shard_id == 0 else [])
 
     def spare(self, shard: Shard) -> list[str]:
-        """Filters that a shard has and need not have, because whoever is to hear their messages hears them already."""
+        """Filters that a shard has and need not have, because whoever is to hear their messages hears them
+        already.
+        """
         if any(set(self.wanted(other.shard_id)) - set(other.filters) for other in self.shards):
             return []  # somebody still waits for a subscription
         wanted = set(self.wanted(shard.shard_id))
@@ -101,7 +107,9 @@ class Layout:
         everyone = set(inbound_filters()) <= heard
         if self.count == 1:
             return everyone
-        return set(network_filters()) <= heard and (everyone or all(trial_filter(home.trial) in heard for home in self.homes))
+        return set(network_filters()) <= heard and (
+            everyone or all(trial_filter(home.trial) in heard for home in self.homes)
+        )
 
 
 def ensure_shards(conn: Connection) -> None:
@@ -122,10 +130,11 @@ def shards_ready(conn: Connection) -> bool:
 
 
 def resize(conn: Connection, count: int, *, window: int) -> None:
-    """So many shards from now on, the trials spread evenly. CorrectInput where a session could not hear so many trials.
+    """So many shards from now on, the trials spread evenly. CorrectInput where a session could not hear so
+    many trials.
 
-    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one stops. RetryLater while
-    they still do so for the change before.
+    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one
+    stops. RetryLater while they still do so for the change before.
     """
     if not 1 <= count <= MAX_SHARDS:
         raise CorrectInput(f"Between 1 and {MAX_SHARDS} shards, not {count}.")
@@ -138,12 +147,17 @@ def resize(conn: Connection, count: int, *, window: int) -> None:
 
 
 def _require_settled(conn: Connection) -> None:
-    """RetryLater while a session still hears what it need not: a trial that moves on meanwhile would be heard three times."""
+    """RetryLater while a session still hears what it need not: a trial that moves on meanwhile would be heard
+    three times.
+    """
     found = layout(conn)
-    moving = [shard.shard_id for shard in found.shards if set(shard.filters) - set(found.wanted(shard.shard_id))]
+    moving = [
+        shard.shard_id for shard in found.shards if set(shard.filters) - set(found.wanted(shard.shard_id))
+    ]
     if moving:
         raise RetryLater(
-            f"Trials still move between shards (shard {moving[0]} hears what it need not): try again in some seconds, with an "
+            f"Trials still move between shards (shard {moving[0]} hears what it need not): try again in "
+            "some seconds, with an "
             "ingestor running."
         )
 
@@ -165,14 +179,20 @@ MOST_IN_FLIGHT: Final = 65_535
 
 
 def require_room(found: Layout, window: int) -> None:
-    """CorrectInput where the broker would refuse a subscription. The session's own heartbeat has a filter too."""
+    """CorrectInput where the broker would refuse a subscription. The session's own heartbeat has a filter
+    too.
+    """
     for number in range(found.count):
         wanted = found.wanted(number)
-        filters = len(wanted) + sum(topic.endswith("#") for topic in wanted) + 1  # NATS counts such a filter twice
+        filters = (
+            len(wanted) + sum(topic.endswith("#") for topic in wanted) + 1
+        )  # NATS counts such a filter twice
         if filters * window > MOST_IN_FLIGHT:
             raise CorrectInput(
-                f"Shard {number} would have {filters} filters with {window} messages in flight each; a session of the broker allows "
-                f"{MOST_IN_FLIGHT}. Make more shards, or lower INSITU_WINDOW to {MOST_IN_FLIGHT // filters} before the first start."
+                f"Shard {number} would have {filters} filters with {window} messages in flight each; a "
+                "session of the broker allows "
+                f"{MOST_IN_FLIGHT}. Make more shards, or lower INSITU_WINDOW to {MOST_IN_FLIGHT // filters} "
+                "before the first start."
             )
 
 
@@ -218,7 +238,8 @@ def holds(conn: Connection, holder: str, shard_id: int) -> bool:
 def hold_for_batch(conn: Connection, holder: str, shard_id: int, *, messages: int) -> int | None:
     """As `holds`, for `messages` that are committed with this transaction.
 
-    Returns how many the session has committed in all, these included; None where another ingestor has the lease.
+    Returns how many the session has committed in all, these included; None where another ingestor has the
+    lease.
     """
     found = scalar(conn, _SQL["hold_for_batch"], holder=holder, shard_id=shard_id, messages=messages)
     return None if found is None else int(found)
@@ -229,17 +250,23 @@ def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
 
 
 def forget_sessions(conn: Connection) -> None:
-    """The broker has none of the sessions any more: ingestors subscribe again, and until then no device is let in."""
+    """The broker has none of the sessions any more: ingestors subscribe again, and until then no device is
+    let in.
+    """
     run(conn, _SQL["forget_sessions"])
 
 
 def probe_trials(found: Layout) -> dict[int, str]:
-    """Shard → a trial that it hears, to be probed by; a shard without a trial has nothing to hear and is left out."""
+    """Shard → a trial that it hears, to be probed by; a shard without a trial has nothing to hear and is left
+    out.
+    """
     if found.count == 1:
         return {0: CHECK}
     filters = {shard.shard_id: shard.filters for shard in found.shards}
     return {
-        home.shard_id: home.trial for home in reversed(found.homes) if trial_filter(home.trial) in filters.get(home.shard_id, [])
+        home.shard_id: home.trial
+        for home in reversed(found.homes)
+        if trial_filter(home.trial) in filters.get(home.shard_id, [])
     }
 
 
@@ -262,9 +289,17 @@ def alive(
 ) -> None:
     """What the holder of a shard knows of its session; `dropped` and `disconnects` since it said so last."""
     run(
-        conn, _SQL["alive"], shard_id=shard_id, heard=heard, committed=committed, pending=pending, dropped=dropped,
-        disconnects=disconnects, window=window, problem=problem,
-    )  # fmt: skip
+        conn,
+        _SQL["alive"],
+        shard_id=shard_id,
+        heard=heard,
+        committed=committed,
+        pending=pending,
+        dropped=dropped,
+        disconnects=disconnects,
+        window=window,
+        problem=problem,
+    )
 
 
 def health(conn: Connection) -> Health:

@@ -62,7 +62,14 @@ def save_protocol(
 ) -> int:
     """A new version, not locked yet; its id."""
     number = scalar(
-        conn, _SQL["save_protocol"], trial=trial, version=version, document=document, sha256=sha256, now=now, reason=reason
+        conn,
+        _SQL["save_protocol"],
+        trial=trial,
+        version=version,
+        document=document,
+        sha256=sha256,
+        now=now,
+        reason=reason,
     )
     if number is None:
         raise NotFound(f"There is no trial {trial!r}.")
@@ -102,11 +109,20 @@ def save_evaluation(
     """`blinded`: the verdict says nothing."""
     return int(
         scalar(
-            conn, _SQL["save_evaluation"], trial=trial, protocol_id=protocol_id, evaluated_at=evaluated_at,
-            evaluated_by=evaluated_by, verdict=verdict, interim=interim, inputs_sha256=inputs_sha256, sha256=sha256,
-            document=document, blinded=blinded,
+            conn,
+            _SQL["save_evaluation"],
+            trial=trial,
+            protocol_id=protocol_id,
+            evaluated_at=evaluated_at,
+            evaluated_by=evaluated_by,
+            verdict=verdict,
+            interim=interim,
+            inputs_sha256=inputs_sha256,
+            sha256=sha256,
+            document=document,
+            blinded=blinded,
         )
-    )  # fmt: skip
+    )
 
 
 def evaluation(conn: Connection, evaluation_id: int) -> StoredEvaluation | None:
@@ -127,7 +143,9 @@ def evaluations_before(conn: Connection, trial: str, at: datetime) -> list[Evalu
     return rows(conn, EvaluationHead, _SQL["evaluations_before"], trial=trial, at=at)
 
 
-def save_unblinding(conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str) -> None:
+def save_unblinding(
+    conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str
+) -> None:
     """For good; the key refuses a second one."""
     run(conn, _SQL["save_unblinding"], trial=trial, endpoint=endpoint, at=at, login=login, reason=reason)
 

@@ -10,15 +10,30 @@ from tests.fix_database import conn, database_server, database_url, migrated_tem
 from tests.fix_files import load
 from tests.fix_stack import stack
 
-__all__ = ["broker", "catalogue", "conn", "database_server", "database_url", "load", "migrated_template", "stack"]
+__all__ = [
+    "broker",
+    "catalogue",
+    "conn",
+    "database_server",
+    "database_url",
+    "load",
+    "migrated_template",
+    "stack",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-schema", action="store_true", help="write docs/schema.sql instead of only comparing it")
     parser.addoption(
-        "--write-figures", action="store_true", help="write the worked examples of docs/designs instead of only comparing them"
+        "--write-schema", action="store_true", help="write docs/schema.sql instead of only comparing it"
     )
-    parser.addoption("--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)")
+    parser.addoption(
+        "--write-figures",
+        action="store_true",
+        help="write the worked examples of docs/designs instead of only comparing them",
+    )
+    parser.addoption(
+        "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,4 +1,6 @@
-"""Ends the server process behind a connection just before its n-th exchange with the server: a restart of the database at any moment."""
+"""Ends the server process behind a connection just before its n-th exchange with the server: a restart of the
+database at any moment.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ class Cutter:
         self.at, self.exchanges = at, 0
 
     def before(self, conn: Connection) -> None:
-        if not conn.info.parameter_status("application_name").startswith("insitu"):  # type: ignore[union-attr]
+        if not conn.info.parameter_status("application_name").startswith("insitu"):
             return
         self.exchanges += 1
         if self.exchanges == self.at:
@@ -54,7 +56,9 @@ def cutting(database_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 
 def cut_everywhere(cutter: Cutter, action: Callable[[], object], *, step: int = 1) -> int:
-    """Runs `action` with a cut before each exchange in turn; how many cuts there were. It succeeds or raises RetryLater, nothing else."""
+    """Runs `action` with a cut before each exchange in turn; how many cuts there were. It succeeds or raises
+    RetryLater, nothing else.
+    """
     at = 1
     while True:
         cutter.arm(at)

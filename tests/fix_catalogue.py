@@ -27,10 +27,20 @@ class SmallTrial:
 def catalogue(conn: Connection) -> SmallTrial:
     """Trial `t` with devices `a` and `b`, each measuring pm25 and (as boolean) fan; committed."""
     for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
-        store_catalogue.add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START)
-    store_catalogue.add_site(conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35)
+        store_catalogue.add_organisation(
+            conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START
+        )
+    store_catalogue.add_site(
+        conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35
+    )
     store_catalogue.add_trial(
-        conn, code="t", title={"en": "Trial", "fr": "Essai"}, host="host", company="company", evaluator="judge", now=START
+        conn,
+        code="t",
+        title={"en": "Trial", "fr": "Essai"},
+        host="host",
+        company="company",
+        evaluator="judge",
+        now=START,
     )
     store_catalogue.add_property(conn, code="pm25", name={"en": "PM2.5", "fr": "PM2,5"}, unit="ug/m3")
     store_catalogue.add_property(conn, code="fan", name={"en": "Fan", "fr": "Ventilateur"}, unit="1")
@@ -41,8 +51,14 @@ def catalogue(conn: Connection) -> SmallTrial:
         devices[code] = device_id
         for name, kind in (("pm25", "number"), ("fan", "boolean")):
             datastreams[code, name] = store_catalogue.add_datastream(
-                conn, device_id=device_id, name=name, property=name, unit="1", role=DatastreamRole.CANDIDATE,
-                result_type=kind, expected_interval=timedelta(minutes=15),
-            )  # fmt: skip
+                conn,
+                device_id=device_id,
+                name=name,
+                property=name,
+                unit="1",
+                role=DatastreamRole.CANDIDATE,
+                result_type=kind,
+                expected_interval=timedelta(minutes=15),
+            )
     conn.commit()
     return SmallTrial("t", devices, datastreams)

@@ -18,7 +18,9 @@ from store.database import Connection, connect, migrate
 
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[str]:
-    """Superuser URL of a server: INSITU_TEST_DATABASE_URL, or an embedded one that lives as long as the session."""
+    """Superuser URL of a server: INSITU_TEST_DATABASE_URL, or an embedded one that lives as long as the
+    session.
+    """
     given = os.environ.get("INSITU_TEST_DATABASE_URL")
     if given:
         yield given
@@ -35,7 +37,9 @@ def database_server() -> Iterator[str]:
 def quick_folder() -> str | None:
     """Memory where there is enough of it: a clone is a thousand files, which some disks are slow to make."""
     shm = Path("/dev/shm")
-    return str(shm) if shm.is_dir() and os.access(shm, os.W_OK) and disk_usage(shm).free > 3 * 1024**3 else None
+    return (
+        str(shm) if shm.is_dir() and os.access(shm, os.W_OK) and disk_usage(shm).free > 3 * 1024**3 else None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,20 @@ NOON = "2026-03-02T12:00:00Z"
 def load(conn: Connection, catalogue: SmallTrial, tmp_path: Path) -> Load:
     """load(content, said…) writes a file and imports it for device `a`."""
 
-    def run(content: str | bytes | Path, *, name: str = "x.csv", reason: str = "", dry: bool = False, **said: Any) -> Summary:
+    def run(
+        content: str | bytes | Path, *, name: str = "x.csv", reason: str = "", dry: bool = False, **said: Any
+    ) -> Summary:
         path = content if isinstance(content, Path) else tmp_path / name
         if not isinstance(content, Path):
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        given = {"trial": "t", **({} if "device_column" in said or "device" in said else {"device": "a"}), **said}
-        layout = understand(path, make_map({k: v for k, v in given.items() if v is not None}, source="test"), snapshot(conn))
+        given = {
+            "trial": "t",
+            **({} if "device_column" in said or "device" in said else {"device": "a"}),
+            **said,
+        }
+        layout = understand(
+            path, make_map({k: v for k, v in given.items() if v is not None}, source="test"), snapshot(conn)
+        )
         correction = Correction("t", "lab", reason, path.name, fingerprint(path)) if reason else None
         loader = Loader(conn, layout, clock=SYSTEM, dry=dry, correction=correction)
         summary = loader.run(lambda done, so_far: None)
@@ -52,11 +60,15 @@ def stored(conn: Connection, stream: int) -> list[tuple[str, float]]:
 
 def reasons(summary: Summary) -> dict[str, tuple[int, int, int]]:
     """Reason → (rows, results, first row)."""
-    return {str(reason): (found.rows, found.results, found.first_row) for reason, found in summary.refused.items()}
+    return {
+        str(reason): (found.rows, found.results, found.first_row) for reason, found in summary.refused.items()
+    }
 
 
 def deploy_since(conn: Connection, device_id: int, start: datetime) -> None:
-    conn.execute("UPDATE deployment SET period = tstzrange(%s, NULL) WHERE device_id = %s", (start, device_id))
+    conn.execute(
+        "UPDATE deployment SET period = tstzrange(%s, NULL) WHERE device_id = %s", (start, device_id)
+    )
     conn.execute("UPDATE device SET name = name")  # the catalogue moves
     conn.commit()
 

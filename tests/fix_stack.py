@@ -14,7 +14,9 @@ from tests.stack import Stack
 
 
 @pytest.fixture
-def stack(tmp_path: Path, conn: Connection, database_url: str, broker: Broker, catalogue: SmallTrial) -> Iterator[Stack]:
+def stack(
+    tmp_path: Path, conn: Connection, database_url: str, broker: Broker, catalogue: SmallTrial
+) -> Iterator[Stack]:
     running = Stack(tmp_path, conn, database_url, broker)
     running.start()
     running.enrol("t", "a")

@@ -15,7 +15,9 @@ _ALONE = re.compile(r"^\s*(--.*\n)*\s*VACUUM", re.IGNORECASE)
 
 
 def understand(conn: Connection, file: str, name: str) -> None:
-    """EXPLAIN with NULL for every parameter; what cannot be explained is run. Raises where the database does not understand it."""
+    """EXPLAIN with NULL for every parameter; what cannot be explained is run. Raises where the database does
+    not understand it.
+    """
     statement = queries(file)[name]
     parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
     for staging in ("quality", "observations"):

@@ -43,7 +43,7 @@ class Stack:
         shards.ensure_shards(conn)
         conn.commit()
 
-    # -- the ingestor --------------------------------------------------------------------------------------------
+    # -- the ingestor
 
     def start(self, **environment: str) -> Child:
         """Start the ingestor and wait until its subscriptions exist."""
@@ -80,7 +80,7 @@ class Stack:
         if self.ingestor is not None:
             self.ingestor.stop()
 
-    # -- devices -------------------------------------------------------------------------------------------------
+    # -- devices
 
     def enrol(self, trial: str, device: str) -> None:
         """A credential for a device, in force at the broker."""
@@ -89,7 +89,8 @@ class Stack:
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()
         users = [
-            user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in access.active_credentials(self.conn, NOW)
+            user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses)
+            for c in access.active_credentials(self.conn, NOW)
         ]
         self.conn.rollback()
         self.broker.apply(users)
@@ -97,7 +98,7 @@ class Stack:
     def device(self, name: str) -> DeviceClient:
         return DeviceClient(self.broker, name, *self.tokens[name])
 
-    # -- what became of it ---------------------------------------------------------------------------------------
+    # -- what became of it
 
     def received(self) -> int:
         """Messages in the ledger."""
@@ -107,7 +108,9 @@ class Stack:
 
     def wait_for(self, messages: int, patience_s: float = 30) -> None:
         wait_until(
-            lambda: self.received() >= messages, f"{messages} messages in the ledger ({self.received()} so far)", patience_s
+            lambda: self.received() >= messages,
+            f"{messages} messages in the ledger ({self.received()} so far)",
+            patience_s,
         )
 
     def rows(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -126,7 +129,9 @@ class DeviceClient:
         self.name, self.heard = name, list[tuple[str, dict[str, Any]]]()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, username.replace(".", ":"))
         self.client.username_pw_set(username, token)
-        self.client.on_message = lambda _c, _d, m: self.heard.append((m.topic.rpartition("/")[2], json.loads(m.payload)))
+        self.client.on_message = lambda _c, _d, m: self.heard.append(
+            (m.topic.rpartition("/")[2], json.loads(m.payload))
+        )
         self.client.max_inflight_messages_set(500)
         self.client.connect(broker.host, broker.port)
         self.client.loop_start()
@@ -141,7 +146,9 @@ class DeviceClient:
 
     def send_all(self, payloads: Iterable[dict[str, Any]]) -> int:
         """Many, as fast as the window goes; returns how many when the last is acknowledged."""
-        sent = [self.client.publish(f"insitu/v1/{self.name}/obs", json.dumps(p).encode(), qos=1) for p in payloads]
+        sent = [
+            self.client.publish(f"insitu/v1/{self.name}/obs", json.dumps(p).encode(), qos=1) for p in payloads
+        ]
         for one in sent:
             one.wait_for_publish(60)
         return len(sent)

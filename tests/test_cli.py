@@ -1,4 +1,6 @@
-"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code, never a traceback."""
+"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code, never
+a traceback.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ INSITU = [sys.executable, "-m", "cli"]
 
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("INSITU_")}
-    return subprocess.run([*INSITU, *arguments], capture_output=True, text=True, env={**kept, **environment}, timeout=60, cwd=cwd)
+    return subprocess.run(
+        [*INSITU, *arguments],
+        capture_output=True,
+        text=True,
+        env={**kept, **environment},
+        timeout=60,
+        cwd=cwd,
+    )
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
@@ -38,19 +47,62 @@ def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
     for verb in (
-        "demo", "up", "migrate", "ingest", "serve", "work", "enrol", "revoke", "simulate", "export", "protocol", "profiles", "lock", "power", "evaluate", "unblind", "report",
-        "verify", "replay", "broker-config", "bench", "check", "settings", "cert", "register", "move", "window", "swap", "deployment", "import",
-        "network", "pull", "shards",
-    ):  # fmt: skip
+        "demo",
+        "up",
+        "migrate",
+        "ingest",
+        "serve",
+        "work",
+        "enrol",
+        "revoke",
+        "simulate",
+        "export",
+        "protocol",
+        "profiles",
+        "lock",
+        "power",
+        "evaluate",
+        "unblind",
+        "report",
+        "verify",
+        "replay",
+        "broker-config",
+        "bench",
+        "check",
+        "settings",
+        "cert",
+        "register",
+        "move",
+        "window",
+        "swap",
+        "deployment",
+        "import",
+        "network",
+        "pull",
+        "shards",
+    ):
         assert f"  {verb} " in done.stdout, verb
 
 
 def test_intervals_are_measured_on_the_command_line_and_what_has_no_world_is_said() -> None:
-    few = ("--design", "limit_compliance", "--phi", "0.7", "--days", "14", "--replications", "2", "--processes", "1")
+    few = (
+        "--design",
+        "limit_compliance",
+        "--phi",
+        "0.7",
+        "--days",
+        "14",
+        "--replications",
+        "2",
+        "--processes",
+        "1",
+    )
     done = run("bench", "evaluate", *few)
     assert done.returncode == 0
     assert "## Design 10: limit_compliance, world `limit`" in done.stdout
-    assert "There is no world for the design 'availability'" in complaint(run("bench", "evaluate", "--design", "availability"))
+    assert "There is no world for the design 'availability'" in complaint(
+        run("bench", "evaluate", "--design", "availability")
+    )
 
 
 def test_a_draft_goes_to_stdout_and_what_is_left_to_stderr() -> None:
@@ -105,7 +157,9 @@ def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_database_password_is_one_line(database_server: str) -> None:
-    said = complaint(run("migrate", INSITU_DATABASE_URL=database_server.replace("postgres:", "postgres:wrong", 1)))
+    said = complaint(
+        run("migrate", INSITU_DATABASE_URL=database_server.replace("postgres:", "postgres:wrong", 1))
+    )
     assert "password" in said.lower()
 
 
@@ -113,7 +167,9 @@ def test_an_old_schema_names_the_command_to_run(database_url: str, conn: Connect
     conn.execute("DELETE FROM schema_migration WHERE name = '0005_rollups'")
     conn.commit()
     for verb in (["enrol", "t", "d"], ["ingest"], ["serve"], ["work", "--once"]):
-        said = complaint(run(*verb, INSITU_DATABASE_URL=database_url, INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1"))
+        said = complaint(
+            run(*verb, INSITU_DATABASE_URL=database_url, INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1")
+        )
         assert "insitu migrate" in said, verb
 
 
@@ -141,10 +197,15 @@ def test_migrate_says_what_it_did(database_server: str) -> None:
         ("{", "line 1"),
         ("[]", "protocol"),
         ('{"schema": "insitu/protocol/1", "trial": "T!"}', "trial"),
-        (json.dumps({"schema": "insitu/protocol/1", "trial": "t", "periods": [{"name": "later"}]}), "periods"),
+        (
+            json.dumps({"schema": "insitu/protocol/1", "trial": "t", "periods": [{"name": "later"}]}),
+            "periods",
+        ),
     ],
 )
-def test_a_broken_protocol_names_its_place(tmp_path: Path, database_url: str, content: str, says: str) -> None:
+def test_a_broken_protocol_names_its_place(
+    tmp_path: Path, database_url: str, content: str, says: str
+) -> None:
     path = tmp_path / "protocol.json"
     path.write_text(content, "utf-8")
     said = complaint(run("lock", str(path), INSITU_DATABASE_URL=database_url))
@@ -162,7 +223,9 @@ def test_a_broken_scenario_names_its_place(tmp_path: Path) -> None:
     said = complaint(run("demo", "--once", "--scenario", str(path), INSITU_DATA_DIR=str(tmp_path / "d")))
     assert "s.toml" in said
     assert "kind" in said
-    said = complaint(run("demo", "--once", "--scenario", "no-such-scenario", INSITU_DATA_DIR=str(tmp_path / "d")))
+    said = complaint(
+        run("demo", "--once", "--scenario", "no-such-scenario", INSITU_DATA_DIR=str(tmp_path / "d"))
+    )
     assert "no-such-scenario" in said
 
 
@@ -192,7 +255,12 @@ def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [["enrol", "nowhere", "d1", "--measure", "pm25"], ["revoke", "nowhere", "d1"], ["evaluate", "nowhere"], ["report", "99"]],
+    [
+        ["enrol", "nowhere", "d1", "--measure", "pm25"],
+        ["revoke", "nowhere", "d1"],
+        ["evaluate", "nowhere"],
+        ["report", "99"],
+    ],
 )
 def test_names_that_do_not_exist_are_named(database_url: str, verb: list[str]) -> None:
     said = complaint(run(*verb, INSITU_DATABASE_URL=database_url))
@@ -223,7 +291,9 @@ def documented_registration() -> str:
     return text.partition("```toml\n")[2].partition("```")[0]
 
 
-def test_the_documented_registration_enters_everything_once(tmp_path: Path, database_url: str, conn: Connection) -> None:
+def test_the_documented_registration_enters_everything_once(
+    tmp_path: Path, database_url: str, conn: Connection
+) -> None:
     path = tmp_path / "programme.toml"
     path.write_text(documented_registration(), "utf-8")
     done = run("register", str(path), INSITU_DATABASE_URL=database_url)
@@ -254,27 +324,47 @@ def test_the_documented_mappings_make_the_datastreams_of_devices_there_and_to_co
     done = register(tmp_path, database_url, documented_mappings())
     assert done.returncode == 0, done.stderr
     assert [" ".join(line.split()[:3]) for line in done.stdout.splitlines()] == [
-        "entered property temperature", "entered device station-air/p1", "entered mapping station-air/pm2_5:",
+        "entered property temperature",
+        "entered device station-air/p1",
+        "entered mapping station-air/pm2_5:",
         "entered mapping station-air/temp:",
-    ]  # fmt: skip
+    ]
     assert done.stdout.endswith("temp: K → temperature in Cel (1 entered)\n")
-    done = run("enrol", "station-air", "roof", "--site", "station-a", INSITU_DATABASE_URL=database_url,
-               INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1")  # fmt: skip
+    done = run(
+        "enrol",
+        "station-air",
+        "roof",
+        "--site",
+        "station-a",
+        INSITU_DATABASE_URL=database_url,
+        INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1",
+    )
     assert done.returncode == 0, done.stderr
     assert '"temp"' in done.stdout
-    assert conn.execute("SELECT d.code, m.name, m.scale, m.shift, m.expected_interval::text FROM datastream m JOIN device d USING (device_id) ORDER BY 1, 2").fetchall() == [
-        ("p1", "pm2_5", 1000.0, 0.0, "00:15:00"), ("p1", "temp", 1.0, -273.15, None),
-        ("roof", "pm2_5", 1000.0, 0.0, "00:15:00"), ("roof", "temp", 1.0, -273.15, None),
-    ]  # fmt: skip
-    assert conn.execute("SELECT name, serial FROM datastream JOIN sensor USING (sensor_id) ORDER BY 1").fetchall() == [
-        ("pm2_5", "A-17"), ("temp", "A-17"),
-    ]  # fmt: skip
+    assert conn.execute(
+        "SELECT d.code, m.name, m.scale, m.shift, m.expected_interval::text FROM datastream m JOIN device d "
+        "USING (device_id) ORDER BY 1, 2"
+    ).fetchall() == [
+        ("p1", "pm2_5", 1000.0, 0.0, "00:15:00"),
+        ("p1", "temp", 1.0, -273.15, None),
+        ("roof", "pm2_5", 1000.0, 0.0, "00:15:00"),
+        ("roof", "temp", 1.0, -273.15, None),
+    ]
+    assert conn.execute(
+        "SELECT name, serial FROM datastream JOIN sensor USING (sensor_id) ORDER BY 1"
+    ).fetchall() == [
+        ("pm2_5", "A-17"),
+        ("temp", "A-17"),
+    ]
     again = register(tmp_path, database_url, documented_mappings().replace('unit = "K"', 'unit = "[degF]"'))
     assert "there   mapping station-air/pm2_5: mg/m3 → pm25 in ug/m3 (2 there)" in again.stdout
     assert "changed mapping station-air/temp: [degF] → temperature in Cel (2 changed)" in again.stdout
-    assert conn.execute("SELECT detail FROM audit WHERE action = 'map' ORDER BY audit_id").fetchall()[-1][0]["changed"] == [
-        "p1/temp", "roof/temp",
-    ]  # fmt: skip
+    assert conn.execute("SELECT detail FROM audit WHERE action = 'map' ORDER BY audit_id").fetchall()[-1][0][
+        "changed"
+    ] == [
+        "p1/temp",
+        "roof/temp",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +383,12 @@ def test_a_mapping_that_cannot_be_is_explained_and_no_mapping_of_the_file_is_ent
     tmp_path: Path, database_url: str, conn: Connection, before: str, after: str, says: str
 ) -> None:
     register(tmp_path, database_url, documented_registration())
-    assert says in complaint(register(tmp_path, database_url, documented_mappings().replace(before, after, 1)))
-    assert conn.execute("SELECT (SELECT count(*) FROM datastream), (SELECT count(*) FROM mapping)").fetchall() == [(0, 0)]
+    assert says in complaint(
+        register(tmp_path, database_url, documented_mappings().replace(before, after, 1))
+    )
+    assert conn.execute(
+        "SELECT (SELECT count(*) FROM datastream), (SELECT count(*) FROM mapping)"
+    ).fetchall() == [(0, 0)]
 
 
 def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, conn: Connection) -> None:
@@ -305,31 +399,63 @@ def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, 
         assert run("move", "station-air", state, INSITU_DATABASE_URL=database_url).returncode == 0
     assert "cannot follow" in complaint(run("move", "station-air", "need", INSITU_DATABASE_URL=database_url))
     for device in ("d1", "d1-b"):
-        done = run("enrol", "station-air", device, "--measure", "pm25", "--site", "station-a", INSITU_DATABASE_URL=database_url,
-                   INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1")  # fmt: skip
+        done = run(
+            "enrol",
+            "station-air",
+            device,
+            "--measure",
+            "pm25",
+            "--site",
+            "station-a",
+            INSITU_DATABASE_URL=database_url,
+            INSITU_MQTT_URL="mqtt://a:b@127.0.0.1:1",
+        )
         assert done.returncode == 0, done.stderr
         assert "broker-config" in done.stdout
         assert "Its token is shown this once" in done.stdout
     assert run("swap", "station-air", "d1", "d1-b", INSITU_DATABASE_URL=database_url).returncode == 0
     spans = ["2026-03-02T08:00", "2026-03-02T12:00"]
-    done = run("window", "maintenance", *spans, "--site", "station-a", "--reason", "cleaning", INSITU_DATABASE_URL=database_url)
+    done = run(
+        "window",
+        "maintenance",
+        *spans,
+        "--site",
+        "station-a",
+        "--reason",
+        "cleaning",
+        INSITU_DATABASE_URL=database_url,
+    )
     assert done.returncode == 0, done.stderr
     assert "one site or for one device" in complaint(
         run("window", "access", *spans, "--reason", "x", INSITU_DATABASE_URL=database_url)
     )
     assert conn.execute("SELECT count(*) FROM deployment WHERE upper_inf(period)").fetchall() == [(1,)]
     why = ("--reason", "entered late")
-    done = run("deployment", "station-air", "d1", "--start", "2026-02-01T08:00", *why, INSITU_DATABASE_URL=database_url)
+    done = run(
+        "deployment",
+        "station-air",
+        "d1",
+        "--start",
+        "2026-02-01T08:00",
+        *why,
+        INSITU_DATABASE_URL=database_url,
+    )
     assert "stood at station-a, d1, from 2026-02-01 08:00 until" in done.stdout, done.stderr
-    assert conn.execute("SELECT min(lower(period)) = '2026-02-01T08:00Z' FROM deployment").fetchall() == [(True,)]
+    assert conn.execute("SELECT min(lower(period)) = '2026-02-01T08:00Z' FROM deployment").fetchall() == [
+        (True,)
+    ]
     for device, options, says in (
         ("d1", ("--end", "2026-01-01T00:00"), "would end at"),
         ("d1", (), "Say what"),
         ("d1", ("--start", "2026-02-01", "--at", "2020-01-01"), "stood nowhere"),
         ("d1-b", ("--start", "2026-02-01"), "stood elsewhere"),
     ):
-        assert says in complaint(run("deployment", "station-air", device, *options, *why, INSITU_DATABASE_URL=database_url))
-    (detail,) = conn.execute("SELECT detail->>'reason' FROM audit WHERE action = 'correct deployment'").fetchall()
+        assert says in complaint(
+            run("deployment", "station-air", device, *options, *why, INSITU_DATABASE_URL=database_url)
+        )
+    (detail,) = conn.execute(
+        "SELECT detail->>'reason' FROM audit WHERE action = 'correct deployment'"
+    ).fetchall()
     assert detail == ("entered late",)
 
 
@@ -354,7 +480,9 @@ device = "{device}"
 """
 
 
-def register_network(database_url: str, folder: Path, address: str, device: str = "a") -> subprocess.CompletedProcess[str]:
+def register_network(
+    database_url: str, folder: Path, address: str, device: str = "a"
+) -> subprocess.CompletedProcess[str]:
     path = folder / "networks.toml"
     path.write_text(NETWORKS.format(address=address, device=device), "utf-8")
     return run("register", str(path), INSITU_DATABASE_URL=database_url)
@@ -363,10 +491,15 @@ def register_network(database_url: str, folder: Path, address: str, device: str 
 def test_a_network_server_is_registered_enrolled_shown_and_revoked(
     database_url: str, catalogue: object, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    files = Path(tempfile.mkdtemp(prefix="insitu-cli-"))  # which the account of a Mosquitto that is installed can reach
+    files = Path(
+        tempfile.mkdtemp(prefix="insitu-cli-")
+    )  # which the account of a Mosquitto that is installed can reach
     files.chmod(0o711)
     request.addfinalizer(lambda: shutil.rmtree(files))
-    broker = {"INSITU_DATABASE_URL": database_url, "INSITU_MQTT_URL": "mqtt://insitu:x@broker.example.org:1883"}
+    broker = {
+        "INSITU_DATABASE_URL": database_url,
+        "INSITU_MQTT_URL": "mqtt://insitu:x@broker.example.org:1883",
+    }
     done = register_network(database_url, tmp_path, "chirpstack/0101010101010101")
     assert done.returncode == 0, done.stderr
     assert "entered address chirpstack/0101010101010101: t/a" in done.stdout
@@ -401,15 +534,23 @@ def test_an_address_is_one_device_and_an_unknown_device_or_server_is_named(
     database_url: str, catalogue: object, tmp_path: Path
 ) -> None:
     register_network(database_url, tmp_path, "chirpstack/0101010101010101")
-    assert "t/a at lora already" in complaint(register_network(database_url, tmp_path, "chirpstack/0101010101010101", "b"))
-    assert "no device 'z'" in complaint(register_network(database_url, tmp_path, "chirpstack/0202020202020202", "z"))
-    assert "There is no network server 'x'" in complaint(run("network", "x", INSITU_DATABASE_URL=database_url))
+    assert "t/a at lora already" in complaint(
+        register_network(database_url, tmp_path, "chirpstack/0101010101010101", "b")
+    )
+    assert "no device 'z'" in complaint(
+        register_network(database_url, tmp_path, "chirpstack/0202020202020202", "z")
+    )
+    assert "There is no network server 'x'" in complaint(
+        run("network", "x", INSITU_DATABASE_URL=database_url)
+    )
 
 
 def test_a_pull_without_a_key_or_a_tenant_says_what_is_missing(database_url: str) -> None:
     said = complaint(run("pull", "https://eu1.example.org", "app@t", INSITU_DATABASE_URL=database_url))
     assert "INSITU_THINGS_STACK_KEY_FILE" in said
-    said = complaint(run("pull", "https://x.org", "app", INSITU_DATABASE_URL=database_url, INSITU_THINGS_STACK_KEY="k"))
+    said = complaint(
+        run("pull", "https://x.org", "app", INSITU_DATABASE_URL=database_url, INSITU_THINGS_STACK_KEY="k")
+    )
     assert "APPLICATION@TENANT" in said
 
 

@@ -1,4 +1,6 @@
-"""The worked examples of docs/designs say what the code computes; `pytest --write-figures` writes their tables and figures anew."""
+"""The worked examples of docs/designs say what the code computes; `pytest --write-figures` writes their
+tables and figures anew.
+"""
 
 from __future__ import annotations
 

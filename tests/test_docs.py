@@ -1,4 +1,6 @@
-"""The documentation says what the code says: links, reason codes, settings, metrics, verbs, fields, dependencies."""
+"""The documentation says what the code says: links, reason codes, settings, metrics, verbs, fields,
+dependencies.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from trials.quality import CHECKS
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_VERB = re.compile(r"(?:`|^\s*|\.venv/bin/|/opt/insitu/bin/)insitu ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", re.MULTILINE)
+_VERB = re.compile(
+    r"(?:`|^\s*|\.venv/bin/|/opt/insitu/bin/)insitu ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", re.MULTILINE
+)
 _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
 
@@ -37,7 +41,10 @@ _ROW = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
 def pages() -> list[Path]:
     """Every Markdown file of the repository itself."""
     folders = ("docs", "deploy", *sorted(_packages()))
-    return [*sorted(ROOT.glob("*.md")), *(page for folder in folders for page in sorted((ROOT / folder).rglob("*.md")))]
+    return [
+        *sorted(ROOT.glob("*.md")),
+        *(page for folder in folders for page in sorted((ROOT / folder).rglob("*.md"))),
+    ]
 
 
 def _packages() -> Iterator[str]:
@@ -52,7 +59,10 @@ def rows(name: str) -> list[str]:
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-")
+        for heading in headings
+    }
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -85,7 +95,9 @@ def test_every_setting_has_a_row_with_its_default() -> None:
 
 def public_functions(path: Path) -> list[str]:
     tree = ast.parse(path.read_text("utf-8"))
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return [
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
 
 
 def test_every_public_metric_has_a_row_and_every_row_a_metric() -> None:
@@ -118,10 +130,17 @@ def test_every_verb_is_named_on_some_page() -> None:
 def fields(module: object) -> set[str]:
     """Every field of the models of a module, as a file spells it."""
     models = [m for m in vars(module).values() if isinstance(m, type) and issubclass(m, BaseModel)]
-    return {field.alias or name for m in models if m.__module__ == module.__name__ for name, field in m.model_fields.items()}  # type: ignore[attr-defined]
+    return {
+        field.alias or name
+        for m in models
+        if m.__module__ == module.__name__
+        for name, field in m.model_fields.items()
+    }  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("name", "module"), [("protocol.md", protocol), ("simulators.md", scenario), ("formats.md", mapping)])
+@pytest.mark.parametrize(
+    ("name", "module"), [("protocol.md", protocol), ("simulators.md", scenario), ("formats.md", mapping)]
+)
 def test_every_field_of_a_file_that_people_write_is_explained(name: str, module: object) -> None:
     text = (DOCS / name).read_text("utf-8")
     assert {field for field in fields(module) if f"`{field}`" not in text} == set()
@@ -142,7 +161,9 @@ def test_every_design_has_a_page_with_its_statistics() -> None:
 
 def test_every_example_protocol_and_endpoint_is_valid() -> None:
     whole = re.findall(r"```json\n(.*?)```", (DOCS / "protocol.md").read_text("utf-8"), re.DOTALL)
-    assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == ["platform-air"]
+    assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == [
+        "platform-air"
+    ]
     for page in [DOCS / "protocol.md", *sorted((DOCS / "designs").glob("*.md"))]:
         block = "json-endpoint" if page.name == "protocol.md" else "json"
         for text in re.findall(rf"```{block}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
@@ -165,13 +186,21 @@ def test_the_examples_of_the_library_give_what_the_page_says() -> None:
 
 
 def test_the_library_needs_no_database() -> None:
-    program = "import sys; from trials import criteria, designs, intervals, metrics; print({'store', 'psycopg', 'api', 'ingest'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    program = (
+        "import sys; from trials import criteria, designs, intervals, metrics; print({'store', "
+        "'psycopg', 'api', 'ingest'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout == "set()\n"
 
 
 def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = [*project["dependencies"], *(d for group in project["optional-dependencies"].values() for d in group)]
+    declared = [
+        *project["dependencies"],
+        *(d for group in project["optional-dependencies"].values() for d in group),
+    ]
     names = {re.split(r"[\[<>=! ]", dependency)[0] for dependency in declared}
     assert set(rows("decisions/0002-dependencies.md")) == names

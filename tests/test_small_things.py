@@ -1,4 +1,6 @@
-"""The command line where it stands badly: no room to write, foreign folders around it, other people's links in its way."""
+"""The command line where it stands badly: no room to write, foreign folders around it, other people's links
+in its way.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ cli.main()
 
 def defect(folder: Path, data_dir: Path) -> str:
     environment = os.environ | {"TMPDIR": str(folder), "INSITU_DATA_DIR": str(data_dir)}
-    done = subprocess.run([sys.executable, "-c", DEFECT], cwd=TOP, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", DEFECT], cwd=TOP, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 70
     return done.stderr.split("Details: ")[1].strip()
 
@@ -82,7 +86,12 @@ def test_a_folder_called_insitu_in_the_working_directory_is_named(tmp_path: Path
             (tmp_path / "insitu" / path.name).symlink_to(path)
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "settings"], cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "cli", "settings"],
+        cwd=tmp_path,
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 2, done.stderr
     assert f"takes {tmp_path / 'insitu'} for the package" in done.stderr.replace("\n", " ")

@@ -10,7 +10,9 @@ import pytest
 
 TOP = Path(__file__).parents[1]
 ROOMS = ("insitu", "store", "ingest", "trials", "api", "simulators", "proving")
-MODULES = sorted(path for room in (*ROOMS, "tests") for path in (TOP / room).rglob("*.py") if ".venv" not in path.parts)
+MODULES = sorted(
+    path for room in (*ROOMS, "tests") for path in (TOP / room).rglob("*.py") if ".venv" not in path.parts
+)
 FORBIDDEN = re.compile(r"^(utils?|helpers?|common|core|base|manager|service)s?$")
 
 
@@ -21,7 +23,8 @@ def test_a_module_has_at_most_500_lines_and_a_function_at_most_60(path: Path) ->
     long = [
         f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= 60
     ]
     assert not long
 
@@ -41,7 +44,9 @@ def test_only_the_store_holds_sql() -> None:
     statement = re.compile(r"""["'](SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) """)
     # the fault harness asks the database itself, so that it shares no mistake with the store
     rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] not in ("store", "tests", "proving")]
-    allowed = TOP / "insitu" / "embedded" / "postgres.py"  # makes the role and the database before any driver can connect
+    allowed = (
+        TOP / "insitu" / "embedded" / "postgres.py"
+    )  # makes the role and the database before any driver can connect
     assert not [str(path) for path in rooms if path != allowed and statement.search(path.read_text("utf-8"))]
 
 
@@ -56,9 +61,15 @@ def public_functions_of_trials() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(
     ("path", "name", "said"),
-    [one for one in public_functions_of_trials() if "/metrics/" in one[0] or one[0].endswith(("intervals.py", "criteria.py"))],
+    [
+        one
+        for one in public_functions_of_trials()
+        if "/metrics/" in one[0] or one[0].endswith(("intervals.py", "criteria.py"))
+    ],
 )
-def test_a_function_that_turns_numbers_into_numbers_says_what_it_computes(path: str, name: str, said: str) -> None:
+def test_a_function_that_turns_numbers_into_numbers_says_what_it_computes(
+    path: str, name: str, said: str
+) -> None:
     assert len(said) > 25, f"{path}: {name} has no docstring that says formula, units and source"
 
 
@@ -67,6 +78,8 @@ def test_every_public_function_of_trials_says_what_it_is_for(path: str, name: st
     assert said, f"{path}: {name} has no docstring"
 
 
-@pytest.mark.parametrize("path", sorted((TOP / "store" / "migrations").glob("*.sql")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((TOP / "store" / "migrations").glob("*.sql")), ids=lambda path: path.name
+)
 def test_a_migration_begins_with_why(path: Path) -> None:
     assert path.read_text("utf-8").startswith("-- ")

@@ -1,4 +1,6 @@
-"""Units: factors against values of the standards, refusals that say what to do, and that the ingestor never loads the library."""
+"""Units: factors against values of the standards, refusals that say what to do, and that the ingestor never
+loads the library.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,26 @@ from insitu.units import SENML, USUAL, accepted, conversion, require_unit
         ("[iU]/ml", "[iU]/l", 2.0, 2000.0),
     ],
 )
-def test_a_result_becomes_the_unit_of_its_property(sent: str, kept: str, number: float, becomes: float) -> None:
+def test_a_result_becomes_the_unit_of_its_property(
+    sent: str, kept: str, number: float, becomes: float
+) -> None:
     scale, shift = conversion(sent, kept)
     assert number * scale + shift == pytest.approx(becomes, rel=1e-14, abs=1e-12)
 
 
 def test_factors_are_the_plain_numbers_that_they_are() -> None:
     """What rounding makes of them inside the library would stand in every package."""
-    assert [conversion("Pa", "hPa"), conversion("[ppb]", "10*-9"), conversion("K", "Cel"), conversion("[degF]", "Cel")] == [
-        (0.01, 0.0), (1.0, 0.0), (1.0, -273.15), (5 / 9, -160 / 9),
-    ]  # fmt: skip
+    assert [
+        conversion("Pa", "hPa"),
+        conversion("[ppb]", "10*-9"),
+        conversion("K", "Cel"),
+        conversion("[degF]", "Cel"),
+    ] == [
+        (0.01, 0.0),
+        (1.0, 0.0),
+        (1.0, -273.15),
+        (5 / 9, -160 / 9),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,10 +89,22 @@ def test_what_has_no_factor_is_refused_by_both_names(sent: str, kept: str, says:
 @pytest.mark.parametrize(
     ("wrong", "meant"),
     [
-        ("°C", "Cel"), ("degC", "Cel"), ("µg/m3", "ug/m3"), ("µg/m³", "ug/m3"), ("ug/m^3", "ug/m3"), ("ppb", "[ppb]"),
-        ("kWh", "kW.h"), ("mmHg", "mm[Hg]"), ("Lux", "lx"), ("°F", "[degF]"), ("dB(A)", "dB"), ("%RH", "%"), ("", "1"), ("beats", "1"),
+        ("°C", "Cel"),
+        ("degC", "Cel"),
+        ("µg/m3", "ug/m3"),
+        ("µg/m³", "ug/m3"),
+        ("ug/m^3", "ug/m3"),
+        ("ppb", "[ppb]"),
+        ("kWh", "kW.h"),
+        ("mmHg", "mm[Hg]"),
+        ("Lux", "lx"),
+        ("°F", "[degF]"),
+        ("dB(A)", "dB"),
+        ("%RH", "%"),
+        ("", "1"),
+        ("beats", "1"),
     ],
-)  # fmt: skip
+)
 def test_a_usual_misspelling_is_refused_with_what_is_meant(wrong: str, meant: str) -> None:
     with pytest.raises(CorrectInput) as refused:
         require_unit(wrong)
@@ -108,6 +132,7 @@ def test_the_usual_units_of_a_property_are_known_with_their_factors() -> None:
 def test_the_ingestor_never_loads_the_library_of_units() -> None:
     """It takes half a second and many milliseconds for each unit that a stranger could invent."""
     program = (
-        "import sys, cli, ingest.worker, ingest.http, api.app; sys.exit(bool({'pint', 'ucumvert', 'lark'} & set(sys.modules)))"
+        "import sys, cli, ingest.worker, ingest.http, api.app; sys.exit(bool({'pint', 'ucumvert', "
+        "'lark'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

@@ -1,8 +1,8 @@
 """The document of an evaluation: what `evaluation.json`, the report, the pages and `verify` all read.
 
-Computed in float64 and written with 9 significant digits, keys sorted: the same protocol, observations and lock give the
-same bytes on any machine. Nothing in here depends on the moment or the place where it was computed, except
-`evaluated_at`, `code` and `changed`, which `verify` does not compare.
+Computed in float64 and written with 9 significant digits, keys sorted: the same protocol, observations and
+lock give the same bytes on any machine. Nothing in here depends on the moment or the place where it was
+computed, except `evaluated_at`, `code` and `changed`, which `verify` does not compare.
 """
 
 from __future__ import annotations
@@ -217,11 +217,15 @@ class VersionSummary(Part):
     reason: Text | None
     """Of an amendment."""
     changed: list[str]
-    """Paths of the fields that are not as in the version before, as `endpoints.effect.criteria.0.target.high`."""
+    """Paths of the fields that are not as in the version before, as
+    `endpoints.effect.criteria.0.target.high`.
+    """
 
 
 class Cause(Part):
-    """Why numbers may differ from those of the evaluation before; the sentence for each code stands in `trials.findings`."""
+    """Why numbers may differ from those of the evaluation before; the sentence for each code stands in
+    `trials.findings`.
+    """
 
     code: str
     evidence: Evidence = Field(default_factory=dict)
@@ -283,7 +287,9 @@ class Evaluation(Part):
 
 
 def significant(value: Any, digits: int = 9) -> Any:
-    """`value` with every float in it rounded to `digits` significant digits; NaN and infinities become None."""
+    """`value` with every float in it rounded to `digits` significant digits; NaN and infinities become
+    None.
+    """
     if isinstance(value, float):
         if not math.isfinite(value):
             return None

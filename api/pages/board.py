@@ -1,4 +1,6 @@
-"""Devices as pages show them: facts from the store, judged by `trials.condition.health` at one frozen now, in the reader's words."""
+"""Devices as pages show them: facts from the store, judged by `trials.condition.health` at one frozen now, in
+the reader's words.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,14 @@ _CLOCK_IN_ORDER_S: Final = 10.0
 """What a slow network alone may make of a clock that is right."""
 _MOST_GAPS: Final = 40
 WORST_FIRST: Final = (
-    DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.LATE, DeviceState.NEVER_SEEN, DeviceState.IN_WINDOW,
-    DeviceState.ONLINE, DeviceState.RETIRED,
-)  # fmt: skip
+    DeviceState.SILENT,
+    DeviceState.DEGRADED,
+    DeviceState.LATE,
+    DeviceState.NEVER_SEEN,
+    DeviceState.IN_WINDOW,
+    DeviceState.ONLINE,
+    DeviceState.RETIRED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,9 @@ def load(
     return sorted(shown, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
 
 
-def assess(conn: Connection, context: Context, viewer: Viewer, page: Page, rows: Sequence[FleetRow]) -> list[Shown]:
+def assess(
+    conn: Connection, context: Context, viewer: Viewer, page: Page, rows: Sequence[FleetRow]
+) -> list[Shown]:
     """`rows` judged, in their order; each in the time zone of its trial."""
     if not rows:
         return []
@@ -87,13 +96,22 @@ def assess(conn: Connection, context: Context, viewer: Viewer, page: Page, rows:
     stored = {(one.trial, one.device): one.stored for one in fleet.ledger(conn, within)}
     streams = _by_device(fleet.streams(conn, ids), lambda one: one.device_id)
     places = _by_device(fleet.places(conn, viewer, ids), lambda one: one.device_id)
-    windows = _by_device(fleet.windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id)
+    windows = _by_device(
+        fleet.windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id
+    )
     counts = context.strips.counts(conn, ids, page.now)
     return [
-        _judge(page, row, streams.get(row.device_id, []), places.get(row.device_id, []), windows.get(row.device_id, []),
-               counts[row.device_id], stored.get((row.trial, row.device), 0))
+        _judge(
+            page,
+            row,
+            streams.get(row.device_id, []),
+            places.get(row.device_id, []),
+            windows.get(row.device_id, []),
+            counts[row.device_id],
+            stored.get((row.trial, row.device), 0),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def _by_device(found: Sequence[_Kind], key: Callable[[_Kind], int]) -> dict[int, list[_Kind]]:
@@ -113,7 +131,11 @@ def _judge(
     stored: int,
 ) -> Shown:
     spans: list[Span] = completeness.planned_spans(places, windows, page.now, row.retired_at)
-    if row.retired_at is None and places and all(place.end is not None and place.end <= page.now for place in places):
+    if (
+        row.retired_at is None
+        and places
+        and all(place.end is not None and place.end <= page.now for place in places)
+    ):
         row = replace(
             row, retired_at=max(place.end for place in places if place.end is not None)
         )  # it was swapped, or taken away
@@ -141,16 +163,23 @@ def expected_s(streams: Sequence[Stream]) -> float:
     return min((every for s in streams if (every := s.usual_interval_s())), default=_UNDECLARED_INTERVAL_S)
 
 
-def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount], now: datetime) -> tuple[DeviceFacts, list[int]]:
+def _facts(
+    row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount], now: datetime
+) -> tuple[DeviceFacts, list[int]]:
     expected = expected_s(streams)
-    alive = row.last_seen_at is not None and (now - row.last_seen_at).total_seconds() <= health.LATE_AFTER * expected
+    alive = (
+        row.last_seen_at is not None
+        and (now - row.last_seen_at).total_seconds() <= health.LATE_AFTER * expected
+    )
     dead = [s for s in streams if alive and _silent(s, row.first_seen_at, now)]
     last_day = max((one.day for one in counts), default=None)
     recent = [one for one in counts if last_day is not None and (last_day - one.day).days <= 1]
     n = sum(one.n for one in recent)
     # a will says offline at the moment the device was cut off; whatever it sent afterwards takes that back
     offline = row.said == "offline" and (
-        row.last_seen_at is None or row.state_at is None or row.last_seen_at <= row.state_at + timedelta(seconds=30)
+        row.last_seen_at is None
+        or row.state_at is None
+        or row.last_seen_at <= row.state_at + timedelta(seconds=30)
     )
     facts = DeviceFacts(
         last_seen_at=row.last_seen_at,
@@ -172,7 +201,11 @@ def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount],
 def _silent(stream: Stream, first_seen_at: datetime | None, now: datetime) -> bool:
     last = stream.latest_received_at or first_seen_at
     expected = stream.usual_interval_s()
-    return last is not None and expected is not None and (now - last).total_seconds() > health.SILENT_AFTER * expected
+    return (
+        last is not None
+        and expected is not None
+        and (now - last).total_seconds() > health.SILENT_AFTER * expected
+    )
 
 
 def cause(page: Page, row: FleetRow, judged: DeviceHealth) -> str:
@@ -190,7 +223,9 @@ def cause(page: Page, row: FleetRow, judged: DeviceHealth) -> str:
 
 def _sentence(page: Page, row: FleetRow, code: str) -> str:
     if code in ("silent", "late"):
-        return page.t("no message for {span}", span=page.span(page.now - row.last_seen_at) if row.last_seen_at else "–")
+        return page.t(
+            "no message for {span}", span=page.span(page.now - row.last_seen_at) if row.last_seen_at else "–"
+        )
     if code == "offline":
         return page.t("its connection ended")
     if code == "low_battery":
@@ -207,7 +242,9 @@ def _sentence(page: Page, row: FleetRow, code: str) -> str:
 
 
 def _clock(page: Page, offset: float | None) -> str:
-    """What the device's clock shows against ours, at best: a message that was kept back counts only where none came in time."""
+    """What the device's clock shows against ours, at best: a message that was kept back counts only where
+    none came in time.
+    """
     if offset is None:
         return "–"
     return page.t("right") if abs(offset) <= _CLOCK_IN_ORDER_S else _ahead_or_behind(page, offset)
@@ -219,7 +256,13 @@ def _ahead_or_behind(page: Page, offset: float) -> str:
 
 
 def gaps(
-    conn: Connection, viewer: Viewer, page: Page, row: FleetRow, streams: Sequence[Stream], *, within: timedelta
+    conn: Connection,
+    viewer: Viewer,
+    page: Page,
+    row: FleetRow,
+    streams: Sequence[Stream],
+    *,
+    within: timedelta,
 ) -> list[ShownGap]:
     """Silences of the device, and of single datastreams while the others spoke; newest first."""
     starts = [place.start for place in fleet.places(conn, viewer, [row.device_id])]
@@ -237,9 +280,15 @@ def gaps(
     times, first = np.unique(shared, return_index=True)
     received = np.concatenate([found[s.datastream_id].received_us for s in streams])[first]
     whole = health.gaps(
-        time_us=times, received_us=received, expected_s=expected_s(streams), start=start, end=end, windows=windows, reboots=boots,
+        time_us=times,
+        received_us=received,
+        expected_s=expected_s(streams),
+        start=start,
+        end=end,
+        windows=windows,
+        reboots=boots,
         late_after=late_after,
-    )  # fmt: skip
+    )
     shown = [_shown_gap(gap, page.t("the device"), end) for gap in whole]
     for stream in streams if len(streams) > 1 else ():
         one = found[stream.datastream_id]
@@ -247,10 +296,17 @@ def gaps(
         if every is None:
             continue
         own = health.gaps(
-            time_us=one.time_us, received_us=one.received_us, expected_s=every, start=start, end=end,
-            windows=windows, reboots=boots,
-        )  # fmt: skip
-        shown += [_shown_gap(gap, stream.name, end) for gap in own if not gap.backfilled and not _inside(gap, whole)]
+            time_us=one.time_us,
+            received_us=one.received_us,
+            expected_s=every,
+            start=start,
+            end=end,
+            windows=windows,
+            reboots=boots,
+        )
+        shown += [
+            _shown_gap(gap, stream.name, end) for gap in own if not gap.backfilled and not _inside(gap, whole)
+        ]
     return sorted(shown, key=lambda gap: gap.start, reverse=True)[:_MOST_GAPS]
 
 

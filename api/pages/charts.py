@@ -1,4 +1,5 @@
-"""Charts of the pages: Vega-Lite specifications as plain dicts for the browser, and a drawing that needs no script.
+"""Charts of the pages: Vega-Lite specifications as plain dicts for the browser, and a drawing that needs no
+script.
 
 Times are handed over as the trial's wall-clock time on a UTC scale, so that no browser draws its own zone.
 """
@@ -31,7 +32,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Paths of an SVG of WIDTH × HEIGHT: the band between smallest and largest, the line of means, flagged buckets."""
+    """Paths of an SVG of WIDTH × HEIGHT: the band between smallest and largest, the line of means, flagged
+    buckets.
+    """
 
     band: str
     line: str
@@ -68,7 +71,13 @@ def drawing(drawn: Drawn, reader: Reader) -> Drawing | None:
     moments = [Label(x(drawn.start + (drawn.end - drawn.start) * part), "") for part in (0.0, 0.5, 1.0)]
     style = "short" if span > 86_400 else "HH:mm"
     texts = [reader.moment(drawn.start + (drawn.end - drawn.start) * part, style) for part in (0.0, 0.5, 1.0)]
-    return Drawing("".join(bands), "".join(lines), flagged, levels, [Label(m.at, t) for m, t in zip(moments, texts, strict=True)])
+    return Drawing(
+        "".join(bands),
+        "".join(lines),
+        flagged,
+        levels,
+        [Label(m.at, t) for m, t in zip(moments, texts, strict=True)],
+    )
 
 
 def _extent(points: list[Point]) -> tuple[float, float]:
@@ -91,17 +100,27 @@ def _runs(points: list[Point], most: timedelta) -> list[list[Point]]:
 
 
 def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
-    """Vega-Lite: band, line and flagged points; `words` are the texts of axes and tooltips. Colours come from the page."""
+    """Vega-Lite: band, line and flagged points; `words` are the texts of axes and tooltips. Colours come from
+    the page.
+    """
     zone = ZoneInfo(reader.time_zone)
     rows: list[dict[str, Any]] = []
     before: Point | None = None
     for point in drawn.points:
         if before is not None and point.at - before.at > drawn.width * 1.5:
-            rows.append({"t": _wall(before.at + drawn.width * 1.5, zone)})  # a row without results breaks the line
+            rows.append(
+                {"t": _wall(before.at + drawn.width * 1.5, zone)}
+            )  # a row without results breaks the line
         rows.append(
-            {"t": _wall(point.at + drawn.width / 2, zone), "low": point.low, "high": point.high, "mid": point.middle,
-             "n": point.n, "flag": point.flag}
-        )  # fmt: skip
+            {
+                "t": _wall(point.at + drawn.width / 2, zone),
+                "low": point.low,
+                "high": point.high,
+                "mid": point.middle,
+                "n": point.n,
+                "flag": point.flag,
+            }
+        )
         before = point
     time = {
         "field": "t",
@@ -113,7 +132,12 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
         "width": "container",
         "height": HEIGHT,
         "data": {"name": "series", "values": rows, "format": {"parse": {"t": "utc:'%Y-%m-%dT%H:%M:%S'"}}},
-        "encoding": {"x": {**time, "axis": {"title": None, "tickCount": 6, "grid": False, "format": _day_format(drawn)}}},
+        "encoding": {
+            "x": {
+                **time,
+                "axis": {"title": None, "tickCount": 6, "grid": False, "format": _day_format(drawn)},
+            }
+        },
         "layer": _layers(words, marked=len(drawn.points) <= _FEW),
     }
 
@@ -125,31 +149,57 @@ def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
         {
             "mark": {"type": "area", "opacity": 0.25, "interpolate": "linear"},
             "encoding": {
-                "y": {"field": "low", "type": "quantitative", "scale": scale, "axis": {"title": None, "tickCount": 4}},
+                "y": {
+                    "field": "low",
+                    "type": "quantitative",
+                    "scale": scale,
+                    "axis": {"title": None, "tickCount": 4},
+                },
                 "y2": {"field": "high"},
             },
         },
-        {"mark": {"type": "line", "strokeWidth": 1.5, "point": marked}, "encoding": {"y": {"field": "mid", "type": "quantitative"}}},
+        {
+            "mark": {"type": "line", "strokeWidth": 1.5, "point": marked},
+            "encoding": {"y": {"field": "mid", "type": "quantitative"}},
+        },
         {
             "transform": [{"filter": "datum.flag > 2"}],
             "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
             "encoding": {
                 "y": {"field": "high", "type": "quantitative"},
-                "shape": {"field": "flag", "type": "ordinal", "legend": None,
-                          "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]}},
-                "color": {"field": "flag", "type": "ordinal", "legend": None,
-                          "scale": {"domain": [3, 4], "range": ["suspect", "fail"]}},
+                "shape": {
+                    "field": "flag",
+                    "type": "ordinal",
+                    "legend": None,
+                    "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]},
+                },
+                "color": {
+                    "field": "flag",
+                    "type": "ordinal",
+                    "legend": None,
+                    "scale": {"domain": [3, 4], "range": ["suspect", "fail"]},
+                },
             },
         },
         {
             "transform": [{"filter": "isValid(datum.high)"}],
             "mark": {"type": "rule", "opacity": 0},
-            "params": [{"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "encodings": ["x"]}}],
+            "params": [
+                {
+                    "name": "near",
+                    "select": {"type": "point", "on": "pointerover", "nearest": True, "encodings": ["x"]},
+                }
+            ],
             "encoding": {
                 "opacity": {"condition": {"param": "near", "empty": False, "value": 0.4}, "value": 0},
                 "tooltip": [
-                    {"field": "t", "type": "temporal", "title": words["time"], "format": "%d %b %H:%M",
-                     "timeUnit": "utcyearmonthdatehoursminutes"},
+                    {
+                        "field": "t",
+                        "type": "temporal",
+                        "title": words["time"],
+                        "format": "%d %b %H:%M",
+                        "timeUnit": "utcyearmonthdatehoursminutes",
+                    },
                     {"field": "mid", "type": "quantitative", "title": words["mean"], "format": ".4~g"},
                     {"field": "low", "type": "quantitative", "title": words["low"], "format": ".4~g"},
                     {"field": "high", "type": "quantitative", "title": words["high"], "format": ".4~g"},
@@ -157,7 +207,7 @@ def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
                 ],
             },
         },
-    ]  # fmt: skip
+    ]
 
 
 def _day_format(drawn: Drawn) -> str:
@@ -178,9 +228,20 @@ def locale_of(language: str) -> dict[str, Any]:
     short_days = [found.days["format"]["abbreviated"][(number - 1) % 7] for number in range(7)]
     months = found.months["format"]
     return {
-        "number": {"decimal": found.number_symbols["latn"]["decimal"], "thousands": " " if language == "fr" else ",",
-                   "grouping": [3], "currency": ["", " €"]},
-        "time": {"dateTime": "%A %e %B %Y %X", "date": "%d/%m/%Y", "time": "%H:%M:%S", "periods": ["AM", "PM"],
-                 "days": days, "shortDays": short_days, "months": [months["wide"][m] for m in range(1, 13)],
-                 "shortMonths": [months["abbreviated"][m] for m in range(1, 13)]},
-    }  # fmt: skip
+        "number": {
+            "decimal": found.number_symbols["latn"]["decimal"],
+            "thousands": " " if language == "fr" else ",",
+            "grouping": [3],
+            "currency": ["", " €"],
+        },
+        "time": {
+            "dateTime": "%A %e %B %Y %X",
+            "date": "%d/%m/%Y",
+            "time": "%H:%M:%S",
+            "periods": ["AM", "PM"],
+            "days": days,
+            "shortDays": short_days,
+            "months": [months["wide"][m] for m in range(1, 13)],
+            "shortMonths": [months["abbreviated"][m] for m in range(1, 13)],
+        },
+    }

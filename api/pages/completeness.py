@@ -1,7 +1,8 @@
-"""Completeness by local day from counts: what arrived and did not fail, against what was planned while the device stood there.
+"""Completeness by local day from counts: what arrived and did not fail, against what was planned while the
+device stood there.
 
-Planned intervals come from the deployment and the expected interval, not from the first and last result; declared windows
-leave the denominator. A day on which nothing was planned has no share.
+Planned intervals come from the deployment and the expected interval, not from the first and last result;
+declared windows leave the denominator. A day on which nothing was planned has no share.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Bar:
 
 
 class Strips:
-    """Daily counts of devices, at most some seconds old: a fleet page asks for half a million rows' worth of them."""
+    """Daily counts of devices, at most some seconds old: a fleet page asks for half a million rows' worth of
+    them.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[int, tuple[float, list[DayCount]]] = {}
@@ -103,7 +106,11 @@ def planned_spans(
 
 
 def bars(
-    counts: Sequence[DayCount], streams: Sequence[Stream], spans: Sequence[Span], now: datetime, time_zone: str
+    counts: Sequence[DayCount],
+    streams: Sequence[Stream],
+    spans: Sequence[Span],
+    now: datetime,
+    time_zone: str,
 ) -> list[Bar]:
     """The last DAYS local days, today included; the mean over the device's datastreams."""
     zone = ZoneInfo(time_zone)
@@ -112,9 +119,18 @@ def bars(
     found = []
     for back in range(DAYS - 1, -1, -1):
         day = today - timedelta(days=back)
-        midnight, next_one = (datetime.combine(d, time_of_day(), zone) for d in (day, day + timedelta(days=1)))
+        midnight, next_one = (
+            datetime.combine(d, time_of_day(), zone) for d in (day, day + timedelta(days=1))
+        )
         seconds = _overlap_s(spans, (midnight, min(next_one, now)))
-        found.append(Bar(day, _share(seconds, [(usable.get((s.datastream_id, day), 0), s.expected_interval_s) for s in streams])))
+        found.append(
+            Bar(
+                day,
+                _share(
+                    seconds, [(usable.get((s.datastream_id, day), 0), s.expected_interval_s) for s in streams]
+                ),
+            )
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""One device: what it says now, its series with flags, gaps with causes, places, status, credentials, snippet, label."""
+"""One device: what it says now, its series with flags, gaps with causes, places, status, credentials,
+snippet, label.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def device_page(
     streams = fleet.streams(conn, [row.device_id])
     (one,) = board.assess(conn, context, viewer, page, [row])
     return respond(
-        request, "device.j2", page,
+        request,
+        "device.j2",
+        page,
         device=row,
         one=one,
         streams=streams,
@@ -71,17 +75,24 @@ def device_page(
         flags=FLAGS,
         interval_words=INTERVALS,
         roles=ROLES,
-    )  # fmt: skip
+    )
 
 
 def _series(conn: Connection, viewer: Viewer, page: Page, streams: list[Stream], span: str) -> dict[str, Any]:
     if not viewer.sees_measurements:
         return {"charts": [], "spans": list(series.SPANS), "span": span, "width": timedelta(0), "locale": {}}
     drawn = series.load(conn, streams, page.now, series.SPANS[span])
-    words = {"time": page.t("Time"), "mean": page.t("Mean"), "low": page.t("Smallest"), "high": page.t("Largest"),
-             "n": page.t("Results")}  # fmt: skip
+    words = {
+        "time": page.t("Time"),
+        "mean": page.t("Mean"),
+        "low": page.t("Smallest"),
+        "high": page.t("Largest"),
+        "n": page.t("Results"),
+    }
     return {
-        "charts": [(one, charts.drawing(one, page.reader), charts.spec(one, page.reader, words)) for one in drawn],
+        "charts": [
+            (one, charts.drawing(one, page.reader), charts.spec(one, page.reader, words)) for one in drawn
+        ],
         "spans": list(series.SPANS),
         "span": span,
         "width": drawn[0].width if drawn else timedelta(0),
@@ -92,26 +103,46 @@ def _series(conn: Connection, viewer: Viewer, page: Page, streams: list[Stream],
 def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
     within = fleet.Scope([row.trial], [f"{row.trial}/{row.device}"])
     words = ("received", "stored whole", "in part", "refused", "repeated")
-    return [pair for line in ledger_lines(fleet.ledger(conn, within)) for pair in zip(words, line.numbers[:5], strict=True)]
+    return [
+        pair
+        for line in ledger_lines(fleet.ledger(conn, within))
+        for pair in zip(words, line.numbers[:5], strict=True)
+    ]
 
 
 def _connect(
-    request: Request, conn: Connection, context: Context, viewer: Viewer, now: datetime, row: FleetRow, streams: list[Stream]
+    request: Request,
+    conn: Connection,
+    context: Context,
+    viewer: Viewer,
+    now: datetime,
+    row: FleetRow,
+    streams: list[Stream],
 ) -> dict[str, Any]:
     """Credentials and snippets: for the company whose device it is, and for the lab."""
     if viewer.role not in (Role.COMPANY, Role.LAB):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
     lives = credentials_of_device(conn, row.device_id)
     shown = [
-        ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now)) for life in lives
+        ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))
+        for life in lives
     ]
     active = next((one.life.username for one in shown if one.active), f"{row.trial}.{row.device}")
     http = str(request.base_url).rstrip("/")
     texts = snippets(
-        context.mqtt_public, trial=row.trial, device=row.device, username=active, token=TOKEN_PLACE,
-        names=[stream.name for stream in streams], http=http,
-    )  # fmt: skip
-    return {"snippets": texts, "credentials": shown, "qr": label(f"{http}/trials/{row.trial}/devices/{row.device}")}
+        context.mqtt_public,
+        trial=row.trial,
+        device=row.device,
+        username=active,
+        token=TOKEN_PLACE,
+        names=[stream.name for stream in streams],
+        http=http,
+    )
+    return {
+        "snippets": texts,
+        "credentials": shown,
+        "qr": label(f"{http}/trials/{row.trial}/devices/{row.device}"),
+    }
 
 
 def label(address: str) -> Markup:

@@ -1,4 +1,6 @@
-"""An outlook as a page shows it: numbers with three significant digits, sentences in the reader's language."""
+"""An outlook as a page shows it: numbers with three significant digits, sentences in the reader's
+language.
+"""
 
 from __future__ import annotations
 
@@ -64,12 +66,14 @@ def expected(outlook: Outlook | None, page: Page) -> Expected | None:
         return None
     endpoints = [
         Endpoint(
-            title=page.pick(one.title.model_dump()), days=one.days, level=f"{significant(page, 100 * one.level)}\u00a0%",
+            title=page.pick(one.title.model_dump()),
+            days=one.days,
+            level=f"{significant(page, 100 * one.level)}\u00a0%",
             notes=[_sentence(page, note) for note in one.notes],
             criteria=[_criterion(page, criterion, outlook.planned_days) for criterion in one.criteria],
         )
         for one in outlook.endpoints
-    ]  # fmt: skip
+    ]
     return Expected(outlook.start, outlook.end, page.percent(outlook.power), endpoints)
 
 
@@ -113,13 +117,21 @@ def _row(page: Page, row: Expectation, planned: bool) -> Row:
     else:
         met = "–" if row.half_width is None and row.smallest_effect is None else page.t("none")
     return Row(
-        row.days, row.counted, significant(page, row.half_width), significant(page, row.smallest_effect), met,
-        page.percent(row.decided), planned,
-    )  # fmt: skip
+        row.days,
+        row.counted,
+        significant(page, row.half_width),
+        significant(page, row.smallest_effect),
+        met,
+        page.percent(row.decided),
+        planned,
+    )
 
 
 def _sentence(page: Page, note: Note) -> Sentence:
-    shown = {name: significant(page, one) if isinstance(one, float) else one for name, one in note.evidence.items()}
+    shown = {
+        name: significant(page, one) if isinstance(one, float) else one for name, one in note.evidence.items()
+    }
     return Sentence(
-        page.t(OUTLOOK_NOTES[note.code], **shown) if shown else page.t(OUTLOOK_NOTES[note.code]), note.code in WARNINGS
+        page.t(OUTLOOK_NOTES[note.code], **shown) if shown else page.t(OUTLOOK_NOTES[note.code]),
+        note.code in WARNINGS,
     )

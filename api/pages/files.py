@@ -30,7 +30,8 @@ LANGUAGE: Final = "fr"
 _FOREVER: Final = "private, max-age=31536000, immutable"
 # Reports hold their styles and drawings inside, and need nothing else: no script, no form, no other address.
 _REPORT_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 
 ReportFile = Literal["report.html", "report.pdf", "report.json", "report.en.html", "report.en.pdf"]
@@ -71,14 +72,18 @@ Stored = Annotated[StoredEvaluation, Depends(_stored)]
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/package.zip")
 async def package(request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx) -> Response:
-    """With this anyone can recompute the evaluation: observations, protocol, results, reports, signed by this installation."""
+    """With this anyone can recompute the evaluation: observations, protocol, results, reports, signed by this
+    installation.
+    """
     path = context.cache / "packages" / f"{stored.sha256}.zip"
     if not path.exists():
         reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
         async with connecting(request) as conn:
             await run_in_threadpool(_pack, conn, context, stored, reports, path)
     name = f"{trial}-{evaluation_id}.zip"
-    return FileResponse(path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"})
+    return FileResponse(
+        path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"}
+    )
 
 
 def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports: Path, path: Path) -> None:
@@ -96,6 +101,10 @@ def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports:
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/{file}")
 async def report(file: ReportFile, stored: Stored, context: Ctx) -> FileResponse:
-    """A report: French under `report.html` and `report.pdf`, English with `.en` in the name; JSON is the document itself."""
+    """A report: French under `report.html` and `report.pdf`, English with `.en` in the name; JSON is the
+    document itself.
+    """
     folder = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
-    return FileResponse(folder / file, headers={"Cache-Control": _FOREVER, "Content-Security-Policy": _REPORT_POLICY})
+    return FileResponse(
+        folder / file, headers={"Cache-Control": _FOREVER, "Content-Security-Policy": _REPORT_POLICY}
+    )

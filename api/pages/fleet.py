@@ -1,4 +1,6 @@
-"""The fleet: every device the reader may know of, its state and why, on a map and in a table that stays current."""
+"""The fleet: every device the reader may know of, its state and why, on a map and in a table that stays
+current.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def fleet_page(
     known = board.load(conn, context, viewer, page)
     selected = [one for one in known if chosen.holds(one)]
     return respond(
-        request, "fleet.j2", page,
+        request,
+        "fleet.j2",
+        page,
         known=known,
         board=selected,
         chosen=chosen,
@@ -71,7 +75,7 @@ def fleet_page(
         trials=sorted({one.row.trial: one.row.trial_title for one in known}.items()),
         sites=sorted({one.row.site: one.row.site_name for one in known if one.row.site}.items()),
         map=_map(page, known, chosen),
-    )  # fmt: skip
+    )
 
 
 def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
@@ -86,7 +90,9 @@ def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
             "/fleet?" + chosen.query(state=None if chosen.state == state else state.value),
         )
         for state in WORST_FIRST
-        if number[state] or state in (DeviceState.ONLINE, DeviceState.SILENT, DeviceState.DEGRADED) or chosen.state == state
+        if number[state]
+        or state in (DeviceState.ONLINE, DeviceState.SILENT, DeviceState.DEGRADED)
+        or chosen.state == state
     ]
 
 
@@ -95,7 +101,12 @@ def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
     where = Chosen(chosen.trial, None, None)
     at: dict[str, list[Shown]] = {}
     for one in known:
-        if one.row.site and one.row.latitude is not None and one.row.longitude is not None and where.holds(one):
+        if (
+            one.row.site
+            and one.row.latitude is not None
+            and one.row.longitude is not None
+            and where.holds(one)
+        ):
             at.setdefault(one.row.site, []).append(one)
     spots = []
     for code, devices in at.items():
@@ -105,5 +116,15 @@ def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
         words = page.t("{n} of {all} devices {state}", n=n, all=len(active), state=page.t(worst.word))
         row = devices[0].row
         href = "/fleet?" + chosen.query(site=code)
-        spots.append(Spot(code, row.site_name or code, worst.state.value, words, href, row.latitude or 0.0, row.longitude or 0.0))
+        spots.append(
+            Spot(
+                code,
+                row.site_name or code,
+                worst.state.value,
+                words,
+                href,
+                row.latitude or 0.0,
+                row.longitude or 0.0,
+            )
+        )
     return site_map.draw(spots)

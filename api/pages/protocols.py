@@ -1,4 +1,6 @@
-"""Writing a protocol: a text is checked, with the lines of what is wrong and what may be expected of it, and locked."""
+"""Writing a protocol: a text is checked, with the lines of what is wrong and what may be expected of it, and
+locked.
+"""
 
 from __future__ import annotations
 
@@ -37,19 +39,25 @@ def protocol_page(
     viewer: Signed,
     template: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """The form, empty, with a draft from a template, or with the newest version to start an amendment from."""
+    """The form, empty, with a draft from a template, or with the newest version to start an amendment
+    from.
+    """
     found = _visible(conn, viewer, trial)
     text = ""
     if template is not None:
         today = context.clock.now().date()
         start = (today.replace(day=1) + timedelta(days=31)).replace(day=1)
-        text = json.dumps(draft(template, facts_of(conn, found.code), start=start), ensure_ascii=False, indent=2)
+        text = json.dumps(
+            draft(template, facts_of(conn, found.code), start=start), ensure_ascii=False, indent=2
+        )
     elif stored := protocols(conn, found.code):
         text = pretty(stored[0].document)
     return _respond(request, conn, found, viewer, text, None)
 
 
-@router.post("/trials/{trial}/protocol", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+@router.post(
+    "/trials/{trial}/protocol", response_class=HTMLResponse, dependencies=[Depends(require_form_token)]
+)
 def send_protocol(
     request: Request,
     trial: str,
@@ -59,7 +67,9 @@ def send_protocol(
     text: Text = "",
     action: Annotated[str, Form()] = "check",
 ) -> Response:
-    """Check the text, or lock it where nothing is wrong; to lock is for the evaluator of the trial and the lab."""
+    """Check the text, or lock it where nothing is wrong; to lock is for the evaluator of the trial and the
+    lab.
+    """
     found = _visible(conn, viewer, trial)
     text = text.replace("\r\n", "\n")
     checked = _check(conn, context, found, text)
@@ -87,12 +97,20 @@ def _check(conn: Connection, context: Context, trial: Trial, text: str) -> Check
 
 
 def _respond(
-    request: Request, conn: Connection, trial: Trial, viewer: Viewer, text: str, checked: Checked | None, status: int = 200
+    request: Request,
+    conn: Connection,
+    trial: Trial,
+    viewer: Viewer,
+    text: str,
+    checked: Checked | None,
+    status: int = 200,
 ) -> HTMLResponse:
     page = page_of(request, viewer, trial.time_zone)
     newest = next(iter(protocols(conn, trial.code)), None)
     return respond(
-        request, "protocol.j2", page,
+        request,
+        "protocol.j2",
+        page,
         status=status,
         trial=trial,
         text=text,
@@ -102,4 +120,4 @@ def _respond(
         may_lock=may_lock(viewer, trial),
         newest=newest,
         templates=TEMPLATE_WORDS,
-    )  # fmt: skip
+    )

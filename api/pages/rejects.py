@@ -26,15 +26,26 @@ from store.ledger import RejectRow, Totals, overflow
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
-REPLAYED: Final = "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
+REPLAYED: Final = (
+    "{tried} messages tried again: {stored} observations stored, {still} messages still refused."
+)
 _MOST: Final = 25
 _MOST_HOURS: Final = 200
 MESSAGES: Final = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS: Final = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
 _COLUMNS: Final = (
-    "received", "stored whole", "in part", "refused", "repeated",
-    "contained", "stored", "duplicate", "conflicting", "refused", "ignored",
-)  # fmt: skip
+    "received",
+    "stored whole",
+    "in part",
+    "refused",
+    "repeated",
+    "contained",
+    "stored",
+    "duplicate",
+    "conflicting",
+    "refused",
+    "ignored",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +122,25 @@ def rejects_page(
     found = _messages(conn, viewer, within, chosen, below)
     lines = ledger_lines(fleet.ledger(conn, within, device=chosen.device))
     more = ledger_lines(fleet.ledger(conn, within, replay=True, device=chosen.device))
-    hours = ledger_lines(fleet.ledger_hours(conn, within, device=chosen.device, most=_MOST_HOURS)) if chosen.by else []
+    hours = (
+        ledger_lines(fleet.ledger_hours(conn, within, device=chosen.device, most=_MOST_HOURS))
+        if chosen.by
+        else []
+    )
     tried, stored, still = replayed.split("-")
     return respond(
-        request, "rejects.j2", page,
+        request,
+        "rejects.j2",
+        page,
         chosen=chosen,
         trials=visible_trials(conn, viewer),
         reasons={str(code): word for code, word in REASONS.items()},
         fixes={str(code): text for code, text in FIXES.items()},
         counts=[{**_fields(one), "href": chosen.query(reason=one.reason)} for one in counts],
         rejects=found[:_MOST],
-        overflow=overflow(conn, within.trials, within.devices, device=chosen.device, reason=chosen.reason, most=_MOST_HOURS),
+        overflow=overflow(
+            conn, within.trials, within.devices, device=chosen.device, reason=chosen.reason, most=_MOST_HOURS
+        ),
         older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,
         ledger=hours or lines,
         by_device=chosen.query(by="") + "#ledger",
@@ -131,26 +150,44 @@ def rejects_page(
         replayed=_sums(more) if more else None,
         adds_up=all(adds_up(line.numbers) for line in [*lines, *more, *hours]),
         notice=page.t(REPLAYED, tried=tried, stored=stored, still=still) if int(tried) else None,
-    )  # fmt: skip
+    )
 
 
 def _fields(one: fleet.ReasonCount) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in ("reason", "messages", "results", "last_at", "replayed", "recent", "dropped")}
+    return {
+        name: getattr(one, name)
+        for name in ("reason", "messages", "results", "last_at", "replayed", "recent", "dropped")
+    }
 
 
-def _messages(conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None) -> list[Shown]:
-    """One more than a page shows, so that the page knows whether there are older ones; none for who sees no measurements."""
+def _messages(
+    conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None
+) -> list[Shown]:
+    """One more than a page shows, so that the page knows whether there are older ones; none for who sees no
+    measurements.
+    """
     if not viewer.sees_measurements:
         return []
     found = fleet.rejects(
-        conn, within.trials, device=chosen.device, reason=chosen.reason, below=below, most=_MOST + 1, excerpt=EXCERPT_BYTES + 4
+        conn,
+        within.trials,
+        device=chosen.device,
+        reason=chosen.reason,
+        below=below,
+        most=_MOST + 1,
+        excerpt=EXCERPT_BYTES + 4,
     )
     return [Shown(row, *excerpt(row.payload), cut=row.size > EXCERPT_BYTES) for row in found]
 
 
 def ledger_lines(totals: Sequence[Totals]) -> list[Line]:
     return [
-        Line(one.trial, one.device, [getattr(one, name) for name in (*MESSAGES, *RESULTS)], getattr(one, "hour", None))
+        Line(
+            one.trial,
+            one.device,
+            [getattr(one, name) for name in (*MESSAGES, *RESULTS)],
+            getattr(one, "hour", None),
+        )
         for one in totals
     ]
 
@@ -174,15 +211,24 @@ def payload(reject_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Respons
     return Response(
         found.payload,
         media_type="application/octet-stream",
-        headers={"Content-Disposition": f'attachment; filename="reject-{reject_id}.bin"', "Cache-Control": "no-store"},
+        headers={
+            "Content-Disposition": f'attachment; filename="reject-{reject_id}.bin"',
+            "Cache-Control": "no-store",
+        },
     )
 
 
 @router.post("/rejects/replay", dependencies=[Depends(require_form_token)])
 def replay_rejects(
-    conn: Conn, context: Ctx, viewer: Signed, reason: Annotated[str, Form()] = "", trial: Annotated[str, Form()] = ""
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    reason: Annotated[str, Form()] = "",
+    trial: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
-    """Send what was refused through the path again; for the lab, and for a company what its own devices sent."""
+    """Send what was refused through the path again; for the lab, and for a company what its own devices
+    sent.
+    """
     if not may_replay(viewer):
         raise NotFound("There is nothing to replay for you.")
     known = RejectReason(reason) if reason in set(RejectReason) else None
@@ -190,7 +236,14 @@ def replay_rejects(
     trials = None if viewer.role is Role.LAB and not trial else within.trials
     done = replay(conn, clock=context.clock, reason=str(known) if known else None, trials=trials)
     detail = {"reason": reason, "tried": done.tried, "stored": done.stored}
-    record(conn, at=context.clock.now(), login=viewer.login, action="replay", subject=trial or "all", detail=detail)
+    record(
+        conn,
+        at=context.clock.now(),
+        login=viewer.login,
+        action="replay",
+        subject=trial or "all",
+        detail=detail,
+    )
     chosen = Chosen(trial or None, None, None)
     back = chosen.query(replayed=f"{done.tried}-{done.stored}-{done.still_refused}")
     return RedirectResponse(back, status_code=303)

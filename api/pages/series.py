@@ -1,4 +1,6 @@
-"""A device's series for its page: buckets from the database, on the property's averaging scale, and the span they cover."""
+"""A device's series for its page: buckets from the database, on the property's averaging scale, and the span
+they cover.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,25 @@ from store import fleet
 from store.database import Connection
 from store.fleet import Bucket, Stream
 
-SPANS: Final = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30), "90d": timedelta(days=90)}
+SPANS: Final = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
 DEFAULT_SPAN: Final = "7d"
 BUCKETS: Final = 360
-"""A series has at most this many buckets, of smallest and largest result each: more than a screen can show."""
+"""A series has at most this many buckets, of smallest and largest result each: more than a screen can
+show.
+"""
 _WIDTHS_S: Final = (60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One bucket; `flag` is the worst in it (4 FAIL, 3 SUSPECT, else 1). `middle` None where a mean has no meaning."""
+    """One bucket; `flag` is the worst in it (4 FAIL, 3 SUSPECT, else 1). `middle` None where a mean has no
+    meaning.
+    """
 
     at: datetime
     low: float
@@ -44,7 +55,9 @@ class Drawn:
 
 
 def width_for(span: timedelta, expected_s: float | None) -> timedelta:
-    """The narrowest usual width that keeps a series within BUCKETS and does not split the device's own interval."""
+    """The narrowest usual width that keeps a series within BUCKETS and does not split the device's own
+    interval.
+    """
     least = max(span.total_seconds() / BUCKETS, expected_s or 0.0)
     return timedelta(seconds=next((w for w in _WIDTHS_S if w >= least), 86_400))
 
@@ -57,7 +70,10 @@ def load(conn: Connection, streams: Sequence[Stream], end: datetime, span: timed
     found: dict[int, list[Bucket]] = {}
     for bucket in fleet.buckets(conn, [s.datastream_id for s in streams], start, end, width):
         found.setdefault(bucket.datastream_id, []).append(bucket)
-    return [Drawn(s, [_point(b, s.averaging_scale) for b in found.get(s.datastream_id, [])], start, end, width) for s in streams]
+    return [
+        Drawn(s, [_point(b, s.averaging_scale) for b in found.get(s.datastream_id, [])], start, end, width)
+        for s in streams
+    ]
 
 
 def _point(bucket: Bucket, scale: str) -> Point:

@@ -21,13 +21,21 @@ router = APIRouter()
 
 
 def own_path(text: str) -> str:
-    """`text` where it is a path of this site, else the start page: a link must not lead a signed-in reader elsewhere."""
-    safe = text.startswith("/") and not text.startswith(("//", "/\\")) and not any(ord(letter) < 33 for letter in text)
+    """`text` where it is a path of this site, else the start page: a link must not lead a signed-in reader
+    elsewhere.
+    """
+    safe = (
+        text.startswith("/")
+        and not text.startswith(("//", "/\\"))
+        and not any(ord(letter) < 33 for letter in text)
+    )
     return text if safe and "\\" not in text else "/"
 
 
 @open_router.get("/sign-in", response_class=HTMLResponse)
-def sign_in_page(request: Request, viewer: Anyone, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
+def sign_in_page(
+    request: Request, viewer: Anyone, next: Annotated[str, Query(max_length=2000)] = "/"
+) -> Response:
     """The form."""
     if viewer is not None:
         return RedirectResponse(own_path(next), status_code=303)
@@ -49,10 +57,14 @@ def sign_in(
     """A session, or the form again with what is wrong."""
     address = request.client.host if request.client else ""
     try:
-        token = access.sign_in(context.pool, context.attempts, login=login.strip(), password=password, address=address)
+        token = access.sign_in(
+            context.pool, context.attempts, login=login.strip(), password=password, address=address
+        )
     except NotAcceptedHere as error:
         page = page_of(request, None)
-        return respond(request, "sign_in.j2", page, status=403, next=own_path(next), login=login, problem=str(error))
+        return respond(
+            request, "sign_in.j2", page, status=403, next=own_path(next), login=login, problem=str(error)
+        )
     response = RedirectResponse(own_path(next), status_code=303)
     access.keep_session(request, response, token)
     return response
@@ -84,5 +96,13 @@ def language(
             set_language(conn, viewer, language)
         lifetime = int(timedelta(days=365).total_seconds())
         secure = request.url.scheme == "https"
-        response.set_cookie(LANGUAGE_COOKIE, language, max_age=lifetime, path="/", secure=secure, httponly=True, samesite="lax")
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            language,
+            max_age=lifetime,
+            path="/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
     return response

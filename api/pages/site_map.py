@@ -1,4 +1,6 @@
-"""The map of sites as inline SVG: outlines from GeoJSON, one mark a site, labels that stay inside and off each other."""
+"""The map of sites as inline SVG: outlines from GeoJSON, one mark a site, labels that stay inside and off
+each other.
+"""
 
 from __future__ import annotations
 
@@ -118,9 +120,19 @@ def _marks(spots: Sequence[Spot], project: _Projection) -> list[Mark]:
         placed.append((left_edge, left_edge + long, baseline))
         label_x = left_edge if right else left_edge + long
         marks.append(
-            Mark(spot.name, short, spot.state, spot.words, spot.href, x, y, round(label_x, 1), round(baseline, 1),
-                 "start" if right else "end")
-        )  # fmt: skip
+            Mark(
+                spot.name,
+                short,
+                spot.state,
+                spot.words,
+                spot.href,
+                x,
+                y,
+                round(label_x, 1),
+                round(baseline, 1),
+                "start" if right else "end",
+            )
+        )
     return marks
 
 
@@ -131,6 +143,9 @@ def _free(left: float, right: float, wanted: float, placed: Sequence[tuple[float
         y = wanted + step * _LINE / 2
         if not 14 <= y <= _HEIGHT - 6:
             continue
-        if all(right < other_left or left > other_right or abs(y - other) >= _LINE for other_left, other_right, other in placed):
+        if all(
+            right < other_left or left > other_right or abs(y - other) >= _LINE
+            for other_left, other_right, other in placed
+        ):
             return y
     return wanted

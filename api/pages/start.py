@@ -52,7 +52,9 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
         waiting[:0] = _ingest(page, shards.health(conn).trouble)
     number = count_states(devices)
     return respond(
-        request, "start.j2", page,
+        request,
+        "start.j2",
+        page,
         waiting=waiting,
         figures=[
             (page.t("devices"), len(devices) - number[DeviceState.RETIRED], "/fleet"),
@@ -62,20 +64,26 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
             (page.t("messages refused"), sum(line.rejected + line.partly for line in lines), "/rejects"),
         ],
         anything=bool(trials or devices),
-    )  # fmt: skip
+    )
 
 
 def _ingest(page: Page, trouble: str | None) -> Iterator[Waiting]:
     if trouble:
         title = page.t("Insitu is not taking in messages")
-        yield Waiting("silent", title, page.t("The broker keeps them meanwhile. {trouble}", trouble=trouble), "/readyz")
+        yield Waiting(
+            "silent", title, page.t("The broker keeps them meanwhile. {trouble}", trouble=trouble), "/readyz"
+        )
 
 
 def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:
     troubled = [one for one in devices if one.state in _TROUBLED]
     for one in troubled[:_MOST_DEVICES]:
         detail = f"{page.t(one.word)}{page.colon}{one.cause}" if one.cause else page.t(one.word)
-        where = f"{one.row.site_name} · {one.row.position}" if one.row.site_name else page.pick(one.row.trial_title)
+        where = (
+            f"{one.row.site_name} · {one.row.position}"
+            if one.row.site_name
+            else page.pick(one.row.trial_title)
+        )
         href = f"/trials/{one.row.trial}/devices/{one.row.device}"
         yield Waiting(one.state.value, f"{one.row.device} ({where})", detail, href)
     if len(troubled) > _MOST_DEVICES:
@@ -88,17 +96,39 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
         if one.recent:
             known = one.reason in set(RejectReason)
             word = page.t(REASONS[RejectReason(one.reason)]) if known else one.reason
-            title = page.t("{n} messages refused in the last 24 hours: {reason}", n=page.number(one.recent, 0), reason=word)
-            yield Waiting("degraded", title, page.t("The page says how to mend it."), f"/rejects?reason={one.reason}")
+            title = page.t(
+                "{n} messages refused in the last 24 hours: {reason}",
+                n=page.number(one.recent, 0),
+                reason=word,
+            )
+            yield Waiting(
+                "degraded", title, page.t("The page says how to mend it."), f"/rejects?reason={one.reason}"
+            )
 
 
 def _trials(page: Page, trials: Sequence[Trial], facts: dict[str, TrialFacts]) -> Iterator[Waiting]:
     for trial in trials:
         own, title, href = facts[trial.code], page.pick(trial.title), f"/trials/{trial.code}"
         if trial.state in (TrialState.DEPLOYMENT, TrialState.RUNNING) and own.locked_at is None:
-            yield Waiting("late", page.t("Lock the protocol: {trial}", trial=title),
-                          page.t("It counts only when it is locked before the reporting period."), href)  # fmt: skip
+            yield Waiting(
+                "late",
+                page.t("Lock the protocol: {trial}", trial=title),
+                page.t("It counts only when it is locked before the reporting period."),
+                href,
+            )
         elif trial.state == TrialState.EVALUATED and page.sees_measurements:
-            yield Waiting("late", page.t("Decide: {trial}", trial=title), page.t("It is evaluated; the report is ready."), href)
-        elif trial.ends_at is not None and trial.ends_at < page.now and own.evaluation_id is None and page.sees_measurements:
-            yield Waiting("late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href)
+            yield Waiting(
+                "late",
+                page.t("Decide: {trial}", trial=title),
+                page.t("It is evaluated; the report is ready."),
+                href,
+            )
+        elif (
+            trial.ends_at is not None
+            and trial.ends_at < page.now
+            and own.evaluation_id is None
+            and page.sees_measurements
+        ):
+            yield Waiting(
+                "late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href
+            )

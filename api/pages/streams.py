@@ -28,11 +28,17 @@ Rows = dict[int, Any]
 
 
 async def follow(
-    request: Request, context: Context, viewer: Signed, key: Hashable, look: Look, first: Callable[[], list[Part]]
+    request: Request,
+    context: Context,
+    viewer: Signed,
+    key: Hashable,
+    look: Look,
+    first: Callable[[], list[Part]],
 ) -> AsyncIterator[ServerSentEvent]:
     """Events until the reader leaves, signs out, or loses sight of what is followed.
 
-    `key` names what is shown, for one kind of reader; whoever may see the same in the same language shares it.
+    `key` names what is shown, for one kind of reader; whoever may see the same in the same language shares
+    it.
     """
     shared = (viewer.role, viewer.organisation_id, viewer.language, key)
     with context.live.listen(viewer.person_id, shared, look) as outbox:
@@ -52,7 +58,9 @@ async def follow(
 
 
 async def _require_still(request: Request, context: Context) -> None:
-    """NotAcceptedHere for who signed out or was disabled meanwhile; while nobody can tell, the stream goes on."""
+    """NotAcceptedHere for who signed out or was disabled meanwhile; while nobody can tell, the stream goes
+    on.
+    """
     try:
         viewer = await context.door.viewer(session_token(request))
     except RetryLater:
@@ -76,7 +84,9 @@ async def fleet_stream(
     state: Annotated[str, Query(max_length=64)] = "",
     since: Annotated[float, Query(ge=0, le=1e11)] = 0.0,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Rows of the fleet as they change, and the counts above them; `since`: the time of the page (s since 1970)."""
+    """Rows of the fleet as they change, and the counts above them; `since`: the time of the page (s since
+    1970).
+    """
     chosen = Chosen(trial or None, site or None, state or None)
     known: Rows = {}
     made = datetime.fromtimestamp(since, UTC)
@@ -100,17 +110,23 @@ def _rows(
     known: Rows,
     made: datetime | None = None,
 ) -> list[Part]:
-    """Parts of devices that changed against `known`, which is brought up to date; without news, against the page `made` then."""
+    """Parts of devices that changed against `known`, which is brought up to date; without news, against the
+    page `made` then.
+    """
     page = page_of(request, viewer)
     wanted = None if news is None or news.tick else sorted(news.device_ids)
     with translated(), context.pool.connection() as conn:
-        looked = board.load(conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted)
+        looked = board.load(
+            conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted
+        )
         changed = [one for one in looked if known.get(one.row.device_id) != _facts(one)]
         known.update((one.row.device_id, _facts(one)) for one in changed)
         if made is not None:
             changed = [one for one in changed if one.row.last_seen_at and one.row.last_seen_at >= made]
         everyone = board.load(conn, context, viewer, page) if changed else []
-    parts = [Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in changed]
+    parts = [
+        Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in changed
+    ]
     if changed:
         sums = fragment("fleet_counts.j2", page, counts=counts(everyone, chosen), chosen=chosen)
         parts.append(Part("counts", str(sums)))
@@ -120,7 +136,15 @@ def _rows(
 def _facts(one: Shown) -> Any:
     """What makes a row look different, apart from how long ago something was."""
     row = one.row
-    return one.state, one.codes, row.last_seen_at, row.battery, row.rssi, one.clock, round(one.share or 0.0, 2)
+    return (
+        one.state,
+        one.codes,
+        row.last_seen_at,
+        row.battery,
+        row.rssi,
+        one.clock,
+        round(one.share or 0.0, 2),
+    )
 
 
 def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> int:
@@ -128,9 +152,16 @@ def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> 
     return fleet.find(conn, viewer, trial, device, now=context.clock.now()).device_id
 
 
-@router.get("/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse, dependencies=[Depends(_room)])
+@router.get(
+    "/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse, dependencies=[Depends(_room)]
+)
 async def device_stream(
-    request: Request, context: Ctx, viewer: Signed, trial: str, device: str, own: Annotated[int, Depends(_seen)]
+    request: Request,
+    context: Ctx,
+    viewer: Signed,
+    trial: str,
+    device: str,
+    own: Annotated[int, Depends(_seen)],
 ) -> AsyncIterator[ServerSentEvent]:
     """The head and the latest results of one device, within a second or two of their arrival."""
 
@@ -151,5 +182,7 @@ def _device(request: Request, context: Context, viewer: Viewer, trial: str, devi
         page = page.in_zone(row.time_zone)
         streams = fleet.streams(conn, [row.device_id])
         (one,) = board.assess(conn, context, viewer, page, [row])
-    latest = fragment("device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS)
+    latest = fragment(
+        "device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS
+    )
     return [Part("device-head", str(fragment("device_head.j2", page, one=one))), Part("latest", str(latest))]

@@ -29,16 +29,22 @@ from trials.workflow.blinding import unblind
 
 router = APIRouter()
 _WAY: Final = (
-    TrialState.NEED, TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING,
+    TrialState.NEED,
+    TrialState.SHORTLISTED,
+    TrialState.AGREEMENT,
+    TrialState.DEPLOYMENT,
+    TrialState.RUNNING,
     TrialState.EVALUATED,
-)  # fmt: skip
+)
 _DECISIONS: Final = (TrialState.BUY, TrialState.ITERATE, TrialState.STOP)
 _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.NEVER_SEEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A state of the life cycle: past, present or to come; `at` is when the trial came to it, where that is known."""
+    """A state of the life cycle: past, present or to come; `at` is when the trial came to it, where that is
+    known.
+    """
 
     state: str
     kind: Literal["past", "present", "future"]
@@ -47,7 +53,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Data capture of an arm so far: mean share of its devices, and on how many of the last days it was enough."""
+    """Data capture of an arm so far: mean share of its devices, and on how many of the last days it was
+    enough.
+    """
 
     name: str
     share: float | None
@@ -105,7 +113,9 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     steps = trial_steps(conn, found.trial_id)
     stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
     return respond(
-        request, "trial.j2", page,
+        request,
+        "trial.j2",
+        page,
         trial=found,
         life=life(found, steps),
         steps=list(reversed(steps)),
@@ -122,19 +132,32 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         protocol=_shown(stored, devices, page),
         expected=_expected(conn, context, viewer, stored, page),
         mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
-    )  # fmt: skip
+    )
 
 
 @router.post("/trials/{trial}/endpoints/{endpoint}/unblind", dependencies=[Depends(require_form_token)])
 def unblind_endpoint(
-    trial: str, endpoint: str, conn: Conn, context: Ctx, viewer: Signed, reason: Annotated[str, Form(max_length=2000)] = ""
+    trial: str,
+    endpoint: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> RedirectResponse:
     """The form of the trial's page; for its evaluator."""
     found = visible_trial(conn, viewer, trial)
     if not may_unblind(viewer, found):
         raise NotFound("There is nothing to unblind for you.")
     clock = context.clock
-    unblind(conn, found.code, endpoint, reason=reason, now=clock.now(), login=viewer.login, simulated=clock.is_simulated)
+    unblind(
+        conn,
+        found.code,
+        endpoint,
+        reason=reason,
+        now=clock.now(),
+        login=viewer.login,
+        simulated=clock.is_simulated,
+    )
     return RedirectResponse(f"/trials/{found.code}#evaluations", status_code=303)
 
 
@@ -145,7 +168,9 @@ def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
     before = {step.from_state for step in steps}
     stages = []
     for state in _WAY:
-        kind: Literal["past", "present", "future"] = "present" if state is now else ("past" if state in before else "future")
+        kind: Literal["past", "present", "future"] = (
+            "present" if state is now else ("past" if state in before else "future")
+        )
         stages.append(Stage(state.value, kind, reached.get(state.value) if kind != "future" else None))
     if now in _DECISIONS:
         stages.append(Stage(now.value, "present", reached.get(now.value)))
@@ -159,12 +184,18 @@ def _shown(stored: list[StoredProtocol], devices: list[board.Shown], page: Page)
         return None
     text = json.loads(newest.document)
     periods = [
-        {"name": p["name"], "start": datetime.fromisoformat(p["start"]), "end": datetime.fromisoformat(p["end"])}
+        {
+            "name": p["name"],
+            "start": datetime.fromisoformat(p["start"]),
+            "end": datetime.fromisoformat(p["end"]),
+        }
         for p in text["periods"]
     ]
     capture = Capture.model_validate(text.get("capture", {})).model_dump()
     reached = [_reached(arm, devices, capture["share"]) for arm in text["arms"]]
-    return ShownProtocol(newest, text, periods, [one for one in stored if one is not newest], capture, reached, page)
+    return ShownProtocol(
+        newest, text, periods, [one for one in stored if one is not newest], capture, reached, page
+    )
 
 
 def _reached(arm: dict[str, Any], devices: list[board.Shown], share: float) -> Reached:
@@ -180,7 +211,9 @@ def _reached(arm: dict[str, Any], devices: list[board.Shown], share: float) -> R
     return Reached(arm["name"], sum(shares) / len(shares) if shares else None, enough, len(days))
 
 
-def _expected(conn: Connection, context: Context, viewer: Viewer, stored: list[StoredProtocol], page: Page) -> Expected | None:
+def _expected(
+    conn: Connection, context: Context, viewer: Viewer, stored: list[StoredProtocol], page: Page
+) -> Expected | None:
     """Of the newest locked version, for who sees measurements: it is made of them."""
     newest = next((one for one in stored if one.locked_at), None)
     if newest is None or not viewer.sees_measurements:
@@ -204,11 +237,15 @@ def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Respo
 
 
 def evaluation_of(conn: Connection, viewer: Viewer, trial: str, evaluation_id: int) -> Any:
-    """A stored evaluation of a trial; NotFound where the viewer sees no measurements, since it is made of them."""
+    """A stored evaluation of a trial; NotFound where the viewer sees no measurements, since it is made of
+    them.
+    """
     from store.trials import evaluation
 
     found = visible_trial(conn, viewer, trial)
-    stored = evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None
+    stored = (
+        evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None
+    )
     if stored is None or stored.trial != found.code:
         raise NotFound(f"{trial!r} has no evaluation {evaluation_id} for you.")
     return stored

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from insitu.model import DeviceState, Flag, GapCause, PeriodName, RejectReason, TrialState, Verdict, WindowKind
+from insitu.model import (
+    DeviceState,
+    Flag,
+    GapCause,
+    PeriodName,
+    RejectReason,
+    TrialState,
+    Verdict,
+    WindowKind,
+)
 from trials.judge.outlook import NOTES
 
 STATES: Final = {
@@ -104,22 +113,37 @@ REASONS: Final = {
 }
 
 FIXES: Final = {
-    RejectReason.UNKNOWN_TOPIC: "Publish to insitu/v1/TRIAL/DEVICE/obs or …/status, with the names the device was enrolled under.",
-    RejectReason.UNKNOWN_TRIAL: "No trial has that name: correct the topic, or ask the lab to register the trial, then replay.",
+    RejectReason.UNKNOWN_TOPIC: "Publish to insitu/v1/TRIAL/DEVICE/obs or …/status, with the names the "
+    "device was enrolled under.",
+    RejectReason.UNKNOWN_TRIAL: "No trial has that name: correct the topic, or ask the lab to register the "
+    "trial, then replay.",
     RejectReason.UNKNOWN_DEVICE: "Enrol the device in this trial under that name, then replay.",
-    RejectReason.NOT_DEPLOYED: "The device stood nowhere at that time, or was retired: correct its deployment, then replay.",
-    RejectReason.UNKNOWN_PROPERTY: "The device has no datastream of that name: add one, or correct the name it sends, then replay.",
-    RejectReason.UNPARSABLE: "The bytes, or some lines of them, are not in the format of this topic (on …/obs: JSON in UTF-8): look at the excerpt, correct the device's program.",
-    RejectReason.INVALID_SHAPE: "It can be read, but is not one of the shapes this topic takes: compare it with the snippet of the device.",
+    RejectReason.NOT_DEPLOYED: "The device stood nowhere at that time, or was retired: correct its "
+    "deployment, then replay.",
+    RejectReason.UNKNOWN_PROPERTY: "The device has no datastream of that name: add one, or correct the name "
+    "it sends, then replay.",
+    RejectReason.UNPARSABLE: "The bytes, or some lines of them, are not in the format of this topic (on "
+    "…/obs: JSON in UTF-8): look at the excerpt, correct the device's program.",
+    RejectReason.INVALID_SHAPE: "It can be read, but is not one of the shapes this topic takes: compare it "
+    "with the snippet of the device.",
     RejectReason.TOO_LARGE: "Send fewer results in one message: at most 262,144 bytes and 10,000 results.",
-    RejectReason.TOO_FAST: "Send less often, or fewer bytes, and let a backlog flow slowly: what is beyond the bound is not read. A device that goes on is cut off for a while.",
+    RejectReason.TOO_FAST: "Send less often, or fewer bytes, and let a backlog flow slowly: what is beyond "
+    "the bound is not read. A device that goes on is cut off for a while.",
     RejectReason.TOO_DEEP: "Nest at most 8 levels of lists and objects in one message.",
-    RejectReason.WRONG_TYPE: "Send a number (or true and false where the datastream is of that kind), not a text, without quotes.",
-    RejectReason.UNKNOWN_ALIAS: "The edge node gave an alias that none of its births has named; it was asked for a birth. Replay once it has come.",
-    RejectReason.UNIT_MISMATCH: "The message names a unit that cannot become the datastream's: correct what the device says, or map the field in that unit, then replay.",
-    RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor gives none.",
-    RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its deployment, then replay.",
-    RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. Give each result its own time.",
-    RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of the reject.",
-    RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of the reject; replay once it is mended.",
+    RejectReason.WRONG_TYPE: "Send a number (or true and false where the datastream is of that kind), not a "
+    "text, without quotes.",
+    RejectReason.UNKNOWN_ALIAS: "The edge node gave an alias that none of its births has named; it was "
+    "asked for a birth. Replay once it has come.",
+    RejectReason.UNIT_MISMATCH: "The message names a unit that cannot become the datastream's: correct what "
+    "the device says, or map the field in that unit, then replay.",
+    RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor "
+    "gives none.",
+    RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its "
+    "deployment, then replay.",
+    RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. "
+    "Give each result its own time.",
+    RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of "
+    "the reject.",
+    RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of "
+    "the reject; replay once it is mended.",
 }

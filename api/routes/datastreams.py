@@ -33,12 +33,19 @@ def shown(stream: Stream, device: str, viewer: Viewer) -> DatastreamOut:
 
 @router.get("/trials/{trial}/datastreams")
 def list_datastreams(
-    trial: str, conn: Conn, context: Ctx, viewer: Signed, device: Code = None, cursor: Code = None, limit: Limit = 100
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    cursor: Code = None,
+    limit: Limit = 100,
 ) -> Listed[DatastreamOut]:
     """Datastreams of a trial, or of one of its devices, by number."""
     found = visible_trial(conn, viewer, trial)
     codes = {
-        row.device_id: row.device for row in fleet.fleet(conn, viewer, now=context.clock.now(), trial=found.code, device=device)
+        row.device_id: row.device
+        for row in fleet.fleet(conn, viewer, now=context.clock.now(), trial=found.code, device=device)
     }
     after = number_cursor(cursor) or 0
     streams = sorted(fleet.streams(conn, list(codes)), key=lambda one: one.datastream_id)

@@ -62,7 +62,9 @@ def list_devices(
 
 
 @router.get("/trials/{trial}/devices/{device}")
-def get_device(request: Request, trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed) -> DeviceOut:
+def get_device(
+    request: Request, trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed
+) -> DeviceOut:
     """One device."""
     page = page_of(request, viewer)
     row = fleet.find(conn, viewer, trial, device, now=page.now)

@@ -22,7 +22,9 @@ router = APIRouter()
 
 
 class Unblinding(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"reason": "The reporting period has ended."}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"reason": "The reporting period has ended."}}
+    )
 
     reason: str = Field(min_length=1, max_length=2000)
 
@@ -34,25 +36,38 @@ class UnblindingOut(BaseModel):
 
 
 @router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201)
-def unblind_endpoint(trial: str, endpoint: str, body: Unblinding, conn: Conn, context: Ctx, viewer: Signed) -> UnblindingOut:
-    """Tell the result of a blinded endpoint from now on; for the evaluator of the trial. It cannot be taken back."""
+def unblind_endpoint(
+    trial: str, endpoint: str, body: Unblinding, conn: Conn, context: Ctx, viewer: Signed
+) -> UnblindingOut:
+    """Tell the result of a blinded endpoint from now on; for the evaluator of the trial. It cannot be taken
+    back.
+    """
     found = visible_trial(conn, viewer, trial)
     if not may_unblind(viewer, found):
         raise NotFound(f"There is nothing to unblind in {trial!r} for you.")
     number = unblind(
-        conn, found.code, endpoint, reason=body.reason, now=context.clock.now(), login=viewer.login,
+        conn,
+        found.code,
+        endpoint,
+        reason=body.reason,
+        now=context.clock.now(),
+        login=viewer.login,
         simulated=context.clock.is_simulated,
-    )  # fmt: skip
+    )
     return UnblindingOut(endpoint=endpoint, evaluation_id=number)
 
 
 @router.get("/trials/{trial}/evaluations")
-def list_evaluations(trial: str, conn: Conn, viewer: Signed, cursor: Code = None, limit: Limit = 100) -> Listed[EvaluationOut]:
+def list_evaluations(
+    trial: str, conn: Conn, viewer: Signed, cursor: Code = None, limit: Limit = 100
+) -> Listed[EvaluationOut]:
     """Evaluations of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"evaluation of {trial!r}")
     below = number_cursor(cursor)
-    heads = fleet.evaluation_heads(conn, found.code, below=below if below is None else min(below, 2**31 - 1), most=limit + 1)
+    heads = fleet.evaluation_heads(
+        conn, found.code, below=below if below is None else min(below, 2**31 - 1), most=limit + 1
+    )
     items = [EvaluationOut(**asdict(one)) for one in heads[:limit]]
     return Listed(items=items, next=str(items[-1].evaluation_id) if len(heads) > limit else None)
 
@@ -63,7 +78,11 @@ def list_evaluations(trial: str, conn: Conn, viewer: Signed, cursor: Code = None
     responses={200: {"content": {"application/json": {}}, "description": "The document of docs/formats.md."}},
 )
 def get_evaluation(
-    request: Request, trial: str, evaluation_id: Annotated[int, Path(ge=1, lt=2**31)], conn: Conn, viewer: Signed
+    request: Request,
+    trial: str,
+    evaluation_id: Annotated[int, Path(ge=1, lt=2**31)],
+    conn: Conn,
+    viewer: Signed,
 ) -> Response:
     """The document of one evaluation: canonical JSON, whose SHA-256 is the one it is listed with."""
     return tagged(request, evaluation_of(conn, viewer, trial, evaluation_id).document.encode())

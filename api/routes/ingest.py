@@ -1,4 +1,6 @@
-"""The same payloads as over MQTT, by HTTP: same formats, same decoders, same transaction, an answer for each message."""
+"""The same payloads as over MQTT, by HTTP: same formats, same decoders, same transaction, an answer for each
+message.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,18 @@ class Refused(BaseModel):
 
 
 class Taken(BaseModel):
-    """What became of the message. Every result it contained is stored, a duplicate, ignored by rule, or refused with a reason."""
+    """What became of the message. Every result it contained is stored, a duplicate, ignored by rule, or
+    refused with a reason.
+    """
 
     model_config = example(
-        contained=2, stored=1, duplicate=0, ignored=0, repeated=False,
+        contained=2,
+        stored=1,
+        duplicate=0,
+        ignored=0,
+        repeated=False,
         refused={"unknown_property": {"results": 1, "detail": "There is no datastream 'pm2.5'."}},
-    )  # fmt: skip
+    )
 
     contained: int
     stored: int
@@ -42,16 +50,43 @@ class Taken(BaseModel):
 
 
 _JSON: Final = "application/json"
-_NATIVE: Final = {"boot": "k3", "seq": 7, "time": "2026-03-01T12:00:00Z", "results": {"pm25": 12.3, "temperature": 18.4}}
+_NATIVE: Final = {
+    "boot": "k3",
+    "seq": 7,
+    "time": "2026-03-01T12:00:00Z",
+    "results": {"pm25": 12.3, "temperature": 18.4},
+}
 _PACK: Final = [{"bn": "urn:dev:p1:", "bt": 1772366400, "n": "pm25", "u": "ug/m3", "v": 12.3}]
 _FORMATS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     ("observations", OBS, "One payload in Insitu's own JSON.", {_JSON: {"example": _NATIVE}}),
-    ("senml", SENML, "One SenML pack (RFC 8428).",
-     {"application/senml+json": {"example": _PACK}, "application/senml+cbor": {"schema": {"type": "string", "format": "binary"}}}),
-    ("influx", INFLUX, "Points in InfluxDB line protocol.", {"text/plain": {"example": "air pm25=12.3 1772366400000000000"}}),
-    ("telemetry", TELEMETRY, "ThingsBoard's JSON.", {_JSON: {"example": {"ts": 1772366400000, "values": {"pm25": 12.3}}}}),
-    ("status", STATUS, "What a device says of itself.", {_JSON: {"example": {"state": "online", "battery": 81.5, "rssi": -71}}}),
-)  # fmt: skip
+    (
+        "senml",
+        SENML,
+        "One SenML pack (RFC 8428).",
+        {
+            "application/senml+json": {"example": _PACK},
+            "application/senml+cbor": {"schema": {"type": "string", "format": "binary"}},
+        },
+    ),
+    (
+        "influx",
+        INFLUX,
+        "Points in InfluxDB line protocol.",
+        {"text/plain": {"example": "air pm25=12.3 1772366400000000000"}},
+    ),
+    (
+        "telemetry",
+        TELEMETRY,
+        "ThingsBoard's JSON.",
+        {_JSON: {"example": {"ts": 1772366400000, "values": {"pm25": 12.3}}}},
+    ),
+    (
+        "status",
+        STATUS,
+        "What a device says of itself.",
+        {_JSON: {"example": {"state": "online", "battery": 81.5, "rssi": -71}}},
+    ),
+)
 """Last part of the path, suffix of the topic it stands for, what it takes, examples by content type."""
 
 
@@ -61,7 +96,9 @@ async def raw_body(request: Request) -> bytes:
 
 
 _SUFFIXES: Final = {path: suffix for path, suffix, *_ in _FORMATS}
-DEVICE_PATH: Final = re.compile(r"/api/v1/trials/([^/]+)/devices/([^/]+)/(" + "|".join(path for path, *_ in _FORMATS) + ")")
+DEVICE_PATH: Final = re.compile(
+    r"/api/v1/trials/([^/]+)/devices/([^/]+)/(" + "|".join(path for path, *_ in _FORMATS) + ")"
+)
 """What devices post to: trial, device, format."""
 
 
@@ -75,7 +112,9 @@ async def take(request: Request, topic: str, trial: str, device: str, payload: b
     """Store one payload in the next group; what became of it, once that is committed."""
     context = context_of(request)
     token_sha256 = hashlib.sha256((device_token(request) or "").encode()).digest()
-    answer = await context.posts.store(Post(trial, device, token_sha256, posted(topic, payload, context.clock)))
+    answer = await context.posts.store(
+        Post(trial, device, token_sha256, posted(topic, payload, context.clock))
+    )
     return Taken(
         contained=answer.contained,
         stored=answer.stored,
@@ -87,13 +126,17 @@ async def take(request: Request, topic: str, trial: str, device: str, payload: b
 
 
 async def answer_device(request: Request, trial: str, device: str, path: str, payload: bytes) -> Response:
-    """What the route below answers, without what FastAPI does around it: that is half of the work of a post."""
+    """What the route below answers, without what FastAPI does around it: that is half of the work of a
+    post.
+    """
     taken = await take(request, f"{PREFIX}/{trial}/{device}/{_SUFFIXES[path]}", trial, device, payload)
     return Response(taken.model_dump_json(), media_type=_JSON)
 
 
 def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:
-    """The path of a format. Which format it is, the path says and not the content type: devices get that one wrong."""
+    """The path of a format. Which format it is, the path says and not the content type: devices get that one
+    wrong.
+    """
 
     async def post(
         request: Request,

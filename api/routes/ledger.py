@@ -15,7 +15,8 @@ from store.access import visible_trial
 
 router = APIRouter()
 By = Annotated[
-    Literal["device", "hour"], Query(description="A line for each device, or for each device and hour of first receipt.")
+    Literal["device", "hour"],
+    Query(description="A line for each device, or for each device and hour of first receipt."),
 ]
 
 
@@ -35,7 +36,8 @@ def list_ledger(
 ) -> Listed[LedgerOut]:
     """Sums of live traffic or (`replay`) of what replays of rejects added.
 
-    By device over all time; or by hour, newest first, those of `[start, end)`, by default of the last seven days.
+    By device over all time; or by hour, newest first, those of `[start, end)`, by default of the last seven
+    days.
     """
     found = visible_trial(conn, viewer, trial)
     now = context.clock.now()
@@ -47,6 +49,8 @@ def list_ledger(
         return Listed(items=items, next=items[-1].device if len(later) > limit else None)
     since, until = span(start, end, now=now)
     skip = number_cursor(cursor) or 0
-    hours = fleet.ledger_hours(conn, within, replay=replay, device=device, start=since, end=until, skip=skip, most=limit + 1)
+    hours = fleet.ledger_hours(
+        conn, within, replay=replay, device=device, start=since, end=until, skip=skip, most=limit + 1
+    )
     items = [LedgerOut(**asdict(one)) for one in hours[:limit]]
     return Listed(items=items, next=str(skip + limit) if len(hours) > limit else None)

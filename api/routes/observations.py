@@ -23,7 +23,17 @@ from store.access import Viewer, visible_trial
 from store.database import Connection
 
 router = APIRouter()
-_COLUMNS: Final = ("trial", "device", "datastream", "property", "unit", "phenomenon_time", "result", "flag", "received_at")
+_COLUMNS: Final = (
+    "trial",
+    "device",
+    "datastream",
+    "property",
+    "unit",
+    "phenomenon_time",
+    "result",
+    "flag",
+    "received_at",
+)
 _LINES_AT_ONCE: Final = 1000
 _BLOCK: Final = 65_536
 _FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
@@ -65,7 +75,10 @@ def list_observations(
         )
         for one in found[:limit]
     ]
-    return Listed(items=items, next=items[-1].phenomenon_time.astimezone(UTC).isoformat() if len(found) > limit else None)
+    return Listed(
+        items=items,
+        next=items[-1].phenomenon_time.astimezone(UTC).isoformat() if len(found) > limit else None,
+    )
 
 
 @router.get(
@@ -74,9 +87,17 @@ def list_observations(
     responses={200: {"content": {"text/csv": {"example": ",".join(_COLUMNS) + "\r\n"}}}},
 )
 def export_csv(
-    trial: str, conn: ExportConn, context: Ctx, viewer: Signed, device: Code = None, start: Moment = None, end: Moment = None
+    trial: str,
+    conn: ExportConn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    start: Moment = None,
+    end: Moment = None,
 ) -> StreamingResponse:
-    """Every observation of `[start, end)`, UTF-8, by datastream and time; all there is where nothing is said."""
+    """Every observation of `[start, end)`, UTF-8, by datastream and time; all there is where nothing is
+    said.
+    """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"export of {trial!r}")
     now = context.clock.now()
@@ -93,8 +114,12 @@ def export_csv(
     )
 
 
-def _lines(conn: Connection, context: Context, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
-    """The table in blocks, from a file that is written first: the reader may take as long as he likes and holds no connection."""
+def _lines(
+    conn: Connection, context: Context, streams: Sequence[int], start: datetime, end: datetime
+) -> Iterator[str]:
+    """The table in blocks, from a file that is written first: the reader may take as long as he likes and
+    holds no connection.
+    """
     context.cache.mkdir(parents=True, exist_ok=True)
     # closed by the blocks, which outlive this function
     file: TextIO = TemporaryFile("w+", encoding="utf-8", newline="", dir=context.cache)  # noqa: SIM115
@@ -119,7 +144,9 @@ def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: d
     writer.writerow(_COLUMNS)
     with closing(fleet.export(conn, streams, start, end)) as found:
         for number, (*names, phenomenon_time, result, flag, received_at) in enumerate(found, start=1):
-            writer.writerow([*map(safe_cell, names), _time(phenomenon_time), repr(result), flag, _time(received_at)])
+            writer.writerow(
+                [*map(safe_cell, names), _time(phenomenon_time), repr(result), flag, _time(received_at)]
+            )
             if number % _LINES_AT_ONCE == 0:
                 yield text.getvalue()
                 text.seek(0)

@@ -24,14 +24,20 @@ def healthz(context: Context) -> Response:
 
 
 def readyz(context: Context) -> Response:
-    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody may ask."""
+    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody
+    may ask.
+    """
     found = readiness_of(context)
     content = {"ready": True} if found.stage is None else {"ready": False, "stage": str(found.stage)}
-    return JSONResponse(content, status_code=200 if found.ready else 503, headers={"Cache-Control": "no-store"})
+    return JSONResponse(
+        content, status_code=200 if found.ready else 503, headers={"Cache-Control": "no-store"}
+    )
 
 
 AT_THE_DOOR: Final[dict[str, Callable[[Context], Response]]] = {"/healthz": healthz, "/readyz": readyz}
-"""Values, answered by `api.asgi` before anything else, so that they come however many wait for threads and connections."""
+"""Values, answered by `api.asgi` before anything else, so that they come however many wait for threads and
+connections.
+"""
 
 
 async def require_metrics(request: Request, viewer: Anyone) -> None:
@@ -60,6 +66,7 @@ def docs(request: Request, viewer: Signed) -> HTMLResponse:
     response = respond(request, "docs.j2", page_of(request, viewer))
     # the viewer of FastAPI draws its icons as data addresses
     response.headers["Content-Security-Policy"] = (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
     )
     return response

@@ -21,21 +21,46 @@ from trials.workflow.drafts import check_draft
 router = APIRouter()
 _MOST_DAYS: Final = 1830
 _EXPECTED: Final = {
-    "days": 30, "counted": 30, "half_width": 2.64, "smallest_effect": 4.63, "met_low": None, "met_high": -9.63, "reachable": True,
+    "days": 30,
+    "counted": 30,
+    "half_width": 2.64,
+    "smallest_effect": 4.63,
+    "met_low": None,
+    "met_high": -9.63,
+    "reachable": True,
     "decided": 0.86,
-}  # fmt: skip
+}
 _OUTLOOK: Final = {
-    "trial": "platform-air", "version": 1, "power": 0.8, "start": "2026-03-01T00:00:00Z", "end": "2026-03-30T22:00:00Z",
+    "trial": "platform-air",
+    "version": 1,
+    "power": 0.8,
+    "start": "2026-03-01T00:00:00Z",
+    "end": "2026-03-30T22:00:00Z",
     "planned_days": 30,
-    "endpoints": [{
-        "name": "effect", "title": {"en": "Effect on PM2.5", "fr": "Effet sur les PM2,5"}, "rank": "primary", "design": "control_sites",
-        "level": 0.95, "days": 29, "notes": [],
-        "criteria": [{
-            "statistic": "effect", "target": {"low": None, "high": -5}, "unit": "ug/m3", "assumed": 0, "planned": _EXPECTED,
-            "lengths": [_EXPECTED], "days_needed": 27, "notes": [],
-        }],
-    }],
-}  # fmt: skip
+    "endpoints": [
+        {
+            "name": "effect",
+            "title": {"en": "Effect on PM2.5", "fr": "Effet sur les PM2,5"},
+            "rank": "primary",
+            "design": "control_sites",
+            "level": 0.95,
+            "days": 29,
+            "notes": [],
+            "criteria": [
+                {
+                    "statistic": "effect",
+                    "target": {"low": None, "high": -5},
+                    "unit": "ug/m3",
+                    "assumed": 0,
+                    "planned": _EXPECTED,
+                    "lengths": [_EXPECTED],
+                    "days_needed": 27,
+                    "notes": [],
+                }
+            ],
+        }
+    ],
+}
 
 
 class PowerOut(BaseModel):
@@ -57,9 +82,16 @@ class ProblemOut(BaseModel):
 
 class CheckOut(BaseModel):
     model_config = example(
-        lockable=False, outlook=None,
-        problems=[{"field": "endpoints.0.criteria.0.target.low", "line": 23, "message": "Input should be a valid number"}],
-    )  # fmt: skip
+        lockable=False,
+        outlook=None,
+        problems=[
+            {
+                "field": "endpoints.0.criteria.0.target.low",
+                "line": 23,
+                "message": "Input should be a valid number",
+            }
+        ],
+    )
 
     lockable: bool
     problems: list[ProblemOut]
@@ -67,7 +99,10 @@ class CheckOut(BaseModel):
     """Null where nothing can be foretold of it."""
 
 
-Days = Annotated[str, Query(description="Lengths of the reporting period, in days.", max_length=100, examples=["14,30,60,90"])]
+Days = Annotated[
+    str,
+    Query(description="Lengths of the reporting period, in days.", max_length=100, examples=["14,30,60,90"]),
+]
 Power = Annotated[float, Query(ge=0.5, lt=1, description="Wanted chance that a verdict is decided.")]
 _PLAIN: Final = ",".join(map(str, LENGTHS))
 
@@ -83,21 +118,38 @@ def lengths_of(text: str) -> list[int]:
 
 @router.get("/trials/{trial}/power", response_model=PowerOut)
 def get_power(
-    request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed, days: Days = _PLAIN, power: Power = 0.8
+    request: Request,
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    days: Days = _PLAIN,
+    power: Power = 0.8,
 ) -> Response:
-    """What the newest locked protocol may expect of its planned days, from what was measured before its reporting period."""
+    """What the newest locked protocol may expect of its planned days, from what was measured before its
+    reporting period.
+    """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"power of {trial!r}")
     lengths = lengths_of(days)
     stored = next((one for one in protocols(conn, found.code) if one.locked_at), None)
-    outlook = context.outlooks.of(conn, stored, context.clock, lengths=lengths, power=power) if stored else None
-    out = PowerOut(trial=found.code, version=stored.version if stored else None, locked=stored is not None, outlook=outlook)
+    outlook = (
+        context.outlooks.of(conn, stored, context.clock, lengths=lengths, power=power) if stored else None
+    )
+    out = PowerOut(
+        trial=found.code,
+        version=stored.version if stored else None,
+        locked=stored is not None,
+        outlook=outlook,
+    )
     return tagged(request, out.model_dump_json().encode())
 
 
 @router.post(
     "/trials/{trial}/protocol/check",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    },
 )
 def check_protocol(
     trial: str,
@@ -108,7 +160,9 @@ def check_protocol(
     days: Days = _PLAIN,
     power: Power = 0.8,
 ) -> CheckOut:
-    """Everything that would keep a draft from being locked, each with its field and line, and what it may expect. Nothing is stored."""
+    """Everything that would keep a draft from being locked, each with its field and line, and what it may
+    expect. Nothing is stored.
+    """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"protocol of {trial!r}")
     lengths = lengths_of(days)
@@ -117,6 +171,8 @@ def check_protocol(
     except UnicodeDecodeError as error:
         raise CorrectInput(f"A protocol is JSON in UTF-8: byte {error.start + 1} is none.") from error
     clock = context.clock
-    checked = check_draft(conn, found.code, text, now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power)
+    checked = check_draft(
+        conn, found.code, text, now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power
+    )
     problems = [ProblemOut(field=one.field, line=one.line, message=one.message) for one in checked.problems]
     return CheckOut(lockable=not problems, problems=problems, outlook=checked.outlook)

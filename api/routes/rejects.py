@@ -49,7 +49,13 @@ def list_rejects(
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"list of rejects of {trial!r}")
     rows = fleet.rejects(
-        conn, [found.code], device=device, reason=reason, below=number_cursor(cursor), most=limit + 1, excerpt=EXCERPT_BYTES + 4
+        conn,
+        [found.code],
+        device=device,
+        reason=reason,
+        below=number_cursor(cursor),
+        most=limit + 1,
+        excerpt=EXCERPT_BYTES + 4,
     )
     items = [shown(row) for row in rows[:limit]]
     return Listed(items=items, next=str(items[-1].reject_id) if len(rows) > limit else None)
@@ -57,9 +63,17 @@ def list_rejects(
 
 @router.get("/trials/{trial}/rejects/not-kept")
 def list_not_kept(
-    trial: str, conn: Conn, context: Ctx, viewer: Signed, device: Code = None, reason: Code = None, limit: Limit = 100
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    reason: Code = None,
+    limit: Limit = 100,
 ) -> Listed[OverflowOut]:
-    """Refusals of a trial that were counted without their bytes, by device, hour and reason, newest hour first."""
+    """Refusals of a trial that were counted without their bytes, by device, hour and reason, newest hour
+    first.
+    """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"list of rejects of {trial!r}")
     rows = overflow(conn, [found.code], device=device, reason=reason, most=limit)

@@ -14,7 +14,9 @@ from insitu.errors import CorrectInput
 Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items.")]
 Code = Annotated[str | None, Query(max_length=64)]
-Moment = Annotated[datetime | None, Query(description="RFC 3339 with an offset.", examples=["2026-03-01T00:00:00+01:00"])]
+Moment = Annotated[
+    datetime | None, Query(description="RFC 3339 with an offset.", examples=["2026-03-01T00:00:00+01:00"])
+]
 
 
 class Listed(BaseModel, Generic[Item]):
@@ -30,10 +32,18 @@ def example(**fields: Any) -> ConfigDict:
 
 class TrialOut(BaseModel):
     model_config = example(
-        code="platform-air", title={"en": "Platform air", "fr": "Air des quais"}, state="running", time_zone="Europe/Paris",
-        host="Metro operator (demo)", company="Filtration company (demo)", evaluator="Evaluation body (demo)",
-        ends_at="2026-05-01T00:00:00Z", protocol_sha256="9f2c…", protocol_locked_at="2026-03-28T08:00:00Z", verdict=None,
-    )  # fmt: skip
+        code="platform-air",
+        title={"en": "Platform air", "fr": "Air des quais"},
+        state="running",
+        time_zone="Europe/Paris",
+        host="Metro operator (demo)",
+        company="Filtration company (demo)",
+        evaluator="Evaluation body (demo)",
+        ends_at="2026-05-01T00:00:00Z",
+        protocol_sha256="9f2c…",
+        protocol_locked_at="2026-03-28T08:00:00Z",
+        verdict=None,
+    )
 
     code: str
     title: dict[str, str]
@@ -46,15 +56,30 @@ class TrialOut(BaseModel):
     protocol_sha256: str | None
     protocol_locked_at: datetime | None
     verdict: str | None
-    """Of the latest evaluation; null for who sees no measurements, and while a primary endpoint is blinded."""
+    """Of the latest evaluation; null for who sees no measurements, and while a primary endpoint is
+    blinded.
+    """
 
 
 class DeviceOut(BaseModel):
     model_config = example(
-        trial="platform-air", code="p1-north", name="", model="PM-4", serial="", state="degraded",
-        causes=["low_battery"], site="station-centre", position="platform-1/p1-north", last_seen_at="2026-03-01T12:00:03Z",
-        battery=12.0, rssi=-84.0, firmware="1.4.2", clock_offset=0.4, completeness=0.98, retired_at=None,
-    )  # fmt: skip
+        trial="platform-air",
+        code="p1-north",
+        name="",
+        model="PM-4",
+        serial="",
+        state="degraded",
+        causes=["low_battery"],
+        site="station-centre",
+        position="platform-1/p1-north",
+        last_seen_at="2026-03-01T12:00:03Z",
+        battery=12.0,
+        rssi=-84.0,
+        firmware="1.4.2",
+        clock_offset=0.4,
+        completeness=0.98,
+        retired_at=None,
+    )
 
     trial: str
     code: str
@@ -80,10 +105,19 @@ class DeviceOut(BaseModel):
 
 class DatastreamOut(BaseModel):
     model_config = example(
-        datastream_id=12, device="p1-north", name="pm25", property="pm25", unit="ug/m3", role="candidate",
-        expected_interval_s=900.0, interval_source="declared", averaging_scale="arithmetic", sensor="Demo PM-4", latest_at="2026-03-01T12:00:00Z",
+        datastream_id=12,
+        device="p1-north",
+        name="pm25",
+        property="pm25",
+        unit="ug/m3",
+        role="candidate",
+        expected_interval_s=900.0,
+        interval_source="declared",
+        averaging_scale="arithmetic",
+        sensor="Demo PM-4",
+        latest_at="2026-03-01T12:00:00Z",
         latest_result=12.3,
-    )  # fmt: skip
+    )
 
     datastream_id: int
     device: str
@@ -104,7 +138,11 @@ class DatastreamOut(BaseModel):
 
 class ObservationOut(BaseModel):
     model_config = example(
-        phenomenon_time="2026-03-01T12:00:00Z", result=12.3, received_at="2026-03-01T12:00:01.200000Z", flag=1, clock_quality=0
+        phenomenon_time="2026-03-01T12:00:00Z",
+        result=12.3,
+        received_at="2026-03-01T12:00:01.200000Z",
+        flag=1,
+        clock_quality=0,
     )
 
     phenomenon_time: datetime
@@ -118,10 +156,19 @@ class ObservationOut(BaseModel):
 
 class RejectOut(BaseModel):
     model_config = example(
-        reject_id=7, reason="unknown_property", detail="There is no datastream 'pm2.5'.", topic="insitu/v1/platform-air/p1/obs",
-        trial="platform-air", device="p1", results=1, size=42, received_at="2026-03-01T12:00:01Z", replayed_at=None,
-        excerpt='{"results":{"pm2.5":12.3}}', excerpt_is_hex=False,
-    )  # fmt: skip
+        reject_id=7,
+        reason="unknown_property",
+        detail="There is no datastream 'pm2.5'.",
+        topic="insitu/v1/platform-air/p1/obs",
+        trial="platform-air",
+        device="p1",
+        results=1,
+        size=42,
+        received_at="2026-03-01T12:00:01Z",
+        replayed_at=None,
+        excerpt='{"results":{"pm2.5":12.3}}',
+        excerpt_is_hex=False,
+    )
 
     reject_id: int
     reason: str
@@ -141,9 +188,16 @@ class OverflowOut(BaseModel):
     """Refusals of a device within an hour that were counted without their bytes; `bytes` as received."""
 
     model_config = example(
-        trial="platform-air", device="p1", hour="2026-03-01T12:00:00Z", reason="too_fast", messages=4000, results=0, bytes=800000000,
-        first_at="2026-03-01T12:00:01Z", last_at="2026-03-01T12:00:09Z",
-    )  # fmt: skip
+        trial="platform-air",
+        device="p1",
+        hour="2026-03-01T12:00:00Z",
+        reason="too_fast",
+        messages=4000,
+        results=0,
+        bytes=800000000,
+        first_at="2026-03-01T12:00:01Z",
+        last_at="2026-03-01T12:00:09Z",
+    )
 
     trial: str
     device: str
@@ -157,12 +211,25 @@ class OverflowOut(BaseModel):
 
 
 class LedgerOut(BaseModel):
-    """received = accepted + partly + rejected + repeated; contained = stored + duplicate + conflicting + refused + ignored."""
+    """received = accepted + partly + rejected + repeated; contained = stored + duplicate + conflicting +
+    refused + ignored.
+    """
 
     model_config = example(
-        trial="platform-air", device="p1", received=100, accepted=97, partly=1, rejected=1, repeated=1, contained=300, stored=292,
-        duplicate=3, conflicting=0, refused=4, ignored=1,
-    )  # fmt: skip
+        trial="platform-air",
+        device="p1",
+        received=100,
+        accepted=97,
+        partly=1,
+        rejected=1,
+        repeated=1,
+        contained=300,
+        stored=292,
+        duplicate=3,
+        conflicting=0,
+        refused=4,
+        ignored=1,
+    )
 
     trial: str
     device: str
@@ -183,9 +250,17 @@ class LedgerOut(BaseModel):
 
 class EvaluationOut(BaseModel):
     model_config = example(
-        evaluation_id=3, trial="platform-air", evaluated_at="2026-05-01T08:00:00Z", evaluated_by="evaluator", verdict="met",
-        interim=False, blinded=False, sha256="5c0e…", inputs_sha256="a1b2…", version=1,
-    )  # fmt: skip
+        evaluation_id=3,
+        trial="platform-air",
+        evaluated_at="2026-05-01T08:00:00Z",
+        evaluated_by="evaluator",
+        verdict="met",
+        interim=False,
+        blinded=False,
+        sha256="5c0e…",
+        inputs_sha256="a1b2…",
+        version=1,
+    )
 
     evaluation_id: int
     trial: str
@@ -202,7 +277,9 @@ class EvaluationOut(BaseModel):
     """Of the protocol."""
 
 
-def span(start: datetime | None, end: datetime | None, *, now: datetime, default_days: int = 7) -> tuple[datetime, datetime]:
+def span(
+    start: datetime | None, end: datetime | None, *, now: datetime, default_days: int = 7
+) -> tuple[datetime, datetime]:
     """`[start, end)`, by default the last days; CorrectInput for a naive or reversed one."""
     until = end or now
     since = start or until - timedelta(days=default_days)

@@ -32,7 +32,9 @@ def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
 
 
 @router.get("/trials", response_model=Listed[TrialOut])
-def list_trials(request: Request, conn: Conn, viewer: Signed, cursor: str | None = None, limit: Limit = 100) -> Response:
+def list_trials(
+    request: Request, conn: Conn, viewer: Signed, cursor: str | None = None, limit: Limit = 100
+) -> Response:
     """The trials that exist for you, by code."""
     found = [one for one in visible_trials(conn, viewer) if cursor is None or one.code > cursor]
     facts = fleet.trial_facts(conn, [one.code for one in found[:limit]])

@@ -1,4 +1,6 @@
-"""The protocols of the demo's trials, written against their scenarios: margins are justified, verdicts are open."""
+"""The protocols of the demo's trials, written against their scenarios: margins are justified, verdicts are
+open.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Texts = dict[str, str]
 
 def protocol_of(scenario: Scenario, *, start: datetime, middle: datetime, end: datetime) -> Protocol:
     """Baseline `[start, middle)`, reporting `[middle, end)`; local midnights."""
-    arms = [{"name": g.arm, "role": str(g.role), "site": g.site, "devices": g.devices} for g in scenario.groups]
+    arms = [
+        {"name": g.arm, "role": str(g.role), "site": g.site, "devices": g.devices} for g in scenario.groups
+    ]
     document = {
         "schema": "insitu/protocol/1",
         "trial": scenario.code,
@@ -29,8 +33,10 @@ def protocol_of(scenario: Scenario, *, start: datetime, middle: datetime, end: d
         "measurements": _measurements(scenario),
         "roles": {"host": scenario.host, "company": scenario.company, "evaluator": scenario.evaluator},
         "missing_data": {
-            "en": "A missing interval is left out, never filled in; a day counts with 75 % of its planned intervals.",
-            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % de ses intervalles prévus.",
+            "en": "A missing interval is left out, never filled in; a day counts with 75 % of its planned "
+            "intervals.",
+            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % "
+            "de ses intervalles prévus.",
         },
         "seed": 20260301,
         **_PARTS[scenario.kind],
@@ -43,7 +49,10 @@ def _measurements(scenario: Scenario) -> list[dict[str, Any]]:
     for group in scenario.groups:
         for name in group.properties:
             found.setdefault((name, group.interval_s), []).append(group.arm)
-    return [{"property": name, "arms": arms, "interval": f"PT{interval}S"} for (name, interval), arms in found.items()]
+    return [
+        {"property": name, "arms": arms, "interval": f"PT{interval}S"}
+        for (name, interval), arms in found.items()
+    ]
 
 
 def _decisions(buy: Texts, stop: Texts) -> dict[str, Texts]:
@@ -65,7 +74,11 @@ def _checks(name: str, low: float, high: float, *, stuck_s: int = 21_600) -> lis
     return [
         {"property": name, "check": "time_syntax", "parameters": {}},
         {"property": name, "check": "gross_range", "parameters": {"fail_low": low, "fail_high": high}},
-        {"property": name, "check": "flat_line", "parameters": {"suspect_s": stuck_s // 2, "fail_s": stuck_s}},
+        {
+            "property": name,
+            "check": "flat_line",
+            "parameters": {"suspect_s": stuck_s // 2, "fail_s": stuck_s},
+        },
     ]
 
 
@@ -76,8 +89,10 @@ _AGREEMENT = {
 
 _PLATFORM: dict[str, Any] = {
     "hypothesis": {
-        "en": "Filtration lowers the daily mean PM2.5 of the treated platform by at least 5 µg/m³ against the control platforms.",
-        "fr": "La filtration abaisse la moyenne journalière de PM2,5 du quai traité d'au moins 5 µg/m³ par rapport aux quais témoins.",
+        "en": "Filtration lowers the daily mean PM2.5 of the treated platform by at least 5 µg/m³ against "
+        "the control platforms.",
+        "fr": "La filtration abaisse la moyenne journalière de PM2,5 du quai traité d'au moins 5 µg/m³ par "
+        "rapport aux quais témoins.",
     },
     "checks": _checks("pm25", -10, 1000),
     "endpoints": [
@@ -94,15 +109,20 @@ _PLATFORM: dict[str, Any] = {
                     "statistic": "effect",
                     "target": {"high": -5},
                     "justification": {
-                        "en": "5 µg/m³ is the WHO annual guideline value for PM2.5: a smaller gain would not pay for the unit.",
-                        "fr": "5 µg/m³ est la valeur guide annuelle de l'OMS pour les PM2,5 : un gain moindre ne justifierait pas l'unité.",
+                        "en": "5 µg/m³ is the WHO annual guideline value for PM2.5: a smaller gain would "
+                        "not pay for the unit.",
+                        "fr": "5 µg/m³ est la valeur guide annuelle de l'OMS pour les PM2,5 : un gain "
+                        "moindre ne justifierait pas l'unité.",
                     },
                 }
             ],
         },
         {
             "name": "sensor-agreement",
-            "title": {"en": "Agreement of the sensors with the reference", "fr": "Accord des capteurs avec la référence"},
+            "title": {
+                "en": "Agreement of the sensors with the reference",
+                "fr": "Accord des capteurs avec la référence",
+            },
             "rank": "secondary",
             "property": "pm25",
             "unit": "ug/m3",
@@ -131,8 +151,10 @@ _PLATFORM: dict[str, Any] = {
 
 _WARD: dict[str, Any] = {
     "hypothesis": {
-        "en": "Demand-controlled ventilation lowers the daily mean CO2 of the ward by at least 150 ppm against the control ward.",
-        "fr": "La ventilation à la demande abaisse la moyenne journalière de CO2 du service d'au moins 150 ppm par rapport au service témoin.",
+        "en": "Demand-controlled ventilation lowers the daily mean CO2 of the ward by at least 150 ppm "
+        "against the control ward.",
+        "fr": "La ventilation à la demande abaisse la moyenne journalière de CO2 du service d'au moins 150 "
+        "ppm par rapport au service témoin.",
     },
     "checks": _checks("co2", 300, 10_000, stuck_s=28_800),
     "endpoints": [
@@ -150,7 +172,8 @@ _WARD: dict[str, Any] = {
                     "target": {"high": -150},
                     "justification": {
                         "en": "150 ppm less is what the host's engineers need to reach 800 ppm on busy days.",
-                        "fr": "150 ppm de moins sont nécessaires aux ingénieurs de l'hôte pour atteindre 800 ppm les jours chargés.",
+                        "fr": "150 ppm de moins sont nécessaires aux ingénieurs de l'hôte pour atteindre "
+                        "800 ppm les jours chargés.",
                     },
                 }
             ],
@@ -168,7 +191,10 @@ _WARD: dict[str, Any] = {
                 {
                     "statistic": "effect",
                     "target": {"high": -150},
-                    "justification": {"en": "The same margin, without a control.", "fr": "La même marge, sans témoin."},
+                    "justification": {
+                        "en": "The same margin, without a control.",
+                        "fr": "La même marge, sans témoin.",
+                    },
                 }
             ],
         },
@@ -204,8 +230,10 @@ _STREET: dict[str, Any] = {
                     "statistic": "mean",
                     "target": {"high": 68},
                     "justification": {
-                        "en": "68 dB(A) is the French limit value of Lden for road noise (arrêté of 4 April 2006).",
-                        "fr": "68 dB(A) est la valeur limite française du Lden pour le bruit routier (arrêté du 4 avril 2006).",
+                        "en": "68 dB(A) is the French limit value of Lden for road noise (arrêté of 4 April "
+                        "2006).",
+                        "fr": "68 dB(A) est la valeur limite française du Lden pour le bruit routier "
+                        "(arrêté du 4 avril 2006).",
                     },
                 }
             ],

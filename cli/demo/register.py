@@ -26,10 +26,14 @@ class SignIn:
 
 
 def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
-    """Organisations, need, site, trial, devices, sensors, deployments, datastreams; what exists already is shared. The caller commits."""
+    """Organisations, need, site, trial, devices, sensors, deployments, datastreams; what exists already is
+    shared. The caller commits.
+    """
     for organisation in scenario.organisations:
         if catalogue.organisation(conn, organisation.code) is None:
-            catalogue.add_organisation(conn, code=organisation.code, name=organisation.name, kind=organisation.kind, now=start)
+            catalogue.add_organisation(
+                conn, code=organisation.code, name=organisation.name, kind=organisation.kind, now=start
+            )
     catalogue.add_need(
         conn,
         code=scenario.need,
@@ -59,9 +63,16 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
                 averaging_scale=prop.averaging_scale,
             )
     catalogue.add_trial(
-        conn, code=scenario.code, title={str(k): v for k, v in scenario.title.items()}, host=scenario.host, company=scenario.company,
-        evaluator=scenario.evaluator, need=scenario.need, time_zone=scenario.time_zone, now=start,
-    )  # fmt: skip
+        conn,
+        code=scenario.code,
+        title={str(k): v for k, v in scenario.title.items()},
+        host=scenario.host,
+        company=scenario.company,
+        evaluator=scenario.evaluator,
+        need=scenario.need,
+        time_zone=scenario.time_zone,
+        now=start,
+    )
     for state in LIFE:
         catalogue.move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
     swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
@@ -69,21 +80,45 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
         for device in group.devices:
             _device(conn, scenario, group, device, device, start, swapped.get(device))
     for swap in scenario.swaps:
-        _device(conn, scenario, scenario.group_of(swap.new), swap.new, swap.old, start + timedelta(days=swap.day), None)
+        _device(
+            conn,
+            scenario,
+            scenario.group_of(swap.new),
+            swap.new,
+            swap.old,
+            start + timedelta(days=swap.day),
+            None,
+        )
 
 
 def _device(
-    conn: Connection, scenario: Scenario, group: Group, code: str, position: str, start: datetime, end: datetime | None
+    conn: Connection,
+    scenario: Scenario,
+    group: Group,
+    code: str,
+    position: str,
+    start: datetime,
+    end: datetime | None,
 ) -> None:
-    device_id = catalogue.add_device(conn, trial=scenario.code, code=code, now=start, name=code, model=group.model)
-    sensor_id = catalogue.add_sensor(conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start)
+    device_id = catalogue.add_device(
+        conn, trial=scenario.code, code=code, now=start, name=code, model=group.model
+    )
+    sensor_id = catalogue.add_sensor(
+        conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start
+    )
     catalogue.deploy(conn, device_id=device_id, site=group.site, position=position, start=start, end=end)
     for prop in scenario.properties:
         if prop.code in group.properties:
             catalogue.add_datastream(
-                conn, device_id=device_id, name=prop.code, property=prop.code, unit=prop.unit, role=DatastreamRole(group.role),
-                expected_interval=timedelta(seconds=group.interval_s), sensor_id=sensor_id,
-            )  # fmt: skip
+                conn,
+                device_id=device_id,
+                name=prop.code,
+                property=prop.code,
+                unit=prop.unit,
+                role=DatastreamRole(group.role),
+                expected_interval=timedelta(seconds=group.interval_s),
+                sensor_id=sensor_id,
+            )
 
 
 def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> dict[str, tuple[str, str]]:
@@ -100,7 +135,9 @@ def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[S
     """One account of each role, of those who take part in the scenario, with fresh passwords."""
     from cli.people import new_password
 
-    catalogue.add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
+    catalogue.add_organisation(
+        conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now
+    )
     found = []
     for role, organisation in (
         ("lab", "lab-demo"),
@@ -109,6 +146,8 @@ def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[S
         ("company", scenario.company),
     ):
         password = new_password()
-        add_account(conn, login=role, name=f"Demo {role}", organisation=organisation, password=password, now=now)
+        add_account(
+            conn, login=role, name=f"Demo {role}", organisation=organisation, password=password, now=now
+        )
         found.append(SignIn(role, role, password))
     return found

@@ -36,7 +36,9 @@ DAY_US = 86_400_000_000
 
 
 class Demo:
-    """One run. `once` uses a temporary data directory; otherwise `<data dir>/demo`, continued if its history is complete."""
+    """One run. `once` uses a temporary data directory; otherwise `<data dir>/demo`, continued if its history
+    is complete.
+    """
 
     def __init__(
         self,
@@ -76,10 +78,14 @@ class Demo:
             settings = self.settings.model_copy(update={"http_listen": f"{self._http_host()}:{http_port}"})
             tls = given_tls(settings)
             if not os.environ.get("INSITU_MQTT_LISTEN"):
-                settings = settings.model_copy(update={"mqtt_listen": f"127.0.0.1:{_free_or(1883, self.once)}"})
+                settings = settings.model_copy(
+                    update={"mqtt_listen": f"127.0.0.1:{_free_or(1883, self.once)}"}
+                )
             where = addresses(settings, tls)
             require_free_port(*where.http)
-            self.installation = Installation(settings, data_dir=self.data_dir, clock=self.clock, where=where, with_jobs=False)
+            self.installation = Installation(
+                settings, data_dir=self.data_dir, clock=self.clock, where=where, with_jobs=False
+            )
             self.installation.start()
             self.stack.callback(self.installation.stop)
             if kept is None:
@@ -92,7 +98,7 @@ class Demo:
                 while not self.stop.wait(0.2):
                     self._look_after()
 
-    # -- beginnings ----------------------------------------------------------------------------------------------
+    # -- beginnings
 
     def _kept(self) -> dict[str, Any] | None:
         """What a complete earlier run left; an incomplete one is removed."""
@@ -122,7 +128,9 @@ class Demo:
             end = self.ends.replace(tzinfo=zone) + timedelta(hours=end.hour, minutes=end.minute)
         midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = (midnight - timedelta(days=self.days)).replace(tzinfo=zone)
-        self.clock = Clock.simulated(real_start=begin, history=end - self.start, takes=takes, ends=end.timestamp())
+        self.clock = Clock.simulated(
+            real_start=begin, history=end - self.start, takes=takes, ends=end.timestamp()
+        )
 
     def _local_midnight(self, day: int) -> datetime:
         return self.start + timedelta(days=day)  # wall-clock arithmetic within the zone
@@ -136,7 +144,7 @@ class Demo:
         host, port = parse_listen(self.settings.http_listen)
         return port if os.environ.get("INSITU_HTTP_LISTEN") else _free_or(port, self.once, host)
 
-    # -- the first time ------------------------------------------------------------------------------------------
+    # -- the first time
 
     def _first_time(self) -> None:
         logins: dict[str, tuple[str, str]] = {}
@@ -153,7 +161,10 @@ class Demo:
         if self.stop.is_set():
             return
         if not locked:
-            raise InsituError("The history ended before the protocols could be locked: the machine is too slow for this pace.")
+            raise InsituError(
+                "The history ended before the protocols could be locked: the machine is too slow for this "
+                "pace."
+            )
         self._drain()
         self._conclude()
         if not self.once:
@@ -161,7 +172,8 @@ class Demo:
 
     def _introduce(self, people: Sequence[SignIn]) -> None:
         say(
-            f"Insitu demo: {self.installation.http_url}   (simulated time; MQTT at {self.installation.broker.host}:{self.installation.broker.port})"
+            f"Insitu demo: {self.installation.http_url}   (simulated time; MQTT at "
+            f"{self.installation.broker.host}:{self.installation.broker.port})"
         )
         for person in people:
             say(f"  sign in as {person.login:<10} password {person.password}")
@@ -196,7 +208,12 @@ class Demo:
         write_whole(path, json.dumps(job))
         self.fleet_log = self.data_dir / "logs" / "fleet.log"
         self.fleet_log.unlink(missing_ok=True)
-        self.fleet = Child(python_module("simulators", str(path)), log=self.fleet_log, env=dict(os.environ), cwd=self.data_dir)
+        self.fleet = Child(
+            python_module("simulators", str(path)),
+            log=self.fleet_log,
+            env=dict(os.environ),
+            cwd=self.data_dir,
+        )
         self.fleet.start()
         self.stack.callback(self.fleet.stop)
         return self.fleet
@@ -210,8 +227,11 @@ class Demo:
             return {}
 
     def _history(self, fleet: Child) -> bool:
-        """Run through the history, locking the protocols in the middle of the baseline; False where stopped or too late."""
-        # Two weeks before reporting begins: days pass within a second here, and a server may have to be started again.
+        """Run through the history, locking the protocols in the middle of the baseline; False where stopped
+        or too late.
+        """
+        # Two weeks before reporting begins: days pass within a second here, and a server may have to be
+        # started again.
         lock_at = self._local_midnight(self.days // 4).timestamp()
         locked = False
         first, last = _us(self.start) / 1e6, self.clock.fast_until
@@ -246,7 +266,7 @@ class Demo:
                 lock_protocol(conn, protocol, now=now, login="evaluator")
             conn.commit()
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- the end
 
     def _drain(self) -> None:
         """Until every acknowledged message is in the ledger."""
@@ -263,7 +283,8 @@ class Demo:
                     return
                 if time.monotonic() > limit:
                     raise InsituError(
-                        f"Only {received} of {self.acknowledged} acknowledged messages were ingested within two minutes."
+                        f"Only {received} of {self.acknowledged} acknowledged messages were ingested within "
+                        "two minutes."
                     )
                 self.stop.wait(0.2)
 
@@ -285,13 +306,19 @@ class Demo:
                     conn.commit()
                     self._look_after()
                     show(number + 0.3, len(self.scenarios), scenario.code)
-                    _, evaluation = evaluate_trial(conn, scenario.code, now=self.clock.now(), login="evaluator", simulated=True)
+                    _, evaluation = evaluate_trial(
+                        conn, scenario.code, now=self.clock.now(), login="evaluator", simulated=True
+                    )
                     conn.commit()
                     from trials.evaluation import document_of
 
-                    write_reports(document_of(evaluation), folder=folder, language=self.settings.language, charts=charts)
+                    write_reports(
+                        document_of(evaluation), folder=folder, language=self.settings.language, charts=charts
+                    )
                     self._look_after()
-                    write_package(conn, scenario.code, folder / "package", data_dir=self.data_dir, reports=folder)
+                    write_package(
+                        conn, scenario.code, folder / "package", data_dir=self.data_dir, reports=folder
+                    )
                 manifest = truth(scenario, start=self.start, days=self.days, seed=self.seed)
                 (folder / "truth.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
                 show(number + 1, len(self.scenarios), scenario.code)
@@ -299,9 +326,13 @@ class Demo:
 
     def _keep(self, people: Sequence[SignIn], logins: dict[str, tuple[str, str]]) -> None:
         kept = {
-            "days": self.days, "scenarios": self.names, "clock": self.clock.dumps(), "start": self.start.isoformat(), "logins": logins,
+            "days": self.days,
+            "scenarios": self.names,
+            "clock": self.clock.dumps(),
+            "start": self.start.isoformat(),
+            "logins": logins,
             "people": [[p.role, p.login, p.password] for p in people],
-        }  # fmt: skip
+        }
         write_whole(self.state, json.dumps(kept))
 
     def _continue(self, kept: dict[str, Any]) -> None:

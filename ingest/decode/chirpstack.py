@@ -1,7 +1,7 @@
 """`application/+/device/+/event/+`: the JSON events of ChirpStack v4, a LoRaWAN network server.
 
-Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON leaves out what is empty or zero. The time is the network's: a
-device of this kind has no clock that anybody sees.
+Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON leaves out what is empty or zero.
+The time is the network's: a device of this kind has no clock that anybody sees.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def _up(event: Document) -> Decoded:
     radio = radio_of(event.get("rxInfo"), time_us)
     if event.get("object") is None:
         if event.get("data"):
-            raise native.shape_refused("The frame has `data` but no `object`: give its device profile a codec in ChirpStack.")
+            raise native.shape_refused(
+                "The frame has `data` but no `object`: give its device profile a codec in ChirpStack."
+            )
         # A frame of the network's own, such as an answer to a request: it counts, and measures nothing.
         return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS)
     parts = (event["deviceInfo"]["devEui"].lower(), *map(str, counted), str(event.get("data", "")))
@@ -43,7 +45,9 @@ def _status(event: Document) -> Decoded:
     if not event.get("batteryLevelUnavailable") and not event.get("externalPowerSource"):
         battery = _number(event.get("batteryLevel", 0), "batteryLevel")
     note = "on external power" if event.get("externalPowerSource") else None
-    return _said(event, StatusReport(battery=battery, margin=_number(event.get("margin", 0), "margin"), note=note))
+    return _said(
+        event, StatusReport(battery=battery, margin=_number(event.get("margin", 0), "margin"), note=note)
+    )
 
 
 def _join(event: Document) -> Decoded:
@@ -52,13 +56,19 @@ def _join(event: Document) -> Decoded:
 
 def _log(event: Document) -> Decoded:
     words = [
-        str(event.get(name, default))[:200] for name, default in (("level", "INFO"), ("code", "UNKNOWN"), ("description", ""))
+        str(event.get(name, default))[:200]
+        for name, default in (("level", "INFO"), ("code", "UNKNOWN"), ("description", ""))
     ]
     return _said(event, StatusReport(note=" ".join(word for word in words if word)))
 
 
 def _ack(event: Document) -> Decoded:
-    return _said(event, StatusReport(note="confirmed a downlink" if event.get("acknowledged") else "did not confirm a downlink"))
+    return _said(
+        event,
+        StatusReport(
+            note="confirmed a downlink" if event.get("acknowledged") else "did not confirm a downlink"
+        ),
+    )
 
 
 def _txack(event: Document) -> Decoded:
@@ -69,20 +79,32 @@ def _location(event: Document) -> Decoded:
     place = event.get("location")
     place = place if isinstance(place, dict) else {}
     return _said(
-        event, StatusReport(note=f"the network locates it at {place.get('latitude', 0)}, {place.get('longitude', 0)}"[:200])
+        event,
+        StatusReport(
+            note=f"the network locates it at {place.get('latitude', 0)}, {place.get('longitude', 0)}"[:200]
+        ),
     )
 
 
 def _integration(event: Document) -> Decoded:
     return _said(
-        event, StatusReport(note=f"{event.get('integrationName', '')} {event.get('eventType', '')}".strip()[:200] or None)
+        event,
+        StatusReport(
+            note=f"{event.get('integrationName', '')} {event.get('eventType', '')}".strip()[:200] or None
+        ),
     )
 
 
 _EVENTS: dict[str, Callable[[Document], Decoded]] = {
-    "up": _up, "status": _status, "join": _join, "log": _log, "ack": _ack, "txack": _txack, "location": _location,
+    "up": _up,
+    "status": _status,
+    "join": _join,
+    "log": _log,
+    "ack": _ack,
+    "txack": _txack,
+    "location": _location,
     "integration": _integration,
-}  # fmt: skip
+}
 
 
 def _decoder(read: Callable[[Document], Decoded]) -> Decoder:
@@ -91,7 +113,9 @@ def _decoder(read: Callable[[Document], Decoded]) -> Decoder:
             event = native.read_json(payload)
             info = event.get("deviceInfo") if isinstance(event, dict) else None
             if not isinstance(info, dict) or not isinstance(info.get("devEui"), str):
-                raise native.shape_refused("Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`.")
+                raise native.shape_refused(
+                    "Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`."
+                )
             return read(event)._replace(named=info["devEui"].lower())
         except native.Refused as refused:
             return refused.unreadable
@@ -103,20 +127,28 @@ DECODERS: dict[str, Decoder] = {f"{CHIRPSTACK}/{name}": _decoder(read) for name,
 
 
 def _said(event: Document, report: StatusReport) -> Decoded:
-    return Decoded([], status=report._replace(time_us=time_of(event.get("time"), "time")), ignored=IgnoreReason.STATUS)
+    return Decoded(
+        [], status=report._replace(time_us=time_of(event.get("time"), "time")), ignored=IgnoreReason.STATUS
+    )
 
 
-# -- what both LoRaWAN network servers say in the same way ---------------------------------------------------------------
+# -- what both LoRaWAN network servers say in the same way
 
 
 def radio_of(gateways: Any, time_us: int) -> StatusReport | None:
     """Signal (dBm) and signal-to-noise ratio (dB) at the gateway that heard it best; None where none says."""
-    heard = [g for g in gateways if isinstance(g, dict) and _is_number(g.get("rssi"))] if isinstance(gateways, list) else []
+    heard = (
+        [g for g in gateways if isinstance(g, dict) and _is_number(g.get("rssi"))]
+        if isinstance(gateways, list)
+        else []
+    )
     if not heard:
         return None
     best = max(heard, key=lambda gateway: float(gateway["rssi"]))
     snr = best.get("snr", 0)
-    return StatusReport(rssi=float(best["rssi"]), snr=float(snr) if _is_number(snr) else None, time_us=time_us)
+    return StatusReport(
+        rssi=float(best["rssi"]), snr=float(snr) if _is_number(snr) else None, time_us=time_us
+    )
 
 
 def readings_of(found: Any, where: str, time_us: int) -> list[Reading]:

@@ -1,8 +1,9 @@
 """`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) that were made to speak to InfluxDB.
 
-`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream, or `measurement.field`
-where several measurements have it; tags are checked and not kept. Written against the reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/.
-A line that is wrong is refused alone: what one program logs into a message says nothing of the lines beside it.
+`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream,
+or `measurement.field` where several measurements have it; tags are checked and not kept. Written against the
+reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A
+line that is wrong is refused alone: what one program logs into a message says nothing of the lines beside it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from insitu.wire import MAX_RESULTS
 
 _MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and cost quadratic time
 
-# Possessive throughout, so that no text takes longer than its length. Bytes that are no UTF-8 arrive as lone surrogates
-# (`surrogateescape`): no part may hold them, and so only their line is refused.
+# Possessive throughout, so that no text takes longer than its length. Bytes that are no UTF-8 arrive as lone
+# surrogates (`surrogateescape`): no part may hold them, and so only their line is refused.
 _NO = r"\x00-\x1f\x7f\udc80-\udcff"
 _MEASUREMENT = rf"(?![#=])(?:\\[, ]|[^, {_NO}])++"
 _KEY = rf"(?:\\[,= ]|[^,= {_NO}])++"
@@ -31,7 +32,9 @@ _BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)++")
 _ESCAPED = re.compile(r"\\([,= ])")
 _ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
 
-_FLOAT = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_FLOAT = re.compile(
+    r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE
+)
 _WHOLE = re.compile(r"-?[0-9]++i|[0-9]++u")
 _BOOLEAN = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
@@ -65,15 +68,21 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
             end = newline + 1 if newline >= 0 else len(text)
             problems.append((malformed.reason, f"Line {line}: {malformed}"))
         if len(readings) > MAX_RESULTS:
-            return Unreadable(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
+            return Unreadable(
+                RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages."
+            )
         at = end
     if not readings and not problems:
-        return Unreadable(RejectReason.INVALID_SHAPE, "There is no line with a point, such as `air pm25=12.3`.")
+        return Unreadable(
+            RejectReason.INVALID_SHAPE, "There is no line with a point, such as `air pm25=12.3`."
+        )
     return settle(readings, problems)
 
 
 def _point(text: str, at: int) -> tuple[list[Reading], int]:
-    """The results of the line that begins at `at`, and where the next one begins. A text in quotes may hold a line break."""
+    """The results of the line that begins at `at`, and where the next one begins. A text in quotes may hold a
+    line break.
+    """
     head = _HEAD.match(text, at)
     if head is None:
         raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
@@ -97,7 +106,9 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
         raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
     time_us, repaired = _time(end[1]) if end[1] is not None else (None, False)
     measurement = _ESCAPED.sub(r"\1", head[1])
-    return [Reading(name, result, time_us, repaired, source=measurement) for name, result in results.items()], end.end()
+    return [
+        Reading(name, result, time_us, repaired, source=measurement) for name, result in results.items()
+    ], end.end()
 
 
 def _excerpt(text: str, at: int) -> str:
@@ -109,7 +120,11 @@ def _value(text: str) -> object:
         return float(text)
     if _WHOLE.fullmatch(text):
         digits = text[:-1]
-        return int(digits) if len(digits) <= _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+        return (
+            int(digits)
+            if len(digits) <= _MAX_DIGITS
+            else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+        )
     if text in _BOOLEAN:
         return _BOOLEAN[text]
     raise _Malformed(f"{text[:40]!r} is no number (12.3, 12i, 12u), no true or false, and no text in quotes.")

@@ -1,7 +1,8 @@
 """Insitu's own JSON, in its three shapes (see `insitu.wire`).
 
-The fast path reads with msgspec what nearly all messages are. Whatever it does not understand, or what has more quotation marks
-than it has read (an unknown field, a duplicate key), goes to the exact path, which says what is wrong.
+The fast path reads with msgspec what nearly all messages are. Whatever it does not understand, or what has
+more quotation marks than it has read (an unknown field, a duplicate key), goes to the exact path, which says
+what is wrong.
 """
 
 from __future__ import annotations
@@ -95,14 +96,18 @@ def _exactly(payload: bytes) -> Decoded | Unreadable:
             where = f" (item {number})" if isinstance(document, list) else ""
             _read_part(part, where, readings, sequences)
             if len(readings) > MAX_RESULTS:
-                raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
+                raise Refused(
+                    RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages."
+                )
         return Decoded(readings, tuple(sequences), in_part=0 < len(sequences) < len(parts))
     except Refused as refused:
         return refused.unreadable
 
 
 def read_json(payload: bytes) -> Any:
-    """JSON with every trap closed: depth, encoding, duplicate keys, endless numbers; floats may be infinite."""
+    """JSON with every trap closed: depth, encoding, duplicate keys, endless numbers; floats may be
+    infinite.
+    """
     depth_limit(payload)
     try:
         text = payload.decode("utf-8")
@@ -127,7 +132,9 @@ def depth_limit(payload: bytes) -> None:
     for bracket in re.findall(rb"[\[{\]}]", _STRING.sub(b"", payload)):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
-            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape.")
+            raise Refused(
+                RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape."
+            )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -140,7 +147,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    return (
+        int(digits) if len(digits) <= _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    )
 
 
 def _read_part(part: Any, where: str, readings: list[Reading], sequences: list[tuple[str, int]]) -> None:
@@ -154,7 +163,11 @@ def _read_part(part: Any, where: str, readings: list[Reading], sequences: list[t
         if not isinstance(observations, list) or not observations:
             raise shape_refused(f"`observations` must be a list with at least one item{where}.")
         for item in observations:
-            if not isinstance(item, dict) or not isinstance(item.get("property"), str) or "result" not in item:
+            if (
+                not isinstance(item, dict)
+                or not isinstance(item.get("property"), str)
+                or "result" not in item
+            ):
                 raise shape_refused(f"Each observation needs `property` and `result`{where}.")
             readings.append(Reading(item["property"], item["result"], *time_of(item, where)))
         return
@@ -185,7 +198,9 @@ def time_of(part: dict[str, Any], where: str) -> tuple[int | None, bool]:
     if isinstance(given, str):
         time_us = times.of_text(given)
         if time_us is None:
-            raise shape_refused(f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z{where}.")
+            raise shape_refused(
+                f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z{where}."
+            )
         return time_us, False
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise shape_refused(f"`time` must be RFC 3339 text or a Unix number{where}.")

@@ -36,18 +36,24 @@ class Decoded(NamedTuple):
     sequences: tuple[tuple[str, int], ...] = ()
     """(boot, seq) of the message, or of each part of a list of messages."""
     refused: tuple[tuple[RejectReason, int, str], ...] = ()
-    """Parts that could not be read beside others that could: reason, how many results, the first of them in words."""
+    """Parts that could not be read beside others that could: reason, how many results, the first of them in
+    words.
+    """
     status: StatusReport | None = None
     """What the same message says of the device itself."""
     frame: bytes | None = None
-    """What makes two copies of one radio frame the same although their times differ; known again for some minutes."""
+    """What makes two copies of one radio frame the same although their times differ; known again for some
+    minutes.
+    """
     ignored: IgnoreReason | None = None
     """By rule no trial data: all of its results count as ignored."""
     interval_us: int | None = None
     """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
 
     in_part: bool = False
-    """Not every message of a list has a `seq`: where a time is missing too, the `seq` of the others do not identify it."""
+    """Not every message of a list has a `seq`: where a time is missing too, the `seq` of the others do not
+    identify it.
+    """
     historical: bool = False
     """All of it was measured before and kept: no sign that the device is alive now."""
     network_time: bool = False
@@ -76,7 +82,9 @@ Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
 
 
 def settle(readings: list[Reading], problems: Sequence[tuple[RejectReason, str]]) -> Decoded | Unreadable:
-    """What could be read with what could not beside it, one result a problem; the first problem, where nothing could be read."""
+    """What could be read with what could not beside it, one result a problem; the first problem, where
+    nothing could be read.
+    """
     if not problems:
         return Decoded(readings)
     if not readings:

@@ -1,11 +1,12 @@
 """`…/senml`: Sensor Measurement Lists (RFC 8428), as JSON or CBOR; the first byte tells which.
 
-A pack is resolved as section 4 of the RFC says: base fields hold for their record and all later ones. The last part of a record's
-name, after '/' or ':', names the datastream; what stands before it is its source, which mostly names the device once more.
-A pack is read whole or not at all, because a wrong base field would be wrong for every later record.
+A pack is resolved as section 4 of the RFC says: base fields hold for their record and all later ones. The
+last part of a record's name, after '/' or ':', names the datastream; what stands before it is its source,
+which mostly names the device once more. A pack is read whole or not at all, because a wrong base field would
+be wrong for every later record.
 
-CBOR is read here, and not by a library: a pack needs few of its types, and a general reader hashes whatever a device
-sends as a key of a map, which it can choose so that a single message takes seconds.
+CBOR is read here, and not by a library: a pack needs few of its types, and a general reader hashes whatever a
+device sends as a key of a map, which it can choose so that a single message takes seconds.
 """
 
 from __future__ import annotations
@@ -27,8 +28,23 @@ ABSOLUTE_S: Final = 2**28
 """Times below are seconds from now, others since 1970."""
 _FURTHEST_S: Final = 1e11
 
-_LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s",
-                  6: "t", 7: "ut", 8: "vd"}  # fmt: skip
+_LABELS: Final = {
+    -1: "bver",
+    -2: "bn",
+    -3: "bt",
+    -4: "bu",
+    -5: "bv",
+    -6: "bs",
+    0: "n",
+    1: "u",
+    2: "v",
+    3: "vs",
+    4: "vb",
+    5: "s",
+    6: "t",
+    7: "ut",
+    8: "vd",
+}
 _VALUES: Final = ("v", "vs", "vb", "vd")
 _KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     **dict.fromkeys(("bn", "bu", "n", "u", "vs"), ((str,), "a text")),
@@ -75,7 +91,9 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
         if len(values) > 1 or not (values or "s" in record or "bs" in base):
             raise shape_refused(f"Each record needs exactly one of `v`, `vs`, `vb` and `vd`{where}.")
         if not values:
-            problems.append((RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}."))
+            problems.append(
+                (RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}.")
+            )
             continue
         value = _sum(base.get("bv", 0), record["v"]) if values[0] == "v" else record[values[0]]
         unit = record.get("u", base.get("bu", ""))
@@ -115,7 +133,8 @@ def _name(whole: str, where: str) -> tuple[str, str]:
     """(source, name of the datastream)"""
     if not _NAME.fullmatch(whole):
         raise shape_refused(
-            f"The name {whole[:60]!r} must begin with a letter or digit, and consist of A–Z a–z 0–9 - : . / _{where}."
+            f"The name {whole[:60]!r} must begin with a letter or digit, and consist of A–Z a–z 0–9 - : . / "
+            f"_{where}."
         )
     trimmed = whole.rstrip("/:")
     name = _SEPARATOR.split(trimmed)[-1]
@@ -153,7 +172,9 @@ def _unparsable(detail: str) -> Refused:
 
 
 class _Cbor:
-    """The part of RFC 8949 that SenML needs, with the bounds of JSON: depth, keys that are names, nothing twice."""
+    """The part of RFC 8949 that SenML needs, with the bounds of JSON: depth, keys that are names, nothing
+    twice.
+    """
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
@@ -190,7 +211,9 @@ class _Cbor:
         if argument is not None and kind < _BYTES:
             return argument if kind == 0 else -1 - argument
         if depth >= MAX_DEPTH:
-            raise Refused(RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape.")
+            raise Refused(
+                RejectReason.TOO_DEEP, f"Nested deeper than {MAX_DEPTH} levels: send a plain shape."
+            )
         if kind == _TAG:
             return self._tagged(argument or 0, self._item(depth + 1), depth)
         return self._array(argument, depth + 1) if kind == _ARRAY else self._map(argument, depth + 1)
@@ -223,7 +246,9 @@ class _Cbor:
             info = first & 31
             if first >> 5 != kind or (info >= 24 and info not in _SIZES):
                 raise _unparsable(f"byte {first:#04x} in a text at {self._at - 1}")
-            chunks.append(self._take(int.from_bytes(self._take(_SIZES[info]), "big") if info in _SIZES else info))
+            chunks.append(
+                self._take(int.from_bytes(self._take(_SIZES[info]), "big") if info in _SIZES else info)
+            )
         return chunks
 
     def _array(self, length: int | None, depth: int) -> list[Any]:
@@ -256,6 +281,10 @@ class _Cbor:
                 return math.inf if tag == _POSITIVE else -math.inf
             number = int.from_bytes(content, "big")
             return number if tag == _POSITIVE else -1 - number
-        if tag == _DECIMAL and isinstance(content, list) and [part.__class__ for part in content] == [int, int]:
+        if (
+            tag == _DECIMAL
+            and isinstance(content, list)
+            and [part.__class__ for part in content] == [int, int]
+        ):
             return float(f"{content[1]}e{content[0]}")
         return [tag, content]  # of no type that a label of SenML takes

@@ -1,8 +1,9 @@
 """`spBv1.0/GROUP/TYPE/EDGE[/DEVICE]`: Sparkplug B 3.0, as a host that listens.
 
-A birth names every metric and gives it an alias; data may carry the alias alone. What a message says by itself is decoded here;
-what it says to who knows the birth, in `ingest/edge_nodes.py`. The numbers of the fields are those of the specification's payload
-(chapter 6); parts that nest (properties, data sets, templates) are left as bytes, so that nothing recurses.
+A birth names every metric and gives it an alias; data may carry the alias alone. What a message says by
+itself is decoded here; what it says to who knows the birth, in `ingest/edge_nodes.py`. The numbers of the
+fields are those of the specification's payload (chapter 6); parts that nest (properties, data sets,
+templates) are left as bytes, so that nothing recurses.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ from store.births import Names
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _METRIC: Final = (
-    ("name", 1, _FIELD.TYPE_BYTES), ("alias", 2, _FIELD.TYPE_UINT64), ("timestamp", 3, _FIELD.TYPE_UINT64),
-    ("datatype", 4, _FIELD.TYPE_UINT32), ("is_historical", 5, _FIELD.TYPE_BOOL), ("is_null", 7, _FIELD.TYPE_BOOL),
-    ("int_value", 10, _FIELD.TYPE_UINT32), ("long_value", 11, _FIELD.TYPE_UINT64), ("float_value", 12, _FIELD.TYPE_FLOAT),
-    ("double_value", 13, _FIELD.TYPE_DOUBLE), ("boolean_value", 14, _FIELD.TYPE_BOOL), ("string_value", 15, _FIELD.TYPE_BYTES),
-    ("bytes_value", 16, _FIELD.TYPE_BYTES), ("dataset_value", 17, _FIELD.TYPE_BYTES), ("template_value", 18, _FIELD.TYPE_BYTES),
-)  # fmt: skip
+    ("name", 1, _FIELD.TYPE_BYTES),
+    ("alias", 2, _FIELD.TYPE_UINT64),
+    ("timestamp", 3, _FIELD.TYPE_UINT64),
+    ("datatype", 4, _FIELD.TYPE_UINT32),
+    ("is_historical", 5, _FIELD.TYPE_BOOL),
+    ("is_null", 7, _FIELD.TYPE_BOOL),
+    ("int_value", 10, _FIELD.TYPE_UINT32),
+    ("long_value", 11, _FIELD.TYPE_UINT64),
+    ("float_value", 12, _FIELD.TYPE_FLOAT),
+    ("double_value", 13, _FIELD.TYPE_DOUBLE),
+    ("boolean_value", 14, _FIELD.TYPE_BOOL),
+    ("string_value", 15, _FIELD.TYPE_BYTES),
+    ("bytes_value", 16, _FIELD.TYPE_BYTES),
+    ("dataset_value", 17, _FIELD.TYPE_BYTES),
+    ("template_value", 18, _FIELD.TYPE_BYTES),
+)
 _VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value"))
 _BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Signed whole numbers by datatype (Int8 … Int64), which travel as the unsigned number of the same bits."""
@@ -38,14 +49,20 @@ BD_SEQ: Final = "bdSeq"
 
 
 def _payload_class() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name="insitu/sparkplug.proto", package="insitu.sparkplug", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="insitu/sparkplug.proto", package="insitu.sparkplug", syntax="proto2"
+    )
     metric = file.message_type.add(name="Metric")
     for name, number, kind in _METRIC:
         metric.field.add(name=name, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL)
     payload = file.message_type.add(name="Payload")
     payload.field.add(name="timestamp", number=1, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
     payload.field.add(
-        name="metrics", number=2, type=_FIELD.TYPE_MESSAGE, type_name=".insitu.sparkplug.Metric", label=_FIELD.LABEL_REPEATED
+        name="metrics",
+        number=2,
+        type=_FIELD.TYPE_MESSAGE,
+        type_name=".insitu.sparkplug.Metric",
+        label=_FIELD.LABEL_REPEATED,
     )
     payload.field.add(name="seq", number=3, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
     pool = descriptor_pool.DescriptorPool()
@@ -101,12 +118,16 @@ def parse(kind: str, payload: bytes) -> EdgeMessage | Unreadable:
     try:
         found.ParseFromString(payload)
     except DecodeError:
-        return Unreadable(RejectReason.UNPARSABLE, "Not a Sparkplug B payload: its Protocol Buffers cannot be read.")
+        return Unreadable(
+            RejectReason.UNPARSABLE, "Not a Sparkplug B payload: its Protocol Buffers cannot be read."
+        )
     if len(found.metrics) > MAX_RESULTS:
         return Unreadable(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} metrics: send several messages.")
     seq = found.seq if found.HasField("seq") else None
     if (seq is None and kind != "NDEATH") or (seq is not None and seq > 255):
-        return Unreadable(RejectReason.INVALID_SHAPE, "A Sparkplug message has a `seq` from 0 to 255; only NDEATH has none.")
+        return Unreadable(
+            RejectReason.INVALID_SHAPE, "A Sparkplug message has a `seq` from 0 to 255; only NDEATH has none."
+        )
     stamp = _time(found.timestamp) if found.HasField("timestamp") else (None, False)
     try:
         return EdgeMessage(kind, stamp[0], seq, [_metric(metric, stamp) for metric in found.metrics])
@@ -133,8 +154,12 @@ def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
     return Metric(
         metric.name.decode("utf-8") if metric.HasField("name") else None,
         metric.alias if metric.HasField("alias") else None,
-        datatype, time_us, repaired, metric.is_historical, value,
-    )  # fmt: skip
+        datatype,
+        time_us,
+        repaired,
+        metric.is_historical,
+        value,
+    )
 
 
 def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
@@ -151,7 +176,10 @@ def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
         if name is None:
             if metric.alias not in names:
                 problems.append(
-                    (RejectReason.UNKNOWN_ALIAS, f"No birth has named the alias {metric.alias}: the edge node was asked for one.")
+                    (
+                        RejectReason.UNKNOWN_ALIAS,
+                        f"No birth has named the alias {metric.alias}: the edge node was asked for one.",
+                    )
                 )
                 continue
             name, known = names[metric.alias]
@@ -166,19 +194,26 @@ def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
         return Decoded([], status=status or StatusReport(), ignored=IgnoreReason.STATUS)
     settled = settle(readings, problems)
     return (
-        settled if isinstance(settled, Unreadable) else settled._replace(status=status, historical=historical and bool(readings))
+        settled
+        if isinstance(settled, Unreadable)
+        else settled._replace(status=status, historical=historical and bool(readings))
     )
 
 
 _STATUS: Final = {
-    "NBIRTH": StatusReport(state="online", note="born"), "DBIRTH": StatusReport(state="online", note="born"),
-    "NDEATH": StatusReport(state="offline", note="dead"), "DDEATH": StatusReport(state="offline", note="dead"),
-    "NDATA": None, "DDATA": None,
-}  # fmt: skip
+    "NBIRTH": StatusReport(state="online", note="born"),
+    "DBIRTH": StatusReport(state="online", note="born"),
+    "NDEATH": StatusReport(state="offline", note="dead"),
+    "DDEATH": StatusReport(state="offline", note="dead"),
+    "NDATA": None,
+    "DDATA": None,
+}
 
 
 def _result(value: object, datatype: int | None) -> object:
-    """Signed numbers out of their bits; what is no number, boolean or text stays bytes, which no datastream takes."""
+    """Signed numbers out of their bits; what is no number, boolean or text stays bytes, which no datastream
+    takes.
+    """
     if not isinstance(value, int) or isinstance(value, bool):
         return value
     if datatype in _BITS:
@@ -191,12 +226,16 @@ def _result(value: object, datatype: int | None) -> object:
 def names_of(metrics: Iterable[Metric]) -> Names:
     """What a birth calls its aliases."""
     return {
-        metric.alias: (metric.name, metric.datatype) for metric in metrics if metric.alias is not None and metric.name is not None
+        metric.alias: (metric.name, metric.datatype)
+        for metric in metrics
+        if metric.alias is not None and metric.name is not None
     }
 
 
 def rebirth_command(time_us: int) -> bytes:
     """NCMD: `Node Control/Rebirth` = true."""
     command = _Payload(timestamp=time_us // 1000)
-    command.metrics.add(name=b"Node Control/Rebirth", timestamp=time_us // 1000, datatype=11, boolean_value=True)
+    command.metrics.add(
+        name=b"Node Control/Rebirth", timestamp=time_us // 1000, datatype=11, boolean_value=True
+    )
     return bytes(command.SerializeToString())

@@ -1,4 +1,6 @@
-"""`…/status`: the words `online` and `offline` (also as last will), or JSON with battery, rssi, firmware, uptime."""
+"""`…/status`: the words `online` and `offline` (also as last will), or JSON with battery, rssi, firmware,
+uptime.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
 
 def _report(document: Any) -> StatusReport:
     if not isinstance(document, dict):
-        raise native.shape_refused("Expected `online`, `offline` or an object with battery, rssi, firmware, uptime.")
+        raise native.shape_refused(
+            "Expected `online`, `offline` or an object with battery, rssi, firmware, uptime."
+        )
     state = document.get("state")
     if state is not None and state not in _WORDS:
         raise native.shape_refused("`state` must be online or offline.")

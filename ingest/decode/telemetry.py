@@ -1,6 +1,7 @@
 """`…/telemetry`: the JSON of ThingsBoard's device API, for devices that were made to speak to it.
 
-`{"key": value}` without a time, `{"ts": ms, "values": {…}}` with one, and lists of either. A key is the name of a datastream.
+`{"key": value}` without a time, `{"ts": ms, "values": {…}}` with one, and lists of either. A key is the name
+of a datastream.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
         for number, part in enumerate(parts):
             readings.extend(_read(part, f" (item {number})" if isinstance(document, list) else ""))
             if len(readings) > MAX_RESULTS:
-                raise native.Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
+                raise native.Refused(
+                    RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages."
+                )
         return Decoded(readings)
     except native.Refused as refused:
         return refused.unreadable
@@ -32,8 +35,12 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
 
 def _read(part: Any, where: str) -> list[Reading]:
     if not isinstance(part, dict) or not part:
-        raise native.shape_refused(f'Expected an object such as {{"pm25": 12.3}}, or with `ts` and `values`{where}.')
-    if "ts" not in part or "values" not in part:  # either alone is a name like any other, as ThingsBoard reads it
+        raise native.shape_refused(
+            f'Expected an object such as {{"pm25": 12.3}}, or with `ts` and `values`{where}.'
+        )
+    if (
+        "ts" not in part or "values" not in part
+    ):  # either alone is a name like any other, as ThingsBoard reads it
         return [Reading(name, result, None) for name, result in part.items()]
     values = part["values"]
     if not isinstance(values, dict) or not values:

@@ -1,6 +1,8 @@
-"""`v3/+/devices/+/up`: uplinks of The Things Stack v3, a LoRaWAN network server; the same JSON comes from its storage.
+"""`v3/+/devices/+/up`: uplinks of The Things Stack v3, a LoRaWAN network server; the same JSON comes from its
+storage.
 
-Empty and zero fields are left out. The time is the network server's, which every uplink has and no gateway's wrong clock can move.
+Empty and zero fields are left out. The time is the network server's, which every uplink has and no gateway's
+wrong clock can move.
 """
 
 from __future__ import annotations
@@ -20,9 +22,14 @@ def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
         document = native.read_json(payload)
         ids = document.get("end_device_ids") if isinstance(document, dict) else None
         uplink = document.get("uplink_message") if isinstance(document, dict) else None
-        if not isinstance(ids, dict) or not isinstance(ids.get("device_id"), str) or not isinstance(uplink, dict):
+        if (
+            not isinstance(ids, dict)
+            or not isinstance(ids.get("device_id"), str)
+            or not isinstance(uplink, dict)
+        ):
             raise native.shape_refused(
-                "Expected an uplink of The Things Stack v3, with `end_device_ids.device_id` and `uplink_message`."
+                "Expected an uplink of The Things Stack v3, with `end_device_ids.device_id` and "
+                "`uplink_message`."
             )
         return _uplink(document, ids, uplink)
     except native.Refused as refused:
@@ -41,7 +48,8 @@ def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any
     if found is None:
         if uplink.get("frm_payload"):
             raise native.shape_refused(
-                "The uplink has `frm_payload` but no `decoded_payload`: give the device a payload formatter in The Things Stack."
+                "The uplink has `frm_payload` but no `decoded_payload`: give the device a payload formatter "
+                "in The Things Stack."
             )
         return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS, named=ids["device_id"])
     readings = readings_of(found, "uplink_message.decoded_payload", time_us)

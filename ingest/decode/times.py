@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 
-# A time between 1973 and 5138 has one reading only: below 1e11 seconds, then milliseconds, microseconds, nanoseconds.
+# A time between 1973 and 5138 has one reading only: below 1e11 seconds, then milliseconds, microseconds,
+# nanoseconds.
 SECONDS, MILLISECONDS, NANOSECONDS = 1_000_000.0, 1_000.0, 0.001
 _UNITS = ((1e11, SECONDS), (1e14, MILLISECONDS), (1e17, 1.0), (1e20, NANOSECONDS))
 
@@ -19,7 +20,9 @@ def of_datetime(when: datetime) -> int:
 
 
 def of_number(number: float, meant: float = SECONDS) -> tuple[int, bool] | None:
-    """(µs, repaired): `repaired` where the unit was not the one that the format means; None where no unit makes it a time."""
+    """(µs, repaired): `repaired` where the unit was not the one that the format means; None where no unit
+    makes it a time.
+    """
     if not abs(number) < _UNITS[-1][0]:  # also NaN, and integers too large for a float
         return None
     size = abs(number)

@@ -24,7 +24,9 @@ class Cells:
         self._missing_numbers = {float(number) for number in numbers if number is not None}
 
     def token(self, cell: object, *, boolean: bool) -> str | None:
-        """JSON, or None for no result. What is no number becomes a text, which the path refuses with its name."""
+        """JSON, or None for no result. What is no number becomes a text, which the path refuses with its
+        name.
+        """
         if isinstance(cell, str):
             text = cell.strip()
             number = self._number(text)
@@ -44,7 +46,9 @@ class Cells:
         return _BITS.get(number, number) if boolean else number
 
     def _number(self, text: str) -> str | None:
-        """As JSON writes it; None for what is no number. A separator of thousands is none: 1.234 may be either."""
+        """As JSON writes it; None for what is no number. A separator of thousands is none: 1.234 may be
+        either.
+        """
         if self._comma:
             if "." in text:
                 return None
@@ -52,7 +56,9 @@ class Cells:
         if _JSON_NUMBER.fullmatch(text):
             return text
         found = _NUMBER.fullmatch(text)
-        if found is None or not any(character.isdigit() for character in text.partition("e")[0].partition("E")[0]):
+        if found is None or not any(
+            character.isdigit() for character in text.partition("e")[0].partition("E")[0]
+        ):
             return None
         sign, whole, fraction, exponent = found.groups()
         return f"{sign.removeprefix('+')}{whole or '0'}{'.' + fraction if fraction else ''}{exponent}"

@@ -1,4 +1,6 @@
-"""Messages of a file through place, merge, ledger and rejects, a transaction a batch: whatever ends it, running it again completes it."""
+"""Messages of a file through place, merge, ledger and rejects, a transaction a batch: whatever ends it,
+running it again completes it.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +56,26 @@ class Summary:
 
 
 class Loader:
-    """`correction`: replace what differs, for this reason; else the first result stands. `dry`: roll every batch back."""
+    """`correction`: replace what differs, for this reason; else the first result stands. `dry`: roll every
+    batch back.
+    """
 
     def __init__(
-        self, conn: Connection, layout: Layout, *, clock: Clock, dry: bool = False, correction: Correction | None = None
+        self,
+        conn: Connection,
+        layout: Layout,
+        *,
+        clock: Clock,
+        dry: bool = False,
+        correction: Correction | None = None,
     ) -> None:
-        self._conn, self._layout, self._clock, self._dry, self._correction = conn, layout, clock, dry, correction
+        self._conn, self._layout, self._clock, self._dry, self._correction = (
+            conn,
+            layout,
+            clock,
+            dry,
+            correction,
+        )
         self.summary = Summary()
 
     def run(self, say: Callable[[float, Summary], None]) -> Summary:
@@ -107,7 +123,10 @@ class Loader:
 
     def _items(self, batch: Sequence[Made], refused: str) -> list[Item]:
         now_us = self._clock.now_us()
-        sent = [Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload)) for one in batch]
+        sent = [
+            Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload))
+            for one in batch
+        ]
         known = snapshot(self._conn)
         items = prepare(sent, known)
         for one, item in zip(batch, items, strict=True):
@@ -122,7 +141,9 @@ class Loader:
         return items
 
     def _correct(self, items: Sequence[Item]) -> int:
-        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A dry run has one only: how many those are."""
+        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A
+        dry run has one only: how many those are.
+        """
         if self._correction is None:
             return 0
         observations = [observation for item in items for observation in item.observations]

@@ -1,4 +1,6 @@
-"""What a person says of a file: on the command line, or in a TOML file that can be reviewed and used again."""
+"""What a person says of a file: on the command line, or in a TOML file that can be reviewed and used
+again.
+"""
 
 from __future__ import annotations
 

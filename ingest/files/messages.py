@@ -1,6 +1,7 @@
 """A row → for each device in it, the message that the device would have sent, on the device's own topic.
 
-The payload has nothing of the file or the row: the same results are the same message, from whichever file they come.
+The payload has nothing of the file or the row: the same results are the same message, from whichever file
+they come.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ class _Maker:
         layout, zone = self._layout, self._layout.zone
         for row in layout.source.rows(layout.needed()):
             if row.problem:
-                yield Made(row.number, self._topic(layout.device or next(iter(self._groups), "")), _as_it_stood(row), row.problem)
+                yield Made(
+                    row.number,
+                    self._topic(layout.device or next(iter(self._groups), "")),
+                    _as_it_stood(row),
+                    row.problem,
+                )
                 continue
             if not row.cells:
                 continue
@@ -62,7 +68,9 @@ class _Maker:
             elif isinstance(found, datetime) and zone is not None:
                 yield from self._local(row, found, zone)
             else:
-                yield from self._make(row, _shown(given), _no_time(given, layout.time_format, local=found is not None))
+                yield from self._make(
+                    row, _shown(given), _no_time(given, layout.time_format, local=found is not None)
+                )
         for settled in self._twice.end():
             yield from self._settled(*settled)
 
@@ -70,7 +78,10 @@ class _Maker:
         earlier, later = in_zone(local, zone)
         key = self._key(row)
         if earlier is None or later is None:
-            problem = f"{local:%Y-%m-%d %H:%M:%S} does not exist in {zone.key}: the clocks were put forward over it. Export with UTC or offsets."
+            problem = (
+                f"{local:%Y-%m-%d %H:%M:%S} does not exist in {zone.key}: the clocks were put forward "
+                "over it. Export with UTC or offsets."
+            )
             yield from self._make(row, local.isoformat(), problem)
             return
         if earlier != later:
@@ -85,7 +96,9 @@ class _Maker:
     def _key(self, row: Row) -> object:
         """The series a row belongs to."""
         layout = self._layout
-        return tuple(row.cells[index] for index in (layout.device_index, layout.property_index) if index is not None)
+        return tuple(
+            row.cells[index] for index in (layout.device_index, layout.property_index) if index is not None
+        )
 
     def _settled(self, time_us: int | None, read: _Read) -> Iterator[Made]:
         if time_us is not None:
@@ -94,7 +107,8 @@ class _Maker:
         return self._make(
             read.row,
             read.stamp,
-            f"{read.stamp.replace('T', ' ')} was shown twice in {self._layout.zone.key}, and the order of the rows does not tell "
+            f"{read.stamp.replace('T', ' ')} was shown twice in {self._layout.zone.key}, and the order of "
+            "the rows does not tell "
             "which is meant: they must run exactly twice through that hour. Export with UTC or offsets.",
         )
 

@@ -25,7 +25,9 @@ class ParquetTable:
             raise self._unreadable(error) from error
         twice = [name for name in schema.names if schema.names.count(name) > 1]
         if twice:
-            raise CorrectInput(f"{path} has more than one column {twice[0]!r}: columns need names of their own.")
+            raise CorrectInput(
+                f"{path} has more than one column {twice[0]!r}: columns need names of their own."
+            )
         self._types = list(schema.types)
         self.header = list(schema.names)
         self.described = f"{self._total} rows"
@@ -42,7 +44,9 @@ class ParquetTable:
         self._read = 0
         try:
             with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=1 << 20) as file:
-                for batch in file.iter_batches(_AT_A_TIME, columns=[self.header[i] for i in chosen], use_threads=False):
+                for batch in file.iter_batches(
+                    _AT_A_TIME, columns=[self.header[i] for i in chosen], use_threads=False
+                ):
                     columns: list[list[Any]] = [[None] * len(batch)] * len(self.header)
                     for i in chosen:
                         columns[i] = _cells(batch.column(self.header[i]))

@@ -24,7 +24,9 @@ class Source(Protocol):
     described: str
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
-        """`wanted`: indexes of the columns that are needed; others may be None. Rows without any content are left out."""
+        """`wanted`: indexes of the columns that are needed; others may be None. Rows without any content are
+        left out.
+        """
         ...
 
     def done(self) -> float:

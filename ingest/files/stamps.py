@@ -1,7 +1,8 @@
 """Times of a file → microseconds since 1970; what the change of the clocks makes of local ones. Pure.
 
-A local time that the clocks skipped does not exist. One that they showed twice is told apart by the order of the rows only: a series
-that runs twice through the hour, one way, had summer time in the earlier pass and winter time in the later one.
+A local time that the clocks skipped does not exist. One that they showed twice is told apart by the order of
+the rows only: a series that runs twice through the hour, one way, had summer time in the earlier pass and
+winter time in the later one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ Kept = TypeVar("Kept")
 
 
 def read_time(cells: Sequence[object], time_format: str) -> datetime | int | None:
-    """Microseconds, or a local time without an offset; None for what is no time. `cells`: one, or date and time of day."""
+    """Microseconds, or a local time without an offset; None for what is no time. `cells`: one, or date and
+    time of day.
+    """
     cell = cells[0] if len(cells) == 1 else _joined(cells)
     if isinstance(cell, str):
         found = _of_text(cell.strip(), time_format)
@@ -68,7 +71,9 @@ def _of_text(text: str, time_format: str) -> datetime | int | None:
 
 
 def find_formats(texts: Sequence[str]) -> list[str]:
-    """The formats that read the most of them: none, '' for ISO 8601 and Unix times, or several where day and month cannot be told."""
+    """The formats that read the most of them: none, '' for ISO 8601 and Unix times, or several where day and
+    month cannot be told.
+    """
     found = {"": sum(_of_text(text, "") is not None for text in texts)}
     if found[""] < len(texts):
         candidates = (f"{day} {clock}".strip() for day in _DATES for clock in _DAYTIMES)
@@ -78,7 +83,9 @@ def find_formats(texts: Sequence[str]) -> list[str]:
 
 
 def in_zone(local: datetime, zone: ZoneInfo) -> tuple[int | None, int | None]:
-    """(earlier, later) reading of a local time in µs: the same for nearly all, (None, None) for one that does not exist."""
+    """(earlier, later) reading of a local time in µs: the same for nearly all, (None, None) for one that does
+    not exist.
+    """
     first = local.replace(tzinfo=zone)
     second = first.replace(fold=1)
     before, after = first.utcoffset(), second.utcoffset()
@@ -104,7 +111,9 @@ class Twice(Generic[Kept]):
         self._series: dict[object, _Series[Kept]] = {}
         self._held = 0
 
-    def hold(self, key: object, local: datetime, readings: tuple[int, int], kept: Kept) -> Iterator[tuple[int | None, Kept]]:
+    def hold(
+        self, key: object, local: datetime, readings: tuple[int, int], kept: Kept
+    ) -> Iterator[tuple[int | None, Kept]]:
         """Yields what this settles: (µs, or None where the order does not tell, what was kept)."""
         series = self._series.setdefault(key, _Series())
         if series.held and abs(local - series.held[0][0]) > _ONE_CHANGE:
@@ -146,7 +155,10 @@ class Twice(Generic[Kept]):
 
 
 def _second_pass(
-    held: Sequence[datetime], before: datetime | None, following: datetime | None, goes_on: Callable[[datetime, datetime], bool]
+    held: Sequence[datetime],
+    before: datetime | None,
+    following: datetime | None,
+    goes_on: Callable[[datetime, datetime], bool],
 ) -> int | None:
     """Where the second of exactly two passes in one direction begins; None where the order is another one."""
     if not held or (before is not None and not goes_on(before, held[0])):

@@ -1,4 +1,6 @@
-"""CSV as loggers and spreadsheets write it: any of four delimiters, a byte-order mark, lines above the header, a row of units."""
+"""CSV as loggers and spreadsheets write it: any of four delimiters, a byte-order mark, lines above the
+header, a row of units.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def _line(file: TextIO) -> str:
 
 
 class _Lines:
-    """Lines for csv.reader that can be given back: a quotation mark that is never closed must not swallow the rows after it."""
+    """Lines for csv.reader that can be given back: a quotation mark that is never closed must not swallow the
+    rows after it.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._back = file, deque[str]()
@@ -69,19 +73,26 @@ class TextFile:
                 _line(file)
             line = _line(file)
         if not line.strip():
-            raise CorrectInput(f"{path}: line {said.skip_lines + 1} is empty; it should be the header. Say --skip-lines.")
+            raise CorrectInput(
+                f"{path}: line {said.skip_lines + 1} is empty; it should be the header. Say --skip-lines."
+            )
         if _NOT_DECODED.search(line):
             raise CorrectInput(
-                f"{path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel writes it) or utf-16."
+                f"{path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel writes it) or "
+                "utf-16."
             )
         self._delimiter = said.delimiter or _delimiter(line)
         self.header = [cell.strip() for cell in next(csv.reader([line], delimiter=self._delimiter))]
         if len(self.header) < 2:
             raise CorrectInput(
-                f"{path}: line {said.skip_lines + 1} has one column only: {line[:60]!r}. Say --delimiter, or --skip-lines where the "
+                f"{path}: line {said.skip_lines + 1} has one column only: {line[:60]!r}. Say --delimiter, "
+                "or --skip-lines where the "
                 "header stands further down."
             )
-        self.described = f"{_DELIMITERS[self._delimiter]} between cells, {self._encoding}, header in line {said.skip_lines + 1}"
+        self.described = (
+            f"{_DELIMITERS[self._delimiter]} between cells, {self._encoding}, header in line "
+            f"{said.skip_lines + 1}"
+        )
 
     def _open(self) -> TextIO:
         return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
@@ -106,7 +117,9 @@ class TextFile:
                     yield row
 
     def _row(self, reader: Iterator[list[str]], lines: _Lines, wanted: Collection[int] | None) -> Row | None:
-        """None at the end of the file. A comment may hold line ends; a time or a result that does has lost a quotation mark."""
+        """None at the end of the file. A comment may hold line ends; a time or a result that does has lost a
+        quotation mark.
+        """
         width, number = len(self.header), lines.number
         try:
             cells = next(reader)
@@ -128,12 +141,20 @@ class TextFile:
                 return Row(number, [], text, f"It has {len(cells)} cells where the header has {width}.")
             del cells[width:]
         if not text.isascii() and _NOT_DECODED.search(text):
-            return Row(number, [], text, f"It is not {self._encoding}: say --encoding cp1252, or whatever the file is in.")
+            return Row(
+                number,
+                [],
+                text,
+                f"It is not {self._encoding}: say --encoding cp1252, or whatever the file is in.",
+            )
         return Row(number, cells, text)
 
 
 def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
-    return any("\n" in cells[index] or "\r" in cells[index] for index in (range(len(cells)) if wanted is None else wanted))
+    return any(
+        "\n" in cells[index] or "\r" in cells[index]
+        for index in (range(len(cells)) if wanted is None else wanted)
+    )
 
 
 def _encoding(path: Path) -> str:

@@ -46,19 +46,24 @@ def server_account(run_as: str | None) -> Account | None:
 
 
 def require_reachable(data_dir: Path, account: Account | None) -> None:
-    """FixPermissions naming the first parent of `data_dir` that the account cannot search; nobody's modes are changed."""
+    """FixPermissions naming the first parent of `data_dir` that the account cannot search; nobody's modes are
+    changed.
+    """
     if account is None:
         return
     for parent in reversed(data_dir.resolve().parents):
         if parent.exists() and not account.can_search(parent):
             raise FixPermissions(
-                f"The servers run as {account.name!r}, which cannot pass through {parent}. Choose another INSITU_DATA_DIR "
+                f"The servers run as {account.name!r}, which cannot pass through {parent}. Choose another "
+                "INSITU_DATA_DIR "
                 f"(as root the default is /var/lib/insitu) or allow it: chmod o+x {parent}"
             )
 
 
 def own_folder(folder: Path, account: Account | None) -> Path:
-    """`folder`, made if needed, private to the account. A link of that name is refused: its target may be anybody's."""
+    """`folder`, made if needed, private to the account. A link of that name is refused: its target may be
+    anybody's.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -71,7 +76,9 @@ def own_folder(folder: Path, account: Account | None) -> Path:
 
 
 def prepare_data_dir(data_dir: Path, account: Account | None) -> None:
-    """Make the data directory; as root 0711, so that the account reaches its own folders below it and sees no others."""
+    """Make the data directory; as root 0711, so that the account reaches its own folders below it and sees no
+    others.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         data_dir.chmod(0o711 if account is not None else 0o700)

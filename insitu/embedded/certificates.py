@@ -30,9 +30,11 @@ class TLS:
 
 
 def issue(folder: Path, names: Sequence[str], *, owner: tuple[int, int] | None = None) -> TLS:
-    """A server certificate for `names` (DNS names and addresses), from the authority in `folder`, made at first use.
+    """A server certificate for `names` (DNS names and addresses), from the authority in `folder`, made at
+    first use.
 
-    `owner`: (uid, gid) of who gets certificates and the server's key, for root only; the authority's key stays ours.
+    `owner`: (uid, gid) of who gets certificates and the server's key, for root only; the authority's key
+    stays ours.
     """
     if not names:
         raise CorrectInput("Name the hosts or addresses that the certificate is for.")
@@ -52,7 +54,9 @@ def issue(folder: Path, names: Sequence[str], *, owner: tuple[int, int] | None =
         .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+        )
         .sign(authority_key, hashes.SHA256())
     )
     write_whole(tls.key, _pem(key), mode=0o600, owner=owner)
@@ -66,20 +70,31 @@ def fingerprint(ca: Path) -> str:
     return ":".join(f"{byte:02X}" for byte in digest)
 
 
-def _authority(folder: Path, owner: tuple[int, int] | None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(
+    folder: Path, owner: tuple[int, int] | None
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     cert_path, key_path = folder / "ca.crt", folder / "ca.key"
     if cert_path.exists() and key_path.exists():
         key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise CorrectInput(f"{key_path} is not a key that `insitu cert` made: name another folder with --to.")
+            raise CorrectInput(
+                f"{key_path} is not a key that `insitu cert` made: name another folder with --to."
+            )
         return x509.load_pem_x509_certificate(cert_path.read_bytes()), key
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Insitu local authority")])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=True,
+        key_cert_sign=True,
+        crl_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -99,7 +114,9 @@ def _authority(folder: Path, owner: tuple[int, int] | None) -> tuple[x509.Certif
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _name(text: str) -> x509.GeneralName:

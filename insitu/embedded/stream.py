@@ -15,7 +15,9 @@ _INFO, _UPDATE = "$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_
 
 
 def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, bool]:
-    """Refuse device messages beyond `max_bytes`; False while there is no stream yet. In short steps: a halted broker holds nobody up."""
+    """Refuse device messages beyond `max_bytes`; False while there is no stream yet. In short steps: a halted
+    broker holds nobody up.
+    """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as link:
             link.setblocking(False)
@@ -27,7 +29,8 @@ def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, b
                 return False
             config: dict[str, object] = stream["config"]  # type: ignore[assignment]
             if config.get("discard") == "new" and _is_about(config.get("max_bytes"), max_bytes):
-                return True  # while a stream is changed, what devices publish at that moment may go without an answer
+                # while a stream is changed, what devices publish at that moment may go without an answer
+                return True
             wanted = {**config, "max_bytes": max_bytes, "discard": "new"}
             refusal = (yield from talk.asking(_UPDATE, json.dumps(wanted).encode())).get("error")
     except OSError as error:

@@ -1,7 +1,7 @@
 """Who may do what at a broker: the devices, the service, and how NATS and Mosquitto write it.
 
-One rule a credential: a device publishes below its own name and hears its own receipts and refusals. The service hears every
-inbound suffix by name and speaks to the devices. Both brokers are given hashes only.
+One rule a credential: a device publishes below its own name and hears its own receipts and refusals. The
+service hears every inbound suffix by name and speaks to the devices. Both brokers are given hashes only.
 """
 
 from __future__ import annotations
@@ -31,15 +31,21 @@ from insitu.wire import (
     probe_topic,
 )
 
-_BCRYPT_COST: Final = 4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
+_BCRYPT_COST: Final = (
+    4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
+)
 _PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
 CHECK_DEVICES: Final = ("insitu-a", "insitu-b")
-"""Devices of no trial, with users of their own at a broker of one's own: the one tries what it may not do to the other."""
+"""Devices of no trial, with users of their own at a broker of one's own: the one tries what it may not do to
+the other.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerUser:
-    """A user of the broker; `publish` and `subscribe` are MQTT topic filters, `password_hash` is the broker's own kind."""
+    """A user of the broker; `publish` and `subscribe` are MQTT topic filters, `password_hash` is the broker's
+    own kind.
+    """
 
     username: str
     password_hash: str
@@ -77,8 +83,14 @@ def device_user(username: str, password_hash: str, trial: str, device: str) -> B
 
 
 def network_user(username: str, password_hash: str, addresses: Sequence[str]) -> BrokerUser:
-    """What a network server may do: publish for each of its addresses; a Sparkplug edge node hears the commands to itself."""
-    commands = [f"spBv1.0/{parts[1]}/NCMD/{parts[2]}" for address in addresses if (parts := address.split("/"))[0] == SPARKPLUG]
+    """What a network server may do: publish for each of its addresses; a Sparkplug edge node hears the
+    commands to itself.
+    """
+    commands = [
+        f"spBv1.0/{parts[1]}/NCMD/{parts[2]}"
+        for address in addresses
+        if (parts := address.split("/"))[0] == SPARKPLUG
+    ]
     return BrokerUser(
         username=username,
         password_hash=password_hash,
@@ -87,7 +99,9 @@ def network_user(username: str, password_hash: str, addresses: Sequence[str]) ->
     )
 
 
-def user_of(username: str, password_hash: str, trial: str, device: str, addresses: Sequence[str] | None) -> BrokerUser:
+def user_of(
+    username: str, password_hash: str, trial: str, device: str, addresses: Sequence[str] | None
+) -> BrokerUser:
     """What a credential may do: a device its own topics, a network server those of its addresses."""
     if addresses is not None:
         return network_user(username, password_hash, addresses)
@@ -95,7 +109,9 @@ def user_of(username: str, password_hash: str, trial: str, device: str, addresse
 
 
 def service_user(username: str, password_hash: str) -> BrokerUser:
-    """What the ingestor may do: hear each inbound suffix or a whole trial, speak on each outbound suffix, and mark its own place."""
+    """What the ingestor may do: hear each inbound suffix or a whole trial, speak on each outbound suffix, and
+    mark its own place.
+    """
     below = f"{PREFIX}/+/+"
     marks = (f"{PREFIX}/{HEARTBEAT}/+", f"{PREFIX}/{HEARTBEAT}/+/+", f"{below}/{CHECK}")
     return BrokerUser(
@@ -112,7 +128,9 @@ def probe_token(service_password: str) -> str:
 
 
 def check_token(service_password: str, device: str) -> str:
-    """Password of a device with which `insitu check` tries what a broker of one's own allows; derived like the probe's."""
+    """Password of a device with which `insitu check` tries what a broker of one's own allows; derived like
+    the probe's.
+    """
     return hmac.new(service_password.encode(), f"{CHECK}.{device}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -121,26 +139,40 @@ def probe_user(password_hash: str) -> BrokerUser:
     return BrokerUser(username=PROBE, password_hash=password_hash, publish=(probe_topic("+"),), subscribe=())
 
 
-def nats_user(name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]) -> str:
+def nats_user(
+    name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]
+) -> str:
     """One entry of the list of users; `publish` and `subscribe` are subjects."""
     # An empty list of what is allowed would allow everything.
     permissions = {
         verb: {"allow": list(subjects)} if subjects else {"deny": [">"]}
         for verb, subjects in (("publish", publish), ("subscribe", subscribe))
     }
-    entry = {"user": name, "password": password_hash, "permissions": permissions, "allowed_connection_types": list(kinds)}
+    entry = {
+        "user": name,
+        "password": password_hash,
+        "permissions": permissions,
+        "allowed_connection_types": list(kinds),
+    }
     return "    " + json.dumps(entry)
 
 
 def _subjects(topics: Sequence[str]) -> list[str]:
     """`a/#` is both `a` and all below it."""
-    both = [name for topic in topics for name in ((topic, topic.removesuffix("/#")) if topic.endswith("/#") else (topic,))]
+    both = [
+        name
+        for topic in topics
+        for name in ((topic, topic.removesuffix("/#")) if topic.endswith("/#") else (topic,))
+    ]
     return [subject(topic) for topic in both]
 
 
 def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:
     """The file that nats.conf includes; `others` are entries of `nats_user`."""
-    entries = [nats_user(u.username, u.password_hash, _subjects(u.publish), _subjects(u.subscribe), ["MQTT"]) for u in users]
+    entries = [
+        nats_user(u.username, u.password_hash, _subjects(u.publish), _subjects(u.subscribe), ["MQTT"])
+        for u in users
+    ]
     return "authorization {\n  users = [\n" + "\n".join([*entries, *others]) + "\n  ]\n}\n"
 
 
@@ -158,8 +190,12 @@ def mosquitto_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
 
 
 def emqx_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
-    """(users of the built-in database, access rules as Erlang terms) of EMQX, which reads the bcrypt hashes of NATS."""
-    passwords = "user_id,password_hash,salt,is_superuser\n" + "".join(f"{u.username},{u.password_hash},,false\n" for u in users)
+    """(users of the built-in database, access rules as Erlang terms) of EMQX, which reads the bcrypt hashes
+    of NATS.
+    """
+    passwords = "user_id,password_hash,salt,is_superuser\n" + "".join(
+        f"{u.username},{u.password_hash},,false\n" for u in users
+    )
     rules = []
     for u in users:
         for action, topics in (("publish", u.publish), ("subscribe", u.subscribe)):

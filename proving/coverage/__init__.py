@@ -1,1 +1,3 @@
-"""Whether intervals hold the truth as often as they say, on arrays whose truth is known; `insitu bench evaluate` prints it."""
+"""Whether intervals hold the truth as often as they say, on arrays whose truth is known; `insitu bench
+evaluate` prints it.
+"""

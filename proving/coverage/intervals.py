@@ -1,7 +1,7 @@
 """Do the intervals hold the truth as often as they say, and how often do they decide against it?
 
-Designs are asked on arrays whose truth is known. What a world is, is said by the caller: this room draws nothing and knows no
-simulator. Bounds: docs/validation.md.
+Designs are asked on arrays whose truth is known. What a world is, is said by the caller: this room draws
+nothing and knows no simulator. Bounds: docs/validation.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ AnyCell = TypeVar("AnyCell", bound=Cell, contravariant=True)
 
 
 class World(Protocol[AnyCell]):
-    """What is drawn, what is asked about it, what is true; it goes to other processes, so it must be possible to pickle it."""
+    """What is drawn, what is asked about it, what is true; it goes to other processes, so it must be possible
+    to pickle it.
+    """
 
     @property
     def name(self) -> str: ...
@@ -103,10 +105,14 @@ class Counts(NamedTuple):
 
     coverage: float
     above: float
-    """Interval wholly at or above the truth: `met` for [truth, ∞), which is false on the margin; `not_met` for (−∞, truth]."""
+    """Interval wholly at or above the truth: `met` for [truth, ∞), which is false on the margin; `not_met`
+    for (−∞, truth].
+    """
     below: float
     planned: float
-    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se as large as four of five replications have it."""
+    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se as large as
+    four of five replications have it.
+    """
     power: float
     """Share of `met` where the margin lies so far from the truth, on the worse of the two sides."""
     width: float
@@ -156,7 +162,15 @@ def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> l
 
 def drawn_of(world: World[AnyCell], cell: AnyCell, number: int) -> Drawn:
     """Replication `number` of a cell, from a random stream of its own."""
-    seed = [SEED, *world.name.encode(), round(100 * cell.phi), cell.days, round(10 * cell.trend), int(cell.treated), number]
+    seed = [
+        SEED,
+        *world.name.encode(),
+        round(100 * cell.phi),
+        cell.days,
+        round(10 * cell.trend),
+        int(cell.treated),
+        number,
+    ]
     return world.draw(np.random.default_rng(seed), cell)
 
 
@@ -169,19 +183,37 @@ def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | Non
         return {f"{role}-{number}": values[:stop] for number, values in enumerate(units)}
 
     return ask(
-        world.design, start=world.starts(cell), interval=timedelta(hours=1), unit=world.unit, targets=world.targets,
-        arms={role: {name: named(role, name, units) for name, units in periods.items()} for role, periods in drawn.arms.items()},
-        parameters=world.parameters, aggregation=world.aggregation, schedule=drawn.schedule, covariates=drawn.covariates, bare=True,
-    )  # fmt: skip
+        world.design,
+        start=world.starts(cell),
+        interval=timedelta(hours=1),
+        unit=world.unit,
+        targets=world.targets,
+        arms={
+            role: {name: named(role, name, units) for name, units in periods.items()}
+            for role, periods in drawn.arms.items()
+        },
+        parameters=world.parameters,
+        aggregation=world.aggregation,
+        schedule=drawn.schedule,
+        covariates=drawn.covariates,
+        bare=True,
+    )
 
 
 def measure(
-    world: World[AnyCell], cells: Sequence[AnyCell], *, replications: int, pool: ProcessPoolExecutor | None = None
+    world: World[AnyCell],
+    cells: Sequence[AnyCell],
+    *,
+    replications: int,
+    pool: ProcessPoolExecutor | None = None,
 ) -> list[Measured]:
     """Every cell of a world; with a pool its processes share the replications."""
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
-        return [summed(world, cell, [one for span in spans for one in replicate(world, cell, span)]) for cell in cells]
+        return [
+            summed(world, cell, [one for span in spans for one in replicate(world, cell, span)])
+            for cell in cells
+        ]
     running = [(cell, [pool.submit(replicate, world, cell, span) for span in spans]) for cell in cells]
     return [summed(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
@@ -196,10 +228,19 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
             counts[statistic] = counted(rows, true)
     met = 0
     for statistic, (low, high) in world.targets.items():
-        judged = [judge(*one[statistic][1:3], Target(low=low, high=high)) for one in answers if statistic in one]
+        judged = [
+            judge(*one[statistic][1:3], Target(low=low, high=high)) for one in answers if statistic in one
+        ]
         met = judged.count(Verdict.MET)
     return Measured(
-        world.name, world.design, cell, len(found), len(answers), counts, tuple(world.targets), met / max(1, len(answers))
+        world.name,
+        world.design,
+        cell,
+        len(found),
+        len(answers),
+        counts,
+        tuple(world.targets),
+        met / max(1, len(answers)),
     )
 
 
@@ -211,7 +252,9 @@ def counted(rows: Floats, true: float) -> Counts:
     value, lows, highs = rows.T[:3]
 
     def met(target: Target) -> float:
-        return sum(judge(low, high, target) is Verdict.MET for low, high in zip(lows, highs, strict=True)) / len(rows)
+        return sum(
+            judge(low, high, target) is Verdict.MET for low, high in zip(lows, highs, strict=True)
+        ) / len(rows)
 
     up, down = (float(effect) for effect in np.quantile(rows[:, 3:], POWER, axis=0))
     upwards, downwards = met(Target(high=true + up)), met(Target(low=true - down))

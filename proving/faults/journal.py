@@ -1,7 +1,7 @@
 """What a device itself knows: each message it made, how often it sent it, and when it was acknowledged.
 
-A message is its number n, from 0. Its result says device and number, `device number · 10⁷ + n`, so that a row or the bytes of a
-reject lead back to the one message. Of a constant device every message is number 0.
+A message is its number n, from 0. Its result says device and number, `device number · 10⁷ + n`, so that a row
+or the bytes of a reject lead back to the one message. Of a constant device every message is number 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ TIMELESS = {Kind.COUNTED, Kind.BARE, Kind.CONSTANT, Kind.UNREADABLE, Kind.HTTP_B
 """Kinds whose rows carry the time of receipt, so that a row's time says nothing."""
 
 REPEATABLE = {Kind.BARE, Kind.CONSTANT, Kind.UNREADABLE, Kind.HTTP_BARE}
-"""Kinds that docs/reliability.md knows by their delivery only: each transmission of the device may be stored once."""
+"""Kinds that docs/reliability.md knows by their delivery only: each transmission of the device may be stored
+once.
+"""
 
 BY_HTTP = {Kind.HTTP, Kind.HTTP_BARE}
 
@@ -44,7 +46,9 @@ MESSAGES_OF_A_BOOT = 200
 
 @dataclass
 class Journal:
-    """`made[n]`: device time in microseconds since 1970. `sent[n]`: transmissions. `first[n]`, `acknowledged[n]`: seconds since 1970, or 0."""
+    """`made[n]`: device time in microseconds since 1970. `sent[n]`: transmissions. `first[n]`,
+    `acknowledged[n]`: seconds since 1970, or 0.
+    """
 
     device: str
     number: int
@@ -55,7 +59,9 @@ class Journal:
     acknowledged: array[float] = field(default_factory=lambda: array("d"))
 
     def make(self, now: float) -> int:
-        """The number of a new message. Device times strictly increase, by a millisecond at least: ThingsBoard has no finer ones."""
+        """The number of a new message. Device times strictly increase, by a millisecond at least: ThingsBoard
+        has no finer ones.
+        """
         at = int(now * 1000) * 1000
         self.made.append(max(at, self.made[-1] + 1000) if self.made else at)
         self.sent.append(0)

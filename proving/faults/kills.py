@@ -1,4 +1,6 @@
-"""The seeded killer: one event is one or two signals to parts or supervisor, at any moment, also while they start."""
+"""The seeded killer: one event is one or two signals to parts or supervisor, at any moment, also while they
+start.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ RECOVER_S = 20.0
 
 @dataclass(frozen=True)
 class Event:
-    """`kills`: SIGKILLs that struck. `seconds`: from the signal, or from systemd's restart, to a fresh device's row. `at`: since 1970."""
+    """`kills`: SIGKILLs that struck. `seconds`: from the signal, or from systemd's restart, to a fresh
+    device's row. `at`: since 1970.
+    """
 
     name: str
     kills: int
@@ -124,7 +128,9 @@ def choose(chance: random.Random) -> str:
 
 
 async def strike(world: World, name: str, chance: random.Random) -> Event:
-    """One event, and what follows: a fresh device's row within the stated time, and all parts there. Raises `Failed`."""
+    """One event, and what follows: a fresh device's row within the stated time, and all parts there. Raises
+    `Failed`.
+    """
     before, starts = time.time(), len(world.installation.starts)
     broker = pids(world).get(BROKER)
     kills = await STRIKES[name][1](world, chance)

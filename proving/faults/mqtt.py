@@ -43,7 +43,14 @@ def _text(text: str) -> bytes:
 
 def connect_packet(client_id: str, user: str, password: str, keepalive: int, clean: bool) -> bytes:
     flags = 0xC0 | (0x02 if clean else 0)
-    body = _text("MQTT") + bytes([4, flags]) + struct.pack(">H", keepalive) + _text(client_id) + _text(user) + _text(password)
+    body = (
+        _text("MQTT")
+        + bytes([4, flags])
+        + struct.pack(">H", keepalive)
+        + _text(client_id)
+        + _text(user)
+        + _text(password)
+    )
     return b"\x10" + _length(len(body)) + body
 
 
@@ -53,7 +60,9 @@ def publish_packet(topic: str, payload: bytes, packet_id: int, again: bool) -> b
 
 
 class Session(asyncio.Protocol):
-    """One connection. `acknowledged(packet id)` is called for each PUBACK; `lost` is set when the connection has ended."""
+    """One connection. `acknowledged(packet id)` is called for each PUBACK; `lost` is set when the connection
+    has ended.
+    """
 
     def __init__(self, acknowledged: Callable[[int], None] | None = None) -> None:
         self.lost = asyncio.Event()
@@ -108,7 +117,9 @@ class Session(asyncio.Protocol):
             future.set_result(None)
 
     def send(self, topic: str, payload: bytes, again: bool = False) -> int:
-        """Writes a PUBLISH at QoS 1 and returns its packet id. Raises `Gone` where the connection has ended."""
+        """Writes a PUBLISH at QoS 1 and returns its packet id. Raises `Gone` where the connection has
+        ended.
+        """
         if self._transport is None or self.lost.is_set():
             raise Gone("the connection has ended")
         self._packet_id = self._packet_id % 65535 + 1

@@ -1,10 +1,12 @@
-"""Compares what devices know to be acknowledged with the rows and rejects that are there. Pure: journals and lists in, a judgement out.
+"""Compares what devices know to be acknowledged with the rows and rejects that are there. Pure: journals and
+lists in, a judgement out.
 
 What docs/reliability.md permits, kind by kind:
 
 - boot+seq, or a time of the device's own: one row, whatever was repeated by whom.
-- known by its delivery only (bare, unreadable, HTTP without time): a row, or a reject, for each transmission of the device. A message
-  that was on its way while the broker restarted or its trial moved may be there once more for each such time: `as_documented`.
+- known by its delivery only (bare, unreadable, HTTP without time): a row, or a reject, for each transmission
+  of the device. A message that was on its way while the broker restarted or its trial moved may be there once
+  more for each such time: `as_documented`.
 - constant: no row leads back to its message, so counts are compared.
 
 Acknowledged and neither row nor reject is lost, in every kind.
@@ -52,17 +54,29 @@ class Account:
 class Judgement:
     accounts: dict[Kind, Account]
     strangers: list[str]
-    """Rows and rejects that lead to no message: another device's result, another time, a number that was never sent."""
+    """Rows and rejects that lead to no message: another device's result, another time, a number that was
+    never sent.
+    """
 
     def failures(self) -> list[str]:
-        problems = [f"{account.kind.value}: {account.lost} lost" for account in self.accounts.values() if account.lost]
-        problems += [f"{account.kind.value}: {account.doubled} doubled" for account in self.accounts.values() if account.doubled]
+        problems = [
+            f"{account.kind.value}: {account.lost} lost" for account in self.accounts.values() if account.lost
+        ]
+        problems += [
+            f"{account.kind.value}: {account.doubled} doubled"
+            for account in self.accounts.values()
+            if account.doubled
+        ]
         if self.strangers:
-            problems.append(f"{len(self.strangers)} rows or rejects of no message, such as {self.strangers[0]}")
+            problems.append(
+                f"{len(self.strangers)} rows or rejects of no message, such as {self.strangers[0]}"
+            )
         return problems
 
     def examples(self) -> list[str]:
-        return [example for account in self.accounts.values() for example in account.examples] + self.strangers[:5]
+        return [
+            example for account in self.accounts.values() for example in account.examples
+        ] + self.strangers[:5]
 
 
 @dataclass
@@ -81,12 +95,15 @@ def judge(
     unsettled: Sequence[Interval] = (),
     until: float = float("inf"),
 ) -> Judgement:
-    """`unsettled`: when the broker restarted or trials moved. `until`: when the rows were read; acknowledgements after it count as none.
+    """`unsettled`: when the broker restarted or trials moved. `until`: when the rows were read;
+    acknowledgements after it count as none.
 
     Rows of devices without a journal are not looked at.
     """
     tallies = {
-        journal.device: _Tally(journal, array("H", bytes(2 * len(journal.made))), array("H", bytes(2 * len(journal.made))))
+        journal.device: _Tally(
+            journal, array("H", bytes(2 * len(journal.made))), array("H", bytes(2 * len(journal.made)))
+        )
         for journal in journals
     }
     strangers: list[str] = []
@@ -129,7 +146,9 @@ def _count_reject(tally: _Tally, reject: Reject, strangers: list[str]) -> None:
             else:
                 tally.rejects[int(digits) - floor] += 1
             return
-    strangers.append(f"{reject.device}: reject {reject.reason} of bytes it never sent, {reject.payload[:60]!r}")
+    strangers.append(
+        f"{reject.device}: reject {reject.reason} of bytes it never sent, {reject.payload[:60]!r}"
+    )
 
 
 def _settle(tally: _Tally, account: Account, unsettled: _Unsettled, until: float) -> None:
@@ -150,7 +169,9 @@ def _settle(tally: _Tally, account: Account, unsettled: _Unsettled, until: float
         if not kept:
             if known[n]:
                 account.lost += 1
-                account.note(f"lost: {journal.device} message {n}, acknowledged at {journal.acknowledged[n]:.3f}")
+                account.note(
+                    f"lost: {journal.device} message {n}, acknowledged at {journal.acknowledged[n]:.3f}"
+                )
             continue
         permitted = journal.sent[n] if journal.kind in REPEATABLE else 1
         if kept <= permitted:
@@ -159,7 +180,10 @@ def _settle(tally: _Tally, account: Account, unsettled: _Unsettled, until: float
             account.as_documented += kept - permitted
         else:
             account.doubled += kept - permitted
-            account.note(f"doubled: {journal.device} message {n}, {kept} kept, {journal.sent[n]} sent at {journal.first[n]:.3f}")
+            account.note(
+                f"doubled: {journal.device} message {n}, {kept} kept, {journal.sent[n]} sent at "
+                f"{journal.first[n]:.3f}"
+            )
 
 
 def _settle_constant(tally: _Tally, account: Account, unsettled: _Unsettled, acknowledged: int) -> None:
@@ -173,7 +197,10 @@ def _settle_constant(tally: _Tally, account: Account, unsettled: _Unsettled, ack
         account.as_documented += min(kept - sent, spared)
         if kept - sent > spared:
             account.doubled += kept - sent - spared
-            account.note(f"doubled: {journal.device} has {kept} rows of {sent} transmissions, {spared} more are permitted")
+            account.note(
+                f"doubled: {journal.device} has {kept} rows of {sent} transmissions, {spared} more are "
+                "permitted"
+            )
 
 
 @dataclass(frozen=True)

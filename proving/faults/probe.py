@@ -1,4 +1,6 @@
-"""A fresh device: connects with a true credential, publishes at QoS 1, and looks for its row. The only sign of life that counts."""
+"""A fresh device: connects with a true credential, publishes at QoS 1, and looks for its row. The only sign
+of life that counts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ WATCHED_S = 3.0
 
 @dataclass
 class Probe:
-    """`device` is a spare one; `database` is the probe's own connection. `reason`: why the last trial failed."""
+    """`device` is a spare one; `database` is the probe's own connection. `reason`: why the last trial
+    failed.
+    """
 
     address: Address
     device: str
@@ -56,9 +60,13 @@ class Probe:
         self._last = max(int(time.time() * 1000) * 1000, self._last + 1000)
         at, name = self._last, f"{self.address.trial}.{self.device}"
         session = await mqtt.connect(
-            self.address.host, self.address.mqtt_port,
-            client_id=f"{self.device}:{next(self._clients)}", user=name, password=self.token, timeout=within,
-        )  # fmt: skip
+            self.address.host,
+            self.address.mqtt_port,
+            client_id=f"{self.device}:{next(self._clients)}",
+            user=name,
+            password=self.token,
+            timeout=within,
+        )
         try:
             topic = f"insitu/v1/{self.address.trial}/{self.device}/obs"
             await session.publish(topic, json.dumps({"time": at, "results": {"pm25": 1}}).encode(), within)
@@ -77,7 +85,9 @@ class Probe:
 
 @dataclass
 class Watch:
-    """Asks `/readyz` five times a second and lets a probe of its own try four times a second, for `agreement`."""
+    """Asks `/readyz` five times a second and lets a probe of its own try four times a second, for
+    `agreement`.
+    """
 
     installation: Installation
     probe: Probe

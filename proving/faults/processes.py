@@ -1,7 +1,7 @@
 """Which processes belong to an installation, read from /proc, and signals to one of them at a time.
 
-A process belongs to a data directory where its arguments or its environment name it. Nothing is found by name alone, so that two
-installations on one machine never meet.
+A process belongs to a data directory where its arguments or its environment name it. Nothing is found by name
+alone, so that two installations on one machine never meet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """`part` is one of the words above, or "" for workers of the database, verbs, and others; `state` is /proc's letter."""
+    """`part` is one of the words above, or "" for workers of the database, verbs, and others; `state` is
+    /proc's letter.
+    """
 
     pid: int
     parent: int
@@ -69,7 +71,10 @@ def belonging(data_dir: Path) -> list[Process]:
             continue
         try:
             named = name in (PROC / entry.name / "cmdline").read_bytes()
-            named = named or b"INSITU_DATA_DIR=" + name + b"\0" in (PROC / entry.name / "environ").read_bytes() + b"\0"
+            named = (
+                named
+                or b"INSITU_DATA_DIR=" + name + b"\0" in (PROC / entry.name / "environ").read_bytes() + b"\0"
+            )
         except OSError:
             continue
         process = read(int(entry.name)) if named else None
@@ -100,7 +105,9 @@ def send(pid: int, which: signal.Signals) -> bool:
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL, where it has not ended by itself, and its end. By its pid: `kill` of the object would take its exit status from asyncio."""
+    """SIGKILL, where it has not ended by itself, and its end. By its pid: `kill` of the object would take its
+    exit status from asyncio.
+    """
     if process.returncode is None:
         send(process.pid, signal.SIGKILL)
     await process.communicate()

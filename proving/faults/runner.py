@@ -1,4 +1,6 @@
-"""Runs scenarios and says what came of each. Folders of failures are kept, with all logs; the others are removed."""
+"""Runs scenarios and says what came of each. Folders of failures are kept, with all logs; the others are
+removed.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ class Runner:
             said, verdict = str(problem), "FAILED"
         except TimeoutError:
             said, verdict = f"has not ended within {LIMIT_S:g} s", "FAILED"
-        except Exception as problem:  # noqa: BLE001 - a scenario that breaks is a failure with a name, and the others still run
+        # A scenario that breaks is a failure with a name, and the others still run.
+        except Exception as problem:  # noqa: BLE001
             said, verdict = f"the harness itself: {type(problem).__name__}: {problem}", "FAILED"
             (self._kept / f"{name}.traceback").write_text(traceback.format_exc(), "utf-8")
         outcome = Outcome(name, verdict, time.monotonic() - began, said)

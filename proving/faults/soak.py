@@ -24,7 +24,9 @@ SAMPLE_S = 60.0
 
 @dataclass(frozen=True)
 class Goal:
-    """The soak ends at whichever of `hours` or (`kills` and `messages`) comes first; 0 means: no such goal."""
+    """The soak ends at whichever of `hours` or (`kills` and `messages`) comes first; 0 means: no such
+    goal.
+    """
 
     hours: float
     kills: int
@@ -37,7 +39,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the parts hold at `seconds` after the start: memory and descriptors by part, bytes on disk of the data directory."""
+    """What the parts hold at `seconds` after the start: memory and descriptors by part, bytes on disk of the
+    data directory.
+    """
 
     seconds: float
     use: dict[str, processes.Use]
@@ -63,7 +67,9 @@ class Soak:
         return sum(len(device.journal.made) for device in self.world.devices)
 
     async def run(self, killing: bool = True) -> None:
-        """Until the goal is reached. Faults that do not recover are noted, and it goes on if the installation does."""
+        """Until the goal is reached. Faults that do not recover are noted, and it goes on if the installation
+        does.
+        """
         began = sampled = time.monotonic()
         self._sample(0.0)
         checked = 0
@@ -77,7 +83,8 @@ class Soak:
                 sampled = time.monotonic()
                 self._sample(sampled - began)
                 self.say(
-                    f"{sampled - began:.0f} s: {self.kills()} kills, {self.messages()} messages, {len(self.problems)} problems"
+                    f"{sampled - began:.0f} s: {self.kills()} kills, {self.messages()} messages, "
+                    f"{len(self.problems)} problems"
                 )
             if len(self.events) >= checked + CHECKPOINT:
                 checked = len(self.events)
@@ -106,11 +113,17 @@ class Soak:
         found = self.judgement.failures() + ([f"{stuck} never acknowledged"] if stuck else [])
         if found:
             self.say(f"after {self.kills()} kills: {'; '.join(found)}")
-            self.problems.append(f"after {self.kills()} kills: " + "; ".join(found + self.judgement.examples()[:3]))
+            self.problems.append(
+                f"after {self.kills()} kills: " + "; ".join(found + self.judgement.examples()[:3])
+            )
 
     def _sample(self, seconds: float) -> None:
-        held = {name: use for name, pid in pids(self.world).items() if (use := processes.use(pid)) is not None}
-        self.samples.append(Sample(seconds, held, processes.disk_use(self.world.installation.data_dir), self.messages()))
+        held = {
+            name: use for name, pid in pids(self.world).items() if (use := processes.use(pid)) is not None
+        }
+        self.samples.append(
+            Sample(seconds, held, processes.disk_use(self.world.installation.data_dir), self.messages())
+        )
 
 
 def percentile(ordered: list[float], share: float) -> float:
@@ -120,7 +133,8 @@ def percentile(ordered: list[float], share: float) -> float:
 def tables(soak: Soak) -> list[str]:
     """Lines of Markdown: messages by kind, kills by kind, readiness, what the parts held."""
     lines = [
-        "| messages | made | transmitted | acknowledged | rows | rejects | lost | doubled | two as documented |",
+        "| messages | made | transmitted | acknowledged | rows | rejects | lost | doubled | two as "
+        "documented |",
         "|---|" + "--:|" * 8,
     ]
     for account in soak.judgement.accounts.values() if soak.judgement is not None else ():
@@ -138,19 +152,33 @@ def tables(soak: Soak) -> list[str]:
     by_name: dict[str, list[Event]] = defaultdict(list)
     for event in soak.events:
         by_name[event.name].append(event)
-    lines += ["", "| what struck | times | kills | row of a fresh device, p50 | p99 | longest |", "|---|" + "--:|" * 5]
+    lines += [
+        "",
+        "| what struck | times | kills | row of a fresh device, p50 | p99 | longest |",
+        "|---|" + "--:|" * 5,
+    ]
     for name, events in sorted(by_name.items(), key=lambda item: -len(item[1])):
         took = sorted(event.seconds for event in events)
-        figures = " | ".join(f"{seconds:.1f} s" for seconds in (percentile(took, 0.5), percentile(took, 0.99), took[-1]))
+        figures = " | ".join(
+            f"{seconds:.1f} s" for seconds in (percentile(took, 0.5), percentile(took, 0.99), took[-1])
+        )
         lines.append(f"| {name} | {len(events)} | {sum(event.kills for event in events)} | {figures} |")
     agreement = soak.world.agreement()
-    lines += ["", f"`/readyz` agreed with a device in {agreement.line()}. True devices refused: {soak.world.turned_away()}. Endings by itself: "
-              f"{sum(not ending.asked for ending in soak.world.installation.endings)}."]  # fmt: skip
+    lines += [
+        "",
+        f"`/readyz` agreed with a device in {agreement.line()}. True devices refused: "
+        f"{soak.world.turned_away()}. Endings by itself: "
+        f"{sum(not ending.asked for ending in soak.world.installation.endings)}.",
+    ]
     return [*lines, *(_explain(second, soak.events) for second in agreement.disagreed), "", *_held(soak)]
 
 
 def _explain(second: Second, events: list[Event]) -> str:
-    before = [f"{event.name} {second.at - event.at:.1f} s before" for event in events if 0 <= second.at - event.at < 20]
+    before = [
+        f"{event.name} {second.at - event.at:.1f} s before"
+        for event in events
+        if 0 <= second.at - event.at < 20
+    ]
     return f"- {second.text()}; {', '.join(before) or 'nothing had happened'}"
 
 
@@ -163,6 +191,11 @@ def _held(soak: Soak) -> list[str]:
     step = max(1, len(soak.samples) // 8)
     for sample in [*soak.samples[:-1:step], soak.samples[-1]]:
         held = (sample.use.get(part) for part in parts)
-        cells = " | ".join("–" if use is None else f"{use.memory / 2**20:.0f}, {use.descriptors}" for use in held)
-        lines.append(f"| {sample.seconds / 60:.0f} min | {sample.messages:,} | {sample.disk / 2**20:.0f} MB | {cells} |")
+        cells = " | ".join(
+            "–" if use is None else f"{use.memory / 2**20:.0f}, {use.descriptors}" for use in held
+        )
+        lines.append(
+            f"| {sample.seconds / 60:.0f} min | {sample.messages:,} | {sample.disk / 2**20:.0f} MB | "
+            f"{cells} |"
+        )
     return lines

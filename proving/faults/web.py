@@ -1,4 +1,6 @@
-"""A small HTTP client over asyncio: one request, one connection, one status. As a device with curl would do."""
+"""A small HTTP client over asyncio: one request, one connection, one status. As a device with curl would
+do.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,22 @@ async def _exchange(host: str, port: int, request: bytes) -> Answer:
 
 
 async def ask(
-    host: str, port: int, path: str, *, method: str = "GET", body: bytes = b"", token: str | None = None, timeout: float = 5.0
+    host: str,
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    token: str | None = None,
+    timeout: float = 5.0,
 ) -> Answer:
     """The answer to one request. Raises `Gone`."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close", f"Content-Length: {len(body)}"]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: {host}:{port}",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+    ]
     if token is not None:
         lines += [f"Authorization: Bearer {token}", "Content-Type: application/json"]
     request = "\r\n".join(lines).encode() + b"\r\n\r\n" + body

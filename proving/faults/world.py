@@ -1,4 +1,6 @@
-"""An installation with its fleet, its probe and its watch: what one scenario hurts, and the judgement at the end."""
+"""An installation with its fleet, its probe and its watch: what one scenario hurts, and the judgement at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class World:
         self.tasks.append(asyncio.create_task(self.watch.run()))
 
     async def recovered(self, within: float) -> float:
-        """Seconds until a fresh device's row is there; then all parts must be there, and `/readyz` answers. Raises `Failed`."""
+        """Seconds until a fresh device's row is there; then all parts must be there, and `/readyz` answers.
+        Raises `Failed`.
+        """
         try:
             seconds = await self.probe.until(within)
             await self.until_whole()
@@ -63,7 +67,9 @@ class World:
             by_itself = sum(not ending.asked for ending in self.installation.endings)
             if not by_itself:
                 raise
-            raise Failed(f"{problem}; `up` ended by itself {by_itself} times: {self.installation.last_words(2)}") from problem
+            raise Failed(
+                f"{problem}; `up` ended by itself {by_itself} times: {self.installation.last_words(2)}"
+            ) from problem
         return seconds
 
     async def until_whole(self) -> None:
@@ -75,7 +81,9 @@ class World:
             await asyncio.sleep(0.1)
 
     async def drain(self, within: float = DRAIN_S) -> tuple[Judgement, int]:
-        """Devices finish what they have; then the oracle looks until nothing is lost, or the time is over. Also: what stayed unacknowledged."""
+        """Devices finish what they have; then the oracle looks until nothing is lost, or the time is over.
+        Also: what stayed unacknowledged.
+        """
         began = time.monotonic()
         for device in self.devices:
             device.making = False
@@ -107,7 +115,9 @@ class World:
         return sum(len(device.turned_away) for device in self.devices)
 
     async def must_hold(self) -> Judgement:
-        """The judgement, the ledger's own sums, readiness and endings, all at once. Raises `Failed` with everything that is wrong."""
+        """The judgement, the ledger's own sums, readiness and endings, all at once. Raises `Failed` with
+        everything that is wrong.
+        """
         verdict, stuck = await self.drain()
         problems = verdict.failures()
         if stuck:
@@ -152,7 +162,10 @@ async def open_world(installation: Installation, *, started: bool = False) -> Wo
     address = Address("127.0.0.1", installation.mqtt_port, installation.http_port, TRIAL)
     names = ("spare-1", "spare-2")
     tokens = await installation.enrol_all(names)
-    probes = [Probe(address, name, token, Database(installation.data_dir)) for name, token in zip(names, tokens, strict=True)]
+    probes = [
+        Probe(address, name, token, Database(installation.data_dir))
+        for name, token in zip(names, tokens, strict=True)
+    ]
     world = World(installation, address, probes[0], Watch(installation, probes[1]))
     installation.attached.append(world.close)
     await world.probe.until(30.0)

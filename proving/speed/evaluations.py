@@ -1,6 +1,7 @@
 """How long an evaluation takes, and how much memory: from database to verdict, on a PostgreSQL of its own.
 
-`fill` makes the data. What is measured is the real thing: `insitu evaluate` in a process of its own, and the job of the night.
+`fill` makes the data. What is measured is the real thing: `insitu evaluate` in a process of its own, and the
+job of the night.
 """
 
 from __future__ import annotations
@@ -53,10 +54,20 @@ class Run(NamedTuple):
 
 
 def measure(
-    night: Callable[[Connection], int], *, large: Size = LARGE, small: Size = SMALL, trials: int = TRIALS, runs: int = 3
+    night: Callable[[Connection], int],
+    *,
+    large: Size = LARGE,
+    small: Size = SMALL,
+    trials: int = TRIALS,
+    runs: int = 3,
 ) -> None:
-    """Fill, measure, print the table. `night`: the job that evaluates again what changed; how many evaluations it made."""
-    _say(f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: {os.getloadavg()[0]:.1f}\n")
+    """Fill, measure, print the table. `night`: the job that evaluates again what changed; how many
+    evaluations it made.
+    """
+    _say(
+        f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: "
+        f"{os.getloadavg()[0]:.1f}\n"
+    )
     with _database() as url, connect(url, application="insitu bench") as conn:
         begin = time.perf_counter()
         add_lab(conn)
@@ -67,11 +78,22 @@ def measure(
         _say("| what | took (s) | of (s) | CPU (s) | memory (MB) | of (MB) |\n|---|---|---|---|---|---|")
         for number in range(runs):
             run = evaluate_alone(url, "large")
-            name = f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
+            name = (
+                f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
+            )
             _say(_row(f"{name}, run {number + 1}", run.wall_s, LARGE_S, run.usage.cpu_s, run.usage.peak_mb))
-        _say(_row(f"{REPLICATES:,} bootstrap replicates of {large.days} days", bootstrap_s(large.days), BOOTSTRAP_S))
+        _say(
+            _row(
+                f"{REPLICATES:,} bootstrap replicates of {large.days} days",
+                bootstrap_s(large.days),
+                BOOTSTRAP_S,
+            )
+        )
         took, cpu, made = _night(conn, night, small, trials)
-        name = f"{trials} trials of {small.devices} datastreams, {small.days} days, every {small.interval.seconds} s"
+        name = (
+            f"{trials} trials of {small.devices} datastreams, {small.days} days, every "
+            f"{small.interval.seconds} s"
+        )
         _say(_row(f"a night: {name}, and the one above; {made} had changed", took, NIGHT_S, cpu))
         took, cpu, made = _timed(conn, night)
         _say(_row(f"the next night; {made} had changed", took, NIGHT_S, cpu))
@@ -84,8 +106,10 @@ def evaluate_alone(database_url: str, trial: str) -> Run:
         begin = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cli", "evaluate", trial],
-            env={**os.environ, "INSITU_DATABASE_URL": database_url}, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            env={**os.environ, "INSITU_DATABASE_URL": database_url},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         usage = Usage(0.0, 0.0)
         while process.poll() is None:
             usage = usage_of(process.pid) or usage
@@ -117,8 +141,12 @@ def bootstrap_s(days: int) -> float:
     return time.perf_counter() - begin
 
 
-def _night(conn: Connection, night: Callable[[Connection], int], size: Size, trials: int) -> tuple[float, float, int]:
-    """Trials that were evaluated, and then had one late observation each: (s, CPU s, new evaluations) of the night."""
+def _night(
+    conn: Connection, night: Callable[[Connection], int], size: Size, trials: int
+) -> tuple[float, float, int]:
+    """Trials that were evaluated, and then had one late observation each: (s, CPU s, new evaluations) of the
+    night.
+    """
     names = [f"small-{number:03}" for number in range(trials)]
     now = datetime.now(UTC)
     for seed, name in enumerate(names):
@@ -155,7 +183,10 @@ def _database() -> Iterator[str]:
 def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float | None = None) -> str:
     """A row of the table; empty where nothing was measured."""
     memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
-    return f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | {memory[1]} |"
+    return (
+        f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | "
+        f"{memory[1]} |"
+    )
 
 
 def _say(text: str) -> None:

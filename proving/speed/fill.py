@@ -1,8 +1,9 @@
 """Trials of any size in a database, the same for the same seed: what `proving.speed.evaluations` evaluates.
 
-Candidates and controls measure a daily cycle, weather that all share and noise of their own; in the second half the candidates lie
-lower by `EFFECT`. Every device falls silent about once in five days, for five hours on average; what it measured meanwhile is lost,
-or comes later. Of the other results 0.1 % are missing, 0.1 % suspect, 0.02 % failed.
+Candidates and controls measure a daily cycle, weather that all share and noise of their own; in the second
+half the candidates lie lower by `EFFECT`. Every device falls silent about once in five days, for five hours
+on average; what it measured meanwhile is lost, or comes later. Of the other results 0.1 % are missing, 0.1 %
+suspect, 0.02 % failed.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def add_lab(conn: Connection) -> None:
     catalogue.add_organisation(conn, code="company", name="Company", kind=OrganisationKind.COMPANY, now=START)
     for role in ("candidate", "control"):
         catalogue.add_site(conn, code=role, host="host", name=role.title(), kind="street")
-    catalogue.add_property(conn, code="no2", name={"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"}, unit="ug/m3")
+    catalogue.add_property(
+        conn, code="no2", name={"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"}, unit="ug/m3"
+    )
 
 
 def add_trial(conn: Connection, code: str, size: Size, *, seed: int) -> None:
@@ -82,37 +85,65 @@ def _devices(size: Size) -> list[tuple[str, str]]:
 
 def _add_device(conn: Connection, trial: str, device: str, role: str, size: Size) -> int:
     number = catalogue.add_device(conn, trial=trial, code=device, now=START)
-    catalogue.deploy(conn, device_id=number, site=role, position=f"{trial}-{device}", start=START - timedelta(days=1))
+    catalogue.deploy(
+        conn, device_id=number, site=role, position=f"{trial}-{device}", start=START - timedelta(days=1)
+    )
     return catalogue.add_datastream(
-        conn, device_id=number, name="no2", property="no2", unit="ug/m3", role=DatastreamRole(role), expected_interval=size.interval
-    )  # fmt: skip
+        conn,
+        device_id=number,
+        name="no2",
+        property="no2",
+        unit="ug/m3",
+        role=DatastreamRole(role),
+        expected_interval=size.interval,
+    )
 
 
 def protocol(code: str, size: Size) -> Protocol:
     """Design 7: candidates against controls, before and after the middle."""
     text = {"en": "Bench", "fr": "Banc"}
     middle, end = START + timedelta(days=size.days // 2), START + timedelta(days=size.days)
-    arms = {role: [device for device, one in _devices(size) if one == role] for role in ("candidate", "control")}
+    arms = {
+        role: [device for device, one in _devices(size) if one == role] for role in ("candidate", "control")
+    }
     document: dict[str, Any] = {
-        "schema": "insitu/protocol/1", "trial": code, "title": text, "question": text, "hypothesis": text,
-        "periods": [{"name": "baseline", "start": START, "end": middle}, {"name": "reporting", "start": middle, "end": end}],
-        "arms": [{"name": role, "role": role, "site": role, "devices": devices} for role, devices in arms.items()],
+        "schema": "insitu/protocol/1",
+        "trial": code,
+        "title": text,
+        "question": text,
+        "hypothesis": text,
+        "periods": [
+            {"name": "baseline", "start": START, "end": middle},
+            {"name": "reporting", "start": middle, "end": end},
+        ],
+        "arms": [
+            {"name": role, "role": role, "site": role, "devices": devices} for role, devices in arms.items()
+        ],
         "measurements": [{"property": "no2", "arms": list(arms), "interval": size.interval}],
         "checks": [{"property": "no2", "check": _CHECK, "parameters": _PARAMETERS}],
-        "endpoints": [{
-            "name": "reduction", "title": text, "property": "no2", "unit": "ug/m3", "design": "control_sites",
-            "arms": {role: role for role in arms},
-            "criteria": [{"statistic": "effect", "target": {"high": EFFECT / 2}, "justification": text}],
-        }],
-        "missing_data": text, "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), text),
-    }  # fmt: skip
+        "endpoints": [
+            {
+                "name": "reduction",
+                "title": text,
+                "property": "no2",
+                "unit": "ug/m3",
+                "design": "control_sites",
+                "arms": {role: role for role in arms},
+                "criteria": [{"statistic": "effect", "target": {"high": EFFECT / 2}, "justification": text}],
+            }
+        ],
+        "missing_data": text,
+        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), text),
+    }
     return Protocol.model_validate(document)
 
 
-# -- observations ------------------------------------------------------------------------------------------------------
+# -- observations
 
 
-def _observe(conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: Size, rng: np.random.Generator) -> None:
+def _observe(
+    conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: Size, rng: np.random.Generator
+) -> None:
     """All of them in the order in which they come in, and one run of the checks over each datastream."""
     flagged: list[tuple[Ints, Ints, NDArray[np.int8]]] = []
     for streams, times, results, received, flags in _chunks(numbers, treated, size, rng):
@@ -120,20 +151,34 @@ def _observe(conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: 
         found = flags != Flag.PASS
         flagged.append((streams[found], times[found], flags[found]))
     streams, times, flags = (np.concatenate(column) for column in zip(*flagged, strict=True))
-    now, parameters = START + timedelta(days=size.days), quality.parameters_text(quality.plan([(_CHECK, _PARAMETERS)]))
+    now, parameters = (
+        START + timedelta(days=size.days),
+        quality.parameters_text(quality.plan([(_CHECK, _PARAMETERS)])),
+    )
     for number in numbers.tolist():
         mine = streams == number
         by_check = {_CHECK: (times[mine], flags[mine])}
         save_flags(
-            conn, datastream_id=number, times_us=times[mine], flags=flags[mine], by_check=by_check, checks=[_CHECK], ran=[_CHECK],
-            parameters=parameters, sha256=digest({"parameters": parameters}), now=now, received_before=now,
-        )  # fmt: skip
+            conn,
+            datastream_id=number,
+            times_us=times[mine],
+            flags=flags[mine],
+            by_check=by_check,
+            checks=[_CHECK],
+            ran=[_CHECK],
+            parameters=parameters,
+            sha256=digest({"parameters": parameters}),
+            now=now,
+            received_before=now,
+        )
 
 
 def _chunks(
     numbers: Ints, treated: NDArray[np.bool_], size: Size, rng: np.random.Generator
 ) -> Iterator[tuple[Ints, Ints, NDArray[np.float64], Ints, NDArray[np.int8]]]:
-    """(datastream, time, result, received, flag) of some days each, by time and then by datastream, as they would arrive."""
+    """(datastream, time, result, received, flag) of some days each, by time and then by datastream, as they
+    would arrive.
+    """
     step_us = round(size.interval.total_seconds() * 1e6)
     start_us, width = to_us(START), len(numbers)
     weather = np.cumsum(rng.normal(0, 1, size.days)) * 0.5 + rng.normal(0, 2, size.days)
@@ -149,10 +194,18 @@ def _chunks(
         dice = rng.random(table.size)
         rows = slice(first * _DAY_US // step_us, first * _DAY_US // step_us + len(times))
         kept = (dice > 0.001) & ~lost[rows].ravel()
-        flags = np.where(dice > 0.9998, Flag.FAIL, np.where(dice > 0.9988, Flag.SUSPECT, Flag.PASS)).astype(np.int8)
+        flags = np.where(dice > 0.9998, Flag.FAIL, np.where(dice > 0.9988, Flag.SUSPECT, Flag.PASS)).astype(
+            np.int8
+        )
         delay = np.where(late[rows].ravel(), KEPT_BACK_US, 1_500_000)
         at = np.repeat(times + start_us, width)
-        yield np.tile(numbers, len(times))[kept], at[kept], np.round(table.ravel(), 2)[kept], (at + delay)[kept], flags[kept]
+        yield (
+            np.tile(numbers, len(times))[kept],
+            at[kept],
+            np.round(table.ravel(), 2)[kept],
+            (at + delay)[kept],
+            flags[kept],
+        )
 
 
 def _outages(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -168,6 +221,8 @@ def _outages(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.bool_], N
 
 
 def add_late(conn: Connection, code: str, now: datetime) -> None:
-    """One more observation of the first datastream, between two planned ones, received now and seen by no check."""
+    """One more observation of the first datastream, between two planned ones, received now and seen by no
+    check.
+    """
     stream = catalogue.datastreams_of_trial(conn, code)[0].datastream_id
     merge(conn, [Observation(stream, to_us(START) + 1_000_001, 30.0, to_us(now), ClockQuality.DEVICE)])

@@ -33,7 +33,9 @@ CLEAN: Final = "clean"
 REPEATED: Final = "repeated"
 MALFORMED: Final = "malformed"
 INPUTS: Final = (CLEAN, REPEATED, MALFORMED)
-"""Each a trial of its own; of the last two one message in `ODD` is the one before again, or cut off in the middle."""
+"""Each a trial of its own; of the last two one message in `ODD` is the one before again, or cut off in the
+middle.
+"""
 ODD: Final = 101
 """A prime: every device has its share, as in the field, not a few devices all of it."""
 
@@ -86,17 +88,24 @@ class Bench:
 
     def _register_trial(self, trial: str) -> None:
         conn, now = self.conn, self.start
-        catalogue.add_trial(conn, code=trial, title={"en": trial}, host="h", company="c", time_zone="UTC", now=now)
+        catalogue.add_trial(
+            conn, code=trial, title={"en": trial}, host="h", company="c", time_zone="UTC", now=now
+        )
         for number in range(self.devices):
             device_id = catalogue.add_device(conn, trial=trial, code=f"d{number}", now=now)
             catalogue.deploy(conn, device_id=device_id, site="s", position=f"{trial}-d{number}", start=now)
             for name in self.names:
                 catalogue.add_datastream(
-                    conn, device_id=device_id, name=name, property=name, unit="1", role=DatastreamRole.CANDIDATE,
+                    conn,
+                    device_id=device_id,
+                    name=name,
+                    property=name,
+                    unit="1",
+                    role=DatastreamRole.CANDIDATE,
                     expected_interval=timedelta(seconds=1),
-                )  # fmt: skip
+                )
 
-    # -- filling -------------------------------------------------------------------------------------------------
+    # -- filling
 
     def make_sessions(self, *, yardstick: bool) -> None:
         """The ingestor's session and the yardstick's, left again: the broker keeps messages for each."""
@@ -122,20 +131,32 @@ class Bench:
     def _clean(self, number: int, trial: str) -> tuple[str, bytes]:
         device, seq = number % self.devices, number // self.devices
         when = (self.start + timedelta(seconds=seq)).isoformat()
-        results = {name: round(20 + device * 0.1 + seq * 0.001 + place, 3) for place, name in enumerate(self.names)}
-        payload = json.dumps({"boot": "bench", "seq": seq + 1, "time": when, "results": results}, separators=(",", ":"))
+        results = {
+            name: round(20 + device * 0.1 + seq * 0.001 + place, 3) for place, name in enumerate(self.names)
+        }
+        payload = json.dumps(
+            {"boot": "bench", "seq": seq + 1, "time": when, "results": results}, separators=(",", ":")
+        )
         return f"{PREFIX}/{trial}/d{device}/obs", payload.encode()
 
-    # -- draining ------------------------------------------------------------------------------------------------
+    # -- draining
 
     def drain_with_paho(self) -> float:
         """Messages a second that paho receives and acknowledges one by one, in a process of its own."""
-        job = {"host": self.address.host, "port": self.address.port, "username": self.address.username, "messages": self.messages}
+        job = {
+            "host": self.address.host,
+            "port": self.address.port,
+            "username": self.address.username,
+            "messages": self.messages,
+        }
         done = subprocess.run(
             [sys.executable, "-P", "-m", "proving.throughput.receive", SESSION],
             input=json.dumps({**job, "password": self.address.password, "window": WINDOW}),
-            capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
         if done.returncode != 0:
             raise InsituError(f"The yardstick failed: {done.stderr.strip()[-500:]}")
         return self.messages / float(done.stdout)
@@ -177,7 +198,9 @@ class Bench:
             "INSITU_MQTT_URL": f"mqtt://{login}@{self.address.host}:{self.address.port}",
             "INSITU_WINDOW": str(WINDOW),
         }
-        child = Child([sys.executable, "-P", "-m", "cli", "ingest"], log=self.folder / "ingest.log", env=environment)
+        child = Child(
+            [sys.executable, "-P", "-m", "cli", "ingest"], log=self.folder / "ingest.log", env=environment
+        )
         child.start()
         return child
 
@@ -195,10 +218,12 @@ class Bench:
                 raise InsituError(f"Not done after {PATIENCE_S:.0f} s.")
             time.sleep(0.02)
 
-    # -- COPY ----------------------------------------------------------------------------------------------------
+    # -- COPY
 
     def copy(self) -> float:
-        """Rows a second by binary COPY into the same table, with one commit; for datastreams of their own, before the drain."""
+        """Rows a second by binary COPY into the same table, with one commit; for datastreams of their own,
+        before the drain.
+        """
         streams = [s.datastream_id for s in catalogue.datastreams_of_trial(self.conn, "yardstick")]
         each = self.messages * self.results // len(streams)
         start = int(self.start.timestamp()) * 1_000_000
@@ -213,5 +238,7 @@ def _usage(pid: int | None) -> tuple[float, float]:
     """(CPU seconds, peak resident MB) of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     return cpu_s, int(peak.split()[1]) / 1024

@@ -13,7 +13,15 @@ _IN_FLIGHT: Final = 1000
 _PUBACK_BYTES: Final = 4
 
 
-def fill(host: str, port: int, username: str, password: str, messages: Iterable[tuple[str, bytes]], *, block: int = 100) -> int:
+def fill(
+    host: str,
+    port: int,
+    username: str,
+    password: str,
+    messages: Iterable[tuple[str, bytes]],
+    *,
+    block: int = 100,
+) -> int:
     """Publish all of them, `block` at a time; return how many when the broker has acknowledged every one."""
     with socket.create_connection((host, port), timeout=60) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -63,7 +71,9 @@ def _packet(head: int, body: bytes) -> bytes:
 
 
 def _connect(username: str, password: str) -> bytes:
-    return _packet(0x10, _text("MQTT") + b"\x04\xc2\x00\x00" + _text("insitu-fill") + _text(username) + _text(password))
+    return _packet(
+        0x10, _text("MQTT") + b"\x04\xc2\x00\x00" + _text("insitu-fill") + _text(username) + _text(password)
+    )
 
 
 def _publish(topic: str, payload: bytes, mid: int) -> bytes:

@@ -1,4 +1,6 @@
-"""From publish to commit while messages come at a fixed pace: when did the ledger first count the k-th message?"""
+"""From publish to commit while messages come at a fixed pace: when did the ledger first count the k-th
+message?
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _LOOK_EVERY_S: Final = 0.002
 
 
 def latencies(bench: Bench, *, rate: int, seconds: int = SECONDS) -> tuple[float, float]:
-    """(median, 99th percentile) in ms, over `rate` · `seconds` messages after those that came before; 2 ms fine."""
+    """(median, 99th percentile) in ms, over `rate` · `seconds` messages after those that came before; 2 ms
+    fine.
+    """
     count = rate * seconds
     published = np.zeros(count)
     seen_at: list[float] = []
@@ -41,7 +45,9 @@ def latencies(bench: Bench, *, rate: int, seconds: int = SECONDS) -> tuple[float
 
         watcher = threading.Thread(target=look)
         watcher.start()
-        fill(bench.address.host, bench.address.port, "fleet", PASSWORD, _paced(bench, published, rate), block=1)
+        fill(
+            bench.address.host, bench.address.port, "fleet", PASSWORD, _paced(bench, published, rate), block=1
+        )
         limit = time.monotonic() + 30
         while (not seen or seen[-1] < count) and time.monotonic() < limit:
             time.sleep(0.01)
@@ -55,7 +61,9 @@ def latencies(bench: Bench, *, rate: int, seconds: int = SECONDS) -> tuple[float
     return float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99))
 
 
-def _paced(bench: Bench, published: np.ndarray[tuple[int], np.dtype[np.float64]], rate: int) -> Iterator[tuple[str, bytes]]:
+def _paced(
+    bench: Bench, published: np.ndarray[tuple[int], np.dtype[np.float64]], rate: int
+) -> Iterator[tuple[str, bytes]]:
     first, bench.sent_live = bench.messages + bench.sent_live, bench.sent_live + len(published)
     begin = time.perf_counter()
     for number in range(len(published)):

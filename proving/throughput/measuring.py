@@ -51,25 +51,50 @@ class Measured:
 def run(*, messages: int, results: Sequence[int], runs: int, rates: Sequence[int]) -> None:
     """Measure and print the table, a line as each broker and number of results is done."""
     kinds = [kind for kind in KINDS if kind.binary() is not None]
-    missing = [kind.name for kind in KINDS if kind.binary() is None] + ([] if telegraf.binary() else ["telegraf"])
+    missing = [kind.name for kind in KINDS if kind.binary() is None] + (
+        [] if telegraf.binary() else ["telegraf"]
+    )
     say(machine())
     if missing:
         say(f"Not installed here, so not measured: {', '.join(missing)}.")
-    say(f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest ratio in brackets.\n")
+    say(
+        f"{messages:,} messages from {DEVICES} devices a run; medians of {runs} runs, lowest and highest "
+        "ratio in brackets.\n"
+    )
     columns = [
-        "broker", "results a message", "paho, receiving only (msg/s)", "Insitu (msg/s)", "ratio", "observations/s", "1 % repeated",
-        "1 % malformed", "COPY (rows/s)", "Telegraf (msg/s)", "CPU (µs/msg)", "RSS (MB)",
+        "broker",
+        "results a message",
+        "paho, receiving only (msg/s)",
+        "Insitu (msg/s)",
+        "ratio",
+        "observations/s",
+        "1 % repeated",
+        "1 % malformed",
+        "COPY (rows/s)",
+        "Telegraf (msg/s)",
+        "CPU (µs/msg)",
+        "RSS (MB)",
         *(f"p50/p99 at {rate:,}/s (ms)" for rate in rates),
-    ]  # fmt: skip
+    ]
     say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for kind in kinds:
         for count in results:
-            say(line([once(kind, messages=messages, results=count, rates=rates, turn=turn) for turn in range(runs)]))
+            say(
+                line(
+                    [
+                        once(kind, messages=messages, results=count, rates=rates, turn=turn)
+                        for turn in range(runs)
+                    ]
+                )
+            )
 
 
 def once(kind: Kind, *, messages: int, results: int, rates: Sequence[int], turn: int) -> Measured:
     """One run in folders of its own."""
-    with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
+    with (
+        _folder() as folder,
+        Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench,
+    ):
         bench.make_sessions(yardstick=True)
         if telegraf.binary():
             telegraf.make_session(bench)
@@ -81,13 +106,18 @@ def once(kind: Kind, *, messages: int, results: int, rates: Sequence[int], turn:
         live = tuple(latencies(bench, rate=rate) for rate in rates)
     inputs = _dirty(kind, messages=messages, results=results, turn=turn)
     dirty = {given: inputs[given] / inputs[CLEAN] for given in INPUTS[1:]}
-    return Measured(kind.name, results, paho, drained.rate, copy, peer, drained.cpu_us, drained.rss_mb, live, dirty)
+    return Measured(
+        kind.name, results, paho, drained.rate, copy, peer, drained.cpu_us, drained.rss_mb, live, dirty
+    )
 
 
 def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, float]:
     """Messages a second for each input; each run begins with another one, since tables grow."""
     rates: dict[str, float] = {}
-    with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench:
+    with (
+        _folder() as folder,
+        Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench,
+    ):
         bench.make_sessions(yardstick=False)
         for place in range(len(INPUTS)):
             given = INPUTS[(turn + place) % len(INPUTS)]
@@ -99,18 +129,26 @@ def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, f
 def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
     """The database away for so long, while devices publish."""
     say(machine())
-    say(f"{DEVICES} devices publish {RATE_AWAY:,} messages/s without a pause; the database is stopped, and started again.\n")
     say(
-        "| broker | results a message | away (s) | waiting then | drained in (s) | at (msg/s) | times the pace | RSS before, largest (MB) |"
+        f"{DEVICES} devices publish {RATE_AWAY:,} messages/s without a pause; the database is stopped, and "
+        "started again.\n"
+    )
+    say(
+        "| broker | results a message | away (s) | waiting then | drained in (s) | at (msg/s) | times the "
+        "pace | RSS before, largest (MB) |"
     )
     say("|---|---|---|---|---|---|---|---|")
     for kind in [kind for kind in KINDS if kind.binary() is not None]:
         for count, away_s in [(count, away_s) for count in results for away_s in seconds]:
-            with _folder() as folder, Bench(folder, kind, devices=DEVICES, messages=0, results=count) as bench:
+            with (
+                _folder() as folder,
+                Bench(folder, kind, devices=DEVICES, messages=0, results=count) as bench,
+            ):
                 bench.make_sessions(yardstick=False)
                 found = outage(bench, seconds=away_s)
             say(
-                f"| {kind.name} | {count} | {found.away_s:.0f} | {found.backlog:,} | {found.drained_s:.1f} | {found.drain_rate:,.0f} "
+                f"| {kind.name} | {count} | {found.away_s:.0f} | {found.backlog:,} | {found.drained_s:.1f} "
+                f"| {found.drain_rate:,.0f} "
                 f"| {found.factor:.1f} | {found.rss_before_mb:.0f}, {found.rss_peak_mb:.0f} |"
             )
 

@@ -1,4 +1,6 @@
-"""The database goes away while devices publish at a fixed pace: how large does the ingestor grow, how fast does it catch up?"""
+"""The database goes away while devices publish at a fixed pace: how large does the ingestor grow, how fast
+does it catch up?
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def outage(bench: Bench, *, seconds: float) -> Outage:
             yield bench.message(number)
 
     publisher = threading.Thread(
-        target=fill, args=(bench.address.host, bench.address.port, "fleet", PASSWORD, paced()), kwargs={"block": 1}
+        target=fill,
+        args=(bench.address.host, bench.address.port, "fleet", PASSWORD, paced()),
+        kwargs={"block": 1},
     )
     ingestor = bench.start_ingestor()
     try:
@@ -69,16 +73,25 @@ def outage(bench: Bench, *, seconds: float) -> Outage:
             bench.conn = conn
             stored_then, published_then = bench.received(), published[0]
             limit = back + 120
-            while (stored := bench.received()) < published[0] - RATE // 4:  # a quarter of a second behind is live
+            while (stored := bench.received()) < published[
+                0
+            ] - RATE // 4:  # a quarter of a second behind is live
                 if time.perf_counter() > limit:
-                    raise InsituError(f"Two minutes after the outage {published[0] - stored} messages still waited.")
+                    raise InsituError(
+                        f"Two minutes after the outage {published[0] - stored} messages still waited."
+                    )
                 time.sleep(0.05)
             drained_s = time.perf_counter() - back
             rss_peak = _peak_mb(ingestor.pid)
             publisher.join()
             _wait_for_all(bench, count)
         return Outage(
-            back - gone, published_then - stored_then, (stored - stored_then) / drained_s, drained_s, rss_before, rss_peak
+            back - gone,
+            published_then - stored_then,
+            (stored - stored_then) / drained_s,
+            drained_s,
+            rss_before,
+            rss_peak,
         )
     finally:
         ingestor.stop()
@@ -94,5 +107,7 @@ def _wait_for_all(bench: Bench, count: int) -> None:
 
 
 def _peak_mb(pid: int | None) -> float:
-    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     return int(peak.split()[1]) / 1024

@@ -63,9 +63,16 @@ class Mosquitto(Kind):
         place, port = folder / "mosquitto", free_port("127.0.0.1")
         place.mkdir()
         passwords, rules = mosquitto_users(
-            [service_user("insitu-service", mosquitto_hash(PASSWORD)), BrokerUser("fleet", mosquitto_hash(PASSWORD), _FLEET, ())]
+            [
+                service_user("insitu-service", mosquitto_hash(PASSWORD)),
+                BrokerUser("fleet", mosquitto_hash(PASSWORD), _FLEET, ()),
+            ]
         )
-        for name, text in (("passwords", passwords), ("acl", rules), ("mosquitto.conf", self._configuration(place, port))):
+        for name, text in (
+            ("passwords", passwords),
+            ("acl", rules),
+            ("mosquitto.conf", self._configuration(place, port)),
+        ):
             (place / name).write_text(text, encoding="utf-8")
             (place / name).chmod(0o600)
         binary = self.binary()

@@ -1,4 +1,6 @@
-"""A yardstick that people would pick instead: Telegraf, mqtt_consumer into postgresql, where its program is on the PATH."""
+"""A yardstick that people would pick instead: Telegraf, mqtt_consumer into postgresql, where its program is
+on the PATH.
+"""
 
 from __future__ import annotations
 

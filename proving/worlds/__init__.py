@@ -1,1 +1,3 @@
-"""Worlds in one process, by seed: the worker's logic against simulated brokers, databases and clocks, thousands of times."""
+"""Worlds in one process, by seed: the worker's logic against simulated brokers, databases and clocks,
+thousands of times.
+"""

@@ -1,4 +1,6 @@
-"""The database's side of a world: what became of each message, by the judge's own count, and the outcomes that a seed inflicts."""
+"""The database's side of a world: what became of each message, by the judge's own count, and the outcomes
+that a seed inflicts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from store.ledger import Delivery
 
 
 class Violation(BaseException):
-    """The worker broke a promise. No error of the database or of a message, so that the worker does not survive it."""
+    """The worker broke a promise. No error of the database or of a message, so that the worker does not
+    survive it.
+    """
 
 
 class Crash(BaseException):
@@ -56,14 +60,22 @@ class SimulatedBooks:
     """Of one worker. Keys as PostgreSQL keeps them; `fault` draws what goes wrong."""
 
     def __init__(
-        self, ledger: Ledger, world: World, random: Random, *, holder: str, wait: Callable[[float], None],
+        self,
+        ledger: Ledger,
+        world: World,
+        random: Random,
+        *,
+        holder: str,
+        wait: Callable[[float], None],
         fault: Callable[[], str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._ledger, self._world, self._random = ledger, world, random
         self._holder, self._wait, self._fault = holder, wait, fault
         self._repeatable = repeatable(world.window, world.ids)
 
-    def commit(self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False) -> Outcome:
+    def commit(
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+    ) -> Outcome:
         self._wait(0.001)
         fault = self._fault()
         if fault == "away":
@@ -108,7 +120,9 @@ class SimulatedBooks:
         ledger.number += len(messages)
         above = ledger.number - self._repeatable
         known = {key: received for key, (received, number) in ledger.deliveries.items() if number > above}
-        unkeyed = [(message, message.payload) for message in messages if not message.payload.startswith(b"keyed")]
+        unkeyed = [
+            (message, message.payload) for message in messages if not message.payload.startswith(b"keyed")
+        ]
         repeats, fresh = recognise(unkeyed, known)
         ledger.deliveries |= {key: (received, ledger.number) for key, received in fresh.items()}
         for (message, _), is_repeat in zip(unkeyed, repeats, strict=True):
@@ -120,7 +134,9 @@ class SimulatedBooks:
                 ledger.rows[self._origin(message).name] += 1
 
     def _count(self, message: Message) -> None:
-        """A row, or a refusal, of a message that its delivery alone identifies. Two of one copy need an excuse."""
+        """A row, or a refusal, of a message that its delivery alone identifies. Two of one copy need an
+        excuse.
+        """
         ledger, copy = self._ledger, self._origin(message)
         before = ledger.last.get(id(copy))
         if before is not None:
@@ -149,7 +165,9 @@ class SimulatedBooks:
         if self._ledger.holder != self._holder:
             raise LeaseLost()
         above = self._ledger.number - self._repeatable
-        self._ledger.deliveries = {key: kept for key, kept in self._ledger.deliveries.items() if kept[1] > above}
+        self._ledger.deliveries = {
+            key: kept for key, kept in self._ledger.deliveries.items() if kept[1] > above
+        }
 
     def start_over(self) -> None:
         pass

@@ -1,8 +1,10 @@
-"""A broker as NATS server 2.15 behaves towards one persistent session, with faults by seed; and the session as the ingestor sees it.
+"""A broker as NATS server 2.15 behaves towards one persistent session, with faults by seed; and the session
+as the ingestor sees it.
 
-Packet ids are counted upwards, those in use are skipped; a repeat has the id of its first delivery while the broker lives; after a
-restart every id begins again. Each filter that matches brings a copy of its own. What could not be delivered is tried later, and
-marked as a repeat although nobody has seen it. An acknowledgement travels for a moment, and is lost with its connection.
+Packet ids are counted upwards, those in use are skipped; a repeat has the id of its first delivery while the
+broker lives; after a restart every id begins again. Each filter that matches brings a copy of its own. What
+could not be delivered is tried later, and marked as a repeat although nobody has seen it. An acknowledgement
+travels for a moment, and is lost with its connection.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Published:
 
 @dataclass(slots=True)
 class Link:
-    """One connection. `arriving`: sent by the broker, not yet read; `acks`: sent by the ingestor, not yet read."""
+    """One connection. `arriving`: sent by the broker, not yet read; `acks`: sent by the ingestor, not yet
+    read.
+    """
 
     number: int
     session: SimulatedSession
@@ -73,7 +77,9 @@ class SimulatedBroker:
     def publish(self, name: int, topic: str, payload: bytes, copies: int, now: float) -> None:
         for _ in range(copies):
             self._copies += 1
-            self.kept[self._copies] = Published(name, topic, payload, waits_for_room=self._random.random() < 0.9)
+            self.kept[self._copies] = Published(
+                name, topic, payload, waits_for_room=self._random.random() < 0.9
+            )
         self.serve(now)
 
     def connect(self, session: SimulatedSession, now: float) -> Link:
@@ -204,7 +210,15 @@ class SimulatedSession:
             self._stamp += 1
             at_us = int(self._now() * 1e6) + self._stamp
             message = Message(
-                copy.topic, copy.payload, at_us, copy.mid, link.number, 1, repeat=repeat, life=self._life, is_far=is_far
+                copy.topic,
+                copy.payload,
+                at_us,
+                copy.mid,
+                link.number,
+                1,
+                repeat=repeat,
+                life=self._life,
+                is_far=is_far,
             )
             before = self._waiting.get(copy.mid)
             if repeat and before is not None and (before.topic, before.payload) == (copy.topic, copy.payload):

@@ -1,4 +1,6 @@
-"""One world from its seed: publish, break everything, let it calm down, judge. `python -m proving.worlds.run --seed 7` repeats one."""
+"""One world from its seed: publish, break everything, let it calm down, judge. `python -m proving.worlds.run
+--seed 7` repeats one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import sys
 import time as wall
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -26,8 +29,14 @@ LONGEST_STEP: Final = 5_000
 """Calls of one step to the world, at most."""
 KINDS: Final = (("bare", 12), ("keyed", 5), ("poison", 1), ("cursed", 0.1))
 FAULTS: Final = (
-    ("away", 4), ("full", 1), ("strange", 1), ("unanswered", 4), ("hang", 1), ("crash before", 1), ("crash after", 2),
-)  # fmt: skip
+    ("away", 4),
+    ("full", 1),
+    ("strange", 1),
+    ("unanswered", 4),
+    ("hang", 1),
+    ("crash before", 1),
+    ("crash after", 2),
+)
 
 
 @dataclass(slots=True)
@@ -53,7 +62,11 @@ class Run:
     """`worker_class` and `books_class`: so that a test can break one and see that it is found out."""
 
     def __init__(
-        self, seed: int, *, worker_class: type[Worker] = Worker, books_class: type[SimulatedBooks] = SimulatedBooks
+        self,
+        seed: int,
+        *,
+        worker_class: type[Worker] = Worker,
+        books_class: type[SimulatedBooks] = SimulatedBooks,
     ) -> None:
         self.now = 1000.0
         self._random = Random(seed)  # noqa: S311 - a world is to be repeated, not kept secret
@@ -72,7 +85,10 @@ class Run:
         self._kinds: dict[int, str] = {}
         self._plan()
 
-    # -- what happens ----------------------------------------------------------------------------------------------
+    # -- what happens
+
+    def _restart(self, kill: bool) -> None:
+        self._broker.restart(self.now, kill=kill)
 
     def _plan(self) -> None:
         random, start = self._random, self.now
@@ -81,12 +97,12 @@ class Run:
             kind = random.choices([kind for kind, _ in KINDS], [weight for _, weight in KINDS])[0]
             self._kinds[name] = kind
             copies = 2 if random.random() < 0.1 else 1
-            self._at(start + random.uniform(0, span), lambda name=name, copies=copies: self._publish(name, copies))  # type: ignore[misc]
+            self._at(start + random.uniform(0, span), partial(self._publish, name, copies))
         for _ in range(random.randrange(8)):
             self._at(start + random.uniform(0, span + 3), lambda: self._broker.cut(self.now))
         for _ in range(random.choice((0, 0, 1, 3))):
             kill = random.random() < 0.5
-            self._at(start + random.uniform(0, CALM_S), lambda kill=kill: self._broker.restart(self.now, kill=kill))  # type: ignore[misc]
+            self._at(start + random.uniform(0, CALM_S), partial(self._restart, kill))
         for _ in range(random.choice((0, 0, 1, 2))):
             self._at(start + random.uniform(0, CALM_S), self._move_lease)
 
@@ -113,10 +129,19 @@ class Run:
 
     def _begin(self, holder: str) -> None:
         session = SimulatedSession(
-            self._broker, self._world, knows_life=self._knows_life, now=lambda: self.now, wait=self.wait, received=self._note
+            self._broker,
+            self._world,
+            knows_life=self._knows_life,
+            now=lambda: self.now,
+            wait=self.wait,
+            received=self._note,
         )
-        books = self._books_class(self._ledger, self._world, self._random, holder=holder, wait=self.wait, fault=self._fault)
-        worker = self._worker_class(session, books, pace=Pace(self._world.batch, 0.02), time=SimulatedTime(self))
+        books = self._books_class(
+            self._ledger, self._world, self._random, holder=holder, wait=self.wait, fault=self._fault
+        )
+        worker = self._worker_class(
+            session, books, pace=Pace(self._world.batch, 0.02), time=SimulatedTime(self)
+        )
         session.start()
         self._actors.append(Actor(worker, session))
 
@@ -125,7 +150,7 @@ class Run:
             return ""
         return self._random.choices([name for name, _ in FAULTS], [weight for _, weight in FAULTS])[0]
 
-    # -- time ------------------------------------------------------------------------------------------------------
+    # -- time
 
     def wait(self, seconds: float) -> None:
         """Time passes, and what is due happens: also a step of another ingestor, amid one's own."""
@@ -169,7 +194,7 @@ class Run:
             self._step(self._random.choice(self._actors))
         self._judge_all()
 
-    # -- judging ---------------------------------------------------------------------------------------------------
+    # -- judging
 
     def _left(self) -> list[int]:
         return [copy.name for copy in self._broker.kept.values() if self._kinds[copy.name] != "cursed"]
@@ -179,7 +204,11 @@ class Run:
 
     def _judge(self, copy: Published) -> None:
         """The broker forgets it now: is it in the books."""
-        kept = self._ledger.rows[copy.name] if self._kinds[copy.name] == "keyed" else id(copy) in self._ledger.last
+        kept = (
+            self._ledger.rows[copy.name]
+            if self._kinds[copy.name] == "keyed"
+            else id(copy) in self._ledger.last
+        )
         if not kept:
             raise Violation(f"message {copy.name} ({self._kinds[copy.name]}) was acknowledged and is nowhere")
 

@@ -30,7 +30,9 @@ SignIn = Callable[[str], httpx.Client]
 
 @pytest.fixture(scope="session")
 def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, World]]:
-    """Name of a database with the world in it, and the world; nobody stays connected, so that it can be cloned."""
+    """Name of a database with the world in it, and the world; nobody stays connected, so that it can be
+    cloned.
+    """
     name = f"world_{uuid4().hex[:12]}"
     with psycopg.connect(database_server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
@@ -81,7 +83,12 @@ def ready() -> Readiness:
 
 @contextmanager
 def server(
-    url: str, data_dir: Path, *, clock: Clock = SYSTEM, readiness: Callable[[], Readiness] = ready, **settings: object
+    url: str,
+    data_dir: Path,
+    *,
+    clock: Clock = SYSTEM,
+    readiness: Callable[[], Readiness] = ready,
+    **settings: object,
 ) -> Iterator[str]:
     """The address of a real server around the application, on a thread of this process."""
     chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
@@ -101,7 +108,9 @@ def server(
 
 @contextmanager
 def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
-    """Clients of one server over `url`; '' is nobody. Each login signs in once: that costs 64 MiB and a tenth of a second."""
+    """Clients of one server over `url`; '' is nobody. Each login signs in once: that costs 64 MiB and a tenth
+    of a second.
+    """
     known: dict[str, httpx.Client] = {}
     with server(url, data_dir, **settings) as address, ExitStack() as stack:  # type: ignore[arg-type]
 
@@ -121,7 +130,9 @@ def form_token(client: httpx.Client, path: str = "/sign-in") -> str:
 
 
 def sign_in(client: httpx.Client, login: str, password: str = PASSWORD) -> None:
-    answer = client.post("/sign-in", data={"form": form_token(client), "login": login, "password": password, "next": "/"})
+    answer = client.post(
+        "/sign-in", data={"form": form_token(client), "login": login, "password": password, "next": "/"}
+    )
     assert answer.status_code == 303, answer.text
 
 

@@ -1,4 +1,6 @@
-"""Clients for tests of load: plain sockets that share no code with the server, many at once, and one whose patience is measured."""
+"""Clients for tests of load: plain sockets that share no code with the server, many at once, and one whose
+patience is measured.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,17 @@ class Ask:
 
 
 async def status_of(port: int, ask: Ask, *, byte_every_s: float = 0.0) -> int:
-    """The status of the answer; 0 where none came in time, or the connection broke. `byte_every_s`: the body drips."""
+    """The status of the answer; 0 where none came in time, or the connection broke. `byte_every_s`: the body
+    drips.
+    """
     try:
         async with asyncio.timeout(PATIENCE_S + (10 if byte_every_s else 0)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(CROWD, 0))
             try:
                 writer.write(ask.head() if byte_every_s else ask.head() + ask.body)
                 drip = asyncio.create_task(_drip(writer, ask.body, byte_every_s)) if byte_every_s else None
-                # the first line only: a server that closes on a client that still sends may take the rest back
+                # the first line only: a server that closes on a client that still sends may take the rest
+                # back
                 answer = await reader.readline()
                 if drip is not None:
                     drip.cancel()
@@ -106,7 +111,9 @@ class Beside:
 
 @contextmanager
 def beside(port: int, asks: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Beside]:
-    """A client that asks one after the other, each with the statuses that are right, as long as the block lasts."""
+    """A client that asks one after the other, each with the statuses that are right, as long as the block
+    lasts.
+    """
     found, stop = Beside(), threading.Event()
 
     def run() -> None:
@@ -152,7 +159,9 @@ def crowd_beside(
     samples: int,
     most_salvos: int,
 ) -> tuple[Counter[int], Beside]:
-    """Salvo after salvo (`asks` of its number) until the client beside has asked `samples` times; at most `most_salvos`."""
+    """Salvo after salvo (`asks` of its number) until the client beside has asked `samples` times; at most
+    `most_salvos`.
+    """
     answers: Counter[int] = Counter()
     with beside(port, other) as found:
         for number in range(most_salvos):
@@ -165,4 +174,6 @@ def crowd_beside(
 def allow_many_sockets() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard) if hard != resource.RLIM_INFINITY else 4096, hard))
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (min(4096, hard) if hard != resource.RLIM_INFINITY else 4096, hard)
+        )

@@ -12,9 +12,14 @@ from tests.api.world import AIR_CANARY, AIR_NUMBER, PEOPLE, WARD_CANARY, WARD_NU
 
 TRIALS = {"platform-air": ["p1-north", "n1-battery"], "ward-ventilation": ["ward-a"]}
 SEES = {
-    "lab": set(TRIALS), "judge": set(TRIALS), "metro": {"platform-air"}, "hospital": {"ward-ventilation"}, "aurore": {"platform-air"},
-    "boreal": {"ward-ventilation"}, "outsider": set(),
-}  # fmt: skip
+    "lab": set(TRIALS),
+    "judge": set(TRIALS),
+    "metro": {"platform-air"},
+    "hospital": {"ward-ventilation"},
+    "aurore": {"platform-air"},
+    "boreal": {"ward-ventilation"},
+    "outsider": set(),
+}
 MEASUREMENTS = {"lab", "judge", "aurore", "boreal"}
 OPEN = ("/healthz", "/readyz", "/sign-in", "/static/insitu.css", "/static/insitu.js")
 EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/docs")
@@ -41,7 +46,9 @@ def test_what_is_open_is_open(client: SignIn, path: str) -> None:
     assert client("").get(path).status_code in (200, 503)
 
 
-@pytest.mark.parametrize("path", [*EVERYBODY, *itertools.chain.from_iterable(pages_of(trial) for trial in TRIALS)])
+@pytest.mark.parametrize(
+    "path", [*EVERYBODY, *itertools.chain.from_iterable(pages_of(trial) for trial in TRIALS)]
+)
 def test_nobody_reads_a_page_without_signing_in(client: SignIn, path: str) -> None:
     answer = client("").get(path)
     assert answer.status_code in (303, 401)
@@ -58,7 +65,9 @@ def test_nobody_reads_the_api_without_signing_in(client: SignIn) -> None:
 
 @pytest.mark.parametrize("trial", TRIALS)
 @pytest.mark.parametrize("login", PEOPLE)
-def test_a_trial_exists_for_those_who_take_part_in_it_and_for_nobody_else(client: SignIn, login: str, trial: str) -> None:
+def test_a_trial_exists_for_those_who_take_part_in_it_and_for_nobody_else(
+    client: SignIn, login: str, trial: str
+) -> None:
     for path in [*pages_of(trial), *routes_of(client("lab"), trial)]:
         status = client(login).get(path).status_code
         if trial not in SEES[login]:
@@ -130,7 +139,11 @@ def test_a_wrong_password_is_refused_and_many_of_them_are_slowed_down(own_client
     statuses = []
     for _ in range(12):
         token = form_token(client)
-        statuses.append(client.post("/sign-in", data={"form": token, "login": "lab", "password": "no", "next": "/"}).status_code)
+        statuses.append(
+            client.post(
+                "/sign-in", data={"form": token, "login": "lab", "password": "no", "next": "/"}
+            ).status_code
+        )
     assert statuses[0] == 403
     assert statuses[-1] == 429
 

@@ -73,7 +73,9 @@ def test_no_more_are_in_than_there_are_places_and_every_place_comes_back(
             await asyncio.sleep(0)
         await asyncio.gather(*[task for task, _ in tasks], return_exceptions=True)
         async with AsyncExitStack() as held:
-            for number in range(places):  # all places are free again: as many different clients get in at once
+            for number in range(
+                places
+            ):  # all places are free again: as many different clients get in at once
                 await asyncio.wait_for(held.enter_async_context(lane.place(f"later{number}")), 1)
 
     asyncio.run(run())
@@ -148,7 +150,7 @@ def test_what_waits_too_long_is_not_done_later() -> None:
     assert done == ["first", "third"]
 
 
-# -- readiness ---------------------------------------------------------------------------------------------------------------
+# -- readiness
 
 
 class Probe:
@@ -160,7 +162,9 @@ class Probe:
 
     def __call__(self) -> Readiness:
         return Readiness(
-            self.stage, "The broker <refuses>: look at its log." if self.stage else "", time.monotonic() - self.age_s
+            self.stage,
+            "The broker <refuses>: look at its log." if self.stage else "",
+            time.monotonic() - self.age_s,
         )
 
 
@@ -196,7 +200,9 @@ def test_metrics_name_the_stage_that_fails(probed: tuple[str, Probe]) -> None:
     assert httpx.get(f"{address}/metrics").status_code == 401
 
 
-def test_every_page_says_that_nothing_is_taken_in_and_only_the_lab_reads_why(probed: tuple[str, Probe]) -> None:
+def test_every_page_says_that_nothing_is_taken_in_and_only_the_lab_reads_why(
+    probed: tuple[str, Probe],
+) -> None:
     address, probe = probed
     for login, detail in (("lab", True), ("metro", False)):
         with httpx.Client(base_url=address, timeout=30) as client:
@@ -211,7 +217,7 @@ def test_every_page_says_that_nothing_is_taken_in_and_only_the_lab_reads_why(pro
     assert 'class="trouble"' not in httpx.get(f"{address}/sign-in").text
 
 
-# -- live streams ------------------------------------------------------------------------------------------------------------
+# -- live streams
 
 
 def test_a_person_has_ten_live_streams_and_an_eleventh_is_refused(world_url: str, data_dir: Path) -> None:
@@ -236,14 +242,15 @@ def test_a_person_has_ten_live_streams_and_an_eleventh_is_refused(world_url: str
                 assert answer.status_code == 200
 
 
-# -- bodies ------------------------------------------------------------------------------------------------------------------
+# -- bodies
 
 
 def test_nobody_waits_for_the_body_of_somebody_unknown(world_url: str, data_dir: Path) -> None:
     with server(world_url, data_dir) as address:
         port = int(address.rpartition(":")[2])
         for head in (
-            b"POST /api/v1/trials/platform-air/devices/p1-north/observations HTTP/1.1\r\nAuthorization: Bearer wrong",
+            b"POST /api/v1/trials/platform-air/devices/p1-north/observations HTTP/1.1\r\nAuthorization: "
+            b"Bearer wrong",
             b"POST /api/v1/trials/platform-air/protocol/check HTTP/1.1",
             b"POST /sign-out HTTP/1.1",
         ):

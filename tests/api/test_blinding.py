@@ -1,4 +1,6 @@
-"""Who sees what of a blinded endpoint: nobody its result, everybody its capture; and who may open it: its evaluator."""
+"""Who sees what of a blinded endpoint: nobody its result, everybody its capture; and who may open it: its
+evaluator.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,13 @@ REASON = {"reason": "The reporting period has ended."}
 
 @pytest.fixture
 def blinded(own_world_url: str, world: World) -> tuple[int, str]:
-    """An amendment blinds the ward's endpoint; the number of an evaluation by it, and the first digits of the effect nobody may see."""
-    document = document_of(protocol(world.now)) | {"version": 2, "reason": text("Blinded, and by the maximum of a day.")}
+    """An amendment blinds the ward's endpoint; the number of an evaluation by it, and the first digits of the
+    effect nobody may see.
+    """
+    document = document_of(protocol(world.now)) | {
+        "version": 2,
+        "reason": text("Blinded, and by the maximum of a day."),
+    }
     document["endpoints"][0] |= {"blinded": True, "aggregation": "max"}
     with connect(own_world_url, application="tests") as conn:
         lock_protocol(conn, Protocol.model_validate(document), now=world.now, login="judge")
@@ -38,7 +45,9 @@ def blinded(own_world_url: str, world: World) -> tuple[int, str]:
         open_protocol = given.protocol.model_copy(
             update={"endpoints": [e.model_copy(update={"blinded": None}) for e in given.protocol.endpoints]}
         )
-        told = compute(type(given)(**{n: getattr(given, n) for n in given.__slots__} | {"protocol": open_protocol}))
+        told = compute(
+            type(given)(**{n: getattr(given, n) for n in given.__slots__} | {"protocol": open_protocol})
+        )
         effect = told.endpoints[0].estimates[0]
         number, _ = evaluate_trial(conn, "ward-ventilation", now=world.now, login="judge", simulated=False)
         conn.commit()
@@ -49,16 +58,26 @@ def everything(client: SignIn, login: str, number: int) -> str:
     """All that is shown of the trial's newest evaluation, as one text; 404s left out."""
     base = f"{TRIAL}/evaluations/{number}"
     paths = [
-        "/", "/trials", TRIAL, API, "/api/v1/trials", f"{API}/evaluations", f"{API}/evaluations/{number}", f"{base}/report.html",
-        f"{base}/report.en.html", f"{base}/report.json",
-    ]  # fmt: skip
+        "/",
+        "/trials",
+        TRIAL,
+        API,
+        "/api/v1/trials",
+        f"{API}/evaluations",
+        f"{API}/evaluations/{number}",
+        f"{base}/report.html",
+        f"{base}/report.en.html",
+        f"{base}/report.json",
+    ]
     answers = [client(login).get(path) for path in paths]
     assert {answer.status_code for answer in answers} <= {200, 403, 404}
     return "\n".join(answer.text for answer in answers if answer.status_code == 200)
 
 
 @pytest.mark.parametrize("login", PEOPLE)
-def test_nobody_sees_the_result_of_a_blinded_endpoint(own_client: SignIn, blinded: tuple[int, str], login: str) -> None:
+def test_nobody_sees_the_result_of_a_blinded_endpoint(
+    own_client: SignIn, blinded: tuple[int, str], login: str
+) -> None:
     number, digits = blinded
     shown = everything(own_client, login, number)
     assert digits not in shown
@@ -78,7 +97,9 @@ def test_nobody_sees_the_result_of_a_blinded_endpoint(own_client: SignIn, blinde
 
 
 @pytest.mark.parametrize("login", ["", *PEOPLE])
-def test_only_the_evaluator_of_the_trial_may_unblind(own_client: SignIn, blinded: tuple[int, str], login: str) -> None:
+def test_only_the_evaluator_of_the_trial_may_unblind(
+    own_client: SignIn, blinded: tuple[int, str], login: str
+) -> None:
     number, digits = blinded
     answer = own_client(login).post(DOOR, json=REASON)
     assert answer.status_code == {"": 401, "judge": 201}.get(login, 404)
@@ -89,24 +110,33 @@ def test_only_the_evaluator_of_the_trial_may_unblind(own_client: SignIn, blinded
     assert (digits in shown) == (login == "judge")
 
 
-def test_an_unblinded_endpoint_is_told_to_those_who_may_see_results(own_client: SignIn, blinded: tuple[int, str]) -> None:
+def test_an_unblinded_endpoint_is_told_to_those_who_may_see_results(
+    own_client: SignIn, blinded: tuple[int, str]
+) -> None:
     number, digits = blinded
     page = own_client("judge").get(TRIAL).text
     token = re.findall(r'name="form" value="([^"]+)"', page)[-1]
     door = f"{TRIAL}/endpoints/co2/unblind"
     assert own_client("judge").post(door, data={"form": "forged", "reason": "x"}).status_code == 400
     assert own_client("judge").post(door, data={"form": token, "reason": " "}).status_code == 400
-    assert own_client("judge").post(door, data={"form": token, "reason": "All <b>data</b> are in."}).status_code == 303
+    assert (
+        own_client("judge").post(door, data={"form": token, "reason": "All <b>data</b> are in."}).status_code
+        == 303
+    )
     for login in PEOPLE:
         assert (digits in everything(own_client, login, number + 1)) == (login in READERS), login
     page = own_client("boreal").get(TRIAL).text
     assert "All &lt;b&gt;data&lt;/b&gt; are in." in page
     assert own_client("boreal").get(API).json()["verdict"] in ("met", "not_met", "inconclusive")
     assert own_client("boreal").get(f"{TRIAL}/evaluations/{number + 1}/package.zip").status_code == 200
-    assert digits not in own_client("boreal").get(f"{API}/evaluations/{number}").text, "what was made blinded stays blinded"
+    assert digits not in own_client("boreal").get(f"{API}/evaluations/{number}").text, (
+        "what was made blinded stays blinded"
+    )
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x", "verdict": "met"}, {"reason": "x" * 3000}])
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "x", "verdict": "met"}, {"reason": "x" * 3000}]
+)
 def test_an_unblinding_needs_a_reason_and_nothing_else(
     own_client: SignIn, blinded: tuple[int, str], body: dict[str, str]
 ) -> None:

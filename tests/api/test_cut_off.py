@@ -1,4 +1,6 @@
-"""The database goes away before each statement in turn, of a verb, a round of jobs, a batch and a page: everybody waits, nobody calls it a defect."""
+"""The database goes away before each statement in turn, of a verb, a round of jobs, a batch and a page:
+everybody waits, nobody calls it a defect.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,16 @@ def verbs(folder: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("verb", ["replay", "register", "enrol", "revoke", "broker-config", "shards", "migrate"])
+@pytest.mark.parametrize(
+    "verb", ["replay", "register", "enrol", "revoke", "broker-config", "shards", "migrate"]
+)
 def test_a_verb_that_is_cut_off_asks_to_retry(
-    database_url: str, database_server: str, catalogue: SmallTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+    database_url: str,
+    database_server: str,
+    catalogue: SmallTrial,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
 ) -> None:
     monkeypatch.setenv("INSITU_DATABASE_URL", database_url)
     monkeypatch.setenv("INSITU_MQTT_URL", "mqtt://insitu-ingest:secret@127.0.0.1:1")
@@ -83,7 +92,10 @@ class Rounds(threading.Event):
 
 
 def test_the_jobs_go_on_in_the_next_round_wherever_they_were_cut_off(
-    own_world_url: str, database_server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    own_world_url: str,
+    database_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     with connect(own_world_url, application="tests") as conn, cutting(database_server, monkeypatch) as cutter:
@@ -106,7 +118,9 @@ def test_one_round_that_is_cut_off_asks_to_retry(
     own_world_url: str, database_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with cutting(database_server, monkeypatch) as cutter:
-        cut_everywhere(cutter, lambda: run_jobs(own_world_url, SYSTEM, threading.Event(), night=NIGHT, once=True))
+        cut_everywhere(
+            cutter, lambda: run_jobs(own_world_url, SYSTEM, threading.Event(), night=NIGHT, once=True)
+        )
 
 
 def test_a_job_that_meets_a_defect_ends_neither_the_loop_nor_the_other_job(
@@ -123,7 +137,11 @@ def test_a_job_that_meets_a_defect_ends_neither_the_loop_nor_the_other_job(
 
 
 def test_a_batch_that_is_cut_off_anywhere_is_stored_once(
-    database_url: str, database_server: str, conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    database_server: str,
+    conn: Connection,
+    catalogue: SmallTrial,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shards.ensure_shards(conn)
     shards.keep_leases(conn, "me", "me")
@@ -132,11 +150,23 @@ def test_a_batch_that_is_cut_off_anywhere_is_stored_once(
     conn.rollback()
     shard, budget = layout.shards[0], Budget(10**9, 10**9)
     receiver = Receiver(
-        BrokerAddress("127.0.0.1", 1, "x", "y"), client_id=shard.client_id, filters=layout.wanted(0), window=4000, clock=SYSTEM, granted=()
-    )  # fmt: skip
+        BrokerAddress("127.0.0.1", 1, "x", "y"),
+        client_id=shard.client_id,
+        filters=layout.wanted(0),
+        window=4000,
+        clock=SYSTEM,
+        granted=(),
+    )
     books = DatabaseBooks(
-        database_url, clock=SYSTEM, shard=shard, holder="me", receiver=receiver, window=4000, budget=budget, quota=Quota()
-    )  # fmt: skip
+        database_url,
+        clock=SYSTEM,
+        shard=shard,
+        holder="me",
+        receiver=receiver,
+        window=4000,
+        budget=budget,
+        quota=Quota(),
+    )
     worker = Worker(receiver, books)
     start, batches = datetime.now(UTC) - timedelta(days=1), 0
 
@@ -146,9 +176,18 @@ def test_a_batch_that_is_cut_off_anywhere_is_stored_once(
         messages = []
         for number in range(3):
             at = start + timedelta(minutes=10 * batches + number)
-            content = {"boot": "b", "seq": 3 * batches + number, "time": at.isoformat(), "results": {"pm25": number}}
+            content = {
+                "boot": "b",
+                "seq": 3 * batches + number,
+                "time": at.isoformat(),
+                "results": {"pm25": number},
+            }
             payload = json.dumps(content).encode()
-            messages.append(Message("insitu/v1/t/a/obs", payload, to_us(datetime.now(UTC)), number, 1, 1, False, len(payload)))
+            messages.append(
+                Message(
+                    "insitu/v1/t/a/obs", payload, to_us(datetime.now(UTC)), number, 1, 1, False, len(payload)
+                )
+            )
         shards.keep_leases(conn, "me", "me")
         conn.commit()
         worker._keep(messages)

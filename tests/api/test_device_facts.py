@@ -1,4 +1,6 @@
-"""What the device's page says of its clock and of how often it speaks, and the trial's page of what its devices send."""
+"""What the device's page says of its clock and of how often it speaks, and the trial's page of what its
+devices send.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ def change(url: str, statement: bytes) -> None:
         (-8.0, "right", "juste", False),
         (-12.0, "12 seconds behind", "retarde de 12 secondes", False),
         (95.0, "2 minutes ahead", "avance de 2 minutes", False),
-        (-1150.0, "19 minutes behind", "retarde de 19 minutes", False),  # 15 min belong to the stamp of a mean
+        (
+            -1150.0,
+            "19 minutes behind",
+            "retarde de 19 minutes",
+            False,
+        ),  # 15 min belong to the stamp of a mean
         (-1300.0, "its clock is 22 minutes behind", "son horloge retarde de 22 minutes", True),
         (400.0, "its clock is 7 minutes ahead", "son horloge avance de 7 minutes", True),
     ],
@@ -68,14 +75,20 @@ def test_the_page_says_how_often_a_device_speaks_and_who_says_so(
     assert {one["interval_source"] for one in streams} == {source}
 
 
-def test_a_device_that_never_spoke_and_declares_nothing_has_no_interval(own_world_url: str, own_client: SignIn) -> None:
+def test_a_device_that_never_spoke_and_declares_nothing_has_no_interval(
+    own_world_url: str, own_client: SignIn
+) -> None:
     change(own_world_url, b"UPDATE datastream SET expected_interval = NULL")
     assert "no interval known" in own_client("lab").get("/trials/platform-air/devices/d2-never").text
-    (one, *_) = own_client("lab").get("/api/v1/trials/platform-air/datastreams?device=d2-never").json()["items"]
+    (one, *_) = (
+        own_client("lab").get("/api/v1/trials/platform-air/datastreams?device=d2-never").json()["items"]
+    )
     assert (one["expected_interval_s"], one["interval_source"]) == (None, None)
 
 
-def test_a_device_without_declared_interval_is_judged_by_its_own_pace(own_world_url: str, own_client: SignIn) -> None:
+def test_a_device_without_declared_interval_is_judged_by_its_own_pace(
+    own_world_url: str, own_client: SignIn
+) -> None:
     """Silent for 20 hours at four results an hour; declared at one a day it would be in order."""
     change(own_world_url, b"UPDATE datastream SET expected_interval = NULL")
     url = "/api/v1/trials/platform-air/devices/p2-silent"
@@ -98,6 +111,8 @@ def test_the_page_of_a_trial_shows_what_its_devices_send_to_its_parties(
         page = own_client(login).get("/trials/platform-air").text
         assert "<code>t_k</code>" in page, login
         assert "d3-*" in page
-    page = own_client("hospital").get("/trials/platform-air").text  # a device of the trial is its guest, no more
+    page = (
+        own_client("hospital").get("/trials/platform-air").text
+    )  # a device of the trial is its guest, no more
     assert "guest" in page
     assert "t_k" not in page

@@ -1,4 +1,6 @@
-"""Every format also comes in over HTTP, and is the same there: one message is one row whichever way it takes."""
+"""Every format also comes in over HTTP, and is the same there: one message is one row whichever way it
+takes.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,21 @@ from tests.stack import NOW, Stack
 SECONDS = int(NOW.timestamp()) - 120
 
 
-def post(address: str, stack: Stack, path: str, content: bytes, *, kind: str = "application/octet-stream") -> httpx.Response:
+def post(
+    address: str, stack: Stack, path: str, content: bytes, *, kind: str = "application/octet-stream"
+) -> httpx.Response:
     headers = {"Authorization": f"Bearer {stack.tokens['t/a'][1]}", "Content-Type": kind}
-    return httpx.post(f"{address}/api/v1/trials/t/devices/a/{path}", content=content, headers=headers, timeout=30)
+    return httpx.post(
+        f"{address}/api/v1/trials/t/devices/a/{path}", content=content, headers=headers, timeout=30
+    )
 
 
 MESSAGES = [
-    ("obs", "observations", json.dumps({"boot": "b", "seq": 1, "time": SECONDS, "results": {"pm25": 1.0}}).encode()),
+    (
+        "obs",
+        "observations",
+        json.dumps({"boot": "b", "seq": 1, "time": SECONDS, "results": {"pm25": 1.0}}).encode(),
+    ),
     ("senml", "senml", json.dumps([{"bn": "urn:dev:x:", "bt": SECONDS + 1, "n": "pm25", "v": 2.0}]).encode()),
     ("senml", "senml", bytes.fromhex("81a3 0064 706d3235 0203 061a") + (SECONDS + 2).to_bytes(4, "big")),
     ("influx", "influx", f"air pm25=4 {SECONDS + 3}000000000\n".encode()),
@@ -32,7 +42,9 @@ MESSAGES = [
 
 
 def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path: Path) -> None:
-    """Native, SenML as JSON and as CBOR, line protocol, ThingsBoard: first by MQTT, then by HTTP; and the other way round."""
+    """Native, SenML as JSON and as CBOR, line protocol, ThingsBoard: first by MQTT, then by HTTP; and the
+    other way round.
+    """
     device = stack.device("t/a")
     with server(stack.database_url, tmp_path) as address:
         for n, (suffix, path, payload) in enumerate(MESSAGES):
@@ -46,19 +58,30 @@ def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path:
                 answer = post(address, stack, path, payload).json()
                 assert (answer["stored"], answer["duplicate"], answer["refused"]) == (0, 1, {})
     assert sorted(stack.rows("SELECT result FROM observation")) == [(1.0,), (2.0,), (3.0,), (4.0,), (5.0,)]
-    assert stack.rows("SELECT sum(received), sum(accepted), sum(repeated), sum(stored), sum(duplicate) FROM ledger") == [
-        (10, 5, 5, 5, 5)
-    ]
+    assert stack.rows(
+        "SELECT sum(received), sum(accepted), sum(repeated), sum(stored), sum(duplicate) FROM ledger"
+    ) == [(10, 5, 5, 5, 5)]
     assert ledger.recount(stack.conn) == []
     device.close()
 
 
 def test_a_status_by_http_is_a_sign_of_life_and_no_observation(stack: Stack, tmp_path: Path) -> None:
     with server(stack.database_url, tmp_path) as address:
-        answer = post(address, stack, "status", b'{"state": "online", "battery": 81.5}', kind="application/json").json()
-    assert answer == {"contained": 1, "stored": 0, "duplicate": 0, "ignored": 1, "repeated": False, "refused": {}}
+        answer = post(
+            address, stack, "status", b'{"state": "online", "battery": 81.5}', kind="application/json"
+        ).json()
+    assert answer == {
+        "contained": 1,
+        "stored": 0,
+        "duplicate": 0,
+        "ignored": 1,
+        "repeated": False,
+        "refused": {},
+    }
     number = find_device(stack.conn, "t", "a").device_id
-    assert stack.rows("SELECT state, battery FROM device_contact WHERE device_id = %s", number) == [("online", 81.5)]
+    assert stack.rows("SELECT state, battery FROM device_contact WHERE device_id = %s", number) == [
+        ("online", 81.5)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,13 +104,18 @@ def test_the_path_says_the_format_and_the_answer_what_is_wrong(
     assert stack.reasons() == [reason]
 
 
-def test_every_format_asks_for_the_token_of_that_device_and_is_described(stack: Stack, tmp_path: Path) -> None:
+def test_every_format_asks_for_the_token_of_that_device_and_is_described(
+    stack: Stack, tmp_path: Path
+) -> None:
     with server(stack.database_url, tmp_path) as address:
         for path in ("observations", "senml", "influx", "telemetry", "status"):
             url = f"{address}/api/v1/trials/t/devices/a/{path}"
             for token in ("", "Bearer wrong", f"Bearer {stack.tokens['t/b'][1]}"):
                 assert httpx.post(url, content=b"online", headers={"Authorization": token}).status_code == 401
-        assert httpx.post(f"{address}/api/v1/trials/t/devices/a/receipt", content=b"{}").status_code in (404, 405)
+        assert httpx.post(f"{address}/api/v1/trials/t/devices/a/receipt", content=b"{}").status_code in (
+            404,
+            405,
+        )
     assert stack.rows("SELECT count(*) FROM ledger") == [(0,)]
 
 
@@ -99,7 +127,9 @@ def test_the_description_has_an_example_of_every_format() -> None:
     app = FastAPI()
     app.include_router(ingest.router, prefix="/api/v1")
     paths: dict[str, Any] = app.openapi()["paths"]
-    bodies = {path.rpartition("/")[2]: set(found["post"]["requestBody"]["content"]) for path, found in paths.items()}
+    bodies = {
+        path.rpartition("/")[2]: set(found["post"]["requestBody"]["content"]) for path, found in paths.items()
+    }
     assert bodies == {
         "observations": {"application/json"},
         "senml": {"application/senml+json", "application/senml+cbor"},

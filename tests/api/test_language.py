@@ -21,7 +21,12 @@ def texts() -> set[str]:
         found |= {one or other for one, other in _IN_TEMPLATE.findall(path.read_text("utf-8"))}
     for path in _API.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "t" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "t"
+                and node.args
+            ):
                 found |= {
                     part.value
                     for part in ast.walk(node.args[0])
@@ -30,7 +35,9 @@ def texts() -> set[str]:
     for name, table in vars(words).items():
         if name.isupper():
             found |= {text for text in table.values() if isinstance(text, str)}
-    found |= set(problems._TITLES.values()) | set(rejects._COLUMNS) | set(series.SPANS) | {"online", "offline"}
+    found |= (
+        set(problems._TITLES.values()) | set(rejects._COLUMNS) | set(series.SPANS) | {"online", "offline"}
+    )
     found |= {str(TooManyAttempts()), "The login or the password is wrong.", rejects.REPLAYED}
     return {text for text in found if text}
 
@@ -47,6 +54,8 @@ def test_the_translation_holds_no_text_that_no_page_has() -> None:
 
 def test_a_translation_has_the_same_parts_as_its_original() -> None:
     different = {
-        en: fr for en, fr in catalogue(rendering.LOCALE, "fr").items() if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
+        en: fr
+        for en, fr in catalogue(rendering.LOCALE, "fr").items()
+        if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
     }
     assert not different

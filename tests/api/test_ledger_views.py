@@ -1,4 +1,6 @@
-"""The ledger as people and machines read it: by device, by hour, and in Prometheus' words; each view adds up to the same."""
+"""The ledger as people and machines read it: by device, by hour, and in Prometheus' words; each view adds up
+to the same.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_the_hours_of_a_device_add_up_to_its_line_in_the_api(client: SignIn) -> 
         }
         hours, cursor = [], None
         while True:
-            page = lab.get("/api/v1/trials/platform-air/ledger", params=asked | ({"cursor": cursor} if cursor else {})).json()
+            page = lab.get(
+                "/api/v1/trials/platform-air/ledger", params=asked | ({"cursor": cursor} if cursor else {})
+            ).json()
             hours += page["items"]
             if (cursor := page["next"]) is None:
                 break
@@ -46,7 +50,10 @@ def test_the_page_shows_both_sums_by_device_and_hour(client: SignIn) -> None:
     ledger = page.partition('id="ledger"')[2]
     assert "Both sums add up in every line." in ledger
     assert re.search(r'<span class="sub">\d\d/\d\d/\d{4}, \d\d:00</span>', ledger)
-    assert '<span class="sub">' not in client("lab").get("/rejects?trial=platform-air").text.partition('id="ledger"')[2]
+    assert (
+        '<span class="sub">'
+        not in client("lab").get("/rejects?trial=platform-air").text.partition('id="ledger"')[2]
+    )
 
 
 def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) -> None:
@@ -54,14 +61,22 @@ def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) 
     device.send({"time": stamp(5), "results": {"pm25": 1.0, "co2": 400.0}})
     device.send({"time": stamp(5), "results": {"pm25": 1.0}})
     device.send(b"junk")
-    while device.hears("rejected")["reason"] != "unparsable":  # told after it is acknowledged: the broker will not repeat it
+    while (
+        device.hears("rejected")["reason"] != "unparsable"
+    ):  # told after it is acknowledged: the broker will not repeat it
         continue
     stack.broker.stop()
     stack.broker.start()
-    wait_until(lambda: stack.rows("SELECT disconnects FROM shard") == [(1,)], "the count of the broken connection")
+    wait_until(
+        lambda: stack.rows("SELECT disconnects FROM shard") == [(1,)], "the count of the broken connection"
+    )
     with server(stack.database_url, tmp_path, metrics_token="m" * 32) as address:
-        text = httpx.get(f"{address}/metrics", headers={"Authorization": f"Bearer {'m' * 32}"}, timeout=30).text
-    (sums,) = stack.rows(f"SELECT {', '.join(f'sum({name})::int' for name in (*MESSAGES, *RESULTS))} FROM ledger")
+        text = httpx.get(
+            f"{address}/metrics", headers={"Authorization": f"Bearer {'m' * 32}"}, timeout=30
+        ).text
+    (sums,) = stack.rows(
+        f"SELECT {', '.join(f'sum({name})::int' for name in (*MESSAGES, *RESULTS))} FROM ledger"
+    )
     counted = dict(zip((*MESSAGES, *RESULTS), sums, strict=True))
     assert (counted["partly"], counted["rejected"], counted["stored"], counted["refused"]) == (1, 1, 1, 1)
     for line in (
@@ -74,6 +89,16 @@ def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) 
         "insitu_ingest_disconnects_total 1.0",
     ):
         assert line in text.splitlines()
-    assert float(re.search(r"^insitu_ingest_window (\S+)$", text, re.MULTILINE)[1]) >= 1000  # type: ignore[index]
+    assert (
+        float(
+            re.search(
+                r"^insitu_ingest_window "
+                r"(\S+)$",
+                text,
+                re.MULTILINE,
+            )[1]
+        )
+        >= 1000
+    )  # type: ignore[index]
     assert recount(stack.conn) == []
     device.close()

@@ -1,4 +1,6 @@
-"""A crowd stops nobody else: 500 simultaneous requests of each kind, 1,000 slow bodies, 1,000 devices at the full minute."""
+"""A crowd stops nobody else: 500 simultaneous requests of each kind, 1,000 slow bodies, 1,000 devices at the
+full minute.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,17 @@ from insitu.model import DatastreamRole
 from store import access, catalogue
 from store.database import Connection, connect
 from tests.api.conftest import clone, form_token
-from tests.api.load import PATIENCE_S, Ask, Beside, Salvo, allow_many_sockets, asked, beside, crowd, crowd_beside
+from tests.api.load import (
+    PATIENCE_S,
+    Ask,
+    Beside,
+    Salvo,
+    allow_many_sockets,
+    asked,
+    beside,
+    crowd,
+    crowd_beside,
+)
 from tests.api.world import PASSWORD, World
 
 MANY = 500
@@ -52,15 +64,26 @@ class Site:
     def post(self, number: int, minute: int, token: str | None = None) -> Ask:
         """One result of a device, which says which device and minute it is."""
         at = (START + timedelta(minutes=minute)).isoformat()
-        body = json.dumps({"boot": "b", "seq": minute, "time": at, "results": {"pm25": number + minute / 1000}}).encode()
+        body = json.dumps(
+            {"boot": "b", "seq": minute, "time": at, "results": {"pm25": number + minute / 1000}}
+        ).encode()
         return Ask(
-            "POST", f"/api/v1/trials/crowd/devices/c{number}/observations",
-            {"Authorization": f"Bearer {token or self.tokens[number]}", "Content-Type": "application/json"}, body,
-        )  # fmt: skip
+            "POST",
+            f"/api/v1/trials/crowd/devices/c{number}/observations",
+            {"Authorization": f"Bearer {token or self.tokens[number]}", "Content-Type": "application/json"},
+            body,
+        )
 
     def signing_in(self, login: str, password: str) -> Ask:
-        body = str(httpx.QueryParams({"form": self.sign_in["form"], "login": login, "password": password, "next": "/"})).encode()
-        headers = {"Cookie": f"insitu-visit={self.sign_in['visit']}", "Content-Type": "application/x-www-form-urlencoded"}
+        body = str(
+            httpx.QueryParams(
+                {"form": self.sign_in["form"], "login": login, "password": password, "next": "/"}
+            )
+        ).encode()
+        headers = {
+            "Cookie": f"insitu-visit={self.sign_in['visit']}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         return Ask("POST", "/sign-in", headers, body)
 
     def others(self) -> list[tuple[Ask, list[int]]]:
@@ -76,21 +99,42 @@ class Site:
 
 def _enrol_crowd(conn: Connection, now: datetime) -> list[str]:
     catalogue.add_trial(
-        conn, code="crowd", title={"en": "Crowd", "fr": "Foule"}, host="hospital-demo", company="boreal-demo",
-        evaluator="evaluation-demo", now=now - timedelta(days=30),
-    )  # fmt: skip
+        conn,
+        code="crowd",
+        title={"en": "Crowd", "fr": "Foule"},
+        host="hospital-demo",
+        company="boreal-demo",
+        evaluator="evaluation-demo",
+        now=now - timedelta(days=30),
+    )
     tokens = [secrets.token_urlsafe(32) for _ in range(DEVICES + 1)]
     for number, token in enumerate(tokens):
         device = catalogue.add_device(conn, trial="crowd", code=f"c{number}", now=now - timedelta(days=2))
-        catalogue.deploy(conn, device_id=device, site="hospital-south", position=f"c{number}", start=now - timedelta(days=2))
+        catalogue.deploy(
+            conn,
+            device_id=device,
+            site="hospital-south",
+            position=f"c{number}",
+            start=now - timedelta(days=2),
+        )
         catalogue.add_datastream(
-            conn, device_id=device, name="pm25", property="pm25", unit="ug/m3", role=DatastreamRole.CANDIDATE,
+            conn,
+            device_id=device,
+            name="pm25",
+            property="pm25",
+            unit="ug/m3",
+            role=DatastreamRole.CANDIDATE,
             expected_interval=timedelta(minutes=1),
-        )  # fmt: skip
+        )
         access.add_credential(
-            conn, device_id=device, username=f"crowd.c{number}", token_sha256=hashlib.sha256(token.encode()).digest(),
-            nats_hash="-", mosquitto_hash="-", now=now - timedelta(days=2),
-        )  # fmt: skip
+            conn,
+            device_id=device,
+            username=f"crowd.c{number}",
+            token_sha256=hashlib.sha256(token.encode()).digest(),
+            nats_hash="-",
+            mosquitto_hash="-",
+            now=now - timedelta(days=2),
+        )
     return tokens
 
 
@@ -112,7 +156,9 @@ def shoot() -> Iterator[Salvo]:
 
 
 @pytest.fixture(scope="module")
-def site(database_server: str, filled: tuple[str, World], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    database_server: str, filled: tuple[str, World], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     allow_many_sockets()
     folder = tmp_path_factory.mktemp("load")
     with clone(database_server, filled[0]) as url:
@@ -122,13 +168,21 @@ def site(database_server: str, filled: tuple[str, World], tmp_path_factory: pyte
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         environment = {
-            **os.environ, "INSITU_DATABASE_URL": url, "INSITU_HTTP_LISTEN": f"127.0.0.1:{port}", "INSITU_DATA_DIR": str(folder),
-        }  # fmt: skip
+            **os.environ,
+            "INSITU_DATABASE_URL": url,
+            "INSITU_HTTP_LISTEN": f"127.0.0.1:{port}",
+            "INSITU_DATA_DIR": str(folder),
+        }
         with (folder / "serve.log").open("wb") as log:
-            server = subprocess.Popen([sys.executable, "-m", "cli", "serve"], env=environment, stdout=log, stderr=log)
+            server = subprocess.Popen(
+                [sys.executable, "-m", "cli", "serve"], env=environment, stdout=log, stderr=log
+            )
         try:
             found = Site(server.pid, port, url, tokens, sessions, _wait(server, port, folder / "serve.log"))
-            for ask, _ in [*found.others(), (found.page("aurore"), [])]:  # templates are compiled at their first use
+            for ask, _ in [
+                *found.others(),
+                (found.page("aurore"), []),
+            ]:  # templates are compiled at their first use
                 asked(port, ask)
             yield found
         finally:
@@ -152,9 +206,13 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> dict[str, st
 
 
 P99_S = float(os.environ.get("INSITU_LOAD_P99_S", "3"))
-"""What is aimed at is 1 s on a machine that does nothing else: `INSITU_LOAD_P99_S=1` asks for that. Before, these waited for 15 s and more."""
+"""What is aimed at is 1 s on a machine that does nothing else: `INSITU_LOAD_P99_S=1` asks for that. Before,
+these waited for 15 s and more.
+"""
 TRIES = 3
-"""A machine that does something else at the same time is slow without our doing; what waits for a connection is slow each time."""
+"""A machine that does something else at the same time is slow without our doing; what waits for a connection
+is slow each time.
+"""
 
 
 def _served(found: Beside) -> bool:
@@ -217,7 +275,10 @@ def test_1000_bodies_that_come_byte_by_byte_stop_nobody_else(site: Site, shoot: 
 
 
 def test_a_head_that_never_ends_is_not_waited_for(site: Site) -> None:
-    with socket.create_connection(("127.0.0.1", site.port)) as line, socket.create_connection(("127.0.0.1", site.port)) as silent:
+    with (
+        socket.create_connection(("127.0.0.1", site.port)) as line,
+        socket.create_connection(("127.0.0.1", site.port)) as silent,
+    ):
         line.settimeout(0.5)
         silent.settimeout(30)
         line.sendall(b"GET / HTTP/1.1\r\nX: ")
@@ -243,8 +304,10 @@ def test_1000_devices_that_post_at_the_same_moment_are_all_stored(site: Site, sh
         assert answers == {200: DEVICES}
     with connect(site.database_url, application="tests") as conn:
         stored = conn.execute(
-            "SELECT d.code, o.phenomenon_time, o.result FROM observation o JOIN datastream USING (datastream_id)"
-            " JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = 'crowd' AND o.phenomenon_time = ANY(%s)",
+            "SELECT d.code, o.phenomenon_time, o.result FROM observation o JOIN datastream USING "
+            "(datastream_id)"
+            " JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = 'crowd' AND "
+            "o.phenomenon_time = ANY(%s)",
             ([START + timedelta(minutes=minute) for minute in (10, 11, 12)],),
         ).fetchall()
     assert sorted(stored) == sorted(
@@ -264,7 +327,9 @@ def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) 
         cookies = [_watcher(conn, number) for number in range(STREAMS // len(paths))]
     before = _use(site.pid)
     with ExitStack() as stack:
-        lines = [stack.enter_context(_listening(site.port, cookie, path)) for cookie in cookies for path in paths]
+        lines = [
+            stack.enter_context(_listening(site.port, cookie, path)) for cookie in cookies for path in paths
+        ]
         heard = [b""] * STREAMS
         started, began = time.monotonic(), _use(site.pid)
         minute = 1000
@@ -277,13 +342,17 @@ def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) 
                 if select.select([line], [], [], 0)[0]:
                     heard[index] += line.recv(1 << 20)
         seconds, after = time.monotonic() - started, _use(site.pid)
-    print(f"\n200 streams: {(after[0] - before[0]) / 2**20:.0f} MB, {(after[1] - began[1]) / seconds:.2f} cores")
+    print(
+        f"\n200 streams: {(after[0] - before[0]) / 2**20:.0f} MB, {(after[1] - began[1]) / seconds:.2f} cores"
+    )
     assert after[0] - before[0] < 100 * 2**20
     assert after[1] - began[1] < seconds
 
 
 def _listening(port: int, cookie: str, path: str) -> socket.socket:
-    """A live stream that has begun; where the server has no room just then, it is asked again, as the pages do."""
+    """A live stream that has begun; where the server has no room just then, it is asked again, as the pages
+    do.
+    """
     for _ in range(30):
         line = socket.create_connection(("127.0.0.1", port))
         line.settimeout(PATIENCE_S)
@@ -297,13 +366,20 @@ def _listening(port: int, cookie: str, path: str) -> socket.socket:
 
 def _watcher(conn: Connection, number: int) -> str:
     person = access.add_person(
-        conn, login=f"watcher{number}", name=f"Watcher {number}", organisation="boreal-demo", password_hash="-",
+        conn,
+        login=f"watcher{number}",
+        name=f"Watcher {number}",
+        organisation="boreal-demo",
+        password_hash="-",
         now=datetime.now(UTC),
-    )  # fmt: skip
+    )
     cookie = secrets.token_urlsafe(32)
     access.sign_in(
-        conn, person_id=person, token_sha256=hashlib.sha256(cookie.encode()).digest(), lifetime=timedelta(hours=1)
-    )  # fmt: skip
+        conn,
+        person_id=person,
+        token_sha256=hashlib.sha256(cookie.encode()).digest(),
+        lifetime=timedelta(hours=1),
+    )
     return cookie
 
 

@@ -1,4 +1,6 @@
-"""What the pages and the API say of a look before the end: that it is no verdict, and when it says to stop."""
+"""What the pages and the API say of a look before the end: that it is no verdict, and when it says to
+stop.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,24 @@ NO_VERDICT, STOP = "interim look: not a verdict", "stop for harm"
 
 
 def look(url: str, world: World, *, downwards: bool) -> Evaluation:
-    """An amendment makes the reporting period last; the treated ward's CO2 has fallen, which is wanted or not."""
+    """An amendment makes the reporting period last; the treated ward's CO2 has fallen, which is wanted or
+    not.
+    """
     document = document_of(protocol(world.now)) | {"version": 2, "reason": text("Ten more days.")}
     made = Protocol.model_validate(document)
-    periods = [p if p.name == "baseline" else p.model_copy(update={"end": p.end + timedelta(days=10)}) for p in made.periods]
+    periods = [
+        p if p.name == "baseline" else p.model_copy(update={"end": p.end + timedelta(days=10)})
+        for p in made.periods
+    ]
     target = {"high": -50.0} if downwards else {"low": 50.0}
     document = document_of(made.model_copy(update={"periods": periods}))
     document["endpoints"][0]["criteria"][0]["target"] = target
     with connect(url, application="tests") as conn:
         lock_protocol(conn, Protocol.model_validate(document), now=world.now, login="judge")
         check_quality(conn, "ward-ventilation", now=world.now)
-        _, evaluation = evaluate_trial(conn, "ward-ventilation", now=world.now, login="judge", simulated=False)
+        _, evaluation = evaluate_trial(
+            conn, "ward-ventilation", now=world.now, login="judge", simulated=False
+        )
         conn.commit()
     return evaluation
 

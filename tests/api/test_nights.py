@@ -1,4 +1,6 @@
-"""The job of the night: once a day at its hour, each trial a transaction of its own, and never in a simulated history."""
+"""The job of the night: once a day at its hour, each trial a transaction of its own, and never in a simulated
+history.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ NIGHT = Night(3, PARIS)
 def showing(moment: datetime) -> Clock:
     """A clock of the wall's pace that shows that moment now; its history is over."""
     real = time.time()
-    return Clock(start=moment.timestamp() - 2, real_start=real - 2, rate=2.0, fast_until=moment.timestamp() - 1)
+    return Clock(
+        start=moment.timestamp() - 2, real_start=real - 2, rate=2.0, fast_until=moment.timestamp() - 1
+    )
 
 
 @pytest.fixture
@@ -61,14 +65,21 @@ def test_a_night_evaluates_each_changed_trial_once_and_says_what_changed(
     assert counts(conn, trials) == [2, 2, 2]
 
 
-def test_what_one_trial_cannot_do_delays_no_other(conn: Connection, trials: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_what_one_trial_cannot_do_delays_no_other(
+    conn: Connection, trials: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """A protocol that this version cannot read, as an older one might have stored it."""
     stored = store_trials.locked_protocol(conn, "three")
     assert stored is not None
     number = store_trials.save_protocol(
-        conn, trial="three", version=2, document=stored.document.replace('"insitu/protocol/1"', '"insitu/protocol/0"'), sha256="0",
-        now=START, reason="Broken",
-    )  # fmt: skip
+        conn,
+        trial="three",
+        version=2,
+        document=stored.document.replace('"insitu/protocol/1"', '"insitu/protocol/0"'),
+        sha256="0",
+        now=START,
+        reason="Broken",
+    )
     store_trials.lock_protocol(conn, protocol_id=number, at=START, login="lab")
     conn.commit()
     with caplog.at_level(logging.INFO, logger="insitu.jobs"):
@@ -79,7 +90,9 @@ def test_what_one_trial_cannot_do_delays_no_other(conn: Connection, trials: list
     assert counts(conn, trials) == [2, 1, 2]
 
 
-def test_two_workers_in_one_night_make_one_evaluation_each_trial(conn: Connection, database_url: str, trials: list[str]) -> None:
+def test_two_workers_in_one_night_make_one_evaluation_each_trial(
+    conn: Connection, database_url: str, trials: list[str]
+) -> None:
     clock, made = showing(START + timedelta(days=43)), []
 
     def work() -> None:
@@ -101,7 +114,10 @@ def test_a_night_begins_at_its_local_hour_and_comes_once_a_day(conn: Connection,
 
     def work(hour: float, days: int = 0) -> list[int]:
         evaluate_when_due(
-            conn, showing((day + timedelta(days=days)).replace(tzinfo=UTC) + timedelta(hours=hour - 2)), NIGHT, stop
+            conn,
+            showing((day + timedelta(days=days)).replace(tzinfo=UTC) + timedelta(hours=hour - 2)),
+            NIGHT,
+            stop,
         )
         return counts(conn, trials)
 
@@ -122,12 +138,21 @@ def add_late_to(conn: Connection, trial: str) -> None:
     from store.times import to_us
 
     stream = catalogue.datastreams_of_trial(conn, trial)[0].datastream_id
-    merge(conn, [Observation(stream, to_us(START) + 2_000_001, 31.0, to_us(START + timedelta(days=70)), ClockQuality.DEVICE)])
+    merge(
+        conn,
+        [
+            Observation(
+                stream, to_us(START) + 2_000_001, 31.0, to_us(START + timedelta(days=70)), ClockQuality.DEVICE
+            )
+        ],
+    )
     conn.commit()
 
 
 def test_a_simulated_history_has_no_nights(conn: Connection, trials: list[str]) -> None:
-    """Days pass within seconds: trials are evaluated when the history has ended, and nights come from then on."""
+    """Days pass within seconds: trials are evaluated when the history has ended, and nights come from then
+    on.
+    """
     put_fact(conn, "evaluated_again", "2024-04-12")
     conn.commit()
     begins, real = datetime(2024, 5, 1, tzinfo=PARIS).timestamp(), time.time()
@@ -138,7 +163,9 @@ def test_a_simulated_history_has_no_nights(conn: Connection, trials: list[str]) 
     assert fact(conn, "evaluated_again") == "2024-04-12"
 
 
-def test_a_worker_that_is_told_to_stop_leaves_the_rest_for_the_next_start(conn: Connection, trials: list[str]) -> None:
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_for_the_next_start(
+    conn: Connection, trials: list[str]
+) -> None:
     put_fact(conn, "evaluated_again", "2024-04-12")
     conn.commit()
     stop = threading.Event()

@@ -1,4 +1,6 @@
-"""The protocol while it is written: checked with lines, foretold from the days so far, locked by those who may."""
+"""The protocol while it is written: checked with lines, foretold from the days so far, locked by those who
+may.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +38,24 @@ def send(
     return client.post(path, data={"form": form, "text": text, "action": action})
 
 
-# -- who may what --------------------------------------------------------------------------------------------------------
+# -- who may what
 
 
 def posts_of(client: httpx.Client) -> list[str]:
     """Every documented POST about the protocol of a trial."""
     documented = client.get("/openapi.json").json()["paths"]
     return [
-        path for path, methods in documented.items() if "post" in methods and path.startswith("/api/v1/trials/{trial}/protocol")
+        path
+        for path, methods in documented.items()
+        if "post" in methods and path.startswith("/api/v1/trials/{trial}/protocol")
     ]
 
 
 @pytest.mark.parametrize("trial", ["platform-air", "ward-ventilation"])
 @pytest.mark.parametrize("login", ["", *PEOPLE])
-def test_drafts_are_checked_and_power_is_told_for_those_who_see_measurements(client: SignIn, login: str, trial: str) -> None:
+def test_drafts_are_checked_and_power_is_told_for_those_who_see_measurements(
+    client: SignIn, login: str, trial: str
+) -> None:
     posts = posts_of(client("lab"))
     assert posts == ["/api/v1/trials/{trial}/protocol/check"]
     allowed = login in MEASUREMENTS and trial in SEES[login]
@@ -81,12 +87,14 @@ def test_a_protocol_is_locked_by_the_evaluator_and_the_lab_and_by_nobody_else(
 
 def test_a_forged_form_locks_nothing(own_client: SignIn, world: World, own_world_url: str) -> None:
     assert send(own_client("judge"), text_of(amended(world)), "lock", token="forged").status_code == 400
-    assert own_client("judge").post(f"{PAGE}/protocol", data={"text": "{}", "action": "lock"}).status_code == 400
+    assert (
+        own_client("judge").post(f"{PAGE}/protocol", data={"text": "{}", "action": "lock"}).status_code == 400
+    )
     with connect(own_world_url, application="tests") as conn:
         assert conn.execute("SELECT count(*) FROM protocol").fetchone() == (1,)
 
 
-# -- what is wrong -------------------------------------------------------------------------------------------------------
+# -- what is wrong
 
 
 def test_what_is_wrong_is_named_with_its_field_and_line(client: SignIn, world: World) -> None:
@@ -113,17 +121,34 @@ def test_what_is_wrong_is_named_with_its_field_and_line(client: SignIn, world: W
 
 @pytest.mark.parametrize(
     ("content", "field", "line"),
-    [("", "protocol", 1), ('{\n "trial": }', "protocol", 2), ("[]", "protocol", 1), ("[" * 5000, "protocol", None)],
+    [
+        ("", "protocol", 1),
+        ('{\n "trial": }', "protocol", 2),
+        ("[]", "protocol", 1),
+        ("[" * 5000, "protocol", None),
+    ],
 )
-def test_a_text_that_is_no_protocol_is_told_so(client: SignIn, content: str, field: str, line: int | None) -> None:
+def test_a_text_that_is_no_protocol_is_told_so(
+    client: SignIn, content: str, field: str, line: int | None
+) -> None:
     found = client("judge").post(f"{API}/protocol/check", content=content).json()
     assert (found["problems"][0]["field"], found["problems"][0]["line"]) == (field, line)
 
 
-def test_the_protocol_of_another_trial_and_an_old_version_cannot_be_locked(client: SignIn, world: World) -> None:
-    found = client("judge").post("/api/v1/trials/platform-air/protocol/check", content=text_of(amended(world))).json()
+def test_the_protocol_of_another_trial_and_an_old_version_cannot_be_locked(
+    client: SignIn, world: World
+) -> None:
+    found = (
+        client("judge")
+        .post("/api/v1/trials/platform-air/protocol/check", content=text_of(amended(world)))
+        .json()
+    )
     assert [one["field"] for one in found["problems"]] == ["trial"]
-    found = client("judge").post(f"{API}/protocol/check", content=text_of(document_of(protocol(world.now)))).json()
+    found = (
+        client("judge")
+        .post(f"{API}/protocol/check", content=text_of(document_of(protocol(world.now))))
+        .json()
+    )
     assert [one["field"] for one in found["problems"]] == ["version"]
 
 
@@ -151,7 +176,7 @@ def test_a_plan_too_large_to_look_at_is_checked_all_the_same(
     assert (answer.status_code, answer.json()["lockable"], answer.json()["outlook"]) == (200, True, None)
 
 
-# -- what to expect ------------------------------------------------------------------------------------------------------
+# -- what to expect
 
 
 def test_power_comes_from_the_baseline_for_every_length_asked_for(client: SignIn) -> None:
@@ -163,7 +188,10 @@ def test_power_comes_from_the_baseline_for_every_length_asked_for(client: SignIn
     assert 0 < criterion["lengths"][1]["half_width"] < criterion["lengths"][0]["half_width"] < 50
     assert criterion["lengths"][1]["met_high"] < -50
     stronger = client("boreal").get(f"{API}/power", params={"days": "14,45", "power": 0.95}).json()["outlook"]
-    assert stronger["endpoints"][0]["criteria"][0]["lengths"][1]["met_high"] < criterion["lengths"][1]["met_high"]
+    assert (
+        stronger["endpoints"][0]["criteria"][0]["lengths"][1]["met_high"]
+        < criterion["lengths"][1]["met_high"]
+    )
 
 
 def test_a_trial_without_a_protocol_has_no_power(client: SignIn) -> None:
@@ -176,17 +204,21 @@ def test_a_margin_too_fine_for_its_days_is_told_before_it_is_locked(client: Sign
     document["endpoints"][0]["criteria"][0]["target"] = {"high": -0.1}
     found = client("judge").post(f"{API}/protocol/check", content=text_of(document)).json()
     assert found["lockable"]
-    assert [note["code"] for note in found["outlook"]["endpoints"][0]["criteria"][0]["notes"]] == ["inconclusive"]
+    assert [note["code"] for note in found["outlook"]["endpoints"][0]["criteria"][0]["notes"]] == [
+        "inconclusive"
+    ]
     page = send(client("judge"), text_of(document), "check")
     assert page.status_code == 200
     assert "the verdict will probably be inconclusive" in page.text
     assert "Nothing is wrong: it can be locked." in page.text
 
 
-# -- the page ------------------------------------------------------------------------------------------------------------
+# -- the page
 
 
-def test_the_form_gives_the_text_back_as_it_was_with_the_lines_of_what_is_wrong(client: SignIn, world: World) -> None:
+def test_the_form_gives_the_text_back_as_it_was_with_the_lines_of_what_is_wrong(
+    client: SignIn, world: World
+) -> None:
     document = amended(world, title={"en": "</textarea><script>alert(1)</script>", "fr": "é"}, confidence=3)
     text = text_of(document)
     page = send(client("judge"), text.replace("\n", "\r\n"), "lock")
@@ -199,7 +231,9 @@ def test_the_form_gives_the_text_back_as_it_was_with_the_lines_of_what_is_wrong(
     assert "Input should be less than 1" in page.text
 
 
-def test_the_form_begins_with_the_newest_version_or_with_a_template_of_the_trials_devices(client: SignIn) -> None:
+def test_the_form_begins_with_the_newest_version_or_with_a_template_of_the_trials_devices(
+    client: SignIn,
+) -> None:
     def draft(path: str) -> Any:
         (text,) = re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", client("boreal").get(path).text, re.DOTALL)
         return json.loads(unescape(text))
@@ -209,12 +243,16 @@ def test_the_form_begins_with_the_newest_version_or_with_a_template_of_the_trial
     assert [arm["devices"] for arm in made["arms"]] == [["ward-a"], ["ward-b"]]
     assert client("boreal").get(f"{PAGE}/protocol?template=nothing").status_code == 400
     checked = (
-        client("boreal").post(f"{API}/protocol/check", content=text_of(made | {"version": 2, "reason": made["title"]})).json()
+        client("boreal")
+        .post(f"{API}/protocol/check", content=text_of(made | {"version": 2, "reason": made["title"]}))
+        .json()
     )
     assert any("still to be written" in one["message"] and one["line"] for one in checked["problems"])
 
 
-def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_languages(own_client: SignIn) -> None:
+def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_languages(
+    own_client: SignIn,
+) -> None:
     client = own_client("judge")
     page = client.get(PAGE).text
     assert "Planned: 75 % of the intervals on 75 % of the days" in page
@@ -222,7 +260,10 @@ def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_langu
     assert "Decided at 0" in page
     assert "as planned" in page
     assert (
-        client.post("/language", data={"form": form_token(client, "/trials"), "language": "fr", "next": PAGE}).status_code == 303
+        client.post(
+            "/language", data={"form": form_token(client, "/trials"), "language": "fr", "next": PAGE}
+        ).status_code
+        == 303
     )
     page = client.get(PAGE).text
     assert "À quoi s’attendre" in page
@@ -233,10 +274,17 @@ def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_langu
 def test_of_a_blinded_endpoint_no_value_of_its_own_is_foretold(own_client: SignIn, world: World) -> None:
     """A limit: what the days so far say of the level would tell on which side of it the result will be."""
     document = amended(world)
-    document["endpoints"] = [{
-        **document["endpoints"][0], "design": "limit_compliance", "blinded": True, "parameters": {"u_meas": 5.0},
-        "criteria": [{**document["endpoints"][0]["criteria"][0], "statistic": "mean", "target": {"high": 800.0}}],
-    }]  # fmt: skip
+    document["endpoints"] = [
+        {
+            **document["endpoints"][0],
+            "design": "limit_compliance",
+            "blinded": True,
+            "parameters": {"u_meas": 5.0},
+            "criteria": [
+                {**document["endpoints"][0]["criteria"][0], "statistic": "mean", "target": {"high": 800.0}}
+            ],
+        }
+    ]
     open_ = own_client("judge").post(f"{API}/protocol/check", content=text_of(document)).json()
     assert open_["lockable"]
     told = open_["outlook"]["endpoints"][0]["criteria"][0]

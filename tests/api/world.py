@@ -1,6 +1,8 @@
-"""A programme as it might be: hosts, companies with canaries in everything they own, trials at every stage, devices in every state.
+"""A programme as it might be: hosts, companies with canaries in everything they own, trials at every stage,
+devices in every state.
 
-Messages go through the real path of ingest, so that ledger, rejects, contacts and latest results agree with each other.
+Messages go through the real path of ingest, so that ledger, rejects, contacts and latest results agree with
+each other.
 """
 
 from __future__ import annotations
@@ -34,9 +36,14 @@ AIR_CANARY, WARD_CANARY = "canaryaurore", "canaryboreal"
 AIR_NUMBER, WARD_NUMBER = 4142.135, 2718.281
 
 PEOPLE = {
-    "lab": "lab", "metro": "metro-demo", "hospital": "hospital-demo", "aurore": "aurore-demo", "boreal": "boreal-demo",
-    "judge": "evaluation-demo", "outsider": "elsewhere-demo",
-}  # fmt: skip
+    "lab": "lab",
+    "metro": "metro-demo",
+    "hospital": "hospital-demo",
+    "aurore": "aurore-demo",
+    "boreal": "boreal-demo",
+    "judge": "evaluation-demo",
+    "outsider": "elsewhere-demo",
+}
 """Login → organisation."""
 
 
@@ -56,9 +63,14 @@ def build(conn: Connection, now: datetime) -> World:
     _air(conn, world)
     _ward(conn, world)
     catalogue.add_trial(
-        conn, code="street-noise", title={"en": "Street noise: a quieter sweeper", "fr": "Bruit de rue : une balayeuse plus discrète"},
-        host="city-demo", company="aurore-demo", evaluator="evaluation-demo", now=now - timedelta(days=3),
-    )  # fmt: skip
+        conn,
+        code="street-noise",
+        title={"en": "Street noise: a quieter sweeper", "fr": "Bruit de rue : une balayeuse plus discrète"},
+        host="city-demo",
+        company="aurore-demo",
+        evaluator="evaluation-demo",
+        now=now - timedelta(days=3),
+    )
     conn.commit()
     _send(conn, _air_messages(world))
     _send(conn, _ward_messages(world))
@@ -83,20 +95,29 @@ def _organisations(conn: Connection, now: datetime) -> None:
         catalogue.add_organisation(conn, code=code, name=name, kind=OrganisationKind(kind), now=long_ago)
     for login, organisation in PEOPLE.items():
         access.add_person(
-            conn, login=login, name=f"{login.title()} (demo)", organisation=organisation, password_hash=PASSWORD_HASH, now=long_ago,
+            conn,
+            login=login,
+            name=f"{login.title()} (demo)",
+            organisation=organisation,
+            password_hash=PASSWORD_HASH,
+            now=long_ago,
             language="en",
-        )  # fmt: skip
+        )
     for code, host, name, latitude, longitude in (
         ("station-centre", "metro-demo", "Central station (demo)", 48.8606, 2.3467),
         ("station-north", "metro-demo", "North station (demo)", 48.8809, 2.3553),
         ("depot-east", "metro-demo", "Depot east (demo)", 48.8412, 2.5830),
         ("hospital-south", "hospital-demo", "South hospital (demo)", 48.7310, 2.2890),
     ):
-        catalogue.add_site(conn, code=code, host=host, name=name, kind="", latitude=latitude, longitude=longitude)
+        catalogue.add_site(
+            conn, code=code, host=host, name=name, kind="", latitude=latitude, longitude=longitude
+        )
     for code, en, fr, unit in (
-        ("pm25", "PM2.5", "PM2,5", "ug/m3"), ("temperature", "Temperature", "Température", "Cel"),
-        ("humidity", "Relative humidity", "Humidité relative", "%"), ("co2", "CO₂", "CO₂", "[ppm]"),
-    ):  # fmt: skip
+        ("pm25", "PM2.5", "PM2,5", "ug/m3"),
+        ("temperature", "Temperature", "Température", "Cel"),
+        ("humidity", "Relative humidity", "Humidité relative", "%"),
+        ("co2", "CO₂", "CO₂", "[ppm]"),
+    ):
         catalogue.add_property(conn, code=code, name={"en": en, "fr": fr}, unit=unit)
 
 
@@ -114,18 +135,31 @@ def _device(
     every: timedelta = timedelta(minutes=15),
     canary: str = "",
 ) -> int:
-    number = catalogue.add_device(conn, trial=trial, code=code, name=canary, model="PM-4", serial=f"S-{code}", now=start)
+    number = catalogue.add_device(
+        conn, trial=trial, code=code, name=canary, model="PM-4", serial=f"S-{code}", now=start
+    )
     catalogue.deploy(conn, device_id=number, site=site, position=position, start=start)
     units = {"pm25": "ug/m3", "temperature": "Cel", "humidity": "%", "co2": "[ppm]"}
     for name in measures:
         catalogue.add_datastream(
-            conn, device_id=number, name=name, property=name, unit=units[name], role=role, expected_interval=every
+            conn,
+            device_id=number,
+            name=name,
+            property=name,
+            unit=units[name],
+            role=role,
+            expected_interval=every,
         )
     token = f"token-of-{trial}-{code}-{hashlib.sha256(code.encode()).hexdigest()}"
     access.add_credential(
-        conn, device_id=number, username=f"{trial}.{code}", token_sha256=hashlib.sha256(token.encode()).digest(), nats_hash="-", mosquitto_hash="-",
+        conn,
+        device_id=number,
+        username=f"{trial}.{code}",
+        token_sha256=hashlib.sha256(token.encode()).digest(),
+        nats_hash="-",
+        mosquitto_hash="-",
         now=start,
-    )  # fmt: skip
+    )
     world.devices[code] = number
     world.tokens[code] = token
     return number
@@ -137,56 +171,98 @@ AIR = ("pm25", "temperature", "humidity")
 def _air(conn: Connection, world: World) -> None:
     start = world.now - timedelta(days=AIR_DAYS)
     catalogue.add_trial(
-        conn, code="platform-air",
-        title={"en": f"Platform air: filtration {AIR_CANARY}", "fr": f"Air des quais : filtration {AIR_CANARY}"},
-        host="metro-demo", company="aurore-demo", evaluator="evaluation-demo", now=start - timedelta(days=30),
-    )  # fmt: skip
+        conn,
+        code="platform-air",
+        title={
+            "en": f"Platform air: filtration {AIR_CANARY}",
+            "fr": f"Air des quais : filtration {AIR_CANARY}",
+        },
+        host="metro-demo",
+        company="aurore-demo",
+        evaluator="evaluation-demo",
+        now=start - timedelta(days=30),
+    )
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
         catalogue.move_trial(conn, trial="platform-air", to=state, at=start - timedelta(days=1), login="lab")
     for code, site, position in (
-        ("p1-north", "station-centre", "platform-1"), ("p1-south", "station-centre", "platform-1s"),
-        ("p2-north", "station-centre", "platform-2"), ("p2-silent", "station-centre", "platform-2s"),
-        ("n1-battery", "station-north", "platform-1"), ("n1-probe", "station-north", "platform-1e"),
-        ("n2-late", "station-north", "platform-2"), ("d1-window", "depot-east", "hall"),
-        ("d2-never", "depot-east", "roof"), ("d3-clock", "depot-east", "gate"),
-    ):  # fmt: skip
+        ("p1-north", "station-centre", "platform-1"),
+        ("p1-south", "station-centre", "platform-1s"),
+        ("p2-north", "station-centre", "platform-2"),
+        ("p2-silent", "station-centre", "platform-2s"),
+        ("n1-battery", "station-north", "platform-1"),
+        ("n1-probe", "station-north", "platform-1e"),
+        ("n2-late", "station-north", "platform-2"),
+        ("d1-window", "depot-east", "hall"),
+        ("d2-never", "depot-east", "roof"),
+        ("d3-clock", "depot-east", "gate"),
+    ):
         _device(conn, world, "platform-air", code, site, position, start, AIR, canary=AIR_CANARY)
     _device(conn, world, "platform-air", "p2-new", "depot-east", "store", start, AIR, canary=AIR_CANARY)
     swap = world.now - timedelta(days=1)
     catalogue.end_deployment(conn, device_id=world.devices["p2-new"], at=swap)
-    catalogue.swap_device(conn, old_device_id=world.devices["p2-north"], new_device_id=world.devices["p2-new"], at=swap)
+    catalogue.swap_device(
+        conn, old_device_id=world.devices["p2-north"], new_device_id=world.devices["p2-new"], at=swap
+    )
     catalogue.retire_device(conn, device_id=world.devices["p2-north"], at=swap)
     catalogue.add_window(
-        conn, kind=WindowKind.MAINTENANCE, site=None, device_id=world.devices["d1-window"], start=world.now - timedelta(hours=5),
-        end=world.now + timedelta(hours=3), reason="Cleaning of the hall", declared_by="metro", now=world.now - timedelta(hours=4),
-    )  # fmt: skip
+        conn,
+        kind=WindowKind.MAINTENANCE,
+        site=None,
+        device_id=world.devices["d1-window"],
+        start=world.now - timedelta(hours=5),
+        end=world.now + timedelta(hours=3),
+        reason="Cleaning of the hall",
+        declared_by="metro",
+        now=world.now - timedelta(hours=4),
+    )
 
 
 def _ward(conn: Connection, world: World) -> None:
     start = world.now - timedelta(days=WARD_DAYS)
     catalogue.add_trial(
-        conn, code="ward-ventilation",
+        conn,
+        code="ward-ventilation",
         title={"en": f"Ward ventilation {WARD_CANARY}", "fr": f"Ventilation d'un service {WARD_CANARY}"},
-        host="hospital-demo", company="boreal-demo", evaluator="evaluation-demo", now=start - timedelta(days=30),
-    )  # fmt: skip
+        host="hospital-demo",
+        company="boreal-demo",
+        evaluator="evaluation-demo",
+        now=start - timedelta(days=30),
+    )
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        catalogue.move_trial(conn, trial="ward-ventilation", to=state, at=start - timedelta(days=1), login="lab")
+        catalogue.move_trial(
+            conn, trial="ward-ventilation", to=state, at=start - timedelta(days=1), login="lab"
+        )
     for code, role in (("ward-a", DatastreamRole.CANDIDATE), ("ward-b", DatastreamRole.CONTROL)):
         _device(
-            conn, world, "ward-ventilation", code, "hospital-south", code, start, ("co2", "temperature"), role=role,
-            every=timedelta(hours=1), canary=WARD_CANARY,
-        )  # fmt: skip
+            conn,
+            world,
+            "ward-ventilation",
+            code,
+            "hospital-south",
+            code,
+            start,
+            ("co2", "temperature"),
+            role=role,
+            every=timedelta(hours=1),
+            canary=WARD_CANARY,
+        )
 
 
 def _message(trial: str, device: str, suffix: str, content: Any, at: datetime, delay: float = 1.0) -> Message:
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return Message(f"insitu/v1/{trial}/{device}/{suffix}", payload, to_us(at) + int(delay * 1e6), size=len(payload))
+    return Message(
+        f"insitu/v1/{trial}/{device}/{suffix}", payload, to_us(at) + int(delay * 1e6), size=len(payload)
+    )
 
 
 def _air_messages(world: World) -> Iterator[Message]:
     noise = random.Random(1)
     start = world.now - timedelta(days=AIR_DAYS)
-    until = {"p2-silent": timedelta(hours=20), "n2-late": timedelta(minutes=50), "d2-never": timedelta(days=99)}
+    until = {
+        "p2-silent": timedelta(hours=20),
+        "n2-late": timedelta(minutes=50),
+        "d2-never": timedelta(days=99),
+    }
     codes = [code for code in world.devices if code not in ("ward-a", "ward-b")]
     for index, code in enumerate(codes):
         first = start + timedelta(seconds=17 * index)
@@ -211,11 +287,21 @@ def _air_messages(world: World) -> Iterator[Message]:
                 results.pop("humidity")
             stamp = at + timedelta(minutes=8) if code == "d3-clock" else at
             yield _message(
-                "platform-air", code, "obs", {"boot": "b1", "seq": step, "time": stamp.isoformat(), "results": results}, at
+                "platform-air",
+                code,
+                "obs",
+                {"boot": "b1", "seq": step, "time": stamp.isoformat(), "results": results},
+                at,
             )
         if code != "d2-never":
             battery = 9 if code == "n1-battery" else 91 - index
-            status = {"state": "online", "battery": battery, "rssi": -71.0 - index, "firmware": "1.4.2", "time": at.isoformat()}
+            status = {
+                "state": "online",
+                "battery": battery,
+                "rssi": -71.0 - index,
+                "firmware": "1.4.2",
+                "time": at.isoformat(),
+            }
             yield _message("platform-air", code, "status", status, min(at, world.now) - timedelta(minutes=15))
 
 
@@ -240,10 +326,18 @@ def _bad_messages(world: World) -> Iterator[Message]:
     at = world.now - timedelta(hours=2)
     hostile = "<script>alert(1)</script>"
     for n in range(3):
-        yield _message("platform-air", "p1-north", "obs", {"results": {f"{AIR_CANARY}{hostile}": n}}, at + timedelta(minutes=n))
+        yield _message(
+            "platform-air",
+            "p1-north",
+            "obs",
+            {"results": {f"{AIR_CANARY}{hostile}": n}},
+            at + timedelta(minutes=n),
+        )
     yield _message("platform-air", "p1-south", "obs", b'{"results": {"pm25": ', at)
     yield _message("platform-air", "p1-south", "obs", b"\x00\xff\xfe\x80 binary " + AIR_CANARY.encode(), at)
-    yield _message("platform-air", "p1-north", "obs", {"time": "1970-01-01T00:00:07Z", "results": {"pm25": 12.0}}, at)
+    yield _message(
+        "platform-air", "p1-north", "obs", {"time": "1970-01-01T00:00:07Z", "results": {"pm25": 12.0}}, at
+    )
     yield _message("platform-air", "p1-north", "obs", b'{"results": {"pm25": NaN}}', at)
     yield _message("platform-air", "p1-north", "obs", {"results": {"pm25": "=cmd|' /C calc'!A0"}}, at)
     yield _message("platform-air", "stranger", "obs", {"results": {"pm25": 1}, "note": AIR_CANARY}, at)
@@ -267,25 +361,52 @@ def text(en: str) -> dict[str, str]:
 def protocol(now: datetime) -> Protocol:
     """Two wards, before and after."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    middle, start, end = midnight - timedelta(days=WARD_DAYS // 2), midnight - timedelta(days=WARD_DAYS - 1), midnight
-    return Protocol.model_validate({
-        "trial": "ward-ventilation", "title": text(f"Ventilation {WARD_CANARY}"), "question": text("Does it lower CO2 by 50 ppm?"),
-        "hypothesis": text("CO2 falls by at least 50 ppm."),
-        "periods": [{"name": "baseline", "start": start, "end": middle}, {"name": "reporting", "start": middle, "end": end}],
-        "arms": [
-            {"name": "treated", "role": "candidate", "site": "hospital-south", "devices": ["ward-a"]},
-            {"name": "control", "role": "control", "site": "hospital-south", "devices": ["ward-b"]},
-        ],
-        "measurements": [{"property": "co2", "arms": ["treated", "control"], "interval": 3600}],
-        "checks": [{"property": "co2", "check": "gross_range", "parameters": {"fail_low": 0, "fail_high": 2000}}],
-        "endpoints": [{
-            "name": "co2", "title": text("CO2 in the ward"), "property": "co2", "unit": "[ppm]", "design": "control_sites",
-            "arms": {"candidate": "treated", "control": "control"},
-            "criteria": [{"statistic": "effect", "target": {"high": -50.0}, "justification": text("What people notice.")}],
-        }],
-        "missing_data": text("Left out."),
-        "decisions": {name: text(f"Then {name}") for name in ("met", "not_met", "inconclusive", "not_evaluable")},
-    })  # fmt: skip
+    middle, start, end = (
+        midnight - timedelta(days=WARD_DAYS // 2),
+        midnight - timedelta(days=WARD_DAYS - 1),
+        midnight,
+    )
+    return Protocol.model_validate(
+        {
+            "trial": "ward-ventilation",
+            "title": text(f"Ventilation {WARD_CANARY}"),
+            "question": text("Does it lower CO2 by 50 ppm?"),
+            "hypothesis": text("CO2 falls by at least 50 ppm."),
+            "periods": [
+                {"name": "baseline", "start": start, "end": middle},
+                {"name": "reporting", "start": middle, "end": end},
+            ],
+            "arms": [
+                {"name": "treated", "role": "candidate", "site": "hospital-south", "devices": ["ward-a"]},
+                {"name": "control", "role": "control", "site": "hospital-south", "devices": ["ward-b"]},
+            ],
+            "measurements": [{"property": "co2", "arms": ["treated", "control"], "interval": 3600}],
+            "checks": [
+                {"property": "co2", "check": "gross_range", "parameters": {"fail_low": 0, "fail_high": 2000}}
+            ],
+            "endpoints": [
+                {
+                    "name": "co2",
+                    "title": text("CO2 in the ward"),
+                    "property": "co2",
+                    "unit": "[ppm]",
+                    "design": "control_sites",
+                    "arms": {"candidate": "treated", "control": "control"},
+                    "criteria": [
+                        {
+                            "statistic": "effect",
+                            "target": {"high": -50.0},
+                            "justification": text("What people notice."),
+                        }
+                    ],
+                }
+            ],
+            "missing_data": text("Left out."),
+            "decisions": {
+                name: text(f"Then {name}") for name in ("met", "not_met", "inconclusive", "not_evaluable")
+            },
+        }
+    )
 
 
 def _evaluate(conn: Connection, now: datetime) -> int:

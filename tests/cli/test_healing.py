@@ -15,9 +15,16 @@ LONG = 1000.0
 
 def signs(stage: Stage | None, **facts: object) -> Signs:
     running = Signs(
-        Readiness(stage, "what is wrong", 0.0), broker_runs_s=LONG, ingest_runs_s=LONG, heartbeat_age_s=1.0, pages_run_s=LONG,
-        pages_silent_s=0.5, pages_answered=True, database_runs_s=LONG, database_silent_s=0.3,
-    )  # fmt: skip
+        Readiness(stage, "what is wrong", 0.0),
+        broker_runs_s=LONG,
+        ingest_runs_s=LONG,
+        heartbeat_age_s=1.0,
+        pages_run_s=LONG,
+        pages_silent_s=0.5,
+        pages_answered=True,
+        database_runs_s=LONG,
+        database_silent_s=0.3,
+    )
     return replace(running, **facts)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,6 @@
-"""The loop that keeps an installation alive: no state in which a part is not looked after, no error of one that reaches another."""
+"""The loop that keeps an installation alive: no state in which a part is not looked after, no error of one
+that reaches another.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from insitu.errors import FreeSpace
 
 
 class World:
-    """A server as its part meets it: takes steps to start and stop, ends when it is hurt, refuses to start while `broken`."""
+    """A server as its part meets it: takes steps to start and stop, ends when it is hurt, refuses to start
+    while `broken`.
+    """
 
     def __init__(self, name: str, *needs: Part, steps: int = 3) -> None:
         self.alive = False

@@ -1,7 +1,8 @@
-"""deploy/compose.yaml without Docker: each service's command in a root of its own, with the files, account, rights and read-only root it names.
+"""deploy/compose.yaml without Docker: each service's command in a root of its own, with the files, account,
+rights and read-only root it names.
 
-What Docker would do is done by the kernel's own means: a mount namespace, a small root with bind mounts, chroot and setpriv. Network
-and ports are those of the machine, so ports are replaced by free ones.
+What Docker would do is done by the kernel's own means: a mount namespace, a small root with bind mounts,
+chroot and setpriv. Network and ports are those of the machine, so ports are replaced by free ones.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ def seconds(text: str) -> int:
 
 def is_possible() -> bool:
     """Root that may make mount namespaces; in many containers it may not."""
-    return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+    return (
+        os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+    )
 
 
 @dataclass(frozen=True)
 class Host:
-    """What stands for the machine that runs Docker: `folder`/deploy with secrets and certificates, `folder`/volumes."""
+    """What stands for the machine that runs Docker: `folder`/deploy with secrets and certificates,
+    `folder`/volumes.
+    """
 
     folder: Path
     ports: Mapping[int, int]
@@ -65,7 +70,9 @@ class Host:
         found = dict(self.extra)
         for kind in ("secrets", "configs"):
             for entry in service.get(kind, []):
-                given = entry if isinstance(entry, dict) else {"source": entry, "target": f"/run/secrets/{entry}"}
+                given = (
+                    entry if isinstance(entry, dict) else {"source": entry, "target": f"/run/secrets/{entry}"}
+                )
                 found[given["target"]] = self.source(kind, given["source"])
         for volume in service.get("volumes", []):
             name, target, *_ = volume.split(":")
@@ -83,7 +90,9 @@ class Host:
     def command(self, name: str, *arguments: str, entrypoint: Sequence[str] | None = None) -> list[str]:
         """What to run for a service; `arguments` as after `docker compose run`."""
         service = compose()["services"][name]
-        program = list(entrypoint or service.get("entrypoint", [wheel_binary() if name == "broker" else "insitu"]))
+        program = list(
+            entrypoint or service.get("entrypoint", [wheel_binary() if name == "broker" else "insitu"])
+        )
         words = [str(word) for word in (*program, *(arguments or service["command"]))]
         if words[0] == "insitu":
             words[:1] = [sys.executable, "-m", "cli"]
@@ -108,23 +117,35 @@ class Host:
             'mount -t tmpfs -o mode=755 none "$R"',
             'cd "$R"',
         ]
-        lines += ["mkdir -p etc run tmp var/lib/insitu", "chown 10001:10001 var/lib/insitu", "mount -t tmpfs none tmp"]
+        lines += [
+            "mkdir -p etc run tmp var/lib/insitu",
+            "chown 10001:10001 var/lib/insitu",
+            "mount -t tmpfs none tmp",
+        ]
         lines += ["cp -a /bin /sbin /lib /lib64 . 2>/dev/null || true"]  # links into /usr
         lines += [
             f"echo {shlex.quote(f'insitu:x:{IMAGE_USER}::/var/lib/insitu:/bin/false')} > etc/passwd",
             "cp /etc/ld.so.cache etc/",
         ]
-        lines += ["echo '127.0.0.1 localhost database broker' > etc/hosts", "echo 'hosts: files' > etc/nsswitch.conf"]
+        lines += [
+            "echo '127.0.0.1 localhost database broker' > etc/hosts",
+            "echo 'hosts: files' > etc/nsswitch.conf",
+        ]
         inside = {
-            place: Path(place) for place in ("/usr", "/proc", "/dev", sys.base_prefix, str(Path(sys.prefix).resolve()), str(TOP))
+            place: Path(place)
+            for place in ("/usr", "/proc", "/dev", sys.base_prefix, str(Path(sys.prefix).resolve()), str(TOP))
         }
         for target, source in (inside | self.mounts(service)).items():
             make = "mkdir -p" if source.is_dir() else "install -D /dev/null"
             lines.append(
-                f"{make} {shlex.quote('.' + target)} && mount --rbind {shlex.quote(str(source))} {shlex.quote('.' + target)}"
+                f"{make} {shlex.quote('.' + target)} && mount --rbind {shlex.quote(str(source))} "
+                f"{shlex.quote('.' + target)}"
             )
         lines.append('mount -o remount,ro "$R"')
-        become = f"setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs --inh-caps=-all --bounding-set={rights}"
+        become = (
+            f"setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs --inh-caps=-all "
+            f"--bounding-set={rights}"
+        )
         environment = shlex.join(["env", "-i", *(f"{key}={value}" for key, value in given.items())])
         lines.append(f'exec chroot "$R" {become} {environment} {shlex.join(words)}')
         return "\n".join(lines)
@@ -132,7 +153,9 @@ class Host:
 
 def health_check() -> list[str]:
     """The command of the image."""
-    found = re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    found = re.search(
+        r"^HEALTHCHECK .* CMD (\[.*\])$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE
+    )
     assert found
     words: list[str] = json.loads(found[1])
     return words

@@ -1,4 +1,6 @@
-"""Servers of one's own, as deploy/ sets them up: real programs, real accounts, paths and ports moved into a folder of the test."""
+"""Servers of one's own, as deploy/ sets them up: real programs, real accounts, paths and ports moved into a
+folder of the test.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,25 @@ def bare_environment(**more: str) -> dict[str, str]:
 def insitu(*arguments: str, expect: int = 0, prefix: Sequence[str] = (), **environment: str) -> str:
     """What a verb prints; it ends with the code that is expected."""
     done = subprocess.run(
-        [*prefix, *INSITU, *arguments], capture_output=True, text=True, env=bare_environment(**environment), timeout=60
+        [*prefix, *INSITU, *arguments],
+        capture_output=True,
+        text=True,
+        env=bare_environment(**environment),
+        timeout=60,
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 @contextmanager
-def running(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ended at last; `log` has what it says."""
     with log.open("ab") as file:
-        process = subprocess.Popen(list(command), stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            list(command), stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment
+        )
     try:
         yield process
     finally:
@@ -69,7 +79,10 @@ def send(port: int, ca: Path, username: str, token: str, topic: str, content: ob
     client.username_pw_set(username, token)
     client.tls_set(ca_certs=str(ca))
     refused, connected = [], threading.Event()
-    client.on_connect = lambda _c, _d, _f, code, _p: (refused.append(code) if code.is_failure else None, connected.set())
+    client.on_connect = lambda _c, _d, _f, code, _p: (
+        refused.append(code) if code.is_failure else None,
+        connected.set(),
+    )
     client.connect("localhost", port)
     client.loop_start()
     try:

@@ -1,4 +1,6 @@
-"""deploy/compose.yaml: what it names exists and agrees, and every service's command runs with the files and rights it is given."""
+"""deploy/compose.yaml: what it names exists and agrees, and every service's command runs with the files and
+rights it is given.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from tests.stack import NOW, wait_until
 
 
 def test_the_image_of_the_broker_is_the_version_of_the_wheel() -> None:
-    said = subprocess.run([str(wheel_binary()), "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [str(wheel_binary()), "--version"], capture_output=True, text=True, check=True
+    ).stdout
     assert compose()["services"]["broker"]["image"] == f"nats:{said.split('v')[-1].strip()}-alpine"
 
 
@@ -55,7 +59,10 @@ def test_everything_a_service_names_is_there() -> None:
 
 
 def test_nothing_is_killed_before_it_may_have_ended() -> None:
-    grace = {name: seconds(service.get("stop_grace_period", "10s")) for name, service in compose()["services"].items()}
+    grace = {
+        name: seconds(service.get("stop_grace_period", "10s"))
+        for name, service in compose()["services"].items()
+    }
     assert grace["ingest"] > 2 * STOP_TIMEOUT_S  # its workers, then its leases
     assert grace["serve"] > 3 + 20  # what uvicorn gives its readers; the longest statement
     assert grace["work"] >= 120
@@ -65,7 +72,9 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    """Secrets and ports; the database of the test is reached by its socket, whose folder is closed to other accounts."""
+    """Secrets and ports; the database of the test is reached by its socket, whose folder is closed to other
+    accounts.
+    """
     if not is_possible():
         pytest.skip("needs root that may make mount namespaces")
     facts = psycopg.conninfo.conninfo_to_dict(database_url)
@@ -82,14 +91,19 @@ def host(database_url: str) -> Iterator[Host]:
             {f"/run/database/{socket}": Path(place) / socket} if place.startswith("/") else {},
         )
         (folder / "deploy").mkdir()
-        url = psycopg.conninfo.make_conninfo(database_url, host="/run/database" if place.startswith("/") else place)
+        url = psycopg.conninfo.make_conninfo(
+            database_url, host="/run/database" if place.startswith("/") else place
+        )
         shutil.copytree(DEPLOY / "nats", folder / "deploy" / "nats")
         conf = folder / "deploy" / "nats" / "nats.conf"
         conf.write_text(found.moved(conf.read_text("utf-8")), "utf-8")
         (folder / "deploy" / "tls").mkdir(mode=0o755)
         secrets = folder / "deploy" / "secrets"
         secrets.mkdir(mode=0o700)
-        for secret, content in (("database_url", url), ("mqtt_url", f"mqtts://insitu-ingest:secret@broker:{found.ports[8883]}")):
+        for secret, content in (
+            ("database_url", url),
+            ("mqtt_url", f"mqtts://insitu-ingest:secret@broker:{found.ports[8883]}"),
+        ):
             (secrets / secret).write_text(content + "\n", "utf-8")
             (secrets / secret).chmod(0o400)
             os.chown(secrets / secret, 10001, 10001)
@@ -97,7 +111,9 @@ def host(database_url: str) -> Iterator[Host]:
 
 
 def once(host: Host, service: str, *arguments: str, entrypoint: list[str] | None = None) -> str:
-    done = subprocess.run(host.command(service, *arguments, entrypoint=entrypoint), capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        host.command(service, *arguments, entrypoint=entrypoint), capture_output=True, text=True, timeout=90
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -105,7 +121,9 @@ def once(host: Host, service: str, *arguments: str, entrypoint: list[str] | None
 def healthy(host: Host, service: str, words: list[str]) -> bool:
     command = [sys.executable if word == "python" else word for word in words]
     return (
-        subprocess.run(host.command(service, *command[1:], entrypoint=command[:1]), capture_output=True, timeout=30).returncode
+        subprocess.run(
+            host.command(service, *command[1:], entrypoint=command[:1]), capture_output=True, timeout=30
+        ).returncode
         == 0
     )
 
@@ -116,8 +134,11 @@ def test_every_command_runs_with_the_files_account_and_rights_of_its_service(
     once(host, "certificate", "broker", "localhost")
     tls = host.folder / "deploy" / "tls"
     assert {path.name: path.stat().st_uid for path in tls.iterdir()} == {
-        "ca.key": 0, "ca.crt": 10001, "server.crt": 10001, "server.key": 10001,
-    }  # fmt: skip
+        "ca.key": 0,
+        "ca.crt": 10001,
+        "server.crt": 10001,
+        "server.key": 10001,
+    }
     assert "The schema is current." in once(host, "migrate")
     once(host, "credentials")
     with ExitStack() as stack:
@@ -128,13 +149,19 @@ def test_every_command_runs_with_the_files_account_and_rights_of_its_service(
             if name == "broker":
                 check = compose()["services"]["broker"]["healthcheck"]["test"]
                 assert check[:2] == ["CMD", "wget"]
-                wait_until(lambda words=check[1:]: healthy(host, "broker", words), "the broker's health check", 60)
+                wait_until(
+                    lambda words=check[1:]: healthy(host, "broker", words), "the broker's health check", 60
+                )
         wait_until(lambda: ready(conn), "the ingestor's subscription", 60)
         login = give_credential(conn, device_id=catalogue.devices["a"], trial="t", device="a", now=NOW)
         conn.commit()
         once(host, "credentials")
         started["broker"].send_signal(signal.SIGHUP)
-        wait_until(lambda: "Reloaded: authorization" in (tmp_path / "broker.log").read_text("utf-8"), "the broker's reload", 20)
+        wait_until(
+            lambda: "Reloaded: authorization" in (tmp_path / "broker.log").read_text("utf-8"),
+            "the broker's reload",
+            20,
+        )
         content = {"boot": "b", "seq": 1, "time": NOW.isoformat(), "results": {"pm25": 12.5}}
         send(host.ports[8883], tls / "ca.crt", login.username, login.token, "insitu/v1/t/a/obs", content)
         wait_until(lambda: stored(conn) == [(12.5,)], "the row", 30)
@@ -146,6 +173,12 @@ def test_every_command_runs_with_the_files_account_and_rights_of_its_service(
         for name in reversed(started):
             asked = time.monotonic()
             started[name].terminate()
-            assert started[name].wait(60) in (0, 1 if name == "broker" else 0, -signal.SIGTERM if name == "serve" else 0), name
+            assert started[name].wait(60) in (
+                0,
+                1 if name == "broker" else 0,
+                -signal.SIGTERM if name == "serve" else 0,
+            ), name
             assert time.monotonic() - asked < seconds(compose()["services"][name]["stop_grace_period"])
-        assert not [line for line in (tmp_path / "ingest.log").read_text("utf-8").splitlines() if "Traceback" in line]
+        assert not [
+            line for line in (tmp_path / "ingest.log").read_text("utf-8").splitlines() if "Traceback" in line
+        ]

@@ -1,4 +1,6 @@
-"""What configures machines: the servers themselves read it, every verb in it exists, and it agrees with the code."""
+"""What configures machines: the servers themselves read it, every verb in it exists, and it agrees with the
+code.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def test_nats_accepts_its_configuration_with_the_users_we_write(tmp_path: Path) 
     text = (DEPLOY / "nats" / "nats.conf").read_text("utf-8")
     text = text.replace("/etc/nats/", f"{place}/").replace('"/data"', f'"{tmp_path / "data"}"')
     (place / "nats.conf").write_text(text, "utf-8")
-    done = subprocess.run([str(wheel_binary()), "-c", str(place / "nats.conf"), "-t"], capture_output=True, text=True)
+    done = subprocess.run(
+        [str(wheel_binary()), "-c", str(place / "nats.conf"), "-t"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -44,7 +48,9 @@ def test_emqx_gets_hashes_it_can_check_and_a_device_its_own_topics_only() -> Non
     assert bcrypt.checkpw(b"x", {line[0]: line[1] for line in lines}["t.d"].encode())
     mine = [line for line in text.splitlines() if '{username, "t.d"}' in line]
     assert [line.split("}, ")[1].split(",")[0] for line in mine] == ["publish", "subscribe"]
-    assert all(topic.startswith("insitu/v1/t/d/") for line in mine for topic in re.findall(r'"([^"]*/[^"]*)"', line))
+    assert all(
+        topic.startswith("insitu/v1/t/d/") for line in mine for topic in re.findall(r'"([^"]*/[^"]*)"', line)
+    )
     assert text.endswith("{deny, all}.\n")
     assert "secret" not in text + users
 
@@ -61,7 +67,9 @@ def test_every_setting_in_an_example_exists() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
             named = set(re.findall(r"\bINSITU_[A-Z_]+", path.read_text("utf-8")))
-            assert {name.removesuffix("_FILE") for name in named} <= known | {name.removesuffix("_FILE") for name in known}, path
+            assert {name.removesuffix("_FILE") for name in named} <= known | {
+                name.removesuffix("_FILE") for name in known
+            }, path
 
 
 def test_every_unit_starts_a_verb_that_exists() -> None:

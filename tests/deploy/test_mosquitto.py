@@ -1,4 +1,6 @@
-"""deploy/mosquitto/mosquitto.conf as it is written, under the account of Debian's package, with the files of `cert` and `broker-config`."""
+"""deploy/mosquitto/mosquitto.conf as it is written, under the account of Debian's package, with the files of
+`cert` and `broker-config`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,17 @@ from cli.devices import give_credential
 from insitu.embedded.broker import free_port
 from store import shards
 from store.database import Connection
-from tests.deploy.own_servers import DEPLOY, INSITU, as_account, bare_environment, insitu, program, running, says, send
+from tests.deploy.own_servers import (
+    DEPLOY,
+    INSITU,
+    as_account,
+    bare_environment,
+    insitu,
+    program,
+    running,
+    says,
+    send,
+)
 from tests.fix_catalogue import SmallTrial
 from tests.stack import NOW, wait_until
 
@@ -79,7 +91,11 @@ def environment(place: Place, database_url: str) -> dict[str, str]:
 def reload(process_id: int, log: Path) -> None:
     before = log.read_text("utf-8", "replace").count("Reloading config")
     os.kill(process_id, signal.SIGHUP)
-    wait_until(lambda: log.read_text("utf-8", "replace").count("Reloading config") > before, "the broker's reload", 10)
+    wait_until(
+        lambda: log.read_text("utf-8", "replace").count("Reloading config") > before,
+        "the broker's reload",
+        10,
+    )
 
 
 def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
@@ -92,9 +108,13 @@ def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
     assert "They belong to mosquitto" in said
     owners = {path.name: (path.owner(), path.stat().st_mode & 0o777) for path in place.etc.iterdir()}
     assert owners == {
-        "passwords": (ACCOUNT, 0o600), "acl": (ACCOUNT, 0o600), "server.key": (ACCOUNT, 0o600), "ca.key": ("root", 0o600),
-        "server.crt": (ACCOUNT, 0o644), "ca.crt": (ACCOUNT, 0o644),
-    }  # fmt: skip
+        "passwords": (ACCOUNT, 0o600),
+        "acl": (ACCOUNT, 0o600),
+        "server.key": (ACCOUNT, 0o600),
+        "ca.key": ("root", 0o600),
+        "server.crt": (ACCOUNT, 0o644),
+        "ca.crt": (ACCOUNT, 0o644),
+    }
     with running(place.command, log) as server:
         wait_until(lambda: says(log, "running") or server.poll() is not None, "mosquitto's start", 10)
         assert server.poll() is None, log.read_text("utf-8")
@@ -105,7 +125,9 @@ def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
             insitu("broker-config", "mosquitto", "--to", str(place.etc), **ours)
             reload(server.pid, log)
             content = {"boot": "b", "seq": 1, "time": NOW.isoformat(), "results": {"pm25": 12.5}}
-            send(place.devices, place.etc / "ca.crt", login.username, login.token, "insitu/v1/t/a/obs", content)
+            send(
+                place.devices, place.etc / "ca.crt", login.username, login.token, "insitu/v1/t/a/obs", content
+            )
             wait_until(lambda: stored(conn) == [(12.5,)], "the row")
             said = insitu("check", **ours)
             assert "ok   broker keeps devices apart: a device may not publish" in said
@@ -132,7 +154,9 @@ def test_rules_that_let_a_device_speak_for_another_are_found_out(place: Place, d
     insitu("cert", "localhost", "--to", str(place.etc), "--owner", ACCOUNT, **ours)
     insitu("broker-config", "mosquitto", "--to", str(place.etc), **ours)
     rules = place.etc / "acl"
-    rules.write_text(rules.read_text("utf-8").replace("insitu/v1/check/insitu-a/", "insitu/v1/check/+/"), "utf-8")
+    rules.write_text(
+        rules.read_text("utf-8").replace("insitu/v1/check/insitu-a/", "insitu/v1/check/+/"), "utf-8"
+    )
     with running(place.command, log):
         wait_until(lambda: says(log, "running"), "mosquitto's start", 10)
         said = insitu("check", expect=1, **ours)
@@ -140,7 +164,11 @@ def test_rules_that_let_a_device_speak_for_another_are_found_out(place: Place, d
 
 
 def forget_check_devices(passwords: Path) -> None:
-    kept = [line for line in passwords.read_text("utf-8").splitlines(keepends=True) if not line.startswith("check.")]
+    kept = [
+        line
+        for line in passwords.read_text("utf-8").splitlines(keepends=True)
+        if not line.startswith("check.")
+    ]
     passwords.write_text("".join(kept), "utf-8")
 
 

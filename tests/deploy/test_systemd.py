@@ -49,7 +49,9 @@ def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
 def test_a_unit_is_tried_again_for_ever_and_no_other_unit_takes_it_down(path: Path) -> None:
     unit = read(path)
     oneshot = unit["Service"].get("Type") == "oneshot"
-    assert unit["Service"]["Restart"] == ("on-failure" if oneshot else "always")  # systemd allows a oneshot nothing else
+    assert unit["Service"]["Restart"] == (
+        "on-failure" if oneshot else "always"
+    )  # systemd allows a oneshot nothing else
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert int(unit["Service"]["RestartSec"]) >= 1
     assert not {"Requires", "Requisite", "BindsTo", "PartOf"} & set(unit["Unit"])
@@ -79,7 +81,9 @@ def test_a_part_that_starts_before_its_database_waits_and_says_so(tmp_path: Path
         INSITU_HTTP_LISTEN="127.0.0.1:0",
     )
     with running([*INSITU, *verb], log, environment) as part:
-        wait_until(lambda: says(log, "The database does not answer") or part.poll() is not None, "a word", 120)
+        wait_until(
+            lambda: says(log, "The database does not answer") or part.poll() is not None, "a word", 120
+        )
         assert part.poll() is None, log.read_text("utf-8")
         asked = time.monotonic()
         part.terminate()

@@ -1,7 +1,8 @@
 """A first start of both servers that kills itself, and all it has started, at a moment that it is told.
 
-Run as a script: DATA_DIR SEEN. It dies just before the first operation on a file of the data directory that SEEN, a list of
-operations, does not hold, and adds it there. Without a new one it starts to the end, says so, and stops.
+Run as a script: DATA_DIR SEEN. It dies just before the first operation on a file of the data directory that
+SEEN, a list of operations, does not hold, and adds it there. Without a new one it starts to the end, says so,
+and stops.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Killer:
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         if self._busy or event not in EVENTS:
             return
-        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_TRUNC)):
+        if event == "open" and not (
+            isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_TRUNC)
+        ):
             return
         self._busy = True
         try:
@@ -52,7 +55,7 @@ class Killer:
 
     def _judge(self, event: str, arguments: tuple[object, ...]) -> None:
         if event == "subprocess.Popen":
-            moment = "start " + " ".join(Path(str(word)).name for word in arguments[1][7:9])  # type: ignore[index]
+            moment = "start " + " ".join(Path(str(word)).name for word in arguments[1][7:9])
         else:
             path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes | Path) else ""
             if not path.startswith(self._data_dir):

@@ -32,7 +32,9 @@ class SmallDisk:
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
     folder.mkdir()
     options = f"size={megabytes}m,mode=711"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"this account cannot mount a file system: {mounted.stderr.strip()}")
     try:

@@ -40,13 +40,17 @@ def broker(folder: Path) -> Iterator[Broker]:
 
 def device(name: str, token: str) -> BrokerUser:
     below = f"insitu/v1/t/{name}"
-    return BrokerUser(f"t.{name}", hash_token(token), (f"{below}/obs", f"{below}/status"), (f"{below}/receipt",))
+    return BrokerUser(
+        f"t.{name}", hash_token(token), (f"{below}/obs", f"{below}/status"), (f"{below}/receipt",)
+    )
 
 
 class Client:
     """A paho client that records what it hears."""
 
-    def __init__(self, broker: Broker, username: str, password: str, client_id: str, clean: bool = True) -> None:
+    def __init__(
+        self, broker: Broker, username: str, password: str, client_id: str, clean: bool = True
+    ) -> None:
         self.heard: list[tuple[str, bytes]] = []
         self.connected = threading.Event()
         self.refused = threading.Event()
@@ -120,7 +124,9 @@ def test_a_removed_device_is_cut_off(broker: Broker) -> None:
     client.close()
 
 
-def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_while_the_ingestor_is_away(broker: Broker) -> None:
+def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_while_the_ingestor_is_away(
+    broker: Broker,
+) -> None:
     broker.apply([device("a", "secret-a")])
     first = service(broker)
     assert first.connected.wait(5)
@@ -180,7 +186,7 @@ def test_a_taken_port_is_named(broker: Broker, folder: Path) -> None:
             second.start()
 
 
-# -- starts with users, in private, and what is known of a start -----------------------------------------------------------
+# -- starts with users, in private, and what is known of a start
 
 
 def run(steps: Iterator[None]) -> int:
@@ -271,7 +277,9 @@ def test_sessions_are_noted_in_the_store_and_go_with_it(folder: Path) -> None:
     broker.stop()
 
 
-def test_each_process_of_the_broker_has_a_life_of_its_own_that_is_written_before_it_runs(folder: Path) -> None:
+def test_each_process_of_the_broker_has_a_life_of_its_own_that_is_written_before_it_runs(
+    folder: Path,
+) -> None:
     broker = Broker(data_dir=folder)
     lives = []
     for end in (broker.kill, broker.stop, broker.stop):
@@ -320,9 +328,12 @@ def test_two_brokers_never_share_a_store(folder: Path) -> None:
     """The one of a supervisor that was killed may still be shutting down."""
     code = (
         "import sys, time; from pathlib import Path; from insitu.embedded.broker import Broker\n"
-        "broker = Broker(data_dir=Path(sys.argv[1])); broker.start(); print(broker.pid, flush=True); time.sleep(60)"
+        "broker = Broker(data_dir=Path(sys.argv[1])); broker.start(); print(broker.pid, flush=True); "
+        "time.sleep(60)"
     )
-    supervisor = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+    )
     assert supervisor.stdout is not None
     orphan = Process.of(int(supervisor.stdout.readline()))
     os.kill(orphan.pid, signal.SIGSTOP)

@@ -30,10 +30,16 @@ def test_a_client_that_trusts_the_authority_reaches_the_named_addresses_and_no_o
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with socket.create_connection(("127.0.0.1", port)) as link, client.wrap_socket(link, server_hostname="localhost") as ok:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as link,
+            client.wrap_socket(link, server_hostname="localhost") as ok,
+        ):
             assert ok.version() in ("TLSv1.3", "TLSv1.2")
             ok.send(b"x")
-        with socket.create_connection(("127.0.0.1", port)) as link, pytest.raises(ssl.SSLCertVerificationError):
+        with (
+            socket.create_connection(("127.0.0.1", port)) as link,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
             client.wrap_socket(link, server_hostname="elsewhere.example")
         thread.join(5)
 

@@ -45,7 +45,9 @@ def shell(tmp_path: Path) -> Child:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("halted", [False, True])
-def test_a_kill_ends_all_descendants_also_halted_ones_and_those_with_sessions_of_their_own(shell: Child, halted: bool) -> None:
+def test_a_kill_ends_all_descendants_also_halted_ones_and_those_with_sessions_of_their_own(
+    shell: Child, halted: bool
+) -> None:
     shell.start()
     assert shell.pid is not None
     pid = shell.pid
@@ -100,7 +102,9 @@ def test_a_log_is_bounded_while_its_child_writes(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "log.1").stat().st_size > 0
 
 
-def test_a_log_on_a_full_disk_is_cut_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_on_a_full_disk_is_cut_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_LOG_BYTES", 100_000)
     with small_disk(tmp_path / "disk", megabytes=2) as disk:
         log = disk.folder / "log"
@@ -121,13 +125,21 @@ def test_last_words_are_those_since_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["cli", "--help"], ["simulators", "no-such-file.json"]])
-def test_a_child_of_ours_imports_nothing_from_the_working_directory(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_child_of_ours_imports_nothing_from_the_working_directory(
+    tmp_path: Path, arguments: list[str]
+) -> None:
     """A clone called `insitu`, and a `random.py`, lie where a newcomer types his command."""
     evidence = tmp_path / "evidence"
     trap = f"open({str(evidence)!r}, 'a').write(__name__)\n"
     place = tmp_path / "place"
     (place / "insitu" / "insitu").mkdir(parents=True)
-    for path in ("random.py", "simulators.py", "typing_extensions.py", "insitu/__init__.py", "insitu/insitu/__init__.py"):
+    for path in (
+        "random.py",
+        "simulators.py",
+        "typing_extensions.py",
+        "insitu/__init__.py",
+        "insitu/insitu/__init__.py",
+    ):
         (place / path).write_text(trap)
     child = Child(python_module(*arguments), log=tmp_path / "log", cwd=place)
     child.start()
@@ -161,11 +173,15 @@ def test_servers_that_outlived_their_supervisor_give_the_lock_back_even_when_hal
 def test_a_server_with_a_supervisor_is_never_touched(tmp_path: Path) -> None:
     code = (
         "import sys, time, subprocess; from pathlib import Path; from insitu.embedded.directory import Lock\n"
-        "lock = Lock(Path(sys.argv[1])); server = subprocess.Popen(['sleep', '100'], pass_fds=[lock.take()])\n"
+        "lock = Lock(Path(sys.argv[1])); server = subprocess.Popen(['sleep', '100'], "
+        "pass_fds=[lock.take()])\n"
         "print(server.pid, flush=True); sys.stdin.read(); server.kill()"
     )
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert supervisor.stdout is not None
     server = Process.of(int(supervisor.stdout.readline()))

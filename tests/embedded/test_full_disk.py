@@ -117,7 +117,9 @@ def test_what_a_broker_says_on_a_disk_without_a_byte_is_still_read(disk: SmallDi
         broker.stop()
 
 
-def test_a_broker_that_is_started_on_a_full_disk_asks_for_space_and_starts_when_there_is_some(disk: SmallDisk) -> None:
+def test_a_broker_that_is_started_on_a_full_disk_asks_for_space_and_starts_when_there_is_some(
+    disk: SmallDisk,
+) -> None:
     broker = Broker(data_dir=disk.folder / "data")
     broker.start()
     broker.apply([device("a", "secret-a")])
@@ -139,7 +141,9 @@ def test_a_broker_that_is_started_on_a_full_disk_asks_for_space_and_starts_when_
 
 
 @pytest.mark.parametrize("leave", [600_000, 3_000_000])
-def test_a_restart_on_a_nearly_full_disk_keeps_its_store_and_lets_the_ingestor_drain_it(disk: SmallDisk, leave: int) -> None:
+def test_a_restart_on_a_nearly_full_disk_keeps_its_store_and_lets_the_ingestor_drain_it(
+    disk: SmallDisk, leave: int
+) -> None:
     """A cap below what is stored would let nobody in, and one below the stream's own would refuse another."""
     broker = Broker(data_dir=disk.folder / "data")
     broker.start()
@@ -199,7 +203,9 @@ def test_postgres_on_a_disk_that_was_full_starts_again_with_all_that_was_committ
 
 
 @pytest.mark.parametrize("free", [3, 30, 50, 65])
-def test_a_first_start_on_a_disk_that_is_too_small_asks_for_space_and_goes_on_when_there_is_some(folder: Path, free: int) -> None:
+def test_a_first_start_on_a_disk_that_is_too_small_asks_for_space_and_goes_on_when_there_is_some(
+    folder: Path, free: int
+) -> None:
     """Full while the programs are copied, while initdb writes, or while the server starts."""
     with small_disk(folder / "large", megabytes=300) as disk:
         disk.fill(leave=free * 1_000_000)

@@ -62,8 +62,12 @@ def works(data_dir: Path) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("servers", ["p", "b"])
-def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(folder: Path, servers: str) -> None:
-    """One data directory; each start is killed before the first operation that no earlier start has reached."""
+def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(
+    folder: Path, servers: str
+) -> None:
+    """One data directory; each start is killed before the first operation that no earlier start has
+    reached.
+    """
     seen = folder / "seen"
     kills = 0
     while (done := first_start(folder / "data", seen, servers)).returncode == -signal.SIGKILL:
@@ -72,7 +76,11 @@ def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(fold
     assert "started" in done.stdout, done.stderr[-2000:] + seen.read_text()[-300:]
     assert kills >= (40 if servers == "p" else 25)
     works(folder / "data")
-    strays = [path.name for path in (folder / "data").iterdir() if path.name.startswith((".pg-bin-", "pg.new-", "run-initdb"))]
+    strays = [
+        path.name
+        for path in (folder / "data").iterdir()
+        if path.name.startswith((".pg-bin-", "pg.new-", "run-initdb"))
+    ]
     assert strays == []
 
 
@@ -94,7 +102,8 @@ def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Pa
 def test_a_first_start_that_is_killed_while_initdb_writes_begins_anew(folder: Path, files: int) -> None:
     code = (
         "import sys, time; from pathlib import Path; from insitu.embedded.postgres import Postgres\n"
-        "server = Postgres(data_dir=Path(sys.argv[1]), durable=False); server.start(); print('started', flush=True); time.sleep(60)"
+        "server = Postgres(data_dir=Path(sys.argv[1]), durable=False); server.start(); print('started', "
+        "flush=True); time.sleep(60)"
     )
     data = folder / "data"
     starter = subprocess.Popen([sys.executable, "-c", code, str(data)])
@@ -118,12 +127,16 @@ def test_two_first_starts_at_once_end_with_one_that_runs_and_one_that_is_told(fo
         "try:\n"
         "    with hold(place):\n"
         "        server, broker = Postgres(data_dir=place, durable=False), Broker(data_dir=place)\n"
-        "        server.start(); broker.start(); print('runs', flush=True); sys.stdin.readline(); broker.stop(); server.stop()\n"
+        "        server.start(); broker.start(); print('runs', flush=True); sys.stdin.readline(); "
+        "broker.stop(); server.stop()\n"
         "except AlreadyRunning: print('told', flush=True)\n"
     )
     starters = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(folder / "data")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(folder / "data")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -138,11 +151,13 @@ def test_two_first_starts_at_once_end_with_one_that_runs_and_one_that_is_told(fo
     works(folder / "data")
 
 
-# -- what older versions have left ---------------------------------------------------------------------------------------
+# -- what older versions have left
 
 
 @pytest.mark.parametrize("left", ["version only", "most of it", "empty"])
-def test_a_half_made_database_of_an_older_version_is_set_aside_and_a_new_one_made(folder: Path, left: str) -> None:
+def test_a_half_made_database_of_an_older_version_is_set_aside_and_a_new_one_made(
+    folder: Path, left: str
+) -> None:
     data = folder / "data"
     with Postgres(data_dir=data, durable=False):
         pass
@@ -215,13 +230,15 @@ def test_an_empty_secret_of_the_broker_is_drawn_anew(folder: Path, name: str) ->
 def test_a_postgres_that_is_too_old_is_refused_in_words(folder: Path) -> None:
     programs = folder / "bin"
     programs.mkdir()
-    (programs / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)'\n")
+    (programs / "postgres").write_text(
+        "#!/bin/sh\necho 'postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)'\n"
+    )
     (programs / "postgres").chmod(0o755)
     with pytest.raises(CorrectInput, match=r"holds PostgreSQL 15; Insitu needs 17 or newer"):
         Postgres(data_dir=folder / "data", binaries=programs).start()
 
 
-# -- halted servers ------------------------------------------------------------------------------------------------------
+# -- halted servers
 
 
 def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(folder: Path) -> None:
@@ -248,7 +265,9 @@ def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(fo
 
 
 @pytest.mark.parametrize("steps", [1, 5, 20, 40])
-def test_a_start_that_is_closed_midway_leaves_nothing_running_and_the_next_one_works(folder: Path, steps: int) -> None:
+def test_a_start_that_is_closed_midway_leaves_nothing_running_and_the_next_one_works(
+    folder: Path, steps: int
+) -> None:
     data = folder / "data"
     server, broker = Postgres(data_dir=data, durable=False), Broker(data_dir=data)
     for starting in (server.starting(), broker.starting(())):

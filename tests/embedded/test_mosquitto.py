@@ -1,4 +1,6 @@
-"""The files that `insitu broker-config mosquitto` writes, taken by a real Mosquitto; devices kept apart, proved by trying."""
+"""The files that `insitu broker-config mosquitto` writes, taken by a real Mosquitto; devices kept apart,
+proved by trying.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def mosquitto() -> Iterator[BrokerAddress]:
     with TemporaryDirectory(prefix="insitu-mosquitto-") as name:
         folder, port = Path(name), free_port("127.0.0.1")
         address = BrokerAddress("127.0.0.1", port, "insitu-service", SERVICE)
-        credentials = [Credential(f"check.{d}", hash_token(t), mosquitto_hash(t), "check", d) for d, t in TOKENS.items()]
+        credentials = [
+            Credential(f"check.{d}", hash_token(t), mosquitto_hash(t), "check", d) for d, t in TOKENS.items()
+        ]
         for file, content in PROFILES["mosquitto"].write(credentials, address).items():
             write_whole(folder / file, content)
         (folder / "mosquitto.conf").write_text(

@@ -75,18 +75,24 @@ def test_two_servers_never_share_a_folder(folder: Path) -> None:
             "import sys; from pathlib import Path; import insitu.embedded.postgres as p;"
             "from insitu.embedded.directory import locked;"
             "from insitu.errors import AlreadyRunning\n"
-            "try:\n with locked(Path(sys.argv[1]) / 'pg.lock'): print('taken')\nexcept AlreadyRunning as e: print(e)"
+            "try:\n with locked(Path(sys.argv[1]) / 'pg.lock'): print('taken')\nexcept AlreadyRunning as e: "
+            "print(e)"
         )
-        done = subprocess.run([sys.executable, "-c", code, str(folder / "data")], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder / "data")], capture_output=True, text=True
+        )
         assert "Another process holds" in done.stdout, done.stderr
 
 
 def test_the_server_ends_cleanly_when_its_supervisor_is_killed(folder: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from insitu.embedded.postgres import Postgres\n"
-        "server = Postgres(data_dir=Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
+        "server = Postgres(data_dir=Path(sys.argv[1])); server.start(); print(server.pid, flush=True); "
+        "time.sleep(60)"
     )
-    supervisor = subprocess.Popen([sys.executable, "-c", code, str(folder / "data")], stdout=subprocess.PIPE, text=True)
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder / "data")], stdout=subprocess.PIPE, text=True
+    )
     assert supervisor.stdout is not None
     pid = int(supervisor.stdout.readline())
     supervisor.send_signal(signal.SIGKILL)
@@ -116,7 +122,9 @@ def test_a_path_too_long_for_a_socket_gets_a_private_folder_elsewhere(folder: Pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the servers as another account")
-def test_as_root_the_server_runs_as_an_unprivileged_account_that_cannot_pass_a_private_parent(folder: Path) -> None:
+def test_as_root_the_server_runs_as_an_unprivileged_account_that_cannot_pass_a_private_parent(
+    folder: Path,
+) -> None:
     account = server_account(None)
     assert account is not None
     with Postgres(data_dir=folder / "data", durable=False) as server:
@@ -147,7 +155,9 @@ def test_a_full_disk_is_one_clear_line(folder: Path) -> None:
     place = folder / "small"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=20m,mode=711", "tmpfs", str(place)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=20m,mode=711", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
     )
     if mounted.returncode:
         pytest.skip(f"this account cannot mount a file system: {mounted.stderr.strip()}")
@@ -161,7 +171,11 @@ def test_a_full_disk_is_one_clear_line(folder: Path) -> None:
 def test_the_lock_of_a_directory_says_who_holds_it(folder: Path) -> None:
     from insitu.embedded.directory import hold
 
-    with hold(folder / "data"), pytest.raises(AlreadyRunning, match="choose another INSITU_DATA_DIR"), hold(folder / "data"):
+    with (
+        hold(folder / "data"),
+        pytest.raises(AlreadyRunning, match="choose another INSITU_DATA_DIR"),
+        hold(folder / "data"),
+    ):
         pass
 
 

@@ -1,4 +1,6 @@
-"""One demo for all tests of this folder: TLS on a second loopback address, killed three times during its history."""
+"""One demo for all tests of this folder: TLS on a second loopback address, killed three times during its
+history.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ import pytest
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import INSITU, RunningDemo
 
-KILLS = [(8.0, "cli ingest"), (20.0, "postgres"), (34.0, "nats-server"), (46.0, "cli ingest"), (54.0, "postgres")]
+KILLS = [
+    (8.0, "cli ingest"),
+    (20.0, "postgres"),
+    (34.0, "nats-server"),
+    (46.0, "cli ingest"),
+    (54.0, "postgres"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +32,12 @@ def demo() -> Iterator[RunningDemo]:
     folder.chmod(0o711)  # as root the servers run as another account, which passes through here
     environment = {"INSITU_DATA_DIR": str(folder / "data")}
     made = subprocess.run(
-        [*INSITU, "cert", "127.0.0.2", "--to", str(folder / "tls")], capture_output=True, text=True, check=True,
+        [*INSITU, "cert", "127.0.0.2", "--to", str(folder / "tls")],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
     environment |= dict(line.split("=", 1) for line in made.stdout.splitlines() if line.startswith("INSITU_"))
     environment |= {
         "INSITU_MQTT_LISTEN": f"127.0.0.2:{free_port('127.0.0.2')}",

@@ -29,7 +29,9 @@ class Up:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
-        self.environment = {name: text for name, text in os.environ.items() if not name.startswith("INSITU_")} | environment
+        self.environment = {
+            name: text for name, text in os.environ.items() if not name.startswith("INSITU_")
+        } | environment
         self.log = folder / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +55,12 @@ class Up:
 
     def cli(self, *arguments: str) -> str:
         done = subprocess.run(
-            [*INSITU, *arguments], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=120
+            [*INSITU, *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -95,9 +102,20 @@ class RunningDemo:
         self.killed = Killed()
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
-                [*INSITU, "demo", "--out", str(self.out), "--acknowledged-log", str(self.acknowledged), *arguments],
-                stdout=file, stderr=subprocess.STDOUT, env=self.environment, cwd=folder,
-            )  # fmt: skip
+                [
+                    *INSITU,
+                    "demo",
+                    "--out",
+                    str(self.out),
+                    "--acknowledged-log",
+                    str(self.acknowledged),
+                    *arguments,
+                ],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=folder,
+            )
 
     @property
     def said(self) -> str:
@@ -107,7 +125,9 @@ class RunningDemo:
         limit = time.monotonic() + patience_s
         while words not in self.said:
             assert self.process.poll() is None, f"the demo ended:\n{self.said[-3000:]}"
-            assert time.monotonic() < limit, f"{words!r} was not said within {patience_s} s:\n{self.said[-3000:]}"
+            assert time.monotonic() < limit, (
+                f"{words!r} was not said within {patience_s} s:\n{self.said[-3000:]}"
+            )
             time.sleep(0.1)
 
     @property
@@ -123,7 +143,12 @@ class RunningDemo:
     def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """A verb in a second terminal."""
         return subprocess.run(
-            [*INSITU, *arguments], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=timeout
+            [*INSITU, *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=timeout,
         )
 
     def database_url(self) -> str:

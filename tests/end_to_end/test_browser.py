@@ -18,8 +18,14 @@ from tests.end_to_end.running import RunningDemo
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 PATHS = (
-    "/", "/fleet", "/trials", "/trials/platform-air", "/trials/platform-air/protocol", "/trials/platform-air/devices/p1-north", "/rejects",
-)  # fmt: skip
+    "/",
+    "/fleet",
+    "/trials",
+    "/trials/platform-air",
+    "/trials/platform-air/protocol",
+    "/trials/platform-air/devices/p1-north",
+    "/rejects",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +40,18 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def open_page(browser: Browser, demo: RunningDemo, troubles: list[str], role: str = "lab", **options: Any) -> Page:
+def open_page(
+    browser: Browser, demo: RunningDemo, troubles: list[str], role: str = "lab", **options: Any
+) -> Page:
     """A signed-in page whose errors and requests to elsewhere end up in `troubles`."""
     page = browser.new_context(**options).new_page()
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
         "request",
-        lambda request: None if request.url.startswith((demo.address, "data:", "blob:")) else troubles.append(request.url),
+        lambda request: (
+            None if request.url.startswith((demo.address, "data:", "blob:")) else troubles.append(request.url)
+        ),
     )
     page.goto(demo.address)
     page.fill("input[name=login]", role)
@@ -60,13 +70,17 @@ def test_no_page_has_a_violation_an_error_or_a_request_that_leaves_this_machine(
     browser: Browser, demo: RunningDemo, width: int, scheme: Any
 ) -> None:
     troubles: list[str] = []
-    page = open_page(browser, demo, troubles, viewport={"width": width, "height": 844}, color_scheme=scheme, locale="fr-FR")
+    page = open_page(
+        browser, demo, troubles, viewport={"width": width, "height": 844}, color_scheme=scheme, locale="fr-FR"
+    )
     for path in PATHS:
         page.goto(demo.address + path)
         page.wait_for_selector("main h1")
         page.wait_for_timeout(700)  # charts draw, the live stream opens
         for violation in Axe().run(page).response["violations"]:
-            troubles.append(f"{path}: {violation['id']}: {violation['help']} ({violation['nodes'][0]['html'][:200]})")
+            troubles.append(
+                f"{path}: {violation['id']}: {violation['help']} ({violation['nodes'][0]['html'][:200]})"
+            )
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             troubles.append(f"{path} is wider than {width} px")
     page.context.close()
@@ -74,7 +88,9 @@ def test_no_page_has_a_violation_an_error_or_a_request_that_leaves_this_machine(
 
 
 def open_live(browser: Browser, demo: RunningDemo, troubles: list[str], path: str) -> Page:
-    """A page whose live stream has opened. Its times move on by themselves, so a change of the page alone proves nothing."""
+    """A page whose live stream has opened. Its times move on by themselves, so a change of the page alone
+    proves nothing.
+    """
     page = open_page(browser, demo, troubles, locale="en-GB")
     page.goto(demo.address + path)
     page.wait_for_selector("[data-live-mark]:not(.off)", state="visible", timeout=30_000)
@@ -82,7 +98,9 @@ def open_live(browser: Browser, demo: RunningDemo, troubles: list[str], path: st
 
 
 def test_a_new_result_appears_on_an_open_page_without_reloading(browser: Browser, demo: RunningDemo) -> None:
-    """The devices of the demo speak every quarter of an hour, so a device of this test's own says something new."""
+    """The devices of the demo speak every quarter of an hour, so a device of this test's own says something
+    new.
+    """
     enrolled = demo.cli("enrol", "platform-air", "browser-1", "--measure", "pm25")
     assert enrolled.returncode == 0, enrolled.stderr
     token = re.search(r"Bearer ([\w-]{20,})", enrolled.stdout)
@@ -90,7 +108,9 @@ def test_a_new_result_appears_on_an_open_page_without_reloading(browser: Browser
 
     def post(path: str, document: dict[str, Any]) -> None:
         address = f"{demo.address}/api/v1/trials/platform-air/devices/browser-1/{path}"
-        answer = httpx.post(address, json=document, headers={"Authorization": f"Bearer {token[1]}"}, timeout=30)
+        answer = httpx.post(
+            address, json=document, headers={"Authorization": f"Bearer {token[1]}"}, timeout=30
+        )
         assert answer.status_code == 200, answer.text
 
     troubles: list[str] = []

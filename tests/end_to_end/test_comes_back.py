@@ -1,4 +1,6 @@
-"""Whatever happens to `insitu up`: afterwards a device that connects is let in, and its message becomes a row. Judged by the device."""
+"""Whatever happens to `insitu up`: afterwards a device that connects is let in, and its message becomes a
+row. Judged by the device.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Site:
         self.token = self.enrol("d1")
 
     def enrol(self, device: str) -> str:
-        printed = self.up.cli("enrol", "station-air", device, "--measure", "pm25", "--every", "60", "--site", "station-a")
+        printed = self.up.cli(
+            "enrol", "station-air", device, "--measure", "pm25", "--every", "60", "--site", "station-a"
+        )
         found = re.search(r"^    (\S{40,})$", printed, re.MULTILINE)
         assert found, printed
         return found[1]
@@ -115,7 +119,9 @@ class Site:
         import psycopg
 
         began, number = time.monotonic(), secrets.randbelow(10**9)
-        payload = json.dumps({"time": datetime.now(UTC).isoformat(), "results": {"pm25": number / 1e6}}).encode()
+        payload = json.dumps(
+            {"time": datetime.now(UTC).isoformat(), "results": {"pm25": number / 1e6}}
+        ).encode()
 
         def there() -> bool:
             if not sent:
@@ -126,7 +132,11 @@ class Site:
                 return False
 
         sent: list[int] = []
-        wait_until(there, f"a row of a new message; the log says:\n{self.up.log.read_text('utf-8')[-1500:]}", patience_s)
+        wait_until(
+            there,
+            f"a row of a new message; the log says:\n{self.up.log.read_text('utf-8')[-1500:]}",
+            patience_s,
+        )
         return time.monotonic() - began
 
     def readyz(self) -> int:
@@ -206,7 +216,9 @@ def test_after_a_restart_the_device_is_let_in_and_never_told_that_it_is_not_auth
     kinds = [kind for kind, _ in groupby(answer.partition(":")[0] for answer in answers)]
     assert kinds[0] == kinds[-1] == "Success", kinds
     assert any(answer.startswith("closed") for answer in answers)
-    assert not [answer for answer in answers if "uthor" in answer or "redential" in answer or "password" in answer]
+    assert not [
+        answer for answer in answers if "uthor" in answer or "redential" in answer or "password" in answer
+    ]
 
 
 def test_constant_values_without_time_and_seq_survive_the_death_of_the_broker(site: Site) -> None:
@@ -280,7 +292,9 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     rows = site.results()
     site.delivers()
     restored = subprocess.run(
-        [str(programs / "pg_restore"), "--clean", "--if-exists", "-d", url, str(dump)], capture_output=True, text=True
+        [str(programs / "pg_restore"), "--clean", "--if-exists", "-d", url, str(dump)],
+        capture_output=True,
+        text=True,
     )
     site.delivers(60)
     assert site.results() >= rows, restored.stderr
@@ -293,7 +307,10 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     "name",
     [
         "nats-server",
-        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("postgres", "cli ingest", "cli serve", "cli work")),
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("postgres", "cli ingest", "cli serve", "cli work")
+        ),
     ],
 )
 def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> None:
@@ -341,7 +358,11 @@ def test_a_newcomers_folder_is_not_imported_from(tmp_path: Path) -> None:
             [str(console), "up"], cwd=tmp_path, env=site.up.environment, stdout=file, stderr=subprocess.STDOUT
         )
     try:
-        wait_until(lambda: "Stop with Ctrl-C" in log.read_text("utf-8") or process.poll() is not None, "the start", 60)
+        wait_until(
+            lambda: "Stop with Ctrl-C" in log.read_text("utf-8") or process.poll() is not None,
+            "the start",
+            60,
+        )
         assert process.poll() is None, log.read_text("utf-8")
         assert not (tmp_path / "executed").exists()
     finally:

@@ -1,4 +1,6 @@
-"""The main job, killed while it runs: nothing acknowledged is lost, the verdicts are true, the packages recompute."""
+"""The main job, killed while it runs: nothing acknowledged is lost, the verdicts are true, the packages
+recompute.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ TRIALS = ("platform-air", "ward-ventilation", "street-noise")
 def acknowledged(demo: RunningDemo) -> Counter[tuple[str, bytes]]:
     """Every (topic, payload) the broker acknowledged to a device, from the devices' own log."""
     lines = demo.acknowledged.read_bytes().split(b"\n")[:-1]  # the last line may be half written
-    return Counter((topic.decode(), payload) for topic, _, payload in (line.partition(b"\t") for line in lines))
+    return Counter(
+        (topic.decode(), payload) for topic, _, payload in (line.partition(b"\t") for line in lines)
+    )
 
 
 @pytest.mark.timeout(400)
@@ -34,14 +38,18 @@ def test_every_process_was_killed_while_messages_came(demo: RunningDemo) -> None
 
 @pytest.mark.timeout(400)
 def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo) -> None:
-    """The live fleet goes on: what was acknowledged a moment ago may be on its way, so what is missing is looked for once more."""
+    """The live fleet goes on: what was acknowledged a moment ago may be on its way, so what is missing is
+    looked for once more.
+    """
     sent = acknowledged(demo)
     assert len(sent) > 200_000
     lost = unaccounted(demo, sent)
     if lost:
         time.sleep(5)
         lost = unaccounted(demo, lost)
-    assert not lost, f"{len(lost)} of {len(sent)} acknowledged messages are not accounted for, such as {lost[:3]}"
+    assert not lost, (
+        f"{len(lost)} of {len(sent)} acknowledged messages are not accounted for, such as {lost[:3]}"
+    )
 
 
 def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
@@ -50,7 +58,8 @@ def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tu
         stored = {
             (f"insitu/v1/{trial}/{device}", name, time): result
             for trial, device, name, time, result in conn.execute(
-                "SELECT t.code, d.code, s.name, o.phenomenon_time, o.result FROM observation o JOIN datastream s USING (datastream_id)"
+                "SELECT t.code, d.code, s.name, o.phenomenon_time, o.result FROM observation o JOIN "
+                "datastream s USING (datastream_id)"
                 " JOIN device d USING (device_id) JOIN trial t USING (trial_id)"
             )
         }
@@ -62,7 +71,8 @@ def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tu
         statuses = {
             (f"insitu/v1/{trial}/{device}", battery, rssi, uptime)
             for trial, device, battery, rssi, uptime in conn.execute(
-                "SELECT t.code, d.code, s.battery, s.rssi, s.uptime FROM device_status s JOIN device d USING (device_id) JOIN trial t USING (trial_id)"
+                "SELECT t.code, d.code, s.battery, s.rssi, s.uptime FROM device_status s JOIN device d "
+                "USING (device_id) JOIN trial t USING (trial_id)"
             )
         }
     lost = []
@@ -109,13 +119,18 @@ def test_the_ledger_adds_up_and_everything_is_in_order(demo: RunningDemo) -> Non
 def test_the_verdict_is_the_true_one_and_the_truth_is_recovered(demo: RunningDemo, trial: str) -> None:
     evaluation = json.loads((demo.out / trial / "report.json").read_text("utf-8"))
     truth = json.loads((demo.out / trial / "truth.json").read_text("utf-8"))
-    assert evaluation["deviations"] == [] or all(d["code"] == "unplanned_swap" for d in evaluation["deviations"])
+    assert evaluation["deviations"] == [] or all(
+        d["code"] == "unplanned_swap" for d in evaluation["deviations"]
+    )
     for expected in truth["endpoints"]:
         endpoint = next(e for e in evaluation["endpoints"] if e["name"] == expected["name"])
         assert endpoint["verdict"] == expected["verdict"], expected["name"]
-        estimate = next(c["estimate"] for c in endpoint["criteria"] if c["statistic"] == expected["statistic"])
-        # The days of a demo end today, so its noise is another one every day, and one interval in twenty misses: twice its width
-        # misses one in ten thousand. What intervals cover is measured in tests/trials/test_coverage.py.
+        estimate = next(
+            c["estimate"] for c in endpoint["criteria"] if c["statistic"] == expected["statistic"]
+        )
+        # The days of a demo end today, so its noise is another one every day, and one interval in twenty
+        # misses: twice its width misses one in ten thousand. What intervals cover is measured in
+        # tests/trials/test_coverage.py.
         half = (estimate["high"] - estimate["low"]) / 2
         assert abs(estimate["value"] - expected["true_value"]) <= 2 * half, expected["name"]
     primary = next(e for e in evaluation["endpoints"] if e["rank"] == "primary")
@@ -125,19 +140,29 @@ def test_the_verdict_is_the_true_one_and_the_truth_is_recovered(demo: RunningDem
 @pytest.mark.parametrize("trial", TRIALS)
 def test_reports_are_there_and_the_package_recomputes(demo: RunningDemo, trial: str) -> None:
     folder = demo.out / trial
-    for name in ("report.html", "report.pdf", "report.json", "package/datapackage.json", "package/report.pdf"):
+    for name in (
+        "report.html",
+        "report.pdf",
+        "report.json",
+        "package/datapackage.json",
+        "package/report.pdf",
+    ):
         assert (folder / name).stat().st_size > 1000, name
     done = demo.cli("verify", str(folder / "package"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every number agrees" in done.stdout.lower()
 
 
-def test_one_changed_result_makes_verify_fail_and_name_what_differs(demo: RunningDemo, tmp_path: Path) -> None:
+def test_one_changed_result_makes_verify_fail_and_name_what_differs(
+    demo: RunningDemo, tmp_path: Path
+) -> None:
     package = tmp_path / "package"
     shutil.copytree(demo.out / "platform-air" / "package", package)
     path = package / "observations.csv"
     lines = path.read_text("utf-8").split("\n")
-    number = next(i for i, line in enumerate(lines) if line.startswith("p1-north/pm25,") and line.endswith(",1"))
+    number = next(
+        i for i, line in enumerate(lines) if line.startswith("p1-north/pm25,") and line.endswith(",1")
+    )
     stream, time, result, flag = lines[number].split(",")
     lines[number] = f"{stream},{time},{float(result) + 50},{flag}"
     path.write_text("\n".join(lines), "utf-8")

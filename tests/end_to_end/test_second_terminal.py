@@ -1,4 +1,6 @@
-"""What a company does in a second terminal while Insitu runs: enrol, publish with the printed snippets, look at the page, revoke."""
+"""What a company does in a second terminal while Insitu runs: enrol, publish with the printed snippets, look
+at the page, revoke.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def sign_in(demo: RunningDemo, role: str, stack: ExitStack) -> httpx.Client:
     client = stack.enter_context(httpx.Client(base_url=demo.address, follow_redirects=True, timeout=20))
     form = re.search(r'name="form" value="([^"]+)"', client.get("/sign-in").text)
     assert form
-    answer = client.post("/sign-in", data={"form": form[1], "login": role, "password": demo.passwords[role], "next": "/"})
+    answer = client.post(
+        "/sign-in", data={"form": form[1], "login": role, "password": demo.passwords[role], "next": "/"}
+    )
     assert answer.status_code == 200, answer.text
     assert str(answer.url) == demo.address + "/"
     return client
@@ -59,7 +63,9 @@ def shown_within(client: httpx.Client, text: str, seconds: float) -> float:
         latest = page.partition('id="now"')[2].partition('id="series"')[0]
         if text in latest:
             return time.monotonic() - begin
-        assert time.monotonic() - begin < seconds, f"{text} is not on the page after {seconds} s: {latest[:600]}"
+        assert time.monotonic() - begin < seconds, (
+            f"{text} is not on the page after {seconds} s: {latest[:600]}"
+        )
         time.sleep(0.2)
 
 
@@ -121,5 +127,10 @@ def test_revoking_cuts_the_device_off_at_once(
     assert "1 credential" in done.stdout
     path = tmp_path / "snippet"
     path.write_text(enrolled["Python"].replace("12.3", "99.9"), "utf-8")
-    refused = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, timeout=40)
-    assert refused.returncode != 0 or "99,9" not in signed_in("company").get(f"/trials/platform-air/devices/{DEVICE}").text
+    refused = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, timeout=40
+    )
+    assert (
+        refused.returncode != 0
+        or "99,9" not in signed_in("company").get(f"/trials/platform-air/devices/{DEVICE}").text
+    )

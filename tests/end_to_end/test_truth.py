@@ -1,4 +1,6 @@
-"""Where the truth is known: an A/A trial finds nothing, and a real collocation gives the numbers others computed."""
+"""Where the truth is known: an A/A trial finds nothing, and a real collocation gives the numbers others
+computed.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,30 @@ TRIAL = "york"
 
 @pytest.mark.timeout(400)
 def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0() -> None:
-    """The last day is fixed, and with it every number of the simulation; the clocks go forward within the history."""
+    """The last day is fixed, and with it every number of the simulation; the clocks go forward within the
+    history.
+    """
     with TemporaryDirectory(prefix="insitu-aa-") as place:
         Path(place).chmod(0o711)
-        arguments = ["demo", "--once", "--scenario", "ward-aa", "--days", "60", "--ends", "2026-04-20", "--out", f"{place}/out"]
+        arguments = [
+            "demo",
+            "--once",
+            "--scenario",
+            "ward-aa",
+            "--days",
+            "60",
+            "--ends",
+            "2026-04-20",
+            "--out",
+            f"{place}/out",
+        ]
         done = subprocess.run(
-            [*INSITU, *arguments], capture_output=True, text=True, timeout=280,
+            [*INSITU, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=280,
             env={**os.environ, "INSITU_DATA_DIR": f"{place}/data"},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
         evaluation = json.loads(Path(f"{place}/out/ward-aa/report.json").read_text("utf-8"))
     assert evaluation["deviations"] == []
@@ -52,14 +70,26 @@ def york(stack: Stack) -> Stack:
     catalogue.add_site(conn, code="york-site", host="york-host", name="York", latitude=53.95, longitude=-1.05)
     catalogue.add_property(conn, code="no2", name={"en": "NO2", "fr": "NO2"}, unit="[ppb]")
     catalogue.add_trial(
-        conn, code=TRIAL, title={"en": "NO2", "fr": "NO2"}, host="york-host", company="company", evaluator="judge", now=start,
+        conn,
+        code=TRIAL,
+        title={"en": "NO2", "fr": "NO2"},
+        host="york-host",
+        company="company",
+        evaluator="judge",
+        now=start,
         time_zone="Europe/London",
-    )  # fmt: skip
+    )
     for device, role in (("reference", DatastreamRole.REFERENCE), ("candidate", DatastreamRole.CANDIDATE)):
         device_id = catalogue.add_device(conn, trial=TRIAL, code=device, now=start)
         catalogue.deploy(conn, device_id=device_id, site="york-site", position=device, start=start)
         catalogue.add_datastream(
-            conn, device_id=device_id, name="no2", property="no2", unit="[ppb]", role=role, expected_interval=timedelta(hours=1)
+            conn,
+            device_id=device_id,
+            name="no2",
+            property="no2",
+            unit="[ppb]",
+            role=role,
+            expected_interval=timedelta(hours=1),
         )
     conn.commit()
     for device in ("reference", "candidate"):
@@ -85,20 +115,33 @@ def protocol(start: datetime, end: datetime) -> Protocol:
             "time_zone": "Europe/London",
             "periods": [{"name": "reporting", "start": start.isoformat(), "end": end.isoformat()}],
             "arms": [
-                {"name": name, "role": name, "site": "york-site", "devices": [name]} for name in ("candidate", "reference")
+                {"name": name, "role": name, "site": "york-site", "devices": [name]}
+                for name in ("candidate", "reference")
             ],
             "measurements": [{"property": "no2", "arms": ["candidate", "reference"], "interval": "PT1H"}],
-            "checks": [{"property": p, "check": c, "parameters": d} for p, checks in check.items() for c, d in checks],
+            "checks": [
+                {"property": p, "check": c, "parameters": d} for p, checks in check.items() for c, d in checks
+            ],
             "endpoints": [
                 {
-                    "name": "agreement", "title": {"en": "Agreement", "fr": "Accord"}, "design": "reference_collocation",
-                    "property": "no2", "unit": "[ppb]", "rank": "primary",
+                    "name": "agreement",
+                    "title": {"en": "Agreement", "fr": "Accord"},
+                    "design": "reference_collocation",
+                    "property": "no2",
+                    "unit": "[ppb]",
+                    "rank": "primary",
                     "arms": {"candidate": "candidate", "reference": "reference"},
                     "criteria": [
-                        {"statistic": statistic, "target": target, "justification": {"en": "EPA, NO2", "fr": "EPA, NO2"}}
+                        {
+                            "statistic": statistic,
+                            "target": target,
+                            "justification": {"en": "EPA, NO2", "fr": "EPA, NO2"},
+                        }
                         for statistic, target in (
-                            ("slope", {"low": 0.65, "high": 1.35}), ("intercept", {"low": -5, "high": 5}),
-                            ("r2", {"low": 0.7}), ("rmse", {"high": 15}),
+                            ("slope", {"low": 0.65, "high": 1.35}),
+                            ("intercept", {"low": -5, "high": 5}),
+                            ("r2", {"low": 0.7}),
+                            ("rmse", {"high": 15}),
                         )
                     ],
                 }
@@ -107,12 +150,14 @@ def protocol(start: datetime, end: datetime) -> Protocol:
             "missing_data": {"en": "Left out.", "fr": "Laissé de côté."},
             "seed": 1,
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.york
 @pytest.mark.parametrize("name", ["york_no2_2020.csv", "york_no2_2021.csv"])
-def test_a_real_collocation_sent_over_mqtt_gives_the_independent_results_to_the_printed_digits(york: Stack, name: str) -> None:
+def test_a_real_collocation_sent_over_mqtt_gives_the_independent_results_to_the_printed_digits(
+    york: Stack, name: str
+) -> None:
     expected = stated(name)
     with (folder() / name).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]

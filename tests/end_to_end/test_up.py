@@ -1,4 +1,6 @@
-"""`insitu up`, real use on one machine: from an empty folder to a value on a page over HTTPS, through a restart."""
+"""`insitu up`, real use on one machine: from an empty folder to a value on a page over HTTPS, through a
+restart.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def up() -> Iterator[Up]:
         env={**os.environ, **environment},
     )
     environment |= dict(line.split("=", 1) for line in made.stdout.splitlines() if line.startswith("INSITU_"))
-    environment |= {f"INSITU_{name}_LISTEN": f"127.0.0.3:{free_port('127.0.0.3')}" for name in ("MQTT", "HTTP")}
+    environment |= {
+        f"INSITU_{name}_LISTEN": f"127.0.0.3:{free_port('127.0.0.3')}" for name in ("MQTT", "HTTP")
+    }
     running = Up(folder, environment)
     try:
         running.start()
@@ -57,13 +61,17 @@ def sign_in(up: Up, login: str, password: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=found[1], verify=trusted, follow_redirects=True, timeout=20) as client:
         form = re.search(r'name="form" value="([^"]+)"', client.get("/sign-in").text)
         assert form
-        answer = client.post("/sign-in", data={"form": form[1], "login": login, "password": password, "next": "/"})
+        answer = client.post(
+            "/sign-in", data={"form": form[1], "login": login, "password": password, "next": "/"}
+        )
         assert answer.url.path == "/", answer.text[:500]
         yield client
 
 
 def test_from_an_empty_folder_to_a_value_on_a_page_and_through_a_restart(up: Up, tmp_path: Path) -> None:
-    lab = re.search(r"Sign in as 'lab' with the password (\S+) \(shown until somebody has signed in\)", up.said)
+    lab = re.search(
+        r"Sign in as 'lab' with the password (\S+) \(shown until somebody has signed in\)", up.said
+    )
     assert lab, up.said
     (tmp_path / "programme.toml").write_text(documented_registration(), "utf-8")
     entered = up.cli("register", str(tmp_path / "programme.toml"))
@@ -71,10 +79,14 @@ def test_from_an_empty_folder_to_a_value_on_a_page_and_through_a_restart(up: Up,
     assert operator, entered
     for state in ("shortlisted", "agreement", "deployment", "running"):
         up.cli("move", "station-air", state)
-    printed = up.cli("enrol", "station-air", "d1", "--measure", "pm25", "--every", "60", "--site", "station-a")
+    printed = up.cli(
+        "enrol", "station-air", "d1", "--measure", "pm25", "--every", "60", "--site", "station-a"
+    )
     snippet = printed.partition("--- Python\n")[2].partition("--- Arduino")[0].replace("12.3", "37.25")
     (tmp_path / "snippet.py").write_text(snippet, "utf-8")
-    done = subprocess.run([sys.executable, "snippet.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "snippet.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 0, done.stderr
 
     with sign_in(up, "lab", lab[1]) as client:
@@ -96,7 +108,9 @@ def test_from_an_empty_folder_to_a_value_on_a_page_and_through_a_restart(up: Up,
 
 def test_a_simulated_fleet_joins_a_running_installation_with_its_truth(up: Up) -> None:
     truth = up.folder / "truth.json"
-    said = up.cli("simulate", "street-noise", "--days", "2", "--takes", "4", "--no-live", "--truth", str(truth))
+    said = up.cli(
+        "simulate", "street-noise", "--days", "2", "--takes", "4", "--no-live", "--truth", str(truth)
+    )
     assert "10 devices of street-noise" in said
     assert json.loads(truth.read_text("utf-8"))["scenario"] == "street-noise"
     again = up.cli("simulate", "street-noise", "--no-live", "--truth", str(truth))  # goes on where it is

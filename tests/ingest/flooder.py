@@ -1,6 +1,8 @@
-"""A device that publishes 200 kB messages as fast as its broker takes them, and connects again whenever it is cut off.
+"""A device that publishes 200 kB messages as fast as its broker takes them, and connects again whenever it is
+cut off.
 
-`python -m tests.ingest.flooder HOST PORT USER TOKEN TOPIC KIND SECONDS`; prints messages acknowledged, connections, refusals.
+`python -m tests.ingest.flooder HOST PORT USER TOKEN TOPIC KIND SECONDS`; prints messages acknowledged,
+connections, refusals.
 """
 
 from __future__ import annotations
@@ -36,10 +38,16 @@ def _list_of(name: str) -> bytes:
     return json.dumps({"observations": observations}).encode()
 
 
-KINDS: dict[str, Callable[[], bytes]] = {"random": random_bytes, "results": known_results, "unknown": unknown_results}
+KINDS: dict[str, Callable[[], bytes]] = {
+    "random": random_bytes,
+    "results": known_results,
+    "unknown": unknown_results,
+}
 
 
-def flood(host: str, port: int, user: str, token: str, topic: str, kind: str, seconds: float) -> tuple[int, int, int]:
+def flood(
+    host: str, port: int, user: str, token: str, topic: str, kind: str, seconds: float
+) -> tuple[int, int, int]:
     end, acknowledged, connections, refused = time.monotonic() + seconds, list[int](), 0, 0
     while time.monotonic() < end:
         try:

@@ -53,7 +53,9 @@ def sums(conn: Connection) -> ledger.Totals:
     return line
 
 
-def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [message(result(1, 5.0)), message(result(1, 5.0)), message(result(1, 6.0))])
     ingest(conn, [message(result(1, 5.0))])
     line = sums(conn)
@@ -63,7 +65,9 @@ def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(conn: Connect
     assert ledger.recount(conn) == []
 
 
-def test_results_of_one_batch_are_judged_by_what_is_stored_and_not_by_each_other(conn: Connection, catalogue: SmallTrial) -> None:
+def test_results_of_one_batch_are_judged_by_what_is_stored_and_not_by_each_other(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [message(result(1, 1.0))])
     ingest(conn, [message(result(1, value, boot="k", seq=n)) for n, value in enumerate((2.0, 2.0, 1.0))])
     line = sums(conn)
@@ -81,13 +85,25 @@ def test_the_latest_result_is_one_that_is_stored(conn: Connection, catalogue: Sm
 def test_of_two_writers_with_the_same_new_results_the_first_to_commit_stands(
     conn: Connection, catalogue: SmallTrial, database_url: str
 ) -> None:
-    """Each sees results that are newer than all that is stored, and copies them; the second waits, and then merges."""
+    """Each sees results that are newer than all that is stored, and copies them; the second waits, and then
+    merges.
+    """
     ingest(conn, [message(result(9))])
     with connect(database_url, application="tests") as other:
-        keep(other, prepare([message(result(n, 1.0)) for n in (2, 1)], snapshot(other)), client_id="other", now_us=T0)
-        second = threading.Thread(target=ingest, args=(conn, [message(result(n, v)) for n, v in ((3, 1.0), (2, 1.0), (1, 2.0))]))
+        keep(
+            other,
+            prepare([message(result(n, 1.0)) for n in (2, 1)], snapshot(other)),
+            client_id="other",
+            now_us=T0,
+        )
+        second = threading.Thread(
+            target=ingest, args=(conn, [message(result(n, v)) for n, v in ((3, 1.0), (2, 1.0), (1, 2.0))])
+        )
         second.start()
-        wait_until(lambda: other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchall() == [(1,)], "the wait")
+        wait_until(
+            lambda: other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchall() == [(1,)],
+            "the wait",
+        )
         other.commit()
         second.join(30)
     line = sums(conn)
@@ -119,7 +135,9 @@ def test_good_results_beside_bad_ones_are_stored(conn: Connection, catalogue: Sm
         (b'{"pm25": 1}' + b" " * 262_144, "too_large"),
     ],
 )
-def test_a_refusal_has_its_reason_and_its_bytes(conn: Connection, catalogue: SmallTrial, document: Any, reason: str) -> None:
+def test_a_refusal_has_its_reason_and_its_bytes(
+    conn: Connection, catalogue: SmallTrial, document: Any, reason: str
+) -> None:
     ingest(conn, [message(result(1)), message(document, mid=1), message(result(2))])
     (reject,) = fleet.rejects(conn, None)
     assert reject.reason == reason
@@ -129,7 +147,9 @@ def test_a_refusal_has_its_reason_and_its_bytes(conn: Connection, catalogue: Sma
     assert ledger.recount(conn) == []
 
 
-def test_what_is_refused_again_beside_something_new_is_a_duplicate(conn: Connection, catalogue: SmallTrial) -> None:
+def test_what_is_refused_again_beside_something_new_is_a_duplicate(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     """So that the reasons of the ledger add up to its refusals."""
     again = message(result(1, 1.0, results={"pm25": 1.0, "co2": 400.0}))
     ingest(conn, [again])
@@ -145,9 +165,14 @@ def test_what_is_refused_again_beside_something_new_is_a_duplicate(conn: Connect
     assert ledger.recount(conn) == []
 
 
-def test_poison_at_every_position_of_a_batch_costs_itself_only(conn: Connection, catalogue: SmallTrial) -> None:
+def test_poison_at_every_position_of_a_batch_costs_itself_only(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     for position in range(500):
-        batch = [message({"time": (T0 - n * 60_000_000 - position * 1000) / 1e6, "results": {"pm25": 1.0}}) for n in range(500)]
+        batch = [
+            message({"time": (T0 - n * 60_000_000 - position * 1000) / 1e6, "results": {"pm25": 1.0}})
+            for n in range(500)
+        ]
         batch[position] = message(b"\xff poison", mid=position + 1, at=T0 + position)
         assert ingest(conn, batch).stored == 499
     assert count(conn) == 500 * 499
@@ -182,15 +207,22 @@ def test_a_time_that_counts_from_the_receipt_is_that_of_the_first_delivery(
     conn: Connection, catalogue: SmallTrial, suffix: str, payload: bytes, offset_us: int
 ) -> None:
     ingest(conn, [message(payload, suffix=suffix, mid=7)])
-    ingest(conn, [message(payload, suffix=suffix, mid=7, at=T0 + 5_000_000, repeat=True)])  # the broker repeats it
+    ingest(
+        conn, [message(payload, suffix=suffix, mid=7, at=T0 + 5_000_000, repeat=True)]
+    )  # the broker repeats it
     ingest(conn, [message(payload, suffix=suffix, mid=8, at=T0 + 9_000_000)])  # the device says it again
     assert (sums(conn).stored, sums(conn).repeated) == (2, 1)
     found = conn.execute("SELECT phenomenon_time, clock_quality FROM observation ORDER BY 1").fetchall()
-    assert [(to_us(at), quality) for at, quality in found] == [(T0 + offset_us, 2), (T0 + 9_000_000 + offset_us, 2)]
+    assert [(to_us(at), quality) for at, quality in found] == [
+        (T0 + offset_us, 2),
+        (T0 + 9_000_000 + offset_us, 2),
+    ]
     assert ledger.recount(conn) == []
 
 
-def test_a_message_with_one_untimed_line_is_known_by_its_delivery(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_message_with_one_untimed_line_is_known_by_its_delivery(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     lines = f"air pm25=4 {T0 * 1000}\nair fan=t".encode()
     ingest(conn, [message(lines, suffix="influx", mid=7)])
     ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000, repeat=True)])
@@ -207,7 +239,10 @@ def test_a_malformed_line_is_one_refused_result_beside_those_that_are_stored(
     again = ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000, repeat=True)])
     assert (again.stored, again.refused) == (0, 0)
     assert (sums(conn).partly, sums(conn).repeated, sums(conn).contained) == (1, 1, 8)
-    assert {(r.reason, r.results) for r in fleet.rejects(conn, None)} == {("unknown_property", 1), ("unparsable", 1)}
+    assert {(r.reason, r.results) for r in fleet.rejects(conn, None)} == {
+        ("unknown_property", 1),
+        ("unparsable", 1),
+    }
     assert ledger.recount(conn) == []
 
 
@@ -238,18 +273,24 @@ def test_an_untimed_message_is_repeated_by_its_sequence(conn: Connection, catalo
     assert (sums(conn).stored, sums(conn).repeated) == (1, 1)
 
 
-def test_a_list_that_counts_only_some_of_its_messages_is_no_repeat_by_those(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_list_that_counts_only_some_of_its_messages_is_no_repeat_by_those(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     counted = {"boot": "k", "seq": 1, "results": {"pm25": 4.0}}
     ingest(conn, [message(counted, mid=1)])
     ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 1_000_000)])
     assert conn.execute(
         "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) WHERE name = 'fan'"
     ).fetchall() == [(1,)]
-    ingest(conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 2_000_000, repeat=True)])  # the broker repeats it
+    ingest(
+        conn, [message([counted, {"results": {"fan": True}}], mid=2, at=T0 + 2_000_000, repeat=True)]
+    )  # the broker repeats it
     assert sums(conn).repeated == 1
 
 
-def test_a_counter_that_starts_again_under_an_old_boot_loses_nothing(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_counter_that_starts_again_under_an_old_boot_loses_nothing(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [message(result(1, 1.0, boot="k", seq=1))])
     ingest(conn, [message(result(2, 2.0, boot="k", seq=1))])
     assert count(conn) == 2
@@ -263,7 +304,9 @@ def test_retained_copies_are_counted_and_ignored(conn: Connection, catalogue: Sm
 
 def test_unknown_names_are_counted_under_unknown(conn: Connection, catalogue: SmallTrial) -> None:
     strange = Message("insitu/v1/nowhere/x/obs", b"{}", T0, 3, 1, 1, False, 2)
-    ingest(conn, [message(result(1), device="zz", mid=1), strange, strange._replace(topic="other/topic", mid=4)])
+    ingest(
+        conn, [message(result(1), device="zz", mid=1), strange, strange._replace(topic="other/topic", mid=4)]
+    )
     assert {(line.trial, line.device, line.rejected) for line in ledger.totals(conn, None)} == {
         ("t", "unknown", 1),
         ("unknown", "unknown", 2),

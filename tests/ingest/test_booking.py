@@ -34,8 +34,19 @@ def probe(boot: str, seq: int, trial: str = "t") -> Message:
 
 def everything_but_probes(conn: Connection) -> dict[str, int]:
     """Rows by table of whatever an ordinary message leaves behind."""
-    tables = ("observation", "reject", "ledger", "ledger_reason", "boot_sequence", "device_contact", "delivery", "device_status")
-    return {table: conn.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()[0][0] for table in tables}
+    tables = (
+        "observation",
+        "reject",
+        "ledger",
+        "ledger_reason",
+        "boot_sequence",
+        "device_contact",
+        "delivery",
+        "device_status",
+    )
+    return {
+        table: conn.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()[0][0] for table in tables
+    }
 
 
 def test_the_newest_of_each_prober_is_booked_by_shard_and_never_goes_back(conn: Connection) -> None:
@@ -51,14 +62,17 @@ def test_a_malformed_message_of_the_probe_is_dropped_with_a_line_in_the_log(
     conn: Connection, catalogue: SmallTrial, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = [
-        Message(probe_topic("t"), payload, 0) for payload in (b"\xff", b'{"results": {"probe": 1}}', b'{"boot": "x", "seq": -1}')
+        Message(probe_topic("t"), payload, 0)
+        for payload in (b"\xff", b'{"results": {"probe": 1}}', b'{"boot": "x", "seq": -1}')
     ]
     assert probes_in(broken) == {}
     assert len(caplog.records) == 3
     assert prepare(broken, snapshot(conn)) == []
 
 
-def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(conn: Connection, catalogue: SmallTrial) -> None:
+def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     known = snapshot(conn)
     for bare in (False, True):
         assert prepare_refused(probe("x", 1), known, RejectReason.INTERNAL_ERROR, "…", bare=bare) == []
@@ -72,7 +86,8 @@ def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(conn: Connecti
 def test_a_replay_books_no_probe(conn: Connection, catalogue: SmallTrial) -> None:
     """Such a reject can only be of a version that knew no probe."""
     conn.execute(
-        "INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity)"
+        "INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, "
+        "identity)"
         " VALUES ('unknown_device', '', %s, %s, %s, now(), 't', 'unknown', 0, 'x')",
         (probe_topic("t"), probe("x", 1).payload, len(probe("x", 1).payload)),
     )
@@ -83,19 +98,25 @@ def test_a_replay_books_no_probe(conn: Connection, catalogue: SmallTrial) -> Non
 
 def test_probers_that_fell_silent_are_forgotten_after_an_hour(conn: Connection) -> None:
     save_probes(conn, 0, {"old": 1, "new": 1})
-    conn.execute("UPDATE probe SET committed_at = clock_timestamp() - interval '61 minutes' WHERE prober = 'old'")
+    conn.execute(
+        "UPDATE probe SET committed_at = clock_timestamp() - interval '61 minutes' WHERE prober = 'old'"
+    )
     assert drop_old_probes(conn) == 1
     assert probe_seen(conn, "old") == {}
     assert probe_seen(conn, "new") == {0: 1}
     assert drop_old_probes(conn, timedelta(0)) == 1
 
 
-def test_no_device_and_no_trial_may_have_a_name_of_the_service(conn: Connection, catalogue: SmallTrial) -> None:
+def test_no_device_and_no_trial_may_have_a_name_of_the_service(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     with pytest.raises(CorrectInput, match="cannot be called 'insitu-probe'"):
         store_catalogue.add_device(conn, trial="t", code=PROBE, now=START)
     for code in ("check", "heartbeat"):
         with pytest.raises(CorrectInput, match=f"cannot be called '{code}'"):
-            store_catalogue.add_trial(conn, code=code, title={"en": ""}, host="host", company="company", now=START)
+            store_catalogue.add_trial(
+                conn, code=code, title={"en": ""}, host="host", company="company", now=START
+            )
 
 
 def test_through_broker_and_ingestor_its_row_is_there_and_nothing_else(stack: Stack) -> None:
@@ -106,7 +127,10 @@ def test_through_broker_and_ingestor_its_row_is_there_and_nothing_else(stack: St
     wait_until(client.is_connected, "the prober at the broker")
     for seq in (1, 2, 3):
         client.publish(probe_topic("t"), probe("run", seq).payload, qos=1).wait_for_publish(10)
-    wait_until(lambda: stack.rows("SELECT shard_id, seq FROM probe WHERE prober = 'run'") == [(0, 3)], "the probe's row")
+    wait_until(
+        lambda: stack.rows("SELECT shard_id, seq FROM probe WHERE prober = 'run'") == [(0, 3)],
+        "the probe's row",
+    )
     client.disconnect()
     client.loop_stop()
     assert set(everything_but_probes(stack.conn).values()) == {0}

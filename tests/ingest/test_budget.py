@@ -1,4 +1,6 @@
-"""What a device may send: never more than its bucket, and never refused where it keeps its rate, whatever outages of ours there were."""
+"""What a device may send: never more than its bucket, and never refused where it keeps its rate, whatever
+outages of ours there were.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_never_more_than_burst_and_rate_and_never_less(steps: list[tuple[float, 
 def test_a_device_that_keeps_its_rate_is_never_refused_after_an_outage_of_ours(
     spans: list[tuple[bool, float]], size: int, cause: str
 ) -> None:
-    """It publishes a message each time that its rate allows; what was published in an outage comes all at once."""
+    """It publishes a message each time that its rate allows; what was published in an outage comes all at
+    once.
+    """
     hand = Hand()
     budget = connected(hand)
     kept = published = 0.0

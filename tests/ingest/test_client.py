@@ -16,7 +16,9 @@ from proving.throughput.fill import _packet, _publish, _text
 Heard = tuple[str, bytes, int, int, bool, bool]
 
 topics = st.text(st.characters(codec="utf-8", exclude_characters="\x00+#"), min_size=1, max_size=40)
-messages = st.tuples(topics, st.binary(max_size=400), st.integers(0, 1), st.integers(1, 65_535), st.booleans(), st.booleans())
+messages = st.tuples(
+    topics, st.binary(max_size=400), st.integers(0, 1), st.integers(1, 65_535), st.booleans(), st.booleans()
+)
 
 
 def packet(topic: str, payload: bytes, qos: int, mid: int, retained: bool, repeat: bool = False) -> bytes:
@@ -29,7 +31,9 @@ def packet(topic: str, payload: bytes, qos: int, mid: int, retained: bool, repea
 
 def read_by_block(content: bytes, cuts: list[int]) -> list[Heard]:
     heard: list[Heard] = []
-    client = BlockClient("t", clean=True, on_publish=lambda *message: heard.append(message), full=lambda: False)
+    client = BlockClient(
+        "t", clean=True, on_publish=lambda *message: heard.append(message), full=lambda: False
+    )
     feed(client, content, cuts)
     return heard
 
@@ -37,7 +41,9 @@ def read_by_block(content: bytes, cuts: list[int]) -> list[Heard]:
 def read_by_paho(content: bytes, cuts: list[int]) -> list[Heard]:
     heard: list[Heard] = []
     client = paho.Client(CallbackAPIVersion.VERSION2, "t", manual_ack=True)
-    client.on_message = lambda _c, _d, m: heard.append((m.topic, bytes(m.payload), m.mid, m.qos, m.retain, m.dup))
+    client.on_message = lambda _c, _d, m: heard.append(
+        (m.topic, bytes(m.payload), m.mid, m.qos, m.retain, m.dup)
+    )
     feed(client, content, cuts)
     return heard
 
@@ -84,7 +90,9 @@ def lost() -> list[str]:
         b"\x32\x03\x00\x09t",  # a topic longer than its packet
     ],
 )
-def test_bytes_that_are_no_mqtt_end_the_connection_instead_of_the_thread(content: bytes, lost: list[str]) -> None:
+def test_bytes_that_are_no_mqtt_end_the_connection_instead_of_the_thread(
+    content: bytes, lost: list[str]
+) -> None:
     client = BlockClient("t", clean=True, on_publish=lambda *_: lost.append("heard"), full=lambda: False)
     client.on_disconnect = lambda *_: lost.append("disconnected")
     theirs, ours = socket.socketpair()
@@ -99,7 +107,9 @@ def test_bytes_that_are_no_mqtt_end_the_connection_instead_of_the_thread(content
 def test_nothing_is_read_while_the_queue_is_full() -> None:
     heard: list[Heard] = []
     full = True
-    client = BlockClient("t", clean=True, on_publish=lambda *message: heard.append(message), full=lambda: full)
+    client = BlockClient(
+        "t", clean=True, on_publish=lambda *message: heard.append(message), full=lambda: full
+    )
     theirs, ours = socket.socketpair()
     ours.setblocking(False)
     client._sock = ours

@@ -14,14 +14,18 @@ NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 
 
 def test_a_message_with_time_and_sequence() -> None:
-    decoded = native.decode(b'{"boot":"k3","seq":7,"time":"2026-03-01T12:00:00Z","results":{"pm25":12.3,"fan":true}}', 0)
+    decoded = native.decode(
+        b'{"boot":"k3","seq":7,"time":"2026-03-01T12:00:00Z","results":{"pm25":12.3,"fan":true}}', 0
+    )
     assert decoded == Decoded([Reading("pm25", 12.3, NOON_US), Reading("fan", True, NOON_US)], (("k3", 7),))
 
 
 def test_a_list_of_messages_and_a_list_of_observations() -> None:
     listed = native.decode(b'[{"results":{"a":1}},{"time":1772366400,"results":{"b":2}}]', 0)
     assert listed == Decoded([Reading("a", 1, None), Reading("b", 2, NOON_US)])
-    observed = native.decode(b'{"observations":[{"property":"a","time":"2026-03-01T13:00:00+01:00","result":1.5}]}', 0)
+    observed = native.decode(
+        b'{"observations":[{"property":"a","time":"2026-03-01T13:00:00+01:00","result":1.5}]}', 0
+    )
     assert observed == Decoded([Reading("a", 1.5, NOON_US)])
 
 
@@ -57,7 +61,7 @@ def test_seconds_milliseconds_and_smaller_units_are_told_apart(stamp: str) -> No
         (b"[" * 200_000, RejectReason.TOO_DEEP),
         (json.dumps({"results": {str(n): n for n in range(10_001)}}).encode(), RejectReason.TOO_LARGE),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_says_why(payload: bytes, reason: RejectReason) -> None:
     decoded = native.decode(payload, 0)
     assert isinstance(decoded, Unreadable)
@@ -82,27 +86,42 @@ def test_a_bracket_inside_a_text_is_no_depth() -> None:
     [
         (b"online", StatusReport(state="online")),
         (b'"offline"', StatusReport(state="offline")),
-        (b'{"battery":80.5,"rssi":-71,"firmware":"1.2","uptime":60}', StatusReport(None, 80.5, -71.0, "1.2", 60.0)),
+        (
+            b'{"battery":80.5,"rssi":-71,"firmware":"1.2","uptime":60}',
+            StatusReport(None, 80.5, -71.0, "1.2", 60.0),
+        ),
     ],
 )
 def test_what_a_device_says_of_itself(payload: bytes, report: StatusReport) -> None:
     assert status.decode(payload, 0) == report
 
 
-@pytest.mark.parametrize("payload", [b"maybe", b"[1]", b'{"battery":101}', b'{"state":"asleep"}', b'{"firmware":7}'])
+@pytest.mark.parametrize(
+    "payload", [b"maybe", b"[1]", b'{"battery":101}', b'{"state":"asleep"}', b'{"firmware":7}']
+)
 def test_a_status_that_makes_no_sense_is_refused(payload: bytes) -> None:
     assert isinstance(status.decode(payload, 0), Unreadable)
 
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["results", "time", "boot", "seq", "observations", "property", "result", "a"]) | st.text(max_size=5), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["results", "time", "boot", "seq", "observations", "property", "result", "a"])
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
+    ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(sorted(DECODERS)), st.binary(max_size=200) | _JSON.map(lambda d: json.dumps(d).encode()))
+@given(
+    st.sampled_from(sorted(DECODERS)), st.binary(max_size=200) | _JSON.map(lambda d: json.dumps(d).encode())
+)
 def test_no_bytes_raise_and_each_answer_is_readings_or_a_refusal(suffix: str, payload: bytes) -> None:
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Decoded | StatusReport | Unreadable)
@@ -113,7 +132,9 @@ def test_no_bytes_raise_and_each_answer_is_readings_or_a_refusal(suffix: str, pa
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
 @settings(max_examples=1_000_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(sorted(DECODERS)), st.binary(max_size=300) | _JSON.map(lambda d: json.dumps(d).encode()))
+@given(
+    st.sampled_from(sorted(DECODERS)), st.binary(max_size=300) | _JSON.map(lambda d: json.dumps(d).encode())
+)
 def test_a_million_payloads_raise_nothing(suffix: str, payload: bytes) -> None:
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Decoded | StatusReport | Unreadable)
@@ -121,9 +142,14 @@ def test_a_million_payloads_raise_nothing(suffix: str, payload: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.dictionaries(st.text(min_size=1, max_size=8), st.floats(allow_nan=False, allow_infinity=False) | st.booleans(), min_size=1, max_size=4),
+    st.dictionaries(
+        st.text(min_size=1, max_size=8),
+        st.floats(allow_nan=False, allow_infinity=False) | st.booleans(),
+        min_size=1,
+        max_size=4,
+    ),
     st.integers(0, MAX_SEQ),
-)  # fmt: skip
+)
 def test_what_the_contract_accepts_is_decoded(results: dict[str, float | bool], seq: int) -> None:
     document = {"results": results, "boot": "b", "seq": seq, "time": "2026-03-01T12:00:00Z"}
     Results.model_validate(document)

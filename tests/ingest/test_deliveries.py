@@ -1,4 +1,6 @@
-"""Messages without time and `seq` that all say the same: only their delivery tells them apart, and it must never merge two of them."""
+"""Messages without time and `seq` that all say the same: only their delivery tells them apart, and it must
+never merge two of them.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,17 @@ def settle(stack: Stack, at_least: int) -> int:
     return rows(stack)
 
 
-# -- the broker's life -------------------------------------------------------------------------------------------------
+# -- the broker's life
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 @pytest.mark.parametrize("in_flight", [False, True])
-def test_constant_values_before_and_after_a_broker_restart_are_all_stored(stack: Stack, end: str, in_flight: bool) -> None:
-    """With an ingestor that has committed and acknowledged everything, and with one that is paused over a batch."""
+def test_constant_values_before_and_after_a_broker_restart_are_all_stored(
+    stack: Stack, end: str, in_flight: bool
+) -> None:
+    """With an ingestor that has committed and acknowledged everything, and with one that is paused over a
+    batch.
+    """
     device = stack.device("t/a")
     constants(device, PART)
     stack.wait_for(PART)
@@ -96,7 +102,9 @@ def test_constant_values_survive_many_lives_of_the_broker(stack: Stack) -> None:
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_constant_values_through_a_kill_of_the_ingestor_are_exactly_stored(stack: Stack, point: str, times: int) -> None:
+def test_constant_values_through_a_kill_of_the_ingestor_are_exactly_stored(
+    stack: Stack, point: str, times: int
+) -> None:
     stack.stop()
     child = stack.start(INSITU_FAILPOINT=f"{point}:{times}", INSITU_BATCH_MESSAGES="40")
     device = stack.device("t/a")
@@ -128,13 +136,15 @@ def test_a_life_is_named_by_the_file_only_while_the_file_stays_the_same(tmp_path
     assert connect() != connect()
 
 
-# -- the turn of the packet ids ----------------------------------------------------------------------------------------
+# -- the turn of the packet ids
 
 
 def test_a_marked_repeat_is_one_only_in_its_life_and_before_its_id_can_come_round(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """A first delivery is marked too, where the broker had tried before and failed: then only the scope tells."""
+    """A first delivery is marked too, where the broker had tried before and failed: then only the scope
+    tells.
+    """
     ingest(conn, [message(CONSTANT, mid=9)], turn=Turn(1, 50))
     repeat = message(CONSTANT, mid=9, at=T0 + 1_000_000, repeat=True)
     ingest(conn, [repeat], turn=Turn(50, 50))
@@ -145,16 +155,25 @@ def test_a_marked_repeat_is_one_only_in_its_life_and_before_its_id_can_come_roun
     assert (sums(conn).stored, sums(conn).repeated) == (3, 1)
 
 
-def test_a_repeat_whose_id_may_come_round_at_once_is_never_known_again(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_repeat_whose_id_may_come_round_at_once_is_never_known_again(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     near = message(CONSTANT, mid=9, repeat=True)._replace(life="x", is_far=False)
-    for again, stored in ((0, 1), (0, 1), (1_000_000, 2), (2_000_000, 3)):  # its own second try, then two of the broker's
+    for again, stored in (
+        (0, 1),
+        (0, 1),
+        (1_000_000, 2),
+        (2_000_000, 3),
+    ):  # its own second try, then two of the broker's
         ingest(conn, [near._replace(received_us=T0 + again)], turn=Turn(1, 50))
         assert sums(conn).stored == stored
 
 
 def test_how_far_an_id_is_from_coming_round() -> None:
     ids = PacketIds(window=4, ids=100)
-    assert repeatable(4, 100) == 44  # an id is given again after 96 others; 4 of them before its commit, 4 after the last
+    assert (
+        repeatable(4, 100) == 44
+    )  # an id is given again after 96 others; 4 of them before its commit, 4 after the last
     ids.begin("one")
     assert not ids.is_far(70, repeat=True)  # nothing is known of the others
     assert ids.is_far(50, repeat=False)
@@ -167,8 +186,12 @@ def test_how_far_an_id_is_from_coming_round() -> None:
     assert not ids.is_far(49, repeat=True)
 
 
-def test_a_batch_whose_commit_was_not_answered_is_stored_once(conn: Connection, catalogue: SmallTrial) -> None:
-    """It is tried again as it is: not marked by the broker, and no other message, since it was received once."""
+def test_a_batch_whose_commit_was_not_answered_is_stored_once(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
+    """It is tried again as it is: not marked by the broker, and no other message, since it was received
+    once.
+    """
     batch = [message(CONSTANT, mid=mid, at=T0 + mid * 1_000_000) for mid in (3, 4)]
     ingest(conn, batch, turn=Turn(2, 50))
     ingest(conn, batch, turn=Turn(4, 50))
@@ -177,7 +200,9 @@ def test_a_batch_whose_commit_was_not_answered_is_stored_once(conn: Connection, 
     assert sums(conn).stored == 3
 
 
-def test_deliveries_are_dropped_once_their_ids_may_have_come_round(conn: Connection, catalogue: SmallTrial) -> None:
+def test_deliveries_are_dropped_once_their_ids_may_have_come_round(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     for number in (10, 20, 30):
         ingest(conn, [message(CONSTANT, mid=number, at=T0 + number)], turn=Turn(number, 50))
     assert ledger.drop_deliveries(conn, "session", upto=20) == 2
@@ -196,7 +221,9 @@ def test_the_count_of_a_session_grows_with_its_commits_only(conn: Connection) ->
 
 
 class UnkindBroker:
-    """An MQTT server of one client: gives few packet ids, again and again, without a wait for their acknowledgement."""
+    """An MQTT server of one client: gives few packet ids, again and again, without a wait for their
+    acknowledgement.
+    """
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -241,7 +268,9 @@ def unkind() -> Iterator[UnkindBroker]:
     broker.close()
 
 
-def test_a_broker_that_gives_an_id_again_before_our_acknowledgement_loses_no_message(unkind: UnkindBroker) -> None:
+def test_a_broker_that_gives_an_id_again_before_our_acknowledgement_loses_no_message(
+    unkind: UnkindBroker,
+) -> None:
     address = BrokerAddress("127.0.0.1", unkind.port, "u", "p")
     receiver = Receiver(address, client_id="c", filters=["t"], window=64, clock=SYSTEM, granted=())
     receiver.start()

@@ -25,7 +25,12 @@ COUNT = 3000
 
 def messages(count: int = COUNT) -> list[dict[str, object]]:
     return [
-        {"boot": "b", "seq": i + 1, "time": (NOW - timedelta(seconds=count - i)).isoformat(), "results": {"pm25": i / 8}}
+        {
+            "boot": "b",
+            "seq": i + 1,
+            "time": (NOW - timedelta(seconds=count - i)).isoformat(),
+            "results": {"pm25": i / 8},
+        }
         for i in range(count)
     ]
 
@@ -36,7 +41,9 @@ def results(stack: Stack) -> list[float]:
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
 @pytest.mark.parametrize("times", [1, 3])
-def test_an_ingestor_killed_around_its_commit_loses_and_doubles_nothing(stack: Stack, point: str, times: int) -> None:
+def test_an_ingestor_killed_around_its_commit_loses_and_doubles_nothing(
+    stack: Stack, point: str, times: int
+) -> None:
     stack.stop()
     child = stack.start(INSITU_FAILPOINT=f"{point}:{times}", INSITU_BATCH_MESSAGES="200")
     device = stack.device("t/a")
@@ -45,9 +52,9 @@ def test_an_ingestor_killed_around_its_commit_loses_and_doubles_nothing(stack: S
     stack.start()
     wait_until(lambda: len(results(stack)) == COUNT, "every row", 40)
     assert results(stack) == [i / 8 for i in range(COUNT)]
-    assert stack.rows("SELECT sum(received) = sum(accepted + partly + rejected + repeated), sum(stored) FROM ledger") == [
-        (True, COUNT)
-    ]
+    assert stack.rows(
+        "SELECT sum(received) = sum(accepted + partly + rejected + repeated), sum(stored) FROM ledger"
+    ) == [(True, COUNT)]
     assert stack.reasons() == []
     device.close()
 
@@ -56,7 +63,10 @@ def test_a_broker_killed_while_devices_publish_keeps_what_it_acknowledged(stack:
     device = stack.device("t/a")
     acknowledged: set[int] = set()
     device.client.on_publish = lambda _c, _d, mid, *_: acknowledged.add(mid)
-    sent = {device.client.publish("insitu/v1/t/a/obs", payload, qos=1).mid: i for i, payload in enumerate(encoded())}
+    sent = {
+        device.client.publish("insitu/v1/t/a/obs", payload, qos=1).mid: i
+        for i, payload in enumerate(encoded())
+    }
     wait_until(lambda: len(acknowledged) > 300, "some acknowledgements")
     stack.broker.kill()
     time.sleep(0.2)
@@ -120,7 +130,12 @@ def test_a_database_that_hangs_delays_and_loses_nothing(durable: Stack, own_data
     device = durable.device("t/a")
     device.send_all(messages(1500)[:500])
     durable.wait_for(500)
-    backends = [pid for (pid,) in durable.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'insitu ingest'")]
+    backends = [
+        pid
+        for (pid,) in durable.rows(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'insitu ingest'"
+        )
+    ]
     assert backends
     os.kill(backends[0], signal.SIGSTOP)
     try:
@@ -141,7 +156,9 @@ def test_a_database_without_space_is_waited_for_also_between_batches(stack: Stac
         " $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END$$"
     )
     for table in ("shard", "ledger"):
-        stack.conn.execute(f"CREATE TRIGGER no_space BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_space()".encode())
+        stack.conn.execute(
+            f"CREATE TRIGGER no_space BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_space()".encode()
+        )
     stack.conn.commit()
     device = stack.device("t/a")
     device.send_all(messages(300))
@@ -181,7 +198,9 @@ def test_an_ingestor_ends_within_ten_seconds_of_its_signal_while_the_database_ha
             time.sleep(2)  # the batch and the leases are at the database by then, and have no answer
         began = time.monotonic()
         durable.ingestor.terminate()
-        wait_until(lambda: durable.ingestor is not None and durable.ingestor.poll() is not None, "the end", 15)
+        wait_until(
+            lambda: durable.ingestor is not None and durable.ingestor.poll() is not None, "the end", 15
+        )
         assert time.monotonic() - began < 10
         assert durable.ingestor.poll() == 0
     finally:
@@ -192,7 +211,9 @@ def test_an_ingestor_ends_within_ten_seconds_of_its_signal_while_the_database_ha
     device.close()
 
 
-def test_an_ingestor_waits_for_a_database_that_is_not_there_yet(durable: Stack, own_database: Postgres) -> None:
+def test_an_ingestor_waits_for_a_database_that_is_not_there_yet(
+    durable: Stack, own_database: Postgres
+) -> None:
     durable.stop()
     durable.conn.close()
     own_database.stop()

@@ -1,4 +1,6 @@
-"""Files of loggers and spreadsheets: what is understood, what becomes of each row, and what running it again changes."""
+"""Files of loggers and spreadsheets: what is understood, what becomes of each row, and what running it again
+changes.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,27 @@ from store.ledger import recount
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, deploy_since, quarter_hours, reasons, stored
 
-# -- what is understood ----------------------------------------------------------------------------------------------------
+# -- what is understood
 
 
-def test_a_wide_file_is_understood_from_its_header(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_a_wide_file_is_understood_from_its_header(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     done = load(f"Time,PM25 (µg/m3),fan,battery\n{NOON},12.5,1,80\n2026-03-02T12:15:00+01:00,13,false,79\n")
     assert (done.rows, done.contained, done.stored, done.refused) == (2, 4, 4, {})
-    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [("2026-03-02T11:15:00", 13.0), ("2026-03-02T12:00:00", 12.5)]
-    assert stored(conn, catalogue.datastreams["a", "fan"]) == [("2026-03-02T11:15:00", 0.0), ("2026-03-02T12:00:00", 1.0)]
+    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [
+        ("2026-03-02T11:15:00", 13.0),
+        ("2026-03-02T12:00:00", 12.5),
+    ]
+    assert stored(conn, catalogue.datastreams["a", "fan"]) == [
+        ("2026-03-02T11:15:00", 0.0),
+        ("2026-03-02T12:00:00", 1.0),
+    ]
 
 
-def test_what_was_understood_is_said_before_anything_is_written(conn: Connection, catalogue: SmallTrial, tmp_path: Path) -> None:
+def test_what_was_understood_is_said_before_anything_is_written(
+    conn: Connection, catalogue: SmallTrial, tmp_path: Path
+) -> None:
     path = tmp_path / "x.csv"
     path.write_text("date;heure;pm25;lux\n02/03/2026;12:00;1,5;3\n25/03/2026;12:00;;\n", "utf-8")
     said = make_map({"trial": "t", "device": "a", "zone": "Europe/Paris"}, source="test")
@@ -53,7 +65,13 @@ def test_what_was_understood_is_said_before_anything_is_written(conn: Connection
 def test_a_long_file_has_a_row_for_each_result_and_may_name_its_devices(
     conn: Connection, catalogue: SmallTrial, load: Load
 ) -> None:
-    rows = [f"{NOON},a,pm25,1.5", f"{NOON},b,pm25,2.5", f"{NOON},b,fan,TRUE", f"{NOON},a,nox,1", f"{NOON},z,pm25,1"]
+    rows = [
+        f"{NOON},a,pm25,1.5",
+        f"{NOON},b,pm25,2.5",
+        f"{NOON},b,fan,TRUE",
+        f"{NOON},a,nox,1",
+        f"{NOON},z,pm25,1",
+    ]
     done = load("time,device,property,value\n" + "\n".join(rows) + "\n", device=None)
     assert (done.rows, done.stored) == (5, 3)
     assert reasons(done) == {"unknown_property": (1, 1, 5), "unknown_device": (1, 0, 6)}
@@ -62,15 +80,28 @@ def test_a_long_file_has_a_row_for_each_result_and_may_name_its_devices(
 
 def test_the_habits_of_a_spreadsheet_are_read(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
     lines = [
-        "Station logger;;", "Serial;4711;", "Date;Heure;Température;pm25;", ";;°C;µg/m3;", '13/03/2026;00:15;20,5;"1,25";',
-        "13/03/2026;00:30;20,5;;", "13/03/2026;00:45;20,5;NA;", "13/03/2026;01:00;20,5;-;", "13/03/2026;01:15;20,5;+7;", ";;;;", "", "",
-    ]  # fmt: skip
+        "Station logger;;",
+        "Serial;4711;",
+        "Date;Heure;Température;pm25;",
+        ";;°C;µg/m3;",
+        '13/03/2026;00:15;20,5;"1,25";',
+        "13/03/2026;00:30;20,5;;",
+        "13/03/2026;00:45;20,5;NA;",
+        "13/03/2026;01:00;20,5;-;",
+        "13/03/2026;01:15;20,5;+7;",
+        ";;;;",
+        "",
+        "",
+    ]
     text = "\r\n".join(lines)
     for encoding in ("utf-8-sig", "cp1252", "utf-16"):
         said = {"encoding": "cp1252"} if encoding == "cp1252" else {}
         done = load(text.encode(encoding), skip_lines=2, units_row=True, zone="Europe/Paris", **said)
         assert (done.rows, done.empty, done.contained, done.refused) == (5, 3, 2, {}), encoding
-    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [("2026-03-12T23:15:00", 1.25), ("2026-03-13T00:15:00", 7.0)]
+    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [
+        ("2026-03-12T23:15:00", 1.25),
+        ("2026-03-13T00:15:00", 7.0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +109,11 @@ def test_the_habits_of_a_spreadsheet_are_read(conn: Connection, catalogue: Small
     [
         ("time,pm25\n2026-03-02 12:00,1\n", {}, "--zone"),
         ("time,pm25\n2026-03-02 12:00,1\n", {"zone": "Europe/Pari"}, "Europe/Pari"),
-        ("time,pm25\n03/04/2026 12:00,1\n", {"zone": "UTC"}, "--time-format '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'"),
+        (
+            "time,pm25\n03/04/2026 12:00,1\n",
+            {"zone": "UTC"},
+            "--time-format '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'",
+        ),
         ("time,pm25\nyesterday,1\n", {}, "yesterday"),
         (f"time,lux\n{NOON},1\n", {}, "--map"),
         (f"when,pm25\n{NOON},1\n", {}, "--time-column"),
@@ -106,7 +141,9 @@ def test_what_cannot_be_understood_is_asked_for_and_nothing_is_written(
     assert conn.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
 
 
-def test_day_and_month_are_told_apart_by_any_date_of_the_file(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_day_and_month_are_told_apart_by_any_date_of_the_file(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     days = [
         f"{day:02}/03/2026 {hour:02}:{minute:02}"
         for day in (*range(2, 12), 13)
@@ -118,13 +155,15 @@ def test_day_and_month_are_told_apart_by_any_date_of_the_file(conn: Connection, 
     assert stored(conn, catalogue.datastreams["a", "pm25"])[0] == ("2026-03-02T00:00:00", 0.0)
 
 
-def test_a_column_is_for_another_device_where_the_map_says_so(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_a_column_is_for_another_device_where_the_map_says_so(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     done = load(f"time,one,two\n{NOON},1,2\n", device=None, columns={"one": "a/pm25", "two": "b/pm25"})
     assert (done.rows, done.stored) == (1, 2)
     assert [stored(conn, catalogue.datastreams[d, "pm25"])[0][1] for d in "ab"] == [1.0, 2.0]
 
 
-# -- local time --------------------------------------------------------------------------------------------------------------
+# -- local time
 
 
 def local(times: list[str]) -> str:
@@ -134,18 +173,29 @@ def local(times: list[str]) -> str:
 def test_a_local_time_that_the_clocks_skipped_is_refused_with_its_row(
     conn: Connection, catalogue: SmallTrial, load: Load
 ) -> None:
-    done = load(local(["2026-03-29 01:45", "2026-03-29 02:00", "2026-03-29 02:59:59", "2026-03-29 03:00"]), zone="Europe/Paris")
+    done = load(
+        local(["2026-03-29 01:45", "2026-03-29 02:00", "2026-03-29 02:59:59", "2026-03-29 03:00"]),
+        zone="Europe/Paris",
+    )
     assert reasons(done) == {"invalid_shape": (2, 0, 3)}
-    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [("2026-03-29T00:45:00", 0.0), ("2026-03-29T01:00:00", 3.0)]
+    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [
+        ("2026-03-29T00:45:00", 0.0),
+        ("2026-03-29T01:00:00", 3.0),
+    ]
     kept = rejects(conn, ["t"])
     assert {
-        ("x.csv, row 3" in r.detail or "x.csv, row 4" in r.detail) and "does not exist in Europe/Paris" in r.detail for r in kept
+        ("x.csv, row 3" in r.detail or "x.csv, row 4" in r.detail)
+        and "does not exist in Europe/Paris" in r.detail
+        for r in kept
     } == {True}
     assert b'"2026-03-29T02:00:00"' in kept[-1].payload
 
 
 HOUR = ["2025-10-26 02:00", "2025-10-26 02:30"]
-SUMMER, WINTER = ["2025-10-26T00:00:00", "2025-10-26T00:30:00"], ["2025-10-26T01:00:00", "2025-10-26T01:30:00"]
+SUMMER, WINTER = (
+    ["2025-10-26T00:00:00", "2025-10-26T00:30:00"],
+    ["2025-10-26T01:00:00", "2025-10-26T01:30:00"],
+)
 BEFORE, AFTER = "2025-10-26 01:30", "2025-10-26 03:00"
 
 
@@ -187,22 +237,31 @@ def test_each_series_of_a_file_runs_through_the_doubled_hour_by_itself(
     assert [at for at, _ in stored(conn, catalogue.datastreams["b", "pm25"])][1:5] == [*SUMMER, *WINTER]
 
 
-# -- the same path -------------------------------------------------------------------------------------------------------------
+# -- the same path
 
 
 def test_a_file_that_is_imported_again_changes_nothing(conn: Connection, load: Load) -> None:
-    content = "time,pm25\n" + "\n".join([*quarter_hours(9000), "nonsense,1", "2026-03-03T00:00:00Z,high"]) + "\n"
+    content = (
+        "time,pm25\n" + "\n".join([*quarter_hours(9000), "nonsense,1", "2026-03-03T00:00:00Z,high"]) + "\n"
+    )
     first, second = load(content), load(content)
     assert (first.stored, first.duplicate) == (9000, 0)
     assert (second.stored, second.duplicate) == (0, 9000)
     assert reasons(first) == reasons(second) == {"invalid_shape": (1, 0, 9002), "wrong_type": (1, 1, 9003)}
     assert len(rejects(conn, ["t"])) == 2
-    assert conn.execute("SELECT sum(received), sum(accepted), sum(repeated), sum(rejected) FROM ledger").fetchone() == (
-        18_004, 9000, 9002, 2,
-    )  # fmt: skip
+    assert conn.execute(
+        "SELECT sum(received), sum(accepted), sum(repeated), sum(rejected) FROM ledger"
+    ).fetchone() == (
+        18_004,
+        9000,
+        9002,
+        2,
+    )
 
 
-def test_a_differing_result_is_a_conflict_that_names_its_row(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_a_differing_result_is_a_conflict_that_names_its_row(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     load(f"time,pm25\n{NOON},1.5\n")
     done = load(f"time,pm25\n{NOON},1.5\n{NOON},2.5\n", name="later.csv")
     assert (done.duplicate, reasons(done)) == (1, {"conflicting_result": (1, 1, 3)})
@@ -215,7 +274,8 @@ def test_a_differing_result_is_a_conflict_that_names_its_row(conn: Connection, c
 
 @pytest.mark.parametrize("bad", [[0], [499], list(range(0, 500, 7))])
 @pytest.mark.parametrize(
-    "poison", ["31/02/2026,1", "2026-03-02T00:00:00Z", '2026-03-02T00:00:00Z,"1', "2026-03-02T00:00:00Z,1,2,3"]
+    "poison",
+    ["31/02/2026,1", "2026-03-02T00:00:00Z", '2026-03-02T00:00:00Z,"1', "2026-03-02T00:00:00Z,1,2,3"],
 )
 def test_a_bad_row_costs_itself_only(conn: Connection, load: Load, bad: list[int], poison: str) -> None:
     rows = quarter_hours(500)
@@ -228,11 +288,18 @@ def test_a_bad_row_costs_itself_only(conn: Connection, load: Load, bad: list[int
     assert len(rejects(conn, ["t"], most=200)) == len(bad)
 
 
-def test_what_was_refused_is_replayed_after_the_registration(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_what_was_refused_is_replayed_after_the_registration(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     content = f"time,property,result\n{NOON},nox,4\n{NOON},pm25,1\n"
     assert reasons(load(content)) == {"unknown_property": (1, 1, 2)}
     store_catalogue.add_datastream(
-        conn, device_id=catalogue.devices["a"], name="nox", property="pm25", unit="1", role=DatastreamRole.CANDIDATE
+        conn,
+        device_id=catalogue.devices["a"],
+        name="nox",
+        property="pm25",
+        unit="1",
+        role=DatastreamRole.CANDIDATE,
     )
     conn.commit()
     assert replay(conn, clock=SYSTEM)[:2] == (1, 1)
@@ -240,8 +307,15 @@ def test_what_was_refused_is_replayed_after_the_registration(conn: Connection, c
     assert load(content).duplicate == 2
 
 
-def test_a_comment_may_hold_line_ends_and_a_lost_quotation_mark_swallows_nothing(conn: Connection, load: Load) -> None:
-    rows = [f'{NOON},1,"two\nlines"', '2026-03-02T12:01:00Z,"2,x', "2026-03-02T12:02:00Z,3,", '2026-03-02T12:03:00Z,4,"']
+def test_a_comment_may_hold_line_ends_and_a_lost_quotation_mark_swallows_nothing(
+    conn: Connection, load: Load
+) -> None:
+    rows = [
+        f'{NOON},1,"two\nlines"',
+        '2026-03-02T12:01:00Z,"2,x',
+        "2026-03-02T12:02:00Z,3,",
+        '2026-03-02T12:03:00Z,4,"',
+    ]
     rows += [f"{at},z" for at in quarter_hours(60)]
     done = load("time,pm25,comment\n" + "\n".join(rows) + "\n")
     assert (done.rows, done.stored, reasons(done)) == (64, 62, {"invalid_shape": (2, 0, 4)})
@@ -251,7 +325,9 @@ def test_a_comment_may_hold_line_ends_and_a_lost_quotation_mark_swallows_nothing
 def test_bytes_that_are_no_text_and_odd_numbers_are_refused_by_row(conn: Connection, load: Load) -> None:
     cells = ["1e999", "0x1F", "1_000", "1 234", "1,5", "١٢", "NaNa", "=1+1"]
     rows = [f'{(START + timedelta(minutes=i)).isoformat()},"{cell}"' for i, cell in enumerate(cells)]
-    done = load(("time,pm25\n" + "\n".join(rows) + "\n").encode() + b"2026-03-02T00:00:00Z,1\xb5\n", decimal=".")
+    done = load(
+        ("time,pm25\n" + "\n".join(rows) + "\n").encode() + b"2026-03-02T00:00:00Z,1\xb5\n", decimal="."
+    )
     assert done.stored == 0
     assert reasons(done) == {"not_finite": (1, 1, 2), "wrong_type": (7, 7, 3), "invalid_shape": (1, 0, 10)}
 
@@ -276,6 +352,13 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(conn: Connection, l
     done = load(content, dry=True)
     assert (done.stored, sorted(reasons(done))) == (1, ["conflicting_result", "invalid_shape"])
     done = load(content, dry=True, reason="swapped tubes")
-    assert (done.stored, done.duplicate, done.corrected, sorted(reasons(done))) == (1, 1, 1, ["invalid_shape"])
-    assert conn.execute("SELECT sum(received), (SELECT count(*) FROM observation) FROM ledger").fetchone() == (*before, 1)  # type: ignore[misc]
+    assert (done.stored, done.duplicate, done.corrected, sorted(reasons(done))) == (
+        1,
+        1,
+        1,
+        ["invalid_shape"],
+    )
+    assert conn.execute(
+        "SELECT sum(received), (SELECT count(*) FROM observation) FROM ledger"
+    ).fetchone() == (*before, 1)  # type: ignore[misc]
     assert corrections(conn, "t") == []

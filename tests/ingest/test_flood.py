@@ -1,4 +1,5 @@
-"""One device floods with 200 kB messages as fast as it can; another one hardly notices, and memory and disk stay bounded.
+"""One device floods with 200 kB messages as fast as it can; another one hardly notices, and memory and disk
+stay bounded.
 
 Ten seconds; with INSITU_FLOOD_S=60 and -s the figures of a minute.
 """
@@ -43,14 +44,19 @@ def broker_owner(stack: Stack) -> Iterator[None]:
                 state, now = access.broker_state(conn), datetime.now(UTC)
                 if state.wanted != state.applied or (expiry is not None and now >= expiry):
                     found = access.active_credentials(conn, now)
-                    stack.broker.apply([user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in found])
+                    stack.broker.apply(
+                        [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in found]
+                    )
                     access.broker_applied(conn, version=state.wanted, at=now)
                     expiry = access.next_expiry(conn, now)
                 conn.commit()
 
     thread = threading.Thread(target=look_after, daemon=True)
     thread.start()
-    wait_until(lambda: bool(stack.rows("SELECT 1 FROM broker_state WHERE applied_at IS NOT NULL")), "the broker's users")
+    wait_until(
+        lambda: bool(stack.rows("SELECT 1 FROM broker_state WHERE applied_at IS NOT NULL")),
+        "the broker's users",
+    )
     yield
     over.set()
     thread.join(30)
@@ -65,7 +71,9 @@ class Steady:
 
 
 def steady(stack: Stack, datastream_id: int, seconds: float) -> Steady:
-    """Device `t/b` publishes a small message every 50 ms; each row is looked for on a connection of its own."""
+    """Device `t/b` publishes a small message every 50 ms; each row is looked for on a connection of its
+    own.
+    """
     acked: dict[int, float] = {}
     took: list[float] = []
     seen: dict[int, float] = {}
@@ -108,8 +116,18 @@ def peak_mb(pid: int) -> float:
 def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, kind: str) -> None:
     username, token = stack.tokens["t/a"]
     with broker_owner(stack):
-        command = [sys.executable, "-m", "tests.ingest.flooder", stack.broker.host, str(stack.broker.port), username, token]
-        loud = subprocess.Popen([*command, "insitu/v1/t/a/obs", kind, str(SECONDS)], stdout=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.ingest.flooder",
+            stack.broker.host,
+            str(stack.broker.port),
+            username,
+            token,
+        ]
+        loud = subprocess.Popen(
+            [*command, "insitu/v1/t/a/obs", kind, str(SECONDS)], stdout=subprocess.PIPE, text=True
+        )
         other = steady(stack, catalogue.datastreams["b", "pm25"], SECONDS)
         said = loud.communicate(timeout=60)[0].split()
         acknowledged = int(said[0])
@@ -119,13 +137,17 @@ def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, 
     assert stack.ingestor.pid is not None
     p50, p99, most = np.quantile(other.latencies, [0.5, 0.99, 1])
     memory = peak_mb(stack.ingestor.pid)
-    ((kept, disk),) = stack.rows("SELECT coalesce(sum(length(payload)), 0), pg_total_relation_size('reject') FROM reject")
+    ((kept, disk),) = stack.rows(
+        "SELECT coalesce(sum(length(payload)), 0), pg_total_relation_size('reject') FROM reject"
+    )
     suspended = stack.rows("SELECT suspensions, suspended_step FROM credential WHERE username = %s", username)
     ((disconnects,),) = stack.rows("SELECT disconnects FROM shard")
     sys.stdout.write(
-        f"\n{kind}, {SECONDS:.0f} s: flood acknowledged {acknowledged}, connections {said[1]}, turned away {said[2]}; other device "
+        f"\n{kind}, {SECONDS:.0f} s: flood acknowledged {acknowledged}, connections {said[1]}, turned away "
+        f"{said[2]}; other device "
         f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, max {most * 1000:.0f} ms, PUBACK p99 "
-        f"{np.quantile(other.acknowledge, 0.99) * 1000:.0f} ms; ingestor peak {memory:.0f} MB; rejects {kept} B kept, {disk} B on disk; "
+        f"{np.quantile(other.acknowledge, 0.99) * 1000:.0f} ms; ingestor peak {memory:.0f} MB; rejects "
+        f"{kept} B kept, {disk} B on disk; "
         f"suspensions {suspended}, disconnects {disconnects}; reasons "
         f"{stack.rows('SELECT reason, messages FROM ledger_reason ORDER BY 1')}; "
         f"worst at {np.argsort(other.latencies)[-12:] * 0.05}\n"
@@ -143,7 +165,9 @@ def settled(stack: Stack, acknowledged: int) -> bool:
     """Every message of the flood is counted, and nothing waits."""
     found = shards.health(stack.conn)
     stack.conn.rollback()
-    ((received,),) = stack.rows("SELECT coalesce(sum(received), 0) FROM ledger WHERE device = 'a' AND reject_id = 0")
+    ((received,),) = stack.rows(
+        "SELECT coalesce(sum(received), 0) FROM ledger WHERE device = 'a' AND reject_id = 0"
+    )
     return received >= acknowledged and found.pending == 0
 
 

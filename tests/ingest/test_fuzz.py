@@ -1,4 +1,6 @@
-"""No bytes do harm: every decoder answers with readings or with a refusal, and no answer stops what comes after it."""
+"""No bytes do harm: every decoder answers with readings or with a refusal, and no answer stops what comes
+after it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ EUI = "0101010101010101"
 
 
 def require_an_answer(suffix: str, payload: bytes) -> str:
-    """Readings xor a refusal in words; each reading becomes an observation or a refusal. What kind of answer it was."""
+    """Readings xor a refusal in words; each reading becomes an observation or a refusal. What kind of answer
+    it was.
+    """
     decoded = DECODERS[suffix](payload, NOON_US)
     if isinstance(decoded, Unreadable):
         assert decoded.detail
@@ -39,9 +43,14 @@ def require_an_answer(suffix: str, payload: bytes) -> str:
         return "status"
     assert isinstance(decoded, Decoded)
     assert decoded.readings or decoded.refused or decoded.ignored is not None
-    streams = {reading.property: KnownDatastream(n, 1.8, 32.0, "number") for n, reading in enumerate(decoded.readings)}
+    streams = {
+        reading.property: KnownDatastream(n, 1.8, 32.0, "number")
+        for n, reading in enumerate(decoded.readings)
+    }
     placed = place(KnownDevice(1, "t", "a", None, ((0, None),), streams), decoded, NOON_US)
-    assert len(placed.observations) + sum(count for count, _ in placed.refused.values()) == len(decoded.readings)
+    assert len(placed.observations) + sum(count for count, _ in placed.refused.values()) == len(
+        decoded.readings
+    )
     assert all(math.isfinite(o.result) and o.time_us + 86_400_000_000 >= 0 for o in placed.observations)
     assert all(o.time_us <= NOON_US + 600_000_000 for o in placed.observations)
     assert all(detail for _, detail in placed.refused.values())
@@ -63,7 +72,9 @@ def survive(count: int, seed: int) -> dict[str, set[str]]:
 
 
 def require_every_decoder(answers: dict[str, set[str]]) -> None:
-    """Each of them was reached, read something and refused something: else the payloads would prove nothing."""
+    """Each of them was reached, read something and refused something: else the payloads would prove
+    nothing.
+    """
     assert set(answers) == set(DECODERS)
     for suffix, kinds in answers.items():
         assert kinds & {"unparsable", "invalid_shape"}, suffix
@@ -80,11 +91,13 @@ def test_a_million_hostile_payloads_raise_nothing_and_each_is_readings_or_a_refu
     require_every_decoder(survive(1_000_000, seed=2))
 
 
-# -- as far as the database ---------------------------------------------------------------------------------------------
+# -- as far as the database
 
 
 def register_networks(conn: Connection, small: SmallTrial) -> None:
-    """Device `a` is also one of ChirpStack and an edge node, `b` one of The Things Stack and a device of the edge node."""
+    """Device `a` is also one of ChirpStack and an edge node, `b` one of The Things Stack and a device of the
+    edge node.
+    """
     addresses = [
         ("a", f"chirpstack/{EUI}"),
         ("b", "things_stack/platform-air@lab/p1-north"),
@@ -95,7 +108,9 @@ def register_networks(conn: Connection, small: SmallTrial) -> None:
         kind = address.partition("/")[0]
         if device == "a" or kind == "things_stack":
             store_catalogue.add_network_server(conn, code=kind.replace("_", "-"), kind=kind, now=NOW)
-        store_catalogue.add_address(conn, network_server=kind.replace("_", "-"), address=address, device_id=small.devices[device])
+        store_catalogue.add_address(
+            conn, network_server=kind.replace("_", "-"), address=address, device_id=small.devices[device]
+        )
     conn.commit()
 
 
@@ -122,7 +137,14 @@ def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
             at = T0 + batch * 1_000_000 + sent
             messages.append(
                 Message(
-                    topic_of(suffix), payload, at, sent % 65_535 + 1, 1, chance.randrange(2), chance.random() < 0.05, len(payload)
+                    topic_of(suffix),
+                    payload,
+                    at,
+                    sent % 65_535 + 1,
+                    1,
+                    chance.randrange(2),
+                    chance.random() < 0.05,
+                    len(payload),
                 )
             )
         nodes = EdgeNodes.of(conn, messages)
@@ -134,17 +156,22 @@ def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
     assert conn.execute("SELECT sum(received)::int FROM ledger").fetchall() == [(sent,)]
     # what is refused or conflicting has a reason, in the same number of results
     assert conn.execute(
-        "SELECT (SELECT sum(refused + conflicting) FROM ledger) = (SELECT sum(results) FROM ledger_reason WHERE outcome = 'refused')"
+        "SELECT (SELECT sum(refused + conflicting) FROM ledger) = (SELECT sum(results) FROM ledger_reason "
+        "WHERE outcome = 'refused')"
     ).fetchall() == [(True,)]
 
 
-def test_hostile_payloads_pass_the_database_and_the_ledger_adds_up(conn: Connection, catalogue: SmallTrial) -> None:
+def test_hostile_payloads_pass_the_database_and_the_ledger_adds_up(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     register_networks(conn, catalogue)
     ingest_hostile(conn, 40, seed=3)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
-def test_many_hostile_payloads_pass_the_database_and_the_ledger_adds_up(conn: Connection, catalogue: SmallTrial) -> None:
+def test_many_hostile_payloads_pass_the_database_and_the_ledger_adds_up(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     register_networks(conn, catalogue)
     ingest_hostile(conn, 2_500, seed=4)

@@ -28,10 +28,12 @@ from tests.fix_files import NOON, Load, deploy_since, quarter_hours, reasons, st
 from tests.stack import Stack, stamp
 from tests.test_cli import INSITU, complaint, run
 
-# -- Parquet -------------------------------------------------------------------------------------------------------------------
+# -- Parquet
 
 
-def test_parquet_keeps_its_types_and_its_zones(conn: Connection, catalogue: SmallTrial, load: Load, tmp_path: Path) -> None:
+def test_parquet_keeps_its_types_and_its_zones(
+    conn: Connection, catalogue: SmallTrial, load: Load, tmp_path: Path
+) -> None:
     at = [START + timedelta(hours=h) for h in range(6)]
     results = pa.array([1.5, None, float("nan"), float("inf"), 2.5, 3.5])
     devices = pa.array(["a", "a", "b", "b", "b", None]).dictionary_encode()
@@ -40,7 +42,11 @@ def test_parquet_keeps_its_types_and_its_zones(conn: Connection, catalogue: Smal
         conn.commit()
         given = at if zone is None else [one.replace(tzinfo=None) for one in at]
         path = tmp_path / "x.parquet"
-        pq.write_table(pa.table({"time": pa.array(given, kind), "device": devices, "pm25": results}), path, row_group_size=2)
+        pq.write_table(
+            pa.table({"time": pa.array(given, kind), "device": devices, "pm25": results}),
+            path,
+            row_group_size=2,
+        )
         done = load(path, device=None, zone=zone)
         assert (done.rows, done.empty, done.stored) == (6, 2, 2)
         assert reasons(done) == {"not_finite": (1, 1, 4), "unknown_device": (1, 0, 6)}
@@ -55,7 +61,9 @@ def test_parquet_has_integers_decimals_booleans_and_separate_dates(
     table = pa.table(
         {
             "date": pa.array([day.date()] * 3, pa.date32()),
-            "time": pa.array([timedelta(hours=h) // timedelta(microseconds=1) for h in (1, 2, 4)], pa.time64("us")),
+            "time": pa.array(
+                [timedelta(hours=h) // timedelta(microseconds=1) for h in (1, 2, 4)], pa.time64("us")
+            ),
             "pm25": pa.array([Decimal("1.10"), Decimal("-2.25"), Decimal(3)], pa.decimal128(10, 2)),
             "fan": pa.array([True, False, None]),
             "n": pa.array([1, 2, 3], pa.uint8()),
@@ -64,12 +72,15 @@ def test_parquet_has_integers_decimals_booleans_and_separate_dates(
     pq.write_table(table, path)
     done = load(path, zone="Europe/Paris")
     assert (done.stored, reasons(done)) == (3, {"invalid_shape": (1, 0, 2)})
-    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [("2026-03-29T00:00:00", 1.1), ("2026-03-29T02:00:00", 3.0)]
+    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [
+        ("2026-03-29T00:00:00", 1.1),
+        ("2026-03-29T02:00:00", 3.0),
+    ]
     done = load(path, zone="UTC", columns={"n": "b/pm25", "pm25": "", "fan": ""})
     assert [result for _, result in stored(conn, catalogue.datastreams["b", "pm25"])] == [1.0, 2.0, 3.0]
 
 
-# -- corrections ---------------------------------------------------------------------------------------------------------------
+# -- corrections
 
 
 def test_a_correction_replaces_what_differs_keeps_what_was_and_asks_for_new_checks(
@@ -84,15 +95,32 @@ def test_a_correction_replaces_what_differs_keeps_what_was_and_asks_for_new_chec
     changed = [row.replace(".5", ".75") if n in (3, 9) else row for n, row in enumerate(rows)]
     done = load("time,pm25\n" + "\n".join(changed), name="corrected.csv", reason="the span was wrong")
     assert (done.stored, done.duplicate, done.corrected, done.refused) == (0, 10, 2, {})
-    assert [result for _, result in stored(conn, stream)] == [0.5, 1.5, 2.5, 3.75, 4.5, 5.5, 6.5, 7.5, 8.5, 9.75]
-    assert conn.execute("SELECT flag, count(*) FROM observation GROUP BY 1 ORDER BY 1").fetchall() == [(1, 8), (2, 2)]
-    unchecked, latest = conn.execute("SELECT unchecked_from, result FROM datastream_latest").fetchone()  # type: ignore[misc]
+    assert [result for _, result in stored(conn, stream)] == [
+        0.5,
+        1.5,
+        2.5,
+        3.75,
+        4.5,
+        5.5,
+        6.5,
+        7.5,
+        8.5,
+        9.75,
+    ]
+    assert conn.execute("SELECT flag, count(*) FROM observation GROUP BY 1 ORDER BY 1").fetchall() == [
+        (1, 8),
+        (2, 2),
+    ]
+    unchecked, latest = conn.execute("SELECT unchecked_from, result FROM datastream_latest").fetchone()
     assert (unchecked, latest) == (START + timedelta(minutes=45), 9.75)
     kept = corrections(conn, "t")
     assert [(c.old_result, c.new_result, c.reason, c.login, c.file) for c in kept] == [
-        (9.5, 9.75, "the span was wrong", "lab", "corrected.csv"), (3.5, 3.75, "the span was wrong", "lab", "corrected.csv"),
-    ]  # fmt: skip
-    assert [(line.action, line.subject, line.detail["results"]) for line in audit(conn)] == [("correct", "t", 2)]
+        (9.5, 9.75, "the span was wrong", "lab", "corrected.csv"),
+        (3.5, 3.75, "the span was wrong", "lab", "corrected.csv"),
+    ]
+    assert [(line.action, line.subject, line.detail["results"]) for line in audit(conn)] == [
+        ("correct", "t", 2)
+    ]
     assert audit_problem(conn) is None
 
 
@@ -101,7 +129,8 @@ def test_a_correction_that_is_run_again_changes_nothing_even_where_the_file_cont
 ) -> None:
     load(f"time,pm25\n{NOON},1\n")
     filling = "\n".join(quarter_hours(4100))
-    content = f"time,pm25\n{NOON},2\n{filling.replace('2026-03-02T12:00:00+00:00,', '2026-06-02T12:07:00Z,')}\n{NOON},3\n"
+    filling = filling.replace("2026-03-02T12:00:00+00:00,", "2026-06-02T12:07:00Z,")
+    content = f"time,pm25\n{NOON},2\n{filling}\n{NOON},3\n"
     first = load(content, reason="r")
     second = load(content, reason="r")
     assert (first.corrected, second.corrected, second.stored) == (1, 0, 0)
@@ -112,7 +141,9 @@ def test_a_correction_that_is_run_again_changes_nothing_even_where_the_file_cont
     assert ("2026-03-02T12:00:00", 1.0) in stored(conn, catalogue.datastreams["a", "pm25"])
 
 
-def test_checks_run_again_over_what_was_corrected_and_are_then_done(conn: Connection, catalogue: SmallTrial, load: Load) -> None:
+def test_checks_run_again_over_what_was_corrected_and_are_then_done(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
     """What was corrected is not the newest receipt of the datastream: a row of an earlier time came later."""
     import numpy as np
 
@@ -129,26 +160,41 @@ def test_checks_run_again_over_what_was_corrected_and_are_then_done(conn: Connec
     found = series(conn, [stream], due.unchecked_from, datetime(2200, 1, 1, tzinfo=UTC))[stream]
     newest = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(found.received_us.max()))
     save_flags(
-        conn, datastream_id=stream, times_us=found.time_us, flags=np.ones(1, np.int8), by_check={}, checks=[], ran=[], parameters="{}",
-        sha256="", now=START, received_before=newest,
-    )  # fmt: skip
+        conn,
+        datastream_id=stream,
+        times_us=found.time_us,
+        flags=np.ones(1, np.int8),
+        by_check={},
+        checks=[],
+        ran=[],
+        parameters="{}",
+        sha256="",
+        now=START,
+        received_before=newest,
+    )
     assert to_us(due.unchecked_from) == int(found.time_us[0])
     assert unchecked(conn, "t") == []
 
 
-# -- the command line, and what may end it -----------------------------------------------------------------------------------------
+# -- the command line, and what may end it
 
 
 def york(name: str) -> Path:
     given = os.environ.get("INSITU_YORK_DIR")
-    for folder in [Path(given)] if given else [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]:
+    for folder in (
+        [Path(given)]
+        if given
+        else [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
+    ):
         if (folder / name).is_file():
             return folder / name
     pytest.skip("the York series are not here: set INSITU_YORK_DIR to the folder of york_no2_2020.csv")
 
 
 @pytest.mark.york
-@pytest.mark.parametrize(("name", "column"), [("york_no2_2020.csv", "T200U(a)"), ("york_no2_2021.csv", "T200U(b)")])
+@pytest.mark.parametrize(
+    ("name", "column"), [("york_no2_2020.csv", "T200U(a)"), ("york_no2_2021.csv", "T200U(b)")]
+)
 def test_a_published_collocation_comes_in_with_one_command(
     conn: Connection, catalogue: SmallTrial, database_url: str, name: str, column: str
 ) -> None:
@@ -161,7 +207,9 @@ def test_a_published_collocation_comes_in_with_one_command(
     with path.open(encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     for device, header in (("a", "NO2_T500"), ("b", column)):
-        expected = [(row["Timestamp"][:-1], float(row[header])) for row in table if row[header] not in ("", "NA")]
+        expected = [
+            (row["Timestamp"][:-1], float(row[header])) for row in table if row[header] not in ("", "NA")
+        ]
         assert stored(conn, catalogue.datastreams[device, "pm25"]) == expected
     again = run(*command, INSITU_DATABASE_URL=database_url)
     assert again.returncode == 0
@@ -181,7 +229,9 @@ def big(tmp_path: Path, n: int = 20_000) -> Path:
 def test_an_import_that_was_killed_is_completed_by_the_same_command(
     conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path, load: Load, more: list[str]
 ) -> None:
-    """With a correction, the third commit is the second batch's corrections: its merge has not happened yet."""
+    """With a correction, the third commit is the second batch's corrections: its merge has not happened
+    yet.
+    """
     deploy_since(conn, catalogue.devices["a"], START)
     load(f"time,pm25\n{START.isoformat()},0\n2026-03-04T18:40:00Z,0\n") if more else None
     command = ["import", str(big(tmp_path)), "--trial", "t", "--device", "a", *more]
@@ -204,9 +254,12 @@ def test_an_import_that_was_killed_is_completed_by_the_same_command(
 def started(conn: Connection, database_url: str, path: Path) -> subprocess.Popen[str]:
     """An import that has stored something and is not at its end."""
     process = subprocess.Popen(
-        [*INSITU, "import", str(path), "--trial", "t", "--device", "a"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env={**os.environ, "INSITU_DATABASE_URL": database_url},
-    )  # fmt: skip
+        [*INSITU, "import", str(path), "--trial", "t", "--device", "a"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "INSITU_DATABASE_URL": database_url},
+    )
     limit = time.monotonic() + 30
     while conn.execute("SELECT count(*) FROM observation").fetchone() == (0,):
         conn.rollback()
@@ -219,7 +272,9 @@ def test_a_database_that_goes_away_is_said_and_what_is_stored_stays(
     conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path
 ) -> None:
     process = started(conn, database_url, big(tmp_path, 200_000))
-    conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'insitu import'")
+    conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'insitu import'"
+    )
     conn.commit()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -245,7 +300,8 @@ def test_a_map_that_is_kept_in_a_file_says_the_same_as_the_options(
 ) -> None:
     (tmp_path / "x.csv").write_text("Tag;Zeit;Staub\n02.03.2026;12:00;1,5\n", "utf-8")
     (tmp_path / "map.toml").write_text(
-        'trial = "t"\ntime_columns = ["Tag", "Zeit"]\nzone = "Europe/Paris"\n[columns]\nStaub = "b/pm25"\n', "utf-8"
+        'trial = "t"\ntime_columns = ["Tag", "Zeit"]\nzone = "Europe/Paris"\n[columns]\nStaub = "b/pm25"\n',
+        "utf-8",
     )
     command = ["import", str(tmp_path / "x.csv"), "--columns", str(tmp_path / "map.toml")]
     tried = run(*command, "--dry-run", INSITU_DATABASE_URL=database_url)
@@ -258,8 +314,12 @@ def test_a_map_that_is_kept_in_a_file_says_the_same_as_the_options(
     assert stored(conn, catalogue.datastreams["b", "pm25"]) == [("2026-03-02T12:00:00", 1.5)]
     (tmp_path / "map.toml").write_text('trail = "t"\n', "utf-8")
     assert "trail" in complaint(run(*command, INSITU_DATABASE_URL=database_url))
-    assert "--reason" in complaint(run(*command[:2], "--trial", "t", "--correct", INSITU_DATABASE_URL=database_url))
-    assert "nowhere.csv" in complaint(run("import", "nowhere.csv", "--trial", "t", INSITU_DATABASE_URL=database_url))
+    assert "--reason" in complaint(
+        run(*command[:2], "--trial", "t", "--correct", INSITU_DATABASE_URL=database_url)
+    )
+    assert "nowhere.csv" in complaint(
+        run("import", "nowhere.csv", "--trial", "t", INSITU_DATABASE_URL=database_url)
+    )
 
 
 def test_the_same_result_by_mqtt_http_and_file_is_one_row(stack: Stack, tmp_path: Path) -> None:
@@ -267,7 +327,9 @@ def test_the_same_result_by_mqtt_http_and_file_is_one_row(stack: Stack, tmp_path
     device.send({"boot": "k", "seq": 1, "time": stamp(5), "results": {"pm25": 7.5}})
     stack.wait_for(1)
     device.close()
-    message = posted("insitu/v1/t/a/obs", f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), SYSTEM)
+    message = posted(
+        "insitu/v1/t/a/obs", f'{{"time": "{stamp(5)}", "results": {{"pm25": 7.5}}}}'.encode(), SYSTEM
+    )
     token_sha256 = hashlib.sha256(stack.tokens["t/a"][1].encode()).digest()
     taker = Taker(lambda: connect(stack.database_url, application="tests"), SYSTEM)
     (answer,) = taker.take([Post("t", "a", token_sha256, message)])

@@ -24,24 +24,55 @@ def value(text: str) -> object:
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("1", 1.0), ("1.", 1.0), (".5", 0.5), ("-1.5e+3", -1500.0), ("1E3", 1000.0), ("+1", 1.0),
-        ("12i", 12), ("-12i", -12), ("12u", 12), ("9223372036854775808i", 2**63),
-        ("t", True), ("TRUE", True), ("False", False), ("f", False), ('"x y,z=\\"q\\\\"', 'x y,z="q\\'),
+        ("1", 1.0),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-1.5e+3", -1500.0),
+        ("1E3", 1000.0),
+        ("+1", 1.0),
+        ("12i", 12),
+        ("-12i", -12),
+        ("12u", 12),
+        ("9223372036854775808i", 2**63),
+        ("t", True),
+        ("TRUE", True),
+        ("False", False),
+        ("f", False),
+        ('"x y,z=\\"q\\\\"', 'x y,z="q\\'),
     ],
-)  # fmt: skip
+)
 def test_every_type_of_field_is_read(text: str, result: object) -> None:
     found = value(text)
     assert found == result
     assert type(found) is type(result)
 
 
-@pytest.mark.parametrize("text", ["nan", "-inf", "+Infinity", "1e400", "9" * 5000 + "i", "-" + "9" * 5000 + "i"])
+@pytest.mark.parametrize(
+    "text", ["nan", "-inf", "+Infinity", "1e400", "9" * 5000 + "i", "-" + "9" * 5000 + "i"]
+)
 def test_endless_numbers_reach_placing_which_refuses_them(text: str) -> None:
     assert not -1.8e308 < value(text) < 1.8e308  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tRUE", "1.1.1", "1 2 3", "-12u", "12ii", "0x1f", "1_000", "--1", '"open', "yes", "1e", "١", "i", "."]
+    "text",
+    [
+        "",
+        "tRUE",
+        "1.1.1",
+        "1 2 3",
+        "-12u",
+        "12ii",
+        "0x1f",
+        "1_000",
+        "--1",
+        '"open',
+        "yes",
+        "1e",
+        "١",
+        "i",
+        ".",
+    ],
 )
 def test_what_is_no_field_value_refuses_the_line(text: str) -> None:
     decoded = influx.decode(f"m a={text}".encode(), 0)
@@ -60,7 +91,9 @@ def test_what_is_no_field_value_refuses_the_line(text: str) -> None:
         ("1772366400", 1_772_366_400_000_000, True),
     ],
 )
-def test_a_timestamp_is_nanoseconds_and_others_are_told_by_their_size(digits: str, time_us: int, repaired: bool) -> None:
+def test_a_timestamp_is_nanoseconds_and_others_are_told_by_their_size(
+    digits: str, time_us: int, repaired: bool
+) -> None:
     assert read(f"m a=1 {digits}").readings == [Reading("a", 1.0, time_us, repaired, source="m")]
 
 
@@ -71,17 +104,43 @@ def test_a_line_without_timestamp_has_no_time_and_makes_the_message_untimed() ->
 
 
 def test_escapes_comments_empty_lines_and_line_ends() -> None:
-    decoded = read('# head\r\n\r\n  m\\ x\\,y,t\\=g=v\\ w a\\ b\\=c\\,d=1,e="two\nlines" \n#tail m a=1\n\nm \\f=2')
-    assert [(r.property, r.result) for r in decoded.readings] == [("a b=c,d", 1.0), ("e", "two\nlines"), ("\\f", 2.0)]
+    decoded = read(
+        '# head\r\n\r\n  m\\ x\\,y,t\\=g=v\\ w a\\ b\\=c\\,d=1,e="two\nlines" \n#tail m a=1\n\nm \\f=2'
+    )
+    assert [(r.property, r.result) for r in decoded.readings] == [
+        ("a b=c,d", 1.0),
+        ("e", "two\nlines"),
+        ("\\f", 2.0),
+    ]
     assert decoded.refused == ()
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"m", b"m ", b"m,t a=1", b"m,t= a=1", b"m,=v a=1", b",t=v a=1", b"=m a=1", b"m a", b"m =1", b"m a=1,", b"m a=1,b", b"m a=1 b",
-     b"m a=1 1.5", b"m a=1 1 1", b"m a=1 999999999999999999999", b"m\xff a=1", b"m a\xff=1", b'm a="\xff"', b"m a=1 \x00", b"m\ta=1",
-     b'm a="open'],
-)  # fmt: skip
+    [
+        b"m",
+        b"m ",
+        b"m,t a=1",
+        b"m,t= a=1",
+        b"m,=v a=1",
+        b",t=v a=1",
+        b"=m a=1",
+        b"m a",
+        b"m =1",
+        b"m a=1,",
+        b"m a=1,b",
+        b"m a=1 b",
+        b"m a=1 1.5",
+        b"m a=1 1 1",
+        b"m a=1 999999999999999999999",
+        b"m\xff a=1",
+        b"m a\xff=1",
+        b'm a="\xff"',
+        b"m a=1 \x00",
+        b"m\ta=1",
+        b'm a="open',
+    ],
+)
 def test_a_malformed_line_refuses_only_itself(line: bytes) -> None:
     decoded = read(b"m a=1\n" + line + b"\nm a=2\r\n" + line + b"\nm a=3")
     assert [r.result for r in decoded.readings] == [1.0, 2.0, 3.0]
@@ -112,8 +171,17 @@ def test_lines_that_are_all_malformed_refuse_the_message() -> None:
     assert decoded.detail.startswith("Line 1: ")
 
 
-NAME = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\\"), min_size=1, max_size=8).filter(lambda n: not n.startswith("#"))  # fmt: skip
-FIELD = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.text(st.characters(codec="utf-8"), max_size=8)  # fmt: skip
+NAME = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\\"),
+    min_size=1,
+    max_size=8,
+).filter(lambda n: not n.startswith("#"))
+FIELD = (
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.booleans()
+    | st.text(st.characters(codec="utf-8"), max_size=8)
+)
 
 
 def written(field: object) -> str:
@@ -133,7 +201,9 @@ def escaped(name: str) -> str:
     st.dictionaries(NAME, NAME, max_size=3),
     st.none() | st.integers(10**17, 2**63 - 1),
 )
-def test_what_a_client_writes_is_read_back(fields: dict[str, object], tags: dict[str, str], stamp: int | None) -> None:
+def test_what_a_client_writes_is_read_back(
+    fields: dict[str, object], tags: dict[str, str], stamp: int | None
+) -> None:
     head = "m" + "".join(f",{escaped(key)}={escaped(tag)}" for key, tag in tags.items())
     body = ",".join(f"{escaped(key)}={written(field)}" for key, field in fields.items())
     decoded = read(f"{head} {body}{'' if stamp is None else f' {stamp}'}\n")

@@ -1,5 +1,7 @@
-"""The ledger against a model that keeps its own books, one message at a time: whatever is lost, repeated, reordered, redelivered,
-restarted, mended and replayed, both sums, the rows, the rejects, the receipts and the missing ranges are those of the model."""
+"""The ledger against a model that keeps its own books, one message at a time: whatever is lost, repeated,
+reordered, redelivered, restarted, mended and replayed, both sums, the rows, the rejects, the receipts and the
+missing ranges are those of the model.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ingest import sequences
 from ingest.booking import keep
@@ -32,7 +41,9 @@ HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
 MESSAGES = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
-TABLES = "observation, reject, ledger, ledger_reason, delivery, boot_sequence, device_contact, datastream_latest"
+TABLES = (
+    "observation, reject, ledger, ledger_reason, delivery, boot_sequence, device_contact, datastream_latest"
+)
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,13 @@ class Books:
             counts["repeated"] += 1
             counts["duplicate"] += contained
             return
-        counts["accepted" if not outcomes.refused else "partly" if outcomes.stored + outcomes.duplicate else "rejected"] += 1
+        counts[
+            "accepted"
+            if not outcomes.refused
+            else "partly"
+            if outcomes.stored + outcomes.duplicate
+            else "rejected"
+        ] += 1
         conflicting = fresh.get("conflicting_result", 0)
         refused = sum(fresh.values()) - conflicting
         counts["stored"] += outcomes.stored
@@ -191,7 +208,12 @@ class Outcomes:
 
 DEVICE = st.sampled_from("ab")
 RESULTS_SENT = st.fixed_dictionaries(
-    {}, optional={"pm25": st.sampled_from([1.0, 2.0]), "co2": st.sampled_from([400.0, 401.0]), "fan": st.sampled_from([True, 3])}
+    {},
+    optional={
+        "pm25": st.sampled_from([1.0, 2.0]),
+        "co2": st.sampled_from([400.0, 401.0]),
+        "fan": st.sampled_from([True, 3]),
+    },
 ).filter(bool)
 TIME = st.sampled_from(["minute", "minute", "minute", "none", "1970"])
 COUNT = st.integers(1, 6)
@@ -215,7 +237,7 @@ class Path(RuleBasedStateMachine):
         self.now_us, self.mid = T0 + 50 * MINUTE_US, 0
         self.delivered: set[int] = set()
 
-    # -- devices ---------------------------------------------------------------------------------------------------
+    # -- devices
 
     def _publish(self, device: str, payload: bytes) -> None:
         self.mid += 1
@@ -267,7 +289,7 @@ class Path(RuleBasedStateMachine):
     def an_hour_passes(self) -> None:
         self.now_us += HOUR_US
 
-    # -- the ingestor ----------------------------------------------------------------------------------------------
+    # -- the ingestor
 
     def _batch(self, count: int) -> tuple[list[Message], Outcome]:
         messages = []
@@ -275,7 +297,9 @@ class Path(RuleBasedStateMachine):
             self.now_us += 1
             messages.append(sent.received(self.now_us, repeat=sent.mid in self.delivered))
             self.delivered.add(sent.mid)
-        outcome = keep(self.conn, prepare(messages, snapshot(self.conn)), client_id="session", now_us=self.now_us)
+        outcome = keep(
+            self.conn, prepare(messages, snapshot(self.conn)), client_id="session", now_us=self.now_us
+        )
         return messages, outcome
 
     def _commit(self, count: int) -> None:
@@ -291,11 +315,15 @@ class Path(RuleBasedStateMachine):
             self._require_receipt(self.books.seen[device, boot], outcome.receipts["t", device, boot])
 
     def _require_receipt(self, seen: set[int], ranges: ledger.Ranges) -> None:
-        """The last number before the first hole, and every hole; so every loss of a counted message shows once a later one came."""
+        """The last number before the first hole, and every hole; so every loss of a counted message shows
+        once a later one came.
+        """
         upto = next(n for n in range(min(seen), max(seen) + 2) if n not in seen) - 1
         receipt, missing = sequences.accounted(ranges)
         assert receipt == upto
-        assert [n for low, high in missing for n in range(low, high + 1)] == [n for n in range(upto, max(seen)) if n not in seen]
+        assert [n for low, high in missing for n in range(low, high + 1)] == [
+            n for n in range(upto, max(seen)) if n not in seen
+        ]
 
     @precondition(lambda self: self.queue)
     @rule(count=COUNT)
@@ -319,9 +347,13 @@ class Path(RuleBasedStateMachine):
     def mend(self) -> None:
         for device in "ab":
             add_datastream(
-                self.conn, device_id=find_device(self.conn, "t", device).device_id, name="co2", property="pm25", unit="1",
+                self.conn,
+                device_id=find_device(self.conn, "t", device).device_id,
+                name="co2",
+                property="pm25",
+                unit="1",
                 role=DatastreamRole.CANDIDATE,
-            )  # fmt: skip
+            )
         self.conn.commit()
         self.books.known.add("co2")
 
@@ -336,18 +368,22 @@ class Path(RuleBasedStateMachine):
         self.books.rows[key] = 7.0
         device, name, time_us = key
         self.conn.execute(
-            "UPDATE observation o SET result = 7 FROM datastream s JOIN device d USING (device_id) WHERE o.datastream_id = s.datastream_id"
+            "UPDATE observation o SET result = 7 FROM datastream s JOIN device d USING (device_id) WHERE "
+            "o.datastream_id = s.datastream_id"
             " AND d.code = %s AND s.name = %s AND o.phenomenon_time = to_timestamp(%s::float8)",
             (device, name, time_us / 1e6),
         )
         self.conn.commit()
 
-    # -- what must hold --------------------------------------------------------------------------------------------
+    # -- what must hold
 
     @invariant()
     def the_books_agree(self) -> None:
         books, query = self.books, self._query
-        found = query("SELECT d.code, s.name, o.phenomenon_time, o.result FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)")  # fmt: skip
+        found = query(
+            "SELECT d.code, s.name, o.phenomenon_time, o.result FROM observation o JOIN datastream s USING "
+            "(datastream_id) JOIN device d USING (device_id)"
+        )
         assert {(device, name, to_us(at)): result for device, name, at, result in found} == books.rows
         sums = ", ".join(f"sum({name})::int" for name in (*MESSAGES, *RESULTS))
         lines = query(f"SELECT device, hour, {sums} FROM ledger WHERE reject_id = 0 GROUP BY 1, 2")
@@ -357,9 +393,13 @@ class Path(RuleBasedStateMachine):
         for _, _, *numbers in lines:
             assert numbers[0] == sum(numbers[1:5])
             assert numbers[5] == sum(numbers[6:])
-        reasons = query("SELECT device, reason, sum(results)::int FROM ledger_reason WHERE reject_id = 0 GROUP BY 1, 2")
+        reasons = query(
+            "SELECT device, reason, sum(results)::int FROM ledger_reason WHERE reject_id = 0 GROUP BY 1, 2"
+        )
         assert {(device, reason): results for device, reason, results in reasons} == dict(books.reasons)
-        rejects = query("SELECT device, reason, replayed_at IS NOT NULL, count(*)::int FROM reject GROUP BY 1, 2, 3")
+        rejects = query(
+            "SELECT device, reason, replayed_at IS NOT NULL, count(*)::int FROM reject GROUP BY 1, 2, 3"
+        )
         assert {(device, reason, done): n for device, reason, done, n in rejects} == Counter(
             [(one.device, one.reason, False) for one in books.rejects]
             + [(one.device, one.reason, True) for one in books.replayed]
@@ -377,7 +417,12 @@ def drive(conn: Connection, examples: int) -> None:
     machine: Callable[[], Path] = type("PathOfTheTest", (Path,), {"conn": conn})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
-        settings=settings(max_examples=examples, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
 
 
@@ -390,5 +435,7 @@ def test_the_ledger_agrees_with_a_model_through_loss_repeats_disorder_restarts_a
 
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
-def test_the_ledger_agrees_with_a_model_through_many_histories(conn: Connection, catalogue: SmallTrial) -> None:
+def test_the_ledger_agrees_with_a_model_through_many_histories(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     drive(conn, 1000)

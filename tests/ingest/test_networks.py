@@ -1,4 +1,6 @@
-"""Network servers: what they publish for their devices, what they may not, and what their storage brings back."""
+"""Network servers: what they publish for their devices, what they may not, and what their storage brings
+back.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,8 @@ def register_networks(conn: Connection, small: SmallTrial) -> None:
 def ingest(conn: Connection, *messages: tuple[str, bytes], at: datetime = NOW) -> list[Any]:
     received_us = int(at.timestamp() * 1e6)
     batch = [
-        Message(topic, payload, received_us + n, mid=n + 1, size=len(payload)) for n, (topic, payload) in enumerate(messages)
+        Message(topic, payload, received_us + n, mid=n + 1, size=len(payload))
+        for n, (topic, payload) in enumerate(messages)
     ]
     items = prepare(batch, catalogue.snapshot(conn))
     keep(conn, items, client_id="s", now_us=received_us)
@@ -78,43 +81,69 @@ def ingest(conn: Connection, *messages: tuple[str, bytes], at: datetime = NOW) -
 
 def sums(conn: Connection) -> tuple[int, ...]:
     (row,) = conn.execute(
-        "SELECT sum(received)::int, sum(accepted)::int, sum(partly)::int, sum(rejected)::int, sum(repeated)::int, sum(stored)::int,"
+        "SELECT sum(received)::int, sum(accepted)::int, sum(partly)::int, sum(rejected)::int, "
+        "sum(repeated)::int, sum(stored)::int,"
         " sum(duplicate)::int, sum(refused)::int, sum(ignored)::int FROM ledger"
     ).fetchall()
     return tuple(row)
 
 
-def test_an_uplink_becomes_rows_at_the_networks_time_and_says_how_it_was_heard(conn: Connection, networks: SmallTrial) -> None:
+def test_an_uplink_becomes_rows_at_the_networks_time_and_says_how_it_was_heard(
+    conn: Connection, networks: SmallTrial
+) -> None:
     ingest(conn, (UP_TOPIC, chirpstack(object={"pm25": 12.5, "fan": True})))
-    assert conn.execute("SELECT result, clock_quality, phenomenon_time FROM observation ORDER BY datastream_id").fetchall() == [
+    assert conn.execute(
+        "SELECT result, clock_quality, phenomenon_time FROM observation ORDER BY datastream_id"
+    ).fetchall() == [
         (12.5, 3, datetime(2026, 3, 1, 11, 59, 58, 870214, UTC)),
         (1.0, 3, datetime(2026, 3, 1, 11, 59, 58, 870214, UTC)),
     ]
-    assert conn.execute("SELECT rssi, snr, clock_offset FROM device_contact").fetchall() == [(-36, 10.5, None)]
+    assert conn.execute("SELECT rssi, snr, clock_offset FROM device_contact").fetchall() == [
+        (-36, 10.5, None)
+    ]
     assert conn.execute("SELECT boot, seen::text FROM boot_sequence").fetchall() == [("00189440", "{[4,5)}")]
 
 
-def test_the_same_frame_by_another_gateway_is_a_repeat_though_its_time_differs(conn: Connection, networks: SmallTrial) -> None:
+def test_the_same_frame_by_another_gateway_is_a_repeat_though_its_time_differs(
+    conn: Connection, networks: SmallTrial
+) -> None:
     first = chirpstack(object={"pm25": 12.5})
     second = chirpstack(object={"pm25": 12.5}, deduplicationId="other", time="2026-03-01T11:59:59.100+00:00")
     ingest(conn, (UP_TOPIC, first))
-    ingest(conn, (UP_TOPIC, second), (UP_TOPIC, chirpstack(object={"pm25": 13}, fCnt=5, time="2026-03-01T12:00:59+00:00")))
-    assert conn.execute("SELECT result FROM observation ORDER BY phenomenon_time").fetchall() == [(12.5,), (13.0,)]
+    ingest(
+        conn,
+        (UP_TOPIC, second),
+        (UP_TOPIC, chirpstack(object={"pm25": 13}, fCnt=5, time="2026-03-01T12:00:59+00:00")),
+    )
+    assert conn.execute("SELECT result FROM observation ORDER BY phenomenon_time").fetchall() == [
+        (12.5,),
+        (13.0,),
+    ]
     assert sums(conn) == (3, 2, 0, 0, 1, 2, 1, 0, 0)
 
 
 def test_lost_frames_show_in_the_networks_own_count(conn: Connection, networks: SmallTrial) -> None:
     for count in (4, 5, 9):
-        ingest(conn, (UP_TOPIC, chirpstack(object={"pm25": 1}, fCnt=count, time=f"2026-03-01T12:0{count}:00+00:00")))
+        ingest(
+            conn,
+            (UP_TOPIC, chirpstack(object={"pm25": 1}, fCnt=count, time=f"2026-03-01T12:0{count}:00+00:00")),
+        )
     assert conn.execute("SELECT seen::text FROM boot_sequence").fetchall() == [("{[4,6),[9,10)}",)]
 
 
-def test_events_that_measure_nothing_are_signs_of_life_and_counted_as_such(conn: Connection, networks: SmallTrial) -> None:
+def test_events_that_measure_nothing_are_signs_of_life_and_counted_as_such(
+    conn: Connection, networks: SmallTrial
+) -> None:
     events = ("status", "join", "log", "ack", "txack", "location", "integration")
-    ingest(conn, *((f"application/x/device/{EUI}/event/{event}", chirpstack(f"{event}.json")) for event in events))
+    ingest(
+        conn,
+        *((f"application/x/device/{EUI}/event/{event}", chirpstack(f"{event}.json")) for event in events),
+    )
     ingest(conn, (UP_TOPIC, chirpstack("up-mac-only.json")))
     assert sums(conn) == (8, 8, 0, 0, 0, 0, 0, 0, 8)
-    assert conn.execute("SELECT battery::numeric(4, 2)::text, margin FROM device_contact").fetchall() == [("92.52", 11.0)]
+    assert conn.execute("SELECT battery::numeric(4, 2)::text, margin FROM device_contact").fetchall() == [
+        ("92.52", 11.0)
+    ]
     notes = {note for (note,) in conn.execute("SELECT note FROM device_status WHERE note IS NOT NULL")}
     assert "joined the network as 00189440" in notes
     assert "ERROR UPLINK_CODEC Exception generated by quickjs" in notes
@@ -144,7 +173,9 @@ def test_what_is_wrong_is_refused_with_its_reason(
     assert conn.execute("SELECT reason, payload FROM reject").fetchall() == [(reason, payload)]
 
 
-def test_an_uplink_that_the_console_simulated_is_never_trial_data(conn: Connection, networks: SmallTrial) -> None:
+def test_an_uplink_that_the_console_simulated_is_never_trial_data(
+    conn: Connection, networks: SmallTrial
+) -> None:
     ingest(conn, (TTS_TOPIC, json.dumps(things_stack("up-simulated.json")).encode()))
     assert conn.execute("SELECT count(*) FROM observation").fetchall() == [(0,)]
     assert conn.execute("SELECT reason, results FROM ledger_reason").fetchall() == [("simulated", 3)]
@@ -152,20 +183,30 @@ def test_an_uplink_that_the_console_simulated_is_never_trial_data(conn: Connecti
 
 
 def test_a_server_without_addresses_may_say_nothing() -> None:
-    assert '"publish": {"deny": [">"]}, "subscribe": {"deny": [">"]}' in nats_users([network_user("n", "x", [])])
+    assert '"publish": {"deny": [">"]}, "subscribe": {"deny": [">"]}' in nats_users(
+        [network_user("n", "x", [])]
+    )
 
 
-# -- through the broker -----------------------------------------------------------------------------------------------
+# -- through the broker
 
 
-def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(stack: Stack, catalogue: SmallTrial) -> None:
+def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(
+    stack: Stack, catalogue: SmallTrial
+) -> None:
     """One credential; its own devices' topics only, whatever it tries."""
     register_networks(stack.conn, catalogue)
     numbers = dict(stack.rows("SELECT code, network_server_id FROM network_server"))
     access.add_credential(
-        stack.conn, device_id=None, network_server_id=numbers["lora"], username="network.lora", now=NOW,
-        token_sha256=hashlib.sha256(TOKEN.encode()).digest(), nats_hash=hash_token(TOKEN), mosquitto_hash=mosquitto_hash(TOKEN),
-    )  # fmt: skip
+        stack.conn,
+        device_id=None,
+        network_server_id=numbers["lora"],
+        username="network.lora",
+        now=NOW,
+        token_sha256=hashlib.sha256(TOKEN.encode()).digest(),
+        nats_hash=hash_token(TOKEN),
+        mosquitto_hash=mosquitto_hash(TOKEN),
+    )
     stack.conn.commit()
     stack.enrol("t", "a")  # applies all of them
     client = mqtt.Client(CallbackAPIVersion.VERSION2, "chirpstack")
@@ -174,7 +215,12 @@ def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(stack: Stac
     client.loop_start()
     wait_until(client.is_connected, "the network server at the broker")
     payload = chirpstack(object={"pm25": 12.5})
-    for foreign in (TTS_TOPIC, "insitu/v1/t/a/obs", "application/x/device/0202020202020202/event/up", "spBv1.0/g/NBIRTH/e"):
+    for foreign in (
+        TTS_TOPIC,
+        "insitu/v1/t/a/obs",
+        "application/x/device/0202020202020202/event/up",
+        "spBv1.0/g/NBIRTH/e",
+    ):
         client.publish(foreign, payload, qos=1)
     client.publish(UP_TOPIC, payload, qos=1)
     stack.wait_for(1)
@@ -188,11 +234,13 @@ def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(stack: Stac
     device.close()
 
 
-# -- storage ----------------------------------------------------------------------------------------------------------
+# -- storage
 
 
 @contextmanager
-def storage(uplinks: list[dict[str, Any]], key: str = "NNSXS.KEY", broken: bool = False) -> Iterator[tuple[str, list[str]]]:
+def storage(
+    uplinks: list[dict[str, Any]], key: str = "NNSXS.KEY", broken: bool = False
+) -> Iterator[tuple[str, list[str]]]:
     """A server that answers as the storage integration's manual says, and the paths it was asked for."""
     asked: list[str] = []
 
@@ -240,7 +288,16 @@ def uplinks(count: int) -> list[dict[str, Any]]:
 
 def pulled(conn: Connection, base: str, key: str = "NNSXS.KEY") -> Any:
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    return pull(conn, base=base, application="platform-air", tenant="lab", key=key, after=start, before=NOW, clock=SYSTEM)
+    return pull(
+        conn,
+        base=base,
+        application="platform-air",
+        tenant="lab",
+        key=key,
+        after=start,
+        before=NOW,
+        clock=SYSTEM,
+    )
 
 
 def test_the_storage_repairs_what_mqtt_missed_and_only_that(conn: Connection, networks: SmallTrial) -> None:
@@ -252,7 +309,9 @@ def test_the_storage_repairs_what_mqtt_missed_and_only_that(conn: Connection, ne
         again = pulled(conn, base)
     assert (done.uplinks, done.stored, done.duplicate, done.refused) == (5, 2, 3, 0)
     assert (again.uplinks, again.stored, again.duplicate, again.refused) == (5, 0, 5, 0)
-    assert conn.execute("SELECT result FROM observation ORDER BY phenomenon_time").fetchall() == [(float(n),) for n in range(5)]
+    assert conn.execute("SELECT result FROM observation ORDER BY phenomenon_time").fetchall() == [
+        (float(n),) for n in range(5)
+    ]
     assert conn.execute("SELECT seen::text FROM boot_sequence").fetchall() == [("{[0,5)}",)]
     assert recount(conn) == []
     assert asked[0].startswith(
@@ -260,15 +319,22 @@ def test_the_storage_repairs_what_mqtt_missed_and_only_that(conn: Connection, ne
     )
 
 
-def test_a_long_storage_is_read_page_by_page(conn: Connection, networks: SmallTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_storage_is_read_page_by_page(
+    conn: Connection, networks: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ingest.storage._PAGE", 4)
     with storage(uplinks(4)) as (base, asked):
         assert pulled(conn, base).stored == 4
     assert len(asked) == 2
 
 
-def test_a_storage_that_refuses_or_breaks_is_named_and_what_came_stays(conn: Connection, networks: SmallTrial) -> None:
-    with storage(uplinks(2)) as (base, _), pytest.raises(NotAcceptedHere, match="RIGHT_APPLICATION_TRAFFIC_READ"):
+def test_a_storage_that_refuses_or_breaks_is_named_and_what_came_stays(
+    conn: Connection, networks: SmallTrial
+) -> None:
+    with (
+        storage(uplinks(2)) as (base, _),
+        pytest.raises(NotAcceptedHere, match="RIGHT_APPLICATION_TRAFFIC_READ"),
+    ):
         pulled(conn, base, key="wrong")
     with storage(uplinks(600), broken=True) as (base, _), pytest.raises(RetryLater, match="no uplink"):
         pulled(conn, base)

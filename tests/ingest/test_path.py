@@ -26,8 +26,14 @@ def test_a_message_becomes_rows_and_the_device_hears_a_receipt(stack: Stack) -> 
     device.send({"boot": "x1", "seq": 1, "time": stamp(10), "results": {"pm25": 12.5, "fan": True}})
     device.send({"boot": "x1", "seq": 4, "time": stamp(9), "results": {"pm25": 12.75}})
     stack.wait_for(2)
-    assert stack.rows("SELECT result FROM observation ORDER BY datastream_id, phenomenon_time") == [(12.5,), (12.75,), (1.0,)]
-    wait_until(lambda: ("receipt", {"boot": "x1", "seq": 1, "missing": [[2, 3]]}) in device.heard, "the receipt")
+    assert stack.rows("SELECT result FROM observation ORDER BY datastream_id, phenomenon_time") == [
+        (12.5,),
+        (12.75,),
+        (1.0,),
+    ]
+    wait_until(
+        lambda: ("receipt", {"boot": "x1", "seq": 1, "missing": [[2, 3]]}) in device.heard, "the receipt"
+    )
     device.close()
 
 
@@ -67,12 +73,16 @@ def test_a_megabyte_of_json_is_refused_by_size_with_its_first_bytes(stack: Stack
     device = stack.device("t/a")
     device.send(b'{"results": {"pm25": "' + b"x" * 1_000_000 + b'"}}')
     stack.wait_for(1)
-    assert stack.rows("SELECT reason, length(payload), size > 1000000 FROM reject") == [("too_large", 262_144, True)]
+    assert stack.rows("SELECT reason, length(payload), size > 1000000 FROM reject") == [
+        ("too_large", 262_144, True)
+    ]
     device.close()
 
 
 def test_a_device_that_is_not_registered_is_refused_by_name(stack: Stack) -> None:
-    """Its credential was given before the catalogue forgot it: the broker lets it in, the ingestor explains."""
+    """Its credential was given before the catalogue forgot it: the broker lets it in, the ingestor
+    explains.
+    """
     device = stack.device("t/a")
     stack.conn.execute("UPDATE device SET code = 'renamed' WHERE code = 'a'")
     stack.conn.commit()
@@ -113,9 +123,9 @@ def test_a_foreign_topic_never_reaches_the_ingestor(stack: Stack) -> None:
     other = stack.device("t/a")
     other.send(GOOD)
     stack.wait_for(1)
-    assert stack.rows("SELECT d.code FROM observation JOIN datastream USING (datastream_id) JOIN device d USING (device_id)") == [
-        ("a",)
-    ]
+    assert stack.rows(
+        "SELECT d.code FROM observation JOIN datastream USING (datastream_id) JOIN device d USING (device_id)"
+    ) == [("a",)]
     assert stack.reasons() == []
     device.close()
     other.close()
@@ -136,12 +146,16 @@ def test_a_status_and_a_last_will_are_kept(stack: Stack) -> None:
     device.send({"battery": 81, "rssi": -70, "firmware": "1.2"}, "status")
     device.send(b"offline", "status")
     stack.wait_for(2)
-    assert stack.rows("SELECT state, battery, rssi, firmware FROM device_contact") == [("offline", 81.0, -70.0, "1.2")]
+    assert stack.rows("SELECT state, battery, rssi, firmware FROM device_contact") == [
+        ("offline", 81.0, -70.0, "1.2")
+    ]
     device.close()
 
 
 def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_once(stack: Stack) -> None:
-    """Also a message without a time: its seq was accounted for when it was refused, which makes the replay no repeat."""
+    """Also a message without a time: its seq was accounted for when it was refused, which makes the replay no
+    repeat.
+    """
     from ingest.replay import replay
     from insitu.clock import SYSTEM
 
@@ -151,9 +165,14 @@ def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_o
     stack.wait_for(2)
     assert stack.reasons() == ["unknown_property", "unknown_property"]
     add_datastream(
-        stack.conn, device_id=find_device(stack.conn, "t", "a").device_id, name="co2", property="pm25", unit="1",
-        role=DatastreamRole.CANDIDATE, expected_interval=timedelta(minutes=15),
-    )  # fmt: skip
+        stack.conn,
+        device_id=find_device(stack.conn, "t", "a").device_id,
+        name="co2",
+        property="pm25",
+        unit="1",
+        role=DatastreamRole.CANDIDATE,
+        expected_interval=timedelta(minutes=15),
+    )
     stack.conn.commit()
     assert replay(stack.conn, clock=SYSTEM)[:2] == (2, 2)
     assert replay(stack.conn, clock=SYSTEM)[0] == 0
@@ -162,7 +181,9 @@ def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_o
     device.close()
 
 
-def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_once(stack: Stack, tmp_path: Path) -> None:
+def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_once(
+    stack: Stack, tmp_path: Path
+) -> None:
     """The whole way by the command line: a field nobody knew, in two formats and in another unit."""
     login = f"{stack.broker.service_username}:{stack.broker.service_password}"
     servers = {
@@ -171,7 +192,13 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     }
 
     def insitu(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "cli", *arguments], capture_output=True, text=True, env={**os.environ, **servers}, timeout=60)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **servers},
+            timeout=60,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -191,20 +218,31 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     device.send([{"n": "x/pm2_5", "u": "ug/m3", "bt": NOW.timestamp() - 300, "v": 14}], "senml")
     stack.wait_for(6)
     found = stack.rows(
-        "SELECT result FROM observation JOIN datastream USING (datastream_id) WHERE name = 'pm2_5' ORDER BY result"
+        "SELECT result FROM observation JOIN datastream USING (datastream_id) WHERE name = 'pm2_5' ORDER BY "
+        "result"
     )
     assert [result for (result,) in found] == pytest.approx([12.5, 13.0, 14.0, 15.0, 16.0], rel=1e-14)
     assert recount(stack.conn) == []
-    assert stack.rows("SELECT sum(refused), sum(stored), sum(duplicate) FROM ledger WHERE reject_id = 0") == [(4, 2, 1)]
-    assert stack.rows("SELECT sum(contained), sum(stored), sum(duplicate) FROM ledger WHERE reject_id <> 0") == [(5, 4, 1)]
-    assert "ok   ledger" in insitu("check", code=1)  # 1: it cannot try the rules of a broker that is not its own
+    assert stack.rows("SELECT sum(refused), sum(stored), sum(duplicate) FROM ledger WHERE reject_id = 0") == [
+        (4, 2, 1)
+    ]
+    assert stack.rows(
+        "SELECT sum(contained), sum(stored), sum(duplicate) FROM ledger WHERE reject_id <> 0"
+    ) == [(5, 4, 1)]
+    assert "ok   ledger" in insitu(
+        "check", code=1
+    )  # 1: it cannot try the rules of a broker that is not its own
     path.write_text('[[mapping]]\ntrial = "t"\nfield = "pm2_5"\nproperty = "pm25"\nunit = "ng/m3"\n', "utf-8")
     assert "a/pm2_5 has observations" in insitu("register", str(path), code=2)
     device.close()
 
 
-def test_messages_without_a_time_that_say_the_same_are_each_stored_also_when_the_broker_counts_anew(stack: Stack) -> None:
-    """A broker that restarts gives its packet ids again from the beginning; what was acknowledged cannot come again."""
+def test_messages_without_a_time_that_say_the_same_are_each_stored_also_when_the_broker_counts_anew(
+    stack: Stack,
+) -> None:
+    """A broker that restarts gives its packet ids again from the beginning; what was acknowledged cannot come
+    again.
+    """
     device = stack.device("t/a")
     for _ in range(5):
         device.send({"results": {"pm25": 4.0}})

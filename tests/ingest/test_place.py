@@ -1,4 +1,6 @@
-"""Which datastream a reading is, in which unit: by its source where two sources have one field, by factors of the snapshot."""
+"""Which datastream a reading is, in which unit: by its source where two sources have one field, by factors of
+the snapshot.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,21 @@ T0_S = T0 / 1e6
 
 @pytest.fixture
 def trial(conn: Connection, catalogue: SmallTrial) -> Connection:
-    """Device `a` also has `t` in Cel, `air.value` and `water.value`, `p` sent in Pa and kept in hPa, `level` in dB."""
+    """Device `a` also has `t` in Cel, `air.value` and `water.value`, `p` sent in Pa and kept in hPa, `level`
+    in dB.
+    """
     for code, unit in (("temp", "Cel"), ("pressure", "hPa"), ("laeq", "dB")):
         add_property(conn, code=code, name={"en": code}, unit=unit)
-    mapped = (("t", "temp", "Cel"), ("air.value", "temp", "Cel"), ("water.value", "temp", "Cel"), ("p", "pressure", "Pa"), ("level", "laeq", "dB"))  # fmt: skip
-    replace_mappings(conn, "t", [new_mapping(conn, field=f, property=p, unit=u, devices="a") for f, p, u in mapped])
+    mapped = (
+        ("t", "temp", "Cel"),
+        ("air.value", "temp", "Cel"),
+        ("water.value", "temp", "Cel"),
+        ("p", "pressure", "Pa"),
+        ("level", "laeq", "dB"),
+    )
+    replace_mappings(
+        conn, "t", [new_mapping(conn, field=f, property=p, unit=u, devices="a") for f, p, u in mapped]
+    )
     conn.commit()
     return conn
 
@@ -34,7 +46,9 @@ def pack(*records: dict[str, Any]) -> Message:
 
 
 def stored(conn: Connection) -> dict[str, float]:
-    found = conn.execute("SELECT name, result FROM observation JOIN datastream USING (datastream_id)").fetchall()
+    found = conn.execute(
+        "SELECT name, result FROM observation JOIN datastream USING (datastream_id)"
+    ).fetchall()
     return dict(found)
 
 
@@ -52,7 +66,9 @@ def stored(conn: Connection) -> dict[str, float]:
         ({"n": "fan", "u": "/", "vb": True}, "fan", 1.0),
     ],
 )
-def test_a_pack_may_say_any_unit_that_has_a_factor(trial: Connection, record: dict[str, Any], field: str, result: float) -> None:
+def test_a_pack_may_say_any_unit_that_has_a_factor(
+    trial: Connection, record: dict[str, Any], field: str, result: float
+) -> None:
     assert ingest(trial, [pack(record)]).stored == 1
     assert stored(trial) == {field: pytest.approx(result, rel=1e-14)}
 
@@ -60,12 +76,20 @@ def test_a_pack_may_say_any_unit_that_has_a_factor(trial: Connection, record: di
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ({"n": "t", "u": "%RH", "v": 45}, "'t' came in '%'; the datastream takes it in 'Cel' or in one of K, [degF]."),
-        ({"n": "t", "u": "furlong", "v": 45}, "'t' came in 'furlong'; the datastream takes it in 'Cel' or in one of K, [degF]."),
+        (
+            {"n": "t", "u": "%RH", "v": 45},
+            "'t' came in '%'; the datastream takes it in 'Cel' or in one of K, [degF].",
+        ),
+        (
+            {"n": "t", "u": "furlong", "v": 45},
+            "'t' came in 'furlong'; the datastream takes it in 'Cel' or in one of K, [degF].",
+        ),
         ({"n": "level", "u": "dBW", "v": 45}, "'level' came in 'dB[W]'; the datastream takes it in 'dB'."),
     ],
 )
-def test_a_unit_without_a_factor_refuses_that_result_only(trial: Connection, record: dict[str, Any], says: str) -> None:
+def test_a_unit_without_a_factor_refuses_that_result_only(
+    trial: Connection, record: dict[str, Any], says: str
+) -> None:
     outcome = ingest(trial, [pack(record, {"n": "p", "v": 101_325})])
     assert (outcome.stored, outcome.refused) == (1, 1)
     (reject,) = fleet.rejects(trial, ["t"])
@@ -74,9 +98,12 @@ def test_a_unit_without_a_factor_refuses_that_result_only(trial: Connection, rec
 
 
 @pytest.mark.parametrize(
-    ("field", "number"), [("t", "1e400"), ("t", "NaN"), ("t", "9" * 320), ("huge", "1e308"), ("huge", "9" * 308)]
+    ("field", "number"),
+    [("t", "1e400"), ("t", "NaN"), ("t", "9" * 320), ("huge", "1e308"), ("huge", "9" * 308)],
 )
-def test_what_is_no_finite_number_before_or_after_the_factor_is_refused(trial: Connection, field: str, number: str) -> None:
+def test_what_is_no_finite_number_before_or_after_the_factor_is_refused(
+    trial: Connection, field: str, number: str
+) -> None:
     replace_mappings(trial, "t", [new_mapping(trial, field="huge", property="pressure", unit="bar")])
     trial.commit()
     ingest(trial, [message(f'{{"results":{{"{field}":{number}}}}}'.encode())])
@@ -87,7 +114,12 @@ def test_what_is_no_finite_number_before_or_after_the_factor_is_refused(trial: C
 def test_a_base_unit_holds_until_a_record_names_its_own(trial: Connection) -> None:
     ingest(
         trial,
-        [message([{"bn": "x:", "bu": "K", "bt": T0_S, "n": "t", "v": 300}, {"n": "p", "u": "hPa", "v": 1000}], suffix="senml")],
+        [
+            message(
+                [{"bn": "x:", "bu": "K", "bt": T0_S, "n": "t", "v": 300}, {"n": "p", "u": "hPa", "v": 1000}],
+                suffix="senml",
+            )
+        ],
     )
     assert stored(trial) == {"t": pytest.approx(26.85), "p": 1000.0}
 
@@ -104,9 +136,14 @@ def test_two_sources_of_one_field_are_told_apart_and_an_unnamed_one_is_explained
 
 def test_a_name_in_full_goes_before_the_field_alone(trial: Connection) -> None:
     replace_mappings(
-        trial, "t", [new_mapping(trial, field=f, property="temp", devices="b") for f in ("value", "urn:dev:roof.value")]
+        trial,
+        "t",
+        [new_mapping(trial, field=f, property="temp", devices="b") for f in ("value", "urn:dev:roof.value")],
     )
-    records = [{"bn": "urn:dev:roof:", "bt": T0_S, "n": "value", "v": 1}, {"bn": "urn:dev:cellar:", "n": "value", "v": 2}]
+    records = [
+        {"bn": "urn:dev:roof:", "bt": T0_S, "n": "value", "v": 1},
+        {"bn": "urn:dev:cellar:", "n": "value", "v": 2},
+    ]
     ingest(trial, [message(records, suffix="senml", device="b")])
     assert stored(trial) == {"urn:dev:roof.value": 1.0, "value": 2.0}
 
@@ -140,7 +177,9 @@ def sent(device_time_s: float, received_s: float, *, n: int = 1) -> Message:
     """`n` results a minute apart, the newest last, or, where n is negative, first."""
     newest = T0_S + device_time_s
     times = [newest - 60 * i for i in range(abs(n))][:: 1 if n < 0 else -1]
-    return message([{"time": t, "results": {"pm25": 1.0}} for t in times], at=round((T0_S + received_s) * 1e6))
+    return message(
+        [{"time": t, "results": {"pm25": 1.0}} for t in times], at=round((T0_S + received_s) * 1e6)
+    )
 
 
 def offset(conn: Connection) -> float:
@@ -192,5 +231,12 @@ def test_a_clock_that_loses_time_is_seen_within_half_a_day(trial: Connection) ->
 
 
 def test_a_message_without_time_says_nothing_of_the_clock(trial: Connection) -> None:
-    ingest(trial, [sent(0, 0.5), message({"results": {"pm25": 2.0}}, at=T0 + 7 * 3_600_000_000), message(json.dumps({"battery": 3}).encode(), suffix="status")])  # fmt: skip
+    ingest(
+        trial,
+        [
+            sent(0, 0.5),
+            message({"results": {"pm25": 2.0}}, at=T0 + 7 * 3_600_000_000),
+            message(json.dumps({"battery": 3}).encode(), suffix="status"),
+        ],
+    )
     assert offset(trial) == pytest.approx(-0.5)

@@ -1,4 +1,6 @@
-"""What harms itself only: a message that the database cannot hold, or on which we fail, costs none of its neighbours."""
+"""What harms itself only: a message that the database cannot hold, or on which we fail, costs none of its
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def ingesting(stack: Stack) -> Iterator[None]:
     assert ended == []
 
 
-def test_a_message_on_which_we_fail_is_kept_and_its_neighbours_are_stored(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_on_which_we_fail_is_kept_and_its_neighbours_are_stored(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack.stop()
     device = stack.device("t/a")
     for n in range(40):
@@ -59,8 +63,11 @@ def test_a_message_on_which_we_fail_is_kept_and_its_neighbours_are_stored(stack:
     assert stack.rows("SELECT count(*) FROM observation") == [(40,)]
     assert stack.reasons() == ["internal_error"] * 3
     assert stack.rows("SELECT detail, payload, trial, device FROM reject ORDER BY reject_id")[0] == (
-        "Insitu failed on this message: OverflowError('cannot count to 10')", b"air pm25=3", "t", "a",
-    )  # fmt: skip
+        "Insitu failed on this message: OverflowError('cannot count to 10')",
+        b"air pm25=3",
+        "t",
+        "a",
+    )
     assert device.hears("rejected")["reason"] == "internal_error"
     assert recount(stack.conn) == []
     with ingesting(stack):
@@ -69,13 +76,17 @@ def test_a_message_on_which_we_fail_is_kept_and_its_neighbours_are_stored(stack:
     device.close()
 
 
-def test_a_row_that_the_database_cannot_hold_is_refused_alone_and_its_seq_is_accounted_for(stack: Stack) -> None:
+def test_a_row_that_the_database_cannot_hold_is_refused_alone_and_its_seq_is_accounted_for(
+    stack: Stack,
+) -> None:
     stack.conn.execute("ALTER TABLE observation ADD CHECK (result <> 17)")
     stack.conn.commit()
     device = stack.device("t/a")
     for n in range(40):
         device.client.publish(
-            "insitu/v1/t/a/obs", f'{{"boot":"b","seq":{n},"time":"{stamp(100 - n)}","results":{{"pm25":{n}}}}}', qos=1
+            "insitu/v1/t/a/obs",
+            f'{{"boot":"b","seq":{n},"time":"{stamp(100 - n)}","results":{{"pm25":{n}}}}}',
+            qos=1,
         )
     stack.wait_for(40)
     assert stack.rows("SELECT count(*) FROM observation") == [(39,)]

@@ -25,9 +25,14 @@ NOON = START + timedelta(hours=12)
 def taker(database_url: str, conn: Connection, catalogue: SmallTrial) -> Taker:
     for device in ("a", "b"):
         access.add_credential(
-            conn, device_id=catalogue.devices[device], username=f"t.{device}", token_sha256=digest(device), nats_hash="-",
-            mosquitto_hash="-", now=START,
-        )  # fmt: skip
+            conn,
+            device_id=catalogue.devices[device],
+            username=f"t.{device}",
+            token_sha256=digest(device),
+            nats_hash="-",
+            mosquitto_hash="-",
+            now=START,
+        )
     conn.commit()
     return Taker(lambda: connect(database_url, application="tests"), SYSTEM)
 
@@ -36,8 +41,15 @@ def digest(device: str) -> bytes:
     return hashlib.sha256(f"token of {device}".encode()).digest()
 
 
-def post(device: str, number: int, *, suffix: str = "obs", payload: bytes | None = None, token: str | None = None) -> Post:
-    content = {"boot": "k", "seq": number, "time": (NOON + timedelta(minutes=number)).isoformat(), "results": {"pm25": number}}
+def post(
+    device: str, number: int, *, suffix: str = "obs", payload: bytes | None = None, token: str | None = None
+) -> Post:
+    content = {
+        "boot": "k",
+        "seq": number,
+        "time": (NOON + timedelta(minutes=number)).isoformat(),
+        "results": {"pm25": number},
+    }
     message = posted(f"insitu/v1/t/{device}/{suffix}", payload or json.dumps(content).encode(), SYSTEM)
     return Post("t", device, digest(token or device), message)
 
@@ -93,13 +105,19 @@ def test_what_the_database_refuses_and_what_we_fail_on_cost_themselves_only(
     posts = [post("ab"[n % 2], 100 + n) for n in range(40)]
     posts.insert(20, post("a", 0, suffix="influx", payload=b"air pm25=3"))
     answers = taker.take(posts)
-    refused = {n: list(answer.refused) for n, answer in enumerate(answers) if isinstance(answer, Answer) and answer.refused}
+    refused = {
+        n: list(answer.refused)
+        for n, answer in enumerate(answers)
+        if isinstance(answer, Answer) and answer.refused
+    }
     assert refused == {20: ["internal_error"], (bad if bad < 20 else bad + 1): ["database_refused"]}
     assert stored(conn) == [100 + n for n in range(40) if n != bad]
     assert recount(conn) == []
 
 
-def test_without_a_commit_nothing_is_answered_as_stored(database_url: str, taker: Taker, conn: Connection) -> None:
+def test_without_a_commit_nothing_is_answered_as_stored(
+    database_url: str, taker: Taker, conn: Connection
+) -> None:
     """The connection is cut after the rows and before the commit, at both tries."""
     cut = 0
 

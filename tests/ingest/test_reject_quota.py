@@ -34,14 +34,18 @@ def ingest(conn: Connection, messages: list[Message], quota: Quota) -> Outcome:
 
 
 def overflow(conn: Connection) -> list[tuple[str, str, str, int, int, int]]:
-    return [(o.trial, o.device, o.reason, o.messages, o.results, o.bytes) for o in ledger.overflow(conn, None)]
+    return [
+        (o.trial, o.device, o.reason, o.messages, o.results, o.bytes) for o in ledger.overflow(conn, None)
+    ]
 
 
 def unreadable(n: int, size: int = 1000, **more: Any) -> Message:
     return message(bytes([255]) * size, mid=n, at=T0 + n, **more)
 
 
-def test_of_a_device_so_many_bytes_are_kept_an_hour_and_the_rest_is_counted(conn: Connection, catalogue: SmallTrial) -> None:
+def test_of_a_device_so_many_bytes_are_kept_an_hour_and_the_rest_is_counted(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     quota = Quota(per_hour=3 * (1000 + ROW_BYTES))
     outcome = ingest(conn, [unreadable(n) for n in range(5)], quota)
     ingest(conn, [unreadable(n) for n in range(5, 7)], quota)
@@ -69,7 +73,9 @@ def test_all_rejects_together_have_a_bound_on_disk(conn: Connection, catalogue: 
     assert overflow(conn) == [("t", "a", "unparsable", 1, 0, 1000)]
 
 
-def test_a_repeat_of_what_was_only_counted_is_not_counted_again(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_repeat_of_what_was_only_counted_is_not_counted_again(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     """By its delivery, by its seq, and with device times by itself, for some minutes."""
     timed = message({"time": T0 / 1e6, "results": {"nox": 1.0}})
     counted = message({"boot": "k", "seq": 1, "time": T0 / 1e6, "results": {"nox": 2.0}})
@@ -86,15 +92,23 @@ def test_a_repeat_of_what_was_only_counted_is_not_counted_again(conn: Connection
     assert sums(conn).repeated == 7, "its seq is known for good"
 
 
-def test_what_is_refused_in_part_beyond_the_bound_stores_the_rest(conn: Connection, catalogue: SmallTrial) -> None:
-    ingest(conn, [message({**result(1, 1.0), "results": {"pm25": 1.0, "nox": 1.0}}), message(result(1, 2.0))], NONE)
+def test_what_is_refused_in_part_beyond_the_bound_stores_the_rest(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
+    ingest(
+        conn,
+        [message({**result(1, 1.0), "results": {"pm25": 1.0, "nox": 1.0}}), message(result(1, 2.0))],
+        NONE,
+    )
     line = sums(conn)
     assert (line.stored, line.refused, line.conflicting, line.partly, line.rejected) == (1, 1, 1, 1, 1)
     assert sorted(reason for _, _, reason, *_ in overflow(conn)) == ["conflicting_result", "unknown_property"]
     assert ledger.recount(conn) == []
 
 
-def test_what_is_only_counted_stands_wherever_rejects_are_counted(conn: Connection, catalogue: SmallTrial) -> None:
+def test_what_is_only_counted_stands_wherever_rejects_are_counted(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [unreadable(n) for n in range(3)], Quota(per_hour=1000 + ROW_BYTES))
     now = datetime.fromtimestamp(T0 / 1e6, UTC)
     (one,) = fleet.reject_reasons(conn, fleet.Scope(None, None), since=now - timedelta(days=1))
@@ -121,14 +135,16 @@ def test_a_message_over_its_budget_is_refused_unread(conn: Connection, catalogue
     assert ledger.recount(conn) == []
 
 
-# -- suspension ---------------------------------------------------------------------------------------------------
+# -- suspension
 
 
 @pytest.fixture
 def credential(conn: Connection, catalogue: SmallTrial) -> str:
     """Of device a, at a broker that is ours."""
     now = datetime.now(UTC)
-    username = give_credential(conn, device_id=catalogue.devices["a"], trial="t", device="a", now=now).username
+    username = give_credential(
+        conn, device_id=catalogue.devices["a"], trial="t", device="a", now=now
+    ).username
     access.broker_applied(conn, version=1, at=now)
     conn.commit()
     return username
@@ -139,7 +155,9 @@ def suspended_for(conn: Connection) -> float | None:
     return None if until is None else (until - datetime.now(UTC)).total_seconds()
 
 
-def test_a_suspended_credential_is_not_let_in_and_comes_back_by_itself(conn: Connection, credential: str) -> None:
+def test_a_suspended_credential_is_not_let_in_and_comes_back_by_itself(
+    conn: Connection, credential: str
+) -> None:
     now = datetime.now(UTC)
     before = access.broker_state(conn).wanted
     assert suspended_for(conn) == pytest.approx(60, abs=5)
@@ -157,7 +175,9 @@ def test_a_suspended_credential_is_not_let_in_and_comes_back_by_itself(conn: Con
     assert access.credentials_of_device(conn, 1)[0].suspended_until is None
 
 
-def test_who_goes_on_is_suspended_twice_as_long_up_to_a_quarter_of_an_hour(conn: Connection, credential: str) -> None:
+def test_who_goes_on_is_suspended_twice_as_long_up_to_a_quarter_of_an_hour(
+    conn: Connection, credential: str
+) -> None:
     lengths = []
     for _ in range(6):
         lengths.append(suspended_for(conn))
@@ -169,7 +189,9 @@ def test_who_goes_on_is_suspended_twice_as_long_up_to_a_quarter_of_an_hour(conn:
     assert suspended_for(conn) == pytest.approx(60, abs=5)
 
 
-def test_nothing_is_suspended_where_the_broker_is_another_s_or_nobody_is_let_in(conn: Connection, credential: str) -> None:
+def test_nothing_is_suspended_where_the_broker_is_another_s_or_nobody_is_let_in(
+    conn: Connection, credential: str
+) -> None:
     before = access.broker_state(conn).wanted
     assert access.suspend(conn, trial="t", device="b", sent=1, seconds=1) is None
     conn.execute("UPDATE broker_state SET applied_at = NULL")

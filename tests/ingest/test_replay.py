@@ -1,4 +1,6 @@
-"""What was refused goes through the path again once its cause is mended: each result is stored once, and the ledger says so."""
+"""What was refused goes through the path again once its cause is mended: each result is stored once, and the
+ledger says so.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from tests.ingest.test_batch import T0, ingest, message
 from tests.stack import Stack, stamp
 
 SUMS = (
-    "SELECT sum(received), sum(accepted), sum(partly), sum(rejected), sum(repeated), sum(contained), sum(stored), sum(duplicate),"
+    "SELECT sum(received), sum(accepted), sum(partly), sum(rejected), sum(repeated), sum(contained), "
+    "sum(stored), sum(duplicate),"
     " sum(conflicting), sum(refused) FROM ledger WHERE reject_id <> 0"
 )
 
@@ -29,7 +32,9 @@ SUMS = (
 def measure(conn: Connection, name: str) -> None:
     """Device `a` has a datastream of that name from now on."""
     device_id = find_device(conn, "t", "a").device_id
-    add_datastream(conn, device_id=device_id, name=name, property="pm25", unit="1", role=DatastreamRole.CANDIDATE)
+    add_datastream(
+        conn, device_id=device_id, name=name, property="pm25", unit="1", role=DatastreamRole.CANDIDATE
+    )
     conn.commit()
 
 
@@ -41,16 +46,26 @@ def open_rejects(conn: Connection) -> list[str]:
     return sorted(one.reason for one in fleet.rejects(conn, None) if one.replayed_at is None)
 
 
-def test_rejects_that_are_replayed_together_count_each_result_once(conn: Connection, catalogue: SmallTrial) -> None:
+def test_rejects_that_are_replayed_together_count_each_result_once(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     """Beside what is stored already, the same result under two `seq`, and another one of the same time."""
     ingest(conn, [message(timed(n, pm25=1.0, co2=400.0 + n)) for n in (1, 2)])
     same = {"time": (T0 - 180_000_000) / 1e6, "results": {"co2": 403.0}, "boot": "b"}
-    ingest(conn, [message({**same, "seq": 3}), message({**same, "seq": 4}), message({**same, "seq": 5, "results": {"co2": 9.0}})])
+    ingest(
+        conn,
+        [
+            message({**same, "seq": 3}),
+            message({**same, "seq": 4}),
+            message({**same, "seq": 5, "results": {"co2": 9.0}}),
+        ],
+    )
     measure(conn, "co2")
     assert replay(conn, clock=SYSTEM) == Replayed(tried=5, stored=3, still_refused=1)
     assert count(conn) == 5
     assert ledger.recount(conn) == []
-    # received = accepted + partly + rejected + repeated; contained = stored + duplicate + conflicting + refused
+    # received = accepted + partly + rejected + repeated; contained = stored + duplicate + conflicting +
+    # refused
     assert conn.execute(SUMS).fetchall() == [(4, 3, 0, 0, 1, 6, 3, 3, 0, 0)]
     assert replay(conn, clock=SYSTEM) == Replayed(tried=1, stored=0, still_refused=1)
     assert conn.execute(SUMS).fetchall() == [(4, 3, 0, 0, 1, 6, 3, 3, 0, 0)]
@@ -69,7 +84,9 @@ def test_a_reject_stays_until_nothing_of_it_is_refused(conn: Connection, catalog
     assert ledger.recount(conn) == []
 
 
-def test_a_device_that_was_unknown_keeps_what_it_still_lacks_to_be_replayed(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_device_that_was_unknown_keeps_what_it_still_lacks_to_be_replayed(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [message(timed(1, pm25=1.0, co2=400.0), device="new", mid=1)])
     device_id = store_catalogue.add_device(conn, trial="t", code="new", now=START)
     store_catalogue.deploy(conn, device_id=device_id, site="station", position="new", start=START)
@@ -83,7 +100,9 @@ def test_a_device_that_was_unknown_keeps_what_it_still_lacks_to_be_replayed(conn
     assert ledger.recount(conn) == []
 
 
-def test_of_two_rejects_of_one_message_each_is_settled_by_its_own_mending(conn: Connection, catalogue: SmallTrial) -> None:
+def test_of_two_rejects_of_one_message_each_is_settled_by_its_own_mending(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     ingest(conn, [message(timed(1, pm25="high", co2=400.0))])
     measure(conn, "co2")
     assert replay(conn, clock=SYSTEM) == Replayed(tried=2, stored=1, still_refused=1)
@@ -91,12 +110,16 @@ def test_of_two_rejects_of_one_message_each_is_settled_by_its_own_mending(conn: 
     assert ledger.recount(conn) == []
 
 
-def test_a_deployment_that_is_corrected_brings_back_what_its_clock_had_cost(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_deployment_that_is_corrected_brings_back_what_its_clock_had_cost(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     early = (START - timedelta(days=40)).timestamp()
     ingest(conn, [message({"time": early, "boot": "b", "seq": 1, "results": {"pm25": 1.0}})])
     assert open_rejects(conn) == ["clock_out_of_range"]
     assert replay(conn, clock=SYSTEM) == Replayed(tried=1, stored=0, still_refused=1)
-    conn.execute("UPDATE deployment SET period = tstzrange(lower(period) - interval '60 days', upper(period))")
+    conn.execute(
+        "UPDATE deployment SET period = tstzrange(lower(period) - interval '60 days', upper(period))"
+    )
     conn.commit()
     assert replay(conn, clock=SYSTEM) == Replayed(tried=1, stored=1, still_refused=0)
     assert ledger.recount(conn) == []
@@ -123,7 +146,9 @@ def test_a_reject_on_which_we_fail_costs_the_others_nothing(
 def test_replays_at_the_same_time_and_live_messages_store_each_result_once(stack: Stack) -> None:
     """As two tabs and a double click do it, while the device goes on."""
     device = stack.device("t/a")
-    device.send_all({"boot": "b", "seq": n, "time": stamp(900 - n), "results": {"co2": n}} for n in range(700))
+    device.send_all(
+        {"boot": "b", "seq": n, "time": stamp(900 - n), "results": {"co2": n}} for n in range(700)
+    )
     stack.wait_for(700)
     measure(stack.conn, "co2")
     found: list[Replayed] = []
@@ -135,7 +160,9 @@ def test_replays_at_the_same_time_and_live_messages_store_each_result_once(stack
     tabs = [threading.Thread(target=press) for _ in range(4)]
     for tab in tabs:
         tab.start()
-    device.send_all({"boot": "b", "seq": n, "time": stamp(900 - n), "results": {"co2": n}} for n in range(500, 800))
+    device.send_all(
+        {"boot": "b", "seq": n, "time": stamp(900 - n), "results": {"co2": n}} for n in range(500, 800)
+    )
     for tab in tabs:
         tab.join(60)
     stack.wait_for(1000)

@@ -28,12 +28,19 @@ def refused(pack: Any) -> Unreadable:
 
 
 def test_json_and_cbor_of_the_same_pack_mean_the_same() -> None:
-    assert read((SERIES / "rfc8428-5.1.2-series.json").read_bytes()) == read((SERIES / "rfc8428-6-series.cbor").read_bytes())
+    assert read((SERIES / "rfc8428-5.1.2-series.json").read_bytes()) == read(
+        (SERIES / "rfc8428-6-series.cbor").read_bytes()
+    )
 
 
 def test_base_fields_hold_for_their_record_and_all_later_ones() -> None:
     decoded = read(
-        [{"n": "a", "v": 1}, {"bn": "x/", "bv": 10, "n": "b", "v": 2}, {"n": "c", "v": 3}, {"bv": 0, "n": "d", "v": 4}]
+        [
+            {"n": "a", "v": 1},
+            {"bn": "x/", "bv": 10, "n": "b", "v": 2},
+            {"n": "c", "v": 3},
+            {"bv": 0, "n": "d", "v": 4},
+        ]
     )
     assert [(r.property, r.result) for r in decoded.readings] == [("a", 1), ("b", 12), ("c", 13), ("d", 4)]
 
@@ -52,18 +59,29 @@ def test_base_fields_hold_for_their_record_and_all_later_ones() -> None:
 def test_a_time_below_2_to_the_28_counts_from_the_receipt(
     seconds: float, time_us: int | None, offset_us: int, repaired: bool
 ) -> None:
-    assert read([{"n": "a", "v": 1, "t": seconds}]).readings == [Reading("a", 1, time_us, repaired, offset_us)]
+    assert read([{"n": "a", "v": 1, "t": seconds}]).readings == [
+        Reading("a", 1, time_us, repaired, offset_us)
+    ]
 
 
 def test_base_time_and_time_are_added_before_they_are_judged() -> None:
     decoded = read([{"bt": 1772366400, "n": "a", "t": -10, "v": 1}, {"bt": -100, "n": "a", "t": 40, "v": 2}])
-    assert [(r.time_us, r.offset_us) for r in decoded.readings] == [(1_772_366_390_000_000, 0), (None, -60_000_000)]
+    assert [(r.time_us, r.offset_us) for r in decoded.readings] == [
+        (1_772_366_390_000_000, 0),
+        (None, -60_000_000),
+    ]
     assert not decoded.timed
 
 
 @pytest.mark.parametrize(
     ("name", "datastream"),
-    [("pm25", "pm25"), ("urn:dev:ow:10e2:pm25", "pm25"), ("2001:db8::2/pm25", "pm25"), ("site/pm25/", "pm25"), ("a.b", "a.b")],
+    [
+        ("pm25", "pm25"),
+        ("urn:dev:ow:10e2:pm25", "pm25"),
+        ("2001:db8::2/pm25", "pm25"),
+        ("site/pm25/", "pm25"),
+        ("a.b", "a.b"),
+    ],
 )
 def test_the_last_part_of_the_name_is_the_datastream(name: str, datastream: str) -> None:
     assert read([{"bn": name, "v": 1}]).readings[0].property == datastream
@@ -149,18 +167,33 @@ def test_endless_numbers_reach_placing_as_infinity() -> None:
 @pytest.mark.parametrize(
     ("item", "result"),
     [
-        ("17", 23), ("1818", 24), ("190100", 256), ("1a00010000", 65536), ("1bffffffffffffffff", 2**64 - 1),
-        ("20", -1), ("3bffffffffffffffff", -(2**64)), ("f93e00", 1.5), ("fa41bc0000", 23.5), ("fb3ff3333333333333", 1.2),
-        ("f97c00", math.inf), ("c48221196ab3", 273.15), ("c4821b7fffffffffffffff01", math.inf), ("c4823b7fffffffffffffff01", 0.0),
-        ("c249010000000000000000", 2**64), ("c349010000000000000000", -1 - 2**64), ("c258a7" + "ff" * 167, math.inf),
+        ("17", 23),
+        ("1818", 24),
+        ("190100", 256),
+        ("1a00010000", 65536),
+        ("1bffffffffffffffff", 2**64 - 1),
+        ("20", -1),
+        ("3bffffffffffffffff", -(2**64)),
+        ("f93e00", 1.5),
+        ("fa41bc0000", 23.5),
+        ("fb3ff3333333333333", 1.2),
+        ("f97c00", math.inf),
+        ("c48221196ab3", 273.15),
+        ("c4821b7fffffffffffffff01", math.inf),
+        ("c4823b7fffffffffffffff01", 0.0),
+        ("c249010000000000000000", 2**64),
+        ("c349010000000000000000", -1 - 2**64),
+        ("c258a7" + "ff" * 167, math.inf),
     ],
-)  # fmt: skip
+)
 def test_every_number_of_cbor_is_read(item: str, result: float) -> None:
     """Integers, floats of each width, decimal fractions, and large integers with the bound that JSON has."""
     assert read(bytes.fromhex("81a200616102" + item)).readings[0].result == result
 
 
-@pytest.mark.parametrize("framed", ["9fa200616102 01ff", "81bf0061610201ff", "81a2007f616160ff0201", "d9d9f781a20061610201"])
+@pytest.mark.parametrize(
+    "framed", ["9fa200616102 01ff", "81bf0061610201ff", "81a2007f616160ff0201", "d9d9f781a20061610201"]
+)
 def test_lengths_told_by_a_break_and_the_tag_of_cbor_are_read(framed: str) -> None:
     assert read(bytes.fromhex(framed)).readings == [Reading("a", 1, None)]
 
@@ -212,15 +245,48 @@ def cbor(item: Any) -> bytes:
         return b"\x79" + len(item.encode()).to_bytes(2, "big") + item.encode()
     if isinstance(item, list):
         return b"\x99" + len(item).to_bytes(2, "big") + b"".join(map(cbor, item))
-    return b"\xb9" + len(item).to_bytes(2, "big") + b"".join(cbor(key) + cbor(given) for key, given in item.items())
+    return (
+        b"\xb9"
+        + len(item).to_bytes(2, "big")
+        + b"".join(cbor(key) + cbor(given) for key, given in item.items())
+    )
 
 
-LABELS = {"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "s": 5, "t": 6, "ut": 7}
+LABELS = {
+    "bver": -1,
+    "bn": -2,
+    "bt": -3,
+    "bu": -4,
+    "bv": -5,
+    "bs": -6,
+    "n": 0,
+    "u": 1,
+    "v": 2,
+    "vs": 3,
+    "s": 5,
+    "t": 6,
+    "ut": 7,
+}
 NUMBER = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63)
-FIELDS = {"n": st.sampled_from(["a", "b/c", "d:"]), "v": NUMBER, "bn": st.sampled_from(["x/", "y:", "?"]), "bt": NUMBER, "bv": NUMBER, "t": NUMBER, "s": NUMBER, "u": st.text(max_size=3), "vs": st.text(max_size=3), "ut": NUMBER, "bver": st.integers(1, 11)}  # fmt: skip
+FIELDS = {
+    "n": st.sampled_from(["a", "b/c", "d:"]),
+    "v": NUMBER,
+    "bn": st.sampled_from(["x/", "y:", "?"]),
+    "bt": NUMBER,
+    "bv": NUMBER,
+    "t": NUMBER,
+    "s": NUMBER,
+    "u": st.text(max_size=3),
+    "vs": st.text(max_size=3),
+    "ut": NUMBER,
+    "bver": st.integers(1, 11),
+}
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional=FIELDS), max_size=4))  # type: ignore[arg-type]
 def test_what_json_says_cbor_says_too(pack: list[dict[str, Any]]) -> None:
     in_json = senml.decode(json.dumps(pack).encode(), 0)
-    assert senml.decode(cbor([{LABELS[label]: given for label, given in record.items()} for record in pack]), 0) == in_json
+    assert (
+        senml.decode(cbor([{LABELS[label]: given for label, given in record.items()} for record in pack]), 0)
+        == in_json
+    )

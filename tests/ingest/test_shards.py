@@ -1,4 +1,6 @@
-"""Several sessions and several ingestors: whoever dies and whatever moves, every acknowledged message is one row."""
+"""Several sessions and several ingestors: whoever dies and whatever moves, every acknowledged message is one
+row.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def second_trial(conn: Connection) -> None:
     catalogue.add_trial(conn, code="u", title={"en": "Other"}, host="host", company="company", now=NOW)
     device_id = catalogue.add_device(conn, trial="u", code="c", now=NOW)
     catalogue.deploy(conn, device_id=device_id, site="station", position="c", start=NOW - timedelta(days=9))
-    catalogue.add_datastream(conn, device_id=device_id, name="pm25", property="pm25", unit="1", role=DatastreamRole.CANDIDATE)
+    catalogue.add_datastream(
+        conn, device_id=device_id, name="pm25", property="pm25", unit="1", role=DatastreamRole.CANDIDATE
+    )
     conn.commit()
 
 
@@ -43,11 +47,15 @@ def settled(stack: Stack) -> bool:
     """Every session hears exactly what it is to hear."""
     found = shards.layout(stack.conn)
     stack.conn.rollback()
-    return len(found.shards) == found.count and all(set(s.filters) == set(found.wanted(s.shard_id)) for s in found.shards)
+    return len(found.shards) == found.count and all(
+        set(s.filters) == set(found.wanted(s.shard_id)) for s in found.shards
+    )
 
 
 class Publisher:
-    """A device that goes on publishing until told to stop, and knows which of its messages were acknowledged."""
+    """A device that goes on publishing until told to stop, and knows which of its messages were
+    acknowledged.
+    """
 
     def __init__(self, stack: Stack, name: str) -> None:
         self.name = name
@@ -81,17 +89,20 @@ def rows_of(stack: Stack, trial: str) -> list[float]:
     return [
         result
         for (result,) in stack.rows(
-            "SELECT o.result FROM observation o JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
-            " JOIN trial t USING (trial_id) WHERE t.code = %s ORDER BY o.phenomenon_time", trial,
+            "SELECT o.result FROM observation o JOIN datastream USING (datastream_id) JOIN device USING "
+            "(device_id)"
+            " JOIN trial t USING (trial_id) WHERE t.code = %s ORDER BY o.phenomenon_time",
+            trial,
         )
-    ]  # fmt: skip
+    ]
 
 
 def require_every_message(stack: Stack, *publishers: Publisher) -> None:
     """One row each, none refused, and the sums of the ledger hold."""
     for publisher in publishers:
         trial = publisher.name.partition("/")[0]
-        wait_until(lambda: len(rows_of(stack, trial)) >= publisher.acknowledged, "every row", 60)  # noqa: B023
+        due = publisher.acknowledged
+        wait_until(lambda trial=trial, due=due: len(rows_of(stack, trial)) >= due, "every row", 60)
         assert rows_of(stack, trial) == [float(number) for number in range(1, publisher.acknowledged + 1)]
     assert stack.reasons() == []
     assert stack.rows("SELECT sum(stored) FROM ledger") == [(sum(p.acknowledged for p in publishers),)]
@@ -118,7 +129,9 @@ def holders(stack: Stack) -> list[str | None]:
 
 
 def test_trials_spread_over_shards_and_come_back_without_a_loss(two_trials: Stack) -> None:
-    """One wide session, then two and three with a trial each, one trial moved by hand, then one wide session again."""
+    """One wide session, then two and three with a trial each, one trial moved by hand, then one wide session
+    again.
+    """
     publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
     try:
         for count in (2, 3):
@@ -129,7 +142,9 @@ def test_trials_spread_over_shards_and_come_back_without_a_loss(two_trials: Stac
         two_trials.conn.commit()
         wait_until(lambda: settled(two_trials), "the move", 60)
         before = [publisher.acknowledged for publisher in publishers]
-        wait_until(lambda: all(p.acknowledged > b for p, b in zip(publishers, before, strict=True)), "more messages")
+        wait_until(
+            lambda: all(p.acknowledged > b for p, b in zip(publishers, before, strict=True)), "more messages"
+        )
         resize(two_trials, 1)
         wait_until(lambda: settled(two_trials), "one shard", 60)
     finally:
@@ -164,10 +179,14 @@ def test_two_ingestors_share_the_shards_and_one_takes_over_from_the_other(two_tr
     try:
         wait_until(lambda: all(publisher.acknowledged > 200 for publisher in publishers), "messages")
         first.kill()
-        wait_until(lambda: len({*holders(two_trials)}) == 1 and None not in holders(two_trials), "the take-over", 30)
+        wait_until(
+            lambda: len({*holders(two_trials)}) == 1 and None not in holders(two_trials), "the take-over", 30
+        )
         before = [len(rows_of(two_trials, trial)) for trial in ("t", "u")]
         wait_until(
-            lambda: all(len(rows_of(two_trials, trial)) > n + 100 for trial, n in zip(("t", "u"), before, strict=True)),
+            lambda: all(
+                len(rows_of(two_trials, trial)) > n + 100 for trial, n in zip(("t", "u"), before, strict=True)
+            ),
             "both go on",
         )
     finally:
@@ -225,7 +244,7 @@ def test_a_message_without_time_and_seq_is_at_most_two_rows_while_its_trial_move
     device.close()
 
 
-# -- leases, without a broker -----------------------------------------------------------------------------------------
+# -- leases, without a broker
 
 
 @pytest.fixture
@@ -242,7 +261,9 @@ def keep(database_url: str, holder: str) -> tuple[Connection, shards.Leases]:
     return conn, leases
 
 
-def test_leases_are_shared_evenly_and_only_what_is_free_is_taken(three: Connection, database_url: str) -> None:
+def test_leases_are_shared_evenly_and_only_what_is_free_is_taken(
+    three: Connection, database_url: str
+) -> None:
     first, leases = keep(database_url, "one")
     assert (leases.held, leases.too_many) == ({0, 1, 2}, 0)
     second, leases = keep(database_url, "two")
@@ -265,7 +286,9 @@ def test_the_lease_of_a_connection_that_ended_is_free_at_once(three: Connection,
         wait_until(lambda: shards.keep_leases(second, "two", "two").held == {0, 1, 2}, "the take-over", 5)
 
 
-def test_a_lease_runs_out_although_its_connection_seems_to_stand(three: Connection, database_url: str) -> None:
+def test_a_lease_runs_out_although_its_connection_seems_to_stand(
+    three: Connection, database_url: str
+) -> None:
     first, _ = keep(database_url, "one")
     three.execute("UPDATE shard SET lease_until = clock_timestamp() - interval '1 s'")
     three.execute("DELETE FROM ingestor")
@@ -278,7 +301,9 @@ def test_a_lease_runs_out_although_its_connection_seems_to_stand(three: Connecti
     second.close()
 
 
-def test_a_shard_does_not_change_hands_while_its_batch_is_under_way(three: Connection, database_url: str) -> None:
+def test_a_shard_does_not_change_hands_while_its_batch_is_under_way(
+    three: Connection, database_url: str
+) -> None:
     first, _ = keep(database_url, "one")
     assert shards.holds(first, "one", 1)
     three.execute("UPDATE shard SET lease_until = clock_timestamp() - interval '1 s' WHERE shard_id <> 1")
@@ -320,7 +345,7 @@ def test_wrong_numbers_and_names_are_refused(three: Connection, catalogue: objec
         shards.resize(three, 2, window=20_000)
 
 
-# -- one that floods --------------------------------------------------------------------------------------------------
+# -- one that floods
 
 
 def test_a_trial_with_a_session_of_its_own_does_not_wait_behind_one_that_floods(two_trials: Stack) -> None:
@@ -329,7 +354,9 @@ def test_a_trial_with_a_session_of_its_own_does_not_wait_behind_one_that_floods(
     two_trials.stop()
     flood, quiet = two_trials.device("t/a"), two_trials.device("u/c")
     start = NOW - timedelta(days=1)
-    flood.send_all({"time": (start + timedelta(seconds=i)).isoformat(), "results": {"pm25": i}} for i in range(8000))
+    flood.send_all(
+        {"time": (start + timedelta(seconds=i)).isoformat(), "results": {"pm25": i}} for i in range(8000)
+    )
     quiet.send({"time": NOW.isoformat(), "results": {"pm25": 1}})
     two_trials.start(INSITU_BATCH_MESSAGES="20")
     wait_until(lambda: rows_of(two_trials, "u") == [1.0], "the quiet one's row")
@@ -359,11 +386,15 @@ def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
 
 
 def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) -> None:
-    """65,535 messages in flight over all filters is the broker's bound: 16 filters of 4,000 fit, and the heartbeat is one."""
+    """65,535 messages in flight over all filters is the broker's bound: 16 filters of 4,000 fit, and the
+    heartbeat is one.
+    """
     resize(stack, 2)
     wait_until(lambda: settled(stack), "two shards", 60)
     for number in range(16):
-        catalogue.add_trial(stack.conn, code=f"x{number}", title={"en": "X"}, host="host", company="company", now=NOW)
+        catalogue.add_trial(
+            stack.conn, code=f"x{number}", title={"en": "X"}, host="host", company="company", now=NOW
+        )
     stack.conn.execute("UPDATE trial SET shard_id = 1 WHERE code LIKE 'x%%'")
     stack.conn.commit()
     wait_until(lambda: "make more shards" in (shards.health(stack.conn).problem or ""), "the complaint", 30)
@@ -377,11 +408,14 @@ def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) ->
 def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_nothing_when_it_wakes(
     stack: Stack, database_url: str, amid: str
 ) -> None:
-    """Also amid its transaction, in which it holds the shard: the database ends that after the length of a lease."""
+    """Also amid its transaction, in which it holds the shard: the database ends that after the length of a
+    lease.
+    """
     device = stack.device("t/a")
     start = NOW - timedelta(days=1)
     sent = [
-        {"boot": "b", "seq": n, "time": (start + timedelta(seconds=n)).isoformat(), "results": {"pm25": n}} for n in range(300)
+        {"boot": "b", "seq": n, "time": (start + timedelta(seconds=n)).isoformat(), "results": {"pm25": n}}
+        for n in range(300)
     ]
     device.send_all(sent[:100])
     stack.wait_for(100)
@@ -392,7 +426,10 @@ def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_not
         if amid == "a batch":
             conn.execute("LOCK TABLE ledger IN EXCLUSIVE MODE")
             device.send_all(sent[100:200])
-            wait_until(lambda: stack.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)], "the batch to wait")
+            wait_until(
+                lambda: stack.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)],
+                "the batch to wait",
+            )
         os.kill(paused.pid, signal.SIGSTOP)
         conn.rollback()
     try:

@@ -1,4 +1,5 @@
-"""The worker's logic in simulated worlds: two thousand seeds, and the proof that a worker which breaks a rule is found out.
+"""The worker's logic in simulated worlds: two thousand seeds, and the proof that a worker which breaks a rule
+is found out.
 
 One world again, with its log: `python -m proving.worlds.run --seed N`.
 """

@@ -8,8 +8,12 @@ from store import ledger
 from tests.stack import Stack, wait_until
 
 
-def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_connection(stack: Stack) -> None:
-    """120 MB wait: more than the ingestor reads ahead, and more than the 64 MB that NATS holds for a client by itself."""
+def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_connection(
+    stack: Stack,
+) -> None:
+    """120 MB wait: more than the ingestor reads ahead, and more than the 64 MB that NATS holds for a client
+    by itself.
+    """
     stack.stop()
     stack.start(INSITU_DEVICE_BURST_BYTES="1000000000")
     stack.conn.execute("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
@@ -19,7 +23,9 @@ def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_
     time.sleep(12)  # longer than the ten seconds after which NATS gives up a client that does not read
     stack.conn.rollback()
     wait_until(
-        lambda: stack.rows("SELECT coalesce(sum(received), 0) FROM ledger") == [(600,)], "every message in the ledger", 120
+        lambda: stack.rows("SELECT coalesce(sum(received), 0) FROM ledger") == [(600,)],
+        "every message in the ledger",
+        120,
     )
     device.close()
     assert stack.rows("SELECT disconnects FROM shard") == [(0,)]

@@ -33,7 +33,7 @@ DOUBLE, INT16, BOOLEAN, INT64 = 10, 2, 11, 4
 _RECEIVED = [int(NOW.timestamp() * 1e6)]
 
 
-# -- an encoder of our own, so that the reader is not tested with itself -----------------------------------------------
+# -- an encoder of our own, so that the reader is not tested with itself
 
 
 def varint(number: int) -> bytes:
@@ -52,9 +52,15 @@ def part(number: int, content: int | bytes) -> bytes:
 
 
 def metric(
-    name: str | None, value: float | bool | None = None, *, alias: int | None = None, kind: int = DOUBLE, ms: int | None = None,
-    historical: bool = False, typed: bool = True,
-) -> bytes:  # fmt: skip
+    name: str | None,
+    value: float | bool | None = None,
+    *,
+    alias: int | None = None,
+    kind: int = DOUBLE,
+    ms: int | None = None,
+    historical: bool = False,
+    typed: bool = True,
+) -> bytes:
     out = b"" if name is None else part(1, name.encode())
     out += b"" if alias is None else part(2, alias)
     out += b"" if ms is None else part(3, ms)
@@ -85,7 +91,9 @@ def nbirth(seconds: float = 0, bd: int = 1) -> tuple[str, bytes]:
 
 
 def dbirth(seconds: float = 1, seq: int = 1, alias: int = 10, name: str = "pm25") -> tuple[str, bytes]:
-    return topic("DBIRTH", "d"), payload(seconds, seq, metric(name, 1.0, alias=alias), metric("other", None, alias=alias + 1))
+    return topic("DBIRTH", "d"), payload(
+        seconds, seq, metric(name, 1.0, alias=alias), metric("other", None, alias=alias + 1)
+    )
 
 
 def ddata(seconds: float, seq: int, value: float, alias: int = 10) -> tuple[str, bytes]:
@@ -96,7 +104,7 @@ def ndeath(bd: int = 1) -> tuple[str, bytes]:
     return topic("NDEATH"), payload(0, None, metric("bdSeq", bd, kind=INT64))
 
 
-# -- the state, in the database ----------------------------------------------------------------------------------------
+# -- the state, in the database
 
 
 @pytest.fixture
@@ -108,7 +116,9 @@ def edge(conn: Connection, catalogue: SmallTrial) -> Connection:
 def register(conn: Connection, small: SmallTrial) -> Connection:
     catalogue.add_network_server(conn, code="plant", kind="sparkplug", now=NOW)
     catalogue.add_address(conn, network_server="plant", address="sparkplug/g/e", device_id=small.devices["a"])
-    catalogue.add_address(conn, network_server="plant", address="sparkplug/g/e/d", device_id=small.devices["b"])
+    catalogue.add_address(
+        conn, network_server="plant", address="sparkplug/g/e/d", device_id=small.devices["b"]
+    )
     conn.commit()
     return conn
 
@@ -138,7 +148,11 @@ def reasons(conn: Connection) -> list[str]:
 
 
 def states(conn: Connection) -> dict[str, str]:
-    return dict(conn.execute("SELECT d.code, c.state FROM device_contact c JOIN device d USING (device_id)").fetchall())
+    return dict(
+        conn.execute(
+            "SELECT d.code, c.state FROM device_contact c JOIN device d USING (device_id)"
+        ).fetchall()
+    )
 
 
 def test_data_are_read_with_the_names_of_their_birth_in_one_batch_and_in_the_next(edge: Connection) -> None:
@@ -251,12 +265,15 @@ def test_our_encoder_agrees_with_recorded_bytes() -> None:
     when = recorded.metrics[0].time_us
     assert when is not None
     ours = parse(
-        "DDATA", part(1, 1772366399000) + part(2, metric("pm25", 9.5, ms=when // 1000, historical=True, typed=False)) + part(3, 4)
+        "DDATA",
+        part(1, 1772366399000)
+        + part(2, metric("pm25", 9.5, ms=when // 1000, historical=True, typed=False))
+        + part(3, 4),
     )
     assert ours == recorded
 
 
-# -- through the broker ------------------------------------------------------------------------------------------------
+# -- through the broker
 
 
 class EdgeNode:
@@ -285,9 +302,17 @@ def test_an_edge_node_goes_on_after_the_ingestor_was_killed_and_is_asked_when_so
     stack: Stack, catalogue: SmallTrial
 ) -> None:
     register(stack.conn, catalogue)
-    users = [device_user(c.username, c.nats_hash, c.trial, c.device) for c in access.active_credentials(stack.conn, NOW)]
+    users = [
+        device_user(c.username, c.nats_hash, c.trial, c.device)
+        for c in access.active_credentials(stack.conn, NOW)
+    ]
     stack.conn.rollback()
-    stack.broker.apply([*users, BrokerUser("edge", hash_token("t"), ("spBv1.0/g/+/e", "spBv1.0/g/+/e/d"), ("spBv1.0/g/NCMD/e",))])
+    stack.broker.apply(
+        [
+            *users,
+            BrokerUser("edge", hash_token("t"), ("spBv1.0/g/+/e", "spBv1.0/g/+/e/d"), ("spBv1.0/g/NCMD/e",)),
+        ]
+    )
     node = EdgeNode(stack, "t")
     node.say(nbirth(), dbirth(), ddata(2, 2, 2.0))
     stack.wait_for(3)
@@ -296,7 +321,12 @@ def test_an_edge_node_goes_on_after_the_ingestor_was_killed_and_is_asked_when_so
     stack.start()
     node.say(ddata(3, 3, 3.0), ddata(4, 4, 4.0))
     stack.wait_for(5)
-    assert stack.rows("SELECT result FROM observation ORDER BY phenomenon_time") == [(1.0,), (2.0,), (3.0,), (4.0,)]
+    assert stack.rows("SELECT result FROM observation ORDER BY phenomenon_time") == [
+        (1.0,),
+        (2.0,),
+        (3.0,),
+        (4.0,),
+    ]
     assert node.commands == []
     node.say(ddata(9, 9, 9.0))
     wait_until(lambda: bool(node.commands), "the command")

@@ -10,14 +10,22 @@ NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 
 def test_the_three_shapes_and_lists_of_them() -> None:
     timed = Reading("a", 1, NOON_US)
-    assert telemetry.decode(b'{"a":1,"b":true}', 0) == Decoded([Reading("a", 1, None), Reading("b", True, None)])
+    assert telemetry.decode(b'{"a":1,"b":true}', 0) == Decoded(
+        [Reading("a", 1, None), Reading("b", True, None)]
+    )
     assert telemetry.decode(b'{"ts":1772366400000,"values":{"a":1}}', 0) == Decoded([timed])
-    assert telemetry.decode(b'[{"ts":1772366400000,"values":{"a":1}},{"c":2}]', 0) == Decoded([timed, Reading("c", 2, None)])
+    assert telemetry.decode(b'[{"ts":1772366400000,"values":{"a":1}},{"c":2}]', 0) == Decoded(
+        [timed, Reading("c", 2, None)]
+    )
 
 
-@pytest.mark.parametrize(("stamp", "repaired"), [("1772366400000", False), ("1772366400", True), ("1772366400000000", True)])
+@pytest.mark.parametrize(
+    ("stamp", "repaired"), [("1772366400000", False), ("1772366400", True), ("1772366400000000", True)]
+)
 def test_a_stamp_is_milliseconds_and_others_are_told_by_their_size(stamp: str, repaired: bool) -> None:
-    assert telemetry.decode(f'{{"ts":{stamp},"values":{{"a":1}}}}'.encode(), 0) == Decoded([Reading("a", 1, NOON_US, repaired)])
+    assert telemetry.decode(f'{{"ts":{stamp},"values":{{"a":1}}}}'.encode(), 0) == Decoded(
+        [Reading("a", 1, NOON_US, repaired)]
+    )
 
 
 def test_ts_or_values_alone_are_names_like_any_other() -> None:

@@ -1,4 +1,6 @@
-"""Two writers bring copies of the same messages, as while a trial moves between sessions: one row each, whoever is at which statement."""
+"""Two writers bring copies of the same messages, as while a trial moves between sessions: one row each,
+whoever is at which statement.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,9 @@ def bring(
 
 
 def copy(boot: str, number: int, writer: int) -> Message:
-    """Message `number`, with boot and seq and no time, as that writer got it: at a moment and by a delivery of its own."""
+    """Message `number`, with boot and seq and no time, as that writer got it: at a moment and by a delivery
+    of its own.
+    """
     document = {"boot": f"{boot}-{number // 3}", "seq": number % 3, "results": {"pm25": float(number)}}
     return message(document, at=T0 + next(_numbers) * 1000, mid=writer * 1000 + number)
 
@@ -179,21 +183,33 @@ def test_wherever_one_writer_stands_the_copy_of_the_other_is_no_second_row(
             return
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     one=st.lists(st.integers(0, 7), min_size=1, max_size=6),
     two=st.lists(st.integers(0, 7), min_size=1, max_size=6),
     turns=st.lists(st.booleans(), max_size=24),
 )
 def test_however_two_writers_take_turns_each_message_is_one_row(
-    conn: Connection, catalogue: SmallTrial, database_url: str, one: list[int], two: list[int], turns: list[bool]
+    conn: Connection,
+    catalogue: SmallTrial,
+    database_url: str,
+    one: list[int],
+    two: list[int],
+    turns: list[bool],
 ) -> None:
     for statement in ("TRUNCATE observation", "TRUNCATE ledger, datastream_latest"):
         conn.execute(statement.encode())
     conn.commit()
     boot = f"turns{next(_numbers)}"
     with two_writers(
-        database_url, bring("one", [copy(boot, n, 1) for n in one]), bring("two", [copy(boot, n, 2) for n in two])
+        database_url,
+        bring("one", [copy(boot, n, 1) for n in one]),
+        bring("two", [copy(boot, n, 2) for n in two]),
     ) as writers:
         for turn in turns:
             writers[turn].advance()
@@ -203,15 +219,22 @@ def test_however_two_writers_take_turns_each_message_is_one_row(
     assert recount(conn) == []
 
 
-def test_the_same_refusal_by_two_writers_is_one_reject(conn: Connection, catalogue: SmallTrial, database_url: str) -> None:
+def test_the_same_refusal_by_two_writers_is_one_reject(
+    conn: Connection, catalogue: SmallTrial, database_url: str
+) -> None:
     for behind in range(0, 16, 3):
         boot = f"refused{behind}"
-        timed = [message({"boot": boot, "seq": n, "time": (T0 - n * 1000) / 1e6, "results": {"nox": 1.0}}) for n in range(3)]
+        timed = [
+            message({"boot": boot, "seq": n, "time": (T0 - n * 1000) / 1e6, "results": {"nox": 1.0}})
+            for n in range(3)
+        ]
         with two_writers(database_url, bring("one", timed), bring("two", timed)) as (first, second):
             for _ in range(behind):
                 first.advance()
             second.finish()
-        assert conn.execute("SELECT count(*) FROM reject WHERE payload LIKE %s", (f"%{boot}%".encode(),)).fetchall() == [(3,)]
+        assert conn.execute(
+            "SELECT count(*) FROM reject WHERE payload LIKE %s", (f"%{boot}%".encode(),)
+        ).fetchall() == [(3,)]
         assert recount(conn) == []
 
 

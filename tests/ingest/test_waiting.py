@@ -1,4 +1,6 @@
-"""The two lanes of what waits: small messages pass large ones of others, and each sender's own order is kept."""
+"""The two lanes of what waits: small messages pass large ones of others, and each sender's own order is
+kept.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_a_batch_is_bounded_in_bytes_also_by_small_messages() -> None:
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.just("put"), st.sampled_from("abc"), st.sampled_from([10, LARGE_BYTES + 1, 200_000])),
+            st.tuples(
+                st.just("put"), st.sampled_from("abc"), st.sampled_from([10, LARGE_BYTES + 1, 200_000])
+            ),
             st.tuples(st.just("mark"), st.none(), st.none()),
             st.tuples(st.just("take"), st.none(), st.integers(1, 6)),
         ),

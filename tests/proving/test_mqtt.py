@@ -56,8 +56,12 @@ async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             pass
 
 
-async def open_session(broker: Broker, client_id: str = "c1", password: str = TOKEN, **more: object) -> mqtt.Session:
-    return await mqtt.connect("127.0.0.1", broker.port, client_id=client_id, user="t1.d1", password=password, **more)  # type: ignore[arg-type]
+async def open_session(
+    broker: Broker, client_id: str = "c1", password: str = TOKEN, **more: object
+) -> mqtt.Session:
+    return await mqtt.connect(
+        "127.0.0.1", broker.port, client_id=client_id, user="t1.d1", password=password, **more
+    )  # type: ignore[arg-type]
 
 
 def test_a_publish_is_acknowledged_on_its_own_connection(broker: Broker) -> None:
@@ -97,7 +101,9 @@ def test_a_server_that_says_nothing_is_gone_after_its_time() -> None:
 
 
 def test_without_an_acknowledgement_nothing_is_acknowledged() -> None:
-    """The server takes CONNECT and PUBLISH and ends the connection: the publish raises, the callback is never called."""
+    """The server takes CONNECT and PUBLISH and ends the connection: the publish raises, the callback is never
+    called.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)

@@ -27,7 +27,13 @@ if __name__ == "__main__":
 """
 MACHINES = [
     {"TZ": "America/Los_Angeles", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "1", "USER": "root"},
-    {"TZ": "Asia/Kathmandu", "LANG": "fr_FR.UTF-8", "LC_ALL": "fr_FR.UTF-8", "PYTHONHASHSEED": "2", "USER": "élodie"},
+    {
+        "TZ": "Asia/Kathmandu",
+        "LANG": "fr_FR.UTF-8",
+        "LC_ALL": "fr_FR.UTF-8",
+        "PYTHONHASHSEED": "2",
+        "USER": "élodie",
+    },
 ]
 FILES = ["report.en.html", "report.en.pdf", "report.html", "report.json", "report.pdf"]
 
@@ -38,8 +44,16 @@ def render(document: Path, folder: Path, machine: dict[str, str]) -> dict[str, s
     program = folder / "make_reports.py"
     program.write_text(PROGRAM, "utf-8")
     environment = {**os.environ, **machine, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    subprocess.run([sys.executable, str(program), str(document), str(folder / "made")], env=environment, cwd=folder, check=True)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((folder / "made").iterdir())}
+    subprocess.run(
+        [sys.executable, str(program), str(document), str(folder / "made")],
+        env=environment,
+        cwd=folder,
+        check=True,
+    )
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "made").iterdir())
+    }
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +72,19 @@ def test_two_machines_make_the_same_bytes(made: tuple[Path, list[dict[str, str]]
     assert {name for name in FILES if one[name] != other[name]} == set()
 
 
-def test_the_two_languages_differ_and_the_json_holds_every_number(made: tuple[Path, list[dict[str, str]]]) -> None:
+def test_the_two_languages_differ_and_the_json_holds_every_number(
+    made: tuple[Path, list[dict[str, str]]],
+) -> None:
     folder, (one, _) = made
     assert one["report.html"] != one["report.en.html"]
-    assert json.loads((folder / "a" / "made" / "report.json").read_text("utf-8")) == document_of(compute(small_inputs()))
+    assert json.loads((folder / "a" / "made" / "report.json").read_text("utf-8")) == document_of(
+        compute(small_inputs())
+    )
 
 
-def test_no_report_holds_the_path_or_the_user_of_the_machine_that_made_it(made: tuple[Path, list[dict[str, str]]]) -> None:
+def test_no_report_holds_the_path_or_the_user_of_the_machine_that_made_it(
+    made: tuple[Path, list[dict[str, str]]],
+) -> None:
     folder, _ = made
     for path in (folder / "a" / "made").iterdir():
         assert str(folder).encode() not in path.read_bytes()

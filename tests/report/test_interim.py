@@ -43,7 +43,9 @@ def test_every_page_of_the_pdf_says_that_it_is_an_interim_look(folder: Path, lan
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_html_shows_the_notice_wherever_one_reads_and_on_every_printed_page(folder: Path, language: Language) -> None:
+def test_the_html_shows_the_notice_wherever_one_reads_and_on_every_printed_page(
+    folder: Path, language: Language
+) -> None:
     text = (folder / ("report.html" if language == "en" else "report.fr.html")).read_text("utf-8")
     assert f'<div class="watermark" aria-hidden="true"><span>{NOTICE[language]}</span></div>' in text
     assert f'<aside class="notices">\n<p class="notice">{NOTICE[language]}</p>\n</aside>' in text
@@ -54,7 +56,11 @@ def test_the_html_shows_the_notice_wherever_one_reads_and_on_every_printed_page(
 def test_a_report_at_the_end_has_no_watermark(tmp_path: Path) -> None:
     model = build(document_of(looked("control_sites", 30)), "en")
     assert (model.watermark, model.notices) == ("", [])
-    assert banner(model).word == "Inconclusive" if looked("control_sites", 30).verdict is Verdict.INCONCLUSIVE else "Not met"
+    assert (
+        banner(model).word == "Inconclusive"
+        if looked("control_sites", 30).verdict is Verdict.INCONCLUSIVE
+        else "Not met"
+    )
 
 
 @pytest.mark.parametrize(

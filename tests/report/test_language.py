@@ -19,7 +19,11 @@ def texts() -> set[str]:
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())
-    nodes = [node for module in (build, history) for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))]
+    nodes = [
+        node
+        for module in (build, history)
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))
+    ]
     for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_":
             argument = node.args[0]
@@ -40,6 +44,8 @@ def test_the_french_holds_no_text_that_no_report_has() -> None:
 
 def test_a_translated_sentence_has_the_same_parts_as_its_original() -> None:
     different = {
-        en: fr for en, fr in catalogue(build.LOCALE, "fr").items() if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
+        en: fr
+        for en, fr in catalogue(build.LOCALE, "fr").items()
+        if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
     }
     assert not different

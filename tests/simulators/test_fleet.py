@@ -71,7 +71,9 @@ def test_days_follow_the_local_clock_through_the_change_of_clocks() -> None:
     """29 March 2026: at 01:00 UTC the clocks go from 2 to 3; trains follow the clock on the wall."""
     hours = world("platform-air").grid.hour.reshape(-1, 4)[:, 0]
     assert hours[:3].tolist() == [0.0, 1.0, 2.0]
-    change = int((datetime(2026, 3, 29, 3, tzinfo=ZoneInfo("Europe/Paris")).timestamp() - START.timestamp()) // 3600)
+    change = int(
+        (datetime(2026, 3, 29, 3, tzinfo=ZoneInfo("Europe/Paris")).timestamp() - START.timestamp()) // 3600
+    )
     assert (hours[change - 1], hours[change]) == (1.0, 3.0)
 
 

@@ -8,7 +8,9 @@ def test_migrating_twice_applies_nothing_the_second_time(conn: Connection) -> No
     require_current(conn)
 
 
-def test_a_pool_hands_out_a_working_connection_after_its_connections_were_cut(database_url: str, conn: Connection) -> None:
+def test_a_pool_hands_out_a_working_connection_after_its_connections_were_cut(
+    database_url: str, conn: Connection
+) -> None:
     with open_pool(database_url, application="pool", patience_s=30) as pool:
         with pool.connection() as one:
             one.execute("SELECT 1")

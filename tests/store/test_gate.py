@@ -25,15 +25,26 @@ from store.gate import Connection, Cursor
 from tests.cutting import cut_everywhere, cutting
 
 _SILENT = {
-    "connect", "wait", "xid", "add_notice_handler", "add_notify_handler", "remove_notice_handler", "remove_notify_handler",
-    "setinputsizes", "setoutputsize",
-}  # fmt: skip
+    "connect",
+    "wait",
+    "xid",
+    "add_notice_handler",
+    "add_notify_handler",
+    "remove_notice_handler",
+    "remove_notify_handler",
+    "setinputsizes",
+    "setoutputsize",
+}
 """What sets a value only, or is reached through `store.database.connect` or a guarded method alone."""
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(Connection, psycopg.Connection), (Cursor, psycopg.Cursor)])
-def test_every_method_of_the_driver_that_speaks_with_a_server_is_behind_the_gate(ours: type, theirs: type) -> None:
-    methods = {n for n in dir(theirs) if not n.startswith("_") and callable(getattr(theirs, n)) and n[0].islower()}
+def test_every_method_of_the_driver_that_speaks_with_a_server_is_behind_the_gate(
+    ours: type, theirs: type
+) -> None:
+    methods = {
+        n for n in dir(theirs) if not n.startswith("_") and callable(getattr(theirs, n)) and n[0].islower()
+    }
     open_ones = {name for name in methods if getattr(ours, name) is getattr(theirs, name)} - _SILENT
     assert not open_ones
 
@@ -44,7 +55,9 @@ _STATES = sorted({kind.sqlstate for kind in _KINDS if isinstance(getattr(kind, "
 
 def _said(conn: Connection, state: str) -> InsituError:
     with pytest.raises(InsituError) as caught:
-        conn.execute(f"DO $$ BEGIN RAISE EXCEPTION 'said by a test' USING ERRCODE = '{state}'; END $$".encode())
+        conn.execute(
+            f"DO $$ BEGIN RAISE EXCEPTION 'said by a test' USING ERRCODE = '{state}'; END $$".encode()
+        )
     conn.rollback()
     assert isinstance(caught.value.__cause__, psycopg.Error)
     return caught.value
@@ -68,7 +81,10 @@ def test_an_error_says_what_to_do_next(conn: Connection) -> None:
         RowRefused: ("22003", "23503", "54000"),
         FixPermissions: ("42501",),
     }
-    said = {kind: tuple(state for state in states if type(_said(conn, state)) is kind) for kind, states in expected.items()}
+    said = {
+        kind: tuple(state for state in states if type(_said(conn, state)) is kind)
+        for kind, states in expected.items()
+    }
     assert said == expected
 
 
@@ -136,7 +152,19 @@ def _notified(conn: Connection) -> object:
 
 @pytest.mark.parametrize(
     "action",
-    [_statement, _commit, _rollback, _leave, _nest, _copy_in, _copy_out, _stream, _many, _autocommit, _notified],
+    [
+        _statement,
+        _commit,
+        _rollback,
+        _leave,
+        _nest,
+        _copy_in,
+        _copy_out,
+        _stream,
+        _many,
+        _autocommit,
+        _notified,
+    ],
     ids=lambda action: action.__name__.strip("_"),
 )
 def test_a_connection_that_is_cut_at_any_exchange_asks_to_retry(
@@ -170,7 +198,9 @@ def test_waiting_for_nothing_is_no_error(database_url: str) -> None:
         assert not wait_for(conn, "nobody", timeout_s=0.05)
 
 
-@pytest.mark.parametrize(("version", "ok"), [(150_020, False), (160_004, False), (170_000, True), (180_001, True)])
+@pytest.mark.parametrize(
+    ("version", "ok"), [(150_020, False), (160_004, False), (170_000, True), (180_001, True)]
+)
 def test_a_server_older_than_17_is_refused_by_its_number(version: int, ok: bool) -> None:
     if ok:
         require_postgres(version)

@@ -32,7 +32,9 @@ def trial(conn: Connection, catalogue: SmallTrial) -> Connection:
 def known(conn: Connection, device: str) -> dict[str, tuple[str, float, float]]:
     """Field → (unit, scale, shift), as ingest sees it."""
     streams = snapshot(conn).devices["t", device].datastreams
-    return {name: (one.unit, one.scale, one.shift) for name, one in streams.items() if name not in ("pm25", "fan")}
+    return {
+        name: (one.unit, one.scale, one.shift) for name, one in streams.items() if name not in ("pm25", "fan")
+    }
 
 
 def store_one(conn: Connection, device: str, field: str) -> None:
@@ -41,19 +43,30 @@ def store_one(conn: Connection, device: str, field: str) -> None:
 
 
 def test_every_device_gets_what_the_mapping_says_with_its_factors(trial: Connection) -> None:
-    changes = replace_mappings(trial, "t", [mapping(trial, unit="K"), mapping(trial, "p", "pressure", unit="Pa", devices="b")])
+    changes = replace_mappings(
+        trial, "t", [mapping(trial, unit="K"), mapping(trial, "p", "pressure", unit="Pa", devices="b")]
+    )
     assert changes == [Change("entered", "a", "t"), Change("entered", "b", "p"), Change("entered", "b", "t")]
     assert known(trial, "a") == {"t": ("K", 1.0, -273.15)}
     assert known(trial, "b") == {"t": ("K", 1.0, -273.15), "p": ("Pa", 0.01, 0.0)}
 
 
-def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_stored_of(trial: Connection) -> None:
+def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_stored_of(
+    trial: Connection,
+) -> None:
     replace_mappings(trial, "t", [mapping(trial, unit="K")])
     assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="K")])} == {"there"}
     before = snapshot(trial).devices["t", "a"].datastreams["t"].datastream_id
-    assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="[degF]", every_s=60)])} == {"changed"}
+    assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="[degF]", every_s=60)])} == {
+        "changed"
+    }
     stream = snapshot(trial).devices["t", "a"].datastreams["t"]
-    assert (stream.datastream_id, stream.unit, stream.scale, stream.interval_us) == (before, "[degF]", 5 / 9, 60_000_000)
+    assert (stream.datastream_id, stream.unit, stream.scale, stream.interval_us) == (
+        before,
+        "[degF]",
+        5 / 9,
+        60_000_000,
+    )
 
 
 def test_a_corrected_field_name_renames_the_unused_datastream(trial: Connection) -> None:
@@ -73,7 +86,8 @@ def test_a_datastream_with_observations_keeps_its_name_and_another_is_made(trial
 
 
 @pytest.mark.parametrize(
-    "edit", [{"unit": "K"}, {"role": DatastreamRole.REFERENCE}, {"result_type": "boolean"}, {"property": "pressure"}]
+    "edit",
+    [{"unit": "K"}, {"role": DatastreamRole.REFERENCE}, {"result_type": "boolean"}, {"property": "pressure"}],
 )
 def test_results_never_change_by_a_mapping(trial: Connection, edit: dict[str, Any]) -> None:
     replace_mappings(trial, "t", [mapping(trial)])
@@ -96,13 +110,17 @@ def test_the_interval_may_be_declared_also_where_observations_are(trial: Connect
 
 
 def test_a_device_that_comes_later_gets_its_share(trial: Connection) -> None:
-    replace_mappings(trial, "t", [mapping(trial, devices=["c?", "a"]), mapping(trial, "p", "pressure", devices="x*")])
+    replace_mappings(
+        trial, "t", [mapping(trial, devices=["c?", "a"]), mapping(trial, "p", "pressure", devices="x*")]
+    )
     add_device(trial, trial="t", code="c1", now=START + timedelta(days=1))
     assert apply_mappings(trial, "t", device="c1") == [Change("entered", "c1", "t")]
     assert known(trial, "b") == {}
 
 
-def test_one_field_may_have_different_roles_in_different_devices_but_not_two_in_one(trial: Connection) -> None:
+def test_one_field_may_have_different_roles_in_different_devices_but_not_two_in_one(
+    trial: Connection,
+) -> None:
     reference = mapping(trial, devices="b", role=DatastreamRole.REFERENCE)
     replace_mappings(trial, "t", [mapping(trial, devices="a"), reference])
     with pytest.raises(CorrectInput, match="'b' has two mappings of 't'"):
@@ -119,7 +137,9 @@ def test_one_field_may_have_different_roles_in_different_devices_but_not_two_in_
         ({"property": "nox"}, "known are fan, pm25, pressure, temp"),
     ],
 )
-def test_what_cannot_be_mapped_is_refused_with_the_field(trial: Connection, wrong: dict[str, Any], says: str) -> None:
+def test_what_cannot_be_mapped_is_refused_with_the_field(
+    trial: Connection, wrong: dict[str, Any], says: str
+) -> None:
     with pytest.raises(CorrectInput, match=says) as refused:
         mapping(trial, **wrong)
     assert str(refused.value).startswith("'t'")

@@ -23,7 +23,9 @@ def conn(migrated: Connection) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize(("file", "name"), ALL)
-def test_every_named_query_is_understood_by_the_migrated_database(conn: Connection, file: str, name: str) -> None:
+def test_every_named_query_is_understood_by_the_migrated_database(
+    conn: Connection, file: str, name: str
+) -> None:
     understand(conn, file, name)
 
 

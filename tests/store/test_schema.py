@@ -20,24 +20,35 @@ def dump(url: str) -> str:
     """The schema without owners, settings and versions."""
     given = conninfo_to_dict(url)
     environment = {"PGPASSWORD": str(given["password"]), "LC_ALL": "C"}
-    command = [str(wheel_binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--no-comments"]
+    command = [
+        str(wheel_binaries() / "pg_dump"),
+        "--schema-only",
+        "--no-owner",
+        "--no-privileges",
+        "--no-comments",
+    ]
     command += ["-h", str(given["host"]), "-U", str(given["user"]), str(given["dbname"])]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     kept = [
-        line for line in done.stdout.splitlines()
+        line
+        for line in done.stdout.splitlines()
         if not line.startswith(("--", "SET ", "SELECT pg_catalog.set_config", "\\restrict", "\\unrestrict"))
-    ]  # fmt: skip
+    ]
     return HEAD + re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n"
 
 
-def test_the_documented_schema_is_the_one_the_migrations_make(database_url: str, request: pytest.FixtureRequest) -> None:
+def test_the_documented_schema_is_the_one_the_migrations_make(
+    database_url: str, request: pytest.FixtureRequest
+) -> None:
     made = dump(database_url)
     if request.config.getoption("--write-schema"):
         SCHEMA.write_text(made, "utf-8")
     assert SCHEMA.read_text("utf-8") == made, "run: pytest tests/store/test_schema.py --write-schema"
 
 
-def test_eight_processes_migrate_one_database_at_once_and_each_step_is_applied_once(database_server: str) -> None:
+def test_eight_processes_migrate_one_database_at_once_and_each_step_is_applied_once(
+    database_server: str,
+) -> None:
     import sys
     import uuid
 
@@ -49,16 +60,22 @@ def test_eight_processes_migrate_one_database_at_once_and_each_step_is_applied_o
     with psycopg.connect(database_server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
         try:
-            code = "import sys; from store.database import connect, migrate\nwith connect(sys.argv[1], application='race') as c: print(len(migrate(c)))"
+            code = (
+                "import sys; from store.database import connect, migrate\nwith connect(sys.argv[1], "
+                "application='race') as c: print(len(migrate(c)))"
+            )
             racers = [
                 subprocess.Popen(
-                    [sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+                    [sys.executable, "-c", code, url],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    cwd=Path(__file__).parents[2],
                 )
                 for _ in range(8)
             ]
             applied = [int(racer.communicate(timeout=60)[0]) for racer in racers]
             with connect(url, application="tests") as conn:
                 assert migrate(conn) == []
-                assert sum(applied) == conn.execute("SELECT count(*) FROM schema_migration").fetchone()[0]  # type: ignore[index]
+                assert sum(applied) == conn.execute("SELECT count(*) FROM schema_migration").fetchone()[0]
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

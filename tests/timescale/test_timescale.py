@@ -1,4 +1,6 @@
-"""Migrations, rollups and queries on TimescaleDB. COPY does not work over this socket: staging is filled by INSERT."""
+"""Migrations, rollups and queries on TimescaleDB. COPY does not work over this socket: staging is filled by
+INSERT.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_the_schema_is_current_and_migrating_again_does_nothing(conn: Connection
 def test_observations_are_a_hypertable_and_hours_a_continuous_aggregate(conn: Connection) -> None:
     tables = conn.execute("SELECT hypertable_name FROM timescaledb_information.hypertables").fetchall()
     assert ("observation",) in tables
-    views = conn.execute("SELECT view_name, materialized_only FROM timescaledb_information.continuous_aggregates").fetchall()
+    views = conn.execute(
+        "SELECT view_name, materialized_only FROM timescaledb_information.continuous_aggregates"
+    ).fetchall()
     assert views == [("observation_hourly", False)]
 
 
@@ -43,16 +47,22 @@ def stream(conn: Connection) -> int:
     device = catalogue.add_device(conn, trial="ts", code="d", now=START)
     catalogue.deploy(conn, device_id=device, site="s", position="d", start=START)
     return catalogue.add_datastream(
-        conn, device_id=device, name="pm25", property="pm25", unit="ug/m3", role=DatastreamRole.CANDIDATE,
+        conn,
+        device_id=device,
+        name="pm25",
+        property="pm25",
+        unit="ug/m3",
+        role=DatastreamRole.CANDIDATE,
         expected_interval=timedelta(minutes=15),
-    )  # fmt: skip
+    )
 
 
 def stage(conn: Connection, stream: int, results: list[tuple[datetime, float]]) -> None:
     conn.execute(queries("observations")["make_staging"].encode())
     for number, (time, result) in enumerate(results):
         conn.execute(
-            "INSERT INTO observation_staging VALUES (%s::int, %s::int, %s::timestamptz, %s::float8, %s::timestamptz, 0::smallint)",
+            "INSERT INTO observation_staging VALUES (%s::int, %s::int, %s::timestamptz, %s::float8, "
+            "%s::timestamptz, 0::smallint)",
             (number, stream, time, result, time),
         )
 
@@ -64,20 +74,28 @@ def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: 
     conn.execute("TRUNCATE observation_staging")
     stage(conn, stream, [(START, 99.0), (START + timedelta(days=40), 7.0)])
     assert conn.execute(sql["merge"].encode()).rowcount == 1
-    found = conn.execute("SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)).fetchall()
+    found = conn.execute(
+        "SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)
+    ).fetchall()
     assert found == [(float(i),) for i in range(8)] + [(7.0,)]
 
 
 def test_rollups_have_the_hours_at_once_and_days_in_the_trials_zone(conn: Connection, stream: int) -> None:
     """Across the change of clocks of 29 March: a day of 23 hours."""
-    stage(conn, stream, [(START - timedelta(hours=1) + timedelta(minutes=30 * i), 1.0 + i % 2) for i in range(2 * 24 * 3)])
+    stage(
+        conn,
+        stream,
+        [(START - timedelta(hours=1) + timedelta(minutes=30 * i), 1.0 + i % 2) for i in range(2 * 24 * 3)],
+    )
     conn.execute(queries("observations")["merge"].encode())
     hours = conn.execute(
         "SELECT n, total, smallest, largest FROM observation_hourly WHERE datastream_id = %s", (stream,)
     ).fetchall()
     assert set(hours) == {(2, 3.0, 1.0, 2.0)}
     days = dict(
-        conn.execute("SELECT day::text, n FROM observation_daily WHERE datastream_id = %s ORDER BY day", (stream,)).fetchall()
+        conn.execute(
+            "SELECT day::text, n FROM observation_daily WHERE datastream_id = %s ORDER BY day", (stream,)
+        ).fetchall()
     )
     assert days["2026-03-28"] == 48
     assert days["2026-03-29"] == 46

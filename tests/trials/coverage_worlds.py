@@ -1,4 +1,6 @@
-"""The worlds of `simulators.worlds` as questions to designs, for tests that look into a question or its answer."""
+"""The worlds of `simulators.worlds` as questions to designs, for tests that look into a question or its
+answer.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ def _asked(name: str, rng: np.random.Generator, cell: Cell) -> Question:
         more["schedule"] = drawn.schedule
     criteria = [criterion(statistic, low, high) for statistic, (low, high) in world.targets.items()]
     made = endpoint(world.design, criteria, arms=list(drawn.arms), **more) | {"unit": world.unit}
-    units = {(role, PeriodName(period)): series for role, periods in drawn.arms.items() for period, series in periods.items()}
+    units = {
+        (role, PeriodName(period)): series
+        for role, periods in drawn.arms.items()
+        for period, series in periods.items()
+    }
     asked = question(made, units, start=FIRST)
     for name, periods in drawn.covariates.items():
         beside = {("candidate", PeriodName(period)): [series] for period, series in periods.items()}

@@ -1,4 +1,6 @@
-"""The worked examples of docs/designs: a seeded world, what the design answers, and the figure. `test_design_pages` compares."""
+"""The worked examples of docs/designs: a seeded world, what the design answers, and the figure.
+`test_design_pages` compares.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,18 @@ from tests.trials.coverage_worlds import (
     replicates_question,
     synthetic_question,
 )
-from tests.trials.world import START, criterion, cycle, endpoint, inputs, period, protocol, question, series, window
+from tests.trials.world import (
+    START,
+    criterion,
+    cycle,
+    endpoint,
+    inputs,
+    period,
+    protocol,
+    question,
+    series,
+    window,
+)
 from trials.designs import DESIGNS, Answer, early_look
 from trials.designs.question import Question, unit_of
 from trials.judge.compute import compute
@@ -55,28 +68,46 @@ def availability() -> Question:
 
 
 def gate() -> tuple[str, dict[str, Any]]:
-    """(table, figure) of two arms over 28 days: the treated one is in a declared window on days 5 and 6, the control silent on ten days."""
+    """(table, figure) of two arms over 28 days: the treated one is in a declared window on days 5 and 6, the
+    control silent on ten days.
+    """
     main = endpoint("equivalence", [criterion("difference", -1, 1)], arms=["candidate", "control"])
     told = [
-        endpoint("availability", [criterion("uptime", low=90)], arms=["candidate"], name=arm, rank="exploratory")
+        endpoint(
+            "availability", [criterion("uptime", low=90)], arms=["candidate"], name=arm, rank="exploratory"
+        )
         for arm in ("candidate", "control")
     ]
     told[1]["arms"] = {"candidate": "control"}
-    values = {arm: 20 + cycle(672) + np.random.default_rng(SEED).normal(0, 1, 672) for arm in ("candidate", "control")}
+    values = {
+        arm: 20 + cycle(672) + np.random.default_rng(SEED).normal(0, 1, 672)
+        for arm in ("candidate", "control")
+    }
     values["candidate"][96:144] = np.nan
     values["candidate"][300:320] = np.nan
     values["control"][240:480] = np.nan
     plan = protocol(main, *told, periods=[period("reporting", 0, 28)])
     streams = [series(f"{arm}-1", found, role=arm) for arm, found in values.items()]
     evaluation = compute(inputs(plan, streams, windows=[window("candidate-1", 96, 144)]))
-    rows = ["| arm | planned | in windows | valid | share | days valid | passes |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| arm | planned | in windows | valid | share | days valid | passes |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for g in evaluation.gate:
         passes = "yes" if g.passed else "no"
         rows.append(
-            f"| {g.arm} | {g.planned} | {g.excused} | {g.valid} | {100 * g.share:.1f} % | {g.days_valid} of {g.days} | {passes} |"
+            f"| {g.arm} | {g.planned} | {g.excused} | {g.valid} | {100 * g.share:.1f} % | {g.days_valid} of "
+            f"{g.days} | {passes} |"
         )
-    lines = [(e.name, [(day.day.isoformat(), day.value) for day in e.lines[0].days]) for e in evaluation.endpoints[1:]]
-    rows += ["", ", ".join(f"`{f.code}`" for f in evaluation.endpoints[0].findings) + f": {evaluation.endpoints[0].verdict}"]
+    lines = [
+        (e.name, [(day.day.isoformat(), day.value) for day in e.lines[0].days])
+        for e in evaluation.endpoints[1:]
+    ]
+    rows += [
+        "",
+        ", ".join(f"`{f.code}`" for f in evaluation.endpoints[0].findings)
+        + f": {evaluation.endpoints[0].verdict}",
+    ]
     return "\n".join(rows), charts.daily(lines=lines, title="valid, % of those due")
 
 
@@ -98,7 +129,11 @@ EXAMPLES = [
     Example("9-equivalence", _of(equivalence_question, Cell(0.7, 30))),
     Example("10-limit-compliance", _limit),
     Example("11-crossover", _of(crossover_question, Cell(0.7, 28))),
-    Example("12-early-look", lambda: after(control_sites_question(np.random.default_rng(SEED), Cell(0.7, 30)), 18), (18, 30)),
+    Example(
+        "12-early-look",
+        lambda: after(control_sites_question(np.random.default_rng(SEED), Cell(0.7, 30)), 18),
+        (18, 30),
+    ),
 ]
 
 
@@ -112,13 +147,18 @@ def table(answer: Answer) -> str:
 
 
 def figure(asked: Question, answer: Answer) -> dict[str, Any]:
-    """The daily series of the answer, lines of one name in both periods being one line; of a collocation its pairs."""
+    """The daily series of the answer, lines of one name in both periods being one line; of a collocation its
+    pairs.
+    """
     if answer.pairs:
         line = {known.statistic: known.value for known in answer.statistics}
         return charts.scatter(
-            pairs=[(pair.x, pair.y) for pair in answer.pairs], slope=line["slope"], intercept=line["intercept"],
-            x_title="reference (µg/m³)", y_title="candidate (µg/m³)",
-        )  # fmt: skip
+            pairs=[(pair.x, pair.y) for pair in answer.pairs],
+            slope=line["slope"],
+            intercept=line["intercept"],
+            x_title="reference (µg/m³)",
+            y_title="candidate (µg/m³)",
+        )
     merged: dict[str, list[tuple[str, float | None]]] = {}
     for found in answer.lines:
         name = found.name.removesuffix("_baseline").removesuffix("_reporting")

@@ -1,4 +1,6 @@
-"""Evaluating again where the facts have changed, on a real database: late data, windows, amendments; and where it must not happen."""
+"""Evaluating again where the facts have changed, on a real database: late data, windows, amendments; and
+where it must not happen.
+"""
 
 from __future__ import annotations
 
@@ -72,16 +74,26 @@ def test_where_nothing_changed_nothing_is_written(conn: Connection, evaluated: S
     assert len(access.audit(conn)) == lines
 
 
-def test_late_data_make_another_evaluation_that_says_what_changed(conn: Connection, evaluated: SmallTrial) -> None:
+def test_late_data_make_another_evaluation_that_says_what_changed(
+    conn: Connection, evaluated: SmallTrial
+) -> None:
     late(conn, evaluated)
     found = again(conn)
     assert found is not None
     assert "observations" in found.reasons
     (change,) = found.evaluation.changed
-    assert (change.statistic, change.verdict_before, change.verdict_after) == ("effect", Verdict.MET, Verdict.MET)
+    assert (change.statistic, change.verdict_before, change.verdict_after) == (
+        "effect",
+        Verdict.MET,
+        Verdict.MET,
+    )
     assert change.before != change.after
     newest, first = store_trials.evaluations(conn, "t")
-    assert (newest.evaluation_id, newest.evaluated_by, newest.evaluated_at) == (found.number, "nightly", NIGHT)
+    assert (newest.evaluation_id, newest.evaluated_by, newest.evaluated_at) == (
+        found.number,
+        "nightly",
+        NIGHT,
+    )
     assert json.loads(newest.document)["changed"][0]["previous_sha256"] == first.sha256
     assert again(conn) is None, "the next night finds nothing new"
 
@@ -94,18 +106,28 @@ def test_late_data_are_checked_before_they_count(conn: Connection, evaluated: Sm
     assert found.evaluation.datastreams[0].by_check["gross_range"] == 3
 
 
-def test_a_window_that_was_declared_afterwards_makes_another_evaluation(conn: Connection, evaluated: SmallTrial) -> None:
+def test_a_window_that_was_declared_afterwards_makes_another_evaluation(
+    conn: Connection, evaluated: SmallTrial
+) -> None:
     catalogue.add_window(
-        conn, kind=WindowKind.MAINTENANCE, start=START + 20 * HOUR, end=START + 30 * HOUR, reason="filter", declared_by="operator",
-        now=END + DAY, trial="t",
-    )  # fmt: skip
+        conn,
+        kind=WindowKind.MAINTENANCE,
+        start=START + 20 * HOUR,
+        end=START + 30 * HOUR,
+        reason="filter",
+        declared_by="operator",
+        now=END + DAY,
+        trial="t",
+    )
     found = again(conn)
     assert found is not None
     assert found.reasons == ["windows", "gaps", "deviations"]
     assert [w.afterwards for w in found.evaluation.windows] == [True]
 
 
-def test_an_amendment_makes_another_evaluation_under_the_new_version(conn: Connection, evaluated: SmallTrial) -> None:
+def test_an_amendment_makes_another_evaluation_under_the_new_version(
+    conn: Connection, evaluated: SmallTrial
+) -> None:
     document = document_of(plan())
     document["endpoints"][0]["criteria"][0]["target"] = {"high": -9}
     lock_protocol(conn, amended(endpoints=document["endpoints"]), now=END + DAY, login="judge")
@@ -124,12 +146,16 @@ def test_refused_messages_alone_make_no_other_evaluation(conn: Connection, evalu
     from trials.evaluation import RejectSummary
     from trials.workflow.again import differences
 
-    more = told.model_copy(update={"rejects": [RejectSummary(device="a", reason="unparsable", messages=9, results=0)]})
+    more = told.model_copy(
+        update={"rejects": [RejectSummary(device="a", reason="unparsable", messages=9, results=0)]}
+    )
     assert differences(told, more) == []
     assert differences(told, told.model_copy(update={"inputs_sha256": "0" * 64})) == ["observations"]
 
 
-def test_no_night_looks_at_a_trial_before_its_reporting_period_has_ended(conn: Connection, catalogue: SmallTrial) -> None:
+def test_no_night_looks_at_a_trial_before_its_reporting_period_has_ended(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     """An interim look was asked for; the nights after it look no more, until the end."""
     locked(conn, plan())
     receive(conn, catalogue.datastreams["a", "pm25"], list(range(800)), results())

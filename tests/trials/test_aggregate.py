@@ -1,4 +1,6 @@
-"""Day values by hand, filters that take apart what belongs together, and a gate that misses nothing it was not promised."""
+"""Day values by hand, filters that take apart what belongs together, and a gate that misses nothing it was
+not promised.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from tests.trials.world import (
     protocol_json,
     series,
     window,
-)  # fmt: skip
+)
 from trials.evaluation import EndpointResult, Evaluation, document_of
 from trials.judge.compute import compute
 from trials.plan.protocol import Aggregation, Endpoint, Filter, read_protocol
@@ -51,7 +53,9 @@ def unit_of(values: list[float] | Floats, *, start: datetime = START, step: time
 
 
 def one_day(aggregation: Aggregation, values: list[float] | Floats, **more: Any) -> float:
-    (found,) = day_values(aggregation, unit_of(values), share=0.75, energetic=more.pop("energetic", False), **more)
+    (found,) = day_values(
+        aggregation, unit_of(values), share=0.75, energetic=more.pop("energetic", False), **more
+    )
     return float(found)
 
 
@@ -103,7 +107,9 @@ def test_a_step_needs_three_quarters_of_its_intervals_and_a_day_three_quarters_o
     values[[1, 2]] = np.nan
     top = Aggregation(name="max", step=timedelta(hours=4))
     assert one_day(top, values) == 10.0  # the first step has two of four hours, the other five count
-    values[[5, 6, 9, 10]] = np.nan  # now three of six steps have two of four hours, though 18 of 24 hours are there
+    values[[5, 6, 9, 10]] = (
+        np.nan
+    )  # now three of six steps have two of four hours, though 18 of 24 hours are there
     assert np.isnan(one_day(top, values))
     assert one_day(Aggregation(name="max"), values) == 100.0
 
@@ -130,7 +136,9 @@ def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(start: dat
     assert day(Aggregation(name="exceedance_share", threshold=length - 1)) == pytest.approx(1 / length)
     first, second = (np.arange(1, 7).mean(), np.arange(7, 13).mean())
     assert day(Aggregation(name="min", step=6 * HOUR)) == first == 3.5
-    steps = {23: [first, second, 15.5, 21.0], 25: [first, second, 15.5, 21.5, 25.0]}[length]  # the last: 19–23, or 25 alone
+    steps = {23: [first, second, 15.5, 21.0], 25: [first, second, 15.5, 21.5, 25.0]}[
+        length
+    ]  # the last: 19–23, or 25 alone
     assert day(Aggregation(name="max", step=6 * HOUR)) == steps[-1]
     assert day(Aggregation(name="percentile", q=50, step=6 * HOUR)) == np.median(steps)
 
@@ -139,14 +147,18 @@ def test_quarters_of_an_hour_make_hours() -> None:
     unit = unit_of(np.repeat([1.0, 2.0, 3.0, 4.0], 24), step=HOUR / 4)
     (found,) = day_values(Aggregation(name="max", step=12 * HOUR), unit, share=0.75, energetic=False)
     assert found == 3.5
-    (found,) = day_values(Aggregation(name="count", threshold=2.5, step=HOUR), unit, share=0.75, energetic=False)
+    (found,) = day_values(
+        Aggregation(name="count", threshold=2.5, step=HOUR), unit, share=0.75, energetic=False
+    )
     assert found == 12.0
 
 
 @pytest.mark.parametrize("name", ["sum", "count", "max", "percentile", "exceedance_share", "duty"])
 def test_a_day_that_the_period_cuts_has_a_mean_only(name: str) -> None:
     """From 23:00 on a day before to 01:00 on a day after: hours are no days."""
-    numbers = {"count": {"threshold": 0}, "exceedance_share": {"threshold": 0}, "percentile": {"q": 50}}.get(name, {})
+    numbers = {"count": {"threshold": 0}, "exceedance_share": {"threshold": 0}, "percentile": {"q": 50}}.get(
+        name, {}
+    )
     aggregation = Aggregation.model_validate({"name": name, **numbers})
     for start, hours, counted in (
         (START - HOUR, 26, [False, True, False]),
@@ -158,7 +170,12 @@ def test_a_day_that_the_period_cuts_has_a_mean_only(name: str) -> None:
         assert np.isfinite(found).tolist() == counted
         assert day_values(MEAN, unit, share=0.75, energetic=False).tolist() == [2.0] * len(counted)
     assert (
-        day_values(aggregation, unit_of(np.full(96, 2.0), start=START + HOUR / 12, step=HOUR / 4), share=0.75, energetic=False)[0]
+        day_values(
+            aggregation,
+            unit_of(np.full(96, 2.0), start=START + HOUR / 12, step=HOUR / 4),
+            share=0.75,
+            energetic=False,
+        )[0]
         > 0
     )
 
@@ -170,7 +187,7 @@ def test_windows_leave_the_day_rule_but_not_the_length_of_the_day() -> None:
     assert np.isnan(day_values(Aggregation(name="sum"), unit, share=0.75, energetic=False)).all()
 
 
-# -- filters -----------------------------------------------------------------------------------------------------------
+# -- filters
 
 
 def hours_kept(kept: Filter, start: datetime = START, hours: int = 24) -> list[float]:
@@ -234,7 +251,9 @@ def test_a_filter_and_its_complement_take_every_interval_apart_exactly_once(
 
 
 @given(starts, times, times, st.integers(0, 2**32 - 1))
-def test_the_sums_of_the_parts_of_a_day_make_the_sum_of_the_day(start: datetime, one: str, other: str, seed: int) -> None:
+def test_the_sums_of_the_parts_of_a_day_make_the_sum_of_the_day(
+    start: datetime, one: str, other: str, seed: int
+) -> None:
     hours = 24 * 3
     unit = unit_of(np.random.default_rng(seed).normal(10, 3, hours * 4), start=start, step=HOUR / 4)
     total = Aggregation(name="sum")
@@ -248,7 +267,7 @@ def test_the_sums_of_the_parts_of_a_day_make_the_sum_of_the_day(start: datetime,
         assert np.allclose(parts[0] + parts[1], np.nan_to_num(whole))
 
 
-# -- in a trial --------------------------------------------------------------------------------------------------------
+# -- in a trial
 
 ONE = [period("reporting", 0, 20)]
 
@@ -264,7 +283,13 @@ def office(hours: int = 480) -> Floats:
 def evaluated(
     streams: list[StreamInput], *, windows: Any = None, days: int = 40, **more: Any
 ) -> tuple[Evaluation, EndpointResult]:
-    made = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}, **more)
+    made = endpoint(
+        "limit_compliance",
+        [criterion("mean", high=30)],
+        arms=["candidate"],
+        parameters={"u_meas": 0.1},
+        **more,
+    )
     devices = {"candidate": list(dict.fromkeys(s.device for s in streams))}
     plan = protocol(made, periods=[period("reporting", 0, days)], devices=devices)
     evaluation = compute(inputs(plan, streams, windows=windows))
@@ -331,7 +356,11 @@ def test_duty_counts_results_within_an_interval_and_sum_adds_them() -> None:
     days = np.arange(n) // 24
 
     def stream(first: Floats, second: Floats) -> StreamInput:
-        changed = {"time_us": twice, "result": np.concatenate([first, second]), "flag": np.ones(2 * n, np.int8)}
+        changed = {
+            "time_us": twice,
+            "result": np.concatenate([first, second]),
+            "flag": np.ones(2 * n, np.int8),
+        }
         return StreamInput(**{name: getattr(base, name) for name in base.__slots__} | changed)
 
     on = stream(np.ones(n), (days % 2).astype(float))
@@ -364,7 +393,9 @@ def test_a_filter_by_site_leaves_out_the_time_a_device_stood_elsewhere() -> None
     ]
     values = office()
     values[16 * 24 :] += 500
-    evaluation, found = evaluated([series("candidate-1", values, placements=places)], days=20, filter={"sites": ["station"]})
+    evaluation, found = evaluated(
+        [series("candidate-1", values, placements=places)], days=20, filter={"sites": ["station"]}
+    )
     (gate,) = evaluation.gate
     assert (gate.planned, gate.days, gate.days_valid) == (16 * 24, 16, 16)
     assert found.estimates[0].n == 16
@@ -372,30 +403,48 @@ def test_a_filter_by_site_leaves_out_the_time_a_device_stood_elsewhere() -> None
 
 
 def test_two_endpoints_with_and_without_a_filter_have_a_capture_each() -> None:
-    made = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1})
+    made = endpoint(
+        "limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}
+    )
     other = {**made, "name": "office", "rank": "secondary", "filter": OFFICE}
     evaluation = compute(
-        inputs(protocol(made, other, periods=[period("reporting", 0, 25)]), [series("candidate-1", office(600))])
+        inputs(
+            protocol(made, other, periods=[period("reporting", 0, 25)]), [series("candidate-1", office(600))]
+        )
     )
     assert [(g.endpoint, g.planned) for g in evaluation.gate] == [(None, 600), ("office", 180)]
 
 
-# -- in words ----------------------------------------------------------------------------------------------------------
+# -- in words
 
 PERCENTILE = {"name": "percentile", "q": 95, "step": "PT2H"}
 
 
 def test_the_report_names_aggregation_and_filter_in_both_languages() -> None:
-    kept = {"hours": ["22:00", "06:00"], "weekdays": ["mon", "tue"], "holidays": "without", "devices": ["candidate-1"]}
+    kept = {
+        "hours": ["22:00", "06:00"],
+        "weekdays": ["mon", "tue"],
+        "holidays": "without",
+        "devices": ["candidate-1"],
+    }
     evaluation, _ = evaluated([series("candidate-1", office())], days=20, aggregation=PERCENTILE, filter=kept)
     en, fr = (
-        json.dumps([getattr(b, "text", "") for b in build(document_of(evaluation), language).blocks], ensure_ascii=False)
+        json.dumps(
+            [getattr(b, "text", "") for b in build(document_of(evaluation), language).blocks],
+            ensure_ascii=False,
+        )
         for language in ("en", "fr")
     )
-    what = "percentile 95 of means over 2\u202fh, 22:00–06:00, Monday, Tuesday, without public holidays, devices candidate-1"
+    what = (
+        "percentile 95 of means over 2\u202fh, 22:00–06:00, Monday, Tuesday, without public holidays, "
+        "devices candidate-1"
+    )
     assert f"Day value: {what}." in en
     assert f"Nitrogen dioxide ({what}): it cannot be evaluated" in en
-    quoi = "centile 95 des moyennes sur 2\u202fh, 22:00–06:00, lundi, mardi, hors jours fériés, appareils candidate-1"
+    quoi = (
+        "centile 95 des moyennes sur 2\u202fh, 22:00–06:00, lundi, mardi, hors jours fériés, appareils "
+        "candidate-1"
+    )
     assert f"Valeur du jour : {quoi}." in fr
     assert f"Dioxyde d’azote ({quoi})" in fr
     assert f"limit_compliance, {what})" in summary(evaluation)
@@ -416,7 +465,7 @@ def test_every_aggregation_has_words() -> None:
         assert text
 
 
-# -- in a protocol -----------------------------------------------------------------------------------------------------
+# -- in a protocol
 
 
 def written(**more: Any) -> str:
@@ -440,22 +489,37 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"aggregation": "median"}, "endpoints.0.aggregation.name: Input should be 'mean', 'percentile'"),
     ({"aggregation": "percentile"}, "endpoints.0.aggregation: percentile needs q, as in 95"),
     ({"aggregation": {"name": "mean", "q": 95}}, "endpoints.0.aggregation: mean has no q"),
-    ({"aggregation": {"name": "percentile", "q": 100}}, "endpoints.0.aggregation.q: Input should be less than 100"),
+    (
+        {"aggregation": {"name": "percentile", "q": 100}},
+        "endpoints.0.aggregation.q: Input should be less than 100",
+    ),
     ({"aggregation": "exceedance_share"}, "endpoints.0.aggregation: exceedance_share needs a threshold"),
     ({"aggregation": {"name": "max", "threshold": 3}}, "endpoints.0.aggregation: max has no threshold"),
     ({"aggregation": {"name": "sum", "step": "PT1H"}}, "endpoints.0.aggregation: sum has no step"),
     ({"aggregation": {"name": "max", "step": "PT7H"}}, "endpoints.0.aggregation: step must go into a day"),
-    ({"aggregation": {"name": "max", "step": "PT30M"}}, "endpoints.main.aggregation.step: not a whole number of the planned intervals"),
+    (
+        {"aggregation": {"name": "max", "step": "PT30M"}},
+        "endpoints.main.aggregation.step: not a whole number of the planned intervals",
+    ),
     ({"aggregation": "duty"}, "endpoints.main.unit: duty is a share, its unit is 1 or %"),
     ({"filter": {}}, "endpoints.0.filter: a filter needs hours, weekdays, holidays, sites or devices"),
     ({"filter": {"hours": ["7:00", "19:00"]}}, "endpoints.0.filter.hours.0: String should match pattern"),
-    ({"filter": {"hours": ["07:00", "07:00"]}}, "endpoints.0.filter: hours must end at another time than they begin"),
+    (
+        {"filter": {"hours": ["07:00", "07:00"]}},
+        "endpoints.0.filter: hours must end at another time than they begin",
+    ),
     ({"filter": {"weekdays": ["mon", "mon"]}}, "endpoints.0.filter.weekdays: name each only once"),
     ({"filter": {"weekdays": ["lundi"]}}, "endpoints.0.filter.weekdays.0: Input should be 'mon'"),
-    ({"filter": {"devices": ["nobody"]}}, "endpoints.main.filter.devices: 'nobody' stands in no arm of this endpoint"),
+    (
+        {"filter": {"devices": ["nobody"]}},
+        "endpoints.main.filter.devices: 'nobody' stands in no arm of this endpoint",
+    ),
     ({"filter": {"months": [1]}}, "endpoints.0.filter.months: Extra inputs are not permitted"),
-    ({"filter": {"hours": ["07:00", "19:00"]}, "aggregation": "lden"}, "endpoints.main.filter.hours: lden has hours of its own"),
-]  # fmt: skip
+    (
+        {"filter": {"hours": ["07:00", "19:00"]}, "aggregation": "lden"},
+        "endpoints.main.filter.hours: lden has hours of its own",
+    ),
+]
 
 
 @pytest.mark.parametrize(("more", "message"), REFUSED, ids=[message for _, message in REFUSED])
@@ -466,8 +530,14 @@ def test_what_cannot_be_computed_is_refused_by_its_field(more: dict[str, Any], m
 
 
 def test_a_collocation_compares_means() -> None:
-    made = endpoint("reference_collocation", [criterion("r2", low=0.7)], arms=["candidate", "reference"], aggregation="max")
+    made = endpoint(
+        "reference_collocation",
+        [criterion("r2", low=0.7)],
+        arms=["candidate", "reference"],
+        aggregation="max",
+    )
     with pytest.raises(
-        CorrectInput, match=r"endpoints\.main\.aggregation: reference_collocation compares means on its grid, not max"
+        CorrectInput,
+        match=r"endpoints\.main\.aggregation: reference_collocation compares means on its grid, not max",
     ):
         read_protocol(json.dumps(protocol_json(made, periods=ONE)))

@@ -1,4 +1,6 @@
-"""A blinded endpoint has no result anywhere, and its data capture everywhere; unblinding is recorded for good."""
+"""A blinded endpoint has no result anywhere, and its data capture everywhere; unblinding is recorded for
+good.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,17 @@ from store import trials as store_trials
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import receive, results
-from tests.trials.world import criterion, endpoint, inputs, noise, period, protocol, protocol_json, protocol_text, series
+from tests.trials.world import (
+    criterion,
+    endpoint,
+    inputs,
+    noise,
+    period,
+    protocol,
+    protocol_json,
+    protocol_text,
+    series,
+)
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.reading import read_inputs
@@ -41,10 +53,12 @@ TOLD_WHEN_OPEN = ("estimates", "sensitivity", "lines", "pairs")
 
 def small(*, rank: str = "primary", blinded: bool = True, **more: Any) -> TrialInputs:
     """Before/after of 16 days each, and one endpoint against a limit that is open."""
-    made = endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"], blinded=blinded, rank=rank)
-    other = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}) | {
-        "name": "open"
-    }
+    made = endpoint(
+        "before_after", [criterion("effect", high=-1)], arms=["candidate"], blinded=blinded, rank=rank
+    )
+    other = endpoint(
+        "limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}
+    ) | {"name": "open"}
     plan = protocol(made, other, periods=[period("baseline", 0, 16), period("reporting", 16, 32)])
     values = 20 + noise(np.random.default_rng(4), 0.6, 32 * 24)
     values[16 * 24 :] -= 5
@@ -78,7 +92,11 @@ def test_what_is_open_has_the_numbers_it_would_have_had() -> None:
 
 def test_a_secondary_endpoint_that_is_blinded_leaves_the_trial_its_verdict() -> None:
     evaluation = compute(small(rank="secondary"))
-    assert (evaluation.blinded, evaluation.endpoints[0].blinded, evaluation.verdict) == (None, True, Verdict.MET)
+    assert (evaluation.blinded, evaluation.endpoints[0].blinded, evaluation.verdict) == (
+        None,
+        True,
+        Verdict.MET,
+    )
 
 
 def test_unblinding_before_the_reporting_period_has_ended_is_a_deviation() -> None:
@@ -86,7 +104,10 @@ def test_unblinding_before_the_reporting_period_has_ended_is_a_deviation() -> No
     evaluation = compute(replace(given, unblinded=[early(given)]))
     assert [d.code for d in evaluation.deviations] == ["unblinded_early"]
     texts = [getattr(b, "text", "") for b in build(document_of(evaluation), "en").blocks]
-    assert any(t.startswith("Endpoint main was unblinded on ") and t.endswith("had ended: The filter broke.") for t in texts)
+    assert any(
+        t.startswith("Endpoint main was unblinded on ") and t.endswith("had ended: The filter broke.")
+        for t in texts
+    )
     texts = [getattr(b, "text", "") for b in build(document_of(evaluation), "fr").blocks]
     assert any(t.startswith("L’aveugle du critère de jugement main a été levé le ") for t in texts)
 
@@ -120,7 +141,7 @@ def test_a_package_carries_who_unblinded_and_recomputes_it(tmp_path: Path) -> No
     assert [check.lines for check in verify(tmp_path) if not check.ok] == []
 
 
-# -- on the database -----------------------------------------------------------------------------------------------------
+# -- on the database
 
 
 @pytest.fixture
@@ -128,19 +149,25 @@ def running(conn: Connection, catalogue: SmallTrial) -> Connection:
     """A blinded before/after of 40 days, locked, with its observations, on its last day."""
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
         store_catalogue.move_trial(conn, trial="t", to=state, at=START, login="lab")
-    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25", blinded=True)
+    made = endpoint(
+        "before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25", blinded=True
+    )
     periods = [
         {"name": name, "start": (START + first * DAY).isoformat(), "end": (START + last * DAY).isoformat()}
         for name, first, last in (("baseline", 0, 20), ("reporting", 20, 40))
     ]
-    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {"trial": "t"}
+    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {
+        "trial": "t"
+    }
     lock_protocol(conn, Protocol.model_validate(document), now=START - DAY, login="judge")
     receive(conn, catalogue.datastreams["a", "pm25"], list(range(960)), results())
     check_quality(conn, "t", now=START + 40 * DAY)
     return conn
 
 
-def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(running: Connection, tmp_path: Path) -> None:
+def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(
+    running: Connection, tmp_path: Path
+) -> None:
     conn, after = running, START + 41 * DAY
     number, evaluation = evaluate_trial(conn, "t", now=after, login="judge", simulated=False)
     assert evaluation.blinded
@@ -150,7 +177,9 @@ def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(running: 
     assert not any(json.loads(stored.document)["endpoints"][0][name] for name in TOLD_WHEN_OPEN)
     with pytest.raises(CorrectInput, match="which is blinded: unblind it first"):
         write(conn, number, tmp_path / "package", key=None)
-    again = unblind(conn, "t", "main", reason=" All data are in. ", now=after + DAY, login="judge", simulated=False)
+    again = unblind(
+        conn, "t", "main", reason=" All data are in. ", now=after + DAY, login="judge", simulated=False
+    )
     assert again == number + 1
     stored = store_trials.evaluation(conn, again)
     assert stored is not None
@@ -159,16 +188,22 @@ def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(running: 
     assert [(c.before, c.verdict_after) for c in told.changed] == [(None, Verdict.MET)]
     assert store_catalogue.trial(conn, "t").state == TrialState.EVALUATED
     lines = [line for line in access.audit(conn) if line.action in ("unblind", "evaluate")]
-    assert [(line.action, line.login, line.detail.get("reason"), line.detail.get("verdict")) for line in lines] == [
-        ("evaluate", "judge", None, "blinded"), ("unblind", "judge", "All data are in.", None), ("evaluate", "judge", None, "met"),
-    ]  # fmt: skip
+    assert [
+        (line.action, line.login, line.detail.get("reason"), line.detail.get("verdict")) for line in lines
+    ] == [
+        ("evaluate", "judge", None, "blinded"),
+        ("unblind", "judge", "All data are in.", None),
+        ("evaluate", "judge", None, "met"),
+    ]
     write(conn, again, tmp_path / "package", key=None)
     assert all(check.ok for check in verify(tmp_path / "package"))
 
 
 def test_what_is_not_blinded_cannot_be_unblinded(running: Connection) -> None:
     def ask(endpoint: str = "main", reason: str = "Because.", trial: str = "t") -> int | None:
-        return unblind(running, trial, endpoint, reason=reason, now=START + 30 * DAY, login="judge", simulated=False)
+        return unblind(
+            running, trial, endpoint, reason=reason, now=START + 30 * DAY, login="judge", simulated=False
+        )
 
     with pytest.raises(NotFound, match="has no blinded endpoint 'other'"):
         ask("other")

@@ -47,7 +47,10 @@ def test_a_corrected_result_other_flags_more_and_fewer_results(before: Evaluatio
     fewer = replace(stream, time_us=stream.time_us[:-4], result=stream.result[:-4], flag=stream.flag[:-4])
     for other, expected in (
         (replace(stream, result=corrected), ("results_corrected", {"datastream": "candidate-1/no2"})),
-        (replace(stream, flag=flagged), ("flags_changed", {"datastream": "candidate-1/no2", "flags": ["PASS -3", "SUSPECT +3"]})),
+        (
+            replace(stream, flag=flagged),
+            ("flags_changed", {"datastream": "candidate-1/no2", "flags": ["PASS -3", "SUSPECT +3"]}),
+        ),
         (fewer, ("results_removed", {"datastream": "candidate-1/no2", "removed": 4})),
     ):
         after = evaluated(replace(given(), streams=[other]))
@@ -68,7 +71,9 @@ def test_a_deployment_that_was_amended(before: Evaluation) -> None:
     (place,) = stream.placements
     later = replace(stream, placements=[replace(place, start=START + timedelta(hours=12))])
     after = evaluated(replace(given(), streams=[later]))
-    assert why(before, after) == [("deployments_changed", {"datastream": "candidate-1/no2", "before": 960, "after": 948})]
+    assert why(before, after) == [
+        ("deployments_changed", {"datastream": "candidate-1/no2", "before": 960, "after": 948})
+    ]
 
 
 def test_a_window_declared_amended_or_gone(before: Evaluation) -> None:
@@ -78,14 +83,22 @@ def test_a_window_declared_amended_or_gone(before: Evaluation) -> None:
     new = replace(window("candidate-1", 100, 110), end=None)
     amended = evaluated(replace(given(), windows=[longer, new]))
     (first, second) = why(before, amended)
-    assert first == ("window_amended", {
-        "kind": "maintenance", "target": "candidate-1", "start_at": "2026-03-02T05:00+00:00", "end_at": "2026-03-02T18:00+00:00",
-        "before_at": "2026-03-02T15:00+00:00",
-    })  # fmt: skip
+    assert first == (
+        "window_amended",
+        {
+            "kind": "maintenance",
+            "target": "candidate-1",
+            "start_at": "2026-03-02T05:00+00:00",
+            "end_at": "2026-03-02T18:00+00:00",
+            "before_at": "2026-03-02T15:00+00:00",
+        },
+    )
     assert (second[0], second[1]["end_at"]) == ("window_declared", None)
     assert [code for code, _ in why(before, evaluated(replace(given(), windows=[])))] == ["window_removed"]
 
 
 def test_other_versions_of_the_code(before: Evaluation) -> None:
     after = before.model_copy(update={"code": before.code | {"numpy": "9.9"}})
-    assert why(before, after) == [("other_code", {"name": "numpy", "before": before.code["numpy"], "after": "9.9"})]
+    assert why(before, after) == [
+        ("other_code", {"name": "numpy", "before": before.code["numpy"], "after": "9.9"})
+    ]

@@ -1,4 +1,6 @@
-"""Sensitivity: the same under other choices. Which there are for each design, and that they are what they say."""
+"""Sensitivity: the same under other choices. Which there are for each design, and that they are what they
+say.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def estimate(answer: Answer, name: str, statistic: str) -> Estimate:
     return found
 
 
-# -- of the designs themselves ---------------------------------------------------------------------------------------------
+# -- of the designs themselves
 
 
 @pytest.mark.parametrize(
@@ -71,19 +73,27 @@ def test_each_design_has_another_block_length_or_another_model(ask: Ask, names: 
     assert all(np.isfinite([e.value, e.low, e.high]).all() and e.low <= e.high for _, e in answer.sensitivity)
 
 
-@pytest.mark.parametrize("ask", [collocation_question, before_after_question, adjusted_question, synthetic_question])
+@pytest.mark.parametrize(
+    "ask", [collocation_question, before_after_question, adjusted_question, synthetic_question]
+)
 def test_a_choice_makes_no_further_choices_of_itself(ask: Ask) -> None:
     names = {name for name, _ in answered(ask, bare=True)[1].sensitivity}
-    assert not {name for name in names if name.partition(":")[0] in ("block_length", "orthogonal", "equal_weights")}
+    assert not {
+        name for name in names if name.partition(":")[0] in ("block_length", "orthogonal", "equal_weights")
+    }
     assert answered(ask, bare=True)[1].statistics[0].value == answered(ask)[1].statistics[0].value
 
 
-@pytest.mark.parametrize(("days", "lengths"), [(14, (2, 4)), (28, (3, 6)), (90, (4, 8)), (365, (7, 14)), (1, (1, 2))])
+@pytest.mark.parametrize(
+    ("days", "lengths"), [(14, (2, 4)), (28, (3, 6)), (90, (4, 8)), (365, (7, 14)), (1, (1, 2))]
+)
 def test_blocks_have_the_cube_root_of_the_days_and_twice_that(days: int, lengths: tuple[int, int]) -> None:
     assert block_lengths(days) == lengths
 
 
-def test_the_block_bootstrap_of_a_difference_is_centred_on_it_and_about_as_wide_as_its_standard_error() -> None:
+def test_the_block_bootstrap_of_a_difference_is_centred_on_it_and_about_as_wide_as_its_standard_error() -> (
+    None
+):
     _, answer = answered(before_after_question)
     effect = answer.statistic("effect")
     for name in ("block_length:3", "block_length:6"):
@@ -117,17 +127,22 @@ def test_donors_of_equal_weight_are_their_plain_mean() -> None:
 def test_a_model_without_weekends_knows_less_and_stays_near_the_truth() -> None:
     _, answer = answered(adjusted_question)
     assert estimate(answer, "without_weekend", "effect").value == pytest.approx(-4, abs=1.5)
-    assert estimate(answer, "block_length:14", "effect").value == pytest.approx(answer.statistic("effect").value)
+    assert estimate(answer, "block_length:14", "effect").value == pytest.approx(
+        answer.statistic("effect").value
+    )
 
 
-# -- devices and sites left out --------------------------------------------------------------------------------------------
+# -- devices and sites left out
 
 
 def given(design: str, devices: dict[str, list[str]], sites: dict[str, str]) -> TrialInputs:
     """Devices that are named in `sites` stood there, the others at the station."""
     criteria, periods, arms = DESIGNS[design]
     plan = protocol(
-        endpoint(design, criteria, arms=arms, **more_of(design)), periods=periods, devices=devices, time_zone="Etc/GMT-1"
+        endpoint(design, criteria, arms=arms, **more_of(design)),
+        periods=periods,
+        devices=devices,
+        time_zone="Etc/GMT-1",
     )
 
     def at(stream: StreamInput) -> StreamInput:
@@ -147,13 +162,22 @@ FOUR = {"candidate": ["c-1", "c-2"], "control": ["k-1", "k-2", "k-3"]}
 def test_every_device_and_every_site_of_every_arm_is_left_out_in_turn() -> None:
     evaluation = evaluated(given("control_sites", FOUR, {"k-1": "north", "k-2": "north", "k-3": "south"}))
     assert names(evaluation) == [
-        "leave_out:c-1", "leave_out:c-2", "leave_out:k-1", "leave_out:k-2", "leave_out:k-3", "leave_out_site:north",
+        "leave_out:c-1",
+        "leave_out:c-2",
+        "leave_out:k-1",
+        "leave_out:k-2",
+        "leave_out:k-3",
+        "leave_out_site:north",
         "leave_out_site:south",
-    ]  # fmt: skip
+    ]
 
 
 def test_an_arm_at_one_site_loses_no_site() -> None:
-    assert not [name for name in names(evaluated(given("control_sites", FOUR, {}))) if name.startswith("leave_out_site")]
+    assert not [
+        name
+        for name in names(evaluated(given("control_sites", FOUR, {})))
+        if name.startswith("leave_out_site")
+    ]
 
 
 def test_leaving_a_site_out_is_the_trial_without_its_devices() -> None:
@@ -163,24 +187,36 @@ def test_leaving_a_site_out_is_the_trial_without_its_devices() -> None:
     streams = [stream for stream in whole.streams if stream.device not in ("k-1", "k-2")]
     alone = evaluated(replace(fewer, streams=streams)).endpoints[0].estimates[0]
     assert found.estimate is not None
-    assert (found.estimate.value, found.estimate.low, found.estimate.high) == (alone.value, alone.low, alone.high)
+    assert (found.estimate.value, found.estimate.low, found.estimate.high) == (
+        alone.value,
+        alone.low,
+        alone.high,
+    )
 
 
 def test_a_site_where_a_device_stood_only_before_the_trial_is_none_of_it() -> None:
     whole = given("control_sites", FOUR, {})
     moved = [
-        replace(s, placements=[Placement("depot", "shelf", START - 40 * DAY, START - 30 * DAY), *s.placements])
+        replace(
+            s, placements=[Placement("depot", "shelf", START - 40 * DAY, START - 30 * DAY), *s.placements]
+        )
         if s.device == "k-1"
         else s
         for s in whole.streams
     ]
     asked = replace(whole, streams=moved)
-    assert not [one.name for one in choices(asked, asked.protocol.endpoints[0]) if one.name.startswith("leave_out_site")]
+    assert not [
+        one.name
+        for one in choices(asked, asked.protocol.endpoints[0])
+        if one.name.startswith("leave_out_site")
+    ]
 
 
 def test_a_large_arm_is_not_taken_apart_device_by_device() -> None:
     many = {"candidate": ["c-1"], "control": [f"k-{n}" for n in range(21)]}
     asked = given("control_sites", many, {f"k-{n}": "north" for n in range(9)})
     assert [one.name for one in choices(asked, asked.protocol.endpoints[0])] == [
-        "suspect_included", "leave_out_site:north", "leave_out_site:station",
-    ]  # fmt: skip
+        "suspect_included",
+        "leave_out_site:north",
+        "leave_out_site:station",
+    ]

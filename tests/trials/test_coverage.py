@@ -1,6 +1,8 @@
-"""Do the intervals hold the truth as often as they say? Seeded replications, one cell a design; the nightly proof has more.
+"""Do the intervals hold the truth as often as they say? Seeded replications, one cell a design; the nightly
+proof has more.
 
-Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days: where naive intervals cover .25.
+Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days: where naive intervals cover
+.25.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(
     """Coverage, and false verdicts a side with the truth exactly on the margin."""
     (found,) = measure(world, [USUAL], replications=REPLICATIONS)
     assert set(found.counts) == set(world.truth(USUAL))
-    assert found.answered >= 0.6 * REPLICATIONS  # the rest are worlds in which the design rightly says that it cannot judge
+    assert (
+        found.answered >= 0.6 * REPLICATIONS
+    )  # the rest are worlds in which the design rightly says that it cannot judge
     assert {name: counts.coverage for name, counts in found.counts.items() if counts.coverage < BOUND} == {}
     bound = most_false(found.answered)
     assert {name: counts.false for name, counts in found.counts.items() if counts.false > bound} == {}
@@ -38,7 +42,9 @@ def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(
 @pytest.mark.parametrize("trend", [0.0, 3.0], ids=["level", "trend of 3 SD"])
 @pytest.mark.parametrize("days", [14, 30, 90])
 @pytest.mark.parametrize("phi", [0.0, 0.7, 0.95])
-def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(phi: float, days: int, trend: float) -> None:
+def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(
+    phi: float, days: int, trend: float
+) -> None:
     rng = np.random.default_rng([7, int(100 * phi), days, int(trend)])
     numbers = np.arange(days, dtype=np.int64)
     drift = np.linspace(-trend / 2, trend / 2, days)
@@ -56,7 +62,9 @@ def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(phi: float, da
 
 
 def test_a_mean_of_days_with_a_trend_allows_for_the_days_that_are_missing() -> None:
-    """A tenth of 90 days lost, errors small beside the trend: the days that are left lie early or late, and the mean with them."""
+    """A tenth of 90 days lost, errors small beside the trend: the days that are left lie early or late, and
+    the mean with them.
+    """
     rng = np.random.default_rng(11)
     held = naive = 0
     for _ in range(REPLICATIONS):
@@ -80,7 +88,9 @@ def test_a_naive_interval_would_fail_this_very_test() -> None:
 
 
 def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
-    """Nothing changed between the periods: a wanted reduction by 2 must not be found, nor any change at all."""
+    """Nothing changed between the periods: a wanted reduction by 2 must not be found, nor any change at
+    all.
+    """
     (found,) = measure(WORLDS["before_after"], [replace(USUAL, treated=False)], replications=REPLICATIONS)
     assert found.met <= FALSE_A_SIDE
     assert found.counts["effect"].false <= FALSE_A_SIDE
@@ -100,11 +110,13 @@ def test_ten_looks_begin_on_day_14_and_end_with_the_last() -> None:
     assert (days[0], days[-1]) == (14, 30)
 
 
-# -- the measurement itself --------------------------------------------------------------------------------------------
+# -- the measurement itself
 
 
 def four(coverage: list[tuple[float, float]]) -> np.ndarray:
-    """Intervals whose centre is their middle; the effect they would be planned for is 1 upwards, 2 downwards."""
+    """Intervals whose centre is their middle; the effect they would be planned for is 1 upwards, 2
+    downwards.
+    """
     return np.array([Ends((low + high) / 2, low, high, 1.0, 2.0) for low, high in coverage])
 
 
@@ -147,7 +159,9 @@ def test_two_processes_find_what_one_finds() -> None:
 
 def test_the_tables_have_a_row_for_each_cell(capsys: pytest.CaptureFixture[str]) -> None:
     worlds = [
-        one for one in chosen(["limit_compliance", "before_after"], phi=[0.7], days=[14, 20], trend=[3.0]) if not one[0].aside
+        one
+        for one in chosen(["limit_compliance", "before_after"], phi=[0.7], days=[14, 20], trend=[3.0])
+        if not one[0].aside
     ]
     run(worlds, looked([world for world, _ in worlds], phi=[0.7], days=[20]), replications=2, processes=1)
     said = capsys.readouterr().out
@@ -176,7 +190,7 @@ def test_what_cannot_be_measured_is_said(asked: dict[str, list[float]], said: st
     assert str(raised.value).startswith(said)
 
 
-# -- the worlds --------------------------------------------------------------------------------------------------------
+# -- the worlds
 
 
 def test_the_cells_of_a_world_are_every_phi_and_length_then_trends_and_nothing_done() -> None:

@@ -50,7 +50,9 @@ BRANCHES = [
 ]
 
 
-@pytest.mark.parametrize(("low", "high", "target", "verdict"), [b[1:] for b in BRANCHES], ids=[b[0] for b in BRANCHES])
+@pytest.mark.parametrize(
+    ("low", "high", "target", "verdict"), [b[1:] for b in BRANCHES], ids=[b[0] for b in BRANCHES]
+)
 def test_an_interval_against_a_target(low: float, high: float, target: Target, verdict: Verdict) -> None:
     assert judge(low, high, target) is verdict
 
@@ -58,8 +60,14 @@ def test_an_interval_against_a_target(low: float, high: float, target: Target, v
 bounds = st.floats(-100, 100)
 
 
-@given(ends=st.tuples(bounds, bounds).map(sorted), target=st.tuples(bounds, bounds).map(sorted), inside=st.floats(0, 1))
-def test_a_decided_verdict_is_true_of_every_point_of_the_interval(ends: list[float], target: list[float], inside: float) -> None:
+@given(
+    ends=st.tuples(bounds, bounds).map(sorted),
+    target=st.tuples(bounds, bounds).map(sorted),
+    inside=st.floats(0, 1),
+)
+def test_a_decided_verdict_is_true_of_every_point_of_the_interval(
+    ends: list[float], target: list[float], inside: float
+) -> None:
     point = min(max(ends[0] + inside * (ends[1] - ends[0]), ends[0]), ends[1])
     verdict = judge(ends[0], ends[1], Target(low=target[0], high=target[1]))
     within = target[0] <= point <= target[1]
@@ -68,8 +76,13 @@ def test_a_decided_verdict_is_true_of_every_point_of_the_interval(ends: list[flo
 
 
 @given(ends=st.tuples(bounds, bounds).map(sorted), wider=st.floats(0, 10), bound=bounds)
-def test_a_wider_interval_never_decides_what_a_narrower_one_left_open(ends: list[float], wider: float, bound: float) -> None:
-    narrow, wide = judge(ends[0], ends[1], Target(high=bound)), judge(ends[0] - wider, ends[1] + wider, Target(high=bound))
+def test_a_wider_interval_never_decides_what_a_narrower_one_left_open(
+    ends: list[float], wider: float, bound: float
+) -> None:
+    narrow, wide = (
+        judge(ends[0], ends[1], Target(high=bound)),
+        judge(ends[0] - wider, ends[1] + wider, Target(high=bound)),
+    )
     assert wide in (narrow, INCONCLUSIVE)
 
 
@@ -123,7 +136,7 @@ def test_the_margin_of_a_target_is_its_distance_from_nothing() -> None:
     assert [margin(t) for t in (DOWN_BY_2, UP_BY_2, WITHIN_2, Target(low=-1, high=3))] == [2, 2, 2, 3]
 
 
-# -- through the whole computation ---------------------------------------------------------------------------------------
+# -- through the whole computation
 
 
 def collocated(criteria: list[dict[str, Any]], *, slope: float = 1.0, sd: float = 1.0) -> EndpointResult:
@@ -131,7 +144,10 @@ def collocated(criteria: list[dict[str, Any]], *, slope: float = 1.0, sd: float 
     rng = np.random.default_rng(3)
     x = 30 + cycle(720, 10) + noise(rng, 0.5, 720, 5)
     made = endpoint("reference_collocation", criteria, arms=["candidate", "reference"])
-    streams = [series("candidate-1", 1 + slope * x + rng.normal(0, sd, 720)), series("reference-1", x, role="reference")]
+    streams = [
+        series("candidate-1", 1 + slope * x + rng.normal(0, sd, 720)),
+        series("reference-1", x, role="reference"),
+    ]
     return compute(inputs(protocol(made, periods=[period("reporting", 0, 30)]), streams)).endpoints[0]
 
 
@@ -143,7 +159,9 @@ def test_all_criteria_of_a_good_sensor_are_met_together() -> None:
 
 
 def test_one_criterion_that_is_not_met_decides() -> None:
-    found = collocated([criterion("slope", 0.65, 1.35), criterion("r2", low=0.7), criterion("bias", -0.2, 0.2)])
+    found = collocated(
+        [criterion("slope", 0.65, 1.35), criterion("r2", low=0.7), criterion("bias", -0.2, 0.2)]
+    )
     assert [c.verdict for c in found.criteria] == [MET, MET, NOT_MET]
     assert found.verdict is NOT_MET
 
@@ -168,23 +186,35 @@ def test_a_or_b_is_met_by_one_of_them_and_the_others_still_count() -> None:
 
 
 def test_a_or_b_is_not_met_only_if_neither_is() -> None:
-    assert collocated([criterion("rmse", high=0.5, alternative_to="nrmse"), criterion("nrmse", high=1)]).verdict is NOT_MET
+    assert (
+        collocated([criterion("rmse", high=0.5, alternative_to="nrmse"), criterion("nrmse", high=1)]).verdict
+        is NOT_MET
+    )
 
 
 def test_two_criteria_that_name_each_other_are_one_choice() -> None:
-    each = [criterion("rmse", high=0.5, alternative_to="nrmse"), criterion("nrmse", high=30, alternative_to="rmse")]
+    each = [
+        criterion("rmse", high=0.5, alternative_to="nrmse"),
+        criterion("nrmse", high=30, alternative_to="rmse"),
+    ]
     assert collocated(each).verdict is MET
 
 
 def limited(limit: float, u_meas: float, *, level: float = 40.0) -> EndpointResult:
     values = level + cycle(720) + noise(np.random.default_rng(8), 0.2, 720, 1.0)
-    made = endpoint("limit_compliance", [criterion("mean", high=limit)], arms=["candidate"], parameters={"u_meas": u_meas})
+    made = endpoint(
+        "limit_compliance", [criterion("mean", high=limit)], arms=["candidate"], parameters={"u_meas": u_meas}
+    )
     plan = protocol(made, periods=[period("reporting", 0, 30)])
     return compute(inputs(plan, [series("candidate-1", values)])).endpoints[0]
 
 
-@pytest.mark.parametrize(("limit", "verdict"), [(45.0, MET), (42.1, INCONCLUSIVE), (37.9, INCONCLUSIVE), (35.0, NOT_MET)])
-def test_a_limit_inside_the_guard_band_of_the_instrument_decides_nothing(limit: float, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(45.0, MET), (42.1, INCONCLUSIVE), (37.9, INCONCLUSIVE), (35.0, NOT_MET)]
+)
+def test_a_limit_inside_the_guard_band_of_the_instrument_decides_nothing(
+    limit: float, verdict: Verdict
+) -> None:
     """u_meas 1.5: the band is a little wider than 2·1.5 either side of 40."""
     found = limited(limit, 1.5)
     assert found.verdict is verdict
@@ -235,7 +265,12 @@ def test_an_effect_of_known_size_gets_the_verdict_it_deserves(
 def test_a_higher_level_of_confidence_is_harder_to_convince() -> None:
     widths = []
     for confidence in (0.8, 0.95, 0.999):
-        found = before_after([criterion("effect", high=-2)], -4, confidence=confidence).endpoints[0].criteria[0].estimate
+        found = (
+            before_after([criterion("effect", high=-2)], -4, confidence=confidence)
+            .endpoints[0]
+            .criteria[0]
+            .estimate
+        )
         assert found is not None
         assert found.level == pytest.approx(confidence)
         widths.append(found.high - found.low)

@@ -23,7 +23,19 @@ from tests.trials.coverage_worlds import (
 )
 from tests.trials.test_gate import DESIGNS as EVERY_DESIGN
 from tests.trials.test_gate import blocked, codes, evaluated, plan_of, streams_of, values_of
-from tests.trials.world import DAY, HOUR, START, Floats, criterion, cycle, endpoint, inputs, noise, question, window
+from tests.trials.world import (
+    DAY,
+    HOUR,
+    START,
+    Floats,
+    criterion,
+    cycle,
+    endpoint,
+    inputs,
+    noise,
+    question,
+    window,
+)
 from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
 from trials.evaluation import Evaluation, document_of
@@ -52,7 +64,7 @@ def rng(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-# -- 2 replicates --------------------------------------------------------------------------------------------------------
+# -- 2 replicates
 
 
 def replicates(*units: Floats) -> Answer:
@@ -66,9 +78,9 @@ def test_one_unit_has_nobody_to_differ_from() -> None:
 
 
 def test_two_copies_of_one_series_are_not_two_units() -> None:
-    assert [f.code for f in replicates(values_of("candidate", HOURS), values_of("candidate", HOURS)).findings] == [
-        "identical_units"
-    ]
+    assert [
+        f.code for f in replicates(values_of("candidate", HOURS), values_of("candidate", HOURS)).findings
+    ] == ["identical_units"]
 
 
 def test_units_that_never_measure_together_share_no_interval() -> None:
@@ -95,14 +107,16 @@ def test_variation_is_per_cent_of_a_mean_above_zero_only() -> None:
     assert "cv" in values(replicates(*(unit + 60 for unit in (cold, cold + rng().normal(size=HOURS)))))
 
 
-# -- 3 availability ------------------------------------------------------------------------------------------------------
+# -- 3 availability
 
 
 def available(missing: list[tuple[int, int]], windows: list[WindowInput], target: float = 95.0) -> Evaluation:
     """20 days of 24 hours; stretches of missing hours."""
     plan = plan_of("availability")
     endpoint_ = plan.endpoints[0]
-    wanted = endpoint_.criteria[0].model_copy(update={"target": endpoint_.criteria[0].target.model_copy(update={"low": target})})
+    wanted = endpoint_.criteria[0].model_copy(
+        update={"target": endpoint_.criteria[0].target.model_copy(update={"low": target})}
+    )
     plan = plan.model_copy(update={"endpoints": [endpoint_.model_copy(update={"criteria": [wanted]})]})
     series = values_of("candidate", HOURS)
     for first, last in missing:
@@ -129,7 +143,9 @@ def test_a_device_that_is_mostly_silent_is_judged_and_not_excused() -> None:
     assert not evaluation.gate[0].passed
 
 
-def test_a_window_declared_beforehand_leaves_the_denominator_and_one_declared_afterwards_cannot_decide() -> None:
+def test_a_window_declared_beforehand_leaves_the_denominator_and_one_declared_afterwards_cannot_decide() -> (
+    None
+):
     planned = available([(100, 148)], [window("candidate-1", 100, 148)])
     assert planned.verdict is Verdict.MET
     assert "windows_afterwards" not in codes(planned)
@@ -139,12 +155,21 @@ def test_a_window_declared_beforehand_leaves_the_denominator_and_one_declared_af
     assert (estimate.low, estimate.high) == (90.0, 100.0)
     assert late.verdict is Verdict.INCONCLUSIVE
     assert "windows_afterwards" in codes(late)
-    assert available([(100, 148)], [afterwards(window("candidate-1", 100, 148))], target=90.0).verdict is Verdict.MET
+    assert (
+        available([(100, 148)], [afterwards(window("candidate-1", 100, 148))], target=90.0).verdict
+        is Verdict.MET
+    )
 
 
 def test_gaps_are_counted_and_the_time_between_them_is_operation() -> None:
     found = {e.statistic: e.value for e in available([(10, 12), (100, 106)], []).endpoints[0].estimates}
-    assert found == {"completeness": 100 * 472 / 480, "uptime": 100 * 472 / 480, "gaps": 2.0, "longest_gap": 6.0, "mtbf": 236.0}
+    assert found == {
+        "completeness": 100 * 472 / 480,
+        "uptime": 100 * 472 / 480,
+        "gaps": 2.0,
+        "longest_gap": 6.0,
+        "mtbf": 236.0,
+    }
 
 
 def test_bad_results_are_uptime_and_not_completeness() -> None:
@@ -161,7 +186,7 @@ def test_a_series_without_a_gap_has_a_lower_bound_for_the_time_between_failures(
     assert next(e.value for e in evaluation.endpoints[0].estimates if e.statistic == "mtbf") == 480.0
 
 
-# -- 9 equivalence -------------------------------------------------------------------------------------------------------
+# -- 9 equivalence
 
 
 def test_the_mean_difference_and_the_limits_of_agreement_are_those_of_the_day_values() -> None:
@@ -178,19 +203,24 @@ def test_the_mean_difference_and_the_limits_of_agreement_are_those_of_the_day_va
 def test_the_incumbent_itself_is_no_candidate() -> None:
     series = values_of("candidate", HOURS)
     made = endpoint("equivalence", [criterion("difference", -1, 1)], arms=["candidate", "control"])
-    answer = answered(question(made, {("candidate", REPORTING): [series], ("control", REPORTING): [series]}, start=START))
+    answer = answered(
+        question(made, {("candidate", REPORTING): [series], ("control", REPORTING): [series]}, start=START)
+    )
     assert [f.code for f in answer.findings] == ["identical_units"]
 
 
-# -- 11 crossover --------------------------------------------------------------------------------------------------------
+# -- 11 crossover
 
 
 def switched(days: int, length: int, lasting: float = 0.0, seed: int = 1) -> Answer:
-    """On lowers by 4; `lasting` of it is still there on the first day after a switch, and so is what was before."""
+    """On lowers by 4; `lasting` of it is still there on the first day after a switch, and so is what was
+    before.
+    """
     states = [n % 4 in (0, 3) for n in range(days // length)]
     starts = [START + n * length * DAY for n in range(len(states))]
     blocks = [
-        {"start": a.isoformat(), "end": (a + length * DAY).isoformat(), "on": s} for a, s in zip(starts, states, strict=True)
+        {"start": a.isoformat(), "end": (a + length * DAY).isoformat(), "on": s}
+        for a, s in zip(starts, states, strict=True)
     ]
     on = np.repeat(np.repeat(states, length), 24).astype(float)
     by_day = on.copy()
@@ -199,7 +229,9 @@ def switched(days: int, length: int, lasting: float = 0.0, seed: int = 1) -> Ans
         by_day[first] = (1 - lasting) * on[first] + lasting * float(states[n - 1])
     level = 20 + cycle(len(on)) - 4 * by_day + noise(rng(seed), 0.5, len(on), 1.0)
     made = endpoint("crossover", [criterion("effect", high=-2)], arms=["candidate"], schedule=blocks)
-    return answered(question(made, {("candidate", REPORTING): [level]}, start=START, time_zone="Europe/Paris"))
+    return answered(
+        question(made, {("candidate", REPORTING): [level]}, start=START, time_zone="Europe/Paris")
+    )
 
 
 def test_six_pairs_are_enough_and_five_are_not() -> None:
@@ -226,7 +258,9 @@ def test_days_on_which_the_device_was_switched_count_nowhere() -> None:
     noon = [b.model_copy(update={"start": b.start + 12 * HOUR}) for b in asked.endpoint.schedule or []]
     whole = answered(asked)
     partly = answered(replace(asked, endpoint=asked.endpoint.model_copy(update={"schedule": noon})))
-    counted = [sum(d.value is not None for line in answer.lines for d in line.days) for answer in (whole, partly)]
+    counted = [
+        sum(d.value is not None for line in answer.lines for d in line.days) for answer in (whole, partly)
+    ]
     assert counted[1] <= counted[0] - 13
 
 
@@ -236,7 +270,7 @@ def test_a_crossover_without_a_schedule_cannot_be_evaluated() -> None:
     blocked(evaluated(inputs(plan, streams_of(plan))), "schedule_missing")
 
 
-# -- 6 interrupted series ------------------------------------------------------------------------------------------------
+# -- 6 interrupted series
 
 
 def test_a_change_of_level_and_slope_is_found_with_its_placebo_dates() -> None:
@@ -262,14 +296,16 @@ def test_counts_are_compared_as_rates() -> None:
 
 def test_what_falls_below_zero_is_no_count() -> None:
     asked = interrupted_question(rng(2), Cell(0.5, 30))
-    units = {key: [replace(unit, value=unit.value - 40) for unit in found] for key, found in asked.units.items()}
+    units = {
+        key: [replace(unit, value=unit.value - 40) for unit in found] for key, found in asked.units.items()
+    }
     poisson = asked.endpoint.model_copy(update={"parameters": {"family": "poisson"}})
     answer = answered(replace(asked, endpoint=poisson, units=units))
     assert (answer.statistics, answer.blocked) == ([], True)
     assert "not_counts" in {f.code for f in answer.findings}
 
 
-# -- 5 adjusted before/after ---------------------------------------------------------------------------------------------
+# -- 5 adjusted before/after
 
 
 def test_the_weather_that_hides_savings_is_taken_out() -> None:
@@ -296,7 +332,10 @@ def test_a_model_that_predicts_unseen_weeks_badly_is_not_used() -> None:
 
 def test_without_savings_their_uncertainty_is_not_printed() -> None:
     asked = adjusted_question(rng(1), Cell(0.7, 60))
-    more = {**asked.units, ("candidate", REPORTING): [replace(u, value=u.value + 10) for u in asked.arm("candidate", REPORTING)]}
+    more = {
+        **asked.units,
+        ("candidate", REPORTING): [replace(u, value=u.value + 10) for u in asked.arm("candidate", REPORTING)],
+    }
     answer = answered(replace(asked, units=more))
     assert values(answer)["effect"] > 0
     assert "savings_uncertainty" not in {f.code for f in answer.findings}
@@ -313,7 +352,10 @@ def test_an_adjustment_needs_something_to_adjust_for() -> None:
     asked = adjusted_question(rng(1), Cell(0.7, 60))
     bare = replace(asked, endpoint=asked.endpoint.model_copy(update={"parameters": {}}), covariates={})
     assert "covariates_missing" in {f.code for f in answered(bare).findings}
-    silent = replace(asked, covariates={("outdoor", BASELINE): asked.covariates["outdoor", BASELINE], ("outdoor", REPORTING): []})
+    silent = replace(
+        asked,
+        covariates={("outdoor", BASELINE): asked.covariates["outdoor", BASELINE], ("outdoor", REPORTING): []},
+    )
     assert evidence(answered(silent), "covariate_missing") == {"covariate": "outdoor", "period": "reporting"}
 
 
@@ -321,14 +363,16 @@ def test_colder_days_than_any_before_are_another_season() -> None:
     asked = adjusted_question(rng(1), Cell(0.7, 60))
     arctic = {
         **asked.covariates,
-        ("outdoor", REPORTING): [replace(u, value=u.value - 40) for u in asked.covariates["outdoor", REPORTING]],
+        ("outdoor", REPORTING): [
+            replace(u, value=u.value - 40) for u in asked.covariates["outdoor", REPORTING]
+        ],
     }
     answer = answered(replace(asked, covariates=arctic))
     assert answer.statistics == []
     assert "season_mismatch" in {f.code for f in answer.findings}
 
 
-# -- 8 synthetic control -------------------------------------------------------------------------------------------------
+# -- 8 synthetic control
 
 
 def donors(asked: Question, count: int) -> Question:
@@ -351,7 +395,10 @@ def test_a_stricter_level_needs_more_donors() -> None:
 
 def test_a_treated_place_that_is_one_of_its_donors_is_no_trial() -> None:
     asked = synthetic_question(rng(1), Cell(0.7, 30))
-    copied = {key: [asked.arm("control", key[1])[0]] if key[0] == "candidate" else us for key, us in asked.units.items()}
+    copied = {
+        key: [asked.arm("control", key[1])[0]] if key[0] == "candidate" else us
+        for key, us in asked.units.items()
+    }
     assert "identical_units" in {f.code for f in answered(replace(asked, units=copied)).findings}
 
 
@@ -375,10 +422,15 @@ def test_a_report_of_any_design_has_words_for_all_it_says(design: str, language:
     model = build(document_of(evaluation), language)
     said = [block.text for block in model.blocks if isinstance(block, Paragraph)]
     assert not [text for text in said if "{" in text]
-    words = {(name if language == "en" else catalogue(LOCALE, "fr")[name]) for name in (DESIGN_WORDS[design], METHODS[design])}
+    words = {
+        (name if language == "en" else catalogue(LOCALE, "fr")[name])
+        for name in (DESIGN_WORDS[design], METHODS[design])
+    }
     assert all(any(word in text for text in said) for word in words)
     assert {estimate.statistic for estimate in evaluation.endpoints[0].estimates} <= STATISTIC_WORDS.keys()
-    assert {name.partition(":")[0] for name in (s.name for s in evaluation.endpoints[0].sensitivity)} <= SENSITIVITY_WORDS.keys()
+    assert {
+        name.partition(":")[0] for name in (s.name for s in evaluation.endpoints[0].sensitivity)
+    } <= SENSITIVITY_WORDS.keys()
 
 
 @pytest.mark.parametrize("design", EVERY_DESIGN)

@@ -1,4 +1,6 @@
-"""What happened against what was planned: devices, checks, intervals, looks, amendments, the time of the evaluation."""
+"""What happened against what was planned: devices, checks, intervals, looks, amendments, the time of the
+evaluation.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def placed(*places: tuple[str, str, float, float | None], made: Protocol | None 
     return found(inputs(made, [replace(stream, placements=where)]))
 
 
-# -- devices -------------------------------------------------------------------------------------------------------------
+# -- devices
 
 
 def test_a_device_that_stood_where_planned_all_the_time_is_no_deviation() -> None:
@@ -66,17 +68,34 @@ def test_a_device_that_stood_where_planned_all_the_time_is_no_deviation() -> Non
 @pytest.mark.parametrize(
     ("places", "code", "evidence"),
     [
-        ([(*STATION, 3, None)], "deployed_late", {"device": "candidate-1", "period": "baseline", "day": "2026-03-03"}),
-        ([(*STATION, -9, 36)], "removed_early", {"device": "candidate-1", "period": "reporting", "day": "2026-04-05"}),
-        ([(*STATION, -9, 5), (*STATION, 25, None)], "deployed_late", {"device": "candidate-1", "period": "reporting", "day": "2026-03-25"}),
-        ([(*STATION, -9, 12)], "device_absent", {"device": "candidate-1", "period": "reporting"}),
-        ([("roof", "north", -9, None)], "other_site", {"device": "candidate-1", "site": "roof", "planned": "station"}),
         (
-            [(*STATION, -9, 25), ("station", "south", 25, None)], "device_moved",
+            [(*STATION, 3, None)],
+            "deployed_late",
+            {"device": "candidate-1", "period": "baseline", "day": "2026-03-03"},
+        ),
+        (
+            [(*STATION, -9, 36)],
+            "removed_early",
+            {"device": "candidate-1", "period": "reporting", "day": "2026-04-05"},
+        ),
+        (
+            [(*STATION, -9, 5), (*STATION, 25, None)],
+            "deployed_late",
+            {"device": "candidate-1", "period": "reporting", "day": "2026-03-25"},
+        ),
+        ([(*STATION, -9, 12)], "device_absent", {"device": "candidate-1", "period": "reporting"}),
+        (
+            [("roof", "north", -9, None)],
+            "other_site",
+            {"device": "candidate-1", "site": "roof", "planned": "station"},
+        ),
+        (
+            [(*STATION, -9, 25), ("station", "south", 25, None)],
+            "device_moved",
             {"device": "candidate-1", "from": "station/north", "to": "station/south", "day": "2026-03-25"},
         ),
     ],
-)  # fmt: skip
+)
 def test_a_device_that_came_late_left_early_moved_or_stood_elsewhere_is_named_with_the_day(
     places: list[tuple[str, str, float, float | None]], code: str, evidence: dict[str, Any]
 ) -> None:
@@ -85,7 +104,12 @@ def test_a_device_that_came_late_left_early_moved_or_stood_elsewhere_is_named_wi
 
 def test_a_move_before_the_trial_or_to_a_site_that_a_filter_names_is_planned() -> None:
     assert placed(("depot", "shelf", -9, -1), (*STATION, -1, None)) == []
-    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"], filter={"sites": ["station", "roof"]})
+    made = endpoint(
+        "before_after",
+        [criterion("effect", high=-2)],
+        arms=["candidate"],
+        filter={"sites": ["station", "roof"]},
+    )
     both = protocol(made, periods=TWO, time_zone="Etc/GMT-1")
     codes = [one.code for one in placed((*STATION, -9, 25), ("roof", "north", 25, None), made=both)]
     assert "other_site" not in codes
@@ -105,7 +129,9 @@ def test_a_device_that_was_swapped_did_not_leave_early() -> None:
 
 
 def test_a_period_that_no_endpoint_of_the_arm_needs_may_pass_without_the_device() -> None:
-    made = endpoint("limit_compliance", [criterion("mean", high=40)], arms=["candidate"], parameters={"u_meas": 1.0})
+    made = endpoint(
+        "limit_compliance", [criterion("mean", high=40)], arms=["candidate"], parameters={"u_meas": 1.0}
+    )
     after = protocol(made, periods=TWO, time_zone="Etc/GMT-1")
     assert placed((*STATION, 20, None), made=after) == []
     assert [one.code for one in placed((*STATION, 24, None), made=after)] == ["deployed_late"]
@@ -119,7 +145,7 @@ def test_what_has_not_happened_yet_is_no_deviation() -> None:
     assert [one.code for one in found(look)] == ["unplanned_look"]
 
 
-# -- datastreams -----------------------------------------------------------------------------------------------------------
+# -- datastreams
 
 
 @pytest.mark.parametrize(("every_h", "deviates"), [(1, False), (2, True), (0.5, True)])
@@ -150,10 +176,12 @@ def test_checks_that_ran_with_other_parameters_or_not_at_all_are_named() -> None
     other = found(inputs(made, [replace(stream, checked_with=planned.replace("500", "900"))]))
     assert other == [Deviation(code="other_parameters", evidence={"datastream": "candidate-1/no2"})]
     none = found(inputs(made, [replace(stream, checks=[], ran=[])]))
-    assert none == [Deviation(code="check_not_run", evidence={"check": "gross_range", "datastream": "candidate-1/no2"})]
+    assert none == [
+        Deviation(code="check_not_run", evidence={"check": "gross_range", "datastream": "candidate-1/no2"})
+    ]
 
 
-# -- looks and the evaluation ------------------------------------------------------------------------------------------------
+# -- looks and the evaluation
 
 
 def seen(day: float, *, interim: bool = True, blinded: bool = False) -> EarlierEvaluation:
@@ -200,7 +228,10 @@ def test_an_unplanned_look_and_one_that_was_not_made_are_deviations() -> None:
     evaluation = looked(41, [34], [seen(27.5)])
     assert [(one.code, one.evidence) for one in evaluation.deviations] == [
         ("unplanned_look", {"looked_at": (START + 27.5 * DAY).isoformat(timespec="minutes")}),
-        ("look_not_made", {"planned_at": (START + 34 * DAY).astimezone(START.tzinfo).isoformat(timespec="minutes")}),
+        (
+            "look_not_made",
+            {"planned_at": (START + 34 * DAY).astimezone(START.tzinfo).isoformat(timespec="minutes")},
+        ),
     ]
 
 
@@ -217,7 +248,10 @@ def test_evaluations_of_one_day_are_one_look_and_blinded_ones_none() -> None:
     made = plan()
     document = protocol_document(made)
     document["endpoints"][0]["blinded"] = True
-    assert evaluated(inputs(Protocol.model_validate(document), streams_of(made), now=START + 35.5 * DAY)).looks is None
+    assert (
+        evaluated(inputs(Protocol.model_validate(document), streams_of(made), now=START + 35.5 * DAY)).looks
+        is None
+    )
 
 
 def test_an_evaluation_before_the_reporting_period_shows_nothing_and_is_no_look() -> None:
@@ -236,13 +270,15 @@ def test_a_first_evaluation_later_than_planned_is_a_deviation_and_a_later_one_is
     assert "evaluate_by" not in protocol_document(plan()), "a protocol without it keeps its hash"
 
 
-# -- amendments --------------------------------------------------------------------------------------------------------------
+# -- amendments
 
 
 def version(number: int, day: float, **changed: Any) -> tuple[Protocol, ProtocolVersion]:
     more = {"version": number, "reason": TEXT} if number > 1 else {}
     made = plan(**more, **changed)
-    return made, ProtocolVersion(number, START + day * DAY, digest(protocol_document(made)), protocol_text(made))
+    return made, ProtocolVersion(
+        number, START + day * DAY, digest(protocol_document(made)), protocol_text(made)
+    )
 
 
 def amended(day: float, **more: Any) -> Evaluation:
@@ -256,7 +292,10 @@ def amended(day: float, **more: Any) -> Evaluation:
 def test_every_version_is_listed_with_its_hash_its_reason_and_what_it_changed() -> None:
     evaluation = amended(5)
     assert evaluation.versions is not None
-    assert [(v.version, v.changed) for v in evaluation.versions] == [(1, []), (2, ["interim_looks.0", "seed"])]
+    assert [(v.version, v.changed) for v in evaluation.versions] == [
+        (1, []),
+        (2, ["interim_looks.0", "seed"]),
+    ]
     assert evaluation.versions[0].reason is None
     assert evaluation.versions[1].reason is not None
     assert evaluation.versions[1].sha256 == evaluation.protocol_sha256
@@ -268,8 +307,10 @@ def test_an_amendment_after_reporting_began_is_a_deviation_of_its_own_and_no_lat
     (one,) = evaluation.deviations
     assert one.code == "amended_during_reporting"
     assert one.evidence == {
-        "version": 2, "locked_at": (START + 25 * DAY).isoformat(timespec="minutes"), "fields": ["interim_looks.0", "seed"],
-    }  # fmt: skip
+        "version": 2,
+        "locked_at": (START + 25 * DAY).isoformat(timespec="minutes"),
+        "fields": ["interim_looks.0", "seed"],
+    }
 
 
 def test_an_amendment_cannot_move_the_reporting_period_away_from_its_own_lock() -> None:
@@ -282,7 +323,9 @@ def test_an_amendment_cannot_move_the_reporting_period_away_from_its_own_lock() 
     }
     made = Protocol.model_validate(document)
     second = ProtocolVersion(2, START + 25 * DAY, digest(protocol_document(made)), protocol_text(made))
-    evaluation = evaluated(replace(inputs(made, streams_of(made)), versions=[first, second], locked_at=second.locked_at))
+    evaluation = evaluated(
+        replace(inputs(made, streams_of(made)), versions=[first, second], locked_at=second.locked_at)
+    )
     assert [(one.code, one.evidence["fields"]) for one in evaluation.deviations] == [
         ("amended_during_reporting", ["periods.baseline.end", "periods.reporting.start"])
     ]
@@ -291,14 +334,22 @@ def test_an_amendment_cannot_move_the_reporting_period_away_from_its_own_lock() 
 def test_an_amendment_after_results_were_seen_or_an_endpoint_was_unblinded_says_so() -> None:
     opened = Unblinding("main", START + 30 * DAY, "judge", "harm")
     assert codes(amended(31, unblinded=[opened])) == [
-        "unblinded_early", "amended_during_reporting", "amended_after_unblinding", "amended_after_result",
-    ]  # fmt: skip
+        "unblinded_early",
+        "amended_during_reporting",
+        "amended_after_unblinding",
+        "amended_after_result",
+    ]
 
 
 def test_an_amendment_after_an_evaluation_of_the_baseline_alone_saw_no_result() -> None:
     _, first = version(1, -1)
     made, second = version(2, 15, seed=5)
-    given = replace(inputs(made, streams_of(made)), versions=[first, second], locked_at=second.locked_at, earlier=[seen(12)])
+    given = replace(
+        inputs(made, streams_of(made)),
+        versions=[first, second],
+        locked_at=second.locked_at,
+        earlier=[seen(12)],
+    )
     assert codes(evaluated(given)) == []
 
 
@@ -318,8 +369,12 @@ def test_paths_of_what_changed_name_arms_periods_and_endpoints() -> None:
     after |= {"version": 2, "reason": TEXT}
     del after["missing_data"]
     assert list(changed_paths(before, after)) == [
-        "arms.candidate.devices.1", "checks.1", "endpoints.main.criteria.0.target.high", "endpoints.main.filter", "missing_data",
-    ]  # fmt: skip
+        "arms.candidate.devices.1",
+        "checks.1",
+        "endpoints.main.criteria.0.target.high",
+        "endpoints.main.filter",
+        "missing_data",
+    ]
     assert list(changed_paths(before, before)) == []
 
 

@@ -1,4 +1,6 @@
-"""Design 12: looks before the end. They never say "met", stop for harm only, and leave what lies ahead out of the plan."""
+"""Design 12: looks before the end. They never say "met", stop for harm only, and leave what lies ahead out of
+the plan.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,24 @@ import numpy as np
 import pytest
 
 from insitu.model import PeriodName, Verdict
-from tests.trials.coverage_worlds import Ask, Cell, after, before_after_question, crossover_question, limit_question
-from tests.trials.test_gate import BASELINE_DESIGNS, DAYS, DESIGNS, DEVICES, evaluated, more_of, streams_of, values_of
+from tests.trials.coverage_worlds import (
+    Ask,
+    Cell,
+    after,
+    before_after_question,
+    crossover_question,
+    limit_question,
+)
+from tests.trials.test_gate import (
+    BASELINE_DESIGNS,
+    DAYS,
+    DESIGNS,
+    DEVICES,
+    evaluated,
+    more_of,
+    streams_of,
+    values_of,
+)
 from tests.trials.world import DAY, HOUR, START, criterion, endpoint, inputs, period, protocol
 from trials.designs import DESIGNS as REGISTERED
 from trials.designs.early_look import METHOD, NO_EFFECT, stop_for_harm, undecided
@@ -27,8 +45,12 @@ def begin(design: str) -> datetime:
     return START + (DAYS if design in BASELINE_DESIGNS else 0) * DAY
 
 
-def plan_of(design: str, criteria: list[dict[str, Any]] | None = None, *, time_zone: str = "Etc/GMT-1", **more: Any) -> Protocol:
-    """Thirty days of reporting, after twenty of baseline where the design has one; in a zone whose clocks never change."""
+def plan_of(
+    design: str, criteria: list[dict[str, Any]] | None = None, *, time_zone: str = "Etc/GMT-1", **more: Any
+) -> Protocol:
+    """Thirty days of reporting, after twenty of baseline where the design has one; in a zone whose clocks
+    never change.
+    """
     own, _, arms = DESIGNS[design]
     first = DAYS if design in BASELINE_DESIGNS else 0
     periods = [period("baseline", 0, DAYS)] * bool(first) + [period("reporting", first, first + PLANNED)]
@@ -38,7 +60,9 @@ def plan_of(design: str, criteria: list[dict[str, Any]] | None = None, *, time_z
 
 
 def looked(design: str, day: float, shift: float = 0.0, **more: Any) -> Evaluation:
-    """After so many days of the reporting period; the candidate changes by `shift` with it (or, in a crossover, whenever it is on)."""
+    """After so many days of the reporting period; the candidate changes by `shift` with it (or, in a
+    crossover, whenever it is on).
+    """
     plan = plan_of(design, **more)
     now = begin(design) + day * DAY
     values = values_of("candidate")[: round((now - START) / HOUR)]
@@ -58,7 +82,7 @@ def codes(evaluation: Evaluation) -> set[str]:
     return {found.code for found in main(evaluation).findings}
 
 
-# -- what a look may say -----------------------------------------------------------------------------------------------
+# -- what a look may say
 
 
 @pytest.mark.parametrize("design", EARLY)
@@ -91,7 +115,8 @@ def test_the_interval_of_a_look_is_wider_than_that_of_the_same_days_alone(design
     days = 18
     plan = plan_of(design)
     ended = [
-        p if p.name is PeriodName.BASELINE else p.model_copy(update={"end": begin(design) + days * DAY}) for p in plan.periods
+        p if p.name is PeriodName.BASELINE else p.model_copy(update={"end": begin(design) + days * DAY})
+        for p in plan.periods
     ]
     short = plan.model_copy(update={"periods": ended})
     now = begin(design) + days * DAY
@@ -101,7 +126,10 @@ def test_the_interval_of_a_look_is_wider_than_that_of_the_same_days_alone(design
     assert early is not None
     assert (early.value, early.n) == (one.value, one.n)
     assert early.low <= one.low < one.high <= early.high
-    of_days = design not in ("adjusted_before_after", "synthetic_control")  # what is wider there comes from blocks or ranks
+    of_days = design not in (
+        "adjusted_before_after",
+        "synthetic_control",
+    )  # what is wider there comes from blocks or ranks
     assert early.high - early.low > one.high - one.low or not of_days
 
 
@@ -126,13 +154,15 @@ def test_a_look_at_a_design_that_compares_no_effect_describes_only(design: str, 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_when_the_period_has_ended_the_ordinary_rule_holds(design: str) -> None:
     plan = plan_of(design)
-    found = evaluated(inputs(plan, streams_of(plan, **{a.name: values_of(a.name, 50 * 24) for a in plan.arms})))
+    found = evaluated(
+        inputs(plan, streams_of(plan, **{a.name: values_of(a.name, 50 * 24) for a in plan.arms}))
+    )
     assert not found.interim
     assert METHOD not in {e.method for e in main(found).estimates}
     assert not codes(found) & {"early_look", "descriptive_only", "stop_for_harm"}
 
 
-# -- what harm is ------------------------------------------------------------------------------------------------------
+# -- what harm is
 
 DOWN, UP, WITHIN = Target(high=-2.0), Target(low=2.0), Target(low=-2.0, high=2.0)
 
@@ -180,7 +210,7 @@ def test_of_several_criteria_one_that_shows_harm_at_the_shared_level_is_enough()
     assert [c.verdict for c in main(found).criteria] == [Verdict.NOT_MET, Verdict.INCONCLUSIVE]
 
 
-# -- what a look sees --------------------------------------------------------------------------------------------------
+# -- what a look sees
 
 
 def test_the_day_that_lasts_and_the_days_ahead_are_not_missed() -> None:
@@ -194,7 +224,9 @@ def test_the_day_that_lasts_and_the_days_ahead_are_not_missed() -> None:
 
 def test_days_are_cut_at_midnight_of_the_trials_zone() -> None:
     plan = plan_of("limit_compliance", time_zone="Europe/Paris")
-    seen = so_far(inputs(plan, [], now=START + 29 * DAY + timedelta(minutes=30)))  # the clocks have changed: 01:30 in Paris
+    seen = so_far(
+        inputs(plan, [], now=START + 29 * DAY + timedelta(minutes=30))
+    )  # the clocks have changed: 01:30 in Paris
     reporting = seen.protocol.period(PeriodName.REPORTING)
     assert reporting is not None
     assert reporting.end.isoformat() == "2026-03-30T00:00:00+02:00"
@@ -211,7 +243,14 @@ def test_planned_days_are_those_of_the_filter() -> None:
 
 def test_a_block_that_lasts_makes_no_pair() -> None:
     """Blocks of two days: after 15 days the eighth block, and with it the fourth pair, is half over."""
-    blocks = [{"start": (START + n * 2 * DAY).isoformat(), "end": (START + (n + 1) * 2 * DAY).isoformat(), "on": n % 2 == 0} for n in range(14)]  # fmt: skip
+    blocks = [
+        {
+            "start": (START + n * 2 * DAY).isoformat(),
+            "end": (START + (n + 1) * 2 * DAY).isoformat(),
+            "on": n % 2 == 0,
+        }
+        for n in range(14)
+    ]
     plan = protocol(
         endpoint("crossover", [criterion("effect", high=-2)], arms=["candidate"], schedule=blocks),
         periods=[period("reporting", 0, 28)],
@@ -221,15 +260,21 @@ def test_a_block_that_lasts_makes_no_pair() -> None:
     assert few.evidence["pairs"] == 3
 
 
-# -- ten looks ---------------------------------------------------------------------------------------------------------
+# -- ten looks
 
 
 @pytest.mark.parametrize(
     ("ask", "statistic", "truth", "days"),
-    [(before_after_question, "effect", -4.0, 30), (limit_question, "mean", 20.0, 60), (crossover_question, "effect", -4.0, 42)],
+    [
+        (before_after_question, "effect", -4.0, 30),
+        (limit_question, "mean", 20.0, 60),
+        (crossover_question, "effect", -4.0, 42),
+    ],
 )
 @pytest.mark.parametrize("phi", [0.0, 0.95])
-def test_ten_looks_leave_the_truth_outside_seldom(ask: Ask, statistic: str, truth: float, days: int, phi: float) -> None:
+def test_ten_looks_leave_the_truth_outside_seldom(
+    ask: Ask, statistic: str, truth: float, days: int, phi: float
+) -> None:
     """In 60 trials of ten looks: 5 % of them, and two standard errors of so few."""
     outside = 0
     for seed in range(60):

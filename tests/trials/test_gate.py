@@ -37,7 +37,11 @@ HOURS = DAYS * 24
 TWO = [period("baseline", 0, DAYS), period("reporting", DAYS, 2 * DAYS)]
 ONE = [period("reporting", 0, DAYS)]
 DESIGNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]] = {
-    "reference_collocation": ([criterion("r2", low=0.7), criterion("nrmse", high=30)], ONE, ["candidate", "reference"]),
+    "reference_collocation": (
+        [criterion("r2", low=0.7), criterion("nrmse", high=30)],
+        ONE,
+        ["candidate", "reference"],
+    ),
     "replicates": ([criterion("sd", high=2)], ONE, ["candidate"]),
     "availability": ([criterion("completeness", low=90)], ONE, ["candidate"]),
     "before_after": ([criterion("effect", high=-2)], TWO, ["candidate"]),
@@ -51,7 +55,9 @@ DESIGNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]]
 }
 every_design = pytest.mark.parametrize("design", DESIGNS)
 every_design_about_values = pytest.mark.parametrize("design", [d for d in DESIGNS if d != "availability"])
-every_design_about_days = pytest.mark.parametrize("design", [d for d in DESIGNS if d not in ("availability", "crossover")])
+every_design_about_days = pytest.mark.parametrize(
+    "design", [d for d in DESIGNS if d not in ("availability", "crossover")]
+)
 BASELINE_DESIGNS = [design for design, (_, periods, _) in DESIGNS.items() if periods is TWO]
 OTHER_ARM = [(design, arm) for design, (_, _, arms) in DESIGNS.items() for arm in arms[1:]]
 DEVICES = {
@@ -87,7 +93,9 @@ def values_of(arm: str, n: int = 2 * HOURS) -> Floats:
 
 
 def streams_of(plan: Protocol, **replaced: Floats) -> list[StreamInput]:
-    """A series a device; the second and later devices of an arm differ from the first, but where it stands still."""
+    """A series a device; the second and later devices of an arm differ from the first, but where it stands
+    still.
+    """
     made = []
     for arm in plan.arms:
         values = replaced.get(arm.name, values_of(arm.name))
@@ -103,7 +111,9 @@ def streams_of(plan: Protocol, **replaced: Floats) -> list[StreamInput]:
 
 
 def evaluated(given: TrialInputs) -> Evaluation:
-    """The evaluation, after checking that its document has no hole where a number should be and can be read back."""
+    """The evaluation, after checking that its document has no hole where a number should be and can be read
+    back.
+    """
     evaluation = compute(given)
     text = json.dumps(evaluation.model_dump(mode="json", by_alias=True), allow_nan=False)
     assert Evaluation.model_validate(document_of(evaluation)).verdict is evaluation.verdict
@@ -141,7 +151,9 @@ def test_a_sound_trial_passes_the_gate(design: str) -> None:
 def test_no_observation_at_all(design: str) -> None:
     plan = plan_of(design)
     blocked(
-        evaluated(inputs(plan, streams_of(plan, **{arm.name: np.full(2 * HOURS, np.nan) for arm in plan.arms}))),
+        evaluated(
+            inputs(plan, streams_of(plan, **{arm.name: np.full(2 * HOURS, np.nan) for arm in plan.arms}))
+        ),
         "no_observations",
     )
 
@@ -264,7 +276,9 @@ def test_candidate_and_reference_that_never_measure_together() -> None:
     plan = plan_of("reference_collocation", capture={"share": 0.3, "days": 0.3, "day": 0.3})
     half = np.arange(2 * HOURS) % 2 == 0
     streams = streams_of(
-        plan, candidate=np.where(half, values_of("candidate"), np.nan), reference=np.where(half, np.nan, values_of("reference"))
+        plan,
+        candidate=np.where(half, values_of("candidate"), np.nan),
+        reference=np.where(half, np.nan, values_of("reference")),
     )
     evaluation = evaluated(inputs(plan, streams))
     blocked(evaluation, "no_overlap")
@@ -275,7 +289,9 @@ def test_treated_and_control_days_that_never_meet() -> None:
     plan = plan_of("control_sites", capture={"share": 0.3, "days": 0.3, "day": 0.75})
     even = (np.arange(2 * HOURS) // 24) % 2 == 0
     streams = streams_of(
-        plan, candidate=np.where(even, values_of("candidate"), np.nan), control=np.where(even, np.nan, values_of("control"))
+        plan,
+        candidate=np.where(even, values_of("candidate"), np.nan),
+        control=np.where(even, np.nan, values_of("control")),
     )
     blocked(evaluated(inputs(plan, streams)), "too_few_days")
 
@@ -303,7 +319,9 @@ def test_arms_of_unequal_completeness_are_pointed_out() -> None:
 @pytest.mark.parametrize("u_meas", [None, "unknown", -1.0, True])
 def test_a_limit_without_the_instruments_uncertainty(u_meas: float | str | None) -> None:
     criteria, periods, arms = DESIGNS["limit_compliance"]
-    made = endpoint("limit_compliance", criteria, arms=arms, parameters={} if u_meas is None else {"u_meas": u_meas})
+    made = endpoint(
+        "limit_compliance", criteria, arms=arms, parameters={} if u_meas is None else {"u_meas": u_meas}
+    )
     plan = protocol(made, periods=periods)
     blocked(evaluated(inputs(plan, streams_of(plan))), "u_meas_missing")
 
@@ -329,7 +347,10 @@ def test_a_protocol_without_the_baseline_that_its_design_needs(design: str) -> N
     criteria, _, arms = DESIGNS[design]
     also = ["outdoor"] if design == "adjusted_before_after" else []
     plan = protocol(
-        endpoint(design, criteria, arms=arms, **more_of(design)), periods=ONE, also=also, devices=DEVICES.get(design, {})
+        endpoint(design, criteria, arms=arms, **more_of(design)),
+        periods=ONE,
+        also=also,
+        devices=DEVICES.get(design, {}),
     )
     blocked(evaluated(inputs(plan, streams_of(plan))), "period_missing")
 
@@ -337,30 +358,45 @@ def test_a_protocol_without_the_baseline_that_its_design_needs(design: str) -> N
 @every_design
 def test_a_reporting_period_that_has_not_begun(design: str) -> None:
     plan = plan_of(design)
-    evaluation = evaluated(inputs(plan, streams_of(plan), now=START + 10 * DAY if design in BASELINE_DESIGNS else START - DAY))
+    evaluation = evaluated(
+        inputs(plan, streams_of(plan), now=START + 10 * DAY if design in BASELINE_DESIGNS else START - DAY)
+    )
     blocked(evaluation, "period_in_future")
     assert evaluation.interim
 
 
-@pytest.mark.parametrize("design", [d for d in DESIGNS if d not in ("availability", "crossover", "replicates")])
+@pytest.mark.parametrize(
+    "design", [d for d in DESIGNS if d not in ("availability", "crossover", "replicates")]
+)
 def test_windows_leave_the_denominator_and_do_not_excuse_too_few_days(design: str) -> None:
     plan = plan_of(design)
     quiet = values_of("candidate")
     quiet[24 : 10 * 24] = np.nan
-    evaluation = evaluated(inputs(plan, streams_of(plan, candidate=quiet), windows=[window("candidate-1", 24, 240)]))
+    evaluation = evaluated(
+        inputs(plan, streams_of(plan, candidate=quiet), windows=[window("candidate-1", 24, 240)])
+    )
     result = next(g for g in evaluation.gate if g.arm == "candidate")
     assert (result.excused, result.share, result.passed) == (9 * 24, 1.0, True)
     blocked(evaluation, "too_few_days")
 
 
-# -- before/after: season ------------------------------------------------------------------------------------------------
+# -- before/after: season
 
 
 def seasonal(outdoor: Floats, **more: Any) -> Evaluation:
     made = endpoint(
-        "before_after", [criterion("effect", high=-2)], arms=["candidate"], parameters={"covariates": ["outdoor"]}, **more
+        "before_after",
+        [criterion("effect", high=-2)],
+        arms=["candidate"],
+        parameters={"covariates": ["outdoor"]},
+        **more,
     )
-    plan = protocol(made, periods=TWO, also=["outdoor"], devices={"candidate": ["candidate-1", "candidate-2", "candidate-3"]})
+    plan = protocol(
+        made,
+        periods=TWO,
+        also=["outdoor"],
+        devices={"candidate": ["candidate-1", "candidate-2", "candidate-3"]},
+    )
     streams = [series(f"candidate-{n}", values_of("candidate") + n) for n in (1, 2, 3)]
     streams.append(series("candidate-2", outdoor, property="outdoor", unit="Cel"))
     return evaluated(inputs(plan, streams))
@@ -373,15 +409,26 @@ def test_days_like_those_before_can_be_compared_though_one_device_alone_measures
 
 
 def test_another_season_cannot_be_compared() -> None:
-    blocked(seasonal(np.repeat([5.0, 25.0], HOURS) + noise(np.random.default_rng(6), 0.9, 2 * HOURS)), "season_mismatch")
+    blocked(
+        seasonal(np.repeat([5.0, 25.0], HOURS) + noise(np.random.default_rng(6), 0.9, 2 * HOURS)),
+        "season_mismatch",
+    )
 
 
 def test_a_covariate_measured_more_rarely_than_the_endpoint_is_judged_on_its_own_interval() -> None:
     sparse = 10 + noise(np.random.default_rng(6), 0.9, 2 * HOURS, 4.0)
     sparse[np.arange(2 * HOURS) % 3 != 0] = np.nan
-    made = endpoint("before_after", [criterion("effect", high=-2)], arms=["candidate"], parameters={"covariates": ["outdoor"]})
+    made = endpoint(
+        "before_after",
+        [criterion("effect", high=-2)],
+        arms=["candidate"],
+        parameters={"covariates": ["outdoor"]},
+    )
     plan = protocol(made, periods=TWO, also=["outdoor"])
-    rarely = [m.model_copy(update={"interval": timedelta(hours=3)}) if m.property == "outdoor" else m for m in plan.measurements]
+    rarely = [
+        m.model_copy(update={"interval": timedelta(hours=3)}) if m.property == "outdoor" else m
+        for m in plan.measurements
+    ]
     plan = plan.model_copy(update={"measurements": rarely})
     streams = [*streams_of(plan), series("candidate-1", sparse, property="outdoor", unit="Cel")]
     assert "season_mismatch" not in codes(evaluated(inputs(plan, streams)))
@@ -392,11 +439,13 @@ def test_no_covariate_is_a_warning_in_the_report() -> None:
     assert {"season_unchecked", "no_control"} <= codes(evaluated(inputs(plan, streams_of(plan))))
 
 
-# -- series ---------------------------------------------------------------------------------------------------------------
+# -- series
 
 
 def placed(stream: StreamInput, position: str, first: int, last: int | None) -> StreamInput:
-    place = Placement("station", position, START + first * DAY, START + last * DAY if last is not None else None)
+    place = Placement(
+        "station", position, START + first * DAY, START + last * DAY if last is not None else None
+    )
     return StreamInput(**{name: getattr(stream, name) for name in stream.__slots__} | {"placements": [place]})
 
 
@@ -406,10 +455,15 @@ def test_a_swapped_device_continues_the_series_for_the_time_it_stood_there() -> 
     old, new = values.copy(), values.copy()
     old[9 * 24 :] = np.nan  # it died a day before it was replaced
     new[: 10 * 24] = 400.0  # at the bench
-    streams = [placed(series("candidate-1", old), "roof", 0, 10), placed(series("spare", new), "roof", 10, None)]
+    streams = [
+        placed(series("candidate-1", old), "roof", 0, 10),
+        placed(series("spare", new), "roof", 10, None),
+    ]
     evaluation = evaluated(inputs(plan, streams))
     assert (evaluation.gate[0].valid, evaluation.gate[0].days_valid) == (HOURS - 24, DAYS - 1)
-    assert evaluation.endpoints[0].estimates[0].value == pytest.approx(np.delete(values, slice(9 * 24, 10 * 24)).mean())
+    assert evaluation.endpoints[0].estimates[0].value == pytest.approx(
+        np.delete(values, slice(9 * 24, 10 * 24)).mean()
+    )
     assert evaluation.swaps == ["candidate-1 → spare"]
 
 
@@ -427,8 +481,11 @@ def test_a_grid_finer_than_the_reference_uses_the_steps_that_both_have() -> None
     criteria, periods, arms = DESIGNS["reference_collocation"]
     made = endpoint("reference_collocation", criteria, arms=arms, grid="PT30M")
     plan = protocol(made, periods=periods)
-    quarter = [m.model_copy(update={"arms": [arm], "interval": HOUR / 4 if arm == "candidate" else HOUR})
-               for m in plan.measurements for arm in m.arms]  # fmt: skip
+    quarter = [
+        m.model_copy(update={"arms": [arm], "interval": HOUR / 4 if arm == "candidate" else HOUR})
+        for m in plan.measurements
+        for arm in m.arms
+    ]
     plan = plan.model_copy(update={"measurements": quarter})
     candidate = series("candidate-1", values_of("candidate", HOURS))
     often = np.concatenate([candidate.time_us + shift * 900_000_000 for shift in range(4)])
@@ -436,5 +493,7 @@ def test_a_grid_finer_than_the_reference_uses_the_steps_that_both_have() -> None
         **{name: getattr(candidate, name) for name in candidate.__slots__}
         | {"time_us": often, "result": np.tile(candidate.result, 4), "flag": np.tile(candidate.flag, 4)}
     )
-    evaluation = evaluated(inputs(plan, [candidate, series("reference-1", values_of("reference", HOURS), role="reference")]))
+    evaluation = evaluated(
+        inputs(plan, [candidate, series("reference-1", values_of("reference", HOURS), role="reference")])
+    )
     assert {e.n for e in evaluation.endpoints[0].estimates} == {HOURS}

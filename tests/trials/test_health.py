@@ -14,7 +14,7 @@ QUARTER = 900.0
 
 def facts(minutes_ago: float | None, **more: object) -> DeviceFacts:
     seen = NOW - timedelta(minutes=minutes_ago) if minutes_ago is not None else None
-    return DeviceFacts(last_seen_at=seen, last_result_at=seen, expected_interval_s=QUARTER, **more)  # type: ignore[arg-type]
+    return DeviceFacts(last_seen_at=seen, last_result_at=seen, expected_interval_s=QUARTER, **more)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,11 @@ def facts(minutes_ago: float | None, **more: object) -> DeviceFacts:
         (facts(5, rssi=-101), DeviceState.DEGRADED, ("poor_radio",)),
         (facts(5, clock_offset_s=300), DeviceState.ONLINE, ()),
         (facts(5, clock_offset_s=301), DeviceState.DEGRADED, ("clock_off",)),
-        (facts(5, clock_offset_s=-1199), DeviceState.ONLINE, ()),  # a mean of 15 minutes, stamped with its begin
+        (
+            facts(5, clock_offset_s=-1199),
+            DeviceState.ONLINE,
+            (),
+        ),  # a mean of 15 minutes, stamped with its begin
         (facts(5, clock_offset_s=-1201), DeviceState.DEGRADED, ("clock_off",)),
         (facts(5, failing_share=0.11), DeviceState.DEGRADED, ("failing_checks",)),
         (facts(5, silent_datastreams=("pm25",)), DeviceState.DEGRADED, ("silent_datastream:pm25",)),
@@ -41,7 +45,9 @@ def facts(minutes_ago: float | None, **more: object) -> DeviceFacts:
         (facts(5, retired_at=NOW + timedelta(minutes=1)), DeviceState.ONLINE, ()),
     ],
 )
-def test_a_state_follows_from_facts_and_one_now(given: DeviceFacts, state: DeviceState, causes: tuple[str, ...]) -> None:
+def test_a_state_follows_from_facts_and_one_now(
+    given: DeviceFacts, state: DeviceState, causes: tuple[str, ...]
+) -> None:
     judged = device_state(given, NOW)
     assert (judged.state, judged.causes) == (state, causes)
 
@@ -54,13 +60,20 @@ def us(*minutes: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def minutes(gap: object) -> tuple[float, float]:
-    return ((gap.start - START).total_seconds() / 60, (gap.end - START).total_seconds() / 60)  # type: ignore[attr-defined]
+    return ((gap.start - START).total_seconds() / 60, (gap.end - START).total_seconds() / 60)
 
 
-def found(times: np.ndarray, received: np.ndarray | None = None, **more: object) -> list[object]:  # type: ignore[type-arg]
+def found(times: np.ndarray, received: np.ndarray | None = None, **more: object) -> list[object]:
     end = START + timedelta(hours=4)
     return list(
-        gaps(time_us=times, received_us=times if received is None else received, expected_s=QUARTER, start=START, end=end, **more)
+        gaps(
+            time_us=times,
+            received_us=times if received is None else received,
+            expected_s=QUARTER,
+            start=START,
+            end=end,
+            **more,
+        )
     )  # type: ignore[arg-type]
 
 
@@ -73,8 +86,8 @@ def test_a_silence_longer_than_two_and_a_half_intervals_is_a_gap_also_at_both_en
 def test_a_gap_has_the_cause_that_covers_it() -> None:
     times = us(*range(0, 60, 15), *range(165, 240, 15))
     window = (START + timedelta(minutes=40), START + timedelta(minutes=170))
-    assert [g.cause for g in found(times, windows=[window])] == [GapCause.WINDOW]  # type: ignore[attr-defined]
-    assert [g.cause for g in found(times, reboots=[START + timedelta(minutes=166)])] == [GapCause.DEVICE]  # type: ignore[attr-defined]
+    assert [g.cause for g in found(times, windows=[window])] == [GapCause.WINDOW]
+    assert [g.cause for g in found(times, reboots=[START + timedelta(minutes=166)])] == [GapCause.DEVICE]
 
 
 def test_results_that_came_hours_later_close_a_gap_and_keep_that_they_were_late() -> None:
@@ -82,7 +95,7 @@ def test_results_that_came_hours_later_close_a_gap_and_keep_that_they_were_late(
     received = times.copy()
     received[4:8] += int(3 * 3600e6)
     late = found(times, received)
-    assert [(minutes(g), g.cause, g.backfilled) for g in late] == [((60, 120), GapCause.NETWORK, True)]  # type: ignore[attr-defined]
+    assert [(minutes(g), g.cause, g.backfilled) for g in late] == [((60, 120), GapCause.NETWORK, True)]
     assert found(times, received, late_after=KEPT_BACK_SIMULATED) == []
 
 

@@ -1,4 +1,6 @@
-"""A trial that was looked at, amended, filled up late and given a window afterwards: what its last evaluation and its package tell of it."""
+"""A trial that was looked at, amended, filled up late and given a window afterwards: what its last evaluation
+and its package tell of it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def second() -> Protocol:
     """An amendment that lets nothing above 21 pass."""
     document: dict[str, Any] = document_of(first()) | {"version": 2, "reason": TEXT}
     document["checks"] = [
-        check | ({"parameters": {"fail_low": -50, "fail_high": 21}} if check["check"] == "gross_range" else {})
+        check
+        | ({"parameters": {"fail_low": -50, "fail_high": 21}} if check["check"] == "gross_range" else {})
         for check in document["checks"]
     ]
     return Protocol.model_validate(document)
@@ -61,9 +64,15 @@ def lived(conn: Connection, catalogue: SmallTrial) -> tuple[int, Evaluation, Eva
     receive(conn, datastream, list(range(852, 960)), results())
     receive(conn, datastream, [600, 601], results(), delay=14 * DAY)
     add_window(
-        conn, kind=WindowKind.MAINTENANCE, start=START + 5 * DAY, end=START + 6 * DAY, reason="cleaning", declared_by="host",
-        now=END, device_id=catalogue.devices["a"],
-    )  # fmt: skip
+        conn,
+        kind=WindowKind.MAINTENANCE,
+        start=START + 5 * DAY,
+        end=START + 6 * DAY,
+        reason="cleaning",
+        declared_by="host",
+        now=END,
+        device_id=catalogue.devices["a"],
+    )
     check_quality(conn, "t", now=END)
     number, last = evaluate_trial(conn, "t", now=END + DAY, login="judge", simulated=False)
     conn.commit()
@@ -75,8 +84,9 @@ def test_a_look_is_kept_as_one_and_does_not_end_the_trial(lived: tuple[int, Eval
     assert (look.interim, look.verdict) == (True, Verdict.INCONCLUSIVE)
     assert look.looks is not None
     assert [(one.planned, one.made, one.sha256) for one in look.looks] == [
-        (START + 35 * DAY, LOOK, None), (START + 37 * DAY, None, None),
-    ]  # fmt: skip
+        (START + 35 * DAY, LOOK, None),
+        (START + 37 * DAY, None, None),
+    ]
     assert [one.code for one in look.deviations] == []
     assert not last.interim
 
@@ -88,10 +98,16 @@ def test_the_last_evaluation_tells_looks_versions_and_deviations(
     assert last.looks is not None
     assert [(one.made, one.sha256 is not None) for one in last.looks] == [(LOOK, True), (None, False)]
     assert last.versions is not None
-    assert [(one.version, one.changed) for one in last.versions] == [(1, []), (2, ["checks.0.parameters.fail_high"])]
+    assert [(one.version, one.changed) for one in last.versions] == [
+        (1, []),
+        (2, ["checks.0.parameters.fail_high"]),
+    ]
     assert [one.code for one in last.deviations] == [
-        "window_afterwards", "amended_during_reporting", "amended_after_result", "look_not_made",
-    ]  # fmt: skip
+        "window_afterwards",
+        "amended_during_reporting",
+        "amended_after_result",
+        "look_not_made",
+    ]
 
 
 def test_an_amended_check_judges_again_what_it_had_judged(
@@ -105,7 +121,9 @@ def test_an_amended_check_judges_again_what_it_had_judged(
     assert check_quality(conn, "t", now=END + 2 * DAY) == 0, "once is enough"
 
 
-def test_why_numbers_changed_names_what_they_were_computed_from(lived: tuple[int, Evaluation, Evaluation]) -> None:
+def test_why_numbers_changed_names_what_they_were_computed_from(
+    lived: tuple[int, Evaluation, Evaluation],
+) -> None:
     _, _, last = lived
     assert last.changed
     assert last.causes is not None
@@ -143,7 +161,9 @@ def test_the_report_shows_all_of_it_in_both_languages(lived: tuple[int, Evaluati
         said = " ".join(block.text for block in model.blocks if isinstance(block, Paragraph))
         versions = next(t for caption, t in tables.items() if caption.startswith("Versions"))
         assert [row[2] for row in versions.rows] == ["–", "checks.0.parameters.fail_high"]
-        looks = next(t for t in tables.values() if len(t.rows) == 2 and t.rows[1][2] == "–" and len(t.head) == 3)
+        looks = next(
+            t for t in tables.values() if len(t.rows) == 2 and t.rows[1][2] == "–" and len(t.head) == 3
+        )
         assert looks.rows[0][2] == (last.looks or [])[0].sha256
         assert ("110 more results, 2 of them" in said) == (language == "en")
         assert ("110 résultats de plus, dont 2" in said) == (language == "fr")
@@ -171,7 +191,9 @@ def test_a_version_or_a_look_that_is_taken_out_of_a_package_is_found(
     text = path.read_text("utf-8")
     path.write_text(text.replace('"seed":1', '"seed":2'), "utf-8")
     failed = {check.name: check.lines for check in verify(folder) if not check.ok}
-    assert any(line.startswith("protocols/1.json has SHA-256") for line in failed["hash of the locked protocol"])
+    assert any(
+        line.startswith("protocols/1.json has SHA-256") for line in failed["hash of the locked protocol"]
+    )
     path.write_text(text, "utf-8")
     catalogue = json.loads((folder / "catalogue.json").read_text("utf-8"))
     catalogue["earlier_evaluations"] = []
@@ -196,9 +218,15 @@ def test_a_window_that_was_declared_since_asks_for_another_evaluation_before_an_
     conn: Connection, catalogue: SmallTrial, lived: tuple[int, Evaluation, Evaluation], tmp_path: Path
 ) -> None:
     add_window(
-        conn, kind=WindowKind.INCIDENT, start=END - 2 * DAY, end=END - DAY, reason="flood", declared_by="host", now=END + 2 * DAY,
+        conn,
+        kind=WindowKind.INCIDENT,
+        start=END - 2 * DAY,
+        end=END - DAY,
+        reason="flood",
+        declared_by="host",
+        now=END + 2 * DAY,
         device_id=catalogue.devices["a"],
-    )  # fmt: skip
+    )
     with pytest.raises(CorrectInput, match="Windows and Deviations came or changed"):
         write(conn, lived[0], tmp_path / "package", key=None)
 

@@ -1,4 +1,6 @@
-"""Whatever the arrays hold: a finite estimate, a finding with a code, or one clear error. Never NaN, never a warning, never a traceback."""
+"""Whatever the arrays hold: a finite estimate, a finding with a code, or one clear error. Never NaN, never a
+warning, never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ def sound(answer: Answer) -> None:
 
 
 def asked(design: str, series: Callable[[str, int], Floats], n: int, **more: Any) -> Answer | None:
-    """The answer on arrays made by `series` (of device and period); None where the call was refused in words."""
+    """The answer on arrays made by `series` (of device and period); None where the call was refused in
+    words.
+    """
     _, _, arms = PLANS[design]
     made = {
         arm: {
@@ -106,15 +110,20 @@ def asked(design: str, series: Callable[[str, int], Floats], n: int, **more: Any
             for number, period in enumerate(DESIGNS[design].periods)
         }
         for arm in arms
-    }  # fmt: skip
-    start = {str(period): START + number * timedelta(hours=n) for number, period in enumerate(DESIGNS[design].periods)}
+    }
+    start = {
+        str(period): START + number * timedelta(hours=n)
+        for number, period in enumerate(DESIGNS[design].periods)
+    }
     given_more = {name: value for name, value in more_of(design).items() if name == "parameters"}
     if design == "reference_collocation":
         given_more = {"parameters": {"limit_value": 40}}
     criterion = PLANS[design][0][0]
     targets = {criterion["statistic"]: (criterion["target"]["low"], criterion["target"]["high"])}
     try:
-        return designs.ask(design, arms=made, start=start, interval=HOUR, targets=targets, **{**given_more, **more})
+        return designs.ask(
+            design, arms=made, start=start, interval=HOUR, targets=targets, **{**given_more, **more}
+        )
     except CorrectInput:
         return None
 
@@ -151,15 +160,26 @@ def test_a_whole_arm_of_one_kind_has_an_answer_or_a_finding(design: str, kind: s
 
 
 AGGREGATIONS: list[dict[str, Any]] = [
-    {"name": "percentile", "q": 95}, {"name": "exceedance_share", "threshold": 20}, {"name": "count", "threshold": 20, "step": "PT2H"},
-    {"name": "duty"}, {"name": "sum"}, {"name": "min"}, {"name": "max"}, {"name": "la10"}, {"name": "lden"}, {"name": "ln"},
-]  # fmt: skip
+    {"name": "percentile", "q": 95},
+    {"name": "exceedance_share", "threshold": 20},
+    {"name": "count", "threshold": 20, "step": "PT2H"},
+    {"name": "duty"},
+    {"name": "sum"},
+    {"name": "min"},
+    {"name": "max"},
+    {"name": "la10"},
+    {"name": "lden"},
+    {"name": "ln"},
+]
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS, ids=[a["name"] for a in AGGREGATIONS])
 @often
 @given(
-    first=kinds, second=kinds, levels=st.booleans(), design=st.sampled_from(["before_after", "limit_compliance", "equivalence"])
+    first=kinds,
+    second=kinds,
+    levels=st.booleans(),
+    design=st.sampled_from(["before_after", "limit_compliance", "equivalence"]),
 )
 def test_every_aggregation_of_any_arrays_has_an_answer(
     aggregation: dict[str, Any], first: str, second: str, levels: bool, design: str
@@ -189,13 +209,15 @@ def test_rates_of_any_arrays_have_an_answer_or_a_finding(first: str, second: str
     sound(answer)
 
 
-# -- the same through a whole evaluation ---------------------------------------------------------------------------------
+# -- the same through a whole evaluation
 
 
 @every_design
 @pytest.mark.parametrize("kind", [kind for kind in HOSTILE if "infinite" not in kind])
 def test_a_whole_evaluation_of_any_arrays_is_a_document_without_holes(design: str, kind: str) -> None:
-    """`evaluated` checks every estimate and that the document can be written and read back. The database refuses infinite results."""
+    """`evaluated` checks every estimate and that the document can be written and read back. The database
+    refuses infinite results.
+    """
     plan = plan_of(design)
     evaluation = evaluated(inputs(plan, streams_of(plan, candidate=HOSTILE[kind](2 * HOURS))))
     assert evaluation.verdict in set(Verdict)
@@ -221,21 +243,30 @@ def test_flags_in_any_order_do_not_break_an_evaluation(design: str, flags: list[
         return replace(stream, flag=np.resize(np.array(flags, np.int8), len(stream.flag)))
 
     values = HOSTILE[kind](2 * HOURS)
-    streams = [flagged(stream) for stream in streams_of(plan, candidate=np.where(np.isfinite(values), values, np.nan))]
+    streams = [
+        flagged(stream)
+        for stream in streams_of(plan, candidate=np.where(np.isfinite(values), values, np.nan))
+    ]
     evaluated(inputs(plan, streams))
 
 
 SEASONS = {
-    "usual": "season_mismatch", "constant": "season_mismatch", "around zero": "season_mismatch",
-    "missing": "covariate_missing", "one value": "covariate_missing", "most of both signs": "out_of_scale",
+    "usual": "season_mismatch",
+    "constant": "season_mismatch",
+    "around zero": "season_mismatch",
+    "missing": "covariate_missing",
+    "one value": "covariate_missing",
+    "most of both signs": "out_of_scale",
     "denormal": "out_of_scale",
-}  # fmt: skip
+}
 """What a covariate holds → what is said of it; in the reporting period it is 100 degrees more."""
 
 
 @pytest.mark.parametrize("design", ["before_after", "adjusted_before_after", "interrupted_series"])
 @pytest.mark.parametrize(("kind", "code"), SEASONS.items())
-def test_a_season_that_cannot_be_compared_is_a_finding_and_no_verdict(design: str, kind: str, code: str) -> None:
+def test_a_season_that_cannot_be_compared_is_a_finding_and_no_verdict(
+    design: str, kind: str, code: str
+) -> None:
     plan = plan_of(design)
     more = {**plan.endpoints[0].parameters, "covariates": ["outdoor"]}
     plan = plan.model_copy(update={"endpoints": [plan.endpoints[0].model_copy(update={"parameters": more})]})
@@ -266,12 +297,15 @@ def test_a_trial_that_begins_tomorrow_is_in_the_future(design: str) -> None:
     assert "period_in_future" in {f.code for f in evaluation.endpoints[0].findings}
 
 
-# -- refusals: each a code and no verdict, for every design where it applies -----------------------------------------------
+# -- refusals: each a code and no verdict, for every design where it applies
 
 OVERLAP = {
-    "reference_collocation": "no_overlap", "replicates": "no_common_intervals", "equivalence": "too_few_days",
-    "control_sites": "too_few_days", "synthetic_control": "too_few_days",
-}  # fmt: skip
+    "reference_collocation": "no_overlap",
+    "replicates": "no_common_intervals",
+    "equivalence": "too_few_days",
+    "control_sites": "too_few_days",
+    "synthetic_control": "too_few_days",
+}
 
 
 @pytest.mark.parametrize(("design", "code"), OVERLAP.items())
@@ -282,7 +316,9 @@ def test_series_that_are_never_there_on_the_same_day(design: str, code: str) -> 
     for number, stream in enumerate(streams_of(plan)):
         turn = number % 2 if design == "replicates" else int(not stream.device.startswith("candidate"))
         kept = even[(stream.time_us - stream.time_us[0]) // 3_600_000_000] == (turn == 0)
-        streams.append(replace(stream, time_us=stream.time_us[kept], result=stream.result[kept], flag=stream.flag[kept]))
+        streams.append(
+            replace(stream, time_us=stream.time_us[kept], result=stream.result[kept], flag=stream.flag[kept])
+        )
     evaluation = evaluated(inputs(plan, streams))
     assert evaluation.verdict is Verdict.NOT_EVALUABLE
     assert code in {f.code for f in evaluation.endpoints[0].findings}
@@ -307,11 +343,15 @@ def test_an_endpoint_in_which_one_device_of_each_arm_stands_still(design: str) -
     criteria, periods, arms = PLANS[design]
     devices = {arm: [f"{arm}-1", f"{arm}-2", f"{arm}-3"] for arm in arms}
     plan = protocol(
-        endpoint(design, criteria, arms=arms, **more_of(design)), periods=periods, devices=devices,
+        endpoint(design, criteria, arms=arms, **more_of(design)),
+        periods=periods,
+        devices=devices,
         also=["outdoor"] if design == "adjusted_before_after" else [],
-    )  # fmt: skip
+    )
     streams = [
-        replace(s, result=np.full(len(s.result), 7.3)) if s.device.endswith("-1") and s.property == "no2" else s
+        replace(s, result=np.full(len(s.result), 7.3))
+        if s.device.endswith("-1") and s.property == "no2"
+        else s
         for s in streams_of(plan)
     ]
     evaluated(inputs(plan, streams))

@@ -1,4 +1,6 @@
-"""The formulas of the intervals, by hand and against statsmodels and SciPy; whether they cover stands in test_coverage."""
+"""The formulas of the intervals, by hand and against statsmodels and SciPy; whether they cover stands in
+test_coverage.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ VALUES = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
 
 
 def test_the_spread_of_eight_alternating_days_by_hand() -> None:
-    """Slope: Σ(t − 3.5)(d − 1.5)/42 = 2/42; residuals alternate, so r₁ is strongly negative and clipped to 0, n′ = n."""
+    """Slope: Σ(t − 3.5)(d − 1.5)/42 = 2/42; residuals alternate, so r₁ is strongly negative and clipped to 0,
+    n′ = n.
+    """
     found = spread(DAYS, VALUES)
     assert found.mean == 1.5
     assert found.slope == pytest.approx(2 / 42)
@@ -73,7 +77,9 @@ def test_slope_and_residual_spread_are_those_of_least_squares(values: list[float
     fit = sm.OLS(values, sm.add_constant(days)).fit()
     assert found.mean == pytest.approx(float(np.mean(values)), abs=1e-9)
     assert found.slope == pytest.approx(fit.params[1], rel=1e-6, abs=1e-9)
-    assert found.standard_error * np.sqrt(found.n_effective) == pytest.approx(np.sqrt(fit.mse_resid), rel=1e-6, abs=1e-9)
+    assert found.standard_error * np.sqrt(found.n_effective) == pytest.approx(
+        np.sqrt(fit.mse_resid), rel=1e-6, abs=1e-9
+    )
     assert 3 <= found.n_effective <= len(values)
     low, high = found.interval(0.95)
     wide = found.interval(0.99)
@@ -118,7 +124,7 @@ def test_the_degrees_of_freedom_of_a_difference_by_hand() -> None:
     assert TwoPeriods(one, other).interval(0.9) == pytest.approx((3 - half, 3 + half))
 
 
-# -- day jackknife ---------------------------------------------------------------------------------------------------------
+# -- day jackknife
 
 
 def test_the_jackknife_of_a_mean_is_the_interval_of_the_mean() -> None:
@@ -142,7 +148,8 @@ def test_the_jackknife_leaves_out_whole_days_of_any_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "values"), [(IDENTITY, [-3.0, 0.0, 2.5]), (LOG, [1e-6, 1.0, 40.0]), (R_SQUARED, [0.0, 0.5, 0.99])]
+    ("scale", "values"),
+    [(IDENTITY, [-3.0, 0.0, 2.5]), (LOG, [1e-6, 1.0, 40.0]), (R_SQUARED, [0.0, 0.5, 0.99])],
 )
 def test_a_scale_goes_forth_and_back(scale: Scale, values: list[float]) -> None:
     there = scale.forth(np.array(values))
@@ -156,7 +163,9 @@ def test_intervals_on_a_scale_stay_where_the_statistic_lives() -> None:
     days = np.arange(20, dtype=np.int64)
     low, high = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG).interval(0.999)
     assert 0 < low < high < np.inf
-    low, high = DayJackknife.of(days, sums, lambda s: np.clip(s[..., 1] / s[..., 0] / 1.2, 0, 1), R_SQUARED).interval(0.999)
+    low, high = DayJackknife.of(
+        days, sums, lambda s: np.clip(s[..., 1] / s[..., 0] / 1.2, 0, 1), R_SQUARED
+    ).interval(0.999)
     assert 0 <= low < high <= 1
 
 
@@ -166,7 +175,7 @@ def test_a_statistic_that_one_day_makes_has_finite_ends() -> None:
     assert all(np.isfinite(end) for end in jack.interval(0.9999))
 
 
-# -- sensitivities -----------------------------------------------------------------------------------------------------------
+# -- sensitivities
 
 
 def test_the_bootstrap_is_the_same_for_a_seed_and_close_to_theory_on_white_days() -> None:
@@ -174,7 +183,9 @@ def test_the_bootstrap_is_the_same_for_a_seed_and_close_to_theory_on_white_days(
     sums = np.stack([np.ones(100), values], axis=1)
 
     def interval(seed: int, block: int = 1) -> tuple[float, float]:
-        return bootstrap(sums, lambda s: s[..., 1] / s[..., 0], block=block, replicates=2500, seed=seed, level=0.95)
+        return bootstrap(
+            sums, lambda s: s[..., 1] / s[..., 0], block=block, replicates=2500, seed=seed, level=0.95
+        )
 
     assert interval(1) == interval(1)
     assert interval(1) != interval(2)
@@ -185,7 +196,10 @@ def test_the_bootstrap_is_the_same_for_a_seed_and_close_to_theory_on_white_days(
 
 def test_blocks_of_all_days_move_nothing() -> None:
     sums = np.stack([np.ones(10), np.arange(10.0)], axis=1)
-    assert bootstrap(sums, lambda s: s[..., 1] / s[..., 0], block=10, replicates=50, seed=1, level=0.9) == (4.5, 4.5)
+    assert bootstrap(sums, lambda s: s[..., 1] / s[..., 0], block=10, replicates=50, seed=1, level=0.9) == (
+        4.5,
+        4.5,
+    )
 
 
 def test_newey_west_errors_of_a_step_by_their_formula() -> None:
@@ -206,7 +220,7 @@ def test_newey_west_errors_of_a_step_by_their_formula() -> None:
     assert hac_difference(before, after, level=0.95) == pytest.approx((difference - half, difference + half))
 
 
-# -- looks before the end ----------------------------------------------------------------------------------------------------
+# -- looks before the end
 
 
 def white(n: int, seed: int = 1) -> NDArray[np.float64]:
@@ -214,8 +228,9 @@ def white(n: int, seed: int = 1) -> NDArray[np.float64]:
 
 
 def test_the_always_valid_interval_of_twenty_of_forty_days_by_hand() -> None:
-    """α = .05: −2 ln α = 5.99146, ρ² = (5.99146 + ln 6.99146)/40 = .198401, 20ρ² + 1 = 4.96802; ln(√4.96802/.05) = 3.79724;
-    reach = √(2·4.96802/3.96802·3.79724) = 3.08357."""
+    """α = .05: −2 ln α = 5.99146, ρ² = (5.99146 + ln 6.99146)/40 = .198401, 20ρ² + 1 = 4.96802;
+    ln(√4.96802/.05) = 3.79724; reach = √(2·4.96802/3.96802·3.79724) = 3.08357.
+    """
     assert always_valid_reach(20, 40, 0.95) == pytest.approx(3.08357, abs=1e-5)
     found = spread(np.arange(20, dtype=np.int64), white(20))
     mean, error, n = found.mean, found.standard_error, 20
@@ -246,9 +261,12 @@ def test_a_period_without_planned_days_is_refused() -> None:
 
 
 @given(
-    st.integers(14, 90), st.integers(14, 90), st.sampled_from([0.0, 0.7, 0.95]), st.sampled_from([0.8, 0.9, 0.95, 0.99]),
+    st.integers(14, 90),
+    st.integers(14, 90),
+    st.sampled_from([0.0, 0.7, 0.95]),
+    st.sampled_from([0.8, 0.9, 0.95, 0.99]),
     st.integers(0, 99),
-)  # fmt: skip
+)
 def test_the_always_valid_interval_holds_the_one_of_a_single_look(
     n: int, planned: int, phi: float, level: float, seed: int
 ) -> None:
@@ -262,7 +280,9 @@ def test_the_always_valid_interval_holds_the_one_of_a_single_look(
 
 
 @given(st.integers(20, 120), st.sampled_from([0.8, 0.95, 0.99]))
-def test_the_always_valid_interval_shrinks_day_by_day_until_the_plan_is_done(planned: int, level: float) -> None:
+def test_the_always_valid_interval_shrinks_day_by_day_until_the_plan_is_done(
+    planned: int, level: float
+) -> None:
     """In standard errors, and the faster in the unit of the mean, whose standard error falls with √n."""
     reach = [always_valid_reach(n, planned, level) for n in range(14, planned + 1)]
     assert all(after < before for before, after in pairwise(reach))
@@ -281,13 +301,19 @@ def test_the_always_valid_interval_of_a_jackknife_lies_on_its_scale() -> None:
     values = np.random.default_rng(2).exponential(1.0, 20)
     sums, days = np.stack([np.ones(20), values], axis=1), np.arange(20, dtype=np.int64)
     jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, short=0.4)
-    half = (1 + 0.4 / np.sqrt(jack.spread.n_effective)) * always_valid_reach(20, 40, 0.95) * jack.spread.standard_error
+    half = (
+        (1 + 0.4 / np.sqrt(jack.spread.n_effective))
+        * always_valid_reach(20, 40, 0.95)
+        * jack.spread.standard_error
+    )
     expected = np.exp([np.log(values.mean()) - half, np.log(values.mean()) + half])
     assert jack.always_valid(0.95, 40) == pytest.approx(expected)
 
 
 def test_ten_looks_at_nothing_leave_the_true_mean_seldom_outside() -> None:
-    """Fifty days at most, a look every four: an interval for one look excludes the truth far more often than 5 %, the always-valid one does not."""
+    """Fifty days at most, a look every four: an interval for one look excludes the truth far more often than
+    5 %, the always-valid one does not.
+    """
     once = ever = 0
     for seed in range(400):
         values = noise(np.random.default_rng(seed), 0.0, 50)

@@ -32,8 +32,18 @@ N = 20 * 24
 TWO = {"baseline": START, "reporting": START + 20 * DAY}
 DESIGNS: list[tuple[str, list[str], dict[str, Any], dict[str, Any]]] = [
     ("before_after", ["candidate"], criterion("effect", high=-2), {}),
-    ("before_after", ["candidate"], criterion("effect", high=-2), {"aggregation": {"name": "percentile", "q": 90}}),
-    ("control_sites", ["candidate", "control"], criterion("effect", high=-2), {"filter": {"hours": ["07:00", "20:00"]}}),
+    (
+        "before_after",
+        ["candidate"],
+        criterion("effect", high=-2),
+        {"aggregation": {"name": "percentile", "q": 90}},
+    ),
+    (
+        "control_sites",
+        ["candidate", "control"],
+        criterion("effect", high=-2),
+        {"filter": {"hours": ["07:00", "20:00"]}},
+    ),
     ("limit_compliance", ["candidate"], criterion("mean", high=40), {"parameters": {"u_meas": 0.5}}),
     ("reference_collocation", ["candidate", "reference"], criterion("slope", low=0.7), {"grid": "P1D"}),
 ]
@@ -47,22 +57,35 @@ def values_of(arm: str) -> Floats:
     return made
 
 
-@pytest.mark.parametrize(("design", "arms", "wanted", "more"), DESIGNS, ids=[f"{d}-{n}" for n, (d, *_) in enumerate(DESIGNS)])
+@pytest.mark.parametrize(
+    ("design", "arms", "wanted", "more"), DESIGNS, ids=[f"{d}-{n}" for n, (d, *_) in enumerate(DESIGNS)]
+)
 def test_arrays_give_the_estimates_of_the_trial(
     design: str, arms: list[str], wanted: dict[str, Any], more: dict[str, Any]
 ) -> None:
     plan = protocol(
-        endpoint(design, [wanted], arms=arms, **more), periods=[period("baseline", 0, 20), period("reporting", 20, 40)]
+        endpoint(design, [wanted], arms=arms, **more),
+        periods=[period("baseline", 0, 20), period("reporting", 20, 40)],
     )
-    of_trial = compute(inputs(plan, [series(f"{arm}-1", values_of(arm), role=arm) for arm in arms])).endpoints[0]
+    of_trial = compute(
+        inputs(plan, [series(f"{arm}-1", values_of(arm), role=arm) for arm in arms])
+    ).endpoints[0]
     renamed = {"filter": "kept"}
     keywords = {renamed.get(name, name): value for name, value in more.items()}
     if "grid" in keywords:
         keywords["grid"] = timedelta(days=1)
     answer = ask(
-        design, arms={arm: {"baseline": {f"{arm}-1": values_of(arm)[:N]}, "reporting": {f"{arm}-1": values_of(arm)[N:]}} for arm in arms},
-        start=TWO, interval=HOUR, time_zone="Europe/Paris", unit="ug/m3", **keywords,
-    )  # fmt: skip
+        design,
+        arms={
+            arm: {"baseline": {f"{arm}-1": values_of(arm)[:N]}, "reporting": {f"{arm}-1": values_of(arm)[N:]}}
+            for arm in arms
+        },
+        start=TWO,
+        interval=HOUR,
+        time_zone="Europe/Paris",
+        unit="ug/m3",
+        **keywords,
+    )
     assert [k.estimate(0.95) for k in answer.statistics] == of_trial.estimates
     assert of_trial.estimates
 
@@ -71,11 +94,18 @@ def test_several_devices_of_an_arm_go_by_name() -> None:
     values = values_of("candidate")
 
     def effect(before: Any, after: Any) -> float:
-        answer = ask("before_after", arms={"candidate": {"baseline": before, "reporting": after}}, start=TWO, interval=HOUR)
+        answer = ask(
+            "before_after",
+            arms={"candidate": {"baseline": before, "reporting": after}},
+            start=TWO,
+            interval=HOUR,
+        )
         return answer.statistic("effect").value
 
     one = effect(values[:N], values[N:])
-    two = effect({"north": values[:N] + 1, "south": values[:N] - 1}, {"north": values[N:] + 1, "south": values[N:] - 1})
+    two = effect(
+        {"north": values[:N] + 1, "south": values[:N] - 1}, {"north": values[N:] + 1, "south": values[N:] - 1}
+    )
     assert two == pytest.approx(one)
 
 
@@ -96,7 +126,14 @@ def test_levels_are_averaged_by_energy() -> None:
     levels = np.tile([60.0, 70.0], N // 2) + np.repeat(np.random.default_rng(1).normal(0, 0.2, 20), 24)
     arms = {"candidate": {"reporting": levels}}
     plain, energetic = (
-        ask("limit_compliance", arms=arms, start=TWO, interval=HOUR, levels=is_level, parameters={"u_meas": 0.5})
+        ask(
+            "limit_compliance",
+            arms=arms,
+            start=TWO,
+            interval=HOUR,
+            levels=is_level,
+            parameters={"u_meas": 0.5},
+        )
         .statistic("mean")
         .value
         for is_level in (False, True)
@@ -106,8 +143,10 @@ def test_levels_are_averaged_by_energy() -> None:
 
 
 GOOD: dict[str, Any] = {
-    "arms": {"candidate": {"baseline": np.ones(N), "reporting": np.ones(N)}}, "start": TWO, "interval": HOUR,
-}  # fmt: skip
+    "arms": {"candidate": {"baseline": np.ones(N), "reporting": np.ones(N)}},
+    "start": TWO,
+    "interval": HOUR,
+}
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("miracle", {}, "There is no design 'miracle'; known are "),
     (
@@ -116,10 +155,22 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "before_after needs the baseline period of a candidate arm",
     ),
     ("control_sites", {}, "control_sites needs the baseline period of a control arm"),
-    ("before_after", {"arms": {"hero": {"baseline": np.ones(N)}}}, "'hero' is no role of an arm: candidate, reference, control"),
-    ("before_after", {"arms": {"candidate": {"before": np.ones(N)}}}, "'before' is no period: baseline, washout, reporting"),
+    (
+        "before_after",
+        {"arms": {"hero": {"baseline": np.ones(N)}}},
+        "'hero' is no role of an arm: candidate, reference, control",
+    ),
+    (
+        "before_after",
+        {"arms": {"candidate": {"before": np.ones(N)}}},
+        "'before' is no period: baseline, washout, reporting",
+    ),
     ("before_after", {"start": {"baseline": START}}, "Say when the reporting period starts"),
-    ("before_after", {"start": {**TWO, "baseline": datetime(2026, 3, 1)}}, "A start needs an offset from UTC"),  # noqa: DTZ001
+    (
+        "before_after",
+        {"start": {**TWO, "baseline": datetime(2026, 3, 1)}},  # noqa: DTZ001
+        "A start needs an offset from UTC",
+    ),
     (
         "before_after",
         {"arms": {"candidate": {"baseline": np.ones((2, N))}}},
@@ -146,24 +197,33 @@ def test_a_statistic_that_is_not_there_is_told_with_those_that_are() -> None:
         answer.statistic("slope")
 
 
-# -- do the intervals hold the truth? ------------------------------------------------------------------------------------
+# -- do the intervals hold the truth?
 
 
 @pytest.mark.parametrize("name", ["exceedance_share", "percentile"])
 def test_the_interval_of_day_values_other_than_means_holds_the_truth(name: str) -> None:
-    """φ .95, 30 days a period, a daily cycle, 10 % of the hours lost; docs/validation.md has the other cells."""
+    """φ .95, 30 days a period, a daily cycle, 10 % of the hours lost; docs/validation.md has the other
+    cells.
+    """
     n, replications, hits = 30 * 24, 200, 0
     level = 30 + cycle(24)
     share = norm.sf(32, level - 2, 3).mean() - norm.sf(32, level, 3).mean()
-    given_name = {"exceedance_share": {"name": name, "threshold": 32}, "percentile": {"name": name, "q": 95}}[name]
+    given_name = {"exceedance_share": {"name": name, "threshold": 32}, "percentile": {"name": name, "q": 95}}[
+        name
+    ]
     truth = {"exceedance_share": 100 * share, "percentile": -2.0}[name]
     for number in range(replications):
         rng = np.random.default_rng([7, number])
         before, after = (with_gaps(rng, base + cycle(n) + noise(rng, 0.95, n, 3.0)) for base in (30, 28))
         answer = ask(
-            "before_after", arms={"candidate": {"baseline": before, "reporting": after}}, interval=HOUR, unit="%", time_zone="Etc/GMT-1",
-            start={"baseline": START, "reporting": START + 30 * DAY}, aggregation=given_name,
-        )  # fmt: skip
+            "before_after",
+            arms={"candidate": {"baseline": before, "reporting": after}},
+            interval=HOUR,
+            unit="%",
+            time_zone="Etc/GMT-1",
+            start={"baseline": START, "reporting": START + 30 * DAY},
+            aggregation=given_name,
+        )
         low, high = answer.statistic("effect").interval(0.95)
         hits += low <= truth <= high
     assert hits / replications >= 0.88

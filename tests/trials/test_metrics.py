@@ -1,4 +1,6 @@
-"""Each metric on numbers small enough for a pencil, against NIST's certified line, and against SciPy and statsmodels."""
+"""Each metric on numbers small enough for a pencil, against NIST's certified line, and against SciPy and
+statsmodels.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def test_the_relative_expanded_uncertainty_of_four_pairs() -> None:
     assert reu(candidate=Y, reference=X, at=10) == pytest.approx(expected)
     assert reu(candidate=Y, reference=X, at=10, u_reference=0.5) < reu(candidate=Y, reference=X, at=10)
     assert reu(candidate=Y, reference=X, at=10, k=1) == pytest.approx(expected / 2)
-    assert reu(candidate=[1, 2, 3], reference=[1, 2, 3], at=10, u_reference=1.0) == 0  # a reference worse than the residuals
+    assert (
+        reu(candidate=[1, 2, 3], reference=[1, 2, 3], at=10, u_reference=1.0) == 0
+    )  # a reference worse than the residuals
 
 
 def test_pairs_with_a_missing_half_are_left_out_everywhere_alike() -> None:
@@ -95,15 +99,18 @@ def test_levels_are_averaged_by_their_energy() -> None:
 def test_a_day_of_sound_has_its_day_evening_and_night() -> None:
     hours = np.arange(24) + 0.5
     levels = np.where(hours < 6, 50.0, np.where(hours < 18, 60.0, np.where(hours < 22, 55.0, 50.0)))
-    assert [period_level(levels=levels, hours=hours, period=p) for p in ("day", "evening", "night")] == pytest.approx(
-        [60, 55, 50]
-    )
+    assert [
+        period_level(levels=levels, hours=hours, period=p) for p in ("day", "evening", "night")
+    ] == pytest.approx([60, 55, 50])
     assert lden(levels=levels, hours=hours) == pytest.approx(60.0)  # 12·10⁶ + 4·10⁶ + 8·10⁶ over 24
-    assert lden(levels=np.full(24, 60.0), hours=hours) == pytest.approx(60 + 10 * np.log10((12 + 4 * 10**0.5 + 80) / 24))
+    assert lden(levels=np.full(24, 60.0), hours=hours) == pytest.approx(
+        60 + 10 * np.log10((12 + 4 * 10**0.5 + 80) / 24)
+    )
 
 
 @pytest.mark.parametrize(
-    ("hour", "period"), [(5.99, "night"), (6, "day"), (17.99, "day"), (18, "evening"), (21.99, "evening"), (22, "night")]
+    ("hour", "period"),
+    [(5.99, "night"), (6, "day"), (17.99, "day"), (18, "evening"), (21.99, "evening"), (22, "night")],
 )
 def test_the_french_periods_of_a_day_are_half_open(hour: float, period: str) -> None:
     assert period_level(levels=[42.0], hours=[hour], period=period) == pytest.approx(42)
@@ -133,7 +140,7 @@ def test_what_cannot_be_computed_is_refused_in_words() -> None:
         period_level(levels=[1], hours=[1], period="dawn")
 
 
-# -- oracles ---------------------------------------------------------------------------------------------------------------------
+# -- oracles
 
 
 def norris() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
@@ -174,7 +181,9 @@ def test_statsmodels_and_scipy_find_the_same(pairs: list[tuple[float, float]]) -
     line = ols(candidate=y, reference=x)
     assert line.slope == pytest.approx(fit.params[1], rel=1e-6, abs=1e-9)
     assert line.intercept == pytest.approx(fit.params[0], rel=1e-6, abs=1e-6)
-    assert r_squared(candidate=y, reference=x) == pytest.approx(stats.pearsonr(x, y).statistic ** 2, rel=1e-6, abs=1e-12)
+    assert r_squared(candidate=y, reference=x) == pytest.approx(
+        stats.pearsonr(x, y).statistic ** 2, rel=1e-6, abs=1e-12
+    )
 
 
 @given(pairs=series)
@@ -189,11 +198,18 @@ def test_the_orthogonal_line_is_the_first_axis_of_the_cloud(pairs: list[tuple[fl
     assert orthogonal(candidate=y, reference=x).slope * swapped == pytest.approx(1.0, rel=1e-6)
 
 
-# -- the whole library -------------------------------------------------------------------------------------------------
+# -- the whole library
 
 
-FUNCTIONS = {name: found for name, found in vars(metrics).items() if name in metrics.__all__ and inspect.isfunction(found)}
-TESTS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("test_metrics.py", "test_metrics_of_designs.py"))
+FUNCTIONS = {
+    name: found
+    for name, found in vars(metrics).items()
+    if name in metrics.__all__ and inspect.isfunction(found)
+}
+TESTS = "".join(
+    (Path(__file__).parent / name).read_text("utf-8")
+    for name in ("test_metrics.py", "test_metrics_of_designs.py")
+)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -207,7 +223,9 @@ def test_every_metric_takes_keywords_only_says_its_source_and_is_tested(name: st
 def test_the_uncertainty_between_units_is_the_residual_of_a_mean_for_each_interval() -> None:
     units = np.random.default_rng(4).normal(20, 3, (25, 1)) + np.random.default_rng(5).normal(0, 1, (25, 4))
     interval = np.repeat(np.eye(25), 4, axis=0)
-    assert between_units_u(units=units) == pytest.approx(np.sqrt(sm.OLS(units.ravel(), interval).fit().mse_resid), rel=1e-9)
+    assert between_units_u(units=units) == pytest.approx(
+        np.sqrt(sm.OLS(units.ravel(), interval).fit().mse_resid), rel=1e-9
+    )
 
 
 def test_the_quality_of_a_fit_is_that_of_statsmodels() -> None:
@@ -256,7 +274,9 @@ def test_per_cent_of_a_mean_that_is_not_above_zero_are_refused() -> None:
 
 
 anything = st.floats(allow_nan=True, allow_infinity=True, width=64)
-pairs_of_anything = st.tuples(*[st.one_of(anything, st.sampled_from([0.0, 5e-324, 1e-160, 1e300, -1e300, 7.3]))] * 2)
+pairs_of_anything = st.tuples(
+    *[st.one_of(anything, st.sampled_from([0.0, 5e-324, 1e-160, 1e300, -1e300, 7.3]))] * 2
+)
 
 
 def numbers_in(found: object) -> list[float]:
@@ -264,13 +284,30 @@ def numbers_in(found: object) -> list[float]:
 
 
 CALLS: dict[str, Callable[[list[float], list[float]], object]] = {
-    **{name: lambda a, b, f=FUNCTIONS[name]: f(candidate=a, reference=b)
-       for name in ("bias", "mae", "rmse", "nrmse", "limits_of_agreement", "ols", "orthogonal", "r_squared", "paired")},
+    **{
+        name: lambda a, b, f=FUNCTIONS[name]: f(candidate=a, reference=b)
+        for name in (
+            "bias",
+            "mae",
+            "rmse",
+            "nrmse",
+            "limits_of_agreement",
+            "ols",
+            "orthogonal",
+            "r_squared",
+            "paired",
+        )
+    },
     **{name: lambda a, b, f=FUNCTIONS[name]: f(observed=a, predicted=b) for name in ("cv_rmse", "nmbe")},
-    **{name: lambda a, b, f=FUNCTIONS[name]: f(units=np.stack([a, b], axis=1)) for name in ("between_units_sd", "between_units_cv", "between_units_u")},
+    **{
+        name: lambda a, b, f=FUNCTIONS[name]: f(units=np.stack([a, b], axis=1))
+        for name in ("between_units_sd", "between_units_cv", "between_units_u")
+    },
     "reu": lambda a, b: reu(candidate=a, reference=b, at=40.0),
     "energetic_mean": lambda a, _: energetic_mean(levels=a),
-    "period_level": lambda a, _: period_level(levels=a, hours=np.arange(len(a), dtype=float) % 24, period="night"),
+    "period_level": lambda a, _: period_level(
+        levels=a, hours=np.arange(len(a), dtype=float) % 24, period="night"
+    ),
     "lden": lambda a, b: lden(levels=[*a, *b], hours=np.arange(len(a) + len(b), dtype=float) % 24),
     "sign_flip_p": lambda a, _: sign_flip_p(differences=a),
     "rank_p": lambda a, b: rank_p(observed=(a or [1.0])[0], placebos=b),
@@ -278,10 +315,18 @@ CALLS: dict[str, Callable[[list[float], list[float]], object]] = {
     "mtbf": lambda a, b: metrics.mtbf(up_h=(a or [1.0])[0], gaps=len(b)),
     "savings_alpha": lambda a, b: metrics.savings_alpha(resolution="daily", months=(a or [1.0])[0]),
     "fractional_savings_uncertainty": lambda a, b: metrics.fractional_savings_uncertainty(
-        cv=(a or [0.1])[0], n=60, n_effective=(b or [40.0])[0], parameters=3, m=30, alpha=1.1, fraction=0.1, level=0.95),
+        cv=(a or [0.1])[0],
+        n=60,
+        n_effective=(b or [40.0])[0],
+        parameters=3,
+        m=30,
+        alpha=1.1,
+        fraction=0.1,
+        level=0.95,
+    ),
     "completeness": lambda a, b: completeness(present=np.array(a) > 0, due=np.array(b) > -1),
     "gap_lengths": lambda a, b: gap_lengths(present=np.array(a) > 0, due=np.array(b) > -1),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CALLS)

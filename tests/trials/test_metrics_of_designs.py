@@ -1,4 +1,6 @@
-"""Metrics of designs 2, 3, 5, 8, 9 and 11 on numbers small enough for a pencil; regressions against statsmodels."""
+"""Metrics of designs 2, 3, 5, 8, 9 and 11 on numbers small enough for a pencil; regressions against
+statsmodels.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_limits_of_agreement_of_four_pairs() -> None:
 
 
 def test_shares_and_gaps_of_ten_intervals() -> None:
-    """· is not due, x is missing: 1 1 x x · x 1 · 1 x; the window neither ends nor lengthens the first gap."""
+    """· is not due, x is missing: 1 1 x x · x 1 · 1 x; the window neither ends nor lengthens the first
+    gap.
+    """
     present = [1, 1, 0, 0, 0, 0, 1, 0, 1, 0]
     due = [1, 1, 1, 1, 0, 1, 1, 0, 1, 1]
     assert completeness(present=present, due=due) == 50.0
@@ -85,7 +89,9 @@ def test_sign_flips_of_three_differences() -> None:
 
 def test_the_exact_permutation_is_that_of_scipy() -> None:
     d = np.random.default_rng(2).normal(0.5, 1, 9)
-    oracle = stats.permutation_test((d,), np.sum, permutation_type="samples", alternative="two-sided", n_resamples=np.inf)
+    oracle = stats.permutation_test(
+        (d,), np.sum, permutation_type="samples", alternative="two-sided", n_resamples=np.inf
+    )
     assert sign_flip_p(differences=d) == pytest.approx(oracle.pvalue)
 
 
@@ -105,9 +111,13 @@ def test_donor_weights_are_those_of_a_constrained_minimiser() -> None:
     donors = rng.normal(0, 1, (25, 5))
     treated = donors @ [0.9, 0.4, -0.2, 0.1, 0.1] + rng.normal(0, 0.3, 25)
     oracle = minimize(
-        lambda w: float(np.sum((treated - donors @ w) ** 2)), np.full(5, 0.2), method="SLSQP", bounds=[(0, 1)] * 5,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, options={"ftol": 1e-12},
-    )  # fmt: skip
+        lambda w: float(np.sum((treated - donors @ w) ** 2)),
+        np.full(5, 0.2),
+        method="SLSQP",
+        bounds=[(0, 1)] * 5,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+        options={"ftol": 1e-12},
+    )
     assert donor_weights(treated=treated, donors=donors) == pytest.approx(oracle.x, abs=1e-4)
 
 
@@ -115,7 +125,11 @@ def series_and_columns() -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: 
     rng = np.random.default_rng(7)
     t = np.arange(60) - 30.0
     step = (t >= 0).astype(float)
-    return np.arange(60, dtype=np.int64), np.stack([np.ones(60), t, step, step * t], axis=1), rng.normal(0, 1, 60)
+    return (
+        np.arange(60, dtype=np.int64),
+        np.stack([np.ones(60), t, step, step * t], axis=1),
+        rng.normal(0, 1, 60),
+    )
 
 
 def test_least_squares_with_n_in_place_of_its_worth_is_statsmodels() -> None:

@@ -1,4 +1,6 @@
-"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. `make nightly`; a quarter of an hour of two processors."""
+"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. `make nightly`; a
+quarter of an hour of two processors.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,14 @@ def test_every_cell_holds_its_bounds(world: World, pool: ProcessPoolExecutor | N
     assert shortfalls(measure(world, cells(world), replications=REPLICATIONS, pool=pool)) == []
 
 
-@pytest.mark.parametrize("world", [world for world, _ in looked(list(WORLDS.values()))], ids=lambda world: world.name)
-def test_ten_looks_together_exclude_the_truth_in_at_most_5_per_cent(world: World, pool: ProcessPoolExecutor | None) -> None:
+@pytest.mark.parametrize(
+    "world", [world for world, _ in looked(list(WORLDS.values()))], ids=lambda world: world.name
+)
+def test_ten_looks_together_exclude_the_truth_in_at_most_5_per_cent(
+    world: World, pool: ProcessPoolExecutor | None
+) -> None:
     ((_, lasting),) = looked([world])
-    assert looks.shortfalls(looks.measure(world, lasting, replications=REPLICATIONS, pool=pool), REPLICATIONS) == []
+    assert (
+        looks.shortfalls(looks.measure(world, lasting, replications=REPLICATIONS, pool=pool), REPLICATIONS)
+        == []
+    )

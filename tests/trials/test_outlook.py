@@ -1,4 +1,6 @@
-"""What a protocol may expect: from its baseline alone, by every design that can tell, and with a reason where none can."""
+"""What a protocol may expect: from its baseline alone, by every design that can tell, and with a reason where
+none can.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ def one(made: Outlook) -> EndpointOutlook:
 
 
 def before_after(*, periods: list[dict[str, Any]] = BOTH, **more: Any) -> TrialInputs:
-    plan = protocol(endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"], **more), periods=periods)
+    plan = protocol(
+        endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"], **more),
+        periods=periods,
+    )
     return inputs(plan, [series("candidate-1", values(1))], now=START + 28 * DAY)
 
 
@@ -59,7 +64,9 @@ def test_a_margin_that_cannot_be_told_from_nothing_is_a_warning_and_a_wide_one_i
     assert warned[:2] == ("main", "effect")
     assert warned[2].code == "inconclusive"
     assert "With 30 days the verdict will probably be inconclusive" in warned[2].sentence()
-    plan = protocol(endpoint("before_after", [criterion("effect", high=-20.0)], arms=["candidate"]), periods=BOTH)
+    plan = protocol(
+        endpoint("before_after", [criterion("effect", high=-20.0)], arms=["candidate"]), periods=BOTH
+    )
     easy = outlook(inputs(plan, [series("candidate-1", values(1))], now=START + 28 * DAY))
     assert list(easy.warnings()) == []
     needed = one(easy).criteria[0].days_needed
@@ -68,7 +75,9 @@ def test_a_margin_that_cannot_be_told_from_nothing_is_a_warning_and_a_wide_one_i
 
 
 def test_nothing_of_the_reporting_period_is_looked_at() -> None:
-    """Twice the level in the reporting period, known or not yet: the outlook is the same to the last digit."""
+    """Twice the level in the reporting period, known or not yet: the outlook is the same to the last
+    digit.
+    """
     so_far = before_after()
     later = np.r_[values(1), 2 * values(2, days=30)]
     after = replace(so_far, streams=[series("candidate-1", later)], now=START + 70 * DAY)
@@ -77,9 +86,15 @@ def test_nothing_of_the_reporting_period_is_looked_at() -> None:
 
 def test_control_sites_are_foretold_from_the_difference_which_cancels_what_both_share() -> None:
     shared = values(5, sd=6.0)
-    plan = protocol(endpoint("control_sites", [criterion("effect", high=-2.0)], arms=["candidate", "control"]), periods=BOTH)
+    plan = protocol(
+        endpoint("control_sites", [criterion("effect", high=-2.0)], arms=["candidate", "control"]),
+        periods=BOTH,
+    )
     noise = [0.1 * values(seed, level=0.0) for seed in (6, 7)]
-    streams = [series("candidate-1", shared + noise[0]), series("control-1", shared + noise[1], role="control")]
+    streams = [
+        series("candidate-1", shared + noise[0]),
+        series("control-1", shared + noise[1], role="control"),
+    ]
     found = one(outlook(inputs(plan, streams, now=START + 28 * DAY))).criteria[0].planned
     alone = one(outlook(before_after())).criteria[0].planned
     assert found is not None
@@ -91,16 +106,28 @@ def reporting_only(design: str, criteria: list[dict[str, Any]], arms: list[str],
     """No baseline period: what came in the ninety days before the reporting period counts."""
     plan = protocol(endpoint(design, criteria, arms=arms, **more), periods=ONLY)
     truth = values(3)
-    own = {"candidate": truth, "reference": truth + values(4, level=0.0, sd=1.0), "control": truth + values(5, level=0.0, sd=1.0)}
+    own = {
+        "candidate": truth,
+        "reference": truth + values(4, level=0.0, sd=1.0),
+        "control": truth + values(5, level=0.0, sd=1.0),
+    }
     return inputs(plan, [series(f"{arm}-1", own[arm], role=arm) for arm in arms], now=START + 28 * DAY)
 
 
 def test_a_collocation_is_foretold_by_the_jackknife_on_the_scale_of_each_statistic() -> None:
-    wanted = [criterion("slope", low=0.65, high=1.35), criterion("bias", low=-5, high=5), criterion("rmse", high=7.0)]
+    wanted = [
+        criterion("slope", low=0.65, high=1.35),
+        criterion("bias", low=-5, high=5),
+        criterion("rmse", high=7.0),
+    ]
     given = reporting_only("reference_collocation", wanted, ["candidate", "reference"])
     found = one(outlook(given))
     rehearsal = compute(
-        replace(given, protocol=given.protocol.model_copy(update={"periods": ONLY_SO_FAR.periods}), now=START + 90 * DAY)
+        replace(
+            given,
+            protocol=given.protocol.model_copy(update={"periods": ONLY_SO_FAR.periods}),
+            now=START + 90 * DAY,
+        )
     )
     ends = {e.statistic: (e.high - e.low) / 2 for e in rehearsal.endpoints[0].estimates}
     for told in one(outlook(given, lengths=[28])).criteria:
@@ -117,7 +144,9 @@ ONLY_SO_FAR = protocol(
 
 
 def test_a_limit_keeps_the_guard_band_however_long_it_is_measured() -> None:
-    given = reporting_only("limit_compliance", [criterion("mean", high=45.0)], ["candidate"], parameters={"u_meas": 0.8})
+    given = reporting_only(
+        "limit_compliance", [criterion("mean", high=45.0)], ["candidate"], parameters={"u_meas": 0.8}
+    )
     told = one(outlook(given, lengths=[30, 1800])).criteria[0]
     assert told.assumed == pytest.approx(float(values(3).mean()))
     assert told.lengths[1].half_width == pytest.approx(1.6, abs=0.15)
@@ -126,9 +155,13 @@ def test_a_limit_keeps_the_guard_band_however_long_it_is_measured() -> None:
 
 def test_an_equivalence_is_reachable_when_the_interval_fits_between_its_margins() -> None:
     wide, narrow = (
-        one(outlook(reporting_only("equivalence", [criterion("difference", low=-d, high=d)], ["candidate", "control"]))).criteria[
-            0
-        ]
+        one(
+            outlook(
+                reporting_only(
+                    "equivalence", [criterion("difference", low=-d, high=d)], ["candidate", "control"]
+                )
+            )
+        ).criteria[0]
         for d in (6.0, 0.05)
     )
     assert wide.planned is not None
@@ -141,11 +174,21 @@ def test_an_equivalence_is_reachable_when_the_interval_fits_between_its_margins(
 
 def crossover(block_days: int) -> TrialInputs:
     plan = protocol(
-        endpoint("crossover", [criterion("effect", high=-1.0)], arms=["candidate"], schedule=[
-            {"start": (START + (40 + block_days * n) * DAY).isoformat(), "end": (START + (40 + block_days * (n + 1)) * DAY).isoformat(), "on": n % 2 == 0}
-            for n in range(int(30 / block_days) // 2 * 2)
-        ]), periods=ONLY,
-    )  # fmt: skip
+        endpoint(
+            "crossover",
+            [criterion("effect", high=-1.0)],
+            arms=["candidate"],
+            schedule=[
+                {
+                    "start": (START + (40 + block_days * n) * DAY).isoformat(),
+                    "end": (START + (40 + block_days * (n + 1)) * DAY).isoformat(),
+                    "on": n % 2 == 0,
+                }
+                for n in range(int(30 / block_days) // 2 * 2)
+            ],
+        ),
+        periods=ONLY,
+    )
     return inputs(plan, [series("candidate-1", values(3))], now=START + 28 * DAY)
 
 
@@ -195,19 +238,27 @@ def test_every_design_is_either_foretold_or_says_why_not() -> None:
     ids=["constant", "thirteen days", "nothing usable", "nothing"],
 )
 @pytest.mark.parametrize("design", ["before_after", "limit_compliance"])
-def test_a_baseline_that_says_nothing_is_told_and_no_number_is_made_up(design: str, results: world.Floats, code: str) -> None:
+def test_a_baseline_that_says_nothing_is_told_and_no_number_is_made_up(
+    design: str, results: world.Floats, code: str
+) -> None:
     statistic = "effect" if design == "before_after" else "mean"
     parameters = {} if design == "before_after" else {"u_meas": 1.0}
     made = endpoint(design, [criterion(statistic, high=50.0)], arms=["candidate"], parameters=parameters)
-    found = one(outlook(inputs(protocol(made, periods=BOTH), [series("candidate-1", results)], now=START + 28 * DAY)))
+    found = one(
+        outlook(inputs(protocol(made, periods=BOTH), [series("candidate-1", results)], now=START + 28 * DAY))
+    )
     assert [note.code for note in found.notes] == [code]
     assert found.criteria[0].planned is None
     assert found.notes[0].sentence()
 
 
 def test_an_endpoint_without_its_arm_or_uncertainty_is_told_to_be_incomplete() -> None:
-    lonely = protocol(endpoint("control_sites", [criterion("effect", high=-2.0)], arms=["candidate"]), periods=BOTH)
-    unsure = protocol(endpoint("limit_compliance", [criterion("mean", high=50)], arms=["candidate"]), periods=BOTH)
+    lonely = protocol(
+        endpoint("control_sites", [criterion("effect", high=-2.0)], arms=["candidate"]), periods=BOTH
+    )
+    unsure = protocol(
+        endpoint("limit_compliance", [criterion("mean", high=50)], arms=["candidate"]), periods=BOTH
+    )
     for plan, code in ((lonely, "incomplete"), (unsure, "u_meas_missing")):
         found = one(outlook(inputs(plan, [series("candidate-1", values(1))], now=START + 28 * DAY)))
         assert [note.code for note in found.notes] == [code]
@@ -215,8 +266,12 @@ def test_an_endpoint_without_its_arm_or_uncertainty_is_told_to_be_incomplete() -
 
 def test_of_a_blinded_endpoint_widths_are_told_and_nothing_of_its_value() -> None:
     wanted = [criterion("mean", high=45.0)]
-    given = reporting_only("limit_compliance", wanted, ["candidate"], parameters={"u_meas": 0.8}, blinded=True)
-    open_ = one(outlook(replace(given, unblinded=[Unblinding("main", given.now, "judge", "The end.")]))).criteria[0]
+    given = reporting_only(
+        "limit_compliance", wanted, ["candidate"], parameters={"u_meas": 0.8}, blinded=True
+    )
+    open_ = one(
+        outlook(replace(given, unblinded=[Unblinding("main", given.now, "judge", "The end.")]))
+    ).criteria[0]
     closed = one(outlook(given)).criteria[0]
     assert (closed.assumed, closed.days_needed) == (None, None)
     assert [note.code for note in closed.notes] == ["blinded"]
@@ -226,14 +281,20 @@ def test_of_a_blinded_endpoint_widths_are_told_and_nothing_of_its_value() -> Non
     for moved, row in zip(one(outlook(other)).criteria[0].lengths, closed.lengths, strict=True):
         assert moved.half_width == pytest.approx(row.half_width, rel=1e-9)
         assert moved.met_high == pytest.approx(row.met_high, rel=1e-9)
-    hidden = reporting_only("reference_collocation", [criterion("rmse", high=7.0)], ["candidate", "reference"], blinded=True)
+    hidden = reporting_only(
+        "reference_collocation", [criterion("rmse", high=7.0)], ["candidate", "reference"], blinded=True
+    )
     assert [row.half_width for row in one(outlook(hidden)).criteria[0].lengths] == [None] * 4
 
 
 def test_secondary_endpoints_are_foretold_at_the_level_they_may_be_judged_at() -> None:
     first = endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"])
     others = [first | {"name": name, "rank": "secondary", "title": TEXT} for name in ("second", "third")]
-    found = outlook(inputs(protocol(first, *others, periods=BOTH), [series("candidate-1", values(1))], now=START + 28 * DAY))
+    found = outlook(
+        inputs(
+            protocol(first, *others, periods=BOTH), [series("candidate-1", values(1))], now=START + 28 * DAY
+        )
+    )
     assert [endpoint_.level for endpoint_ in found.endpoints] == pytest.approx([0.95, 0.975, 0.975])
 
 
@@ -244,7 +305,8 @@ def test_days_that_a_filter_leaves_out_do_not_count_in_a_planned_length_either()
     assert found.criteria[0].planned is not None
     assert found.criteria[0].planned.counted in (21, 22, 23)
     short = before_after(
-        filter={"weekdays": ["mon", "tue", "wed"]}, periods=[period("baseline", 0, 28), period("reporting", 28, 56)]
+        filter={"weekdays": ["mon", "tue", "wed"]},
+        periods=[period("baseline", 0, 28), period("reporting", 28, 56)],
     )
     assert [note.code for note in one(outlook(short)).notes] == ["too_few_days"]
 
@@ -260,11 +322,15 @@ def test_what_is_looked_at_ends_now_or_with_the_baseline_and_never_reaches_the_r
     assert seen_period(plan, START + 20 * DAY) == (START, START + 20 * DAY)
     assert seen_period(plan, START + 50 * DAY) == (START, START + 28 * DAY)
     assert seen_period(alone, START + 50 * DAY) == (START - 50 * DAY, START + 40 * DAY)
-    assert seen_period(plan, START - 9 * DAY) == (START, START + timedelta(hours=1)), "nothing yet, but a span"
+    assert seen_period(plan, START - 9 * DAY) == (START, START + timedelta(hours=1)), (
+        "nothing yet, but a span"
+    )
 
 
 def protocol_with(periods: list[dict[str, Any]]) -> Any:
-    return protocol(endpoint("limit_compliance", [criterion("mean", high=1)], arms=["candidate"]), periods=periods)
+    return protocol(
+        endpoint("limit_compliance", [criterion("mean", high=1)], arms=["candidate"]), periods=periods
+    )
 
 
 def test_a_package_foretells_without_a_database_what_its_inputs_do(tmp_path: Path) -> None:

@@ -16,7 +16,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput
 from tests.trials.test_gate import DESIGNS, plan_of, streams_of
-from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, protocol_text, series, window
+from tests.trials.world import (
+    criterion,
+    cycle,
+    endpoint,
+    inputs,
+    noise,
+    period,
+    protocol,
+    protocol_text,
+    series,
+    window,
+)
 from trials.evaluation import RejectSummary, document_of
 from trials.judge.compute import compute
 from trials.package.keys import signing_key
@@ -29,11 +40,19 @@ from trials.series.inputs import TrialInputs
 
 
 def small_inputs() -> TrialInputs:
-    """Before/after with a control, 16 days each, a window, gaps, some suspect observations and a refused message."""
+    """Before/after with a control, 16 days each, a window, gaps, some suspect observations and a refused
+    message.
+    """
     made = [
         endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"]),
-        endpoint("control_sites", [criterion("effect", high=-1)], arms=["candidate", "control"], name="against-control", rank="secondary"),
-    ]  # fmt: skip
+        endpoint(
+            "control_sites",
+            [criterion("effect", high=-1)],
+            arms=["candidate", "control"],
+            name="against-control",
+            rank="secondary",
+        ),
+    ]
     plan = protocol(*made, periods=[period("baseline", 0, 16), period("reporting", 16, 32)])
     rng = np.random.default_rng(4)
     streams = []
@@ -114,13 +133,23 @@ def test_a_package_of_any_design_agrees_with_itself(design: str, tmp_path: Path)
 def test_a_package_holds_the_inputs_to_the_last_bit(package: Path) -> None:
     given, read = small_inputs(), read_inputs(package)
     assert read.protocol == given.protocol
-    assert (read.locked_at, read.now, read.windows, read.rejects) == (given.locked_at, given.now, given.windows, given.rejects)
+    assert (read.locked_at, read.now, read.windows, read.rejects) == (
+        given.locked_at,
+        given.now,
+        given.windows,
+        given.rejects,
+    )
     for one, other in zip(given.streams, read.streams, strict=True):
         assert one.key() == other.key()
         assert np.array_equal(one.time_us, other.time_us)
         assert one.result.tobytes() == other.result.tobytes()
         assert np.array_equal(one.flag, other.flag)
-        assert (one.by_check, one.checks, one.ran, one.placements) == (other.by_check, other.checks, other.ran, other.placements)
+        assert (one.by_check, one.checks, one.ran, one.placements) == (
+            other.by_check,
+            other.checks,
+            other.ran,
+            other.placements,
+        )
 
 
 def test_the_recomputed_evaluation_has_the_same_bytes(package: Path) -> None:
@@ -140,13 +169,19 @@ def test_one_changed_result_names_the_file_and_the_numbers_it_changes(package: P
 
 
 def test_one_changed_result_is_found_with_a_repaired_checksum_too(package: Path) -> None:
-    before = json.loads((package / "evaluation.json").read_text("utf-8"))["endpoints"][0]["criteria"][0]["estimate"]["value"]
+    before = json.loads((package / "evaluation.json").read_text("utf-8"))["endpoints"][0]["criteria"][0][
+        "estimate"
+    ]["value"]
     change_a_result(package, 20, by=40.0)
     repair_checksum(package, "observations.csv")
     found = checks(package)
     assert found["checksums"].ok
     assert not found["numbers"].ok
-    line = next(line for line in found["numbers"].lines if line.startswith("endpoints[main].criteria[effect].estimate.value"))
+    line = next(
+        line
+        for line in found["numbers"].lines
+        if line.startswith("endpoints[main].criteria[effect].estimate.value")
+    )
     assert f"{before:.9g} stated" in line
     assert "recomputed" in line
 
@@ -191,7 +226,8 @@ def test_a_changed_protocol_is_told_from_the_locked_one_by_its_hash(package: Pat
     found = checks(package)
     assert found["checksums"].ok
     assert found["protocol"].lines == [
-        f"protocol.json has SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}, evaluation.json says {read_sha256(package)}"
+        f"protocol.json has SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}, evaluation.json says "
+        f"{read_sha256(package)}"
     ]
     assert not found["numbers"].ok
 
@@ -216,7 +252,11 @@ def test_missing_and_added_files_are_named(package: Path) -> None:
 
 
 BROKEN = [
-    ("protocol.json", '{"trial": "small",\n "title"', r"protocol\.json, line 2, column 9: Expecting ':' delimiter\."),
+    (
+        "protocol.json",
+        '{"trial": "small",\n "title"',
+        r"protocol\.json, line 2, column 9: Expecting ':' delimiter\.",
+    ),
     ("protocol.json", '{"trial": "small"}', r"protocol\.json, line 1: title: Field required"),
     ("protocol.json", None, r"protocol\.json is missing: the package is not whole\."),
     ("catalogue.json", "{", r"catalogue\.json is not what a package holds"),
@@ -224,16 +264,28 @@ BROKEN = [
     ("evaluation.json", "[]", r"evaluation\.json cannot be read \(it holds no JSON object\)"),
     ("evaluation.json", None, r"evaluation\.json is missing: the package is not whole\."),
     ("datapackage.json", "[]", r"datapackage\.json cannot be read \(it holds no JSON object\)"),
-    ("datapackage.json", '{"resources": [{"path": "x"}]}', r"datapackage\.json does not list files with their hash"),
+    (
+        "datapackage.json",
+        '{"resources": [{"path": "x"}]}',
+        r"datapackage\.json does not list files with their hash",
+    ),
     ("datapackage.json", None, r"is no trial package: it has no datapackage\.json"),
     ("rejects.csv", "h\ncandidate-1,unparsable,two,0\n", r"rejects\.csv, line 2: "),
     ("observations.csv", "h\na,b\n", r"observations\.csv, line 2: 2 cells instead of 4\."),
-    ("observations.csv", "h\nx/no2,2026-03-01T00:00:00Z,1,1\n", r"catalogue\.json knows no datastream 'x/no2'"),
+    (
+        "observations.csv",
+        "h\nx/no2,2026-03-01T00:00:00Z,1,1\n",
+        r"catalogue\.json knows no datastream 'x/no2'",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[f"{name}-{n}" for n, (name, _, _) in enumerate(BROKEN)])
-def test_a_file_that_cannot_be_read_is_one_clear_error(package: Path, name: str, content: str | None, message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"), BROKEN, ids=[f"{name}-{n}" for n, (name, _, _) in enumerate(BROKEN)]
+)
+def test_a_file_that_cannot_be_read_is_one_clear_error(
+    package: Path, name: str, content: str | None, message: str
+) -> None:
     if content is None:
         (package / name).unlink()
     else:
@@ -276,7 +328,7 @@ def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp
     assert checks(folder)["signature"].lines == ["the signature does not fit datapackage.json"]
 
 
-# -- as others read it ---------------------------------------------------------------------------------------------------
+# -- as others read it
 
 
 def stranger(folder: Path) -> list[list[str]]:
@@ -286,7 +338,11 @@ def stranger(folder: Path) -> list[list[str]]:
     seal(folder, evaluate_package(folder), None)
     found = frictionless.validate(str(folder / "datapackage.json"))
     assert isinstance(found, frictionless.Report)
-    assert len(found.tasks) == len(json.loads((folder / "datapackage.json").read_text("utf-8"))["resources"]) >= 8
+    assert (
+        len(found.tasks)
+        == len(json.loads((folder / "datapackage.json").read_text("utf-8"))["resources"])
+        >= 8
+    )
     return [[task.place, error.type] for task in found.tasks for error in task.errors] + [
         [found.name or "", e.type] for e in found.errors
     ]
@@ -310,7 +366,9 @@ WRONG_ROWS = [
 
 
 @pytest.mark.parametrize(("change", "kind"), WRONG_ROWS, ids=["twice", "flag", "time", "no datastream"])
-def test_the_schema_of_the_tables_tells_a_wrong_row(package: Path, change: Callable[[list[str]], list[str]], kind: str) -> None:
+def test_the_schema_of_the_tables_tells_a_wrong_row(
+    package: Path, change: Callable[[list[str]], list[str]], kind: str
+) -> None:
     evaluation = evaluate_package(package)
     path = package / "observations.csv"
     head, *rows = path.read_text("utf-8").splitlines()
@@ -318,7 +376,9 @@ def test_the_schema_of_the_tables_tells_a_wrong_row(package: Path, change: Calla
     seal(package, evaluation, None)
     found = frictionless.validate(str(package / "datapackage.json"))
     assert isinstance(found, frictionless.Report)
-    assert [[task.place, error.type] for task in found.tasks for error in task.errors] == [["observations.csv", kind]]
+    assert [[task.place, error.type] for task in found.tasks for error in task.errors] == [
+        ["observations.csv", kind]
+    ]
 
 
 def test_every_file_of_a_package_is_explained_in_it_in_both_languages(package: Path) -> None:
@@ -332,4 +392,11 @@ def test_every_file_of_a_package_is_explained_in_it_in_both_languages(package: P
 
 
 def test_text_that_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:
-    assert [safe_cell(cell) for cell in ("=1+1", "-x", "@a", "plain", -3.5, -4)] == ["'=1+1", "'-x", "'@a", "plain", -3.5, -4]
+    assert [safe_cell(cell) for cell in ("=1+1", "-x", "@a", "plain", -3.5, -4)] == [
+        "'=1+1",
+        "'-x",
+        "'@a",
+        "plain",
+        -3.5,
+        -4,
+    ]

@@ -32,18 +32,24 @@ ENOUGH = 0.8 - 3 * np.sqrt(0.8 * 0.2 / REPLICATES)
 
 
 def test_the_width_to_expect_agrees_with_what_is_worked_out_by_hand() -> None:
-    """s 2, r ⅓, 54 days: n′ = 54·(2/3)/(4/3) = 27; t₀.₉₇₅(25) = 2.0595; 2.0595·2/√27 = 0.7927. Guard band 0.6: √(0.7927² + 0.6²) = 0.9942."""
+    """s 2, r ⅓, 54 days: n′ = 54·(2/3)/(4/3) = 27; t₀.₉₇₅(25) = 2.0595; 2.0595·2/√27 = 0.7927. Guard band
+    0.6: √(0.7927² + 0.6²) = 0.9942.
+    """
     basis = Basis(sd=2.0, autocorrelation=1 / 3)
     assert effective_days(days=54, autocorrelation=1 / 3) == pytest.approx(27)
     assert half_width(basis=basis, days=54, level=LEVEL) == pytest.approx(0.7927, abs=5e-5)
-    assert half_width(basis=replace(basis, fixed=0.6), days=54, level=LEVEL) == pytest.approx(0.9942, abs=5e-5)
+    assert half_width(basis=replace(basis, fixed=0.6), days=54, level=LEVEL) == pytest.approx(
+        0.9942, abs=5e-5
+    )
     assert expected_interval(basis=replace(basis, centre=10.0), days=54, level=LEVEL) == pytest.approx(
         (9.2073, 10.7927), abs=5e-5
     )
 
 
 def test_the_width_of_a_difference_adds_the_variances_of_two_periods() -> None:
-    """s 2, r 0, 32 days before and after: σ² = 4/32 + 4/32 = ¼; both have 30 degrees, together 60; t₀.₉₇₅(60) = 2.0003; half 1.0001."""
+    """s 2, r 0, 32 days before and after: σ² = 4/32 + 4/32 = ¼; both have 30 degrees, together 60; t₀.₉₇₅(60)
+    = 2.0003; half 1.0001.
+    """
     basis = Basis(sd=2.0, before_days=32)
     assert half_width(basis=basis, days=32, level=LEVEL) == pytest.approx(1.00015, abs=5e-5)
 
@@ -53,7 +59,9 @@ def test_the_smallest_effect_of_independent_pairs_is_that_of_a_paired_t_test() -
     basis = Basis(sd=3.0, pair_days=4.0)
     effect = TTestPower().solve_power(nobs=9, power=0.8, alpha=0.025, alternative="larger")
     assert smallest_effect(basis=basis, days=36, level=LEVEL) == pytest.approx(3 * effect, rel=1e-6)
-    assert half_width(basis=basis, days=39, level=LEVEL) == pytest.approx(2.3060, abs=5e-5), "an unfinished pair is none"
+    assert half_width(basis=basis, days=39, level=LEVEL) == pytest.approx(2.3060, abs=5e-5), (
+        "an unfinished pair is none"
+    )
 
 
 @pytest.mark.parametrize("true", [-3.0, -1.0, -0.2, 0.0, 0.4])
@@ -66,13 +74,17 @@ def test_the_integral_over_the_variance_agrees_with_the_noncentral_t(true: float
 
 
 def test_half_the_chance_of_a_wrong_verdict_is_left_on_the_bound() -> None:
-    """On the bound of a half-open target each verdict has α/2, whatever the width: 2.5 %, less what the caution of r takes."""
+    """On the bound of a half-open target each verdict has α/2, whatever the width: 2.5 %, less what the
+    caution of r takes.
+    """
     found = chances(basis=Basis(sd=1.0, pair_days=2.0), days=40, level=LEVEL, target=(None, 0.0), true=0.0)
     assert found == pytest.approx((0.025, 0.025), abs=1e-9)
 
 
 def simulated(kind: str, phi: float, seed: int, *, before: int = 45, after: int = 60) -> Verdict | None:
-    """The verdict of one trial whose truth is what its own baseline foretold to be detectable; None where it foretold that nothing is."""
+    """The verdict of one trial whose truth is what its own baseline foretold to be detectable; None where it
+    foretold that nothing is.
+    """
     rng = np.random.default_rng([seed, 7])
     days, later = np.arange(before), np.arange(before, before + after)
     values = noise(rng, phi, before + after)
@@ -112,7 +124,9 @@ def test_a_statistic_on_a_logarithmic_scale_is_foretold_on_that_scale() -> None:
     region = met_region(basis=basis, days=30, level=LEVEL, target=(None, 7.0))
     assert region is not None
     assert region[0] is None
-    assert np.log(7 / (region[1] or 0)) == pytest.approx(smallest_effect(basis=basis, days=30, level=LEVEL), rel=1e-6)
+    assert np.log(7 / (region[1] or 0)) == pytest.approx(
+        smallest_effect(basis=basis, days=30, level=LEVEL), rel=1e-6
+    )
     low, high = expected_interval(basis=basis, days=30, level=LEVEL)
     assert low * high == pytest.approx(16)
 
@@ -131,16 +145,21 @@ def test_the_days_needed_are_the_fewest_that_decide() -> None:
     needed = days_needed(basis=basis, level=LEVEL, target=(-1.5, 1.5), true=0.0)
     assert needed is not None
     decided = [
-        chances(basis=basis, days=days, level=LEVEL, target=(-1.5, 1.5), true=0.0).decided for days in (needed - 1, needed)
+        chances(basis=basis, days=days, level=LEVEL, target=(-1.5, 1.5), true=0.0).decided
+        for days in (needed - 1, needed)
     ]
     assert decided[0] < 0.8 <= decided[1]
-    assert days_needed(basis=basis, level=LEVEL, target=(None, 0.0), true=-50.0) == 14, "never fewer than the design asks for"
+    assert days_needed(basis=basis, level=LEVEL, target=(None, 0.0), true=-50.0) == 14, (
+        "never fewer than the design asks for"
+    )
 
 
 def test_what_no_length_can_decide_has_no_number_of_days() -> None:
     assert days_needed(basis=Basis(sd=1.0), level=LEVEL, target=(None, 0.0), true=0.0) is None
     assert days_needed(basis=Basis(sd=1.0, fixed=2.0), level=LEVEL, target=(None, 68.0), true=67.0) is None
-    assert days_needed(basis=Basis(sd=5.0, before_days=14), level=LEVEL, target=(None, -1.0), true=0.0) is None
+    assert (
+        days_needed(basis=Basis(sd=5.0, before_days=14), level=LEVEL, target=(None, -1.0), true=0.0) is None
+    )
     assert met_region(basis=Basis(sd=5.0), days=14, level=LEVEL, target=(-1.0, 1.0)) is None
 
 
@@ -161,7 +180,9 @@ def test_a_basis_has_the_spread_of_the_days_it_comes_from() -> None:
     assert half_width(basis=Basis.of(found), days=40, level=LEVEL) == pytest.approx((high - low) / 2)
     sums = np.stack([np.ones(40), np.exp(values)], axis=1)
     jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0], LOG, short=0.7)
-    assert expected_interval(basis=Basis.of(jack), days=40, level=LEVEL) == pytest.approx(jack.interval(LEVEL))
+    assert expected_interval(basis=Basis.of(jack), days=40, level=LEVEL) == pytest.approx(
+        jack.interval(LEVEL)
+    )
 
 
 def test_without_any_scatter_the_truth_alone_decides() -> None:

@@ -1,4 +1,6 @@
-"""A protocol that cannot be computed, hashed or judged is refused with its fields; a sound one has one form and one hash."""
+"""A protocol that cannot be computed, hashed or judged is refused with its fields; a sound one has one form
+and one hash.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,11 @@ REFUSED = [
     ("endpoints.0.rank", "secondary", "endpoints: none is primary"),
     ("endpoints.0.arms.candidate", "nobody", "endpoints.main: there is no arm 'nobody'"),
     ("endpoints.0.property", "ozone", "endpoints.main: no measurement plans 'ozone' for 'candidate'"),
-    ("measurements.0.interval", "-PT1H", "measurements.0.interval: a time between two results must be longer than nothing"),
+    (
+        "measurements.0.interval",
+        "-PT1H",
+        "measurements.0.interval: a time between two results must be longer than nothing",
+    ),
     ("measurements.0.arms", ["nobody"], "measurements: there is no arm 'nobody'"),
     ("time_zone", "Europe", "time_zone: 'Europe' is not a time zone"),
     ("time_zone", "../etc/passwd", "time_zone: '../etc/passwd' is not a time zone"),
@@ -73,7 +79,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=[f"{path}={value}" for path, value, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("path", "value", "message"), REFUSED, ids=[f"{path}={value}" for path, value, _ in REFUSED]
+)
 def test_a_wrong_field_is_refused_by_its_name(path: str, value: Any, message: str) -> None:
     with pytest.raises(CorrectInput) as caught:
         read_protocol(changed(path, value), source="plan.json")
@@ -88,14 +96,19 @@ def scheduled(*blocks: tuple[int, int, bool], design: str = "crossover") -> str:
     """A protocol with blocks from one of DAYS to another, on or off."""
     document = sound()
     made = {"design": design, "criteria": [criterion("effect", high=-2)], "arms": {"candidate": "candidate"}}
-    document["endpoints"][0] |= made | {"schedule": [{"start": DAYS[a], "end": DAYS[b], "on": on} for a, b, on in blocks]}
+    document["endpoints"][0] |= made | {
+        "schedule": [{"start": DAYS[a], "end": DAYS[b], "on": on} for a, b, on in blocks]
+    }
     return json.dumps(document)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (scheduled((0, 2, True), (1, 3, False)), "endpoints.main.schedule.1: it starts before the block before it ends"),
+        (
+            scheduled((0, 2, True), (1, 3, False)),
+            "endpoints.main.schedule.1: it starts before the block before it ends",
+        ),
         (
             scheduled((0, 1, True), (1, 2, True)),
             "endpoints.main.schedule.1: a pair needs one block on and one off, and both are on",
@@ -104,7 +117,10 @@ def scheduled(*blocks: tuple[int, int, bool], design: str = "crossover") -> str:
             scheduled((0, 1, True), (1, 2, False), (2, 3, True)),
             "endpoints.main.schedule.2: the last block has no other to make a pair",
         ),
-        (scheduled((0, 1, True), (1, 2, False), design="before_after"), "endpoints.main.schedule: only a crossover has one"),
+        (
+            scheduled((0, 1, True), (1, 2, False), design="before_after"),
+            "endpoints.main.schedule: only a crossover has one",
+        ),
         (scheduled((1, 0, True), (2, 3, False)), "endpoints.0.schedule.0: a block must end after it starts"),
         (
             scheduled((0, 1, True), (1, 2, False)).replace(DAYS[0], "2026-03-01T00:00:00+01:00"),
@@ -119,7 +135,11 @@ def test_a_wrong_schedule_is_refused_by_its_block(text: str, message: str) -> No
 
 
 def test_a_sound_schedule_may_pause_between_blocks_and_repeat_a_state_across_pairs() -> None:
-    blocks = read_protocol(scheduled((0, 1, True), (2, 3, False), (3, 4, False), (5, 6, True))).endpoints[0].schedule
+    blocks = (
+        read_protocol(scheduled((0, 1, True), (2, 3, False), (3, 4, False), (5, 6, True)))
+        .endpoints[0]
+        .schedule
+    )
     assert [block.on for block in blocks or []] == [True, False, False, True]
 
 
@@ -138,7 +158,8 @@ def test_every_wrong_field_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"), [("", "line 1, column 1"), ("{\n  'a': 1}", "line 2, column 3"), ("[1, 2", "line 1, column 6")]
+    ("text", "where"),
+    [("", "line 1, column 1"), ("{\n  'a': 1}", "line 2, column 3"), ("[1, 2", "line 1, column 6")],
 )
 def test_broken_json_is_one_error_that_names_the_line(text: str, where: str) -> None:
     with pytest.raises(CorrectInput, match=rf"^plan\.json, {where}: [^\n]+\.$"):
@@ -151,7 +172,9 @@ def test_json_that_is_no_object_is_no_protocol(text: str) -> None:
         read_protocol(text)
 
 
-@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=[f"{path}={value}" for path, value, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("path", "value", "message"), REFUSED, ids=[f"{path}={value}" for path, value, _ in REFUSED]
+)
 def test_a_wrong_field_is_refused_with_the_line_on_which_it_or_what_it_belongs_to_stands(
     path: str, value: Any, message: str
 ) -> None:
@@ -189,7 +212,9 @@ def test_the_line_of_a_field_is_found_by_number_and_by_name_whatever_the_text_lo
     assert found.of(("endpoints", 1)) == 5
     assert found.of(("endpoints", "main", "criteria", 0, "target", "low")) == 9
     assert found.of(("endpoints", "1", "criteria", "0", "target")) == 9
-    assert found.of(("endpoints", 1, "criteria", 0, "justification", "en")) == 7, "a missing field: what it is missing in"
+    assert found.of(("endpoints", 1, "criteria", 0, "justification", "en")) == 7, (
+        "a missing field: what it is missing in"
+    )
     assert found.of(("endpoints", "nobody")) == 3
     assert found.of(("none", 0)) == 10
     assert found.of(("last",)) == 11

@@ -1,4 +1,6 @@
-"""Flags follow from the observations alone: not from their order, their batches, or the unit of their stamps."""
+"""Flags follow from the observations alone: not from their order, their batches, or the unit of their
+stamps.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,19 @@ P, N, S, F = Flag.PASS, Flag.NOT_EVALUATED, Flag.SUSPECT, Flag.FAIL
 
 RANGE: tuple[str, dict[str, Any]] = ("gross_range", {"fail_low": -5, "fail_high": 100, "suspect_high": 80})
 STUCK: tuple[str, dict[str, Any]] = ("flat_line", {"suspect_s": 1800, "fail_s": 3600, "longest_gap_s": 1200})
-NEARLY: tuple[str, dict[str, Any]] = ("flat_line", {"tolerance": 1.0, "suspect_s": 1800, "fail_s": 3600, "longest_gap_s": 1200})
+NEARLY: tuple[str, dict[str, Any]] = (
+    "flat_line",
+    {"tolerance": 1.0, "suspect_s": 1800, "fail_s": 3600, "longest_gap_s": 1200},
+)
 TIMES: tuple[str, dict[str, Any]] = ("time_syntax", {"shortest_s": 60, "future_s": 600})
 PLANS = [plan([RANGE, STUCK, TIMES]), plan([RANGE, NEARLY, TIMES])]
 
 
 def flags(
-    planned: list[Planned], minutes: Sequence[float], results: Sequence[float], received: Sequence[float] | None = None
+    planned: list[Planned],
+    minutes: Sequence[float],
+    results: Sequence[float],
+    received: Sequence[float] | None = None,
 ) -> list[int]:
     """Of rows at so many minutes after T0; received a second later unless said."""
     time = T0 + (np.array(minutes) * MINUTE).astype(np.int64)
@@ -42,12 +50,14 @@ def check(name: str, minutes: Sequence[float], results: Sequence[float], **param
     return flags(plan([(name, parameters)]), minutes, results)
 
 
-# -- one check at a time ---------------------------------------------------------------------------------------------------
+# -- one check at a time
 
 
 def test_the_bounds_of_a_range_belong_to_it() -> None:
     results = [-5.01, -5, -3, 0, 80, 80.01, 100, 100.01, float("inf"), float("-inf")]
-    found = check("gross_range", list(range(10)), results, fail_low=-5, fail_high=100, suspect_low=-3, suspect_high=80)
+    found = check(
+        "gross_range", list(range(10)), results, fail_low=-5, fail_high=100, suspect_low=-3, suspect_high=80
+    )
     assert found == [F, S, P, P, P, S, S, F, F, F]
 
 
@@ -57,14 +67,32 @@ def test_small_negative_results_pass_where_the_range_allows_them() -> None:
 
 def test_a_stuck_run_is_flagged_from_its_first_result_to_its_last() -> None:
     minutes = [10.0 * n for n in range(12)]
-    assert check("flat_line", minutes, [1, 2, *[3] * 7, 4, 5, 6], suspect_s=1800, fail_s=3600) == [P, P, *[F] * 7, P, P, P]
-    assert check("flat_line", minutes, [1, 2, *[3] * 6, 4, 5, 6, 7], suspect_s=1800, fail_s=3600) == [P, P, *[S] * 6, *[P] * 4]
-    assert check("flat_line", minutes, [1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10], suspect_s=1800, fail_s=3600) == [P] * 12
+    assert check("flat_line", minutes, [1, 2, *[3] * 7, 4, 5, 6], suspect_s=1800, fail_s=3600) == [
+        P,
+        P,
+        *[F] * 7,
+        P,
+        P,
+        P,
+    ]
+    assert check("flat_line", minutes, [1, 2, *[3] * 6, 4, 5, 6, 7], suspect_s=1800, fail_s=3600) == [
+        P,
+        P,
+        *[S] * 6,
+        *[P] * 4,
+    ]
+    assert (
+        check("flat_line", minutes, [1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10], suspect_s=1800, fail_s=3600)
+        == [P] * 12
+    )
 
 
 def test_a_run_is_measured_in_time_so_that_a_denser_one_is_not_longer() -> None:
     """2 Hz for a minute is 121 equal results, and one minute."""
-    assert check("flat_line", [n / 120 for n in range(121)], [3.0] * 121, suspect_s=1800, fail_s=3600) == [P] * 121
+    assert (
+        check("flat_line", [n / 120 for n in range(121)], [3.0] * 121, suspect_s=1800, fail_s=3600)
+        == [P] * 121
+    )
 
 
 def test_a_long_silence_ends_a_run() -> None:
@@ -83,7 +111,10 @@ def test_a_slow_drift_is_not_stuck_and_a_trembling_series_is() -> None:
 def test_the_stretches_of_a_tolerant_check_may_overlap() -> None:
     """Rows 0–4 lie within 1, so do rows 2–6: all are in a stretch of 40 minutes."""
     results = [0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0]
-    assert check("flat_line", [10.0 * n for n in range(7)], results, tolerance=1.0, suspect_s=2400, fail_s=9000) == [S] * 7
+    assert (
+        check("flat_line", [10.0 * n for n in range(7)], results, tolerance=1.0, suspect_s=2400, fail_s=9000)
+        == [S] * 7
+    )
 
 
 def test_repeated_future_and_hasty_stamps() -> None:
@@ -98,7 +129,7 @@ def test_of_two_results_with_one_stamp_the_one_received_later_fails_whatever_the
     assert flags(planned, [5, 5, 0], [3, 2, 1], received=[8, 9, 1]) == [P, F, P]
 
 
-# -- several checks ----------------------------------------------------------------------------------------------------------
+# -- several checks
 
 
 def test_the_worst_flag_wins_and_not_evaluated_never_hides_behind_pass() -> None:
@@ -119,7 +150,12 @@ def test_without_a_check_nothing_is_good() -> None:
 
 
 def test_a_check_planned_twice_applies_twice() -> None:
-    twice = plan([("gross_range", {"fail_low": 0, "fail_high": 10}), ("gross_range", {"fail_low": -100, "fail_high": 5})])
+    twice = plan(
+        [
+            ("gross_range", {"fail_low": 0, "fail_high": 10}),
+            ("gross_range", {"fail_low": -100, "fail_high": 5}),
+        ]
+    )
     assert flags(twice, [0, 1, 2], [-1, 3, 7]) == [F, P, F]
 
 
@@ -129,13 +165,19 @@ def test_a_check_planned_twice_applies_twice() -> None:
         ("sniff", {}, "There is no check 'sniff'; known are time_syntax, gross_range, flat_line"),
         ("gross_range", {"fail_low": 0}, "Check gross_range: fail_high: Field required"),
         ("gross_range", {"fail_low": 5, "fail_high": 5}, "fail_low must lie below fail_high"),
-        ("gross_range", {"fail_low": 0, "fail_high": 5, "suspect_low": -1}, "suspect_low must not lie below fail_low"),
+        (
+            "gross_range",
+            {"fail_low": 0, "fail_high": 5, "suspect_low": -1},
+            "suspect_low must not lie below fail_low",
+        ),
         ("gross_range", {"fail_low": 0, "fail_high": float("nan")}, "Check gross_range: fail_high"),
         ("flat_line", {"suspect_s": 20, "fail_s": 10}, "suspect_s must not be longer than fail_s"),
         ("flat_line", {"suspect_s": 1, "fail_s": 2, "eps": 1}, "Check flat_line: eps: Extra inputs"),
     ],
 )
-def test_a_plan_that_cannot_be_run_says_which_check_and_parameter(name: str, parameters: dict[str, Any], message: str) -> None:
+def test_a_plan_that_cannot_be_run_says_which_check_and_parameter(
+    name: str, parameters: dict[str, Any], message: str
+) -> None:
     with pytest.raises(CorrectInput, match=message):
         plan([(name, parameters)])
 
@@ -146,23 +188,29 @@ def test_the_parameters_of_a_run_are_told_in_one_form() -> None:
     assert set(CHECKS) == {"time_syntax", "gross_range", "flat_line"}
 
 
-# -- any order, any batches, any stamps ----------------------------------------------------------------------------------------
+# -- any order, any batches, any stamps
 
 
 @st.composite
 def rows(draw: st.DrawFn, *, repeats: bool) -> tuple[Ints, Floats, Ints]:
     """Irregular stamps with silences, results that stick, tremble and jump."""
-    steps = draw(st.lists(st.sampled_from([0.5, 5, 10, 10, 10, 19, 21, 90] + ([0.0] if repeats else [])), max_size=40))
+    steps = draw(
+        st.lists(st.sampled_from([0.5, 5, 10, 10, 10, 19, 21, 90] + ([0.0] if repeats else [])), max_size=40)
+    )
     time = T0 + (np.cumsum([0.0, *steps]) * MINUTE).astype(np.int64)
     size = len(time)
-    result = draw(st.lists(st.sampled_from([3.0, 3.0, 3.0, 3.4, 4.0, 4.2, 90.0, 120.0]), min_size=size, max_size=size))
+    result = draw(
+        st.lists(st.sampled_from([3.0, 3.0, 3.0, 3.4, 4.0, 4.2, 90.0, 120.0]), min_size=size, max_size=size)
+    )
     delay = draw(st.lists(st.sampled_from([-20, 0, 1]), min_size=size, max_size=size))
     return time, np.array(result), time + np.array(delay, np.int64) * MINUTE
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=rows(repeats=True), which=st.integers(0, 1), seed=st.integers(0, 2**16))
-def test_any_order_of_the_rows_gives_the_same_flags(data: tuple[Ints, Floats, Ints], which: int, seed: int) -> None:
+def test_any_order_of_the_rows_gives_the_same_flags(
+    data: tuple[Ints, Floats, Ints], which: int, seed: int
+) -> None:
     time, result, received = data
     order = np.random.default_rng(seed).permutation(len(time))
     one = run(PLANS[which], time, result, received)
@@ -171,11 +219,17 @@ def test_any_order_of_the_rows_gives_the_same_flags(data: tuple[Ints, Floats, In
     def by_row(t: Ints, r: Floats, at: Ints, found: NDArray[np.int8]) -> list[tuple[int, int, float, int]]:
         return sorted(zip(t.tolist(), at.tolist(), r.tolist(), found.tolist(), strict=True))
 
-    assert by_row(time, result, received, one.flags) == by_row(time[order], result[order], received[order], other.flags)
+    assert by_row(time, result, received, one.flags) == by_row(
+        time[order], result[order], received[order], other.flags
+    )
 
 
-def judged_in_batches(planned: list[Planned], data: tuple[Ints, Floats, Ints], batches: list[Ints]) -> list[int]:
-    """As the jobs do it: what is new, what it may change, and that much again as context whose own flags are not kept."""
+def judged_in_batches(
+    planned: list[Planned], data: tuple[Ints, Floats, Ints], batches: list[Ints]
+) -> list[int]:
+    """As the jobs do it: what is new, what it may change, and that much again as context whose own flags are
+    not kept.
+    """
     time, result, received = data
     kept = np.zeros(len(time), np.int8)
     here = np.zeros(len(time), bool)
@@ -192,7 +246,11 @@ def judged_in_batches(planned: list[Planned], data: tuple[Ints, Floats, Ints], b
 
 @settings(max_examples=200, deadline=None)
 @given(
-    data=rows(repeats=False), which=st.integers(0, 1), seed=st.integers(0, 2**16), shuffled=st.booleans(), size=st.integers(1, 12)
+    data=rows(repeats=False),
+    which=st.integers(0, 1),
+    seed=st.integers(0, 2**16),
+    shuffled=st.booleans(),
+    size=st.integers(1, 12),
 )
 def test_any_split_into_batches_gives_the_same_flags(
     data: tuple[Ints, Floats, Ints], which: int, seed: int, shuffled: bool, size: int
@@ -211,7 +269,8 @@ def test_moving_all_stamps_moves_no_flag(data: tuple[Ints, Floats, Ints], which:
     time, result, received = data
     for shift in (1, 1_000, 1_000_000, -T0, 10**15):
         assert np.array_equal(
-            run(PLANS[which], time, result, received).flags, run(PLANS[which], time + shift, result, received + shift).flags
+            run(PLANS[which], time, result, received).flags,
+            run(PLANS[which], time + shift, result, received + shift).flags,
         )
 
 

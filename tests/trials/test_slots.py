@@ -30,13 +30,19 @@ def calendar_of(start: datetime, hours: int, step: timedelta = HOUR) -> Calendar
     return Calendar.of(start, start + hours * HOUR, step, "Europe/Paris")
 
 
-@pytest.mark.parametrize(("start", "lengths"), [(SPRING, [24, 23, 24]), (AUTUMN, [24, 25, 24])], ids=["spring", "autumn"])
+@pytest.mark.parametrize(
+    ("start", "lengths"), [(SPRING, [24, 23, 24]), (AUTUMN, [24, 25, 24])], ids=["spring", "autumn"]
+)
 @pytest.mark.parametrize("step", [HOUR, HOUR / 4], ids=["hourly", "quarters"])
-def test_the_days_on_which_clocks_change_have_23_and_25_hours(start: datetime, lengths: list[int], step: timedelta) -> None:
+def test_the_days_on_which_clocks_change_have_23_and_25_hours(
+    start: datetime, lengths: list[int], step: timedelta
+) -> None:
     calendar = calendar_of(start, sum(lengths), step)
     _, days = day_groups(calendar)
     per_hour = round(HOUR / step)
-    assert np.unique(calendar.day, return_counts=True)[1].tolist() == [length * per_hour for length in lengths]
+    assert np.unique(calendar.day, return_counts=True)[1].tolist() == [
+        length * per_hour for length in lengths
+    ]
     first = start.date() + timedelta(days=1)
     assert [date.fromordinal(int(day)) for day in days] == [first + timedelta(days=n) for n in range(3)]
     assert calendar.hour[0] == 0.0
@@ -57,7 +63,13 @@ def test_a_short_or_long_day_counts_by_the_share_of_its_own_hours(start: datetim
     for hours, counts in ((needed - 1, False), (needed, True)):
         value = np.full(calendar.n, 5.0)
         value[24 + hours :] = np.nan
-        means = grouped(Unit("u", calendar, value, np.zeros(calendar.n, bool)), groups, len(days), share=0.75, energetic=False)
+        means = grouped(
+            Unit("u", calendar, value, np.zeros(calendar.n, bool)),
+            groups,
+            len(days),
+            share=0.75,
+            energetic=False,
+        )
         assert means[0] == 5.0
         assert np.isfinite(means[1]) == counts
 
@@ -73,20 +85,26 @@ def _groups(calendar: Calendar) -> tuple[Any, int]:
     return groups, len(days)
 
 
-@pytest.mark.parametrize(("start", "hours"), [(SPRING, 20 * 24 - 1), (AUTUMN, 20 * 24 + 1)], ids=["spring", "autumn"])
+@pytest.mark.parametrize(
+    ("start", "hours"), [(SPRING, 20 * 24 - 1), (AUTUMN, 20 * 24 + 1)], ids=["spring", "autumn"]
+)
 def test_a_grid_of_days_has_one_pair_a_local_day(start: datetime, hours: int) -> None:
     """Steps of 24 hours would drift off midnight and leave a last "day" of one hour."""
     rng = np.random.default_rng(1)
     x = 20 + noise(rng, 0.9, hours, 4.0)
     calendar = calendar_of(start, hours)
     ordinal = calendar.day - calendar.day[0]
-    made = endpoint("reference_collocation", [criterion("slope", 0.6, 1.4)], arms=["candidate", "reference"], grid="P1D")
+    made = endpoint(
+        "reference_collocation", [criterion("slope", 0.6, 1.4)], arms=["candidate", "reference"], grid="P1D"
+    )
     none = np.zeros(hours, bool)
     units: Any = {
         ("candidate", REPORTING): [Unit("c", calendar, x + ordinal, none)],
         ("reference", REPORTING): [Unit("r", calendar, x, none)],
     }
-    answer = DESIGNS["reference_collocation"].answer(Question(Endpoint.model_validate(made), Capture(), 0.95, 1, False, units))
+    answer = DESIGNS["reference_collocation"].answer(
+        Question(Endpoint.model_validate(made), Capture(), 0.95, 1, False, units)
+    )
     assert {known.n for known in answer.statistics} == {20}
     assert [round(pair.y - pair.x, 9) for pair in answer.pairs] == list(range(20))
 
@@ -101,12 +119,17 @@ def evaluation_across(start: datetime, hours: int, design: str) -> Evaluation:
     arms = {"before_after": ["candidate"], "control_sites": ["candidate", "control"]}[design]
     plan = protocol(endpoint(design, [criterion("effect", high=-2)], arms=arms), periods=periods)
     n = 480 + hours
-    streams = [series(f"{arm}-1", 20 + noise(np.random.default_rng([3, len(arm)]), 0.3, n), start=baseline[0]) for arm in arms]
+    streams = [
+        series(f"{arm}-1", 20 + noise(np.random.default_rng([3, len(arm)]), 0.3, n), start=baseline[0])
+        for arm in arms
+    ]
     return compute(inputs(plan, streams))
 
 
 @pytest.mark.parametrize("design", ["before_after", "control_sites"])
-@pytest.mark.parametrize(("start", "hours"), [(SPRING, 20 * 24 - 1), (AUTUMN, 20 * 24 + 1)], ids=["spring", "autumn"])
+@pytest.mark.parametrize(
+    ("start", "hours"), [(SPRING, 20 * 24 - 1), (AUTUMN, 20 * 24 + 1)], ids=["spring", "autumn"]
+)
 def test_a_trial_across_the_change_of_clocks_loses_no_day(start: datetime, hours: int, design: str) -> None:
     evaluation = evaluation_across(start, hours, design)
     assert {(g.days, g.days_valid, g.share) for g in evaluation.gate} == {(20, 20, 1.0)}
@@ -117,7 +140,7 @@ def test_a_trial_across_the_change_of_clocks_loses_no_day(start: datetime, hours
     assert len(set(days)) == 20
 
 
-# -- slots --------------------------------------------------------------------------------------------------------------------
+# -- slots
 
 
 def filled(minutes: Sequence[float], results: Sequence[float], energetic: bool = False) -> Floats:
@@ -144,7 +167,9 @@ def test_no_observation_leaves_every_slot_empty() -> None:
 def test_the_order_of_observations_does_not_matter(order: list[int]) -> None:
     minutes, results = [0, 10, 20, 70, 75, 130, 135, 200], [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
     assert np.array_equal(
-        filled([minutes[n] for n in order], [results[n] for n in order]), filled(minutes, results), equal_nan=True
+        filled([minutes[n] for n in order], [results[n] for n in order]),
+        filled(minutes, results),
+        equal_nan=True,
     )
 
 
@@ -152,9 +177,13 @@ def test_excused_slots_leave_the_denominator_but_do_not_fill_a_day() -> None:
     calendar = calendar_of(SPRING, 24)
     excused = np.arange(24) < 12
     value = np.where(np.arange(24) >= 15, 3.0, np.nan)  # 9 of the 12 that remain
-    assert grouped(Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False).tolist() == [3.0]
+    assert grouped(
+        Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False
+    ).tolist() == [3.0]
     value[15] = np.nan  # 8 of 12
-    assert np.isnan(grouped(Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False)).all()
+    assert np.isnan(
+        grouped(Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False)
+    ).all()
     nothing = Unit("u", calendar, np.full(24, np.nan), np.ones(24, bool))
     assert np.isnan(grouped(nothing, *_groups(calendar), share=0.75, energetic=False)).all()
 
@@ -166,20 +195,30 @@ def test_the_mean_over_devices_needs_enough_of_them() -> None:
         np.array([5.0, 5.0, np.nan]),
         np.array([7.0, 7.0, 7.0]),
     ]
-    assert mean_of_units(table, share=0.75, energetic=False).tolist() == pytest.approx([4.0, 13 / 3, np.nan], nan_ok=True)
+    assert mean_of_units(table, share=0.75, energetic=False).tolist() == pytest.approx(
+        [4.0, 13 / 3, np.nan], nan_ok=True
+    )
     assert mean_of_units([np.array([60.0]), np.array([70.0])], share=1.0, energetic=True)[0] == pytest.approx(
         10 * np.log10(5.5e6)
     )
 
 
-@pytest.mark.parametrize(("aggregation", "level"), [("mean", None), ("ld", 60.0), ("le", 55.0), ("ln", 50.0), ("lden", 60.0)])
-def test_day_evening_and_night_levels_come_from_their_local_hours(aggregation: str, level: float | None) -> None:
-    """60 dB by day, 55 in the evening, 50 at night in local time give an Lden of 60, in summer time as in winter."""
+@pytest.mark.parametrize(
+    ("aggregation", "level"), [("mean", None), ("ld", 60.0), ("le", 55.0), ("ln", 50.0), ("lden", 60.0)]
+)
+def test_day_evening_and_night_levels_come_from_their_local_hours(
+    aggregation: str, level: float | None
+) -> None:
+    """60 dB by day, 55 in the evening, 50 at night in local time give an Lden of 60, in summer time as in
+    winter.
+    """
     for start in (SPRING - timedelta(days=7), AUTUMN - timedelta(days=7)):
         calendar = calendar_of(start, 48)
         hour = calendar.hour
         value = np.where((hour >= 6) & (hour < 18), 60.0, np.where((hour >= 18) & (hour < 22), 55.0, 50.0))
-        made = endpoint("limit_compliance", [criterion("mean", high=65)], arms=["candidate"], aggregation=aggregation)
+        made = endpoint(
+            "limit_compliance", [criterion("mean", high=65)], arms=["candidate"], aggregation=aggregation
+        )
         question = Question(Endpoint.model_validate(made), Capture(), 0.95, 1, True, {})
         _, days = question.days_of([Unit("u", calendar, value, np.zeros(48, bool))])
         expected = level if level is not None else 10 * np.log10((12 * 1e6 + 4 * 10**5.5 + 8 * 1e5) / 24)

@@ -1,4 +1,6 @@
-"""The bench of evaluations on small sizes: what it fills is what it says, what it runs is the real thing, and its table is whole."""
+"""The bench of evaluations on small sizes: what it fills is what it says, what it runs is the real thing, and
+its table is whole.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +60,17 @@ def test_what_is_filled_is_nearly_what_was_planned_and_has_the_effect_it_says(co
 def test_the_bench_measures_every_target_and_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     measure(
         lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())),
-        large=SIZE, small=Size(devices=2, days=40, interval=timedelta(hours=1)), trials=3, runs=1,
-    )  # fmt: skip
+        large=SIZE,
+        small=Size(devices=2, days=40, interval=timedelta(hours=1)),
+        trials=3,
+        runs=1,
+    )
     printed = capsys.readouterr().out
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line.startswith("|")][2:]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in printed.splitlines()
+        if line.startswith("|")
+    ][2:]
     assert [row[2] for row in rows] == ["20", "2", "60", "60"]
     assert rows[2][0].endswith("3 had changed")
     assert rows[3][0].endswith("0 had changed")

@@ -1,4 +1,6 @@
-"""Every draft is a protocol but for what people must write; lock names what is left, and takes it when nothing is."""
+"""Every draft is a protocol but for what people must write; lock names what is left, and takes it when
+nothing is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,18 @@ from trials.judge.compute import compute
 from trials.judge.outlook import outlook
 from trials.plan.protocol import read_protocol
 from trials.workflow.locking import lock_protocol
-from trials.workflow.templates import EN, FR, NAME, TEMPLATES, Facts, Measured, draft, facts_of, left_out, marks
+from trials.workflow.templates import (
+    EN,
+    FR,
+    NAME,
+    TEMPLATES,
+    Facts,
+    Measured,
+    draft,
+    facts_of,
+    left_out,
+    marks,
+)
 
 DAY = timedelta(days=1)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
@@ -65,7 +78,14 @@ def test_a_template_is_a_protocol_that_its_design_can_answer(name: str) -> None:
 @every_template
 def test_a_template_without_a_trial_names_everything_that_is_left(name: str) -> None:
     left = set(marks(draft(name, Facts(), start=date(2026, 3, 1))))
-    assert {"trial", "title.en", "title.fr", "hypothesis.en", "decisions.met.fr", "arms.candidate.devices.0"} <= left
+    assert {
+        "trial",
+        "title.en",
+        "title.fr",
+        "hypothesis.en",
+        "decisions.met.fr",
+        "arms.candidate.devices.0",
+    } <= left
     assert set(marks(written(draft(name, of_trial(name), start=date(2026, 3, 1))))) == set()
 
 
@@ -74,13 +94,18 @@ def test_a_trial_fills_arms_intervals_and_units(name: str) -> None:
     facts = of_trial(name)
     document = draft(name, facts, start=date(2026, 3, 1), days=28)
     plan = read_protocol(json.dumps(document))
-    assert {arm.role.value: arm.devices for arm in plan.arms} == {r: [f"{r}-1", f"{r}-2"] for r in TEMPLATES[name].roles}
+    assert {arm.role.value: arm.devices for arm in plan.arms} == {
+        r: [f"{r}-1", f"{r}-2"] for r in TEMPLATES[name].roles
+    }
     assert {arm.site for arm in plan.arms} == {"here"}
     assert {m.interval for m in plan.measurements} == {timedelta(minutes=20)}
     assert left_out(document, facts) == sorted(f"{role}-3" for role in TEMPLATES[name].roles)
     assert not [path for path in marks(document) if path.startswith(("trial", "title", "arms"))]
     assert plan.periods[0].start.isoformat() == "2026-03-01T00:00:00+01:00"
-    ends = {1: "2026-03-29T00:00:00+01:00", 2: "2026-04-26T00:00:00+02:00"}  # the clocks change between the two
+    ends = {
+        1: "2026-03-29T00:00:00+01:00",
+        2: "2026-04-26T00:00:00+02:00",
+    }  # the clocks change between the two
     assert plan.periods[-1].end.isoformat() == ends[len(plan.periods)]
 
 
@@ -89,7 +114,9 @@ def test_a_published_target_is_not_carried_over_to_another_property() -> None:
     document = draft("air-sensor", facts, start=date(2026, 3, 1))
     assert document["endpoints"][0]["property"] == "no2"
     assert "endpoints.main.criteria.0.justification.en" in set(marks(document))
-    assert "endpoints.main.criteria.0.justification.en" not in set(marks(draft("air-sensor", Facts(), start=date(2026, 3, 1))))
+    assert "endpoints.main.criteria.0.justification.en" not in set(
+        marks(draft("air-sensor", Facts(), start=date(2026, 3, 1)))
+    )
 
 
 def test_a_level_against_a_limit_is_judged_as_lden_and_a_concentration_as_a_mean() -> None:
@@ -107,7 +134,10 @@ def test_what_is_not_there_is_said() -> None:
 
 def test_lock_refuses_a_draft_until_everything_is_written(conn: Connection, catalogue: SmallTrial) -> None:
     facts = facts_of(conn, "t")
-    assert {(m.device, m.site, m.interval_s) for m in facts.measured} == {("a", "station", 900.0), ("b", "station", 900.0)}
+    assert {(m.device, m.site, m.interval_s) for m in facts.measured} == {
+        ("a", "station", 900.0),
+        ("b", "station", 900.0),
+    }
     document = draft("limit", facts, start=(START + DAY).date(), property="pm25")
     with pytest.raises(CorrectInput) as caught:
         lock_protocol(conn, read_protocol(json.dumps(document)), now=START, login="judge")
@@ -134,7 +164,10 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
     document = draft("air-sensor", facts_of(conn, "t"), start=START.date())
     assert [arm["devices"] for arm in document["arms"]] == [["a", "b"], ["r"]]
     assert [m["interval"] for m in document["measurements"]] == [900.0, 3600.0]
-    assert lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge").version == 1
+    assert (
+        lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge").version
+        == 1
+    )
     with pytest.raises(NotFound):
         facts_of(conn, "nowhere")
 
@@ -143,12 +176,16 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
 def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_obstacle(
     name: str, conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """From the catalogue to a verdict: two devices a role, hourly, sixty quiet days with an effect far beyond every margin."""
+    """From the catalogue to a verdict: two devices a role, hourly, sixty quiet days with an effect far beyond
+    every margin.
+    """
     template = TEMPLATES[name]
     scale = AveragingScale.ENERGETIC if template.property == "laeq" else AveragingScale.ARITHMETIC
     if template.property != "pm25":
         words = {"en": name, "fr": name}
-        store_catalogue.add_property(conn, code=template.property, name=words, unit=template.unit, averaging_scale=scale)
+        store_catalogue.add_property(
+            conn, code=template.property, name=words, unit=template.unit, averaging_scale=scale
+        )
     for device in catalogue.devices.values():
         store_catalogue.retire_device(conn, device_id=device, at=START)
     for role in template.roles:
@@ -156,9 +193,14 @@ def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_o
             number = store_catalogue.add_device(conn, trial="t", code=code, now=START)
             store_catalogue.deploy(conn, device_id=number, site="station", position=code, start=START)
             store_catalogue.add_datastream(
-                conn, device_id=number, name=template.property, property=template.property, unit=template.unit,
-                role=DatastreamRole(role), expected_interval=DAY / 24,
-            )  # fmt: skip
+                conn,
+                device_id=number,
+                name=template.property,
+                property=template.property,
+                unit=template.unit,
+                role=DatastreamRole(role),
+                expected_interval=DAY / 24,
+            )
     document = written(draft(name, facts_of(conn, "t"), start=(START + DAY).date()))
     plan = read_protocol(json.dumps(document))
     assert lock_protocol(conn, plan, now=START, login="judge").version == 1
@@ -171,7 +213,12 @@ def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_o
             own = shared + 0.2 * rng.standard_normal(60 * 24)
             if arm.role == "candidate" and len(plan.periods) == 2:
                 own[30 * 24 :] -= 8
-            more = {"property": template.property, "averaging_scale": str(scale), "role": str(arm.role), "unit": template.unit}
+            more = {
+                "property": template.property,
+                "averaging_scale": str(scale),
+                "role": str(arm.role),
+                "unit": template.unit,
+            }
             streams.append(series(device, own, start=first, **more))
     found = compute(inputs(plan, streams)).endpoints[0]
     assert [one.code for one in found.findings if one.severity == "blocking"] == []

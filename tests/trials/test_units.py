@@ -1,4 +1,6 @@
-"""Each series is made once, and is what it is when made anew; an evaluation does not depend on the order of rows or on what was asked before."""
+"""Each series is made once, and is what it is when made anew; an evaluation does not depend on the order of
+rows or on what was asked before.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from tests.trials.world import (
     series,
     window,
     with_gaps,
-)  # fmt: skip
+)
 from trials.designs import DESIGNS
 from trials.evaluation import document_of
 from trials.judge.compute import compute
@@ -37,21 +39,38 @@ HOURS = 48 * 24
 DEVICES = {"candidate": ["candidate-1", "candidate-2", "candidate-3"], "control": ["control-1", "control-2"]}
 FILTER = {"hours": ["07:00", "19:00"], "weekdays": ["mon", "tue", "wed", "thu", "sat"]}
 AGGREGATIONS: list[Any] = [
-    "mean", {"name": "percentile", "q": 90, "step": "PT2H"}, {"name": "exceedance_share", "threshold": 31}, {"name": "duty", "threshold": 30},
-    "sum", "max", "lden",
-]  # fmt: skip
+    "mean",
+    {"name": "percentile", "q": 90, "step": "PT2H"},
+    {"name": "exceedance_share", "threshold": 31},
+    {"name": "duty", "threshold": 30},
+    "sum",
+    "max",
+    "lden",
+]
 
 
 def world(aggregation: Any, scale: str, *, filtered: bool = False) -> TrialInputs:
-    """Two periods of 24 days with gaps, a window, suspect and failed results, a swap, and minutes that share an hour."""
+    """Two periods of 24 days with gaps, a window, suspect and failed results, a swap, and minutes that share
+    an hour.
+    """
     name = aggregation if isinstance(aggregation, str) else aggregation["name"]
     made = endpoint(
-        "control_sites", [criterion("effect", high=-1)], arms=["candidate", "control"], aggregation=aggregation,
+        "control_sites",
+        [criterion("effect", high=-1)],
+        arms=["candidate", "control"],
+        aggregation=aggregation,
         filter=FILTER if filtered else None,
-    )  # fmt: skip
+    )
     made["unit"] = "1" if name in ("exceedance_share", "duty") else "ug/m3"
-    other = made | {"name": "before-after", "design": "before_after", "rank": "secondary", "arms": {"candidate": "candidate"}}
-    plan = protocol(made, other, periods=[period("baseline", 0, 24), period("reporting", 24, 48)], devices=DEVICES)
+    other = made | {
+        "name": "before-after",
+        "design": "before_after",
+        "rank": "secondary",
+        "arms": {"candidate": "candidate"},
+    }
+    plan = protocol(
+        made, other, periods=[period("baseline", 0, 24), period("reporting", 24, 48)], devices=DEVICES
+    )
     rng = np.random.default_rng(6)
     streams = []
     for role, devices in DEVICES.items():
@@ -66,24 +85,34 @@ def world(aggregation: Any, scale: str, *, filtered: bool = False) -> TrialInput
     twice = np.sort(np.concatenate([newcomer.time_us, newcomer.time_us + 1_700_000_000]))
     streams.append(
         replace(
-            newcomer, placements=[replace(swapped, start=START + 10 * DAY, end=None)], time_us=twice,
-            result=np.repeat(newcomer.result, 2) + np.tile([0.0, 3.0], HOURS), flag=np.repeat(newcomer.flag, 2),
+            newcomer,
+            placements=[replace(swapped, start=START + 10 * DAY, end=None)],
+            time_us=twice,
+            result=np.repeat(newcomer.result, 2) + np.tile([0.0, 3.0], HOURS),
+            flag=np.repeat(newcomer.flag, 2),
         )
-    )  # fmt: skip
+    )
     return inputs(plan, streams, windows=[window("candidate-1", 100, 130)])
 
 
 def of_slot(one: Endpoint, stream: StreamInput, results: list[float]) -> float:
     """Mean or sum of the results of one slot."""
-    energetic = stream.averaging_scale == AveragingScale.ENERGETIC and one.aggregation.name not in ("duty", "sum")
+    energetic = stream.averaging_scale == AveragingScale.ENERGETIC and one.aggregation.name not in (
+        "duty",
+        "sum",
+    )
     total = sum(fold(energetic, as_counted(one.aggregation, np.array(results))).tolist())
-    return total if one.aggregation.name == "sum" else float(unfold(energetic, np.array(total / len(results))))
+    return (
+        total if one.aggregation.name == "sum" else float(unfold(energetic, np.array(total / len(results))))
+    )
 
 
 def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: tuple[int, ...]) -> list[Unit]:
     """The units of an arm from the observations, one after the other, with nothing kept."""
     protocol = given.protocol
-    calendar = Calendar.of(span.start, span.end, protocol.interval_of(one.property, arm.name), protocol.time_zone)
+    calendar = Calendar.of(
+        span.start, span.end, protocol.interval_of(one.property, arm.name), protocol.time_zone
+    )
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n)
     found = []
     for device in arm.devices:
@@ -95,16 +124,22 @@ def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: t
                 excused |= (starts >= to_us(w.start)) & (starts < to_us(w.end))
         places = [p for s in streams for p in s.placements if s.device == device]
         if is_about(one, device, places):
-            found.append(about(one, Unit(device, calendar, value, excused, heard, np.zeros(calendar.n, bool)), places))
+            found.append(
+                about(one, Unit(device, calendar, value, excused, heard, np.zeros(calendar.n, bool)), places)
+            )
     return found
 
 
-def slots_by_hand(one: Endpoint, streams: list[StreamInput], calendar: Calendar, usable: tuple[int, ...]) -> tuple[Floats, Bools]:
+def slots_by_hand(
+    one: Endpoint, streams: list[StreamInput], calendar: Calendar, usable: tuple[int, ...]
+) -> tuple[Floats, Bools]:
     """(value of each slot, of the first datastream that has one; whether it holds anything)."""
     value, heard = np.full(calendar.n, np.nan), np.zeros(calendar.n, bool)
     for stream in streams:
         rows: dict[int, list[float]] = {}
-        for time_us, result, flag in zip(stream.time_us.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True):
+        for time_us, result, flag in zip(
+            stream.time_us.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True
+        ):
             slot = (time_us - calendar.start_us) // calendar.step_us
             if 0 <= slot < calendar.n:
                 heard[slot] = True
@@ -129,7 +164,9 @@ def named(part: Any) -> str:
 
 
 @pytest.mark.parametrize(("aggregation", "scale", "filtered"), CASES, ids=named)
-def test_units_that_are_kept_are_those_that_the_observations_make(aggregation: Any, scale: str, filtered: bool) -> None:
+def test_units_that_are_kept_are_those_that_the_observations_make(
+    aggregation: Any, scale: str, filtered: bool
+) -> None:
     given = world(aggregation, scale, filtered=filtered)
     units = Units(given)
     for _, one in product(range(2), given.protocol.endpoints):  # the second time from what is kept
@@ -138,7 +175,9 @@ def test_units_that_are_kept_are_those_that_the_observations_make(aggregation: A
             for (role, name), found in question.units.items():
                 span = given.protocol.period(name)
                 assert span is not None
-                wanted = by_hand(given, one, given.protocol.arm(role), span, USED_WITH_SUSPECT if suspect else USED)
+                wanted = by_hand(
+                    given, one, given.protocol.arm(role), span, USED_WITH_SUSPECT if suspect else USED
+                )
                 assert [unit.name for unit in found] == [unit.name for unit in wanted]
                 for unit, other in zip(found, wanted, strict=True):
                     assert np.allclose(unit.value, other.value, rtol=1e-13, atol=0, equal_nan=True)
@@ -147,13 +186,19 @@ def test_units_that_are_kept_are_those_that_the_observations_make(aggregation: A
 
 
 @pytest.mark.parametrize(("aggregation", "scale", "filtered"), CASES, ids=named)
-def test_the_order_of_rows_and_of_datastreams_changes_no_number(aggregation: Any, scale: str, filtered: bool) -> None:
+def test_the_order_of_rows_and_of_datastreams_changes_no_number(
+    aggregation: Any, scale: str, filtered: bool
+) -> None:
     given = world(aggregation, scale, filtered=filtered)
     rng = np.random.default_rng(1)
     mixed = []
     for stream in reversed(given.streams):
         order = rng.permutation(len(stream.time_us))
-        mixed.append(replace(stream, time_us=stream.time_us[order], result=stream.result[order], flag=stream.flag[order]))
+        mixed.append(
+            replace(
+                stream, time_us=stream.time_us[order], result=stream.result[order], flag=stream.flag[order]
+            )
+        )
     one, other = compute(given), compute(replace(given, streams=mixed))
     assert canonical(document_of(one)["endpoints"]) == canonical(document_of(other)["endpoints"])
     assert one.gate == other.gate
@@ -172,8 +217,18 @@ def test_an_answer_without_a_device_is_what_a_trial_without_it_would_answer() ->
     units = Units(given)
     DESIGNS[one.design].answer(units.question(one, 0.95))
     for device in DEVICES["candidate"]:
-        kept = DESIGNS[one.design].answer(units.question(one, 0.95).without([device])).statistic("effect").estimate(0.95)
-        alone = DESIGNS[one.design].answer(Units(given).question(one, 0.95).without([device])).statistic("effect").estimate(0.95)
+        kept = (
+            DESIGNS[one.design]
+            .answer(units.question(one, 0.95).without([device]))
+            .statistic("effect")
+            .estimate(0.95)
+        )
+        alone = (
+            DESIGNS[one.design]
+            .answer(Units(given).question(one, 0.95).without([device]))
+            .statistic("effect")
+            .estimate(0.95)
+        )
         assert kept == alone
     assert len(units.question(one, 0.95).without(["candidate-1"]).arm("candidate", PeriodName.REPORTING)) == 2
 
@@ -197,14 +252,19 @@ def test_flags_that_no_observation_has_make_no_other_series() -> None:
         stream.flag[:] = 1
     units = Units(given)
     one = given.protocol.endpoints[0]
-    asked, suspect = (units.question(one, 0.95, suspect=suspect).arm("control", PeriodName.BASELINE) for suspect in (False, True))
+    asked, suspect = (
+        units.question(one, 0.95, suspect=suspect).arm("control", PeriodName.BASELINE)
+        for suspect in (False, True)
+    )
     assert [a is b for a, b in zip(asked, suspect, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize("summed", [False, True], ids=["mean", "sum"])
 @pytest.mark.parametrize("energetic", [False, True], ids=["arithmetic", "energetic"])
 def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(energetic: bool, summed: bool) -> None:
-    """The short way for one observation a slot gives the bits of the long one, which a second observation elsewhere enforces."""
+    """The short way for one observation a slot gives the bits of the long one, which a second observation
+    elsewhere enforces.
+    """
     calendar = Calendar.of(START, START + DAY, DAY / 96, "Europe/Paris")
     rng = np.random.default_rng(2)
     time_us = calendar.start_us + calendar.step_us * np.arange(95, dtype=np.int64) + 7
@@ -220,7 +280,12 @@ def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(energetic: boo
 def test_observations_outside_the_period_fill_no_slot_of_it() -> None:
     calendar = Calendar.of(START, START + DAY, DAY / 24, "Europe/Paris")
     ends = np.array(
-        [calendar.start_us - 1, calendar.start_us, calendar.start_us + 86_400_000_000 - 1, calendar.start_us + 86_400_000_000]
+        [
+            calendar.start_us - 1,
+            calendar.start_us,
+            calendar.start_us + 86_400_000_000 - 1,
+            calendar.start_us + 86_400_000_000,
+        ]
     )
     values: Floats = np.array([1.0, 2.0, 3.0, 4.0])
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):

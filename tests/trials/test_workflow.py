@@ -1,4 +1,6 @@
-"""Load, compute, save on a real database: flags that do not depend on when the checks ran, and the way from lock to package."""
+"""Load, compute, save on a real database: flags that do not depend on when the checks ran, and the way from
+lock to package.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,24 @@ def plan(**stuck: Any) -> Protocol:
         {"name": "baseline", "start": START.isoformat(), "end": (START + 20 * DAY).isoformat()},
         {"name": "reporting", "start": (START + 20 * DAY).isoformat(), "end": END.isoformat()},
     ]
-    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {"trial": "t"}
+    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {
+        "trial": "t"
+    }
     document["checks"] += [
-        {"property": "pm25", "check": "flat_line", "parameters": {"suspect_s": 6 * 3600, "fail_s": 12 * 3600, **stuck}},
+        {
+            "property": "pm25",
+            "check": "flat_line",
+            "parameters": {"suspect_s": 6 * 3600, "fail_s": 12 * 3600, **stuck},
+        },
         {"property": "pm25", "check": "time_syntax", "parameters": {}},
     ]
     return Protocol.model_validate(document)
 
 
 def results() -> NDArray[np.float64]:
-    """A reduction of 6 half-way, a probe stuck from hour 30 to 100 and again from 300 to 308, and two impossible results."""
+    """A reduction of 6 half-way, a probe stuck from hour 30 to 100 and again from 300 to 308, and two
+    impossible results.
+    """
     values = 20 + noise(np.random.default_rng(9), 0.4, 960, 1.0)
     values[480:] -= 6
     values[30:100] = 21.5
@@ -57,7 +67,11 @@ def results() -> NDArray[np.float64]:
 
 
 def receive(
-    conn: Connection, datastream: int, hours: list[int], values: NDArray[np.float64], delay: timedelta = HOUR / 60
+    conn: Connection,
+    datastream: int,
+    hours: list[int],
+    values: NDArray[np.float64],
+    delay: timedelta = HOUR / 60,
 ) -> None:
     rows = []
     for hour in hours:
@@ -69,11 +83,16 @@ def receive(
 
 def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str, str, int]]]:
     """(roll-up in order of time, what each check did not pass)."""
-    details = [(f.phenomenon_time.isoformat(), f.check_name, f.flag) for f in flags_of(conn, [datastream], START, END)]
+    details = [
+        (f.phenomenon_time.isoformat(), f.check_name, f.flag)
+        for f in flags_of(conn, [datastream], START, END)
+    ]
     return series(conn, [datastream], START, END)[datastream].flag.tolist(), details
 
 
-@pytest.mark.parametrize("late", [[], [120, 121, 122], [50, 51, 120]], ids=["in time", "late", "late within a run"])
+@pytest.mark.parametrize(
+    "late", [[], [120, 121, 122], [50, 51, 120]], ids=["in time", "late", "late within a run"]
+)
 @pytest.mark.parametrize("every", [1, 7, 26], ids=["hourly", "every seven hours", "every 26 hours"])
 @pytest.mark.parametrize("fail_h", [12, 60], ids=["half a day", "longer than two days"])
 def test_checks_that_run_as_data_come_in_find_what_one_run_over_everything_finds(
@@ -116,21 +135,30 @@ def evaluated(conn: Connection, catalogue: SmallTrial) -> int:
     return number
 
 
-def test_a_package_from_the_database_agrees_with_itself(conn: Connection, evaluated: int, tmp_path: Path) -> None:
+def test_a_package_from_the_database_agrees_with_itself(
+    conn: Connection, evaluated: int, tmp_path: Path
+) -> None:
     write(conn, evaluated, tmp_path / "package", key=None)
     checks = verify(tmp_path / "package")
     assert [(check.name, check.lines) for check in checks if not check.ok] == []
 
 
 def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: int, tmp_path: Path) -> None:
-    """Another zone and language give the same bytes; another type of processor the same within a millionth."""
+    """Another zone and language give the same bytes; another type of processor the same within a
+    millionth.
+    """
     write(conn, evaluated, tmp_path / "package", key=None)
     program = (
-        "import sys; from pathlib import Path; from trials.package.contents import evaluate_package; from trials.evaluation import document_of; "
-        "from trials.plan.protocol import canonical; sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
+        "import sys; from pathlib import Path; from trials.package.contents import evaluate_package; from "
+        "trials.evaluation import document_of; "
+        "from trials.plan.protocol import canonical; "
+        "sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
     )
     root = str(Path(__file__).resolve().parents[2])
-    for more in ({"TZ": "Asia/Kathmandu", "LC_ALL": "C"}, {"TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7"}):
+    for more in (
+        {"TZ": "Asia/Kathmandu", "LC_ALL": "C"},
+        {"TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7"},
+    ):
         environment = {"PYTHONPATH": root, "PATH": "/usr/bin:/bin", **more}
         made = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path / "package")],
@@ -151,7 +179,9 @@ def test_late_observations_ask_for_another_evaluation_before_an_export(
         write(conn, evaluated, tmp_path / "package", key=None)
 
 
-def test_a_second_evaluation_says_what_changed(conn: Connection, catalogue: SmallTrial, evaluated: int) -> None:
+def test_a_second_evaluation_says_what_changed(
+    conn: Connection, catalogue: SmallTrial, evaluated: int
+) -> None:
     _, unchanged = evaluate_trial(conn, "t", now=END + 2 * DAY, login="judge", simulated=False)
     assert unchanged.changed == []
     at = START + 150 * HOUR + HOUR / 2
@@ -159,7 +189,11 @@ def test_a_second_evaluation_says_what_changed(conn: Connection, catalogue: Smal
     check_quality(conn, "t", now=END + 2 * DAY)
     _, again = evaluate_trial(conn, "t", now=END + 3 * DAY, login="judge", simulated=False)
     (change,) = again.changed
-    assert (change.statistic, change.verdict_before, change.verdict_after) == ("effect", Verdict.MET, Verdict.MET)
+    assert (change.statistic, change.verdict_before, change.verdict_after) == (
+        "effect",
+        Verdict.MET,
+        Verdict.MET,
+    )
     assert change.after is not None
     assert change.before is not None
     assert change.after == pytest.approx(
@@ -167,9 +201,15 @@ def test_a_second_evaluation_says_what_changed(conn: Connection, catalogue: Smal
     )  # one hour of one of the 16 baseline days that count rose by 20
 
 
-def test_a_protocol_that_the_catalogue_cannot_serve_is_refused_with_every_reason(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_protocol_that_the_catalogue_cannot_serve_is_refused_with_every_reason(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     made = endpoint(
-        "before_after", [criterion("happiness", high=-2)], arms=["candidate"], property="ozone", filter={"sites": ["moon"]}
+        "before_after",
+        [criterion("happiness", high=-2)],
+        arms=["candidate"],
+        property="ozone",
+        filter={"sites": ["moon"]},
     )
     periods = [{"name": "reporting", "start": START.isoformat(), "end": END.isoformat()}]
     document = protocol_json(made, periods=periods, devices={"candidate": ["a", "z"]}) | {"trial": "t"}
@@ -185,7 +225,9 @@ def test_a_protocol_that_the_catalogue_cannot_serve_is_refused_with_every_reason
         assert part in str(caught.value)
 
 
-def test_a_trial_without_a_locked_protocol_cannot_be_evaluated(conn: Connection, catalogue: SmallTrial) -> None:
+def test_a_trial_without_a_locked_protocol_cannot_be_evaluated(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
     assert check_quality(conn, "t", now=END) == 0
     with pytest.raises(NotFound, match="has no locked protocol"):
         evaluate_trial(conn, "t", now=END, login="judge", simulated=False)

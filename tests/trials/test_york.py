@@ -1,4 +1,6 @@
-"""Real collocations: hourly NO2 of a candidate beside a reference analyser in York, against results computed elsewhere."""
+"""Real collocations: hourly NO2 of a candidate beside a reference analyser in York, against results computed
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -76,16 +78,28 @@ def test_the_metrics_agree_with_the_independent_results(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_design_finds_what_the_metrics_find_with_intervals_around_it(name: str) -> None:
     start, candidate, reference = read(name)
-    made = endpoint("reference_collocation", [criterion("slope", 0.65, 1.35)], arms=["candidate", "reference"])
-    units = {("candidate", PeriodName.REPORTING): [candidate], ("reference", PeriodName.REPORTING): [reference]}
+    made = endpoint(
+        "reference_collocation", [criterion("slope", 0.65, 1.35)], arms=["candidate", "reference"]
+    )
+    units = {
+        ("candidate", PeriodName.REPORTING): [candidate],
+        ("reference", PeriodName.REPORTING): [reference],
+    }
     answer = DESIGNS["reference_collocation"].answer(question(made, units, start=start))
     found = {known.statistic: known for known in answer.statistics}
     pair = {"candidate": candidate, "reference": reference}
     line, across = ols(**pair), orthogonal(**pair)
     expected = {
-        "r2": r_squared(**pair), "slope": line.slope, "intercept": line.intercept, "slope_orthogonal": across.slope,
-        "intercept_orthogonal": across.intercept, "rmse": rmse(**pair), "nrmse": nrmse(**pair), "bias": bias(**pair), "mae": mae(**pair),
-    }  # fmt: skip
+        "r2": r_squared(**pair),
+        "slope": line.slope,
+        "intercept": line.intercept,
+        "slope_orthogonal": across.slope,
+        "intercept_orthogonal": across.intercept,
+        "rmse": rmse(**pair),
+        "nrmse": nrmse(**pair),
+        "bias": bias(**pair),
+        "mae": mae(**pair),
+    }
     assert {s: k.value for s, k in found.items()} == pytest.approx(expected, rel=1e-9)
     assert {known.n for known in found.values()} == {int(stated(name)["n"])}
     for known in found.values():
@@ -94,14 +108,19 @@ def test_the_design_finds_what_the_metrics_find_with_intervals_around_it(name: s
 
 
 def test_a_whole_evaluation_tells_the_good_year_from_the_bad_one() -> None:
-    """2020: a slope of .70 and 4.4 ppb of error; 2021: nearly the analyser itself. The EPA's targets for NO2, RMSE within 3 ppb."""
+    """2020: a slope of .70 and 4.4 ppb of error; 2021: nearly the analyser itself. The EPA's targets for NO2,
+    RMSE within 3 ppb.
+    """
     verdicts = {}
     for name in FILES:
         start, candidate, reference = read(name)
         criteria = [criterion("slope", 0.85, 1.15), criterion("r2", low=0.7), criterion("rmse", high=3)]
         made = endpoint("reference_collocation", criteria, arms=["candidate", "reference"])
         plan = protocol(made, periods=[period("reporting", 0, 62, start)], time_zone="Europe/London")
-        streams = [series("candidate-1", candidate, start=start), series("reference-1", reference, start=start, role="reference")]
+        streams = [
+            series("candidate-1", candidate, start=start),
+            series("reference-1", reference, start=start, role="reference"),
+        ]
         verdicts[name] = compute(inputs_of(plan, streams)).verdict
     assert verdicts == {FILES[0]: Verdict.NOT_MET, FILES[1]: Verdict.MET}
 
@@ -112,7 +131,7 @@ def test_the_relative_expanded_uncertainty_separates_them_too() -> None:
     assert good < 25 < bad
 
 
-# -- as whole trials, under designs 1 and 9; the pages show these numbers --------------------------------------------------
+# -- as whole trials, under designs 1 and 9; the pages show these numbers
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "designs"
 ZONE = "Europe/London"
@@ -125,26 +144,37 @@ def trial(name: str, other: str, made: dict[str, object]) -> EndpointResult:
     """The only endpoint of the trial of one year; `other`: the role of the analyser."""
     start, candidate, reference = read(name)
     plan = protocol(made, periods=[period("reporting", 0, 62, start)], time_zone=ZONE)
-    streams = [series("candidate-1", candidate, start=start), series(f"{other}-1", reference, start=start, role=other)]
+    streams = [
+        series("candidate-1", candidate, start=start),
+        series(f"{other}-1", reference, start=start, role=other),
+    ]
     return compute(inputs_of(plan, streams)).endpoints[0]
 
 
 def as_equivalence(name: str) -> EndpointResult:
     criteria = [criterion("difference", -MARGIN, MARGIN)]
-    return trial(name, "control", endpoint("equivalence", criteria, arms=["candidate", "control"], unit="[ppb]"))
+    return trial(
+        name, "control", endpoint("equivalence", criteria, arms=["candidate", "control"], unit="[ppb]")
+    )
 
 
 def as_collocation(name: str) -> EndpointResult:
     found = profiles.entry("us-epa-air-sensors/no2")
     criteria = profiles.criteria(found, found.designs["reference_collocation"])
     made = endpoint(
-        "reference_collocation", criteria, arms=["candidate", "reference"], unit="[ppb]", profile="us-epa-air-sensors/no2"
+        "reference_collocation",
+        criteria,
+        arms=["candidate", "reference"],
+        unit="[ppb]",
+        profile="us-epa-air-sensors/no2",
     )
     return trial(name, "reference", made)
 
 
 def daily_differences(name: str) -> tuple[Floats, Floats]:
-    """(day number, candidate − analyser) of the local days on which both have three quarters of their hours; by a loop over the hours."""
+    """(day number, candidate − analyser) of the local days on which both have three quarters of their hours;
+    by a loop over the hours.
+    """
     start, candidate, reference = read(name)
     hours: dict[int, list[tuple[float, float]]] = {}
     for number, pair in enumerate(zip(candidate, reference, strict=True)):
@@ -152,7 +182,9 @@ def daily_differences(name: str) -> tuple[Floats, Floats]:
         hours.setdefault(day.toordinal(), []).append(pair)
     found = []
     for day, pairs in sorted(hours.items()):
-        one, other = ([value for value in column if np.isfinite(value)] for column in zip(*pairs, strict=True))
+        one, other = (
+            [value for value in column if np.isfinite(value)] for column in zip(*pairs, strict=True)
+        )
         if min(len(one), len(other)) >= 0.75 * len(pairs):
             found.append((day, np.mean(one) - np.mean(other)))
     days, values = np.array(found, float).T
@@ -174,12 +206,16 @@ def interval_of_a_mean(days: Floats, d: Floats) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_equivalence_finds_what_statsmodels_and_scipy_find(name: str) -> None:
-    """Complete days of a period that the file may cut; local days, of which none has 23 or 25 hours here but one in October."""
+    """Complete days of a period that the file may cut; local days, of which none has 23 or 25 hours here but
+    one in October.
+    """
     days, d = daily_differences(name)
     found = {e.statistic: e for e in as_equivalence(name).estimates}
     assert found["difference"].n == len(d)
     assert found["difference"].value == pytest.approx(d.mean(), rel=1e-9)
-    assert (found["difference"].low, found["difference"].high) == pytest.approx(interval_of_a_mean(days, d), rel=1e-9)
+    assert (found["difference"].low, found["difference"].high) == pytest.approx(
+        interval_of_a_mean(days, d), rel=1e-9
+    )
     spread = float(stats.tstd(d))
     assert found["loa_low"].value == pytest.approx(d.mean() - 1.96 * spread, rel=1e-9)
     assert found["loa_high"].value == pytest.approx(d.mean() + 1.96 * spread, rel=1e-9)
@@ -204,7 +240,9 @@ def test_the_years_are_told_apart_by_both_designs() -> None:
     slope = years[0].criteria[0]
     assert slope.estimate is not None
     assert slope.estimate.low < 0.65 < slope.estimate.value  # inside the target, and not surely
-    assert all("profile_not_valid_then" in {f.code for f in year.findings} for year in years)  # these targets are of 2024
+    assert all(
+        "profile_not_valid_then" in {f.code for f in year.findings} for year in years
+    )  # these targets are of 2024
 
 
 def rows(results: list[EndpointResult]) -> str:
@@ -216,16 +254,21 @@ def rows(results: list[EndpointResult]) -> str:
             if e.statistic in (*verdicts, "bias", "loa_low", "loa_high"):
                 verdict = verdicts.get(e.statistic, "–")
                 made.append(
-                    f"| {name[9:13]} | `{e.statistic}` | {e.value:.3f} | [{e.low:.3f}, {e.high:.3f}] | {e.n} | {verdict} |"
+                    f"| {name[9:13]} | `{e.statistic}` | {e.value:.3f} | [{e.low:.3f}, {e.high:.3f}] | "
+                    f"{e.n} | {verdict} |"
                 )
     return "\n".join(made)
 
 
-@pytest.mark.parametrize(("page", "evaluate"), [("1-reference-collocation", as_collocation), ("9-equivalence", as_equivalence)])
+@pytest.mark.parametrize(
+    ("page", "evaluate"), [("1-reference-collocation", as_collocation), ("9-equivalence", as_equivalence)]
+)
 def test_the_pages_of_the_designs_show_these_numbers(
     page: str, evaluate: Callable[[str], EndpointResult], request: pytest.FixtureRequest
 ) -> None:
     path, wanted = PAGES / f"{page}.md", rows([evaluate(name) for name in FILES])
     if request.config.getoption("--write-figures"):
         path.write_text(TABLE.sub(lambda _: wanted, path.read_text("utf-8")), "utf-8")
-    assert TABLE.findall(path.read_text("utf-8")) == [wanted], "run: pytest tests/trials/test_york.py --write-figures"
+    assert TABLE.findall(path.read_text("utf-8")) == [wanted], (
+        "run: pytest tests/trials/test_york.py --write-figures"
+    )

@@ -1,4 +1,6 @@
-"""Small trials in memory: a protocol, series, inputs. Start: Sunday 2026-03-01 00:00 in Paris; the clocks change on 2026-03-29."""
+"""Small trials in memory: a protocol, series, inputs. Start: Sunday 2026-03-01 00:00 in Paris; the clocks
+change on 2026-03-29.
+"""
 
 from __future__ import annotations
 
@@ -24,37 +26,63 @@ TEXT = {"en": "Text", "fr": "Texte"}
 ROLES = {"candidate": "candidate", "reference": "reference", "control": "control"}
 
 
-def criterion(statistic: str, low: float | None = None, high: float | None = None, **more: Any) -> dict[str, Any]:
+def criterion(
+    statistic: str, low: float | None = None, high: float | None = None, **more: Any
+) -> dict[str, Any]:
     return {"statistic": statistic, "target": {"low": low, "high": high}, "justification": TEXT, **more}
 
 
 def endpoint(design: str, criteria: list[dict[str, Any]], *, arms: list[str], **more: Any) -> dict[str, Any]:
     """One endpoint about NO2; the arms are called like their roles."""
     return {
-        "name": "main", "title": {"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"}, "property": "no2", "unit": "ug/m3", "design": design,
-        "arms": {arm: arm for arm in arms}, "criteria": criteria, **more,
-    }  # fmt: skip
+        "name": "main",
+        "title": {"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"},
+        "property": "no2",
+        "unit": "ug/m3",
+        "design": design,
+        "arms": {arm: arm for arm in arms},
+        "criteria": criteria,
+        **more,
+    }
 
 
 def period(name: str, first_day: int, last_day: int, start: datetime = START) -> dict[str, Any]:
     """From one day of the trial to another, that one excluded."""
-    return {"name": name, "start": (start + first_day * DAY).isoformat(), "end": (start + last_day * DAY).isoformat()}
+    return {
+        "name": name,
+        "start": (start + first_day * DAY).isoformat(),
+        "end": (start + last_day * DAY).isoformat(),
+    }
 
 
 def protocol_json(*endpoints: dict[str, Any], periods: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Arms are those the endpoints name, one device each, called `<arm>-1`, unless `devices` says otherwise."""
+    """Arms are those the endpoints name, one device each, called `<arm>-1`, unless `devices` says
+    otherwise.
+    """
     arms = sorted({arm for one in endpoints for arm in one["arms"].values()})
     devices = more.pop("devices", {})
     properties = sorted({one["property"] for one in endpoints} | set(more.pop("also", [])))
     return {
-        "schema": "insitu/protocol/1", "trial": "small", "title": {"en": "A small trial", "fr": "Un petit essai"}, "question": TEXT,
-        "hypothesis": TEXT, "periods": periods,
-        "arms": [{"name": a, "role": ROLES[a], "site": "station", "devices": devices.get(a, [f"{a}-1"])} for a in arms],
+        "schema": "insitu/protocol/1",
+        "trial": "small",
+        "title": {"en": "A small trial", "fr": "Un petit essai"},
+        "question": TEXT,
+        "hypothesis": TEXT,
+        "periods": periods,
+        "arms": [
+            {"name": a, "role": ROLES[a], "site": "station", "devices": devices.get(a, [f"{a}-1"])}
+            for a in arms
+        ],
         "measurements": [{"property": p, "arms": arms, "interval": "PT1H"} for p in properties],
-        "checks": [{"property": p, "check": "gross_range", "parameters": {"fail_low": -50, "fail_high": 500}} for p in properties],
-        "endpoints": list(endpoints), "missing_data": TEXT,
-        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), TEXT), **more,
-    }  # fmt: skip
+        "checks": [
+            {"property": p, "check": "gross_range", "parameters": {"fail_low": -50, "fail_high": 500}}
+            for p in properties
+        ],
+        "endpoints": list(endpoints),
+        "missing_data": TEXT,
+        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), TEXT),
+        **more,
+    }
 
 
 def protocol(*endpoints: dict[str, Any], periods: list[dict[str, Any]], **more: Any) -> Protocol:
@@ -68,17 +96,31 @@ def series(
     there = np.isfinite(values)
     time_us = to_us(start) + 3_600_000_000 * np.arange(len(values), dtype=np.int64)
     facts: dict[str, Any] = {
-        "name": property, "unit": "ug/m3", "role": "candidate", "averaging_scale": "arithmetic", "sensor": "",
-        "placements": [Placement("station", device, START - 30 * DAY, None)], "checks": ["gross_range"], "ran": ["gross_range"],
-    }  # fmt: skip
+        "name": property,
+        "unit": "ug/m3",
+        "role": "candidate",
+        "averaging_scale": "arithmetic",
+        "sensor": "",
+        "placements": [Placement("station", device, START - 30 * DAY, None)],
+        "checks": ["gross_range"],
+        "ran": ["gross_range"],
+    }
     return StreamInput(
-        device=device, property=property, time_us=time_us[there], result=np.asarray(values, np.float64)[there],
-        flag=np.full(int(there.sum()), flag, np.int8), **{**facts, **more},
-    )  # fmt: skip
+        device=device,
+        property=property,
+        time_us=time_us[there],
+        result=np.asarray(values, np.float64)[there],
+        flag=np.full(int(there.sum()), flag, np.int8),
+        **{**facts, **more},
+    )
 
 
 def inputs(
-    plan: Protocol, streams: list[StreamInput], *, now: datetime | None = None, windows: list[WindowInput] | None = None
+    plan: Protocol,
+    streams: list[StreamInput],
+    *,
+    now: datetime | None = None,
+    windows: list[WindowInput] | None = None,
 ) -> TrialInputs:
     """Evaluated a day after the last period, locked a day before the first."""
     return TrialInputs(
@@ -103,7 +145,9 @@ def protocol_text(plan: Protocol) -> str:
 def window(target: str, first_hour: int, last_hour: int) -> WindowInput:
     """Maintenance of a device, declared beforehand."""
     start = START + first_hour * HOUR
-    return WindowInput("maintenance", "device", target, start, START + last_hour * HOUR, "cleaning", "operator", start - DAY)
+    return WindowInput(
+        "maintenance", "device", target, start, START + last_hour * HOUR, "cleaning", "operator", start - DAY
+    )
 
 
 def noise(rng: np.random.Generator, phi: float, n: int, sd: float = 1.0) -> Floats:

@@ -19,7 +19,9 @@ POOR_RADIO_DBM = -100.0
 POOR_SNR_DB = -15.0
 """LoRa ends between −7.5 dB (SF7) and −20 dB (SF12)."""
 CLOCK_OFF_S = 300.0
-"""Ahead; behind by so much beyond one interval, because many devices stamp a mean with the begin of its interval."""
+"""Ahead; behind by so much beyond one interval, because many devices stamp a mean with the begin of its
+interval.
+"""
 KEPT_BACK = timedelta(hours=1)
 """A result received so long after its time was kept back: a silence that was filled later."""
 KEPT_BACK_SIMULATED = timedelta(days=1)
@@ -38,7 +40,9 @@ class DeviceFacts:
     battery: float | None = None
     rssi: float | None = None
     snr: float | None = None
-    """Signal-to-noise ratio in dB: decides where it is known, since LoRa hears far below the noise and at −110 dBm."""
+    """Signal-to-noise ratio in dB: decides where it is known, since LoRa hears far below the noise and at
+    −110 dBm.
+    """
     clock_offset_s: float | None = None
     """Device time − receipt; positive: its clock is ahead."""
     reported_offline: bool = False
@@ -52,12 +56,16 @@ class DeviceFacts:
 class DeviceHealth:
     state: DeviceState
     causes: tuple[str, ...]
-    """Codes, worst first: silent, offline, low_battery, poor_radio, clock_off, failing_checks, silent_datastream:<name>."""
+    """Codes, worst first: silent, offline, low_battery, poor_radio, clock_off, failing_checks,
+    silent_datastream:<name>.
+    """
     since: datetime | None
 
 
 def device_state(facts: DeviceFacts, now: datetime) -> DeviceHealth:
-    """The state now: retired and windows first, then silence, then what is wrong with a device that speaks."""
+    """The state now: retired and windows first, then silence, then what is wrong with a device that
+    speaks.
+    """
     if facts.retired_at is not None and facts.retired_at <= now:
         return DeviceHealth(DeviceState.RETIRED, (), facts.retired_at)
     if facts.last_seen_at is None:
@@ -78,10 +86,17 @@ def _troubles(facts: DeviceFacts) -> list[str]:
     found = [f"silent_datastream:{name}" for name in facts.silent_datastreams]
     if facts.battery is not None and facts.battery < LOW_BATTERY:
         found.append("low_battery")
-    weak = facts.rssi is not None and facts.rssi < POOR_RADIO_DBM if facts.snr is None else facts.snr < POOR_SNR_DB
+    weak = (
+        facts.rssi is not None and facts.rssi < POOR_RADIO_DBM
+        if facts.snr is None
+        else facts.snr < POOR_SNR_DB
+    )
     if weak:
         found.append("poor_radio")
-    if facts.clock_offset_s is not None and not -CLOCK_OFF_S - facts.expected_interval_s <= facts.clock_offset_s <= CLOCK_OFF_S:
+    if (
+        facts.clock_offset_s is not None
+        and not -CLOCK_OFF_S - facts.expected_interval_s <= facts.clock_offset_s <= CLOCK_OFF_S
+    ):
         found.append("clock_off")
     if facts.failing_share > 0.1:
         found.append("failing_checks")
@@ -111,17 +126,24 @@ def gaps(
     longest: float = 2.5,
     late_after: timedelta = KEPT_BACK,
 ) -> list[Gap]:
-    """Silences of a series within `[start, end)` longer than `longest` expected intervals, and late stretches that were filled.
+    """Silences of a series within `[start, end)` longer than `longest` expected intervals, and late stretches
+    that were filled.
 
-    Cause: a declared window that covers it; the device, where it started anew right after; the network, where results of that time came
-    later; else unknown.
+    Cause: a declared window that covers it; the device, where it started anew right after; the network, where
+    results of that time came later; else unknown.
     """
     order = np.argsort(time_us)
     times = time_us[order]
     return gaps_in_order(
-        times=times, late=(received_us[order] - times) > late_after.total_seconds() * 1e6, expected_s=expected_s, start=start, end=end,
-        windows=windows, reboots=reboots, longest=longest,
-    )  # fmt: skip
+        times=times,
+        late=(received_us[order] - times) > late_after.total_seconds() * 1e6,
+        expected_s=expected_s,
+        start=start,
+        end=end,
+        windows=windows,
+        reboots=reboots,
+        longest=longest,
+    )
 
 
 def gaps_in_order(
@@ -143,14 +165,27 @@ def gaps_in_order(
         begin, until = _when(int(edges[index])), _when(int(edges[index + 1]))
         found.append(Gap(begin, until, _cause(begin, until, windows, reboots), False))
     for low, high in _runs(late):
-        found.append(Gap(_when(int(times[low])), _when(int(times[high]) + int(expected_s * 1e6)), GapCause.NETWORK, True))
+        found.append(
+            Gap(
+                _when(int(times[low])),
+                _when(int(times[high]) + int(expected_s * 1e6)),
+                GapCause.NETWORK,
+                True,
+            )
+        )
     return sorted(found, key=lambda gap: gap.start)
 
 
 def _cause(
-    begin: datetime, until: datetime, windows: Sequence[tuple[datetime, datetime | None]], reboots: Sequence[datetime]
+    begin: datetime,
+    until: datetime,
+    windows: Sequence[tuple[datetime, datetime | None]],
+    reboots: Sequence[datetime],
 ) -> GapCause:
-    if any(low <= begin + timedelta(hours=1) and (high is None or high + timedelta(hours=1) >= until) for low, high in windows):
+    if any(
+        low <= begin + timedelta(hours=1) and (high is None or high + timedelta(hours=1) >= until)
+        for low, high in windows
+    ):
         return GapCause.WINDOW
     if any(abs(reboot - until) < timedelta(hours=1) for reboot in reboots):
         return GapCause.DEVICE
@@ -160,7 +195,10 @@ def _cause(
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(first, last) index of each run of True."""
     padded = np.diff(np.r_[0, flags.astype(np.int8), 0])
-    return [(int(a), int(b) - 1) for a, b in zip(np.flatnonzero(padded == 1), np.flatnonzero(padded == -1), strict=True)]
+    return [
+        (int(a), int(b) - 1)
+        for a, b in zip(np.flatnonzero(padded == 1), np.flatnonzero(padded == -1), strict=True)
+    ]
 
 
 def completeness(*, time_us: NDArray[np.int64], expected_s: float, start: datetime, days: int) -> list[float]:

@@ -1,4 +1,6 @@
-"""Designs of trials: one file each, one line in `registry`. Numbers in, numbers out; docs/library.md shows `ask`."""
+"""Designs of trials: one file each, one line in `registry`. Numbers in, numbers out; docs/library.md shows
+`ask`.
+"""
 
 from __future__ import annotations
 

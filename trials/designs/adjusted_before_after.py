@@ -1,7 +1,8 @@
 """Design 5: before and after, adjusted for weather and load (IPMVP option C).
 
-A baseline model ŷ = b₀ + Σ bₖ·xₖ + b_w·weekend on day values predicts what the reporting days would have been; effect = mean of observed − predicted. The model must
-first pass its gate out of sample. Two intervals, fractional savings uncertainty and block bootstrap; the wider decides.
+A baseline model ŷ = b₀ + Σ bₖ·xₖ + b_w·weekend on day values predicts what the reporting days would have
+been; effect = mean of observed − predicted. The model must first pass its gate out of sample. Two intervals,
+fractional savings uncertainty and block bootstrap; the wider decides.
 """
 
 from __future__ import annotations
@@ -15,12 +16,25 @@ from numpy.typing import NDArray
 
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
 from trials.findings import finding
 from trials.plan.profiles import gate
 from trials.statistics.fits import lag_one, least_squares
-from trials.statistics.intervals import MIN_DAYS, always_valid_reach, block_weights, spread, t_quantile, varies
-from trials.statistics.metrics.savings import MOST_MONTHS, cv_rmse, fractional_savings_uncertainty, nmbe, savings_alpha
+from trials.statistics.intervals import (
+    MIN_DAYS,
+    always_valid_reach,
+    block_weights,
+    spread,
+    t_quantile,
+    varies,
+)
+from trials.statistics.metrics.savings import (
+    MOST_MONTHS,
+    cv_rmse,
+    fractional_savings_uncertainty,
+    nmbe,
+    savings_alpha,
+)
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -72,7 +86,9 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
     """Days of the period on which the endpoint and every covariate count."""
     days, y = question.days_of(question.arm("candidate", period))
     result.lines.append(line(str(period), question.endpoint.arms["candidate"], days, y))
-    plain = replace(question, endpoint=question.endpoint.model_copy(update={"aggregation": "mean"}), energetic=False)
+    plain = replace(
+        question, endpoint=question.endpoint.model_copy(update={"aggregation": "mean"}), energetic=False
+    )
     names = sorted(name for name, of in question.covariates if of is period)
     measured = {name: plain.days_of(question.covariates[name, period]) for name in names}
     for name, (there, _) in measured.items():
@@ -86,7 +102,9 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
     columns = np.stack([np.ones(len(days)), *(values for _, values in measured.values()), weekend], axis=1)
     kept = np.isfinite(columns).all(axis=1) & np.isfinite(y)
     if kept.sum() < MIN_DAYS:
-        result.findings.append(finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS))
+        result.findings.append(
+            finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS)
+        )
         return None
     return Sample(days[kept], columns[kept], y[kept])
 
@@ -102,10 +120,15 @@ def _gate(result: Answer, baseline: Sample) -> None:
     for week in np.unique(weeks):
         out = weeks == week
         predicted[out] = baseline.columns[out] @ _solve(baseline.columns[~out], baseline.y[~out])
-    cv, bias = cv_rmse(observed=baseline.y, predicted=predicted), nmbe(observed=baseline.y, predicted=predicted)
+    cv, bias = (
+        cv_rmse(observed=baseline.y, predicted=predicted),
+        nmbe(observed=baseline.y, predicted=predicted),
+    )
     most = gate("daily")
     code = "model_gate" if cv > most.cv_rmse or abs(bias) > most.nmbe else "model_quality"
-    result.findings.append(finding(code, cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe))
+    result.findings.append(
+        finding(code, cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe)
+    )
 
 
 def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
@@ -129,7 +152,14 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
 
     def fsu(level: float, fraction: float = 1.0) -> float:
         return fractional_savings_uncertainty(
-            cv=cv, n=n, n_effective=n_effective, parameters=p, m=len(reporting.y), alpha=alpha, fraction=fraction, level=level
+            cv=cv,
+            n=n,
+            n_effective=n_effective,
+            parameters=p,
+            m=len(reporting.y),
+            alpha=alpha,
+            fraction=fraction,
+            level=level,
         )
 
     def bootstrapped(level: float) -> tuple[float, float]:
@@ -155,8 +185,17 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
     unit = question.endpoint.unit
     result.statistics = [
         Known("effect", effect, wider, unit, "wider_of_two", count, n_effective, early),
-        Known("relative_effect", 100 * effect / predicted, _per_cent(wider, predicted), unit_of("relative_effect", unit), "wider_of_two", count, n_effective, early_relative),
-    ]  # fmt: skip
+        Known(
+            "relative_effect",
+            100 * effect / predicted,
+            _per_cent(wider, predicted),
+            unit_of("relative_effect", unit),
+            "wider_of_two",
+            count,
+            n_effective,
+            early_relative,
+        ),
+    ]
     for method, interval in (("block_bootstrap", bootstrapped), *([] if too_strong else [("fsu", by_fsu)])):
         known = Known("effect", effect, interval, unit, method, count, n_effective)
         result.sensitivity.append((method, known.estimate(question.level)))
@@ -170,17 +209,20 @@ def _other_choices(question: Question, result: Answer, baseline: Sample, reporti
     """The bootstrap with blocks of two weeks; and with a model that knows no weekend."""
     if question.bare:
         return
-    plain, plain_reporting = (sample._replace(columns=sample.columns[:, :-1]) for sample in (baseline, reporting))
+    plain, plain_reporting = (
+        sample._replace(columns=sample.columns[:, :-1]) for sample in (baseline, reporting)
+    )
     for name, before, after, block in (
-        (f"block_length:{2 * BLOCK}", baseline, reporting, 2 * BLOCK), ("without_weekend", plain, plain_reporting, BLOCK),
-    ):  # fmt: skip
+        (f"block_length:{2 * BLOCK}", baseline, reporting, 2 * BLOCK),
+        ("without_weekend", plain, plain_reporting, BLOCK),
+    ):
         value = float(np.mean(after.y - after.columns @ _solve(before.columns, before.y)))
         apart = _bootstrap(before, after, question.seed, block) - value
         few = _few_blocks(min(len(before.y), len(after.y)) / block, question.level)
         low, high = few * np.quantile(apart, [(1 - question.level) / 2, (1 + question.level) / 2])
         ends = (value + min(0.0, float(low)), value + max(0.0, float(high)))
         n = len(before.y) + len(after.y)
-        known = Known("effect", value, lambda _, ends=ends: ends, question.endpoint.unit, "block_bootstrap", n)  # type: ignore[misc]
+        known = Known("effect", value, at_any_level(ends), question.endpoint.unit, "block_bootstrap", n)
         result.sensitivity.append((name, known.estimate(question.level)))
 
 
@@ -189,7 +231,9 @@ def _few_blocks(blocks: float, level: float) -> float:
     return t_quantile(level, max(1.0, blocks - 1)) / t_quantile(level, np.inf)
 
 
-def _early(wider: Interval, effect: float, days: int, error: float) -> Callable[[float, int], tuple[float, float]]:
+def _early(
+    wider: Interval, effect: float, days: int, error: float
+) -> Callable[[float, int], tuple[float, float]]:
     """Always valid by the standard error of day values, and never narrower than the interval of one look."""
 
     def early(level: float, planned: int) -> tuple[float, float]:
@@ -201,7 +245,9 @@ def _early(wider: Interval, effect: float, days: int, error: float) -> Callable[
 
 
 def _error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
-    """Standard error of the effect from day values: that of the mean of observed − predicted, and that of the model at the mean day."""
+    """Standard error of the effect from day values: that of the mean of observed − predicted, and that of the
+    model at the mean day.
+    """
     of_days = spread(reporting.days, reporting.y - reporting.columns @ b).standard_error
     model = least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
     mean_day = reporting.columns.mean(axis=0)
@@ -223,7 +269,9 @@ def _bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOC
     columns = x.shape[1]
     squares = (weights @ (x[:, :, None] * x[:, None, :]).reshape(len(y), -1)).reshape(-1, columns, columns)
     b = np.einsum("rij,rj->ri", _inverses(squares), weights @ (x * y[:, None]))
-    after = block_weights(len(reporting.y), block=block, replicates=REPLICATES, seed=seed + 1) / len(reporting.y)
+    after = block_weights(len(reporting.y), block=block, replicates=REPLICATES, seed=seed + 1) / len(
+        reporting.y
+    )
     return np.asarray(after @ reporting.y - np.sum((after @ reporting.columns) * b, axis=1))
 
 

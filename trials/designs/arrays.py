@@ -48,19 +48,25 @@ def ask(
 ) -> Answer:
     """The answer of a design on plain arrays; docs/library.md shows it.
 
-    `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC. `time_zone` decides the
-    days; `levels`: results are dB; `level`: of the intervals that the design prints; `day_share`: a day counts with this share of its
-    intervals; `targets`: statistic → (low, high), None is open; `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the
-    blocks of a crossover: start, end, on) as in a protocol; `covariates`: property → period → series; `bare`: no sensitivity, no placebos, no pairs, which is several times as
-    quick. CorrectInput names what is not there
-    or not right.
+    `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC.
+    `time_zone` decides the days; `levels`: results are dB; `level`: of the intervals that the design prints;
+    `day_share`: a day counts with this share of its intervals; `targets`: statistic → (low, high), None is
+    open; `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover:
+    start, end, on) as in a protocol; `covariates`: property → period → series; `bare`: no sensitivity, no
+    placebos, no pairs, which is several times as quick. CorrectInput names what is not there or not right.
     """
     if design not in DESIGNS:
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")
     stated = {
-        "unit": unit, "design": design, "aggregation": aggregation, "filter": kept, "grid": grid, "parameters": dict(parameters or {}),
-        "schedule": None if schedule is None else [dict(block) for block in schedule], "arms": {role: role for role in arms},
-    }  # fmt: skip
+        "unit": unit,
+        "design": design,
+        "aggregation": aggregation,
+        "filter": kept,
+        "grid": grid,
+        "parameters": dict(parameters or {}),
+        "schedule": None if schedule is None else [dict(block) for block in schedule],
+        "arms": {role: role for role in arms},
+    }
     endpoint = _endpoint(stated, targets or {})
     units = cast(Placed, _placed(endpoint, arms, start, interval, time_zone))
     beside = _placed(None, covariates or {}, start, interval, time_zone)
@@ -68,10 +74,13 @@ def ask(
         for period in DESIGNS[design].periods:
             if not units.get((needed, period)):
                 raise CorrectInput(
-                    f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: {{{str(period)!r}: …}}}}."
+                    f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: "
+                    f"{{{str(period)!r}: …}}}}."
                 )
     energetic = levels and endpoint.aggregation.name in ON_ENERGY
-    return DESIGNS[design].answer(Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare))
+    return DESIGNS[design].answer(
+        Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare)
+    )
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
@@ -80,13 +89,19 @@ def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpo
     if unknown:
         raise CorrectInput(f"{sorted(unknown)[0]!r} is no role of an arm: {', '.join(get_args(ArmRole))}.")
     criteria = [
-        {"statistic": name, "target": {"low": low, "high": high}, "justification": _TEXT} for name, (low, high) in targets.items()
+        {"statistic": name, "target": {"low": low, "high": high}, "justification": _TEXT}
+        for name, (low, high) in targets.items()
     ]
     placed = criteria or [{"statistic": "none", "target": {"low": 0}, "justification": _TEXT}]
     try:
-        made = Endpoint.model_validate({"name": "asked", "title": _TEXT, "property": "asked", "criteria": placed, **stated})
+        made = Endpoint.model_validate(
+            {"name": "asked", "title": _TEXT, "property": "asked", "criteria": placed, **stated}
+        )
     except ValidationError as error:
-        told = (f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        told = (
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise CorrectInput("; ".join(told)) from error
     return made if criteria else made.model_copy(update={"criteria": []})
 
@@ -113,8 +128,13 @@ def _placed(
     for role, periods in given.items():
         for name, series in periods.items():
             begins = _begins(name, start)
-            units = [_unit(key, values, begins, interval, time_zone) for key, values in _named(role, series).items()]
-            placed[role, PeriodName(name)] = [about(endpoint, unit, []) for unit in units] if endpoint else units
+            units = [
+                _unit(key, values, begins, interval, time_zone)
+                for key, values in _named(role, series).items()
+            ]
+            placed[role, PeriodName(name)] = (
+                [about(endpoint, unit, []) for unit in units] if endpoint else units
+            )
     return placed
 
 
@@ -125,6 +145,8 @@ def _named(role: str, series: Series) -> dict[str, ArrayLike]:
 def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, time_zone: str) -> Unit:
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
-        raise CorrectInput(f"{name}: give one value an interval, as an array of one dimension; several devices go by name.")
+        raise CorrectInput(
+            f"{name}: give one value an interval, as an array of one dimension; several devices go by name."
+        )
     calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
     return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))

@@ -1,7 +1,8 @@
-"""Design 3: how much of what was planned came? A census of the planned intervals of the reporting period: no sampling error.
+"""Design 3: how much of what was planned came? A census of the planned intervals of the reporting period: no
+sampling error.
 
-L = U, but where windows were declared afterwards: L then counts what those excused as missing. A target between the two is
-`inconclusive`: whoever declares a window afterwards cannot reach it by that.
+L = U, but where windows were declared afterwards: L then counts what those excused as missing. A target
+between the two is `inconclusive`: whoever declares a window afterwards cannot reach it by that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
 from trials.findings import finding
 from trials.series.slots import Unit, day_groups
 from trials.statistics.intervals import bootstrap
@@ -24,7 +25,9 @@ REPLICATES = 2000
 
 
 def answer(question: Question) -> Answer:
-    """Completeness (usable results), uptime (any result), gaps and time between them, over the devices of the candidate arm."""
+    """Completeness (usable results), uptime (any result), gaps and time between them, over the devices of the
+    candidate arm.
+    """
     result = Answer()
     units = question.arm("candidate", PeriodName.REPORTING)
     if not any(_due(unit, _heard(unit), strict=False).any() for unit in units):
@@ -34,7 +37,7 @@ def answer(question: Question) -> Answer:
     n = sum(int(_due(unit, _heard(unit), strict=False).sum()) for unit in units)
     for name, value in lenient.items():
         ends = (min(value, strict[name]), max(value, strict[name]))
-        known = Known(name, value, lambda _, ends=ends: ends, unit_of(name, question.endpoint.unit), "exact", n)  # type: ignore[misc]
+        known = Known(name, value, at_any_level(ends), unit_of(name, question.endpoint.unit), "exact", n)
         result.statistics.append(known)
     if any(unit.afterwards is not None and unit.afterwards.any() for unit in units):
         found = finding("windows_afterwards", share=lenient["completeness"], strict=strict["completeness"])
@@ -57,31 +60,46 @@ def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:
 
 def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
     """Every statistic over all devices; a gap is one of one device."""
-    heard = [(_heard(unit), _due(unit, _heard(unit), strict=strict), unit.calendar.step_us / 3.6e9) for unit in units]
+    heard = [
+        (_heard(unit), _due(unit, _heard(unit), strict=strict), unit.calendar.step_us / 3.6e9)
+        for unit in units
+    ]
     lengths = np.concatenate([step * gap_lengths(present=p, due=d) for p, d, step in heard if d.any()])
     return {
         "completeness": completeness(
             present=np.concatenate([unit.valid for unit in units]),
             due=np.concatenate([_due(unit, unit.valid, strict=strict) for unit in units]),
         ),
-        "uptime": completeness(present=np.concatenate([p for p, _, _ in heard]), due=np.concatenate([d for _, d, _ in heard])),
+        "uptime": completeness(
+            present=np.concatenate([p for p, _, _ in heard]), due=np.concatenate([d for _, d, _ in heard])
+        ),
         "gaps": float(len(lengths)),
         "longest_gap": float(lengths.max(initial=0.0)),
         "mtbf": mtbf(up_h=sum(step * int(p.sum()) for p, _, step in heard), gaps=len(lengths)),
-    }  # fmt: skip
+    }
 
 
 def _by_day(question: Question, result: Answer, units: list[Unit]) -> None:
     """Completeness of each day for the figure, and its range under days drawn anew as a description."""
     groups, days = day_groups(units[0].calendar)
-    due = sum(np.bincount(groups, weights=_due(u, u.valid, strict=False).astype(float), minlength=len(days)) for u in units)
+    due = sum(
+        np.bincount(groups, weights=_due(u, u.valid, strict=False).astype(float), minlength=len(days))
+        for u in units
+    )
     had = sum(np.bincount(groups, weights=u.valid.astype(float), minlength=len(days)) for u in units)
     shares = np.full(len(days), np.nan)
     np.divide(100 * had, due, out=shares, where=due > 0)
     result.lines = [line("completeness", question.endpoint.arms["candidate"], days, shares)]
     sums = np.stack([had, due], axis=1)[due > 0]
     low, high = bootstrap(
-        sums, lambda s: 100 * s[..., 0] / s[..., 1], block=1, replicates=REPLICATES, seed=question.seed, level=question.level
+        sums,
+        lambda s: 100 * s[..., 0] / s[..., 1],
+        block=1,
+        replicates=REPLICATES,
+        seed=question.seed,
+        level=question.level,
     )
-    known = Known("completeness", result.statistics[0].value, lambda _: (low, high), "%", "day_bootstrap", len(sums))
+    known = Known(
+        "completeness", result.statistics[0].value, lambda _: (low, high), "%", "day_bootstrap", len(sums)
+    )
     result.sensitivity.append(("day_bootstrap", known.estimate(question.level)))

@@ -1,4 +1,6 @@
-"""Design 4: the same place before and after, without a control. effect = after − before, ratio = after/before."""
+"""Design 4: the same place before and after, without a control. effect = after − before, ratio =
+after/before.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ CLEARLY = 3.0
 
 
 def answer(question: Question) -> Answer:
-    """Difference of the day means of the two periods; says that there is no control, and checks the season."""
+    """Difference of the day means of the two periods; says that there is no control, and checks the
+    season.
+    """
     result = Answer(findings=[finding("no_control")])
     before_days, before = question.days_of(question.arm("candidate", PeriodName.BASELINE))
     after_days, after = question.days_of(question.arm("candidate", PeriodName.REPORTING))
@@ -33,14 +37,19 @@ def answer(question: Question) -> Answer:
 
 
 def difference_of_periods(
-    question: Question, result: Answer, before: tuple[NDArray[np.int64], Floats], after: tuple[NDArray[np.int64], Floats]
+    question: Question,
+    result: Answer,
+    before: tuple[NDArray[np.int64], Floats],
+    after: tuple[NDArray[np.int64], Floats],
 ) -> TwoPeriods | None:
     """The effect with its interval and HAC as sensitivity, or the finding why not; shared with design 7."""
     counted = {}
     for name, (days, values) in (("baseline", before), ("reporting", after)):
         kept = np.isfinite(values)
         if kept.sum() < MIN_DAYS:
-            result.findings.append(finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS))
+            result.findings.append(
+                finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS)
+            )
         else:
             counted[name] = spread(days[kept], values[kept], (days[0] + days[-1]) / 2)
             if counted[name].has_trend(question.level):
@@ -54,7 +63,16 @@ def difference_of_periods(
     n = periods.before.n + periods.after.n
     n_effective = periods.before.n_effective + periods.after.n_effective
     result.statistics.append(
-        Known("effect", periods.difference, periods.interval, unit, "two_period", n, n_effective, periods.always_valid)
+        Known(
+            "effect",
+            periods.difference,
+            periods.interval,
+            unit,
+            "two_period",
+            n,
+            n_effective,
+            periods.always_valid,
+        )
     )
     of_mean(question, result, "effect", *(values[np.isfinite(values)] for _, values in (after, before)))
     if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
@@ -62,16 +80,26 @@ def difference_of_periods(
     elif not question.bare:
         low, high = hac_difference(before[1], after[1], level=question.level)
         estimate = Estimate(
-            statistic="effect", value=periods.difference, low=low, high=high, level=question.level, unit=unit, method="hac", n=n
+            statistic="effect",
+            value=periods.difference,
+            low=low,
+            high=high,
+            level=question.level,
+            unit=unit,
+            method="hac",
+            n=n,
         )
         result.sensitivity.append(("hac", estimate))
-    if not question.energetic and all(p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)):
+    if not question.energetic and all(
+        p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
+    ):
         result.statistics.append(_ratio(periods, n, n_effective))
     return periods
 
 
 def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
-    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the difference.
+    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the
+    difference.
 
     For means that are told from 0 only: a ratio to what may be nothing has no upper end.
     """
@@ -93,22 +121,30 @@ def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
 
 
 def season_overlap(question: Question, result: Answer) -> None:
-    """Do the reporting days look like days seen before (shared with designs 5 and 6)? Share of days whose covariate lies in the baseline's range."""
+    """Do the reporting days look like days seen before (shared with designs 5 and 6)? Share of days whose
+    covariate lies in the baseline's range.
+    """
     names = {name for name, _ in question.covariates}
     if not names:
         result.findings.append(finding("season_unchecked"))
     endpoint = question.endpoint.model_copy(update={"aggregation": "mean"})
-    plain = replace(question, endpoint=endpoint, energetic=False)  # temperatures are no levels, whatever the endpoint is
+    plain = replace(
+        question, endpoint=endpoint, energetic=False
+    )  # temperatures are no levels, whatever the endpoint is
     for name in sorted(names):
         _, before = plain.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
         _, after = plain.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         missing = [
-            str(period) for period, found in ((PeriodName.BASELINE, before), (PeriodName.REPORTING, after)) if not len(found)
+            str(period)
+            for period, found in ((PeriodName.BASELINE, before), (PeriodName.REPORTING, after))
+            if not len(found)
         ]
         result.findings += [finding("covariate_missing", covariate=name, period=period) for period in missing]
         if missing:
             continue
         inside = (after >= before.min()) & (after <= before.max())
         if inside.mean() < SEASON_SHARE:
-            result.findings.append(finding("season_mismatch", share=float(round(100 * inside.mean(), 1)), covariate=name))
+            result.findings.append(
+                finding("season_mismatch", share=float(round(100 * inside.mean(), 1)), covariate=name)
+            )

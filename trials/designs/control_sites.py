@@ -1,6 +1,8 @@
-"""Design 7: difference in differences. D = treated − mean of controls, day by day; effect = D after − D before.
+"""Design 7: difference in differences. D = treated − mean of controls, day by day; effect = D after − D
+before.
 
-The controls carry the season, the weather and the works next door; what is left is the effect, *for these sites*.
+The controls carry the season, the weather and the works next door; what is left is the effect, *for these
+sites*.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ PLACEBO_SIDE = 7
 
 
 def answer(question: Question) -> Answer:
-    """Two-period interval on the daily difference; not evaluable where the arms drift apart in the baseline."""
+    """Two-period interval on the daily difference; not evaluable where the arms drift apart in the
+    baseline.
+    """
     result = Answer()
     differences = {}
     for period in (PeriodName.BASELINE, PeriodName.REPORTING):

@@ -1,7 +1,7 @@
 """Design 11: the device is switched on and off on a schedule; on − off, block pair by block pair.
 
-The place is its own control, a few days later: what changes slowly cancels within a pair. What the device leaves behind after it was switched (carry-over) does
-not, and is tested.
+The place is its own control, a few days later: what changes slowly cancels within a pair. What the device
+leaves behind after it was switched (carry-over) does not, and is tested.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def answer(question: Question) -> Answer:
         return result
     blocks = [_whole_days(units[0].calendar, block) for block in schedule]
     states = [block.on for block in schedule]
-    result.lines = [_switched("on", arm, days, values, blocks, states), _switched("off", arm, days, values, blocks, states)]
+    result.lines = [
+        _switched("on", arm, days, values, blocks, states),
+        _switched("off", arm, days, values, blocks, states),
+    ]
     differences = _pair_differences(question, values, blocks, states)
     pairs = len(differences)
     if pairs < MIN_PAIRS:
@@ -64,7 +67,9 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
         return mean - half, mean + half
 
     def early(level: float, _days: int) -> tuple[float, float]:
-        """Pairs in place of days; so few of them do not tell their spread well, so the reach grows as t does beside the normal distribution."""
+        """Pairs in place of days; so few of them do not tell their spread well, so the reach grows as t does
+        beside the normal distribution.
+        """
         few = t_quantile(level, n - 1) / t_quantile(level, np.inf)
         half = few * reach_of_share(n / (planned or n), level) * error
         return mean - half, mean + half
@@ -73,7 +78,9 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
 
 
 def _whole_days(calendar: Calendar, block: Block) -> Bools:
-    """Which local days of the period lie wholly in the block: on the others the device was switched. None of a block that lasts."""
+    """Which local days of the period lie wholly in the block: on the others the device was switched. None of
+    a block that lasts.
+    """
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
     if to_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
         return np.zeros(len(np.unique(calendar.day)), bool)
@@ -82,8 +89,12 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
     return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)
 
 
-def _pair_differences(question: Question, values: Floats, blocks: list[Bools], states: list[bool], skip: int = 0) -> Floats:
-    """on − off of each pair in which both blocks have enough days; `skip` leaves out so many days at the beginning of a block."""
+def _pair_differences(
+    question: Question, values: Floats, blocks: list[Bools], states: list[bool], skip: int = 0
+) -> Floats:
+    """on − off of each pair in which both blocks have enough days; `skip` leaves out so many days at the
+    beginning of a block.
+    """
     differences = []
     for first in range(0, len(blocks) - 1, 2):
         means = {}
@@ -97,10 +108,14 @@ def _pair_differences(question: Question, values: Floats, blocks: list[Bools], s
     return np.array(differences)
 
 
-def _carry_over(question: Question, result: Answer, values: Floats, blocks: list[Bools], states: list[bool]) -> None:
-    """Does the state before a switch last into the block? First half minus second half, turned so that + means that it does.
+def _carry_over(
+    question: Question, result: Answer, values: Floats, blocks: list[Bools], states: list[bool]
+) -> None:
+    """Does the state before a switch last into the block? First half minus second half, turned so that +
+    means that it does.
 
-    The sign is that of the effect: a device that lowers the level leaves a lower first half of the off block behind.
+    The sign is that of the effect: a device that lowers the level leaves a lower first half of the off block
+    behind.
     """
     lasting = []
     for at in range(1, len(blocks)):
@@ -120,7 +135,9 @@ def _carry_over(question: Question, result: Answer, values: Floats, blocks: list
     result.sensitivity.append(("first_days_out", known.estimate(question.level)))
 
 
-def _switched(name: str, arm: str, days: NDArray[np.int64], values: Floats, blocks: list[Bools], states: list[bool]) -> Line:
+def _switched(
+    name: str, arm: str, days: NDArray[np.int64], values: Floats, blocks: list[Bools], states: list[bool]
+) -> Line:
     inside = np.zeros(len(days), bool)
     for block, on in zip(blocks, states, strict=True):
         if on == (name == "on"):

@@ -1,8 +1,10 @@
-"""Design 12: an early look at any of designs 4–11, while the reporting period lasts. A wrapper: no endpoint names it as its design.
+"""Design 12: an early look at any of designs 4–11, while the reporting period lasts. A wrapper: no endpoint
+names it as its design.
 
-Whoever looks often and stops when it suits finds an effect where there is none. So every statistic answers with an interval that holds
-at all looks together (`trials.statistics.intervals.always_valid_reach`), and the one decision that a look may lead to is to stop for harm.
-Designs 1–3 describe what they have seen, and decide nothing.
+Whoever looks often and stops when it suits finds an effect where there is none. So every statistic answers
+with an interval that holds at all looks together (`trials.statistics.intervals.always_valid_reach`), and the
+one decision that a look may lead to is to stop for harm. Designs 1–3 describe what they have seen, and decide
+nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +21,26 @@ from trials.statistics.intervals import MIN_DAYS
 
 METHOD = "always_valid"
 NO_EFFECT = {
-    "effect": 0.0, "relative_effect": 0.0, "difference": 0.0, "level_change": 0.0, "slope_change": 0.0, "ratio": 1.0,
-    "rate_ratio": 1.0, "slope_ratio": 1.0,
-}  # fmt: skip
-"""What a statistic is when nothing happens. Others (a mean against a limit, a limit of agreement) have no such value."""
+    "effect": 0.0,
+    "relative_effect": 0.0,
+    "difference": 0.0,
+    "level_change": 0.0,
+    "slope_change": 0.0,
+    "ratio": 1.0,
+    "rate_ratio": 1.0,
+    "slope_ratio": 1.0,
+}
+"""What a statistic is when nothing happens. Others (a mean against a limit, a limit of agreement) have no
+such value.
+"""
 
 
 def look(answer: Answer, *, days: int, planned: int) -> Answer:
-    """The answer after `days` of the `planned` days of the reporting period, its intervals made to hold at every look.
+    """The answer after `days` of the `planned` days of the reporting period, its intervals made to hold at
+    every look.
 
-    A statistic without an always-valid form keeps the interval of a single look; the finding `descriptive_only` says so.
+    A statistic without an always-valid form keeps the interval of a single look; the finding
+    `descriptive_only` says so.
     """
     findings = list(answer.findings)
     if not answer.blocked and any(known.early for known in answer.statistics):
@@ -38,7 +50,9 @@ def look(answer: Answer, *, days: int, planned: int) -> Answer:
             findings.append(finding("early_look", days=days, planned=planned))
     elif not answer.blocked:
         findings.append(finding("descriptive_only", days=days, planned=planned))
-    return replace(answer, statistics=[_widened(known, planned) for known in answer.statistics], findings=findings)
+    return replace(
+        answer, statistics=[_widened(known, planned) for known in answer.statistics], findings=findings
+    )
 
 
 def _widened(known: Known, planned: int) -> Known:
@@ -54,8 +68,9 @@ def _at(known: Known, planned: int, level: float) -> tuple[float, float]:
 def stop_for_harm(statistic: str, low: float, high: float, target: Target) -> Verdict:
     """`not_met` where [low, high] shows harm, else `inconclusive`; never `met`.
 
-    Harm: no part of the interval lies in the target, and, where the target is open on one side and the statistic has a value that means
-    no effect, all of it lies beyond that value on the unwanted side. Too little of the wanted effect is no harm.
+    Harm: no part of the interval lies in the target, and, where the target is open on one side and the
+    statistic has a value that means no effect, all of it lies beyond that value on the unwanted side. Too
+    little of the wanted effect is no harm.
     """
     if criteria.judge(low, high, target) is not Verdict.NOT_MET:
         return Verdict.INCONCLUSIVE

@@ -1,7 +1,9 @@
-"""Design 9: equivalence with, or non-inferiority to, an incumbent that measures or does the same at the same time.
+"""Design 9: equivalence with, or non-inferiority to, an incumbent that measures or does the same at the same
+time.
 
-d = candidate − incumbent, day by day. The interval of its mean decides by inclusion (two one-sided tests): an endpoint is judged
-at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far apart single days lie.
+d = candidate − incumbent, day by day. The interval of its mean decides by inclusion (two one-sided tests): an
+endpoint is judged at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far apart single days
+lie.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ Floats = NDArray[np.float64]
 STATISTICS = ("difference", "loa_low", "loa_high")
 K = 1.96
 SHORT = 2.2
-"""The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences: s_d comes out too small where few days
-resemble each other, and what they are wide by then decides wrongly more often than 2.5 % a side (docs/validation.md)."""
+"""The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences: s_d comes
+out too small where few days resemble each other, and what they are wide by then decides wrongly more often
+than 2.5 % a side (docs/validation.md).
+"""
 
 
 def answer(question: Question) -> Answer:
-    """Mean daily difference and limits of agreement of candidate and incumbent (the control arm) in the reporting period."""
+    """Mean daily difference and limits of agreement of candidate and incumbent (the control arm) in the
+    reporting period.
+    """
     result = Answer()
     days, candidate = question.days_of(question.arm("candidate", PeriodName.REPORTING))
     other_days, incumbent = question.days_of(question.arm("control", PeriodName.REPORTING))
@@ -34,11 +40,16 @@ def answer(question: Question) -> Answer:
         result.findings.append(finding("no_observations", arm=missing, period="reporting"))
         return result
     arms = question.endpoint.arms
-    result.lines = [line("candidate", arms["candidate"], days, candidate), line("incumbent", arms["control"], days, incumbent)]
+    result.lines = [
+        line("candidate", arms["candidate"], days, candidate),
+        line("incumbent", arms["control"], days, incumbent),
+    ]
     differences = candidate - incumbent
     kept = np.isfinite(differences)
     if kept.sum() < MIN_DAYS:
-        result.findings.append(finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS))
+        result.findings.append(
+            finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS)
+        )
         return result
     for arm, values in ((arms["candidate"], candidate), (arms["control"], incumbent)):
         if not varies(values[kept]):
@@ -50,13 +61,25 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: Floats, *, middle: float) -> None:
+def _statistics(
+    question: Question, result: Answer, days: NDArray[np.int64], d: Floats, *, middle: float
+) -> None:
     unit = question.endpoint.unit
     found = spread(days, d, middle)
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
     result.statistics.append(
-        Known("difference", found.mean, found.interval, unit, "day_mean", found.n, found.n_effective, found.always_valid, found)
+        Known(
+            "difference",
+            found.mean,
+            found.interval,
+            unit,
+            "day_mean",
+            found.n,
+            found.n_effective,
+            found.always_valid,
+            found,
+        )
     )
     of_mean(question, result, "difference", d)
     centre = float(d.mean())
@@ -64,7 +87,15 @@ def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: 
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
         jack = DayJackknife.of(days, sums, _limit(centre, sign), short=SHORT, worth=found.n_effective)
         known = Known(
-            name, jack.estimate, jack.interval, unit, "day_jackknife", found.n, jack.spread.n_effective, jack.always_valid, jack
+            name,
+            jack.estimate,
+            jack.interval,
+            unit,
+            "day_jackknife",
+            found.n,
+            jack.spread.n_effective,
+            jack.always_valid,
+            jack,
         )
         result.statistics.append(known)
 

@@ -1,7 +1,8 @@
-"""Design 6: one long series, interrupted; does its level, or its slope, change when the reporting period begins?
+"""Design 6: one long series, interrupted; does its level, or its slope, change when the reporting period
+begins?
 
-y = a + b·t + c·step + d·step·(t − T) + season, on day values; by least squares, or for counts on the logarithm by quasi-Poisson. What the first line would
-have done is the counterfactual.
+y = a + b·t + c·step + d·step·(t − T) + season, on day values; by least squares, or for counts on the
+logarithm by quasi-Poisson. What the first line would have done is the counterfactual.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def answer(question: Question) -> Answer:
         kept = np.isfinite(values)
         parts.append((days[kept], values[kept]))
         if kept.sum() < MIN_DAYS:
-            result.findings.append(finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS))
+            result.findings.append(
+                finding("too_few_days", days=int(kept.sum()), period=str(period), needed=MIN_DAYS)
+            )
     season_overlap(question, result)
     days, values = np.concatenate([d for d, _ in parts]), np.concatenate([v for _, v in parts])
     if not result.blocked and not varies(values):
@@ -64,7 +67,9 @@ def answer(question: Question) -> Answer:
     if not question.bare:
         other = _model(counts, week=not week)(days, values, first)
         found = _statistics(question, other, counts=counts, reporting=len(parts[1][0]))
-        result.sensitivity += [("without_season" if week else "with_season", known.estimate(question.level)) for known in found]
+        result.sensitivity += [
+            ("without_season" if week else "with_season", known.estimate(question.level)) for known in found
+        ]
     if not counts:
         _hac(question, result, days, values, first)
     return result
@@ -86,11 +91,15 @@ def _model(counts: bool, *, week: bool) -> Model:
 def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -> list[Known]:
     found = []
     for name, at in (
-        (("rate_ratio", LEVEL), ("slope_ratio", SLOPE)) if counts else (("level_change", LEVEL), ("slope_change", SLOPE))
+        (("rate_ratio", LEVEL), ("slope_ratio", SLOPE))
+        if counts
+        else (("level_change", LEVEL), ("slope_change", SLOPE))
     ):
 
         def back(low: float, high: float) -> tuple[float, float]:
-            return (float(np.exp(min(low, 700.0))), float(np.exp(min(high, 700.0)))) if counts else (low, high)
+            return (
+                (float(np.exp(min(low, 700.0))), float(np.exp(min(high, 700.0)))) if counts else (low, high)
+            )
 
         def interval(level: float, at: int = at) -> tuple[float, float]:
             return back(*fit.interval(at, level))
@@ -108,7 +117,9 @@ def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -
 
 
 def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> None:
-    """The level change at every made-up date in the baseline that leaves 14 days on either side; under 20 dates none is printed."""
+    """The level change at every made-up date in the baseline that leaves 14 days on either side; under 20
+    dates none is printed.
+    """
     days, values = baseline
     dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]
     if len(dates) < ENOUGH_PLACEBOS:
@@ -116,7 +127,9 @@ def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observ
         return
     picked = dates[np.unique(np.linspace(0, len(dates) - 1, min(len(dates), MOST_PLACEBOS)).astype(int))]
     effects = [float(model(days, values, int(at)).coefficients[LEVEL]) for at in picked]
-    result.findings.append(finding("placebo_dates", dates=len(effects), p=rank_p(observed=observed, placebos=effects)))
+    result.findings.append(
+        finding("placebo_dates", dates=len(effects), p=rank_p(observed=observed, placebos=effects))
+    )
 
 
 def _hac(question: Question, result: Answer, days: Days, values: Floats, first: int) -> None:
@@ -128,10 +141,19 @@ def _hac(question: Question, result: Answer, days: Days, values: Floats, first: 
 
     week = question.endpoint.parameters.get("season", "week") == "week"
     lags = int(4 * (len(values) / 100) ** (2 / 9))
-    fit = sm.OLS(values, _columns(days, first, week=week)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
+    fit = sm.OLS(values, _columns(days, first, week=week)).fit(
+        cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True
+    )
     for known, at in zip(result.statistics, (LEVEL, SLOPE), strict=True):
         low, high = of_coefficient(fit, at, level=question.level)
         estimate = Estimate(
-            statistic=known.statistic, value=known.value, low=low, high=high, level=question.level, unit=known.unit, method="hac", n=len(values)
-        )  # fmt: skip
+            statistic=known.statistic,
+            value=known.value,
+            low=low,
+            high=high,
+            level=question.level,
+            unit=known.unit,
+            method="hac",
+            n=len(values),
+        )
         result.sensitivity.append(("hac", estimate))

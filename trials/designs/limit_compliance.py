@@ -1,7 +1,7 @@
 """Design 10: a mean against a limit value, with the instruments' uncertainty as guard band.
 
-U = √((k·u_meas)² + (t(n′ − 2)·s/√n′)²), k = 2; the interval is mean ± U. On the energetic scale (dB) the mean is
-10·log₁₀ mean 10^(L/10) and its sampling part comes from the day jackknife.
+U = √((k·u_meas)² + (t(n′ − 2)·s/√n′)²), k = 2; the interval is mean ± U. On the energetic scale (dB) the mean
+is 10·log₁₀ mean 10^(L/10) and its sampling part comes from the day jackknife.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ K = 2.0
 
 
 def answer(question: Question) -> Answer:
-    """Mean of the day values of the reporting period; `u_meas` (standard uncertainty, unit of the endpoint) is required."""
+    """Mean of the day values of the reporting period; `u_meas` (standard uncertainty, unit of the endpoint)
+    is required.
+    """
     result = Answer()
     days, values = question.days_of(question.arm("candidate", PeriodName.REPORTING))
     result.lines = [line("daily", question.endpoint.arms["candidate"], days, values)]
@@ -31,7 +33,9 @@ def answer(question: Question) -> Answer:
         return result
     kept = np.isfinite(values)
     if kept.sum() < MIN_DAYS:
-        result.findings.append(finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS))
+        result.findings.append(
+            finding("too_few_days", days=int(kept.sum()), period="reporting", needed=MIN_DAYS)
+        )
         return result
     if not varies(values[kept]):
         result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
@@ -48,7 +52,9 @@ def answer(question: Question) -> Answer:
 
     known = _mean(jack, float(u_meas), question.endpoint.unit, int(kept.sum()))
     result.statistics.append(known)
-    sampling = Known("mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective)
+    sampling = Known(
+        "mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective
+    )
     result.sensitivity.append(("sampling_only", sampling.estimate(question.level)))
     of_sums(question, result, sampling, sums, mean, block_lengths(known.n))
     for criterion in question.endpoint.criteria:

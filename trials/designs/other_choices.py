@@ -1,4 +1,6 @@
-"""Other choices of the same analysis, for several designs: block lengths of the day bootstrap. They are printed and never decide."""
+"""Other choices of the same analysis, for several designs: block lengths of the day bootstrap. They are
+printed and never decide.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,12 @@ def block_lengths(days: int) -> tuple[int, int]:
     return usual, 2 * usual
 
 
-def of_mean(question: Question, result: Answer, name: str, after: Floats, before: Floats | None = None) -> None:
-    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths; both without NaN."""
+def of_mean(
+    question: Question, result: Answer, name: str, after: Floats, before: Floats | None = None
+) -> None:
+    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths; both without
+    NaN.
+    """
     if question.bare or result.blocked:
         return
     for length in block_lengths(len(after)):
@@ -30,17 +36,28 @@ def of_mean(question: Question, result: Answer, name: str, after: Floats, before
         value = float(after.mean()) - (0.0 if before is None else float(before.mean()))
         ends = np.quantile(drawn, [(1 - question.level) / 2, (1 + question.level) / 2])
         unit, n = question.endpoint.unit, len(after) + (0 if before is None else len(before))
-        result.sensitivity.append((f"block_length:{length}", _estimate(name, value, ends, question.level, unit, n)))
+        result.sensitivity.append(
+            (f"block_length:{length}", _estimate(name, value, ends, question.level, unit, n))
+        )
 
 
 def of_sums(
-    question: Question, result: Answer, known: Known, sums: Floats, statistic: Statistic, lengths: tuple[int, ...]
+    question: Question,
+    result: Answer,
+    known: Known,
+    sums: Floats,
+    statistic: Statistic,
+    lengths: tuple[int, ...],
 ) -> None:
-    """A statistic of per-day sums by day-block bootstrap with blocks of so many days; left out where it is not always defined."""
+    """A statistic of per-day sums by day-block bootstrap with blocks of so many days; left out where it is
+    not always defined.
+    """
     if question.bare:
         return
     for length in lengths:
-        ends = bootstrap(sums, statistic, block=length, replicates=REPLICATES, seed=question.seed, level=question.level)
+        ends = bootstrap(
+            sums, statistic, block=length, replicates=REPLICATES, seed=question.seed, level=question.level
+        )
         if np.isfinite(ends).all():
             made = _estimate(known.statistic, known.value, ends, question.level, known.unit, known.n)
             result.sensitivity.append((f"block_length:{length}", made))
@@ -49,10 +66,21 @@ def of_sums(
 def _means(values: Floats, length: int, seed: int) -> Floats:
     """Of days drawn in blocks; blocks longer than the series are as long as it."""
     block = min(length, len(values))
-    return np.asarray(block_weights(len(values), block=block, replicates=REPLICATES, seed=seed) @ values / len(values))
+    return np.asarray(
+        block_weights(len(values), block=block, replicates=REPLICATES, seed=seed) @ values / len(values)
+    )
 
 
-def _estimate(name: str, value: float, ends: Floats | tuple[float, float], level: float, unit: str, n: int) -> Estimate:
+def _estimate(
+    name: str, value: float, ends: Floats | tuple[float, float], level: float, unit: str, n: int
+) -> Estimate:
     return Estimate(
-        statistic=name, value=value, low=float(ends[0]), high=float(ends[1]), level=level, unit=unit, method="day_bootstrap", n=n
+        statistic=name,
+        value=value,
+        low=float(ends[0]),
+        high=float(ends[1]),
+        level=level,
+        unit=unit,
+        method="day_bootstrap",
+        n=n,
     )

@@ -31,7 +31,9 @@ Kind = TypeVar("Kind")
 DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
 LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
-"""Beyond these, sums of squares (or energies of levels in dB) leave what a float64 can hold; nothing that is measured comes near."""
+"""Beyond these, sums of squares (or energies of levels in dB) leave what a float64 can hold; nothing that is
+measured comes near.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,13 @@ class Question:
     covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
     """(property, period) of the candidate arm, for the season check."""
     levels: bool = False
-    """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they are."""
+    """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they
+    are.
+    """
     bare: bool = False
-    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For other choices of the same analysis, and for
-    measurements that ask thousands of times."""
+    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For other choices
+    of the same analysis, and for measurements that ask thousands of times.
+    """
     made: Made = field(default_factory=dict, repr=False)
     """What was made of single units; questions that differ in which units they hold may share it."""
 
@@ -68,7 +73,9 @@ class Question:
         return Aggregation.of(self.endpoint.aggregation)
 
     def days_of(self, units: list[Unit]) -> tuple[Days, Floats]:
-        """(ordinals, mean over units of the endpoint's aggregation) of every local day; NaN where the day does not count."""
+        """(ordinals, mean over units of the endpoint's aggregation) of every local day; NaN where the day
+        does not count.
+        """
         if not units:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
@@ -93,10 +100,11 @@ class Question:
         return cast(Kind, self.made[key])
 
     def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
-        """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all of one period.
+        """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
+        of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25 hours where the
-        clocks change. A series slower than the grid ends on an earlier step.
+        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25
+        hours where the clocks change. A series slower than the grid ends on an earlier step.
         """
         grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
         steps = [[_steps(unit.calendar, grid_us) for unit in units] for units in arms]
@@ -105,16 +113,23 @@ class Question:
         days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
 
         def values(unit: Unit) -> Floats:
-            return grouped(unit, _steps(unit.calendar, grid_us), number, share=self.capture.day, energetic=self.energetic)
+            return grouped(
+                unit, _steps(unit.calendar, grid_us), number, share=self.capture.day, energetic=self.energetic
+            )
 
         what = ("grid", grid_us, number, self.capture.day, self.energetic)
         return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
 def out_of_scale(question: Question) -> list[Finding]:
-    """A finding for each arm or covariate whose results are too large, or all too small, to be computed with."""
+    """A finding for each arm or covariate whose results are too large, or all too small, to be computed
+    with.
+    """
     found = []
-    named = [(question.endpoint.arms.get(role, role), question.levels, units) for (role, _), units in question.units.items()]
+    named = [
+        (question.endpoint.arms.get(role, role), question.levels, units)
+        for (role, _), units in question.units.items()
+    ]
     named += [(name, False, units) for (name, _), units in question.covariates.items()]
     for name, levels, units in named:
         sizes = [np.abs(unit.value[unit.valid]) for unit in units if unit.valid.any()]
@@ -145,16 +160,27 @@ class Known:
     n: int
     n_effective: float | None = None
     early: Callable[[float, int], tuple[float, float]] | None = None
-    """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None: there is no such form."""
+    """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None:
+    there is no such form.
+    """
     basis: Spread | DayJackknife | None = None
-    """What the interval is made of, where it is one of days alone: from it `trials.statistics.power` tells other lengths."""
+    """What the interval is made of, where it is one of days alone: from it `trials.statistics.power` tells
+    other lengths.
+    """
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)
         return Estimate(
-            statistic=self.statistic, value=self.value, low=low, high=high, level=level, unit=self.unit, method=self.method,
-            n=self.n, n_effective=self.n_effective,
-        )  # fmt: skip
+            statistic=self.statistic,
+            value=self.value,
+            low=low,
+            high=high,
+            level=level,
+            unit=self.unit,
+            method=self.method,
+            n=self.n,
+            n_effective=self.n_effective,
+        )
 
 
 @dataclass(slots=True)
@@ -174,7 +200,9 @@ class Answer:
                 return known
         there = [known.statistic for known in self.statistics] if not self.blocked else []
         why = [f"{one.code} {one.evidence}" for one in self.findings if one.severity == "blocking"]
-        raise CorrectInput(f"There is no {name!r}: " + ("; ".join(why) or f"there is {', '.join(there) or 'nothing'}") + ".")
+        raise CorrectInput(
+            f"There is no {name!r}: " + ("; ".join(why) or f"there is {', '.join(there) or 'nothing'}") + "."
+        )
 
     @property
     def blocked(self) -> bool:
@@ -182,19 +210,41 @@ class Answer:
 
 
 STATISTIC_UNITS = {
-    "r2": "1", "slope": "1", "slope_orthogonal": "1", "nrmse": "%", "ratio": "1", "cv": "%", "completeness": "%", "uptime": "%",
-    "gaps": "1", "longest_gap": "h", "mtbf": "h", "rate_ratio": "1", "slope_ratio": "1", "relative_effect": "%", "reu": "%",
-}  # fmt: skip
+    "r2": "1",
+    "slope": "1",
+    "slope_orthogonal": "1",
+    "nrmse": "%",
+    "ratio": "1",
+    "cv": "%",
+    "completeness": "%",
+    "uptime": "%",
+    "gaps": "1",
+    "longest_gap": "h",
+    "mtbf": "h",
+    "rate_ratio": "1",
+    "slope_ratio": "1",
+    "relative_effect": "%",
+    "reu": "%",
+}
 """Statistics that do not have the unit of their endpoint."""
 
 
 def unit_of(statistic: str, endpoint_unit: str) -> str:
     """The unit of a statistic of an endpoint."""
-    return f"{endpoint_unit}/d" if statistic == "slope_change" else STATISTIC_UNITS.get(statistic, endpoint_unit)
+    return (
+        f"{endpoint_unit}/d" if statistic == "slope_change" else STATISTIC_UNITS.get(statistic, endpoint_unit)
+    )
 
 
 def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
     """A daily series for the figures."""
     known = zip(days.tolist(), values.tolist(), strict=True)
-    points = [{"day": date.fromordinal(day), "value": value if isfinite(value) else None} for day, value in known]
+    points = [
+        {"day": date.fromordinal(day), "value": value if isfinite(value) else None} for day, value in known
+    ]
     return Line(name=name, arm=arm, days=DAY_VALUES.validate_python(points))
+
+
+def at_any_level(ends: tuple[float, float]) -> Callable[[float], tuple[float, float]]:
+    """An interval that was made for one level only, and is asked for no other."""
+    return lambda _: ends

@@ -1,7 +1,8 @@
 """Design 1: candidates beside a reference; does the candidate say what the reference says?
 
-Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates. Every statistic comes
-from per-day sums, with the day jackknife as interval and the day-block bootstrap as sensitivity. error = candidate − reference.
+Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates.
+Every statistic comes from per-day sums, with the day jackknife as interval and the day-block bootstrap as
+sensitivity. error = candidate − reference.
 """
 
 from __future__ import annotations
@@ -16,12 +17,32 @@ from trials.designs.question import Answer, Known, Question, line, unit_of
 from trials.evaluation import Pair
 from trials.findings import finding
 from trials.series.slots import Unit, mean_of_units
-from trials.statistics.intervals import IDENTITY, LOG, MIN_DAYS, R_SQUARED, DayJackknife, Scale, Statistic, bootstrap
+from trials.statistics.intervals import (
+    IDENTITY,
+    LOG,
+    MIN_DAYS,
+    R_SQUARED,
+    DayJackknife,
+    Scale,
+    Statistic,
+    bootstrap,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STATISTICS = ("r2", "slope", "intercept", "slope_orthogonal", "intercept_orthogonal", "rmse", "nrmse", "bias", "mae", "reu")
+STATISTICS = (
+    "r2",
+    "slope",
+    "intercept",
+    "slope_orthogonal",
+    "intercept_orthogonal",
+    "rmse",
+    "nrmse",
+    "bias",
+    "mae",
+    "reu",
+)
 COVERAGE_FACTOR = 2.0
 """k of the relative expanded uncertainty."""
 MOST_PAIRS = 1500
@@ -32,12 +53,15 @@ MIN_VARYING_DAYS = 5
 REPLICATES = 2000
 SIZES = ("rmse", "nrmse", "mae", "reu")
 SHORT, SHORT_SIZES = 0.7, 1.3
-"""The half-widths of all but the bias are 1 + .7/√n′ times as wide, of the sizes of the error 1 + 1.3/√n′, so that they cover what they say
-and false verdicts stay as rare (docs/validation.md)."""
+"""The half-widths of all but the bias are 1 + .7/√n′ times as wide, of the sizes of the error 1 + 1.3/√n′, so
+that they cover what they say and false verdicts stay as rare (docs/validation.md).
+"""
 
 
 def answer(question: Question) -> Answer:
-    """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period; at a limit value REU."""
+    """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period;
+    at a limit value REU.
+    """
     result = Answer()
     candidates = question.arm("candidate", PeriodName.REPORTING)
     references = question.arm("reference", PeriodName.REPORTING)
@@ -50,7 +74,9 @@ def answer(question: Question) -> Answer:
             result.findings.append(finding("constant_series", arm=arm))
     numbers = np.unique(days)
     if len(numbers) < MIN_DAYS:
-        result.findings.append(finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS))
+        result.findings.append(
+            finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS)
+        )
     if result.blocked:
         return result
     sums = _sums(days, numbers, y, x)
@@ -60,7 +86,16 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
         unit = unit_of(name, question.endpoint.unit)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(y), jack.spread.n_effective, basis=jack)
+        known = Known(
+            name,
+            jack.estimate,
+            jack.interval,
+            unit,
+            "day_jackknife",
+            len(y),
+            jack.spread.n_effective,
+            basis=jack,
+        )
         result.statistics.append(known)
         if not question.bare:
             _bootstrapped(question, result, known, sums, statistic)
@@ -75,17 +110,28 @@ def _short(statistic: str) -> float:
     return 0.0 if statistic == "bias" else SHORT_SIZES if statistic in SIZES else SHORT
 
 
-def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats, statistic: Statistic) -> None:
+def _bootstrapped(
+    question: Question, result: Answer, known: Known, sums: Floats, statistic: Statistic
+) -> None:
     low, high = bootstrap(
-        sums, statistic, block=_block(len(sums)), replicates=REPLICATES, seed=question.seed, level=question.level
+        sums,
+        statistic,
+        block=_block(len(sums)),
+        replicates=REPLICATES,
+        seed=question.seed,
+        level=question.level,
     )
     if np.isfinite(low) and np.isfinite(high):
-        other = Known(known.statistic, known.value, lambda _: (low, high), known.unit, "day_bootstrap", known.n)
+        other = Known(
+            known.statistic, known.value, lambda _: (low, high), known.unit, "day_bootstrap", known.n
+        )
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
 
 
 def _other_regression(question: Question, result: Answer) -> None:
-    """Slope and intercept by the regression that allows for errors of the reference as well, under the names of the usual ones."""
+    """Slope and intercept by the regression that allows for errors of the reference as well, under the names
+    of the usual ones.
+    """
     known = {one.statistic: one for one in result.statistics}
     for name in ("slope", "intercept"):
         other = known[f"{name}_orthogonal"].estimate(question.level)
@@ -93,10 +139,14 @@ def _other_regression(question: Question, result: Answer) -> None:
 
 
 def _days_with_variation(days: Ints, series: Floats) -> int:
-    """Days on which the series leaves the level where it mostly stays; a slope that one day alone makes is no slope."""
+    """Days on which the series leaves the level where it mostly stays; a slope that one day alone makes is no
+    slope.
+    """
     _, first, count = np.unique(np.sort(days), return_index=True, return_counts=True)
     ordered = series[np.lexsort((series, days))]
-    usual = np.median((ordered[first + (count - 1) // 2] + ordered[first + count // 2]) / 2)  # of the days' medians
+    usual = np.median(
+        (ordered[first + (count - 1) // 2] + ordered[first + count // 2]) / 2
+    )  # of the days' medians
     away = np.abs(series - usual) > 1e-12 * np.abs(series).max()
     return len(np.unique(days[away]))
 
@@ -131,7 +181,9 @@ def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:
     groups = np.searchsorted(numbers, days)
     cx, cy = x - x.mean(), y - y.mean()
     columns = [np.ones(len(y)), cx, cy, cx**2, cy**2, cx * cy, (y - x) ** 2, np.abs(y - x)]
-    return np.stack([np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1)
+    return np.stack(
+        [np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1
+    )
 
 
 def _moments(s: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -153,7 +205,9 @@ def _number(given: object) -> float | None:
 
 
 def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
-    """The relative expanded uncertainty at `limit_value`, where the endpoint names one; `u_reference`: of the reference (default 0)."""
+    """The relative expanded uncertainty at `limit_value`, where the endpoint names one; `u_reference`: of the
+    reference (default 0).
+    """
     at = _number(question.endpoint.parameters.get("limit_value"))
     u = _number(question.endpoint.parameters.get("u_reference", 0.0))
     if not at or u is None:
@@ -207,10 +261,16 @@ def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]
     ]
 
 
-def _figure(question: Question, result: Answer, candidates: list[Unit], references: list[Unit], y: Floats, x: Floats) -> None:
+def _figure(
+    question: Question, result: Answer, candidates: list[Unit], references: list[Unit], y: Floats, x: Floats
+) -> None:
     for role, units in (("candidate", candidates), ("reference", references)):
         result.lines.append(
-            line(role, question.endpoint.arms["candidate" if role == "candidate" else "reference"], *question.days_of(units))
+            line(
+                role,
+                question.endpoint.arms["candidate" if role == "candidate" else "reference"],
+                *question.days_of(units),
+            )
         )
     thinned = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_PAIRS)).astype(int))
     points = zip(x[thinned].tolist(), y[thinned].tolist(), strict=True)

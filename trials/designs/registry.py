@@ -37,7 +37,9 @@ class Design:
     """What a criterion may name."""
     function: Callable[[Question], Answer]
     needs_capture: bool = True
-    """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is asked about."""
+    """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is
+    asked about.
+    """
     early: bool = True
     """Whether an early look may stop the trial for harm (`early_look`); False: it only describes."""
 
@@ -51,17 +53,52 @@ DESIGNS: dict[str, Design] = {
     design.name: design
     for design in (
         Design(
-            "reference_collocation", ("candidate", "reference"), REPORTING, reference_collocation.STATISTICS, reference_collocation.answer, early=False
+            "reference_collocation",
+            ("candidate", "reference"),
+            REPORTING,
+            reference_collocation.STATISTICS,
+            reference_collocation.answer,
+            early=False,
         ),
-        Design("replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer, early=False),
-        Design("availability", ("candidate",), REPORTING, availability.STATISTICS, availability.answer, needs_capture=False, early=False),
+        Design(
+            "replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer, early=False
+        ),
+        Design(
+            "availability",
+            ("candidate",),
+            REPORTING,
+            availability.STATISTICS,
+            availability.answer,
+            needs_capture=False,
+            early=False,
+        ),
         Design("before_after", ("candidate",), BOTH, ("effect", "ratio"), before_after.answer),
-        Design("adjusted_before_after", ("candidate",), BOTH, adjusted_before_after.STATISTICS, adjusted_before_after.answer),
-        Design("interrupted_series", ("candidate",), BOTH, interrupted_series.STATISTICS, interrupted_series.answer),
+        Design(
+            "adjusted_before_after",
+            ("candidate",),
+            BOTH,
+            adjusted_before_after.STATISTICS,
+            adjusted_before_after.answer,
+        ),
+        Design(
+            "interrupted_series",
+            ("candidate",),
+            BOTH,
+            interrupted_series.STATISTICS,
+            interrupted_series.answer,
+        ),
         Design("control_sites", ("candidate", "control"), BOTH, ("effect",), control_sites.answer),
-        Design("synthetic_control", ("candidate", "control"), BOTH, synthetic_control.STATISTICS, synthetic_control.answer),
-        Design("equivalence", ("candidate", "control"), REPORTING, equivalence.STATISTICS, equivalence.answer),
+        Design(
+            "synthetic_control",
+            ("candidate", "control"),
+            BOTH,
+            synthetic_control.STATISTICS,
+            synthetic_control.answer,
+        ),
+        Design(
+            "equivalence", ("candidate", "control"), REPORTING, equivalence.STATISTICS, equivalence.answer
+        ),
         Design("limit_compliance", ("candidate",), REPORTING, ("mean",), limit_compliance.answer),
         Design("crossover", ("candidate",), REPORTING, crossover.STATISTICS, crossover.answer),
     )
-}  # fmt: skip
+}

@@ -1,6 +1,7 @@
 """Design 2: units of one kind beside each other; how much do they differ among themselves?
 
-N steps of the protocol's grid in which all M units are valid; every statistic from per-day sums, with the day jackknife.
+N steps of the protocol's grid in which all M units are valid; every statistic from per-day sums, with the day
+jackknife.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from insitu.model import PeriodName
 from trials.designs import other_choices
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
 from trials.findings import finding
 from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
 
@@ -21,7 +22,9 @@ STATISTICS = ("sd", "cv", "u_between")
 MIN_STEPS = 20
 REPLICATES = 2000
 SHORT = 1.0
-"""The half-widths are 1 + 1/√n′ times as wide, so that false verdicts stay as rare as they say (docs/validation.md)."""
+"""The half-widths are 1 + 1/√n′ times as wide, so that false verdicts stay as rare as they say
+(docs/validation.md).
+"""
 
 
 def answer(question: Question) -> Answer:
@@ -40,7 +43,9 @@ def answer(question: Question) -> Answer:
     if len(table) < MIN_STEPS and len(numbers) < MIN_DAYS:
         result.findings.append(finding("no_common_intervals", steps=len(table)))
     elif len(numbers) < MIN_DAYS:
-        result.findings.append(finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS))
+        result.findings.append(
+            finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS)
+        )
     elif not all(varies(table[:, unit]) for unit in range(table.shape[1])):
         result.findings.append(finding("constant_series", arm=arm))
     elif not varies(1 + np.ptp(table, axis=1)):
@@ -53,13 +58,24 @@ def answer(question: Question) -> Answer:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
         unit = unit_of(name, question.endpoint.unit)
-        known = Known(name, jack.estimate, jack.interval, unit, "day_jackknife", len(table), jack.spread.n_effective, basis=jack)
+        known = Known(
+            name,
+            jack.estimate,
+            jack.interval,
+            unit,
+            "day_jackknife",
+            len(table),
+            jack.spread.n_effective,
+            basis=jack,
+        )
         result.statistics.append(known)
         if question.bare:
             continue
         block = max(1, int(np.rint(np.cbrt(len(numbers)))))
-        ends = bootstrap(sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level)
-        other = Known(name, jack.estimate, lambda _, ends=ends: ends, unit, "day_bootstrap", len(table))  # type: ignore[misc]
+        ends = bootstrap(
+            sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level
+        )
+        other = Known(name, jack.estimate, at_any_level(ends), unit, "day_bootstrap", len(table))
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
         other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
     result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
@@ -71,7 +87,9 @@ def _sums(days: Days, numbers: Days, table: Floats) -> Floats:
     groups = np.searchsorted(numbers, days)
     means = table.mean(axis=1)
     columns = [np.ones(len(table)), means, np.sum((table - means[:, None]) ** 2, axis=1)]
-    return np.stack([np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1)
+    return np.stack(
+        [np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1
+    )
 
 
 def _statistics(units: int) -> list[tuple[str, Statistic]]:

@@ -1,7 +1,8 @@
-"""Design 8: many controls. A weighted mean of donors that follows the treated arm in the baseline says what it would have done after.
+"""Design 8: many controls. A weighted mean of donors that follows the treated arm in the baseline says what
+it would have done after.
 
-Every series is taken about its own baseline mean. The same is done to each donor in turn, as if it had been treated: how large those
-placebo effects are is how far the effect may be off by chance.
+Every series is taken about its own baseline mean. The same is done to each donor in turn, as if it had been
+treated: how large those placebo effects are is how far the effect may be off by chance.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Compared(NamedTuple):
 
 
 def answer(question: Question) -> Answer:
-    """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the donors."""
+    """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the
+    donors.
+    """
     result = Answer(findings=_absent(question))
     if result.blocked:
         return result
@@ -59,8 +62,12 @@ def answer(question: Question) -> Answer:
         return result
     found = _compare(before, after, 0, list(range(1, donors + 1)))
     fit = 1 - found.rmspe**2 / float(np.var(before[:, 0]))
-    result.findings.append(finding("donor_fit" if fit >= MIN_FIT else "poor_fit", fit=100 * fit, needed=100 * MIN_FIT))
-    placebos = [_compare(before, after, j, [k for k in range(1, donors + 1) if k != j]) for j in range(1, donors + 1)]
+    result.findings.append(
+        finding("donor_fit" if fit >= MIN_FIT else "poor_fit", fit=100 * fit, needed=100 * MIN_FIT)
+    )
+    placebos = [
+        _compare(before, after, j, [k for k in range(1, donors + 1) if k != j]) for j in range(1, donors + 1)
+    ]
     moving = [p for p in placebos if p.rmspe > 0]
     if found.rmspe <= 1e-9 * float(np.std(before[:, 0])):
         result.findings.append(finding("identical_units", arm=question.endpoint.arms["candidate"]))
@@ -85,7 +92,9 @@ def _absent(question: Question) -> list[Finding]:
 
 
 def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
-    """(baseline, days of the reporting period, reporting period): column 0 the treated arm, then the donors with enough days; only complete days."""
+    """(baseline, days of the reporting period, reporting period): column 0 the treated arm, then the donors
+    with enough days; only complete days.
+    """
     tables = []
     for period in (PeriodName.BASELINE, PeriodName.REPORTING):
         days, treated = question.days_of(question.arm("candidate", period))
@@ -93,19 +102,25 @@ def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
         series = [question.days_of([unit])[1] for unit in question.arm("control", period)]
         tables.append((days, np.stack([treated, *series], axis=1)))
     used = np.all([np.isfinite(table).mean(axis=0) >= question.capture.days for _, table in tables], axis=0)
-    used &= [bool(np.isfinite(column).any()) and varies(column[np.isfinite(column)]) for column in tables[0][1].T]
+    used &= [
+        bool(np.isfinite(column).any()) and varies(column[np.isfinite(column)]) for column in tables[0][1].T
+    ]
     used[0] = True
     (_, before), (days, after) = ((days, table[:, used]) for days, table in tables)
     complete = np.isfinite(after).all(axis=1)
     return before[np.isfinite(before).all(axis=1)], days[complete], after[complete]
 
 
-def _compare(before: Floats, after: Floats, treated: int, donors: list[int], *, equal: bool = False) -> Compared:
+def _compare(
+    before: Floats, after: Floats, treated: int, donors: list[int], *, equal: bool = False
+) -> Compared:
     """`equal`: every donor weighs the same, however it followed the treated arm."""
     means = before.mean(axis=0)
     centred, later = before - means, after - means
     fitted = np.full(len(donors), 1 / len(donors)) if equal else None
-    weights = donor_weights(treated=centred[:, treated], donors=centred[:, donors]) if fitted is None else fitted
+    weights = (
+        donor_weights(treated=centred[:, treated], donors=centred[:, donors]) if fitted is None else fitted
+    )
     gap = centred[:, treated] - centred[:, donors] @ weights
     counterfactual = later[:, donors] @ weights
     effect = float(np.mean(later[:, treated] - counterfactual))
@@ -124,15 +139,17 @@ def _equal_weights(question: Question, result: Answer, before: Floats, after: Fl
     if rank <= len(ratios):
         half = found.rmspe * float(ratios[rank - 1])
         interval = (found.effect - half, found.effect + half)
-        known = Known("effect", found.effect, lambda _: interval, question.endpoint.unit, "placebo_rank", len(ratios))
+        known = Known(
+            "effect", found.effect, lambda _: interval, question.endpoint.unit, "placebo_rank", len(ratios)
+        )
         result.sensitivity.append(("equal_weights", known.estimate(question.level)))
 
 
 def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
     """Standard error of the effect from the day values treated − synthetic of the reporting period.
 
-    The baseline, in which the weights were fitted, would show too little of it: its mean is taken to be as uncertain as that many days
-    of the reporting period.
+    The baseline, in which the weights were fitted, would show too little of it: its mean is taken to be as
+    uncertain as that many days of the reporting period.
     """
     return spread(days, gaps).standard_error * float(np.sqrt(1 + len(gaps) / before))
 
@@ -140,7 +157,8 @@ def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
 def _statistics(
     question: Question, result: Answer, found: Compared, placebos: list[Compared], of_days: tuple[float, int]
 ) -> None:
-    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated arm's RMSPE.
+    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated
+    arm's RMSPE.
 
     `of_days`: standard error of the effect from day values, and their number; for early looks.
     """
@@ -173,6 +191,8 @@ def _statistics(
             return per_cent(early(at, planned))
 
         name, value = "relative_effect", 100 * found.effect / level
-        result.statistics.append(Known(name, value, relative, unit_of(name, unit), "placebo_rank", n, None, early_relative))
+        result.statistics.append(
+            Known(name, value, relative, unit_of(name, unit), "placebo_rank", n, None, early_relative)
+        )
     p = rank_p(observed=found.effect / found.rmspe, placebos=ratios)
     result.findings.append(finding("placebo_rank", donors=n, p=p))

@@ -1,1 +1,3 @@
-"""From inputs to an evaluation: experimental units, verdicts, looks, deviations, outlook. Pure; reads no clock and no database."""
+"""From inputs to an evaluation: experimental units, verdicts, looks, deviations, outlook. Pure; reads no
+clock and no database.
+"""

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from insitu.model import Verdict
-from trials.evaluation import Cause, Change, CriterionResult, DatastreamSummary, Evaluation, Evidence, WindowSummary
+from trials.evaluation import (
+    Cause,
+    Change,
+    CriterionResult,
+    DatastreamSummary,
+    Evaluation,
+    Evidence,
+    WindowSummary,
+)
 
 
 def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
@@ -23,10 +31,15 @@ def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
             if old != new or verdict_before != criterion.verdict:
                 found.append(
                     Change(
-                        previous_sha256=sha256, endpoint=endpoint.name, statistic=criterion.statistic, before=old, after=new,
-                        verdict_before=verdict_before, verdict_after=criterion.verdict,
+                        previous_sha256=sha256,
+                        endpoint=endpoint.name,
+                        statistic=criterion.statistic,
+                        before=old,
+                        after=new,
+                        verdict_before=verdict_before,
+                        verdict_after=criterion.verdict,
                     )
-                )  # fmt: skip
+                )
     return found
 
 
@@ -38,12 +51,19 @@ def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int
         seen[criterion.statistic] += 1
 
 
-# -- why -------------------------------------------------------------------------------------------------------------------
+# -- why
 
 
 def causes(before: Evaluation, after: Evaluation) -> list[Cause]:
-    """What the two were computed from, where it differs: protocol, time, observations, windows, unblinding, versions of the code."""
-    return [*_of_plan(before, after), *_of_datastreams(before, after), *_of_windows(before, after), *_of_code(before, after)]
+    """What the two were computed from, where it differs: protocol, time, observations, windows, unblinding,
+    versions of the code.
+    """
+    return [
+        *_of_plan(before, after),
+        *_of_datastreams(before, after),
+        *_of_windows(before, after),
+        *_of_code(before, after),
+    ]
 
 
 def _minute(when: datetime) -> str:
@@ -59,7 +79,9 @@ def _of_plan(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
     known = {one.endpoint for one in before.unblinded or []}
     for one in after.unblinded or []:
         if one.endpoint not in known:
-            yield Cause(code="unblinded_since", evidence={"endpoint": one.endpoint, "unblinded_at": _minute(one.at)})
+            yield Cause(
+                code="unblinded_since", evidence={"endpoint": one.endpoint, "unblinded_at": _minute(one.at)}
+            )
 
 
 def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
@@ -67,7 +89,9 @@ def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
     ended = not before.interim and before.protocol_sha256 == after.protocol_sha256
     for key in sorted(old.keys() | new.keys()):
         if key not in old or key not in new:
-            yield Cause(code="datastream_added" if key in new else "datastream_removed", evidence={"datastream": key})
+            yield Cause(
+                code="datastream_added" if key in new else "datastream_removed", evidence={"datastream": key}
+            )
             continue
         yield from _of_results(old[key], new[key])
         if ended and old[key].planned != new[key].planned:
@@ -99,7 +123,9 @@ def _of_windows(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
         about: Evidence = {"kind": window.kind, "target": window.target, "start_at": _minute(window.start)}
         about["end_at"] = _minute(window.end) if window.end else None
         if key not in old:
-            yield Cause(code="window_declared", evidence={**about, "declared_at": _minute(window.declared_at)})
+            yield Cause(
+                code="window_declared", evidence={**about, "declared_at": _minute(window.declared_at)}
+            )
         elif old[key].end != window.end:
             end = old[key].end
             yield Cause(code="window_amended", evidence={**about, "before_at": _minute(end) if end else None})

@@ -1,4 +1,6 @@
-"""Other choices under which an endpoint is answered once more: SUSPECT in, a device or a site left out. Pure."""
+"""Other choices under which an endpoint is answered once more: SUSPECT in, a device or a site left out.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Choice:
 
 
 def choices(inputs: TrialInputs, endpoint: Endpoint) -> Iterator[Choice]:
-    """In a fixed order. Of each arm with several devices every device, of each arm with several sites every site, is left out in turn."""
+    """In a fixed order. Of each arm with several devices every device, of each arm with several sites every
+    site, is left out in turn.
+    """
     yield Choice("suspect_included", suspect=True)
     for role in sorted(endpoint.arms):  # candidate comes first
         devices = _devices(inputs, endpoint, role)

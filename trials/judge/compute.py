@@ -1,4 +1,6 @@
-"""Protocol + inputs → evaluation: the one computation behind `evaluate` and `verify`. Pure; reads no clock and no database."""
+"""Protocol + inputs → evaluation: the one computation behind `evaluate` and `verify`. Pure; reads no clock
+and no database.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 def compute(inputs: TrialInputs) -> Evaluation:
     """Everything but `changed`, which compares with another evaluation."""
-    with ThreadPoolExecutor(2) as pool:  # hashing leaves the interpreter free: it costs no time where there is another core
+    with ThreadPoolExecutor(
+        2
+    ) as pool:  # hashing leaves the interpreter free: it costs no time where there is another core
         whole = pool.submit(fingerprint, inputs.streams)
         of_streams = {stream.key(): pool.submit(fingerprint, [stream]) for stream in inputs.streams}
         return _compute(inputs, whole, of_streams)
@@ -81,8 +85,14 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         gaps=inputs.gaps,
         windows=[
             WindowSummary(
-                kind=w.kind, target=w.target, start=w.start, end=w.end, reason=w.reason, declared_by=w.declared_by,
-                declared_at=w.declared_at, afterwards=w.declared_at > w.start,
+                kind=w.kind,
+                target=w.target,
+                start=w.start,
+                end=w.end,
+                reason=w.reason,
+                declared_by=w.declared_by,
+                declared_at=w.declared_at,
+                afterwards=w.declared_at > w.start,
             )
             for w in inputs.windows
         ],
@@ -97,7 +107,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,
         versions=summaries(inputs.versions) or None,
-    )  # fmt: skip
+    )
 
 
 def code_versions() -> dict[str, str]:
@@ -112,7 +122,7 @@ def _version(name: str) -> str:
     return version(name)
 
 
-# -- the gate: design 0, before all others ---------------------------------------------------------------------------
+# -- the gate: design 0, before all others
 
 
 def _gate(units: Units) -> tuple[list[GateResult], dict[str, list[Finding]]]:
@@ -164,16 +174,21 @@ def _gate_of_period(
         elif not result.passed and design.needs_capture:
             share = round(100 * result.days_valid / max(1, result.days), 1)
             needed = round(100 * inputs.protocol.capture.days, 1)
-            found.append(finding("below_capture", arm=arm, share=share, period=str(period.name), needed=needed))
+            found.append(
+                finding("below_capture", arm=arm, share=share, period=str(period.name), needed=needed)
+            )
     if len(shares) > 1 and max(shares) - min(shares) > UNBALANCED:
         found.append(finding("unbalanced_completeness", points=round(100 * (max(shares) - min(shares)), 1)))
     return found
 
 
-def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, units: Sequence[Unit]) -> GateResult:
+def _capture(
+    inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, units: Sequence[Unit]
+) -> GateResult:
     """Valid intervals of those planned; intervals inside windows are planned but leave the denominator.
 
-    What lies outside the endpoint's filter is not planned, and a day without a planned interval is no day of it.
+    What lies outside the endpoint's filter is not planned, and a day without a planned interval is no day of
+    it.
     """
     capture = inputs.protocol.capture
     planned = sum(int(unit.inside.sum()) for unit in units)
@@ -190,15 +205,26 @@ def _capture(inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, 
         days_valid = int(np.sum(named & ((had >= capture.share * due) & (had > 0) | (due == 0))))
     share = valid / max(1, planned - excused)
     return GateResult(
-        arm=arm, property=endpoint.property, endpoint=own_plan(endpoint), period=period.name, planned=planned, excused=excused, valid=valid, share=share, days=days,
-        days_valid=days_valid, passed=days > 0 and days_valid >= capture.days * days,
-    )  # fmt: skip
+        arm=arm,
+        property=endpoint.property,
+        endpoint=own_plan(endpoint),
+        period=period.name,
+        planned=planned,
+        excused=excused,
+        valid=valid,
+        share=share,
+        days=days,
+        days_valid=days_valid,
+        passed=days > 0 and days_valid >= capture.days * days,
+    )
 
 
-# -- endpoints ---------------------------------------------------------------------------------------------------------
+# -- endpoints
 
 
-def _judged_endpoints(units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]) -> list[EndpointResult]:
+def _judged_endpoints(
+    units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
+) -> list[EndpointResult]:
     """Each at the protocol's level; the secondary ones share α."""
 
     @cache
@@ -208,7 +234,9 @@ def _judged_endpoints(units: Units, gate: Sequence[GateResult], gate_findings: d
     planned, confidence = units.inputs.protocol.endpoints, units.inputs.protocol.confidence
     levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
     secondary = [number for number in range(len(planned)) if number not in levels]
-    levels |= criteria.holm(secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED)
+    levels |= criteria.holm(
+        secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED
+    )
     return [at(number, levels[number]) for number in range(len(planned))]
 
 
@@ -262,8 +290,13 @@ def _endpoint(
 
 
 def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
-    """What the design answers, or would by another choice; while the reporting period lasts, as an early look."""
-    inputs, question = units.inputs, units.question(endpoint, level, suspect=choice is not None and choice.suspect)
+    """What the design answers, or would by another choice; while the reporting period lasts, as an early
+    look.
+    """
+    inputs, question = (
+        units.inputs,
+        units.question(endpoint, level, suspect=choice is not None and choice.suspect),
+    )
     if choice is not None:
         question = replace(question.without(choice.left_out), bare=True)
     answer = DESIGNS[endpoint.design].answer(question)
@@ -280,7 +313,9 @@ def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
 
 
 def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Finding]:
-    """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does not know says nothing."""
+    """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does
+    not know says nothing.
+    """
     reporting = (inputs.whole or inputs.protocol).period(PeriodName.REPORTING)
     if endpoint.profile is None or reporting is None or not profiles.is_known(endpoint.profile):
         return []
@@ -297,7 +332,10 @@ def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float)
     ended = inputs.whole is None  # the design's own other intervals hold at one look only: no verdict
     found = [
         Sensitivity(
-            name=name, statistic=estimate.statistic, estimate=estimate, verdict=judged(endpoint, estimate) if ended else None
+            name=name,
+            statistic=estimate.statistic,
+            estimate=estimate,
+            verdict=judged(endpoint, estimate) if ended else None,
         )
         for name, estimate in answer.sensitivity
         if estimate.statistic in targets
@@ -308,11 +346,15 @@ def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float)
             if known.statistic in targets:
                 estimate = known.estimate(level)
                 verdict = judged(endpoint, estimate, rule)
-                found.append(Sensitivity(name=choice.name, statistic=known.statistic, estimate=estimate, verdict=verdict))
+                found.append(
+                    Sensitivity(
+                        name=choice.name, statistic=known.statistic, estimate=estimate, verdict=verdict
+                    )
+                )
     return found
 
 
-# -- what happened against what was planned ----------------------------------------------------------------------------
+# -- what happened against what was planned
 
 
 def _stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
@@ -344,7 +386,12 @@ def _stands_in(stream: StreamInput, arm: Arm) -> bool:
 def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
     """Planned results while the device stood there, over all periods."""
     measured = next(
-        (m for m in inputs.protocol.measurements if m.property == stream.property and (arm is None or arm.name in m.arms)), None
+        (
+            m
+            for m in inputs.protocol.measurements
+            if m.property == stream.property and (arm is None or arm.name in m.arms)
+        ),
+        None,
     )
     if measured is None:
         return 0

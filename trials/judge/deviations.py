@@ -1,4 +1,5 @@
-"""What happened otherwise than planned: protocol against catalogue, observations, checks, looks and evaluations. Pure.
+"""What happened otherwise than planned: protocol against catalogue, observations, checks, looks and
+evaluations. Pure.
 
 The codes and their sentences stand in `trials.findings`, what each means in docs/protocol.md.
 """
@@ -34,11 +35,13 @@ def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Deviat
     """All of them, in a fixed order; `looks`: planned and made before the end."""
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
     found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
-    found += [one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)]
+    found += [
+        one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)
+    ]
     return found
 
 
-# -- lock, unblinding, amendments ----------------------------------------------------------------------------------------
+# -- lock, unblinding, amendments
 
 
 def _minute(when: datetime) -> str:
@@ -78,15 +81,19 @@ def _of_versions(inputs: TrialInputs) -> Iterator[Deviation]:
             yield Deviation(code="amended_during_reporting", evidence={**locked, "fields": summary.changed})
         opened = [one for one in inputs.unblinded if one.at <= after.locked_at]
         if opened:
-            yield Deviation(code="amended_after_unblinding", evidence={**locked, "endpoint": opened[0].endpoint})
+            yield Deviation(
+                code="amended_after_unblinding", evidence={**locked, "endpoint": opened[0].endpoint}
+            )
         seen = [
-            one.at for one in inputs.earlier if not one.blinded and reporting and reporting.start <= one.at <= after.locked_at
+            one.at
+            for one in inputs.earlier
+            if not one.blinded and reporting and reporting.start <= one.at <= after.locked_at
         ]
         if seen:  # an evaluation before the reporting period shows nothing
             yield Deviation(code="amended_after_result", evidence={**locked, "seen_at": _minute(seen[0])})
 
 
-# -- looks and the evaluation ----------------------------------------------------------------------------------------------
+# -- looks and the evaluation
 
 
 def _of_looks(inputs: TrialInputs, looks: Sequence[LookSummary]) -> Iterator[Deviation]:
@@ -105,10 +112,12 @@ def _of_evaluation(inputs: TrialInputs) -> Iterator[Deviation]:
         return
     first = min([one.at for one in inputs.earlier if not one.interim] + [inputs.now])
     if first > by:
-        yield Deviation(code="evaluated_late", evidence={"evaluated_at": _minute(first), "planned_at": _minute(by)})
+        yield Deviation(
+            code="evaluated_late", evidence={"evaluated_at": _minute(first), "planned_at": _minute(by)}
+        )
 
 
-# -- devices, swaps, windows -----------------------------------------------------------------------------------------------
+# -- devices, swaps, windows
 
 
 def swaps(inputs: TrialInputs) -> list[tuple[str, str, str]]:
@@ -144,7 +153,9 @@ def _of_devices(inputs: TrialInputs) -> Iterator[Deviation]:
     for arm in inputs.protocol.arms:
         sites = {arm.site, *_sites_of_filters(inputs.protocol, arm)}
         for device in arm.devices:
-            own = sorted({p for s in inputs.streams if s.device == device for p in s.placements}, key=lambda p: p.start)
+            own = sorted(
+                {p for s in inputs.streams if s.device == device for p in s.placements}, key=lambda p: p.start
+            )
             if own:
                 yield from _of_places(inputs, device, arm.site, sites, own)
                 yield from _of_stay(inputs, arm, device)
@@ -179,14 +190,22 @@ def _day(when: datetime) -> str:
 
 
 def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
-    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each period its endpoints need."""
-    designs = [DESIGNS[e.design] for e in inputs.protocol.endpoints if arm.name in e.arms.values() and e.design in DESIGNS]
+    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each
+    period its endpoints need.
+    """
+    designs = [
+        DESIGNS[e.design]
+        for e in inputs.protocol.endpoints
+        if arm.name in e.arms.values() and e.design in DESIGNS
+    ]
     needed = {name for design in designs for name in design.periods}
     for period in inputs.protocol.periods:
         end = min(period.end, inputs.now)
         if period.name not in needed or end - period.start <= 2 * GRACE:
             continue
-        there = [p for p in inputs.places_of(device) if p.start < end and (p.end is None or p.end > period.start)]
+        there = [
+            p for p in inputs.places_of(device) if p.start < end and (p.end is None or p.end > period.start)
+        ]
         of: Evidence = {"device": device, "period": str(period.name)}
         if not there:
             yield Deviation(code="device_absent", evidence=of)
@@ -198,12 +217,14 @@ def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
             yield Deviation(code="removed_early", evidence={**of, "day": _day(max(ends))})
 
 
-# -- datastreams -----------------------------------------------------------------------------------------------------------
+# -- datastreams
 
 
 def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
     sites = [place.site for place in stream.placements]
-    planned = inputs.protocol.planned_checks(stream.property, stream.device, sites) if len(stream.time_us) else {}
+    planned = (
+        inputs.protocol.planned_checks(stream.property, stream.device, sites) if len(stream.time_us) else {}
+    )
     for check in dict.fromkeys([*planned, *stream.checks]):
         if check not in stream.ran:
             yield Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})
@@ -217,7 +238,11 @@ def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
 def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
     """The median time between results of a device of an arm, against the plan."""
     arm = next((arm for arm in inputs.protocol.arms if stream.device in arm.devices), None)
-    measured = [m for m in inputs.protocol.measurements if arm and m.property == stream.property and arm.name in m.arms]
+    measured = [
+        m
+        for m in inputs.protocol.measurements
+        if arm and m.property == stream.property and arm.name in m.arms
+    ]
     if not measured:
         return
     steps = []

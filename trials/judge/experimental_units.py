@@ -1,7 +1,8 @@
 """From datastreams to units: what a design compares, one series a device and period. Pure.
 
-One evaluation asks for the same series many times: for the gate, for the answer, with each device left out, at each level of
-Holm's correction. `Units` makes each of them once, and holds what belongs to one endpoint alone only while that endpoint is asked.
+One evaluation asks for the same series many times: for the gate, for the answer, with each device left out,
+at each level of Holm's correction. `Units` makes each of them once, and holds what belongs to one endpoint
+alone only while that endpoint is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Floats, Made
 from trials.plan.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period
 from trials.series.aggregate import about, as_counted, is_about
-from trials.series.inputs import USED, USED_UNCHECKED, USED_WITH_SUSPECT, StreamInput, TrialInputs, WindowInput
+from trials.series.inputs import (
+    USED,
+    USED_UNCHECKED,
+    USED_WITH_SUSPECT,
+    StreamInput,
+    TrialInputs,
+    WindowInput,
+)
 from trials.series.slots import Bools, Calendar, Unit, fill, filled, to_us
 
 Key = tuple[object, ...]
@@ -36,7 +44,9 @@ class Units:
         self._made: Made = {}
 
     def usable(self, property: str, arm: str) -> tuple[int, ...]:
-        """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a finding says so."""
+        """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a
+        finding says so.
+        """
         return USED if self.inputs.protocol.checks_of(property, arm) else USED_UNCHECKED
 
     def question(self, endpoint: Endpoint, level: float, *, suspect: bool = False) -> Question:
@@ -59,7 +69,15 @@ class Units:
         energetic = levels and endpoint.aggregation.name in ON_ENERGY
         made: Made = {} if suspect else self._made
         return Question(
-            endpoint, inputs.protocol.capture, level, inputs.protocol.seed, energetic, units, covariates, levels, made=made
+            endpoint,
+            inputs.protocol.capture,
+            level,
+            inputs.protocol.seed,
+            energetic,
+            units,
+            covariates,
+            levels,
+            made=made,
         )
 
     def about(self, endpoint: Endpoint, arm: Arm, period: Period, *, suspect: bool = False) -> list[Unit]:
@@ -71,8 +89,15 @@ class Units:
             return self._about[key]
         usable = USED_WITH_SUSPECT if suspect else self.usable(endpoint.property, arm.name)
         found = []
-        for unit in self._whole(endpoint.property, endpoint.aggregation, arm, period, usable, keep=not suspect):
-            places = [p for s in self._series_of(unit.name, endpoint.property) for p in s.placements if s.device == unit.name]
+        for unit in self._whole(
+            endpoint.property, endpoint.aggregation, arm, period, usable, keep=not suspect
+        ):
+            places = [
+                p
+                for s in self._series_of(unit.name, endpoint.property)
+                for p in s.placements
+                if s.device == unit.name
+            ]
             if is_about(endpoint, unit.name, places):
                 found.append(about(endpoint, unit, places))
         if not suspect:
@@ -80,28 +105,56 @@ class Units:
         return found
 
     def _measured(self, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
-        """The candidate's devices that measure the covariate; where none does, those of the endpoint's other arms (a weather station)."""
+        """The candidate's devices that measure the covariate; where none does, those of the endpoint's other
+        arms (a weather station).
+        """
         mean = Aggregation(name="mean")
         for role in sorted(endpoint.arms):  # candidate comes first
             arm = self.inputs.protocol.arm(endpoint.arms[role])
-            units = [unit for unit in self._whole(covariate, mean, arm, period, USED_UNCHECKED, keep=True) if unit.valid.any()]
+            units = [
+                unit
+                for unit in self._whole(covariate, mean, arm, period, USED_UNCHECKED, keep=True)
+                if unit.valid.any()
+            ]
             if units:
                 return units
         return []
 
-    # -- whole units: no filter yet -------------------------------------------------------------------------------
+    # -- whole units: no filter yet
 
     def _whole(
-        self, property: str, aggregation: Aggregation, arm: Arm, period: Period, usable: Sequence[int], *, keep: bool
+        self,
+        property: str,
+        aggregation: Aggregation,
+        arm: Arm,
+        period: Period,
+        usable: Sequence[int],
+        *,
+        keep: bool,
     ) -> list[Unit]:
-        """One unit a device of the arm, over one period; a device without any datastream is a unit without observations."""
+        """One unit a device of the arm, over one period; a device without any datastream is a unit without
+        observations.
+        """
         protocol = self.inputs.protocol
-        calendar = Calendar.of(period.start, period.end, protocol.interval_of(property, arm.name), protocol.time_zone)
-        return [self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep) for device in arm.devices]
+        calendar = Calendar.of(
+            period.start, period.end, protocol.interval_of(property, arm.name), protocol.time_zone
+        )
+        return [
+            self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep)
+            for device in arm.devices
+        ]
 
     def _unit(
-        self, device: str, property: str, aggregation: Aggregation, site: str, calendar: Calendar, usable: Sequence[int], *, keep: bool
-    ) -> Unit:  # fmt: skip
+        self,
+        device: str,
+        property: str,
+        aggregation: Aggregation,
+        site: str,
+        calendar: Calendar,
+        usable: Sequence[int],
+        *,
+        keep: bool,
+    ) -> Unit:
         """`keep`: for whoever asks again. Flags that no observation has make no other unit."""
         flags = self._flags_of(device, property).intersection(usable)
         counted = (aggregation.threshold or 0.0) if aggregation.name == "duty" else aggregation.name == "sum"
@@ -109,8 +162,12 @@ class Units:
         found = self._kept.get(key)
         if found is None:
             value = _values(self._series_of(device, property), calendar, aggregation, usable)
-            excused, afterwards = self._excused_by([w for w in self.inputs.windows if w.covers(device, [site])], calendar)
-            found = Unit(device, calendar, value, excused, self._heard_from(device, property, calendar), afterwards)
+            excused, afterwards = self._excused_by(
+                [w for w in self.inputs.windows if w.covers(device, [site])], calendar
+            )
+            found = Unit(
+                device, calendar, value, excused, self._heard_from(device, property, calendar), afterwards
+            )
             if keep:
                 self._kept[key] = found
         return found
@@ -125,7 +182,9 @@ class Units:
         """Flags that any observation of the series has."""
         key = (device, property)
         if key not in self._flags:
-            self._flags[key] = frozenset(flag for s in self._series_of(*key) for flag in np.unique(s.flag).tolist())
+            self._flags[key] = frozenset(
+                flag for s in self._series_of(*key) for flag in np.unique(s.flag).tolist()
+            )
         return self._flags[key]
 
     def _heard_from(self, device: str, property: str, calendar: Calendar) -> Bools:
@@ -139,7 +198,9 @@ class Units:
         return self._heard[key]
 
     def _excused_by(self, windows: Sequence[WindowInput], calendar: Calendar) -> tuple[Bools, Bools]:
-        """(slots inside the windows, those of them that only windows excuse that were declared after they had begun)."""
+        """(slots inside the windows, those of them that only windows excuse that were declared after they had
+        begun).
+        """
         key = (calendar, *windows)
         if key not in self._excused:
             excused = _inside(windows, calendar)
@@ -148,13 +209,18 @@ class Units:
         return self._excused[key]
 
 
-def _values(streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]) -> Floats:
+def _values(
+    streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]
+) -> Floats:
     """Value of each slot: of the first datastream that has one."""
     value, counts = np.full(calendar.n, np.nan), np.zeros(128, bool)
     counts[list(usable)] = True
     for stream in streams:
         kept = counts[stream.flag]
-        energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in ("duty", "sum")
+        energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in (
+            "duty",
+            "sum",
+        )
         result = as_counted(aggregation, stream.result[kept])
         there = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
         value = np.where(np.isfinite(value), value, there) if len(streams) > 1 else there

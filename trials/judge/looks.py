@@ -1,4 +1,6 @@
-"""Looks before the end: what is seen of a reporting period that lasts, and which looks were planned and made. Pure."""
+"""Looks before the end: what is seen of a reporting period that lasts, and which looks were planned and made.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,17 @@ def is_early(inputs: TrialInputs) -> bool:
 
 
 def so_far(inputs: TrialInputs) -> TrialInputs:
-    """The inputs with the reporting period cut at the last local midnight, `whole` the protocol as it was; themselves where it has ended.
+    """The inputs with the reporting period cut at the last local midnight, `whole` the protocol as it was;
+    themselves where it has ended.
 
     What lies ahead is not planned yet, so that nobody misses it; the day that lasts does not count.
     """
     protocol, reporting = inputs.protocol, inputs.protocol.period(PeriodName.REPORTING)
     if not is_early(inputs) or reporting is None:
         return inputs
-    midnight = inputs.now.astimezone(ZoneInfo(protocol.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = inputs.now.astimezone(ZoneInfo(protocol.time_zone)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
     cut = reporting.model_copy(update={"end": max(reporting.start, midnight)})
     periods = [cut if period.name is PeriodName.REPORTING else period for period in protocol.periods]
     return replace(inputs, protocol=protocol.model_copy(update={"periods": periods}), whole=protocol)
@@ -43,7 +48,8 @@ def so_far(inputs: TrialInputs) -> TrialInputs:
 def looks(inputs: TrialInputs) -> list[LookSummary]:
     """Looks that were planned or made, in order of time.
 
-    Evaluations of one local day are one look; those that were blinded, or made before the reporting period had begun, show nothing.
+    Evaluations of one local day are one look; those that were blinded, or made before the reporting period
+    had begun, show nothing.
     """
     zone, reporting = ZoneInfo(inputs.protocol.time_zone), inputs.protocol.period(PeriodName.REPORTING)
     if reporting is None:
@@ -58,7 +64,9 @@ def looks(inputs: TrialInputs) -> list[LookSummary]:
     found = []
     for planned in sorted(inputs.protocol.interim_looks):
         day = planned.astimezone(zone).date()
-        at, sha256 = made.pop(next((d for d in sorted(made) if day <= d <= day + PATIENCE), date.max), (None, None))
+        at, sha256 = made.pop(
+            next((d for d in sorted(made) if day <= d <= day + PATIENCE), date.max), (None, None)
+        )
         found.append(LookSummary(planned=planned, made=at, sha256=sha256))
     found += [LookSummary(planned=None, made=at, sha256=sha256) for at, sha256 in made.values()]
     return sorted(found, key=_moment)

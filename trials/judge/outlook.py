@@ -1,7 +1,9 @@
-"""What a protocol may expect of its planned days, from what was measured before its reporting period. Pure, like `trials.judge.compute`.
+"""What a protocol may expect of its planned days, from what was measured before its reporting period. Pure,
+like `trials.judge.compute`.
 
-Looks at no observation of the reporting period, so that it may be made, and shown, at any time: while the protocol is written, and for a
-blinded endpoint too. Of a blinded endpoint it tells widths and distances only, never what the days so far say of its value.
+Looks at no observation of the reporting period, so that it may be made, and shown, at any time: while the
+protocol is written, and for a blinded endpoint too. Of a blinded endpoint it tells widths and distances only,
+never what the days so far say of its value.
 """
 
 from __future__ import annotations
@@ -34,26 +36,34 @@ CLEARLY: Final = 3.0
 MIN_PAIRS_SEEN: Final = 3
 
 NOTES: Final = {
-    "too_few_days": "Only {days} days before the reporting period count; at least {needed} are needed to foretell anything.",
+    "too_few_days": "Only {days} days before the reporting period count; at least {needed} are needed to "
+    "foretell anything.",
     "constant_series": "What was measured so far does not vary: nothing can be foretold from it.",
     "no_overlap": "Candidate and reference share too few intervals so far.",
     "one_unit": "The arm has one device: how units differ takes at least two.",
-    "u_meas_missing": "The measurement uncertainty (u_meas) is not stated: a limit cannot be judged without it.",
+    "u_meas_missing": "The measurement uncertainty (u_meas) is not stated: a limit cannot be judged without "
+    "it.",
     "schedule_missing": "The protocol has no schedule of blocks, which a crossover needs.",
-    "too_few_pairs": "The days so far hold {pairs} block pairs; at least {needed} are needed to see how much they scatter.",
+    "too_few_pairs": "The days so far hold {pairs} block pairs; at least {needed} are needed to see how "
+    "much they scatter.",
     "not_above_zero": "A ratio needs a mean that is clearly above 0.",
     "incomplete": "The protocol lacks an arm, a period or a design that is known.",
     "blinded": "The endpoint is blinded: what the days so far say of its value is withheld.",
     "statistic": "Nothing is foretold of this statistic.",
     "availability": "Not known: completeness is a census of what comes, and has no sampling error.",
-    "adjusted_before_after": "Not known: the width depends on how well the model of the baseline predicts weather and load that are still to come.",
-    "interrupted_series": "Not known: level, slope and season are estimated together, and how they share the scatter shows only afterwards.",
-    "synthetic_control": "Not known: its interval comes from the rank among the donors, which more days do not change.",
-    "inconclusive": "With {days} days the verdict will probably be inconclusive: it is decided with a chance of {chance} % if the true value is {assumed}.",
-    "on_the_bound": "The target begins where nothing happens: no number of days tells nothing from its bound.",
+    "adjusted_before_after": "Not known: the width depends on how well the model of the baseline predicts "
+    "weather and load that are still to come.",
+    "interrupted_series": "Not known: level, slope and season are estimated together, and how they share "
+    "the scatter shows only afterwards.",
+    "synthetic_control": "Not known: its interval comes from the rank among the donors, which more days do "
+    "not change.",
+    "inconclusive": "With {days} days the verdict will probably be inconclusive: it is decided with a "
+    "chance of {chance} % if the true value is {assumed}.",
+    "on_the_bound": "The target begins where nothing happens: no number of days tells nothing from its "
+    "bound.",
     "not_reachable": "With {days} days the interval is too wide for this target, whatever the true value is.",
     "too_short": "{days} days are planned, of which {counted} will count; at least {needed} are needed.",
-}  # fmt: skip
+}
 """Code → sentence. Those named like a design say why nothing is foretold of it."""
 UNKNOWN: Final = ("availability", "adjusted_before_after", "interrupted_series", "synthetic_control")
 WARNINGS: Final = ("inconclusive", "not_reachable", "too_short")
@@ -99,7 +109,9 @@ class CriterionOutlook(Shown):
     target: Target
     unit: str
     assumed: float | None = None
-    """True value that `decided` and `days_needed` rest on: no effect; for a level, what the days so far say of it."""
+    """True value that `decided` and `days_needed` rest on: no effect; for a level, what the days so far say
+    of it.
+    """
     planned: Expectation | None = None
     """Of the reporting period as the protocol has it."""
     lengths: list[Expectation] = []
@@ -136,7 +148,9 @@ class Outlook(Shown):
         """(endpoint, statistic, why its verdict will probably be inconclusive)."""
         for endpoint in self.endpoints:
             for criterion in endpoint.criteria:
-                yield from ((endpoint.name, criterion.statistic, n) for n in criterion.notes if n.code in WARNINGS)
+                yield from (
+                    (endpoint.name, criterion.statistic, n) for n in criterion.notes if n.code in WARNINGS
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,31 +170,44 @@ def note(code: str, **evidence: float | int | str) -> Note:
 
 
 def seen_period(protocol: Protocol, now: datetime) -> tuple[datetime, datetime]:
-    """`[start, end)` of what an outlook looks at: the baseline so far, else the 90 days before the reporting period."""
+    """`[start, end)` of what an outlook looks at: the baseline so far, else the 90 days before the reporting
+    period.
+    """
     reporting = protocol.period(PeriodName.REPORTING)
     assert reporting is not None  # a protocol without one cannot be read
     baseline = protocol.period(PeriodName.BASELINE)
-    start, end = (baseline.start, baseline.end) if baseline else (reporting.start - LOOK_BACK, reporting.start)
+    start, end = (
+        (baseline.start, baseline.end) if baseline else (reporting.start - LOOK_BACK, reporting.start)
+    )
     return start, max(start + timedelta(hours=1), min(end, now, reporting.start))
 
 
 def outlook(inputs: TrialInputs, *, lengths: Sequence[int] = LENGTHS, power: float = POWER) -> Outlook:
-    """Each endpoint of the protocol, for its own reporting period and for `lengths` (calendar days), at `power`.
+    """Each endpoint of the protocol, for its own reporting period and for `lengths` (calendar days), at
+    `power`.
 
     `inputs` need hold no more than the span of `seen_period`; what lies outside it is not looked at.
     """
     protocol = inputs.protocol
     start, end = seen_period(protocol, inputs.now)
-    periods = [Period(name=name, start=start, end=end) for name in (PeriodName.BASELINE, PeriodName.REPORTING)]
+    periods = [
+        Period(name=name, start=start, end=end) for name in (PeriodName.BASELINE, PeriodName.REPORTING)
+    ]
     rehearsed = replace(inputs, protocol=protocol.model_copy(update={"periods": periods}))
     reporting = protocol.period(PeriodName.REPORTING)
     planned = _days(reporting) if reporting else 0
     return Outlook(
-        trial=protocol.trial, version=protocol.version, power=power, start=start, end=end, planned_days=planned,
+        trial=protocol.trial,
+        version=protocol.version,
+        power=power,
+        start=start,
+        end=end,
+        planned_days=planned,
         endpoints=[
-            _endpoint(inputs, rehearsed, endpoint, planned=planned, lengths=lengths, power=power) for endpoint in protocol.endpoints
+            _endpoint(inputs, rehearsed, endpoint, planned=planned, lengths=lengths, power=power)
+            for endpoint in protocol.endpoints
         ],
-    )  # fmt: skip
+    )
 
 
 def _days(period: Period) -> int:
@@ -188,7 +215,13 @@ def _days(period: Period) -> int:
 
 
 def _endpoint(
-    inputs: TrialInputs, rehearsed: TrialInputs, endpoint: Endpoint, *, planned: int, lengths: Sequence[int], power: float
+    inputs: TrialInputs,
+    rehearsed: TrialInputs,
+    endpoint: Endpoint,
+    *,
+    planned: int,
+    lengths: Sequence[int],
+    power: float,
 ) -> EndpointOutlook:
     protocol = inputs.protocol
     secondary = sum(one.rank == "secondary" for one in protocol.endpoints)
@@ -196,16 +229,24 @@ def _endpoint(
     seen = _seen(protocol, rehearsed, endpoint, level)
     blinded = inputs.is_blinded(endpoint)
     criteria = [
-        _criterion(endpoint, one, seen, level=level, planned=planned, lengths=lengths, power=power, blinded=blinded)
+        _criterion(
+            endpoint, one, seen, level=level, planned=planned, lengths=lengths, power=power, blinded=blinded
+        )
         for one in endpoint.criteria
     ]
     return EndpointOutlook(
-        name=endpoint.name, title=endpoint.title, rank=endpoint.rank, design=endpoint.design, level=level, days=seen.days,
-        criteria=criteria, notes=seen.notes,
-    )  # fmt: skip
+        name=endpoint.name,
+        title=endpoint.title,
+        rank=endpoint.rank,
+        design=endpoint.design,
+        level=level,
+        days=seen.days,
+        criteria=criteria,
+        notes=seen.notes,
+    )
 
 
-# -- what the days so far say --------------------------------------------------------------------------------------------
+# -- what the days so far say
 
 
 def _seen(protocol: Protocol, rehearsed: TrialInputs, endpoint: Endpoint, level: float) -> _Seen:
@@ -222,9 +263,13 @@ def _seen(protocol: Protocol, rehearsed: TrialInputs, endpoint: Endpoint, level:
         days, values = _day_series(question)
         kept = np.isfinite(values)
         if kept.sum() < MIN_DAYS:
-            return _Seen({}, int(kept.sum()), 1.0, [note("too_few_days", days=int(kept.sum()), needed=MIN_DAYS)])
+            return _Seen(
+                {}, int(kept.sum()), 1.0, [note("too_few_days", days=int(kept.sum()), needed=MIN_DAYS)]
+            )
         share = _share(days[kept])
-        if not varies(values[kept] + (0 if design.name != "control_sites" else float(np.abs(values[kept]).max()))):
+        if not varies(
+            values[kept] + (0 if design.name != "control_sites" else float(np.abs(values[kept]).max()))
+        ):
             return _Seen({}, int(kept.sum()), share, [note("constant_series")])
         if design.name == "crossover":
             return _pairs(endpoint, values, int(kept.sum()), share, protocol.capture.days)
@@ -266,15 +311,20 @@ def _of_difference(
 def _of_design(question: Question) -> _Seen:
     """What the design itself finds when the days so far are taken for its reporting period."""
     answer = DESIGNS[question.endpoint.design].answer(question)
-    counted = [value.day.toordinal() for line in answer.lines[:1] for value in line.days if value.value is not None]
+    counted = [
+        value.day.toordinal() for line in answer.lines[:1] for value in line.days if value.value is not None
+    ]
     share = _share(np.array(counted, np.int64)) if counted else 1.0
     if answer.blocked:
         blocking = [one for one in answer.findings if one.severity == "blocking"]
         return _Seen({}, len(counted), share, [_told(one.code, one.evidence) for one in blocking])
     fixed = 0.0
     if question.endpoint.design == "limit_compliance":
-        fixed = K * float(question.endpoint.parameters["u_meas"])  # type: ignore[arg-type]  # else the design is blocked
-    bases = {one.statistic: Basis.of(one.basis, fixed=fixed) for one in answer.statistics if one.basis is not None}
+        # Else the design is blocked.
+        fixed = K * float(question.endpoint.parameters["u_meas"])  # type: ignore[arg-type]
+    bases = {
+        one.statistic: Basis.of(one.basis, fixed=fixed) for one in answer.statistics if one.basis is not None
+    }
     return _Seen(bases, len(counted), share, [])
 
 
@@ -282,13 +332,19 @@ def _told(code: str, evidence: dict[str, float | int | str | bool | list[str] | 
     """A blocking finding of a design, as a note."""
     if code == "too_few_days":
         return note("too_few_days", days=int(str(evidence["days"])), needed=MIN_DAYS)
-    same = {"identical_units": "constant_series", "no_common_intervals": "no_overlap", "no_observations": "no_overlap"}
+    same = {
+        "identical_units": "constant_series",
+        "no_common_intervals": "no_overlap",
+        "no_observations": "no_overlap",
+    }
     known = same.get(code, code)
     return note(known if known in NOTES else "incomplete")
 
 
 def _pairs(endpoint: Endpoint, values: NDArray[np.float64], days: int, share: float, capture: float) -> _Seen:
-    """Block pairs of the schedule laid over the days so far at every possible day, nothing being switched: how much they scatter."""
+    """Block pairs of the schedule laid over the days so far at every possible day, nothing being switched:
+    how much they scatter.
+    """
     schedule = endpoint.schedule or []
     if len(schedule) < 2:
         return _Seen({}, days, share, [note("schedule_missing")])
@@ -310,7 +366,7 @@ def _pairs(endpoint: Endpoint, values: NDArray[np.float64], days: int, share: fl
     return _Seen({"effect": Basis(sd, pair_days=every, freedom=float(apart))}, days, 1.0, [])
 
 
-# -- what that foretells -------------------------------------------------------------------------------------------------
+# -- what that foretells
 
 
 def _criterion(
@@ -333,18 +389,35 @@ def _criterion(
     notes = [note("blinded")] if blinded and not _of_effect(statistic) else []
     assumed = _assumed(statistic, basis, blinded)
     rows = {
-        days: _expected(basis, days, seen.share, level=level, target=target, assumed=assumed, power=power, hidden=bool(notes))
+        days: _expected(
+            basis,
+            days,
+            seen.share,
+            level=level,
+            target=target,
+            assumed=assumed,
+            power=power,
+            hidden=bool(notes),
+        )
         for days in sorted({planned, *lengths})
     }
     needed = None
     if assumed is not None:
-        counted = days_needed(basis=basis, level=level, target=(target.low, target.high), true=assumed, power=power)
+        counted = days_needed(
+            basis=basis, level=level, target=(target.low, target.high), true=assumed, power=power
+        )
         needed = None if counted is None else int(np.ceil(counted / seen.share))
     notes += _warnings(basis, rows[planned], target, assumed, power)
     return CriterionOutlook(
-        statistic=statistic, target=target, unit=unit, assumed=assumed, planned=rows[planned],
-        lengths=[rows[days] for days in lengths], days_needed=needed, notes=notes,
-    )  # fmt: skip
+        statistic=statistic,
+        target=target,
+        unit=unit,
+        assumed=assumed,
+        planned=rows[planned],
+        lengths=[rows[days] for days in lengths],
+        days_needed=needed,
+        notes=notes,
+    )
 
 
 def _of_effect(statistic: str) -> bool:
@@ -361,7 +434,15 @@ def _assumed(statistic: str, basis: Basis, blinded: bool) -> float | None:
 
 
 def _expected(
-    basis: Basis, days: int, share: float, *, level: float, target: Target, assumed: float | None, power: float, hidden: bool
+    basis: Basis,
+    days: int,
+    share: float,
+    *,
+    level: float,
+    target: Target,
+    assumed: float | None,
+    power: float,
+    hidden: bool,
 ) -> Expectation:
     counted = int(days * share + 0.5)
     if counted < basis.fewest_days:
@@ -380,13 +461,22 @@ def _expected(
     if assumed is not None:
         decided = chances(basis=basis, days=counted, level=level, target=bounds, true=assumed).decided
     return Expectation(
-        days=days, counted=counted, half_width=width, reachable=region is not None, decided=decided,
-        smallest_effect=smallest_effect(basis=basis, days=counted, level=level, power=power) if plain else None,
-        met_low=region[0] if region else None, met_high=region[1] if region else None,
-    )  # fmt: skip
+        days=days,
+        counted=counted,
+        half_width=width,
+        reachable=region is not None,
+        decided=decided,
+        smallest_effect=smallest_effect(basis=basis, days=counted, level=level, power=power)
+        if plain
+        else None,
+        met_low=region[0] if region else None,
+        met_high=region[1] if region else None,
+    )
 
 
-def _warnings(basis: Basis, planned: Expectation, target: Target, assumed: float | None, power: float) -> list[Note]:
+def _warnings(
+    basis: Basis, planned: Expectation, target: Target, assumed: float | None, power: float
+) -> list[Note]:
     """Why the verdict will probably be inconclusive; empty where it will not."""
     if planned.counted < basis.fewest_days:
         return [note("too_short", days=planned.days, counted=planned.counted, needed=basis.fewest_days)]
@@ -399,6 +489,9 @@ def _warnings(basis: Basis, planned: Expectation, target: Target, assumed: float
     told = float(f"{assumed:.3g}")
     return [
         note(
-            "inconclusive", days=planned.days, chance=int(100 * planned.decided), assumed=int(told) if told.is_integer() else told
+            "inconclusive",
+            days=planned.days,
+            chance=int(100 * planned.decided),
+            assumed=int(told) if told.is_integer() else told,
         )
     ]

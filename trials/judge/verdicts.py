@@ -1,4 +1,6 @@
-"""The verdict of an endpoint from its statistics: each criterion, alternatives, all together. The rule itself stands in `trials.statistics.criteria`."""
+"""The verdict of an endpoint from its statistics: each criterion, alternatives, all together. The rule itself
+stands in `trials.statistics.criteria`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def at_the_end(_statistic: str, low: float, high: float, target: Target) -> Verd
 def verdict_of(
     endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool, rule: Rule = at_the_end
 ) -> tuple[list[CriterionResult], Verdict, list[Finding]]:
-    """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level 1 − α/m."""
+    """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level
+    1 − α/m.
+    """
     more = []
     results: list[CriterionResult] = []
     strict: list[Verdict] = []
@@ -40,14 +44,20 @@ def verdict_of(
             strict.append(rule(found.statistic, *found.interval(1 - (1 - level) / count), criterion.target))
         results.append(
             CriterionResult(
-                statistic=criterion.statistic, target=criterion.target, level=level,
-                estimate=found.estimate(level) if found else None, verdict=verdict, justification=criterion.justification,
+                statistic=criterion.statistic,
+                target=criterion.target,
+                level=level,
+                estimate=found.estimate(level) if found else None,
+                verdict=verdict,
+                justification=criterion.justification,
             )
-        )  # fmt: skip
+        )
     if blocked or more:
         return results, Verdict.NOT_EVALUABLE, more
     pairs = list(zip([r.verdict for r in results], strict, strict=True))
-    joined = [_together(endpoint.criteria, pairs, statistics) for statistics in _alternatives(endpoint.criteria)]
+    joined = [
+        _together(endpoint.criteria, pairs, statistics) for statistics in _alternatives(endpoint.criteria)
+    ]
     return results, criteria.all_of([one for one, _ in joined], [other for _, other in joined]), more
 
 
@@ -65,10 +75,14 @@ def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
 def _together(
     planned: Sequence[Criterion], pairs: Sequence[tuple[Verdict, Verdict]], statistics: Sequence[str]
 ) -> tuple[Verdict, Verdict]:
-    """(verdict, strict verdict) of alternatives: one statistic is enough, but with all the criteria that name it."""
+    """(verdict, strict verdict) of alternatives: one statistic is enough, but with all the criteria that name
+    it.
+    """
     verdicts, stricts = [], []
     for statistic in statistics:
-        own = [pair for criterion, pair in zip(planned, pairs, strict=True) if criterion.statistic == statistic]
+        own = [
+            pair for criterion, pair in zip(planned, pairs, strict=True) if criterion.statistic == statistic
+        ]
         if own:
             strict = [other for _, other in own]
             verdicts.append(criteria.all_of([one for one, _ in own], strict))
@@ -79,6 +93,8 @@ def _together(
 def judged(endpoint: Endpoint, estimate: Estimate, rule: Rule = at_the_end) -> Verdict:
     """An estimate against every criterion that names its statistic."""
     verdicts = [
-        rule(c.statistic, estimate.low, estimate.high, c.target) for c in endpoint.criteria if c.statistic == estimate.statistic
+        rule(c.statistic, estimate.low, estimate.high, c.target)
+        for c in endpoint.criteria
+        if c.statistic == estimate.statistic
     ]
     return criteria.all_of(verdicts, verdicts)

@@ -17,14 +17,20 @@ NOT_COMPARED = ("version", "reason")
 def summaries(versions: list[ProtocolVersion]) -> list[VersionSummary]:
     """Of each version, oldest first, with the fields that are not as in the one before."""
     documents = [json.loads(one.document) for one in versions]
-    changed: list[list[str]] = [[], *(list(changed_paths(before, after)) for before, after in pairwise(documents))]
+    changed: list[list[str]] = [
+        [],
+        *(list(changed_paths(before, after)) for before, after in pairwise(documents)),
+    ]
     return [
         VersionSummary(
-            version=one.version, locked_at=one.locked_at, sha256=one.sha256, changed=paths,
+            version=one.version,
+            locked_at=one.locked_at,
+            sha256=one.sha256,
+            changed=paths,
             reason=Text.model_validate(document["reason"]) if "reason" in document else None,
         )
         for one, document, paths in zip(versions, documents, changed, strict=False)
-    ]  # fmt: skip
+    ]
 
 
 def parsed(version: ProtocolVersion) -> Protocol:
@@ -35,10 +41,13 @@ def parsed(version: ProtocolVersion) -> Protocol:
 def changed_paths(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """Paths of two protocol documents that do not agree, but for version and reason; sorted.
 
-    Things that have a name (arms, periods, endpoints) are compared by it, others by their number; a thing that stands in one of the two
-    only is one path.
+    Things that have a name (arms, periods, endpoints) are compared by it, others by their number; a thing
+    that stands in one of the two only is one path.
     """
-    left, right = ({key: value for key, value in document.items() if key not in NOT_COMPARED} for document in (before, after))
+    left, right = (
+        {key: value for key, value in document.items() if key not in NOT_COMPARED}
+        for document in (before, after)
+    )
     yield from _changed("", left, right)
 
 
@@ -62,5 +71,8 @@ def _parts(document: Any) -> dict[str, Any] | None:
         return document
     if not isinstance(document, list):
         return None
-    names = [str(part["name"]) if isinstance(part, dict) and "name" in part else str(at) for at, part in enumerate(document)]
+    names = [
+        str(part["name"]) if isinstance(part, dict) and "name" in part else str(at)
+        for at, part in enumerate(document)
+    ]
     return dict(zip(names, document, strict=True)) if len(set(names)) == len(names) else None

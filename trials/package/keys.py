@@ -14,9 +14,13 @@ from insitu.whole import write_once
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     """The installation's own key, made at first use, readable by its account only."""
     path = data_dir / "signing.key"
-    if not path.exists() or path.stat().st_size == 0:  # an interrupted start of an older version has left it empty
+    if (
+        not path.exists() or path.stat().st_size == 0
+    ):  # an interrupted start of an older version has left it empty
         fresh = Ed25519PrivateKey.generate()
-        content = fresh.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        content = fresh.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         write_once(path, content)
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)

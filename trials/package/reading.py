@@ -19,7 +19,15 @@ from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
 from trials.plan.protocol import read_protocol
-from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
+from trials.series.inputs import (
+    EarlierEvaluation,
+    Placement,
+    ProtocolVersion,
+    StreamInput,
+    TrialInputs,
+    Unblinding,
+    WindowInput,
+)
 
 
 def read_inputs(folder: Path) -> TrialInputs:
@@ -33,7 +41,9 @@ def read_inputs(folder: Path) -> TrialInputs:
         streams = [_read_stream(entry, observations, by_check) for entry in facts["datastreams"]]
         unknown = sorted(set(observations) - {stream.key() for stream in streams})
         if unknown:
-            raise CorrectInput(f"{folder / 'observations.csv'}: catalogue.json knows no datastream {unknown[0]!r}.")
+            raise CorrectInput(
+                f"{folder / 'observations.csv'}: catalogue.json knows no datastream {unknown[0]!r}."
+            )
         return TrialInputs(
             protocol=protocol,
             protocol_sha256=hashlib.sha256(protocol_text.encode()).hexdigest(),
@@ -41,15 +51,22 @@ def read_inputs(folder: Path) -> TrialInputs:
             organisations=facts["organisations"],
             sites=facts["sites"],
             streams=streams,
-            windows=[WindowInput(**{**w, **{k: _when(w[k]) for k in ("start", "end", "declared_at")}}) for w in facts["windows"]],
+            windows=[
+                WindowInput(**{**w, **{k: _when(w[k]) for k in ("start", "end", "declared_at")}})
+                for w in facts["windows"]
+            ],
             rejects=_read_rejects(folder / "rejects.csv"),
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
             unblinded=[
-                Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"]) for u in facts.get("unblinded", [])
+                Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"])
+                for u in facts.get("unblinded", [])
             ],
-            earlier=[EarlierEvaluation(**{**e, "at": _required(e["at"])}) for e in facts.get("earlier_evaluations", [])],
+            earlier=[
+                EarlierEvaluation(**{**e, "at": _required(e["at"])})
+                for e in facts.get("earlier_evaluations", [])
+            ],
             versions=_read_versions(folder, facts.get("versions", []), protocol_text),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -71,7 +88,9 @@ def _read_versions(folder: Path, stated: list[dict[str, Any]], applied: str) -> 
 
 
 def _read_stream(
-    entry: dict[str, Any], observations: dict[str, tuple[list[int], list[float], list[int]]], by_check: dict[str, dict[str, int]]
+    entry: dict[str, Any],
+    observations: dict[str, tuple[list[int], list[float], list[int]]],
+    by_check: dict[str, dict[str, int]],
 ) -> StreamInput:
     times, results, flags = observations.get(entry["datastream"], ([], [], []))
     return StreamInput(
@@ -82,7 +101,10 @@ def _read_stream(
         role=entry["role"],
         averaging_scale=entry["averaging_scale"],
         sensor=entry["sensor"],
-        placements=[Placement(p["site"], p["position"], _required(p["start"]), _when(p["end"])) for p in entry["deployments"]],
+        placements=[
+            Placement(p["site"], p["position"], _required(p["start"]), _when(p["end"]))
+            for p in entry["deployments"]
+        ],
         time_us=np.array(times, np.int64),
         result=np.array(results, np.float64),
         flag=np.array(flags, np.int8),
@@ -124,7 +146,11 @@ def _read_rejects(path: Path) -> list[RejectSummary]:
     found = []
     for number, row in _rows(path, 4):
         try:
-            found.append(RejectSummary(device=row[0].removeprefix("'"), reason=row[1], messages=int(row[2]), results=int(row[3])))
+            found.append(
+                RejectSummary(
+                    device=row[0].removeprefix("'"), reason=row[1], messages=int(row[2]), results=int(row[3])
+                )
+            )
         except ValueError as error:
             raise CorrectInput(f"{path}, line {number}: {error}.") from error
     return found

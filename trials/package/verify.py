@@ -1,4 +1,6 @@
-"""Does a package agree with itself? Checksums, protocol, every number, signature; each answer names what differs."""
+"""Does a package agree with itself? Checksums, protocol, every number, signature; each answer names what
+differs.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def _resources(folder: Path) -> list[tuple[str, str]]:
     try:
         return [(str(resource["path"]), str(resource["hash"])) for resource in _json(path)["resources"]]
     except (KeyError, TypeError) as error:
-        raise CorrectInput(f"{path} does not list files with their hash ({type(error).__name__}: {error}).") from error
+        raise CorrectInput(
+            f"{path} does not list files with their hash ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _checksums(folder: Path) -> Check:
@@ -96,7 +100,9 @@ def _versions(folder: Path) -> Iterator[str]:
     try:
         named = [(int(one["version"]), str(one["sha256"])) for one in stated]
     except (KeyError, TypeError, ValueError) as error:
-        raise CorrectInput(f"{path} does not list versions with their hash ({type(error).__name__}: {error}).") from error
+        raise CorrectInput(
+            f"{path} does not list versions with their hash ({type(error).__name__}: {error})."
+        ) from error
     for number, (version, expected) in enumerate(named, 1):
         name = "protocol.json" if number == len(named) else f"{VERSIONS}/{version}.json"
         sha256 = hashlib.sha256(text_of(folder / name).encode()).hexdigest()
@@ -114,7 +120,10 @@ def _numbers(folder: Path) -> Check:
         lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} more"]
     made, here = (document.get("code", {}).get("insitu") for document in (stated, recomputed))
     if lines and made != here:
-        lines.append(f"it was computed by insitu {made} and this is insitu {here}: before you conclude, verify it with {made}")
+        lines.append(
+            f"it was computed by insitu {made} and this is insitu {here}: before you conclude, verify it "
+            f"with {made}"
+        )
     return Check(f"{compared[0]} numbers and verdicts of evaluation.json recomputed", not lines, lines)
 
 
@@ -122,7 +131,9 @@ def _differences(where: str, stated: Any, found: Any, compared: list[int]) -> It
     if isinstance(stated, dict) and isinstance(found, dict):
         for key in sorted(set(stated) | set(found)):
             if where or key not in _NOT_COMPARED:
-                yield from _differences(f"{where}.{key}" if where else key, stated.get(key), found.get(key), compared)
+                yield from _differences(
+                    f"{where}.{key}" if where else key, stated.get(key), found.get(key), compared
+                )
         return
     if isinstance(stated, list) and isinstance(found, list):
         if len(stated) != len(found):
@@ -170,4 +181,6 @@ def _signature(folder: Path) -> Check:
         key.verify(bytes.fromhex(stated["signature"]), (folder / "datapackage.json").read_bytes())
     except (InvalidSignature, KeyError, ValueError, TypeError):
         return Check("signature", False, ["the signature does not fit datapackage.json"])
-    return Check("signature", True, [f"signed with the Ed25519 key {stated['public_key']}: compare it with the lab's"])
+    return Check(
+        "signature", True, [f"signed with the Ed25519 key {stated['public_key']}: compare it with the lab's"]
+    )

@@ -24,7 +24,9 @@ from trials.series.inputs import StreamInput, TrialInputs
 def write_tables(
     folder: Path, inputs: TrialInputs, *, protocol: str, evaluation: str, flags: Iterable[tuple[object, ...]]
 ) -> None:
-    """Everything that `read_inputs` reads, and the evaluation; `flags`: (datastream, time, check, flag). `seal` comes after."""
+    """Everything that `read_inputs` reads, and the evaluation; `flags`: (datastream, time, check, flag).
+    `seal` comes after.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "protocol.json").write_text(protocol, encoding="utf-8")
     (folder / "evaluation.json").write_text(evaluation, encoding="utf-8")
@@ -34,13 +36,20 @@ def write_tables(
         (folder / VERSIONS / f"{version.version}.json").write_text(version.document, encoding="utf-8")
     _write_csv(folder / "observations.csv", "observations", _observation_rows(inputs.streams))
     _write_csv(folder / "flags.csv", "flags", flags)
-    _write_csv(folder / "rejects.csv", "rejects", [(r.device, r.reason, r.messages, r.results) for r in inputs.rejects])
+    _write_csv(
+        folder / "rejects.csv",
+        "rejects",
+        [(r.device, r.reason, r.messages, r.results) for r in inputs.rejects],
+    )
 
 
 def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) -> None:
     """Write the descriptor with the checksum of every file, and sign it."""
-    resources = [_resource(path, folder) for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (
-        "datapackage.json", SIGNATURE)]  # fmt: skip
+    resources = [
+        _resource(path, folder)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("datapackage.json", SIGNATURE)
+    ]
     descriptor = {
         "name": evaluation.trial,
         "title": evaluation.title.en,
@@ -53,7 +62,10 @@ def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) ->
     if key is not None:
         public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         signature = key.sign((folder / "datapackage.json").read_bytes())
-        _write_json(folder / SIGNATURE, {"algorithm": "Ed25519", "public_key": public.hex(), "signature": signature.hex()})
+        _write_json(
+            folder / SIGNATURE,
+            {"algorithm": "Ed25519", "public_key": public.hex(), "signature": signature.hex()},
+        )
 
 
 def _resource(path: Path, folder: Path) -> dict[str, Any]:
@@ -73,10 +85,20 @@ def _resource(path: Path, folder: Path) -> dict[str, Any]:
         "hash": "sha256:" + hashlib.sha256(content).hexdigest(),
     }
     if path.suffix == ".json":
-        resource["type"] = "json"  # said, since a checker may take a protocol with `checks` for a file of its own
+        resource["type"] = (
+            "json"  # said, since a checker may take a protocol with `checks` for a file of its own
+        )
     if path.suffix == ".csv":
-        schema = {"fields": [_field(name, kind) for name, kind in FIELDS[path.stem]], "primaryKey": KEYS[path.stem]}
-        resource |= {"type": "table", "profile": "tabular-data-resource", "encoding": "utf-8", "schema": schema}
+        schema = {
+            "fields": [_field(name, kind) for name, kind in FIELDS[path.stem]],
+            "primaryKey": KEYS[path.stem],
+        }
+        resource |= {
+            "type": "table",
+            "profile": "tabular-data-resource",
+            "encoding": "utf-8",
+            "schema": schema,
+        }
     return resource
 
 
@@ -89,7 +111,9 @@ def _field(name: str, kind: str) -> dict[str, Any]:
 
 
 def _write_json(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def _write_csv(path: Path, name: str, rows: Iterable[Sequence[object]]) -> None:
@@ -112,7 +136,9 @@ def _observation_rows(streams: Sequence[StreamInput]) -> Iterable[tuple[object, 
     for stream in sorted(streams, key=lambda s: s.key()):
         key = stream.key()
         times = np.datetime_as_string(stream.time_us.astype("datetime64[us]"), unit="us")
-        for time, result, flag in zip(times.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True):
+        for time, result, flag in zip(
+            times.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True
+        ):
             yield key, time.removesuffix(".000000") + "Z", result, flag
 
 
@@ -126,19 +152,42 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "simulated_time": inputs.simulated,
         "datastreams": [
             {
-                "datastream": s.key(), "device": s.device, "name": s.name, "property": s.property, "unit": s.unit, "role": s.role,
-                "averaging_scale": s.averaging_scale, "sensor": s.sensor, "checks": s.checks, "ran": s.ran, "late": s.late,
+                "datastream": s.key(),
+                "device": s.device,
+                "name": s.name,
+                "property": s.property,
+                "unit": s.unit,
+                "role": s.role,
+                "averaging_scale": s.averaging_scale,
+                "sensor": s.sensor,
+                "checks": s.checks,
+                "ran": s.ran,
+                "late": s.late,
                 "checked_with": s.checked_with,
                 "deployments": [
-                    {"site": p.site, "position": p.position, "start": moment(p.start), "end": moment(p.end) if p.end else None}
+                    {
+                        "site": p.site,
+                        "position": p.position,
+                        "start": moment(p.start),
+                        "end": moment(p.end) if p.end else None,
+                    }
                     for p in s.placements
                 ],
             }
             for s in sorted(inputs.streams, key=lambda s: s.key())
         ],
-        "windows": [{k: moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()} for w in inputs.windows],
-        "unblinded": [{k: moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()} for u in inputs.unblinded],
+        "windows": [
+            {k: moment(v) if isinstance(v, datetime) else v for k, v in asdict(w).items()}
+            for w in inputs.windows
+        ],
+        "unblinded": [
+            {k: moment(v) if isinstance(v, datetime) else v for k, v in asdict(u).items()}
+            for u in inputs.unblinded
+        ],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
         "earlier_evaluations": [{**asdict(e), "at": moment(e.at)} for e in inputs.earlier],
-        "versions": [{"version": v.version, "locked_at": moment(v.locked_at), "sha256": v.sha256} for v in inputs.versions],
-    }  # fmt: skip
+        "versions": [
+            {"version": v.version, "locked_at": moment(v.locked_at), "sha256": v.sha256}
+            for v in inputs.versions
+        ],
+    }

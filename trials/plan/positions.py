@@ -13,7 +13,9 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class Lines:
-    """Line of every field of a text that `json.loads` accepts; an element of a list can be named by its number or its `name`."""
+    """Line of every field of a text that `json.loads` accepts; an element of a list can be named by its
+    number or its `name`.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -24,7 +26,9 @@ class Lines:
         self._walk(_SPACE.match(text, 0).end(), ())  # type: ignore[union-attr]  # matches nothing too
 
     def of(self, path: Sequence[str | int]) -> int:
-        """Line of the field, 1 the first; of the nearest one around it where it is not there (a missing field, a made-up step)."""
+        """Line of the field, 1 the first; of the nearest one around it where it is not there (a missing
+        field, a made-up step).
+        """
         found: Path = ()
         for step in path:
             inside = (*found, int(step) if isinstance(step, str) and step.isdigit() else step)

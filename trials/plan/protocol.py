@@ -1,6 +1,7 @@
 """The protocol of a trial: what was planned, in a form that can be checked, hashed and locked.
 
-A protocol is written as JSON (see docs/protocol.md). Its canonical form is RFC 8785, its hash SHA-256 over those bytes.
+A protocol is written as JSON (see docs/protocol.md). Its canonical form is RFC 8785, its hash SHA-256 over
+those bytes.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Period(Part):
 
 
 class Arm(Part):
-    """A group of devices with one role; each device is one series, joined with what replaces it at its position."""
+    """A group of devices with one role; each device is one series, joined with what replaces it at its
+    position.
+    """
 
     name: Code
     role: DatastreamRole
@@ -99,7 +102,9 @@ class Arm(Part):
 
 
 class CheckPlan(Part):
-    """One quality check of a property, with its parameters; `trials.quality` names the checks and their parameters."""
+    """One quality check of a property, with its parameters; `trials.quality` names the checks and their
+    parameters.
+    """
 
     property: Code
     check: str
@@ -155,7 +160,20 @@ class Criterion(Part):
 
 
 AggregationName = Literal[
-    "mean", "percentile", "exceedance_share", "count", "duty", "sum", "min", "max", "la10", "la90", "lden", "ld", "le", "ln"
+    "mean",
+    "percentile",
+    "exceedance_share",
+    "count",
+    "duty",
+    "sum",
+    "min",
+    "max",
+    "la10",
+    "la90",
+    "lden",
+    "ld",
+    "le",
+    "ln",
 ]
 WITH_STEP: Final = ("percentile", "exceedance_share", "count", "min", "max", "la10", "la90")
 WITH_THRESHOLD: Final = ("exceedance_share", "count", "duty")
@@ -174,9 +192,13 @@ class Aggregation(Part):
     q: float | None = Field(default=None, gt=0, lt=100)
     """Of a percentile: so many per cent of the steps lie at or below it."""
     threshold: float | None = None
-    """Of `exceedance_share` and `count`: what lies above it counts. Of `duty`: above it, something is on (default 0)."""
+    """Of `exceedance_share` and `count`: what lies above it counts. Of `duty`: above it, something is on
+    (default 0).
+    """
     step: Span | None = None
-    """Steps are the means of this span, from local midnight on; None: the planned interval of the measurement."""
+    """Steps are the means of this span, from local midnight on; None: the planned interval of the
+    measurement.
+    """
 
     @model_validator(mode="after")
     def _fits(self) -> Aggregation:
@@ -205,10 +227,14 @@ class Aggregation(Part):
 
 
 class Filter(Part):
-    """Which planned intervals an endpoint is about: those that fulfil every condition. The others are not planned for it."""
+    """Which planned intervals an endpoint is about: those that fulfil every condition. The others are not
+    planned for it.
+    """
 
     hours: tuple[ClockTime, ClockTime] | None = None
-    """Local time of day `[from, to)`, as ["07:00", "19:00"]; may wrap midnight. An interval lies where it begins."""
+    """Local time of day `[from, to)`, as ["07:00", "19:00"]; may wrap midnight. An interval lies where it
+    begins.
+    """
     weekdays: Annotated[list[Weekday], Field(min_length=1), AfterValidator(_each_once)] | None = None
     holidays: Literal["without", "only"] | None = None
     """The eleven public holidays of metropolitan France."""
@@ -220,7 +246,9 @@ class Filter(Part):
         if all(getattr(self, name) is None for name in type(self).model_fields):
             raise ValueError("a filter needs hours, weekdays, holidays, sites or devices")
         if self.hours is not None and self.hours[0] in (self.hours[1], "24:00"):
-            raise ValueError("hours must end at another time than they begin; leave them out for the whole day")
+            raise ValueError(
+                "hours must end at another time than they begin; leave them out for the whole day"
+            )
         return self
 
 
@@ -233,9 +261,9 @@ class Endpoint(Part):
     design: str
     """A name registered in `trials.designs`: `reference_collocation`, `before_after`, `control_sites`, …"""
     arms: dict[Literal["candidate", "reference", "control"], Code]
-    aggregation: Annotated[Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)] = (
-        Aggregation(name="mean")
-    )
+    aggregation: Annotated[
+        Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
+    ] = Aggregation(name="mean")
     filter: Filter | None = None
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
@@ -244,15 +272,21 @@ class Endpoint(Part):
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None
-    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between blocks is washout."""
+    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between
+    blocks is washout.
+    """
     profile: ProfileName | None = None
-    """Published targets that its criteria are, as `us-epa-air-sensors/pm25`; `trials.plan.profiles` has them."""
+    """Published targets that its criteria are, as `us-epa-air-sensors/pm25`; `trials.plan.profiles` has
+    them.
+    """
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
     """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
 
 
 class Capture(Part):
-    """The gate: an arm and period count when `share` of the planned intervals are valid on `days` of the days."""
+    """The gate: an arm and period count when `share` of the planned intervals are valid on `days` of the
+    days.
+    """
 
     share: Share = 0.75
     days: Share = 0.75
@@ -303,7 +337,9 @@ class Protocol(Part):
         if self.version > 1 and self.reason is None:
             problems.append("reason: an amendment says what changed and why")
         if problems:
-            raise PydanticCustomError("inconsistent", "{told}", {"told": "; ".join(problems), "problems": problems})
+            raise PydanticCustomError(
+                "inconsistent", "{told}", {"told": "; ".join(problems), "problems": problems}
+            )
         return self
 
     def _wrong_times(self) -> Iterator[str]:
@@ -325,7 +361,9 @@ class Protocol(Part):
         if len(arms) != len(self.arms):
             yield "arms: two arms have the same name"
         for measurement in self.measurements:
-            yield from (f"measurements: there is no arm {arm!r}" for arm in measurement.arms if arm not in arms)
+            yield from (
+                f"measurements: there is no arm {arm!r}" for arm in measurement.arms if arm not in arms
+            )
         for check in self.checks:
             yield from (f"checks: there is no arm {arm!r}" for arm in check.arms or [] if arm not in arms)
 
@@ -333,21 +371,29 @@ class Protocol(Part):
         arms = {arm.name for arm in self.arms}
         measured = {(m.property, arm) for m in self.measurements for arm in m.arms}
         names = [endpoint.name for endpoint in self.endpoints]
-        yield from (f"endpoints: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1}))
+        yield from (
+            f"endpoints: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+        )
         if not any(endpoint.rank == "primary" for endpoint in self.endpoints):
             yield "endpoints: none is primary"
         for endpoint in self.endpoints:
             yield from (f"endpoints.{endpoint.name}.{problem}" for problem in self._wrong_schedule(endpoint))
             known = {criterion.statistic for criterion in endpoint.criteria}
             for criterion in endpoint.criteria:
-                if criterion.alternative_to is not None and criterion.alternative_to not in known - {criterion.statistic}:
-                    yield f"endpoints.{endpoint.name}: no other criterion is about {criterion.alternative_to!r}"
+                if criterion.alternative_to is not None and criterion.alternative_to not in known - {
+                    criterion.statistic
+                }:
+                    yield (
+                        f"endpoints.{endpoint.name}: no other criterion is about {criterion.alternative_to!r}"
+                    )
             for arm in endpoint.arms.values():
                 if arm not in arms:
                     yield f"endpoints.{endpoint.name}: there is no arm {arm!r}"
                 elif (endpoint.property, arm) not in measured:
                     yield f"endpoints.{endpoint.name}: no measurement plans {endpoint.property!r} for {arm!r}"
-            yield from (f"endpoints.{endpoint.name}.{problem}" for problem in self._wrong_aggregation(endpoint))
+            yield from (
+                f"endpoints.{endpoint.name}.{problem}" for problem in self._wrong_aggregation(endpoint)
+            )
 
     def _wrong_aggregation(self, endpoint: Endpoint) -> Iterator[str]:
         chosen, kept = endpoint.aggregation, endpoint.filter
@@ -367,7 +413,9 @@ class Protocol(Part):
         if kept.hours is not None and chosen.name in OWN_HOURS:
             yield f"filter.hours: {chosen.name} has hours of its own"
         unknown = set(kept.devices or []) - {device for arm in arms for device in arm.devices}
-        yield from (f"filter.devices: {device!r} stands in no arm of this endpoint" for device in sorted(unknown))
+        yield from (
+            f"filter.devices: {device!r} stands in no arm of this endpoint" for device in sorted(unknown)
+        )
 
     def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
         blocks = endpoint.schedule or []
@@ -378,7 +426,10 @@ class Protocol(Part):
             if after.start < before.end:
                 yield f"schedule.{number}: it starts before the block before it ends"
             if number % 2 and before.on == after.on:
-                yield f"schedule.{number}: a pair needs one block on and one off, and both are {'on' if after.on else 'off'}"
+                yield (
+                    f"schedule.{number}: a pair needs one block on and one off, and both are "
+                    f"{'on' if after.on else 'off'}"
+                )
         if len(blocks) % 2:
             yield f"schedule.{len(blocks) - 1}: the last block has no other to make a pair"
         for number, block in enumerate(blocks):
@@ -392,12 +443,18 @@ class Protocol(Part):
         return next(arm for arm in self.arms if arm.name == name)
 
     def interval_of(self, property: str, arm: str) -> timedelta:
-        """Planned time between two results of a device of the arm; an hour where none is planned (covariates)."""
+        """Planned time between two results of a device of the arm; an hour where none is planned
+        (covariates).
+        """
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
         return next(planned, timedelta(hours=1))
 
-    def planned_checks(self, property: str, device: str, sites: Sequence[str]) -> dict[str, dict[str, float | int | str | bool]]:
-        """Check → its parameters for a datastream: those of the arm that names the device, else of the arms at its sites."""
+    def planned_checks(
+        self, property: str, device: str, sites: Sequence[str]
+    ) -> dict[str, dict[str, float | int | str | bool]]:
+        """Check → its parameters for a datastream: those of the arm that names the device, else of the arms
+        at its sites.
+        """
         own = [arm.name for arm in self.arms if device in arm.devices]
         seen: dict[str, dict[str, float | int | str | bool]] = {}
         for arm in own or [arm.name for arm in self.arms if arm.site in sites]:
@@ -427,7 +484,9 @@ def document_of(protocol: Protocol) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a protocol, and where: a field by its path, a line of the text where there is one."""
+    """What is wrong with a protocol, and where: a field by its path, a line of the text where there is
+    one.
+    """
 
     field: str
     line: int | None
@@ -446,12 +505,16 @@ class WrongProtocol(CorrectInput):
 
 
 def read_protocol(text: str, *, source: str = "protocol") -> Protocol:
-    """A protocol from JSON text; WrongProtocol names the line of broken JSON, or every wrong field with its line."""
+    """A protocol from JSON text; WrongProtocol names the line of broken JSON, or every wrong field with its
+    line.
+    """
     try:
         return Protocol.model_validate(json.loads(text))
     except json.JSONDecodeError as error:
         told = f"{source}, line {error.lineno}, column {error.colno}: {error.msg}."
-        raise WrongProtocol([Problem("protocol", error.lineno, f"column {error.colno}: {error.msg}.")], told) from error
+        raise WrongProtocol(
+            [Problem("protocol", error.lineno, f"column {error.colno}: {error.msg}.")], told
+        ) from error
     except RecursionError as error:
         raise _too_deep(source) from error
     except ValidationError as error:

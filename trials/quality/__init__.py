@@ -1,7 +1,8 @@
 """Quality checks over arrays, in QARTOD's order, with IODE's flags: one file a check, one line in `CHECKS`.
 
-A check sees one datastream in order of time and answers with a flag for each observation. All work on true time, not on row counts: any
-order of the rows gives the same flags, and so does any split into batches, where each batch is judged with `margin_us` of context.
+A check sees one datastream in order of time and answers with a flag for each observation. All work on true
+time, not on row counts: any order of the rows gives the same flags, and so does any split into batches, where
+each batch is judged with `margin_us` of context.
 """
 
 from __future__ import annotations
@@ -76,17 +77,22 @@ def plan(checks: Sequence[tuple[str, dict[str, Any]]]) -> list[Planned]:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "parameters"
-            raise CorrectInput(f"Check {name}: {where}: {first['msg'].removeprefix('Value error, ')}.") from error
+            raise CorrectInput(
+                f"Check {name}: {where}: {first['msg'].removeprefix('Value error, ')}."
+            ) from error
     return planned
 
 
 def run(
-    planned: Sequence[Planned], time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64]
+    planned: Sequence[Planned],
+    time_us: NDArray[np.int64],
+    result: NDArray[np.float64],
+    received_us: NDArray[np.int64],
 ) -> QualityResult:
     """Run the planned checks over one datastream, in any order of rows.
 
-    Among rows of the same stamp the one received first comes first, then the smaller result: the order given must not decide.
-    A check planned twice gives each row its worse flag.
+    Among rows of the same stamp the one received first comes first, then the smaller result: the order given
+    must not decide. A check planned twice gives each row its worse flag.
     """
     order = np.lexsort((result, received_us, time_us))
     by_check: dict[str, Flags] = {}
@@ -96,11 +102,18 @@ def run(
         flags[order] = sorted_flags
         name = item.check.name
         by_check[name] = roll_up([by_check[name], flags], len(order)) if name in by_check else flags
-    return QualityResult(roll_up(list(by_check.values()), len(order)), by_check, [p.check.name for p in planned], list(by_check))
+    return QualityResult(
+        roll_up(list(by_check.values()), len(order)),
+        by_check,
+        [p.check.name for p in planned],
+        list(by_check),
+    )
 
 
 def roll_up(flags: Sequence[Flags], n: int) -> Flags:
-    """The worst of them; PASS only where at least one check passed it, NOT_EVALUATED where none could judge."""
+    """The worst of them; PASS only where at least one check passed it, NOT_EVALUATED where none could
+    judge.
+    """
     if not flags:
         return np.full(n, Flag.NOT_EVALUATED, np.int8)
     table = np.stack(flags)

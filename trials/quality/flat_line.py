@@ -34,12 +34,16 @@ def reach_s(parameters: FlatLine) -> float:
 
 
 def run(
-    time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64], parameters: FlatLine
+    time_us: NDArray[np.int64],
+    result: NDArray[np.float64],
+    received_us: NDArray[np.int64],
+    parameters: FlatLine,
 ) -> NDArray[np.int8]:
     """The whole stuck run is flagged, its first part too.
 
-    A row is flagged when it lies in some stretch of rows, without a longer silence, whose range is at most `tolerance` and which
-    lasts `suspect_s` or `fail_s`. That is a property of the row's surroundings: where the rows at hand begin does not matter.
+    A row is flagged when it lies in some stretch of rows, without a longer silence, whose range is at most
+    `tolerance` and which lasts `suspect_s` or `fail_s`. That is a property of the row's surroundings: where
+    the rows at hand begin does not matter.
     """
     flags = np.full(len(result), Flag.PASS, np.int8)
     if len(result) < 2:
@@ -61,7 +65,9 @@ def run(
 def _flag_stretches(
     time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine
 ) -> None:
-    """For each row the longest stretch within `tolerance` that ends there, by queues of the extremes; flag those that last."""
+    """For each row the longest stretch within `tolerance` that ends there, by queues of the extremes; flag
+    those that last.
+    """
     times, values = time_us.tolist(), result.tolist()
     lowest: deque[int] = deque()
     highest: deque[int] = deque()

@@ -1,4 +1,6 @@
-"""Gross range (QARTOD test 4): outside what the instrument can show is FAIL, outside what is usual is SUSPECT."""
+"""Gross range (QARTOD test 4): outside what the instrument can show is FAIL, outside what is usual is
+SUSPECT.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from trials.quality.parameters import Parameters
 
 
 class GrossRange(Parameters):
-    """In the datastream's unit. Small negative results of analysers are normal: clipping them at 0 would bias means."""
+    """In the datastream's unit. Small negative results of analysers are normal: clipping them at 0 would bias
+    means.
+    """
 
     fail_low: float
     fail_high: float
@@ -30,9 +34,14 @@ class GrossRange(Parameters):
 
 
 def run(
-    time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64], parameters: GrossRange
+    time_us: NDArray[np.int64],
+    result: NDArray[np.float64],
+    received_us: NDArray[np.int64],
+    parameters: GrossRange,
 ) -> NDArray[np.int8]:
-    """FAIL outside [fail_low, fail_high], SUSPECT outside [suspect_low, suspect_high]; the bounds themselves pass."""
+    """FAIL outside [fail_low, fail_high], SUSPECT outside [suspect_low, suspect_high]; the bounds themselves
+    pass.
+    """
     flags = np.full(len(result), Flag.PASS, np.int8)
     if parameters.suspect_low is not None:
         flags[result < parameters.suspect_low] = Flag.SUSPECT

@@ -1,4 +1,6 @@
-"""Time syntax (QARTOD test 1): stamps that repeat, lie in the future of their receipt, or off the instrument's rhythm."""
+"""Time syntax (QARTOD test 1): stamps that repeat, lie in the future of their receipt, or off the
+instrument's rhythm.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ class TimeSyntax(Parameters):
     future_s: float = Field(default=600, ge=0)
     """A stamp further ahead of its receipt than this is FAIL."""
     shortest_s: float | None = Field(default=None, gt=0)
-    """Two results closer than this: the later is SUSPECT (a resend under a new stamp, or a clock set back)."""
+    """Two results closer than this: the later is SUSPECT (a resend under a new stamp, or a clock set
+    back).
+    """
 
 
 def reach_s(parameters: TimeSyntax) -> float:
@@ -23,7 +27,10 @@ def reach_s(parameters: TimeSyntax) -> float:
 
 
 def run(
-    time_us: NDArray[np.int64], result: NDArray[np.float64], received_us: NDArray[np.int64], parameters: TimeSyntax
+    time_us: NDArray[np.int64],
+    result: NDArray[np.float64],
+    received_us: NDArray[np.int64],
+    parameters: TimeSyntax,
 ) -> NDArray[np.int8]:
     """FAIL for a repeated or future stamp, SUSPECT for one that follows too closely."""
     flags = np.full(len(time_us), Flag.PASS, np.int8)

@@ -1,4 +1,6 @@
-"""Evaluation document → blocks of a report in one language: every sentence is made here, the renderers only lay out."""
+"""Evaluation document → blocks of a report in one language: every sentence is made here, the renderers only
+lay out.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from trials.report import charts
 from trials.report.blocks import Banner, Figure, Heading, Paragraph, ReportModel, Table
 from trials.report.history import History
 from trials.report.labels import day_value, is_plain
-from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS, UNITS, VERDICT_WORDS, WORDS
+from trials.report.words import (
+    DESIGN_WORDS,
+    METHODS,
+    SENSITIVITY_WORDS,
+    STATISTIC_WORDS,
+    UNITS,
+    VERDICT_WORDS,
+    WORDS,
+)
 
 LOCALE = Path(__file__).parent / "locale"
 MOST_GAPS = 20
@@ -83,7 +93,7 @@ class _Builder:
         self._recompute()
         return self.model
 
-    # -- verdict and endpoints -----------------------------------------------------------------------------------
+    # -- verdict and endpoints
 
     def _word(self, verdict: Verdict, blinded: bool | None) -> str:
         """A verdict with its mark; what is blinded has none."""
@@ -96,14 +106,22 @@ class _Builder:
     def _banner(self) -> Banner:
         if self.e.blinded:
             told = self._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
-            return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], self._(WORDS["blinded"]), told)
+            return Banner(
+                str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], self._(WORDS["blinded"]), told
+            )
         if self.e.interim:
-            seen = {Verdict.NOT_MET: "harm_seen", Verdict.NOT_EVALUABLE: "not_judged_yet"}.get(self.e.verdict, "no_harm_seen")
+            seen = {Verdict.NOT_MET: "harm_seen", Verdict.NOT_EVALUABLE: "not_judged_yet"}.get(
+                self.e.verdict, "no_harm_seen"
+            )
             word = "stop_for_harm" if self.e.verdict is Verdict.NOT_MET else "interim"
-            return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(WORDS[word]), self._(WORDS[seen]))
+            return Banner(
+                str(self.e.verdict), MARKS[self.e.verdict], self._(WORDS[word]), self._(WORDS[seen])
+            )
         decision = self.pick(self.e.protocol["decisions"][str(self.e.verdict)])
         leads_to = f"{self._(WORDS['leads_to'])} {decision}"
-        return Banner(str(self.e.verdict), MARKS[self.e.verdict], self._(VERDICT_WORDS[self.e.verdict]), leads_to)
+        return Banner(
+            str(self.e.verdict), MARKS[self.e.verdict], self._(VERDICT_WORDS[self.e.verdict]), leads_to
+        )
 
     def _verdict(self) -> None:
         self.add(self._banner())
@@ -123,23 +141,29 @@ class _Builder:
     def _day_value(self, planned: Endpoint) -> str:
         """What the day values are, in words: aggregation and filter."""
         unit = next((d.unit for d in self.e.datastreams if d.property == planned.property), "")
-        return day_value(planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number)
+        return day_value(
+            planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number
+        )
 
     def _conclusion(self, endpoint: EndpointResult) -> str:
         planned = self._planned(endpoint.name)
         title = self.pick(endpoint.title) + ("" if is_plain(planned) else f" ({self._day_value(planned)})")
         if endpoint.blinded:
-            return self._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
+            return self._("{title}: blinded; its result is told when the evaluator unblinds it.").format(
+                title=title
+            )
         decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
         if decided is None or decided.estimate is None:
             return self._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
         sentence = (
             self._(
-                "{title}: so far {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted at the end is {target}. No verdict yet."
+                "{title}: so far {statistic} is {value}, with a {level} % interval from {low} to {high}; "
+                "wanted at the end is {target}. No verdict yet."
             )
             if self.e.interim
             else self._(
-                "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is {target}. Verdict: {verdict}."
+                "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is "
+                "{target}. Verdict: {verdict}."
             )
         )
         return sentence.format(
@@ -158,7 +182,9 @@ class _Builder:
             return self._("at most {high}").format(high=self.with_unit(target.high, unit))
         if target.high is None:
             return self._("at least {low}").format(low=self.with_unit(target.low, unit))
-        return self._("from {low} to {high}").format(low=self.number(target.low), high=self.with_unit(target.high, unit))
+        return self._("from {low} to {high}").format(
+            low=self.number(target.low), high=self.with_unit(target.high, unit)
+        )
 
     def interval(self, estimate: Estimate | None) -> str:
         if estimate is None:
@@ -172,10 +198,15 @@ class _Builder:
             self.add(Heading(self.pick(endpoint.title) + label, 3))
             self.add(
                 Paragraph(
-                    f"{self._word(endpoint.verdict, endpoint.blinded)} · {self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
+                    f"{self._word(endpoint.verdict, endpoint.blinded)} · "
+                    f"{self._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
                 )
             )
-            self.add(Paragraph(self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))))
+            self.add(
+                Paragraph(
+                    self._("Day value: {what}.").format(what=self._day_value(self._planned(endpoint.name)))
+                )
+            )
             if (named := self._planned(endpoint.name).profile) is not None:
                 self.add(Paragraph(self._profile(named), "small"))
             self.add(self._criteria_table(endpoint))
@@ -191,9 +222,13 @@ class _Builder:
         whole, found = profiles.profile(name.partition("/")[0]), profiles.entry(name)
         source, checked = found.source or whole.source, self.pick(found.checked) if found.checked else ""
         return self._("Targets: {title} ({part}); {document}, {section}; valid {validity}. {checked}").format(
-            title=self.pick(whole.title), part=self.pick(found.title), document=source.document, section=self.pick(source.section),
-            validity=profiles.validity(found), checked=checked,
-        )  # fmt: skip
+            title=self.pick(whole.title),
+            part=self.pick(found.title),
+            document=source.document,
+            section=self.pick(source.section),
+            validity=profiles.validity(found),
+            checked=checked,
+        )
 
     def finding(self, code: str, evidence: dict[str, Any]) -> str:
         shown: dict[str, object] = {
@@ -208,8 +243,12 @@ class _Builder:
 
     def _evidence(self, key: str, text: str) -> str:
         if key == "day":
-            return self.reader.day(datetime.fromisoformat(text).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone)))
-        return self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
+            return self.reader.day(
+                datetime.fromisoformat(text).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone))
+            )
+        return (
+            self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
+        )
 
     def _criteria_table(self, endpoint: EndpointResult) -> Table:
         rows = []
@@ -227,7 +266,9 @@ class _Builder:
                 ]
             )
         head = [self._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "n")]
-        caption = self._("Criteria of {title}, with two-sided intervals.").format(title=self.pick(endpoint.title))
+        caption = self._("Criteria of {title}, with two-sided intervals.").format(
+            title=self.pick(endpoint.title)
+        )
         return Table(caption, head, rows, (1, 2, 5))
 
     def _figures(self, endpoint: EndpointResult) -> None:
@@ -245,24 +286,41 @@ class _Builder:
                 merged.setdefault(name, []).extend(days)
             starts = [(p["start"][:10], self._(WORDS[p["name"]])) for p in self.e.protocol["periods"]]
             spec = charts.daily(
-                lines=list(merged.items()), title=self.unit(unit_of(endpoint.lines[0].name, endpoint.unit)), starts=starts
+                lines=list(merged.items()),
+                title=self.unit(unit_of(endpoint.lines[0].name, endpoint.unit)),
+                starts=starts,
             )
             alt = self._("Day values of {title}, from {first} to {last}.").format(
                 title=title, first=lines[0][1][0][0], last=lines[-1][1][-1][0]
             )
-            self.add(Figure(spec, alt, self._("Day values, means over the devices of an arm. A missing day breaks the line.")))
+            self.add(
+                Figure(
+                    spec,
+                    alt,
+                    self._("Day values, means over the devices of an arm. A missing day breaks the line."),
+                )
+            )
         found = {e.statistic: e for e in endpoint.estimates}
         if endpoint.pairs and "slope" in found:
             spec = charts.scatter(
-                pairs=[(p.x, p.y) for p in endpoint.pairs], slope=found["slope"].value, intercept=found["intercept"].value,
-                x_title=f"{self._(WORDS['reference'])} ({self.unit(endpoint.unit)})", y_title=f"{self._(WORDS['candidate'])} ({self.unit(endpoint.unit)})",
-            )  # fmt: skip
-            alt = self._("Scatter of {n} pairs of candidate and reference with the line of identity and the fitted line.").format(
-                n=len(endpoint.pairs)
+                pairs=[(p.x, p.y) for p in endpoint.pairs],
+                slope=found["slope"].value,
+                intercept=found["intercept"].value,
+                x_title=f"{self._(WORDS['reference'])} ({self.unit(endpoint.unit)})",
+                y_title=f"{self._(WORDS['candidate'])} ({self.unit(endpoint.unit)})",
             )
+            alt = self._(
+                "Scatter of {n} pairs of candidate and reference with the line of identity and the fitted "
+                "line."
+            ).format(n=len(endpoint.pairs))
             self.add(
                 Figure(
-                    spec, alt, self._("Candidate against reference on the protocol's grid; dashed: identity; solid: fitted line.")
+                    spec,
+                    alt,
+                    self._(
+                        "Candidate against reference on the protocol's grid; dashed: identity; solid: "
+                        "fitted line."
+                    ),
                 )
             )
 
@@ -270,28 +328,49 @@ class _Builder:
         estimate = cast(Estimate, criterion.estimate)
         statistic = self._(STATISTIC_WORDS.get(criterion.statistic, criterion.statistic))
         spec = charts.interval(
-            label=statistic, value=estimate.value, low=estimate.low, high=estimate.high, target_low=criterion.target.low,
-            target_high=criterion.target.high, unit=self.unit(estimate.unit),
-        )  # fmt: skip
+            label=statistic,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            target_low=criterion.target.low,
+            target_high=criterion.target.high,
+            unit=self.unit(estimate.unit),
+        )
         alt = self._("{statistic} {value}, interval {interval}, target {target}.").format(
             statistic=statistic,
             value=self.number(estimate.value),
             interval=self.interval(estimate),
             target=self.target(criterion.target, estimate.unit),
         )
-        return Figure(spec, f"{title}. {alt}", self._("Estimate with its interval; shaded: where the whole interval must lie."))
+        return Figure(
+            spec,
+            f"{title}. {alt}",
+            self._("Estimate with its interval; shaded: where the whole interval must lie."),
+        )
 
-    # -- what happened -------------------------------------------------------------------------------------------
+    # -- what happened
 
     def _capture(self) -> None:
         self.add(Heading(self._(WORDS["capture"])))
         titles = {e.name: self.pick(e.title) for e in self.e.endpoints}
         rows = [
-            [g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""), g.property, self._(WORDS[str(g.period)]), str(g.planned), str(g.excused), str(g.valid), self.number(100 * g.share) + "\u202f%",
-             f"{g.days_valid}/{g.days}", "✓" if g.passed else "✗"]
+            [
+                g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""),
+                g.property,
+                self._(WORDS[str(g.period)]),
+                str(g.planned),
+                str(g.excused),
+                str(g.valid),
+                self.number(100 * g.share) + "\u202f%",
+                f"{g.days_valid}/{g.days}",
+                "✓" if g.passed else "✗",
+            ]
             for g in self.e.gate
-        ]  # fmt: skip
-        head = [self._(WORDS[k]) for k in ("arm", "property", "period", "planned", "excused", "valid", "share", "days", "enough")]
+        ]
+        head = [
+            self._(WORDS[k])
+            for k in ("arm", "property", "period", "planned", "excused", "valid", "share", "days", "enough")
+        ]
         self.add(
             Table(
                 self._("Planned and valid intervals; those inside declared windows leave the denominator."),
@@ -301,17 +380,40 @@ class _Builder:
             )
         )
         rows = [
-            [d.datastream, self.unit(d.unit), str(d.received), *(str(d.by_flag.get(name, 0)) for name in ("PASS", "SUSPECT", "FAIL", "NOT_EVALUATED")),
-             f"{d.checks_run}/{d.checks_planned}", str(d.late)]
+            [
+                d.datastream,
+                self.unit(d.unit),
+                str(d.received),
+                *(str(d.by_flag.get(name, 0)) for name in ("PASS", "SUSPECT", "FAIL", "NOT_EVALUATED")),
+                f"{d.checks_run}/{d.checks_planned}",
+                str(d.late),
+            ]
             for d in self.e.datastreams
-            if d.arm is not None and any(m["property"] == d.property for m in self.e.protocol["measurements"]) and d.checks_planned
-        ]  # fmt: skip
+            if d.arm is not None
+            and any(m["property"] == d.property for m in self.e.protocol["measurements"])
+            and d.checks_planned
+        ]
         head = [
             self._(WORDS[k])
-            for k in ("datastream", "unit", "received", "pass", "suspect", "fail", "not_evaluated", "checks", "late")
+            for k in (
+                "datastream",
+                "unit",
+                "received",
+                "pass",
+                "suspect",
+                "fail",
+                "not_evaluated",
+                "checks",
+                "late",
+            )
         ]
         self.add(
-            Table(self._("Observations by quality flag, for the datastreams that were checked."), head, rows, (2, 3, 4, 5, 6, 8))
+            Table(
+                self._("Observations by quality flag, for the datastreams that were checked."),
+                head,
+                rows,
+                (2, 3, 4, 5, 6, 8),
+            )
         )
 
     def _happened(self) -> None:
@@ -322,18 +424,47 @@ class _Builder:
         else:
             self.add(Paragraph(self._("Nothing deviated from the protocol.")))
         self._table_or_none(
-            self._("Windows."), ("kind", "target_of", "start", "end", "reason", "declared"),
-            [[self._(WORDS.get(w.kind, w.kind)), w.target, self.reader.moment(w.start, "short"), self.reader.moment(w.end, "short"), w.reason,
-              self.reader.moment(w.declared_at, "short")] for w in self.e.windows], self._("No window was declared."))  # fmt: skip
+            self._("Windows."),
+            ("kind", "target_of", "start", "end", "reason", "declared"),
+            [
+                [
+                    self._(WORDS.get(w.kind, w.kind)),
+                    w.target,
+                    self.reader.moment(w.start, "short"),
+                    self.reader.moment(w.end, "short"),
+                    w.reason,
+                    self.reader.moment(w.declared_at, "short"),
+                ]
+                for w in self.e.windows
+            ],
+            self._("No window was declared."),
+        )
         longest = sorted(self.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
         self._table_or_none(
-            self._("Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has every one.").format(
-                n=len(longest), all=len(self.e.gaps)), ("device", "property", "start", "end", "cause", "backfilled"),
-            [[g.device, g.property, self.reader.moment(g.start, "short"), self.reader.moment(g.end, "short"), self._(WORDS[f"cause_{g.cause}"]),
-              self._(WORDS["yes"] if g.backfilled else WORDS["no"])] for g in longest], self._("There was no gap."))  # fmt: skip
+            self._(
+                "Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has "
+                "every one."
+            ).format(n=len(longest), all=len(self.e.gaps)),
+            ("device", "property", "start", "end", "cause", "backfilled"),
+            [
+                [
+                    g.device,
+                    g.property,
+                    self.reader.moment(g.start, "short"),
+                    self.reader.moment(g.end, "short"),
+                    self._(WORDS[f"cause_{g.cause}"]),
+                    self._(WORDS["yes"] if g.backfilled else WORDS["no"]),
+                ]
+                for g in longest
+            ],
+            self._("There was no gap."),
+        )
         self._table_or_none(
-            self._("Messages refused at the door, by reason."), ("device", "reason", "messages", "results"),
-            [[r.device, r.reason, str(r.messages), str(r.results)] for r in self.e.rejects], self._("No message was refused."))  # fmt: skip
+            self._("Messages refused at the door, by reason."),
+            ("device", "reason", "messages", "results"),
+            [[r.device, r.reason, str(r.messages), str(r.results)] for r in self.e.rejects],
+            self._("No message was refused."),
+        )
         for block in [*self.history.looks(), *self.history.changes()]:
             self.add(block)
 
@@ -364,16 +495,22 @@ class _Builder:
                     )
         self.add(Heading(self._(WORDS["sensitivity"])))
         self._table_or_none(
-            self._("The same under other choices; none of these decides."), ("endpoint", "choice", "statistic", "estimate", "interval", "verdict"), rows,
-            self._("There is nothing to vary."))  # fmt: skip
+            self._("The same under other choices; none of these decides."),
+            ("endpoint", "choice", "statistic", "estimate", "interval", "verdict"),
+            rows,
+            self._("There is nothing to vary."),
+        )
 
-    # -- method, protocol, hashes --------------------------------------------------------------------------------
+    # -- method, protocol, hashes
 
     def _method(self) -> None:
         self.add(Heading(self._(WORDS["method"])))
         self.add(Paragraph(self._(METHODS["rule"])))
         self.add(Paragraph(self._(METHODS["days"])))
-        for design in [*dict.fromkeys(e.design for e in self.e.endpoints), *(["early_look"] if self.e.interim else [])]:
+        for design in [
+            *dict.fromkeys(e.design for e in self.e.endpoints),
+            *(["early_look"] if self.e.interim else []),
+        ]:
             if design in METHODS:
                 self.add(Paragraph(self._(METHODS[design])))
 
@@ -381,7 +518,11 @@ class _Builder:
         p = self.e.protocol
         self.add(Heading(self._(WORDS["protocol"])))
         locked = self.e.protocol_locked_at
-        state = self._("Locked on {when}.").format(when=self.reader.moment(locked, "long")) if locked else self._("Not locked.")
+        state = (
+            self._("Locked on {when}.").format(when=self.reader.moment(locked, "long"))
+            if locked
+            else self._("Not locked.")
+        )
         self.add(Paragraph(state))
         for block in self.history.versions():
             self.add(block)
@@ -394,17 +535,29 @@ class _Builder:
             ]
             for q in p["periods"]
         ]
-        self.add(Table(self._("Periods, half-open."), [self._(WORDS[k]) for k in ("period", "start", "end")], rows))
+        self.add(
+            Table(self._("Periods, half-open."), [self._(WORDS[k]) for k in ("period", "start", "end")], rows)
+        )
         rows = [
-            [a["name"], self._(WORDS[a["role"]]), self.e.sites.get(a["site"], a["site"]), ", ".join(a["devices"])]
+            [
+                a["name"],
+                self._(WORDS[a["role"]]),
+                self.e.sites.get(a["site"], a["site"]),
+                ", ".join(a["devices"]),
+            ]
             for a in p["arms"]
         ]
         self.add(Table(self._("Arms."), [self._(WORDS[k]) for k in ("arm", "role", "site", "devices")], rows))
         rows = [
-            [self.pick(e["title"]), self._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
-             self.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])), self.pick(c["justification"])]
-            for e in p["endpoints"] for c in e["criteria"]
-        ]  # fmt: skip
+            [
+                self.pick(e["title"]),
+                self._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
+                self.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])),
+                self.pick(c["justification"]),
+            ]
+            for e in p["endpoints"]
+            for c in e["criteria"]
+        ]
         self.add(
             Table(
                 self._("Targets and why they were chosen."),
@@ -418,7 +571,8 @@ class _Builder:
         self.add(
             Paragraph(
                 self._(
-                    "Every number of this report can be recomputed from the trial package, without a database: insitu verify PACKAGE."
+                    "Every number of this report can be recomputed from the trial package, without a "
+                    "database: insitu verify PACKAGE."
                 )
             )
         )
@@ -429,4 +583,8 @@ class _Builder:
             [self._("Seed"), str(self.e.seed)],
             *([name, text] for name, text in self.e.code.items()),
         ]
-        self.add(Table(self._("Fingerprints and versions."), [self._(WORDS["what"]), self._(WORDS["content"])], rows))
+        self.add(
+            Table(
+                self._("Fingerprints and versions."), [self._(WORDS["what"]), self._(WORDS["content"])], rows
+            )
+        )

@@ -1,4 +1,6 @@
-"""What came before this evaluation, in words: looks, versions of the protocol, the evaluation before and why numbers moved."""
+"""What came before this evaluation, in words: looks, versions of the protocol, the evaluation before and why
+numbers moved.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from trials.report.words import VERDICT_WORDS, WORDS
 
 
 class History:
-    """`translate`: English → the reader's language; `told`: sentence of a code with its evidence; `number`: as the report writes it."""
+    """`translate`: English → the reader's language; `told`: sentence of a code with its evidence; `number`:
+    as the report writes it.
+    """
 
     def __init__(
         self,
@@ -48,14 +52,23 @@ class History:
     def changes(self) -> Iterator[Block]:
         """Against the evaluation before: numbers of the criteria, and what the two were computed from."""
         changed = [
-            [c.endpoint, c.statistic, self.number(c.before), self.number(c.after), self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
-             self._(VERDICT_WORDS[c.verdict_after])] for c in self.e.changed
-        ]  # fmt: skip
+            [
+                c.endpoint,
+                c.statistic,
+                self.number(c.before),
+                self.number(c.after),
+                self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
+                self._(VERDICT_WORDS[c.verdict_after]),
+            ]
+            for c in self.e.changed
+        ]
         if changed:
             head = self._head("endpoint", "statistic", "before", "after", "verdict_before", "verdict_after")
             yield Table(self._("What changed since the last evaluation."), head, changed, (2, 3))
         elif self.e.causes:
-            yield Paragraph(self._("No number and no verdict of a criterion changed since the last evaluation."))
+            yield Paragraph(
+                self._("No number and no verdict of a criterion changed since the last evaluation.")
+            )
         if self.e.causes:
             yield Paragraph(self._("What is not as it was at the last evaluation:"))
             for cause in self.e.causes:

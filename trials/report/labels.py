@@ -1,4 +1,6 @@
-"""What a day value is, in words: the aggregation of an endpoint and its filter. `trials/report/locale` has the French."""
+"""What a day value is, in words: the aggregation of an endpoint and its filter. `trials/report/locale` has
+the French.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,35 @@ from datetime import timedelta
 from trials.plan.protocol import Aggregation, Endpoint, Filter
 
 AGGREGATION_WORDS = {
-    "mean": "mean", "percentile": "percentile {q}", "exceedance_share": "share of steps above {threshold}",
-    "count": "number of steps above {threshold}", "duty": "share of the time above {threshold}", "sum": "sum", "min": "minimum",
-    "max": "maximum", "la10": "LA10", "la90": "LA90", "lden": "Lden", "ld": "Ld (6–18 h)", "le": "Le (18–22 h)", "ln": "Ln (22–6 h)",
-}  # fmt: skip
+    "mean": "mean",
+    "percentile": "percentile {q}",
+    "exceedance_share": "share of steps above {threshold}",
+    "count": "number of steps above {threshold}",
+    "duty": "share of the time above {threshold}",
+    "sum": "sum",
+    "min": "minimum",
+    "max": "maximum",
+    "la10": "LA10",
+    "la90": "LA90",
+    "lden": "Lden",
+    "ld": "Ld (6–18 h)",
+    "le": "Le (18–22 h)",
+    "ln": "Ln (22–6 h)",
+}
 FILTER_WORDS = {
-    "mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday",
-    "without": "without public holidays", "only": "public holidays only", "sites": "sites {names}", "devices": "devices {names}",
+    "mon": "Monday",
+    "tue": "Tuesday",
+    "wed": "Wednesday",
+    "thu": "Thursday",
+    "fri": "Friday",
+    "sat": "Saturday",
+    "sun": "Sunday",
+    "without": "without public holidays",
+    "only": "public holidays only",
+    "sites": "sites {names}",
+    "devices": "devices {names}",
     "step": "{aggregation} of means over {step}",
-}  # fmt: skip
+}
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -27,8 +49,15 @@ def day_value(
     quantity: Callable[[float], str] = "{:g}".format,
     number: Callable[[float], str] = "{:g}".format,
 ) -> str:
-    """As "percentile 95 of means over 1 h, 07:00–19:00, Monday, Tuesday"; `quantity` writes a threshold with its unit."""
-    return ", ".join([_aggregation(endpoint.aggregation, translate, quantity, number), *_filter(endpoint.filter, translate)])
+    """As "percentile 95 of means over 1 h, 07:00–19:00, Monday, Tuesday"; `quantity` writes a threshold with
+    its unit.
+    """
+    return ", ".join(
+        [
+            _aggregation(endpoint.aggregation, translate, quantity, number),
+            *_filter(endpoint.filter, translate),
+        ]
+    )
 
 
 def is_plain(endpoint: Endpoint) -> bool:
@@ -37,11 +66,18 @@ def is_plain(endpoint: Endpoint) -> bool:
 
 
 def _aggregation(
-    chosen: Aggregation, translate: Callable[[str], str], quantity: Callable[[float], str], number: Callable[[float], str]
+    chosen: Aggregation,
+    translate: Callable[[str], str],
+    quantity: Callable[[float], str],
+    number: Callable[[float], str],
 ) -> str:
     q = "" if chosen.q is None else number(chosen.q)
     text = translate(AGGREGATION_WORDS[chosen.name]).format(q=q, threshold=quantity(chosen.threshold or 0.0))
-    return text if chosen.step is None else translate(FILTER_WORDS["step"]).format(aggregation=text, step=_span(chosen.step))
+    return (
+        text
+        if chosen.step is None
+        else translate(FILTER_WORDS["step"]).format(aggregation=text, step=_span(chosen.step))
+    )
 
 
 def _span(span: timedelta) -> str:

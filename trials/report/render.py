@@ -39,15 +39,21 @@ def _draw(spec: dict[str, Any], language: Language) -> tuple[str, bytes]:
 
 
 class Charts:
-    """The process that draws; it holds 100 MB and the interpreter lock, so it is not ours. Reuse it for several reports."""
+    """The process that draws; it holds 100 MB and the interpreter lock, so it is not ours. Reuse it for
+    several reports.
+    """
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_renderer)
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_renderer
+        )
 
     def __enter__(self) -> Charts:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._pool.shutdown()
 
     def draw(self, model: ReportModel) -> list[tuple[str, bytes]]:
@@ -56,7 +62,9 @@ class Charts:
         return list(self._pool.map(_draw, [f.spec for f in figures], [model.language] * len(figures)))
 
 
-def write_reports(document: dict[str, Any], *, folder: Path, language: str, charts: Charts | None = None) -> list[Path]:
+def write_reports(
+    document: dict[str, Any], *, folder: Path, language: str, charts: Charts | None = None
+) -> list[Path]:
     """report.{html,pdf,json} in `language`, and report.<other>.{html,pdf} in the other one."""
     if charts is None:
         with Charts() as own:
@@ -77,7 +85,9 @@ def write_reports(document: dict[str, Any], *, folder: Path, language: str, char
 
 
 class _Page:
-    def __init__(self, model: ReportModel, images: Sequence[tuple[str, bytes]], document: dict[str, Any], *, other: str) -> None:
+    def __init__(
+        self, model: ReportModel, images: Sequence[tuple[str, bytes]], document: dict[str, Any], *, other: str
+    ) -> None:
         self.model = model
         self.images = images
         self.other = other
@@ -102,14 +112,17 @@ class _Page:
         template = environment.get_template("report.html.j2")
         return template.render(
             model=self.model,
-            images=[Markup(svg) for svg, _ in self.images],  # noqa: S704 - drawn by our own renderer from our own specification
+            # Drawn by our own renderer from our own specification.
+            images=[Markup(svg) for svg, _ in self.images],  # noqa: S704
             other=self.other,
             words=WORDS,
             _=self._translate,
         )
 
     def pdf(self, source: str) -> bytes:
-        """PDF/A-3a and PDF/UA-1 with the JSON inside; made in a folder of its own, so no path gets into it."""
+        """PDF/A-3a and PDF/UA-1 with the JSON inside; made in a folder of its own, so no path gets into
+        it.
+        """
         with TemporaryDirectory() as name:
             folder = Path(name)
             content = self._content()
@@ -119,9 +132,13 @@ class _Page:
             (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
             (folder / "report.typ").write_text((_HERE / "report.typ").read_text("utf-8"), encoding="utf-8")
             made: bytes = typst.compile(
-                str(folder / "report.typ"), root=name, format="pdf", ignore_system_fonts=True, pdf_standards=["a-3a", "ua-1"],
+                str(folder / "report.typ"),
+                root=name,
+                format="pdf",
+                ignore_system_fonts=True,
+                pdf_standards=["a-3a", "ua-1"],
                 timestamp=int(self.when.timestamp()),
-            )  # fmt: skip
+            )
             return made
 
     def _content(self) -> dict[str, Any]:
@@ -129,12 +146,27 @@ class _Page:
         blocks: list[dict[str, Any]] = []
         for block in self.model.blocks:
             if isinstance(block, Figure):
-                blocks.append({"kind": "figure", "file": f"figure{number}.png", "alt": block.alt, "caption": block.caption})
+                blocks.append(
+                    {
+                        "kind": "figure",
+                        "file": f"figure{number}.png",
+                        "alt": block.alt,
+                        "caption": block.caption,
+                    }
+                )
                 number += 1
             else:
                 blocks.append({name: getattr(block, name) for name in block.__dataclass_fields__})
         m = self.model
         return {
-            "language": m.language, "title": m.title, "subtitle": m.subtitle, "notices": m.notices, "watermark": m.watermark, "blocks": blocks,
-            "page": self._translate(WORDS["page"]), "year": self.when.year, "month": self.when.month, "day": self.when.day,
-        }  # fmt: skip
+            "language": m.language,
+            "title": m.title,
+            "subtitle": m.subtitle,
+            "notices": m.notices,
+            "watermark": m.watermark,
+            "blocks": blocks,
+            "page": self._translate(WORDS["page"]),
+            "year": self.when.year,
+            "month": self.when.month,
+            "day": self.when.day,
+        }

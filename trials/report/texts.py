@@ -15,14 +15,20 @@ def summary(evaluation: Evaluation) -> str:
         + (" (interim look: not a verdict)" if evaluation.interim else "")
     ]
     for endpoint in evaluation.endpoints:
-        planned = next(Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name)
+        planned = next(
+            Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name
+        )
         of_days = "" if is_plain(planned) else f", {day_value(planned)}"
         lines.append(
-            f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}{of_days}): {'blinded' if endpoint.blinded else endpoint.verdict}"
+            f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}{of_days}): "
+            f"{'blinded' if endpoint.blinded else endpoint.verdict}"
         )
         for criterion in endpoint.criteria:
             target = criterion.target
-            wanted = f"[{'' if target.low is None else f'{target.low:g}'}, {'' if target.high is None else f'{target.high:g}'}]"
+            wanted = (
+                f"[{'' if target.low is None else f'{target.low:g}'}, "
+                f"{'' if target.high is None else f'{target.high:g}'}]"
+            )
             found = "no estimate"
             if criterion.estimate is not None:
                 e = criterion.estimate
@@ -30,9 +36,13 @@ def summary(evaluation: Evaluation) -> str:
             lines.append(f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}")
         lines += [f"    - {sentence(f.code, dict(f.evidence))}" for f in endpoint.findings]
     lines += [f"  deviation: {sentence(d.code, dict(d.evidence))}" for d in evaluation.deviations]
-    lines += [f"  since the last evaluation: {sentence(c.code, dict(c.evidence))}" for c in evaluation.causes or []]
+    lines += [
+        f"  since the last evaluation: {sentence(c.code, dict(c.evidence))}" for c in evaluation.causes or []
+    ]
     return "\n".join(lines)
 
 
-ALL_TEMPLATES = [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values()) + list(CAUSES.values())
+ALL_TEMPLATES = (
+    [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values()) + list(CAUSES.values())
+)
 """What a translation must cover."""

@@ -1,7 +1,7 @@
 """How the results of a local day become one value, and which planned intervals an endpoint is about.
 
-The day value is the unit of inference; everything here happens within a day. Days are those of the trial's time zone, and every
-slot belongs to the local date on which it begins, also where a filter wraps midnight.
+The day value is the unit of inference; everything here happens within a day. Days are those of the trial's
+time zone, and every slot belongs to the local date on which it begins, also where a filter wraps midnight.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ LEVEL_PERCENTILE = {"la10": 90.0, "la90": 10.0}
 """LA10 is exceeded 10 % of the time: nine tenths of the levels lie below it."""
 
 
-# -- which intervals ---------------------------------------------------------------------------------------------------
+# -- which intervals
 
 
 def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) -> Bools:
-    """Slots in which the endpoint plans a result, by time alone: hours, weekdays, holidays, and the hours of ld, le and ln."""
+    """Slots in which the endpoint plans a result, by time alone: hours, weekdays, holidays, and the hours of
+    ld, le and ln.
+    """
     found = np.ones(calendar.n, bool)
     if aggregation.name in DAY_EVENING_NIGHT:
         found &= in_period(hours=calendar.hour, period=DAY_EVENING_NIGHT[aggregation.name])
@@ -46,7 +48,9 @@ def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) ->
     if kept.weekdays is not None:
         found &= np.isin((calendar.day - 1) % 7, [WEEKDAYS.index(day) for day in kept.weekdays])
     if kept.holidays is not None:
-        years = range(date.fromordinal(int(calendar.day[0])).year, date.fromordinal(int(calendar.day[-1])).year + 1)
+        years = range(
+            date.fromordinal(int(calendar.day[0])).year, date.fromordinal(int(calendar.day[-1])).year + 1
+        )
         off = np.isin(calendar.day, [day.toordinal() for year in years for day in public_holidays(year)])
         found &= off if kept.holidays == "only" else ~off
     return found
@@ -57,16 +61,24 @@ def restricted(unit: Unit, planned: Bools) -> Unit:
     if planned.all():
         return unit
     outside = ~planned if unit.outside is None else ~planned | unit.outside
-    return replace(unit, value=np.where(outside, np.nan, unit.value), excused=unit.excused | outside, outside=outside)
+    return replace(
+        unit, value=np.where(outside, np.nan, unit.value), excused=unit.excused | outside, outside=outside
+    )
 
 
 def own_plan(endpoint: Endpoint) -> str | None:
     """The endpoint's name, where it does not plan every interval of its arms: its capture is its own."""
-    return endpoint.name if endpoint.filter is not None or endpoint.aggregation.name in DAY_EVENING_NIGHT else None
+    return (
+        endpoint.name
+        if endpoint.filter is not None or endpoint.aggregation.name in DAY_EVENING_NIGHT
+        else None
+    )
 
 
 def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bool:
-    """Whether the filter names the device and a site where it stood; one of which nobody knows where it stood stays, and is missing."""
+    """Whether the filter names the device and a site where it stood; one of which nobody knows where it stood
+    stays, and is missing.
+    """
     kept = endpoint.filter
     if kept is None:
         return True
@@ -75,7 +87,9 @@ def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bo
 
 
 def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
-    """The unit with the slots that the endpoint plans: its hours and days, less the time the device stood at other sites."""
+    """The unit with the slots that the endpoint plans: its hours and days, less the time the device stood at
+    other sites.
+    """
     planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
     if endpoint.filter is not None and endpoint.filter.sites is not None:
         starts = unit.calendar.start_us + unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)
@@ -87,7 +101,9 @@ def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
 
 @lru_cache(maxsize=64)
 def public_holidays(year: int) -> tuple[date, ...]:
-    """The eleven of metropolitan France (Code du travail, L3133-1); Easter by the algorithm of Meeus, Jones and Butcher."""
+    """The eleven of metropolitan France (Code du travail, L3133-1); Easter by the algorithm of Meeus, Jones
+    and Butcher.
+    """
     a, (b, c) = year % 19, divmod(year, 100)
     h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
     weekday = (32 + 2 * (b % 4) + 2 * (c // 4) - h - c % 4) % 7
@@ -95,7 +111,9 @@ def public_holidays(year: int) -> tuple[date, ...]:
     month, day = divmod(h + weekday - 7 * m + 114, 31)
     easter = date(year, month, day + 1)
     fixed = ((1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25))
-    return tuple(sorted([date(year, *one) for one in fixed] + [easter + timedelta(days=n) for n in (1, 39, 50)]))
+    return tuple(
+        sorted([date(year, *one) for one in fixed] + [easter + timedelta(days=n) for n in (1, 39, 50)])
+    )
 
 
 def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
@@ -106,7 +124,7 @@ def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
     return due
 
 
-# -- one value a day ---------------------------------------------------------------------------------------------------
+# -- one value a day
 
 
 def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
@@ -116,12 +134,15 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
     return (result > (aggregation.threshold or 0.0)).astype(np.float64)
 
 
-def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic: bool, percent: bool = False) -> Floats:
-    """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots are valid.
+def day_values(
+    aggregation: Aggregation, unit: Unit, *, share: float, energetic: bool, percent: bool = False
+) -> Floats:
+    """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots
+    are valid.
 
-    A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` stand for the whole planned day: the mean of what is valid
-    times the number planned, so that a missing interval does not count as 0. A day that the period cuts has a mean, but no sum,
-    no extreme and no share: those of an hour are not those of a day.
+    A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` stand for the whole planned day: the mean
+    of what is valid times the number planned, so that a missing interval does not count as 0. A day that the
+    period cuts has a mean, but no sum, no extreme and no share: those of an hour are not those of a day.
     """
     energetic = energetic and aggregation.name not in NO_LEVELS
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
@@ -137,12 +158,18 @@ def day_values(aggregation: Aggregation, unit: Unit, *, share: float, energetic:
         return factor * means
     if aggregation.name == "sum":
         return means * _planned(unit, groups, number)
-    of_steps, day_of_step, enough = _steps(aggregation, unit, groups, number, share=share, energetic=energetic)
+    of_steps, day_of_step, enough = _steps(
+        aggregation, unit, groups, number, share=share, energetic=energetic
+    )
     values = np.full(number, np.nan)
     for at in np.flatnonzero(np.isfinite(means) & enough):
         values[at] = _of_steps(aggregation, of_steps[(day_of_step == at) & np.isfinite(of_steps)])
     if aggregation.name == "count":
-        step_us = unit.calendar.step_us if aggregation.step is None else round(aggregation.step.total_seconds() * 1e6)
+        step_us = (
+            unit.calendar.step_us
+            if aggregation.step is None
+            else round(aggregation.step.total_seconds() * 1e6)
+        )
         return values * np.rint(_planned(unit, groups, number) * (unit.calendar.step_us / step_us))
     return factor * values
 
@@ -159,7 +186,9 @@ def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
 
 
 def _cut(calendar: Calendar, groups: Ints) -> list[int]:
-    """Days of which the period has only a part: the first where it begins later than midnight, the last where it ends earlier."""
+    """Days of which the period has only a part: the first where it begins later than midnight, the last where
+    it ends earlier.
+    """
     step_h = calendar.step_us / 3.6e9
     begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h
     return [int(groups[at]) for at, is_cut in ((0, begins_late), (-1, ends_early)) if is_cut]

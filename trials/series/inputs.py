@@ -1,4 +1,6 @@
-"""What an evaluation is computed from: plain arrays and facts, the same from a database and from a package."""
+"""What an evaluation is computed from: plain arrays and facts, the same from a database and from a
+package.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,9 @@ class TrialInputs:
     versions: list[ProtocolVersion] = field(default_factory=list)
     """Oldest first; the last is the one that is applied."""
     whole: Protocol | None = None
-    """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None (`trials.judge.looks`)."""
+    """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None
+    (`trials.judge.looks`).
+    """
 
     def is_blinded(self, endpoint: Endpoint) -> bool:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
@@ -136,24 +140,30 @@ class TrialInputs:
         swapped = {
             place
             for stream in self.streams
-            if stream.device not in named and any((stream.property, stream.role) == (s.property, s.role) for s in own)
+            if stream.device not in named
+            and any((stream.property, stream.role) == (s.property, s.role) for s in own)
             for place in stream.placements
             if _swapped(place, list(places))
         }
         return sorted(places | swapped, key=lambda place: place.start)
 
     def series_of(self, device: str, property: str) -> list[StreamInput]:
-        """The device's datastream of a property, and what it was swapped for: devices of its role at its position before or after it.
+        """The device's datastream of a property, and what it was swapped for: devices of its role at its
+        position before or after it.
 
-        Of those, only the time at that position. A device that stood there at the same time is a neighbour, and one that the
-        protocol names is a series of its own: neither may fill this one's gaps.
+        Of those, only the time at that position. A device that stood there at the same time is a neighbour,
+        and one that the protocol names is a series of its own: neither may fill this one's gaps.
         """
         own = [s for s in self.streams if s.device == device and s.property == property]
         named = {name for arm in self.protocol.arms for name in arm.devices}
         places = [p for s in own for p in s.placements]
         found = list(own)
         for stream in self.streams:
-            if stream.property == property and stream.device not in named and any(stream.role == s.role for s in own):
+            if (
+                stream.property == property
+                and stream.device not in named
+                and any(stream.role == s.role for s in own)
+            ):
                 found += [_during(stream, place) for place in stream.placements if _swapped(place, places)]
         return found
 
@@ -162,7 +172,8 @@ def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
     """Whether `place` is the position of one of `places`, at another time than all of them."""
     there = [p for p in places if (p.site, p.position) == (place.site, place.position)]
     return bool(there) and all(
-        (p.end is not None and p.end <= place.start) or (place.end is not None and place.end <= p.start) for p in there
+        (p.end is not None and p.end <= place.start) or (place.end is not None and place.end <= p.start)
+        for p in there
     )
 
 
@@ -170,7 +181,9 @@ def _during(stream: StreamInput, place: Placement) -> StreamInput:
     inside = stream.time_us >= to_us(place.start)
     if place.end is not None:
         inside &= stream.time_us < to_us(place.end)
-    return replace(stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside])
+    return replace(
+        stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside]
+    )
 
 
 def fingerprint(streams: Sequence[StreamInput]) -> str:

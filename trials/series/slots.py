@@ -1,7 +1,8 @@
 """From observations to planned intervals ("slots"), grid steps and local days.
 
-A slot is one planned interval of a measurement; it is valid when it holds at least one usable observation. Days are those of the
-trial's time zone: 23 or 25 hours where the clocks change. Means work on the property's averaging scale.
+A slot is one planned interval of a measurement; it is valid when it holds at least one usable observation.
+Days are those of the trial's time zone: 23 or 25 hours where the clocks change. Means work on the property's
+averaging scale.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def to_us(when: datetime) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """The slots of one period: their starts, local days (ordinals) and local hours. The same period has the same object."""
+    """The slots of one period: their starts, local days (ordinals) and local hours. The same period has the
+    same object.
+    """
 
     start_us: int
     step_us: int
@@ -61,7 +64,9 @@ def _offset_s(hour: int, zone: ZoneInfo) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """One series (a device and what stood at its position) over one period; equal to itself alone, so that what is made of it can be kept."""
+    """One series (a device and what stood at its position) over one period; equal to itself alone, so that
+    what is made of it can be kept.
+    """
 
     name: str
     calendar: Calendar
@@ -74,7 +79,9 @@ class Unit:
     afterwards: Bools | None = None
     """Excused only by windows that were declared after they had begun; None: nowhere."""
     outside: Bools | None = None
-    """Not planned at all: outside the endpoint's filter (there also excused, and without a value); None: nowhere."""
+    """Not planned at all: outside the endpoint's filter (there also excused, and without a value); None:
+    nowhere.
+    """
 
     @property
     def valid(self) -> Bools:
@@ -87,7 +94,9 @@ class Unit:
 
 
 MOST_DB = 2900.0
-"""Levels beyond are taken for it, so that their energies stay numbers: `designs.question.out_of_scale` then says that they are none."""
+"""Levels beyond are taken for it, so that their energies stay numbers: `designs.question.out_of_scale` then
+says that they are none.
+"""
 
 
 def fold(energetic: bool, values: Floats) -> Floats:
@@ -100,8 +109,12 @@ def unfold(energetic: bool, means: Floats) -> Floats:
     return 10 * np.log10(means) if energetic else means
 
 
-def fill(calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False) -> Floats:
-    """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any order."""
+def fill(
+    calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False
+) -> Floats:
+    """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any
+    order.
+    """
     index, rows = _placed(calendar, time_us)
     result = result[rows]
     values = np.full(calendar.n, np.nan)
@@ -134,16 +147,22 @@ def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
     return (time_us[rows] - calendar.start_us) // calendar.step_us, rows
 
 
-def grouped(unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None) -> Floats:
-    """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots are valid.
+def grouped(
+    unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None
+) -> Floats:
+    """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots
+    are valid.
 
-    `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of addition.
+    `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of
+    addition.
     """
     valid = unit.valid
     planned = np.bincount(groups[~unit.excused | valid], minlength=number)
     count = np.bincount(groups[valid], minlength=number)
     folded = fold(energetic, unit.value[valid])
-    total = np.bincount(groups[valid], weights=folded if weights is None else folded * weights[valid], minlength=number)
+    total = np.bincount(
+        groups[valid], weights=folded if weights is None else folded * weights[valid], minlength=number
+    )
     enough = (count > 0) & (count >= share * planned)
     means = np.full(number, np.nan)
     means[enough] = unfold(energetic, total[enough] / count[enough])
@@ -159,8 +178,12 @@ def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     return groups, days
 
 
-def mean_of_units(tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None) -> Floats:
-    """Mean over units of each column; NaN where fewer than `share` of the units (of those `due`, if given) have a value."""
+def mean_of_units(
+    tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None
+) -> Floats:
+    """Mean over units of each column; NaN where fewer than `share` of the units (of those `due`, if given)
+    have a value.
+    """
     table = np.stack(tables)
     valid = np.isfinite(table)
     count = valid.sum(axis=0)

@@ -1,7 +1,8 @@
 """The verdict rule, once, the same for every design.
 
-An estimate has a two-sided interval [L, U] at level 1 − α, a criterion a target set T. met: [L, U] ⊂ T; not_met: [L, U] ∩ T = ∅;
-else inconclusive. Wanted downwards by at least δ: T = (−∞, −δ]; upwards: [δ, ∞); equivalence: [−δ, δ]; limit: (−∞, limit].
+An estimate has a two-sided interval [L, U] at level 1 − α, a criterion a target set T. met: [L, U] ⊂ T;
+not_met: [L, U] ∩ T = ∅; else inconclusive. Wanted downwards by at least δ: T = (−∞, −δ]; upwards: [δ, ∞);
+equivalence: [−δ, δ]; limit: (−∞, limit].
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def judge(low: float, high: float, target: Target) -> Verdict:
 
 
 def all_of(verdicts: Sequence[Verdict], strict: Sequence[Verdict]) -> Verdict:
-    """Several criteria of one endpoint: met if all are, not_met if any is at the corrected level (`strict`), else inconclusive."""
+    """Several criteria of one endpoint: met if all are, not_met if any is at the corrected level (`strict`),
+    else inconclusive.
+    """
     if not verdicts or Verdict.NOT_EVALUABLE in verdicts:
         return Verdict.NOT_EVALUABLE
     if all(verdict is Verdict.MET for verdict in verdicts):
@@ -53,9 +56,13 @@ def overall(primary: Sequence[Verdict]) -> Verdict:
     return Verdict.MET if all(verdict is Verdict.MET for verdict in primary) else Verdict.INCONCLUSIVE
 
 
-def holm(questions: Sequence[Question], alpha: float, decided: Callable[[Question, float], bool]) -> dict[Question, float]:
-    """Level of each of several questions that share α step by step (Holm, Scand. J. Statist. 6, 1979): of k, those that are decided at
-    1 − α/k leave the others 1 − α/(k − 1), and so on until none more is decided. The chance of any wrong decision stays below α."""
+def holm(
+    questions: Sequence[Question], alpha: float, decided: Callable[[Question, float], bool]
+) -> dict[Question, float]:
+    """Level of each of several questions that share α step by step (Holm, Scand. J. Statist. 6, 1979): of k,
+    those that are decided at 1 − α/k leave the others 1 − α/(k − 1), and so on until none more is decided.
+    The chance of any wrong decision stays below α.
+    """
     levels: dict[Question, float] = {}
     left = list(questions)
     while left:

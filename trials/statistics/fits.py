@@ -1,4 +1,5 @@
-"""Regressions on day values whose errors resemble those of the day before: standard errors with n′ in place of n.
+"""Regressions on day values whose errors resemble those of the day before: standard errors with n′ in place
+of n.
 
 Pure. `docs/designs/6-interrupted-series.md` has the formulas in words.
 """
@@ -52,9 +53,11 @@ def lag_one(days: Days, residuals: Floats) -> float:
 
 
 def effective(days: Days, residuals: Floats, trends: int) -> float:
-    """n′ = max(p + 2, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 1.5p)/(n − 2p))); p: columns that move slowly (1, day, step, …).
+    """n′ = max(p + 2, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 1.5p)/(n − 2p))); p: columns that move
+    slowly (1, day, step, …).
 
-    For p = 2 that is the correction of `intervals.spread`; for two lines of n/2 days, p = 4, the same for each.
+    For p = 2 that is the correction of `intervals.spread`; for two lines of n/2 days, p = 4, the same for
+    each.
     """
     n = len(residuals)
     r = min(0.99, max(0.0, (n * lag_one(days, residuals) + 1.5 * trends) / (n - 2 * trends)))
@@ -70,7 +73,9 @@ def least_squares(columns: Floats, y: Floats, days: Days, trends: int) -> Fit:
 
 
 def quasi_poisson(columns: Floats, y: Floats, days: Days, trends: int) -> Fit:
-    """log E(y) = columns·b, Var(y) = φ·E(y), φ = Σ(y − ŷ)²/ŷ/(n − k), by iterated weighted least squares; y ≥ 0 with a mean above 0."""
+    """log E(y) = columns·b, Var(y) = φ·E(y), φ = Σ(y − ŷ)²/ŷ/(n − k), by iterated weighted least squares; y ≥
+    0 with a mean above 0.
+    """
     b = np.zeros(columns.shape[1])
     mean = y + 0.5 * y.mean()
     eta = np.log(mean)
@@ -87,8 +92,17 @@ def quasi_poisson(columns: Floats, y: Floats, days: Days, trends: int) -> Fit:
     return _fit(columns.shape[1], b, inverse, (y - mean) / np.sqrt(mean), days, trends)
 
 
-def _fit(k: int, b: Floats, inverse: NDArray[np.floating[Any]], residuals: Floats, days: Days, trends: int) -> Fit:
+def _fit(
+    k: int, b: Floats, inverse: NDArray[np.floating[Any]], residuals: Floats, days: Days, trends: int
+) -> Fit:
     n = len(residuals)
     n_effective = effective(days, residuals, trends)
     dispersion = float(np.sum(residuals**2)) / max(1, n - k)
-    return Fit(b, np.asarray(inverse, np.float64) * dispersion * n / n_effective, residuals, n, n_effective, n_effective - trends)
+    return Fit(
+        b,
+        np.asarray(inverse, np.float64) * dispersion * n / n_effective,
+        residuals,
+        n,
+        n_effective,
+        n_effective - trends,
+    )

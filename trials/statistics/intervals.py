@@ -1,7 +1,7 @@
 """How sure: intervals that cover, with the day as unit of inference.
 
-Nothing here knows a protocol or a database. Days are whole numbers (proleptic ordinals of local dates); arrays hold one value a day.
-Measured coverage of nominal 95 % stands in docs/validation.md.
+Nothing here knows a protocol or a database. Days are whole numbers (proleptic ordinals of local dates);
+arrays hold one value a day. Measured coverage of nominal 95 % stands in docs/validation.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MIN_DAYS = 14
 
 
 def t_quantile(level: float, freedom: float) -> float:
-    """t of Student's distribution that a share `level` does not exceed in size, 1; many times as quick as scipy.stats, and the same."""
+    """t of Student's distribution that a share `level` does not exceed in size, 1; many times as quick as
+    scipy.stats, and the same.
+    """
     return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
@@ -32,8 +34,10 @@ class Spread(NamedTuple):
 
     mean: float
     standard_error: float
-    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days; d̄ the mean number of the days that count, m the
-    middle of the period: what a trend does to the mean where days are missing."""
+    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days; d̄ the mean number
+    of the days that count, m the middle of the period: what a trend does to the mean where days are
+    missing.
+    """
     n: int
     n_effective: float
     """n′ = max(3, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 3)/(n − 4)))."""
@@ -55,9 +59,11 @@ class Spread(NamedTuple):
         return self.mean - half, self.mean + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
-        """mean ± `always_valid_reach`·s/√n′: holds at every look from day 14 on, however many there are; `planned` days when it is over.
+        """mean ± `always_valid_reach`·s/√n′: holds at every look from day 14 on, however many there are;
+        `planned` days when it is over.
 
-        Never narrower than the interval of one look, whose t is larger where n′ is small. CorrectInput under 14 days.
+        Never narrower than the interval of one look, whose t is larger where n′ is small. CorrectInput under
+        14 days.
         """
         low, high = self.interval(level)
         half = always_valid_reach(self.n, planned, level) * self.standard_error
@@ -69,15 +75,18 @@ class Spread(NamedTuple):
 
 
 def varies(values: Floats) -> bool:
-    """False where all are the same but for rounding; means of equal results may differ in their last digit."""
+    """False where all are the same but for rounding; means of equal results may differ in their last
+    digit.
+    """
     return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
 
 
 def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     """Mean, standard error and trend of day values d₁…d_n (n ≥ 5; the designs ask for 14).
 
-    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² = Σe²/(n − 2). `middle`: day number
-    in the middle of the period (default: between the first and the last day that count).
+    Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² =
+    Σe²/(n − 2). `middle`: day number in the middle of the period (default: between the first and the last day
+    that count).
     """
     n = len(values)
     centred = days - days.mean()
@@ -126,11 +135,13 @@ class TwoPeriods:
         return self.difference - half, self.difference + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
-        """As of one period, with the error of the difference; n and `planned` count the days of the second period alone.
+        """As of one period, with the error of the difference; n and `planned` count the days of the second
+        period alone.
 
-        The first is over before anyone looks, so that its error is the same at every look. With v₁, v₂ the variances of the two means, the
-        difference holds a share (v₁ + v₂*)/(v₁ + v₂) of the information it will have, which is more than n/planned = v₂*/v₂: the
-        interval errs on the wide side. CorrectInput under 14 days in the second period.
+        The first is over before anyone looks, so that its error is the same at every look. With v₁, v₂ the
+        variances of the two means, the difference holds a share (v₁ + v₂*)/(v₁ + v₂) of the information it
+        will have, which is more than n/planned = v₂*/v₂: the interval errs on the wide side. CorrectInput
+        under 14 days in the second period.
         """
         low, high = self.interval(level)
         half = always_valid_reach(self.after.n, planned, level) * self.standard_error
@@ -147,7 +158,9 @@ class Scale(NamedTuple):
 IDENTITY = Scale(lambda x: x, lambda x: x)
 LOG = Scale(lambda x: np.log(np.maximum(x, 1e-300)), lambda z: np.exp(np.clip(z, -700.0, 700.0)))
 """Finite in both directions: an RMSE that is 0 without one day still gets numbers for ends."""
-R_SQUARED = Scale(lambda x: np.arctanh(np.sqrt(np.clip(x, 0.0, 1 - 1e-15))), lambda z: np.tanh(np.maximum(z, 0.0)) ** 2)
+R_SQUARED = Scale(
+    lambda x: np.arctanh(np.sqrt(np.clip(x, 0.0, 1 - 1e-15))), lambda z: np.tanh(np.maximum(z, 0.0)) ** 2
+)
 
 Statistic = Callable[[Floats], Floats]
 """Sums (…, k) → statistic (…)."""
@@ -157,8 +170,8 @@ Statistic = Callable[[Floats], Floats]
 class DayJackknife:
     """A statistic of per-day sums with its interval.
 
-    θ̂ on all N days on `scale`, θ̂₍ᵢ₎ without day i, pseudo-values Nθ̂ − (N − 1)θ̂₍ᵢ₎ in day order; the interval of a mean of day
-    values on them, centred on θ̂, transformed back.
+    θ̂ on all N days on `scale`, θ̂₍ᵢ₎ without day i, pseudo-values Nθ̂ − (N − 1)θ̂₍ᵢ₎ in day order; the
+    interval of a mean of day values on them, centred on θ̂, transformed back.
     """
 
     estimate: float
@@ -182,8 +195,10 @@ class DayJackknife:
         worth: float | None = None,
         middle: float | None = None,
     ) -> DayJackknife:
-        """`sums`: (N, k), one row a day. `short`: where measured coverage asks for it, the half-width is 1 + short/√n′ times as wide on the scale,
-        since few days know their own scatter badly; `worth`: n′ of other day values than the pseudo-values. `middle` as in `spread`."""
+        """`sums`: (N, k), one row a day. `short`: where measured coverage asks for it, the half-width is 1 +
+        short/√n′ times as wide on the scale, since few days know their own scatter badly; `worth`: n′ of
+        other day values than the pseudo-values. `middle` as in `spread`.
+        """
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
@@ -208,30 +223,42 @@ class DayJackknife:
 
 
 def always_valid_reach(n: int, planned: int, level: float) -> float:
-    """Standard errors to either side of a mean of n days so that the interval holds at all looks together, not at one alone.
+    """Standard errors to either side of a mean of n days so that the interval holds at all looks together,
+    not at one alone.
 
-    √n·√(2(nρ² + 1)/(n²ρ²)·ln(√(nρ² + 1)/α)) with ρ² = (−2 ln α + ln(−2 ln α + 1))/planned, α = 1 − `level`; narrowest about n =
-    `planned`. Of n and `planned` only their share matters. CorrectInput under 14 days or without a planned day. Source: Waudby-Smith,
-    Arbour, Sinha, Kennedy & Ramdas, Ann. Statist. 52 (2024); s/√n′ stands for σ/√n.
+    √n·√(2(nρ² + 1)/(n²ρ²)·ln(√(nρ² + 1)/α)) with ρ² = (−2 ln α + ln(−2 ln α + 1))/planned, α = 1 − `level`;
+    narrowest about n = `planned`. Of n and `planned` only their share matters. CorrectInput under 14 days or
+    without a planned day. Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Ann. Statist. 52 (2024);
+    s/√n′ stands for σ/√n.
     """
     if n < MIN_DAYS:
-        raise CorrectInput(f"Only {n} days: an always-valid interval begins with day {MIN_DAYS}. Look again later.")
+        raise CorrectInput(
+            f"Only {n} days: an always-valid interval begins with day {MIN_DAYS}. Look again later."
+        )
     if planned < 1:
-        raise CorrectInput(f"{planned} planned days: say how many days the period has when it is over, at least 1.")
+        raise CorrectInput(
+            f"{planned} planned days: say how many days the period has when it is over, at least 1."
+        )
     return reach_of_share(n / planned, level)
 
 
 def reach_of_share(share: float, level: float) -> float:
-    """The same for any statistic of which so much of the information that it will have is there: of a mean n/planned, of a slope (n/planned)³."""
+    """The same for any statistic of which so much of the information that it will have is there: of a mean
+    n/planned, of a slope (n/planned)³.
+    """
     alpha = 1 - level
     x = share * (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1))
     return float(np.sqrt(2 * (x + 1) / x * np.log(np.sqrt(x + 1) / alpha)))
 
 
-def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int, seed: int, level: float) -> tuple[float, float]:
-    """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on few days.
+def bootstrap(
+    sums: Floats, statistic: Statistic, *, block: int, replicates: int, seed: int, level: float
+) -> tuple[float, float]:
+    """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on
+    few days.
 
-    NaN where the statistic is not defined on some replicates (a slope, where only the days without variation were drawn).
+    NaN where the statistic is not defined on some replicates (a slope, where only the days without variation
+    were drawn).
     """
     weights = block_weights(len(sums), block=block, replicates=replicates, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -240,7 +267,9 @@ def bootstrap(sums: Floats, statistic: Statistic, *, block: int, replicates: int
 
 
 def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[float, float]:
-    """after − before by OLS on a step with Newey–West errors (statsmodels, lags ⌊4(n/100)^{2/9}⌋); needs every day."""
+    """after − before by OLS on a step with Newey–West errors (statsmodels, lags ⌊4(n/100)^{2/9}⌋); needs
+    every day.
+    """
     import statsmodels.api as sm
 
     values = np.r_[before, after]
@@ -251,9 +280,11 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
 
 
 def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
-    """Interval of coefficient number `at` of a fit of statsmodels: b ± t(n − k)·√variance, a variance below 0 by rounding being 0.
+    """Interval of coefficient number `at` of a fit of statsmodels: b ± t(n − k)·√variance, a variance below 0
+    by rounding being 0.
 
-    Where a period does not vary, that of its own level is such a one, and `conf_int` takes the root of all of them.
+    Where a period does not vary, that of its own level is such a one, and `conf_int` takes the root of all of
+    them.
     """
     b = float(fit.params[at])
     half = t_quantile(level, fit.df_resid) * float(np.sqrt(max(0.0, float(fit.cov_params()[at, at]))))
@@ -262,7 +293,8 @@ def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=16)
 def block_weights(n: int, *, block: int, replicates: int, seed: int) -> Floats:
-    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put together to n days.
+    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put
+    together to n days.
 
     Read-only, since every statistic of an endpoint shares one table.
     """

@@ -1,15 +1,17 @@
 """What a trial may expect before it reports: widths of intervals, smallest detectable effects, days needed.
 
-From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r are those of
-`trials.statistics.intervals.spread`; a period of n days that count is worth n′ = max(3, n(1 − r)/(1 + r)) independent ones. The estimate is taken
-as normal with standard error σ = s/√(n(1 − r)/(1 + r)), its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom,
-and the r that the reporting period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance of a verdict
-is a mean of noncentral t distributions over that r. Since a short baseline may understate s, chances take its upper 80 % limit.
-All of it rests on one assumption: days will scatter as they did in the baseline.
+From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r
+are those of `trials.statistics.intervals.spread`; a period of n days that count is worth n′ = max(3, n(1 −
+r)/(1 + r)) independent ones. The estimate is taken as normal with standard error σ = s/√(n(1 − r)/(1 + r)),
+its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom, and the r that the reporting
+period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance of a verdict is
+a mean of noncentral t distributions over that r. Since a short baseline may understate s, chances take its
+upper 80 % limit. All of it rests on one assumption: days will scatter as they did in the baseline.
 
-Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuirmann, J. Pharmacokin. Biopharm. 15 (1987) 657 (two
-one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110; Bartlett, J. R. Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance
-and scatter of r₁ under autocorrelation); Browne, Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
+Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuirmann, J. Pharmacokin.
+Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110; Bartlett, J. R.
+Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under autocorrelation); Browne,
+Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ _ODDS = _ODDS / _ODDS.sum()
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """How one statistic scatters, as seen in the baseline; everything on `scale`, on which its interval is made."""
+    """How one statistic scatters, as seen in the baseline; everything on `scale`, on which its interval is
+    made.
+    """
 
     sd: float
     """s of the day values (or pseudo-values, or pair differences), detrended."""
@@ -69,9 +73,24 @@ class Basis:
         assert isinstance(days, Spread)
         freedom = _variance_freedom(days.n, days.autocorrelation)
         if jack:
-            return cls(days.deviation, days.autocorrelation, jack.centre, jack.scale, jack.short, fixed, freedom=freedom)
+            return cls(
+                days.deviation,
+                days.autocorrelation,
+                jack.centre,
+                jack.scale,
+                jack.short,
+                fixed,
+                freedom=freedom,
+            )
         centre = None if before_days else days.mean
-        return cls(days.deviation, days.autocorrelation, centre, fixed=fixed, before_days=before_days, freedom=freedom)
+        return cls(
+            days.deviation,
+            days.autocorrelation,
+            centre,
+            fixed=fixed,
+            before_days=before_days,
+            freedom=freedom,
+        )
 
     @property
     def cautious(self) -> Basis:
@@ -79,7 +98,9 @@ class Basis:
         if self.freedom is None:
             return self
         return replace(
-            self, sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))), freedom=None
+            self,
+            sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))),
+            freedom=None,
         )
 
     @property
@@ -118,10 +139,11 @@ def effective_days(*, days: int, autocorrelation: float) -> float:
 
 
 def half_width(*, basis: Basis, days: int, level: float) -> float:
-    """√(fixed² + ((1 + short/√n′)·t(n′ − 2)·s/√n′)²): the half-width to expect of the two-sided interval at `level`, on the basis' scale.
+    """√(fixed² + ((1 + short/√n′)·t(n′ − 2)·s/√n′)²): the half-width to expect of the two-sided interval at
+    `level`, on the basis' scale.
 
-    After − before: variances add, freedom by Welch and Satterthwaite; k block pairs: t(k − 1)·s/√k. CorrectInput below what the design
-    asks for (14 days, 6 block pairs).
+    After − before: variances add, freedom by Welch and Satterthwaite; k block pairs: t(k − 1)·s/√k.
+    CorrectInput below what the design asks for (14 days, 6 block pairs).
     """
     _enough(basis, days)
     if basis.pair_days:
@@ -129,14 +151,24 @@ def half_width(*, basis: Basis, days: int, level: float) -> float:
         sampled = _half(level, pairs - 1.0, basis.sd / np.sqrt(pairs))
     else:
         after = effective_days(days=days, autocorrelation=basis.autocorrelation)
-        before = effective_days(days=basis.before_days, autocorrelation=basis.autocorrelation) if basis.before_days else np.inf
+        before = (
+            effective_days(days=basis.before_days, autocorrelation=basis.autocorrelation)
+            if basis.before_days
+            else np.inf
+        )
         wider = 1 + basis.short / np.sqrt(after)
-        sampled = wider * _half(level, _welch(1 / before, 1 / after), basis.sd * np.sqrt(1 / before + 1 / after))
+        sampled = wider * _half(
+            level, _welch(1 / before, 1 / after), basis.sd * np.sqrt(1 / before + 1 / after)
+        )
     return float(np.hypot(basis.fixed, sampled))
 
 
-def expected_interval(*, basis: Basis, days: int, level: float, true: float | None = None) -> tuple[float, float]:
-    """[L, U] to expect around `true` (default: what the baseline says, 0 for an effect), in the unit of the statistic."""
+def expected_interval(
+    *, basis: Basis, days: int, level: float, true: float | None = None
+) -> tuple[float, float]:
+    """[L, U] to expect around `true` (default: what the baseline says, 0 for an effect), in the unit of the
+    statistic.
+    """
     centre = (basis.centre or 0.0) if true is None else _forth(basis.scale, true)
     half = half_width(basis=basis, days=days, level=level)
     low, high = (float(end) for end in basis.scale.back(np.array([centre - half, centre + half])))
@@ -146,8 +178,9 @@ def expected_interval(*, basis: Basis, days: int, level: float, true: float | No
 def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: float) -> Chances:
     """P(met) and P(not_met) by the verdict rule for T = [low, high], if the statistic is truly `true`.
 
-    With estimate m ~ N(θ, σ²) and half-width h: met is low ≤ m − h and m + h ≤ high. One open end and no fixed part: noncentral t with
-    noncentrality |θ − bound|/σ; else the same integral over the χ² of the estimated variance, by 100 Gauss–Legendre nodes.
+    With estimate m ~ N(θ, σ²) and half-width h: met is low ≤ m − h and m + h ≤ high. One open end and no
+    fixed part: noncentral t with noncentrality |θ − bound|/σ; else the same integral over the χ² of the
+    estimated variance, by 100 Gauss–Legendre nodes.
     """
     low, high = (None if end is None else _forth(basis.scale, end) for end in target)
     found = _sampling(basis, days, level)
@@ -155,18 +188,21 @@ def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: floa
 
 
 def smallest_effect(*, basis: Basis, days: int, level: float, power: float = 0.8) -> float:
-    """Δ: how far from a bound the truth must lie, for the verdict to say on which side with probability `power`; on the basis' scale.
+    """Δ: how far from a bound the truth must lie, for the verdict to say on which side with probability
+    `power`; on the basis' scale.
 
-    An effect wanted to be at least δ must truly be δ + Δ; with δ = 0 this is the usual smallest detectable effect. For a basis on the
-    identity scale in the unit of the statistic.
+    An effect wanted to be at least δ must truly be δ + Δ; with δ = 0 this is the usual smallest detectable
+    effect. For a basis on the identity scale in the unit of the statistic.
     """
     return _distance(basis, _sampling(basis, days, level), power)
 
 
 def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: float = 0.8) -> Bounds | None:
-    """True values for which the verdict is `met` with at least probability `power`: [low, high], None is open.
+    """True values for which the verdict is `met` with at least probability `power`: [low, high], None is
+    open.
 
-    In the unit of the statistic. None instead of the pair where no true value reaches it: the interval is too wide for the target.
+    In the unit of the statistic. None instead of the pair where no true value reaches it: the interval is too
+    wide for the target.
     """
     low, high = (None if end is None else _forth(basis.scale, end) for end in target)
     found = _sampling(basis, days, level)
@@ -190,9 +226,11 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
 def days_needed(
     *, basis: Basis, level: float, target: Bounds, true: float, power: float = 0.8, most: int = MOST_DAYS
 ) -> int | None:
-    """Fewest days that count for which the verdict is decided (`met` or `not_met`) with probability `power`, if the truth is `true`.
+    """Fewest days that count for which the verdict is decided (`met` or `not_met`) with probability `power`,
+    if the truth is `true`.
 
-    None where `most` do not suffice: the truth lies on a bound, within the fixed part of it, or the baseline is too short.
+    None where `most` do not suffice: the truth lies on a bound, within the fixed part of it, or the baseline
+    is too short.
     """
 
     def enough(days: int) -> bool:
@@ -226,7 +264,10 @@ def _half(level: float, freedom: Floats | float, error: Floats | float) -> Float
 
 def _welch(before: Floats | float, after: Floats | float) -> Floats:
     """Freedom of 1/n′ + 1/n′ with n′ − 2 each."""
-    return np.asarray((before + after) ** 2 / (before**2 / (1 / np.maximum(before, 1e-300) - 2) + after**2 / (1 / after - 2)))
+    return np.asarray(
+        (before + after) ** 2
+        / (before**2 / (1 / np.maximum(before, 1e-300) - 2) + after**2 / (1 / after - 2))
+    )
 
 
 def _variance_freedom(days: int, r: float) -> float:
@@ -268,18 +309,27 @@ def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chan
     error, freedom, halves, odds = found
     if error == 0:
         inside = (low is None or true - basis.fixed >= low) and (high is None or true + basis.fixed <= high)
-        outside = (low is not None and true + basis.fixed < low) or (high is not None and true - basis.fixed > high)
+        outside = (low is not None and true + basis.fixed < low) or (
+            high is not None and true - basis.fixed > high
+        )
         return Chances(float(inside), float(outside))
     if basis.fixed == 0 and (low is None or high is None):
         inwards = (high - true) / error if high is not None else (true - (low or 0.0)) / error
-        return Chances(*(float(np.sum(odds * _beyond(halves / error, freedom, distance))) for distance in (inwards, -inwards)))
+        return Chances(
+            *(
+                float(np.sum(odds * _beyond(halves / error, freedom, distance)))
+                for distance in (inwards, -inwards)
+            )
+        )
     half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedom)))
     shares = odds[:, None] * _SHARES
     above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
     below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
     too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
     too_high = scipy.stats.norm.sf((high + half - true) / error) if high is not None else 0.0
-    return Chances(float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high))))
+    return Chances(
+        float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high)))
+    )
 
 
 def _beyond(critical: Floats, freedom: float, noncentrality: float) -> Floats:

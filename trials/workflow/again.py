@@ -1,4 +1,6 @@
-"""Evaluating a trial again, where what its last evaluation rests on is no longer what it was. The caller owns the transaction."""
+"""Evaluating a trial again, where what its last evaluation rests on is no longer what it was. The caller owns
+the transaction.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,19 @@ from trials.workflow.loading import load_inputs
 OPEN: Final = (TrialState.RUNNING, TrialState.EVALUATED)
 """After a decision nothing is evaluated unasked."""
 FACTS: Final = {
-    "protocol_sha256": "protocol", "inputs_sha256": "observations", "windows": "windows", "swaps": "swaps", "datastreams": "datastreams",
-    "gaps": "gaps", "deviations": "deviations", "unblinded": "unblinded endpoints", "interim": "the reporting period has ended",
-}  # fmt: skip
-"""Fields of an evaluation that say what it rests on, and their name in a line of the log. Not the refused messages: a device that
-sends nonsense does so every day, and no number depends on it."""
+    "protocol_sha256": "protocol",
+    "inputs_sha256": "observations",
+    "windows": "windows",
+    "swaps": "swaps",
+    "datastreams": "datastreams",
+    "gaps": "gaps",
+    "deviations": "deviations",
+    "unblinded": "unblinded endpoints",
+    "interim": "the reporting period has ended",
+}
+"""Fields of an evaluation that say what it rests on, and their name in a line of the log. Not the refused
+messages: a device that sends nonsense does so every day, and no number depends on it.
+"""
 
 
 class Again(NamedTuple):
@@ -37,16 +47,21 @@ class Again(NamedTuple):
 def evaluated_trials(conn: Connection) -> list[str]:
     """Trials that may be evaluated again: running or evaluated, with an evaluation."""
     return [
-        t.code for t in catalogue.trials(conn) if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None
+        t.code
+        for t in catalogue.trials(conn)
+        if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None
     ]
 
 
-def evaluate_again(conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool) -> Again | None:
-    """A new evaluation where late observations, amended windows or another protocol make one necessary; else None.
+def evaluate_again(
+    conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool
+) -> Again | None:
+    """A new evaluation where late observations, amended windows or another protocol make one necessary; else
+    None.
 
-    Never before the reporting period has ended: an early look is planned and asked for, and one a night would be dozens. What is
-    blinded stays so. What counts is whether the facts differ, not when they were entered: a clock cannot tell what a transaction
-    that was under way has brought.
+    Never before the reporting period has ended: an early look is planned and asked for, and one a night would
+    be dozens. What is blinded stays so. What counts is whether the facts differ, not when they were entered:
+    a clock cannot tell what a transaction that was under way has brought.
     """
     stored, previous = store_trials.locked_protocol(conn, trial), store_trials.latest_evaluation(conn, trial)
     if stored is None or previous is None or catalogue.trial(conn, trial).state not in OPEN:

@@ -1,6 +1,8 @@
-"""Blinded endpoints: nobody sees their result, not even its evaluator, before it is unblinded for a stated reason.
+"""Blinded endpoints: nobody sees their result, not even its evaluator, before it is unblinded for a stated
+reason.
 
-Nothing is hidden afterwards: while an endpoint is blinded its estimates are not computed, so that no page, file or log can show them.
+Nothing is hidden afterwards: while an endpoint is blinded its estimates are not computed, so that no page,
+file or log can show them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ def unblind(
 ) -> int | None:
     """From now on the endpoint is estimated; the number of the new evaluation where the trial had one before.
 
-    The caller owns the transaction. NotFound where no locked protocol blinds such an endpoint, AlreadyExists where it is open.
+    The caller owns the transaction. NotFound where no locked protocol blinds such an endpoint, AlreadyExists
+    where it is open.
     """
     stored = store_trials.locked_protocol(conn, trial)
     planned = read_protocol(stored.document).endpoints if stored else []
@@ -31,9 +34,16 @@ def unblind(
         raise CorrectInput("Say why: the reason stands in the audit log and in every report.")
     if any(one.endpoint == endpoint for one in store_trials.unblindings(conn, trial)):
         raise AlreadyExists(f"{endpoint} of {trial} is unblinded already.")
-    store_trials.save_unblinding(conn, trial=trial, endpoint=endpoint, at=now, login=login, reason=reason.strip())
+    store_trials.save_unblinding(
+        conn, trial=trial, endpoint=endpoint, at=now, login=login, reason=reason.strip()
+    )
     access.record(
-        conn, at=now, login=login, action="unblind", subject=trial, detail={"endpoint": endpoint, "reason": reason.strip()}
+        conn,
+        at=now,
+        login=login,
+        action="unblind",
+        subject=trial,
+        detail={"endpoint": endpoint, "reason": reason.strip()},
     )
     if store_trials.latest_evaluation(conn, trial) is None:
         return None

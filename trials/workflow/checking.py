@@ -16,7 +16,8 @@ from trials.plan.protocol import Protocol, digest, read_protocol
 
 
 def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bool = False) -> int:
-    """Run the planned checks over what no check has seen, and over everything (or `everything`) of a datastream whose plan was amended.
+    """Run the planned checks over what no check has seen, and over everything (or `everything`) of a
+    datastream whose plan was amended.
 
     Answers how many observations were judged.
     """
@@ -35,8 +36,9 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
         anew = everything or _planned_otherwise(runs.get(number), planned)
         if not anew and number not in waiting:
             continue
-        # A new row may change the flags of rows up to `margin` before it, and those depend on rows up to `margin` before them:
-        # the second stretch is read as context, and its own flags, judged without what came before, are not saved.
+        # A new row may change the flags of rows up to `margin` before it, and those depend on rows up to
+        # `margin` before them: the second stretch is read as context, and its own flags, judged without what
+        # came before, are not saved.
         margin = timedelta(microseconds=quality.margin_us(planned))
         save_from = far_past if anew else waiting[number] - margin
         found = series(conn, [number], far_past if anew else save_from - margin, far_future)[number]
@@ -48,7 +50,9 @@ def planned_checks(
     protocol: Protocol, stream: catalogue.TrialDatastream
 ) -> list[tuple[str, dict[str, float | int | str | bool]]]:
     """Those of the arm the device, or the one it replaced, stands in."""
-    return list(protocol.planned_checks(stream.property, stream.device, [p.site for p in stream.deployments]).items())
+    return list(
+        protocol.planned_checks(stream.property, stream.device, [p.site for p in stream.deployments]).items()
+    )
 
 
 def _planned_otherwise(run: store_quality.QualityRun | None, planned: Sequence[quality.Planned]) -> bool:
@@ -57,7 +61,12 @@ def _planned_otherwise(run: store_quality.QualityRun | None, planned: Sequence[q
 
 
 def _check(
-    conn: Connection, number: int, planned: Sequence[quality.Planned], found: Series, save_from: datetime, now: datetime
+    conn: Connection,
+    number: int,
+    planned: Sequence[quality.Planned],
+    found: Series,
+    save_from: datetime,
+    now: datetime,
 ) -> int:
     """Judge what was found, keep the flags of what lies at or after `save_from`; how many those are."""
     result = quality.run(planned, found.time_us, found.result, found.received_us)

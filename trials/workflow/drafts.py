@@ -1,4 +1,6 @@
-"""A protocol while it is written: what is wrong with it and on which line, and what it may expect. The caller owns the transaction."""
+"""A protocol while it is written: what is wrong with it and on which line, and what it may expect. The caller
+owns the transaction.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from trials.workflow.locking import not_lockable
 MOST_SLOTS = 10_000_000
 MOST_SLOTS_OF_DEVICE = 300_000
 MOST_CRITERIA = 200
-"""What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but nothing is foretold."""
+"""What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but
+nothing is foretold.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +59,31 @@ def check_draft(
         return Checked(error.problems, None, None)
     lines = Lines(text)
     if protocol.trial != trial:
-        other = Problem("trial", lines.of(["trial"]), f"this is the protocol of {protocol.trial!r}, and here is {trial!r}")
+        other = Problem(
+            "trial", lines.of(["trial"]), f"this is the protocol of {protocol.trial!r}, and here is {trial!r}"
+        )
         return Checked([other], protocol, None)
     problems = list(located(not_lockable(conn, protocol), lines))
     newest = max((one.version for one in store_trials.protocols(conn, trial)), default=0)
     if protocol.version <= newest:
         told = f"{trial} has version {newest} already: an amendment is version {newest + 1}, with a reason"
         problems.append(Problem("version", lines.of(["version"]), told))
-    unchecked = any(problem.field == "checks" for problem in problems)  # then no observation is known to be good
+    unchecked = any(
+        problem.field == "checks" for problem in problems
+    )  # then no observation is known to be good
     if unchecked or not _small(protocol, now):
         return Checked(problems, protocol, None)
-    return Checked(problems, protocol, outlook_of(conn, protocol, now=now, simulated=simulated, lengths=lengths, power=power))
+    return Checked(
+        problems,
+        protocol,
+        outlook_of(conn, protocol, now=now, simulated=simulated, lengths=lengths, power=power),
+    )
 
 
 def _small(protocol: Protocol, now: datetime) -> bool:
-    """Whether the planned intervals of all devices over all endpoints are few enough to be looked at while somebody waits."""
+    """Whether the planned intervals of all devices over all endpoints are few enough to be looked at while
+    somebody waits.
+    """
     start, end = seen_period(protocol, now)
     slots = 0.0
     for endpoint in protocol.endpoints:
@@ -103,7 +117,9 @@ def outlook_of(
 def outlook_of_package(
     folder: Path, protocol: Protocol | None = None, *, lengths: Sequence[int] = LENGTHS, power: float = POWER
 ) -> Outlook:
-    """The same from a package, for its own protocol or another one about the same devices; its flags are taken as they are."""
+    """The same from a package, for its own protocol or another one about the same devices; its flags are
+    taken as they are.
+    """
     inputs = read_inputs(folder)
     if protocol is not None:
         inputs = replace(inputs, protocol=protocol, unblinded=[])
@@ -111,7 +127,9 @@ def outlook_of_package(
 
 
 def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: bool) -> TrialInputs:
-    """Observations of the span that an outlook looks at, judged in memory by the checks that the protocol plans."""
+    """Observations of the span that an outlook looks at, judged in memory by the checks that the protocol
+    plans.
+    """
     catalogue.trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
     start, end = seen_period(protocol, now)
     streams = needed_datastreams(conn, protocol)
@@ -119,14 +137,28 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
     judged: list[StreamInput] = []
     for stream in streams:
         raw = found[stream.datastream_id]
-        result = quality.run(quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us)
+        result = quality.run(
+            quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us
+        )
         late = raw.received_us - raw.time_us > KEPT_BACK.total_seconds() * 1e6
         judged.append(stream_input(stream, SeriesKept(raw.time_us, raw.result, result.flags, late), {}, None))
     return TrialInputs(
-        protocol=protocol, protocol_sha256=digest(document_of(protocol)), locked_at=None, organisations={}, sites={}, streams=judged,
-        windows=windows_of(conn, protocol.trial), rejects=[], gaps=[], simulated=simulated, now=now,
-        unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, protocol.trial)],
-    )  # fmt: skip
+        protocol=protocol,
+        protocol_sha256=digest(document_of(protocol)),
+        locked_at=None,
+        organisations={},
+        sites={},
+        streams=judged,
+        windows=windows_of(conn, protocol.trial),
+        rejects=[],
+        gaps=[],
+        simulated=simulated,
+        now=now,
+        unblinded=[
+            Unblinding(u.endpoint, u.at, u.login, u.reason)
+            for u in store_trials.unblindings(conn, protocol.trial)
+        ],
+    )
 
 
 def pretty(document: str) -> str:

@@ -16,7 +16,9 @@ from trials.plan.protocol import canonical, digest
 from trials.workflow.loading import load_inputs
 
 
-def evaluate_trial(conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool) -> tuple[int, Evaluation]:
+def evaluate_trial(
+    conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool
+) -> tuple[int, Evaluation]:
     """Apply the newest locked protocol to the observations, keep the result; (its number, the evaluation)."""
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
@@ -34,24 +36,41 @@ def keep(
     previous: store_trials.StoredEvaluation | None,
     login: str,
 ) -> tuple[int, Evaluation]:
-    """Store what was computed, with what changed since the previous evaluation; (its number, the evaluation as stored)."""
+    """Store what was computed, with what changed since the previous evaluation; (its number, the evaluation
+    as stored).
+    """
     trial, now = evaluation.trial, evaluation.evaluated_at
     if previous is not None:
         before = Evaluation.model_validate_json(previous.document)
-        found = {"changed": changes(before, previous.sha256, evaluation), "causes": causes(before, evaluation) or None}
+        found = {
+            "changed": changes(before, previous.sha256, evaluation),
+            "causes": causes(before, evaluation) or None,
+        }
         evaluation = evaluation.model_copy(update=found)
     document = document_of(evaluation)
     number = store_trials.save_evaluation(
-        conn, trial=trial, protocol_id=stored.protocol_id, evaluated_at=now, evaluated_by=login, verdict=str(evaluation.verdict),
-        interim=evaluation.interim, blinded=bool(evaluation.blinded), inputs_sha256=evaluation.inputs_sha256, sha256=digest(document),
+        conn,
+        trial=trial,
+        protocol_id=stored.protocol_id,
+        evaluated_at=now,
+        evaluated_by=login,
+        verdict=str(evaluation.verdict),
+        interim=evaluation.interim,
+        blinded=bool(evaluation.blinded),
+        inputs_sha256=evaluation.inputs_sha256,
+        sha256=digest(document),
         document=canonical(document).decode(),
-    )  # fmt: skip
+    )
     detail = {
         "evaluation": number,
         "verdict": "blinded" if evaluation.blinded else str(evaluation.verdict),
         "sha256": digest(document),
     }
     access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
-    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not (evaluation.interim or evaluation.blinded):
-        catalogue.move_trial(conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}")
+    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not (
+        evaluation.interim or evaluation.blinded
+    ):
+        catalogue.move_trial(
+            conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}"
+        )
     return number, evaluation

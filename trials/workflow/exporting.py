@@ -36,19 +36,31 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     closed = [endpoint.name for endpoint in evaluation.endpoints if endpoint.blinded]
     if closed:
         raise CorrectInput(
-            f"A package lets anyone compute the result of {', '.join(closed)}, which is blinded: unblind it first."
+            f"A package lets anyone compute the result of {', '.join(closed)}, which is blinded: unblind it "
+            "first."
         )
-    protocol = next(p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id)
-    inputs = load_inputs(conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time)
+    protocol = next(
+        p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
+    )
+    inputs = load_inputs(
+        conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time
+    )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
     if other:
-        raise CorrectInput(f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export.")
+        raise CorrectInput(
+            f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export."
+        )
     write_tables(
-        folder, inputs, protocol=protocol.document, evaluation=stored.document, flags=_flag_rows(conn, stored.trial, inputs)
+        folder,
+        inputs,
+        protocol=protocol.document,
+        evaluation=stored.document,
+        flags=_flag_rows(conn, stored.trial, inputs),
     )
     (folder / "README.md").write_text(
-        README.format(trial=stored.trial, sha256=stored.sha256, version=evaluation.code["insitu"]), encoding="utf-8"
+        README.format(trial=stored.trial, sha256=stored.sha256, version=evaluation.code["insitu"]),
+        encoding="utf-8",
     )
     seal(folder, evaluation, key)
 

@@ -13,7 +13,15 @@ from store.observations import SeriesKept, series_kept
 from trials.condition.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.protocol import Protocol, read_protocol
-from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, StreamInput, TrialInputs, Unblinding, WindowInput
+from trials.series.inputs import (
+    EarlierEvaluation,
+    Placement,
+    ProtocolVersion,
+    StreamInput,
+    TrialInputs,
+    Unblinding,
+    WindowInput,
+)
 
 
 def load_inputs(
@@ -39,7 +47,10 @@ def load_inputs(
         organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
         sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
         streams=[
-            stream_input(s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)) for s in streams
+            stream_input(
+                s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)
+            )
+            for s in streams
         ],
         windows=windows,
         rejects=[
@@ -49,7 +60,11 @@ def load_inputs(
         gaps=_gaps(protocol, streams, found, windows, until=min(now, end)),
         simulated=simulated,
         now=now,
-        unblinded=[Unblinding(u.endpoint, u.at, u.login, u.reason) for u in store_trials.unblindings(conn, trial) if u.at <= now],
+        unblinded=[
+            Unblinding(u.endpoint, u.at, u.login, u.reason)
+            for u in store_trials.unblindings(conn, trial)
+            if u.at <= now
+        ],
         earlier=[
             EarlierEvaluation(e.evaluated_at, e.sha256, e.interim, e.blinded)
             for e in store_trials.evaluations_before(conn, trial, now)
@@ -88,7 +103,10 @@ def _listed(found: object) -> list[object]:
 
 
 def stream_input(
-    stream: catalogue.TrialDatastream, found: SeriesKept, counts: dict[str, int], run: store_quality.QualityRun | None
+    stream: catalogue.TrialDatastream,
+    found: SeriesKept,
+    counts: dict[str, int],
+    run: store_quality.QualityRun | None,
 ) -> StreamInput:
     """A datastream as the computation takes it, with what its checks counted."""
     return StreamInput(
@@ -119,7 +137,9 @@ def _gaps(
     *,
     until: datetime,
 ) -> list[GapSummary]:
-    """Silences of the measured datastreams of the protocol's primary properties, while their device stood there."""
+    """Silences of the measured datastreams of the protocol's primary properties, while their device stood
+    there.
+    """
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
     summaries = []
     start = min(p.start for p in protocol.periods)
@@ -128,7 +148,9 @@ def _gaps(
         if stream.property not in primary or measured is None:
             continue
         expected = stream.expected_interval_s or measured.interval.total_seconds()
-        covering = [(w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])]
+        covering = [
+            (w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])
+        ]
         for place in stream.deployments:
             low, high = max(start, place.start), min(until, place.end or until)
             if low >= high:
@@ -139,8 +161,12 @@ def _gaps(
             ):
                 summaries.append(
                     GapSummary(
-                        device=stream.device, property=stream.property, start=gap.start, end=gap.end, cause=gap.cause,
+                        device=stream.device,
+                        property=stream.property,
+                        start=gap.start,
+                        end=gap.end,
+                        cause=gap.cause,
                         backfilled=gap.backfilled,
                     )
-                )  # fmt: skip
+                )
     return sorted(summaries, key=lambda g: (g.device, g.property, g.start))

@@ -1,4 +1,6 @@
-"""Locking a protocol: stored, checked against the catalogue and the designs, and final. The caller owns the transaction."""
+"""Locking a protocol: stored, checked against the catalogue and the designs, and final. The caller owns the
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,26 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
     """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
     problems = not_lockable(conn, protocol)
     if problems:
-        raise CorrectInput("The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems))
+        raise CorrectInput(
+            "The protocol cannot be locked:\n" + "\n".join(f"  {problem}" for problem in problems)
+        )
     earlier = store_trials.protocols(conn, protocol.trial)
     if earlier and protocol.version <= earlier[0].version:
         raise AlreadyExists(
-            f"{protocol.trial} has version {earlier[0].version} already: an amendment is version {earlier[0].version + 1}, with a reason."
+            f"{protocol.trial} has version {earlier[0].version} already: an amendment is version "
+            f"{earlier[0].version + 1}, with a reason."
         )
     document = protocol_document(protocol)
     reason = protocol.reason.en if protocol.reason else ""
     number = store_trials.save_protocol(
-        conn, trial=protocol.trial, version=protocol.version, document=canonical(document).decode(), sha256=digest(document),
-        now=now, reason=reason,
-    )  # fmt: skip
+        conn,
+        trial=protocol.trial,
+        version=protocol.version,
+        document=canonical(document).decode(),
+        sha256=digest(document),
+        now=now,
+        reason=reason,
+    )
     store_trials.lock_protocol(conn, protocol_id=number, at=now, login=login)
     detail = {"version": protocol.version, "sha256": digest(document)}
     access.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
@@ -47,7 +57,9 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
 
 
 def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
-    """What stands in the way of a lock, each with its path: marks that are left, what the catalogue lacks, what no design knows."""
+    """What stands in the way of a lock, each with its path: marks that are left, what the catalogue lacks,
+    what no design knows.
+    """
     left = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
     return [*left, *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
 
@@ -57,16 +69,29 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
     known = {(s.device, s.property) for s in streams}
     devices = {s.device for s in streams}
     sites = {site.code for site in catalogue.sites_of_trial(conn, protocol.trial)}
-    problems = [f"arms.{a.name}: the trial has nothing at site {a.site!r}" for a in protocol.arms if a.site not in sites]
+    problems = [
+        f"arms.{a.name}: the trial has nothing at site {a.site!r}"
+        for a in protocol.arms
+        if a.site not in sites
+    ]
     for endpoint in protocol.endpoints:
         wanted = (endpoint.filter.sites if endpoint.filter else None) or []
-        problems += [f"endpoints.{endpoint.name}: the trial has nothing at site {site!r}" for site in wanted if site not in sites]
+        problems += [
+            f"endpoints.{endpoint.name}: the trial has nothing at site {site!r}"
+            for site in wanted
+            if site not in sites
+        ]
     for arm in protocol.arms:
-        problems += [f"arms.{arm.name}: the trial has no device {device!r}" for device in arm.devices if device not in devices]
+        problems += [
+            f"arms.{arm.name}: the trial has no device {device!r}"
+            for device in arm.devices
+            if device not in devices
+        ]
     for endpoint in (e for e in protocol.endpoints if e.profile is not None):
         named = {device for arm in endpoint.arms.values() for device in protocol.arm(arm).devices}
         problems += [
-            f"endpoints.{endpoint.name}.unit: {endpoint.profile} is in {endpoint.unit}, {s.device} measures {s.property} in {s.unit}"
+            f"endpoints.{endpoint.name}.unit: {endpoint.profile} is in {endpoint.unit}, {s.device} measures "
+            f"{s.property} in {s.unit}"
             for s in streams
             if s.device in named and s.property == endpoint.property and s.unit != endpoint.unit
         ]
@@ -90,13 +115,19 @@ def _not_computable(protocol: Protocol) -> list[str]:
     for endpoint in protocol.endpoints:
         design = DESIGNS.get(endpoint.design)
         if design is None:
-            problems.append(f"endpoints.{endpoint.name}: there is no design {endpoint.design!r}; known are {', '.join(DESIGNS)}")
+            problems.append(
+                f"endpoints.{endpoint.name}: there is no design {endpoint.design!r}; known are "
+                f"{', '.join(DESIGNS)}"
+            )
             continue
-        problems += [f"endpoints.{endpoint.name}.{problem}" for problem in profiles.differences(protocol, endpoint)]
+        problems += [
+            f"endpoints.{endpoint.name}.{problem}" for problem in profiles.differences(protocol, endpoint)
+        ]
         missing = [arm for arm in design.arms if arm not in endpoint.arms]
         problems += [f"endpoints.{endpoint.name}: {design.name} needs a {arm} arm" for arm in missing]
         problems += [
-            f"endpoints.{endpoint.name}: {design.name} knows no statistic {c.statistic!r}; it has {', '.join(design.statistics)}"
+            f"endpoints.{endpoint.name}: {design.name} knows no statistic {c.statistic!r}; it has "
+            f"{', '.join(design.statistics)}"
             for c in endpoint.criteria
             if c.statistic not in design.statistics
         ]

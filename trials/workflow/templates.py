@@ -1,7 +1,8 @@
-"""Drafts of protocols for the common trials: right in form, filled from the catalogue, with marks where people must decide.
+"""Drafts of protocols for the common trials: right in form, filled from the catalogue, with marks where
+people must decide.
 
-A draft can be read, but not locked: every mark that is left is named. What is a matter of judgement (margins, what a verdict leads
-to) has no default here, except where a published target exists.
+A draft can be read, but not locked: every mark that is left is named. What is a matter of judgement (margins,
+what a verdict leads to) has no default here, except where a published target exists.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`roles`: arms it needs; `property`, `unit`: what it is about unless the trial measures something else."""
+    """`roles`: arms it needs; `property`, `unit`: what it is about unless the trial measures something
+    else.
+    """
 
     name: str
     purpose: str
@@ -74,54 +77,112 @@ def _criterion(statistic: str, justification: dict[str, str], **more: Any) -> Do
 
 
 _PM25 = profiles.entry("us-epa-air-sensors/pm25")
-_WHY = mark("why this margin and no other; change the number", "pourquoi cette marge et pas une autre ; changez le nombre")
-_LIMIT = mark("which text sets this limit; change the number", "quel texte fixe cette limite ; changez le nombre")
+_WHY = mark(
+    "why this margin and no other; change the number",
+    "pourquoi cette marge et pas une autre ; changez le nombre",
+)
+_LIMIT = mark(
+    "which text sets this limit; change the number", "quel texte fixe cette limite ; changez le nombre"
+)
 
 TEMPLATES: dict[str, Template] = {
     one.name: one
     for one in (
         Template(
-            "air-sensor", "a sensor beside a reference analyser", ("candidate", "reference"), False, "pm25", "ug/m3",
+            "air-sensor",
+            "a sensor beside a reference analyser",
+            ("candidate", "reference"),
+            False,
+            "pm25",
+            "ug/m3",
             {"en": "Agreement with the reference", "fr": "Accord avec la référence"},
-            {"en": "Does the sensor say what the reference says?", "fr": "Le capteur dit-il ce que dit la référence ?"},
+            {
+                "en": "Does the sensor say what the reference says?",
+                "fr": "Le capteur dit-il ce que dit la référence ?",
+            },
             {"design": "reference_collocation", "grid": "P1D"},
             tuple(profiles.criteria(_PM25, _PM25.designs["reference_collocation"])),
         ),
         Template(
-            "retrofit", "ventilation or energy: before and after, with a place where nothing changes", ("candidate", "control"), True,
-            "co2", "[ppm]", {"en": "Effect of the retrofit", "fr": "Effet de la rénovation"},
-            {"en": "Does the retrofit lower it, compared with the place where nothing changed?",
-             "fr": "La rénovation le fait-elle baisser, par rapport au lieu où rien n'a changé ?"},
-            {"design": "control_sites"}, (_criterion("effect", _WHY, high=-1),),
+            "retrofit",
+            "ventilation or energy: before and after, with a place where nothing changes",
+            ("candidate", "control"),
+            True,
+            "co2",
+            "[ppm]",
+            {"en": "Effect of the retrofit", "fr": "Effet de la rénovation"},
+            {
+                "en": "Does the retrofit lower it, compared with the place where nothing changed?",
+                "fr": "La rénovation le fait-elle baisser, par rapport au lieu où rien n'a changé ?",
+            },
+            {"design": "control_sites"},
+            (_criterion("effect", _WHY, high=-1),),
         ),
         Template(
-            "limit", "noise or air against a limit value", ("candidate",), False, "laeq", "dB[SPL]",
+            "limit",
+            "noise or air against a limit value",
+            ("candidate",),
+            False,
+            "laeq",
+            "dB[SPL]",
             {"en": "Level against the limit", "fr": "Niveau et valeur limite"},
-            {"en": "Does the level stay at or below the limit?", "fr": "Le niveau reste-t-il inférieur ou égal à la limite ?"},
-            {"design": "limit_compliance", "parameters": {"u_meas": f"{EN}: standard uncertainty of the instrument, as a number"}},
+            {
+                "en": "Does the level stay at or below the limit?",
+                "fr": "Le niveau reste-t-il inférieur ou égal à la limite ?",
+            },
+            {
+                "design": "limit_compliance",
+                "parameters": {"u_meas": f"{EN}: standard uncertainty of the instrument, as a number"},
+            },
             (_criterion("mean", _LIMIT, high=68),),
         ),
         Template(
-            "equivalence", "a device beside the one in use: no relevant difference", ("candidate", "control"), False, "temperature",
-            "Cel", {"en": "Difference from the device in use", "fr": "Écart avec l'appareil en service"},
-            {"en": "Can the device replace the one in use?", "fr": "L'appareil peut-il remplacer celui en service ?"},
-            {"design": "equivalence"}, (_criterion("difference", _WHY, low=-1, high=1),),
+            "equivalence",
+            "a device beside the one in use: no relevant difference",
+            ("candidate", "control"),
+            False,
+            "temperature",
+            "Cel",
+            {"en": "Difference from the device in use", "fr": "Écart avec l'appareil en service"},
+            {
+                "en": "Can the device replace the one in use?",
+                "fr": "L'appareil peut-il remplacer celui en service ?",
+            },
+            {"design": "equivalence"},
+            (_criterion("difference", _WHY, low=-1, high=1),),
         ),
         Template(
-            "street", "an intervention in a street, with streets where nothing changes", ("candidate", "control"), True, "laeq", "dB[SPL]",
+            "street",
+            "an intervention in a street, with streets where nothing changes",
+            ("candidate", "control"),
+            True,
+            "laeq",
+            "dB[SPL]",
             {"en": "Effect of the intervention", "fr": "Effet de l'intervention"},
-            {"en": "Does the intervention lower it, compared with the control streets?",
-             "fr": "L'intervention le fait-elle baisser, par rapport aux rues témoins ?"},
-            {"design": "control_sites", "aggregation": "ld", "filter": {"weekdays": ["mon", "tue", "wed", "thu", "fri"], "holidays": "without"}},
+            {
+                "en": "Does the intervention lower it, compared with the control streets?",
+                "fr": "L'intervention le fait-elle baisser, par rapport aux rues témoins ?",
+            },
+            {
+                "design": "control_sites",
+                "aggregation": "ld",
+                "filter": {"weekdays": ["mon", "tue", "wed", "thu", "fri"], "holidays": "without"},
+            },
             (_criterion("effect", _WHY, high=-1),),
         ),
     )
-}  # fmt: skip
+}
 
 _RANGES = {
-    "pm25": (-10, 1000), "pm10": (-10, 2000), "co2": (300, 10000), "laeq": (20, 140), "temperature": (-40, 60), "humidity": (0, 100),
-    "no2": (-20, 1000), "o3": (-20, 1000),
-}  # fmt: skip
+    "pm25": (-10, 1000),
+    "pm10": (-10, 2000),
+    "co2": (300, 10000),
+    "laeq": (20, 140),
+    "temperature": (-40, 60),
+    "humidity": (0, 100),
+    "no2": (-20, 1000),
+    "o3": (-20, 1000),
+}
 """What no result may leave; a property that is not here gets a mark."""
 _RANGE_UNITS = ("ug/m3", "[ppm]", "Cel", "%", "dB[SPL]")
 """Units in which they are; of a profile in another unit (ppb) the range is a mark."""
@@ -133,24 +194,51 @@ _SECONDARY: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def facts_of(conn: Connection, trial: str) -> Facts:
-    """Title, time zone, organisations and datastreams of a trial; NotFound where there is none of that name."""
+    """Title, time zone, organisations and datastreams of a trial; NotFound where there is none of that
+    name.
+    """
     known = catalogue.trial(conn, trial)
     measured = [
-        Measured(s.device, s.property, s.unit, s.role, s.averaging_scale, s.expected_interval_s, s.deployments[-1].site)
+        Measured(
+            s.device,
+            s.property,
+            s.unit,
+            s.role,
+            s.averaging_scale,
+            s.expected_interval_s,
+            s.deployments[-1].site,
+        )
         for s in catalogue.datastreams_of_trial(conn, trial)
         if s.deployments and s.retired_at is None
     ]
-    people = {"host": known.host, "company": known.company, "evaluator": known.evaluator or mark("who", "qui")["en"]}
-    return Facts(known.code, known.title, known.time_zone, people, sorted(measured, key=lambda m: (m.device, m.property)))
+    people = {
+        "host": known.host,
+        "company": known.company,
+        "evaluator": known.evaluator or mark("who", "qui")["en"],
+    }
+    return Facts(
+        known.code,
+        known.title,
+        known.time_zone,
+        people,
+        sorted(measured, key=lambda m: (m.device, m.property)),
+    )
 
 
 def draft(
-    name: str, facts: Facts, *, start: date, days: int = 30, property: str | None = None, profile: str | None = None
+    name: str,
+    facts: Facts,
+    *,
+    start: date,
+    days: int = 30,
+    property: str | None = None,
+    profile: str | None = None,
 ) -> Document:
-    """A protocol as a JSON document; `start`: its first local day, `days` of each period; `profile`: published targets for its criteria.
+    """A protocol as a JSON document; `start`: its first local day, `days` of each period; `profile`:
+    published targets for its criteria.
 
-    CorrectInput where there is no such template or profile, where the profile has nothing for the template's design, or where nothing
-    in the trial measures `property`.
+    CorrectInput where there is no such template or profile, where the profile has nothing for the template's
+    design, or where nothing in the trial measures `property`.
     """
     if name not in TEMPLATES:
         known = "\n".join(f"  {one.name}: {one.purpose}" for one in TEMPLATES.values())
@@ -162,25 +250,45 @@ def draft(
     arms = [_arm(role, streams) for role in template.roles]
     named = {role: arm["name"] for role, arm in zip(template.roles, arms, strict=True)}
     document = {
-        "schema": "insitu/protocol/1", "trial": facts.trial, "title": facts.title, "question": template.question,
-        "hypothesis": mark("what is expected", "ce qui est attendu"), "time_zone": facts.time_zone,
-        "periods": list(_periods(template.baseline, start, days, facts.time_zone)), "arms": arms,
+        "schema": "insitu/protocol/1",
+        "trial": facts.trial,
+        "title": facts.title,
+        "question": template.question,
+        "hypothesis": mark("what is expected", "ce qui est attendu"),
+        "time_zone": facts.time_zone,
+        "periods": list(_periods(template.baseline, start, days, facts.time_zone)),
+        "arms": arms,
         "measurements": [
-            {"property": about, "arms": [arm["name"]], "interval": _interval(arm["devices"], streams)} for arm in arms
+            {"property": about, "arms": [arm["name"]], "interval": _interval(arm["devices"], streams)}
+            for arm in arms
         ],
-        "checks": [{"property": about, "check": "time_syntax"}, {"property": about, "check": "gross_range", "parameters": _range(about)}],
-        "endpoints": [{
-            "name": "main", "title": template.title, "property": about, "unit": unit, "arms": named,
-            **_endpoint(template, about, streams), "criteria": _criteria(template, about),
-        }],
-        "missing_data": {"en": "Missing intervals are left out; nothing is filled in.", "fr": "Les intervalles manquants sont exclus ; rien n'est complété."},
+        "checks": [
+            {"property": about, "check": "time_syntax"},
+            {"property": about, "check": "gross_range", "parameters": _range(about)},
+        ],
+        "endpoints": [
+            {
+                "name": "main",
+                "title": template.title,
+                "property": about,
+                "unit": unit,
+                "arms": named,
+                **_endpoint(template, about, streams),
+                "criteria": _criteria(template, about),
+            }
+        ],
+        "missing_data": {
+            "en": "Missing intervals are left out; nothing is filled in.",
+            "fr": "Les intervalles manquants sont exclus ; rien n'est complété.",
+        },
         "roles": facts.people,
         "decisions": {
-            "met": mark("what the host does then", "ce que fait alors l'hôte"), "not_met": mark("what the host does then", "ce que fait alors l'hôte"),
+            "met": mark("what the host does then", "ce que fait alors l'hôte"),
+            "not_met": mark("what the host does then", "ce que fait alors l'hôte"),
             "inconclusive": mark("what the host does then", "ce que fait alors l'hôte"),
             "not_evaluable": mark("what the host does then", "ce que fait alors l'hôte"),
         },
-    }  # fmt: skip
+    }
     if profile is not None and asked is not None:
         _as_profile(document, profile, asked, len(arms[0]["devices"]))
     return document
@@ -189,17 +297,27 @@ def draft(
 def _property_of(asked: profiles.Entry, wanted: str | None) -> str | None:
     if wanted is not None and asked.property is not None and wanted != asked.property:
         raise CorrectInput(
-            f"The profile is about {asked.property!r}, not {wanted!r}: leave out --property, or take another profile."
+            f"The profile is about {asked.property!r}, not {wanted!r}: leave out --property, or take "
+            "another profile."
         )
     return asked.property or wanted
 
 
 def _as_profile(document: Document, profile: str, asked: profiles.Entry, candidates: int) -> None:
-    """The endpoint with the profile's unit, grid, parameters and targets; what else it asks of the same arms as secondary endpoints."""
+    """The endpoint with the profile's unit, grid, parameters and targets; what else it asks of the same arms
+    as secondary endpoints.
+    """
     (main,) = document["endpoints"]
     if main["design"] not in asked.designs:
-        raise CorrectInput(f"{profile} has targets for {', '.join(asked.designs)}, and this template asks for {main['design']}.")
-    if asked.property is not None and _RANGES.get(asked.property) is not None and asked.unit not in (None, *_RANGE_UNITS):
+        raise CorrectInput(
+            f"{profile} has targets for {', '.join(asked.designs)}, and this template asks for "
+            f"{main['design']}."
+        )
+    if (
+        asked.property is not None
+        and _RANGES.get(asked.property) is not None
+        and asked.unit not in (None, *_RANGE_UNITS)
+    ):
         for check in (c for c in document["checks"] if c["check"] == "gross_range"):
             check["parameters"] = _range("")
     document["endpoints"] = []
@@ -223,7 +341,11 @@ def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) 
             "design": design,
             "arms": {"candidate": main["arms"]["candidate"]},
         }
-        made = {field: value for field, value in made.items() if field not in ("parameters", "grid", "aggregation", "filter")}
+        made = {
+            field: value
+            for field, value in made.items()
+            if field not in ("parameters", "grid", "aggregation", "filter")
+        }
     if asked.grid is not None and design in profiles.ON_GRID:
         made["grid"] = f"PT{asked.grid.total_seconds() / 3600:g}H"
     stated = asked.designs[design]
@@ -235,11 +357,15 @@ def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) 
 
 
 def _property(template: Template, facts: Facts, wanted: str | None) -> tuple[str, str]:
-    """(property, unit): the one asked for, else the template's where the trial measures it, else what most candidates measure."""
+    """(property, unit): the one asked for, else the template's where the trial measures it, else what most
+    candidates measure.
+    """
     units = {m.property: m.unit for m in facts.measured}
     if wanted is not None:
         if facts.measured and wanted not in units:
-            raise CorrectInput(f"Nothing in {facts.trial} measures {wanted!r}: it measures {', '.join(sorted(units))}.")
+            raise CorrectInput(
+                f"Nothing in {facts.trial} measures {wanted!r}: it measures {', '.join(sorted(units))}."
+            )
         return wanted, units.get(wanted, template.unit if wanted == template.property else "1")
     if not units or template.property in units:
         return template.property, units.get(template.property, template.unit)
@@ -255,11 +381,18 @@ def _arm(role: str, streams: Sequence[Measured]) -> Document:
         return {"name": role, "role": role, "site": f"{NAME}-site", "devices": [f"{NAME}-{role}"]}
     sites = Counter(m.site for m in own)
     site = max(sorted(sites), key=lambda name: sites[name])
-    return {"name": role, "role": role, "site": site, "devices": list(dict.fromkeys(m.device for m in own if m.site == site))}
+    return {
+        "name": role,
+        "role": role,
+        "site": site,
+        "devices": list(dict.fromkeys(m.device for m in own if m.site == site)),
+    }
 
 
 def left_out(document: Document, facts: Facts) -> list[str]:
-    """Devices that measure the property in a role of the draft and stand in none of its arms: at another site."""
+    """Devices that measure the property in a role of the draft and stand in none of its arms: at another
+    site.
+    """
     about = document["endpoints"][0]["property"]
     roles = {arm["role"] for arm in document["arms"]}
     inside = {device for arm in document["arms"] for device in arm["devices"]}
@@ -267,7 +400,9 @@ def left_out(document: Document, facts: Facts) -> list[str]:
 
 
 def _interval(devices: Sequence[str], streams: Sequence[Measured]) -> float | str:
-    """The longest of what the devices are expected to keep, in seconds; a quarter of an hour where nobody declared one."""
+    """The longest of what the devices are expected to keep, in seconds; a quarter of an hour where nobody
+    declared one.
+    """
     declared = [m.interval_s for m in streams if m.device in devices and m.interval_s]
     return max(declared) if declared else "PT15M"
 
@@ -294,9 +429,13 @@ def _endpoint(template: Template, about: str, streams: Sequence[Measured]) -> Do
 
 
 def _criteria(template: Template, about: str) -> list[Document]:
-    """Published targets hold for the property they were made for; for another one they are numbers to be justified."""
+    """Published targets hold for the property they were made for; for another one they are numbers to be
+    justified.
+    """
     own = about == template.property
-    return [{**one, "justification": one["justification"] if own else dict(_WHY)} for one in template.criteria]
+    return [
+        {**one, "justification": one["justification"] if own else dict(_WHY)} for one in template.criteria
+    ]
 
 
 def _periods(baseline: bool, start: date, days: int, time_zone: str) -> Iterator[Document]:
@@ -315,6 +454,8 @@ def marks(document: Any, where: str = "") -> Iterator[str]:
             yield from marks(part, f"{where}.{name}" if where else str(name))
     elif isinstance(document, list):
         for number, part in enumerate(document):
-            yield from marks(part, f"{where}.{part['name'] if isinstance(part, dict) and 'name' in part else number}")
+            yield from marks(
+                part, f"{where}.{part['name'] if isinstance(part, dict) and 'name' in part else number}"
+            )
     elif isinstance(document, str) and document.startswith((EN, FR, NAME)):
         yield where

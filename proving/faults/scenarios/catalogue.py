@@ -1,4 +1,6 @@
-"""Every scenario by name. `quick` ones run in `make faults`; shared ones have a world in common, one after the other."""
+"""Every scenario by name. `quick` ones run in `make faults`; shared ones have a world in common, one after
+the other.
+"""
 
 from __future__ import annotations
 

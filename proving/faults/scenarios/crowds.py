@@ -28,7 +28,8 @@ def _catalogue(count: int) -> str:
     for index in range(count):
         blocks.append(f'[[device]]\ntrial = "{TRIAL}"\ncode = "c{index}"\nsite = "station-a"\n')
         blocks.append(
-            f'[[network_address]]\nnetwork_server = "crowd"\naddress = "chirpstack/{index:016x}"\ntrial = "{TRIAL}"\ndevice = "c{index}"\n'
+            f'[[network_address]]\nnetwork_server = "crowd"\naddress = "chirpstack/{index:016x}"\ntrial = '
+            f'"{TRIAL}"\ndevice = "c{index}"\n'
         )
     mapping = f'[[mapping]]\ntrial = "{TRIAL}"\nfield = "pm25"\nproperty = "pm25"\n'
     return "\n".join([*blocks, mapping])
@@ -49,7 +50,12 @@ async def _one(world: World, user: str, token: str, index: int, until: float) ->
     while time.monotonic() < until:
         try:
             session = await mqtt.connect(
-                world.address.host, world.address.mqtt_port, client_id=f"crowd-{index}", user=user, password=token, timeout=20
+                world.address.host,
+                world.address.mqtt_port,
+                client_id=f"crowd-{index}",
+                user=user,
+                password=token,
+                timeout=20,
             )
             await session.publish(topic, json.dumps(text).encode(), 20)
             session.close()
@@ -62,7 +68,8 @@ async def _one(world: World, user: str, token: str, index: int, until: float) ->
 
 async def _rows(database: Database) -> int:
     query = (
-        "SELECT count(DISTINCT device.code) FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
+        "SELECT count(DISTINCT device.code) FROM observation JOIN datastream USING (datastream_id) JOIN "
+        "device USING (device_id)"
         " WHERE device.code LIKE 'c%' AND result >= 0"
     )
     return int((await database.lines(query, 20))[0])
@@ -84,7 +91,9 @@ async def _crowd(top: Path, count: int) -> str:
         processes.send(broker, signal.SIGKILL)
         began = time.monotonic()
         acknowledged = sum(
-            await asyncio.gather(*(_one(world, user[1], token[1], index, began + CROWD_S) for index in range(count)))
+            await asyncio.gather(
+                *(_one(world, user[1], token[1], index, began + CROWD_S) for index in range(count))
+            )
         )
         seconds = time.monotonic() - began
         if acknowledged < count:

@@ -38,7 +38,10 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
     folder.rename(aside)
     folder.mkdir()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         raise Skipped(f"no tmpfs here: {made.stderr.strip()}")
@@ -82,7 +85,9 @@ class Ballast:
 
 
 async def _full(top: Path, part: str, size: int, meanwhile: Meanwhile) -> str:
-    """The disk of one folder of the data directory ("" for all of it) fills up and is freed while devices publish."""
+    """The disk of one folder of the data directory ("" for all of it) fills up and is freed while devices
+    publish.
+    """
     # a small store of the broker, so that its cap does not depend on the size of the disk
     installation = Installation(top, settings={"INSITU_MAX_FILE_STORE": str(STORE)})
     try:
@@ -124,7 +129,9 @@ async def broker(top: Path, chance: random.Random) -> str:
 
 
 async def smaller(top: Path, chance: random.Random) -> str:
-    """The broker starts on a disk with less free space than at its first start: its cap follows, as docs/operations.md says."""
+    """The broker starts on a disk with less free space than at its first start: its cap follows, as
+    docs/operations.md says.
+    """
     installation = Installation(top)
     try:
         await installation.start()

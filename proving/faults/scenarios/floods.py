@@ -26,19 +26,27 @@ def _release(window: asyncio.Semaphore, packet_id: int) -> None:
 
 
 async def _flood(world: World, token: str, readable: bool) -> None:
-    """As fast as the broker lets it, with a window of 50 messages, until it is cancelled; connects again at once."""
+    """As fast as the broker lets it, with a window of 50 messages, until it is cancelled; connects again at
+    once.
+    """
     address, numbers = world.address, itertools.count()
     while True:
         window = asyncio.Semaphore(50)
         try:
             session = await mqtt.connect(
-                address.host, address.mqtt_port, client_id="flood", user=f"{TRIAL}.flood", password=token,
+                address.host,
+                address.mqtt_port,
+                client_id="flood",
+                user=f"{TRIAL}.flood",
+                password=token,
                 acknowledged=functools.partial(_release, window),
-            )  # fmt: skip
+            )
             while True:
                 await asyncio.wait_for(window.acquire(), 5)
                 text = {"time": time.time(), "results": {"pm25": next(numbers)}, "note": "x" * SIZE}
-                session.send(f"insitu/v1/{TRIAL}/flood/obs", json.dumps(text).encode() if readable else bytes(SIZE))
+                session.send(
+                    f"insitu/v1/{TRIAL}/flood/obs", json.dumps(text).encode() if readable else bytes(SIZE)
+                )
                 if session.backlog() > 2**20:
                     await asyncio.sleep(0.01)
         except (mqtt.Gone, mqtt.Refused, TimeoutError):

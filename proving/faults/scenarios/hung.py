@@ -67,7 +67,9 @@ async def _kill(world: World, part: str, chance: random.Random) -> str:
 async def _enrol(world: World, part: str, chance: random.Random) -> str:
     began, pid = time.time(), _stop(world, part)
     try:
-        output = await world.installation.verb("enrol", TRIAL, "spare-3", "--site", "station-a", within=VERB_S)
+        output = await world.installation.verb(
+            "enrol", TRIAL, "spare-3", "--site", "station-a", within=VERB_S
+        )
     finally:
         processes.send(pid, signal.SIGCONT)
     if "Traceback" in output.text or "defect" in output.text:
@@ -86,7 +88,11 @@ def _scenario(act: Callable[[World, str, random.Random], Awaitable[str]], part: 
     return scenario
 
 
-ACTS = {"term": (_end, "TERM of `up`"), "kill": (_kill, "SIGKILL of another part"), "enrol": (_enrol, "an enrolment")}
+ACTS = {
+    "term": (_end, "TERM of `up`"),
+    "kill": (_kill, "SIGKILL of another part"),
+    "enrol": (_enrol, "an enrolment"),
+}
 SCENARIOS: dict[str, Scenario] = {
     f"hung-{part}-{name}": _scenario(act, part, what) for part in PARTS for name, (act, what) in ACTS.items()
 }

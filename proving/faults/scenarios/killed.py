@@ -16,7 +16,10 @@ from proving.faults.world import World, open_world
 async def _all(world: World, names: list[str], chance: random.Random) -> str:
     events = [await kills.strike(world, name, chance) for name in names]
     longest = max(events, key=lambda event: event.seconds)
-    return f"{len(events)} events, {sum(event.kills for event in events)} kills; row at worst after {longest.seconds:.1f} s ({longest.name})"
+    return (
+        f"{len(events)} events, {sum(event.kills for event in events)} kills; row at worst after "
+        f"{longest.seconds:.1f} s ({longest.name})"
+    )
 
 
 async def each_part(world: World, chance: random.Random) -> str:
@@ -32,7 +35,13 @@ async def two_at_once(world: World, chance: random.Random) -> str:
 async def during_start(world: World, chance: random.Random) -> str:
     """SIGKILL of the supervisor, and of its parts, during its own start."""
     return await _all(
-        world, ["supervisor while it starts", "part while the supervisor starts", "part while the supervisor starts"], chance
+        world,
+        [
+            "supervisor while it starts",
+            "part while the supervisor starts",
+            "part while the supervisor starts",
+        ],
+        chance,
     )
 
 
@@ -65,7 +74,11 @@ BURST = 100
 async def _burst(world: World, token: str) -> None:
     """A hundred messages that no two differ, each acknowledged."""
     session = await mqtt.connect(
-        world.address.host, world.address.mqtt_port, client_id="constant", user=f"{TRIAL}.constant", password=token
+        world.address.host,
+        world.address.mqtt_port,
+        client_id="constant",
+        user=f"{TRIAL}.constant",
+        password=token,
     )
     for _ in range(BURST):
         await session.publish(f"insitu/v1/{TRIAL}/constant/obs", b'{"results": {"pm25": 21.5}}', 5)
@@ -74,7 +87,10 @@ async def _burst(world: World, token: str) -> None:
 
 async def _stored(world: World, wanted: int) -> int:
     """Rows of the constant device, as soon as there are enough, or after ten seconds."""
-    query = "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id) WHERE device.code = 'constant'"
+    query = (
+        "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING "
+        "(device_id) WHERE device.code = 'constant'"
+    )
     until = time.monotonic() + 10
     while (rows := int((await world.probe.database.lines(query))[0])) < wanted and time.monotonic() < until:
         await asyncio.sleep(0.1)
@@ -82,7 +98,9 @@ async def _stored(world: World, wanted: int) -> int:
 
 
 async def constants(top: Path, chance: random.Random) -> str:
-    """A hundred constant messages in each of four lives of the broker; nothing is on its way when it dies, so each is one row."""
+    """A hundred constant messages in each of four lives of the broker; nothing is on its way when it dies, so
+    each is one row.
+    """
     installation, lives = Installation(top), 4
     try:
         world = await open_world(installation)
@@ -93,7 +111,10 @@ async def constants(top: Path, chance: random.Random) -> str:
             if life < lives and rows == life * BURST:
                 await kills.strike(world, "broker", chance)
             elif rows != life * BURST:
-                raise Failed(f"{life * BURST} constant messages acknowledged in {life} lives of the broker, {rows} rows")
+                raise Failed(
+                    f"{life * BURST} constant messages acknowledged in {life} lives of the broker, {rows} "
+                    "rows"
+                )
     finally:
         await installation.remove()
     return f"{lives * BURST} acknowledged, {rows} rows"

@@ -20,7 +20,9 @@ FULL_BROKER = 16 * 2**20
 
 
 async def few_descriptors(top: Path, chance: random.Random) -> str:
-    """`up` under a limit of 96 descriptors a process while 200 idle devices connect; afterwards it takes messages."""
+    """`up` under a limit of 96 descriptors a process while 200 idle devices connect; afterwards it takes
+    messages.
+    """
     if shutil.which("prlimit") is None:
         raise Skipped("prlimit is not there")
     installation = Installation(top, limits=("prlimit", "--nofile=96:96"))
@@ -31,10 +33,14 @@ async def few_descriptors(top: Path, chance: random.Random) -> str:
             try:
                 sessions.append(
                     await mqtt.connect(
-                        world.address.host, world.address.mqtt_port, client_id=f"idle-{index}", user=name,
-                        password=world.probe.token, timeout=1,
+                        world.address.host,
+                        world.address.mqtt_port,
+                        client_id=f"idle-{index}",
+                        user=name,
+                        password=world.probe.token,
+                        timeout=1,
                     )
-                )  # fmt: skip
+                )
             except (mqtt.Gone, mqtt.Refused):
                 break
         await asyncio.sleep(2)
@@ -50,7 +56,9 @@ async def few_descriptors(top: Path, chance: random.Random) -> str:
 
 
 async def full_broker(top: Path, chance: random.Random) -> str:
-    """The broker keeps 16 MB and the ingestor hangs: it refuses instead of dropping, and all that it took arrives."""
+    """The broker keeps 16 MB and the ingestor hangs: it refuses instead of dropping, and all that it took
+    arrives.
+    """
     installation = Installation(top, settings={"INSITU_MAX_FILE_STORE": str(FULL_BROKER)})
     kinds = (Kind.SEQUENCED, Kind.TIMED, Kind.COUNTED, Kind.BARE, Kind.CONSTANT)
     try:
@@ -71,11 +79,16 @@ async def full_broker(top: Path, chance: random.Random) -> str:
         acknowledged = sum(bool(at) for device in world.devices for at in device.journal.acknowledged)
     finally:
         await installation.remove()
-    return f"{waiting} waited in their devices; {acknowledged} acknowledged, all there; row {seconds:.1f} s after the ingestor went on"
+    return (
+        f"{waiting} waited in their devices; {acknowledged} acknowledged, all there; row {seconds:.1f} s "
+        "after the ingestor went on"
+    )
 
 
 async def device_clocks(top: Path, chance: random.Random) -> str:
-    """A device whose clock jumps to 1970 and ten years ahead: each message is a reject, its next true one a row."""
+    """A device whose clock jumps to 1970 and ten years ahead: each message is a reject, its next true one a
+    row.
+    """
     installation = Installation(top)
     try:
         world = await open_world(installation)
@@ -89,7 +102,9 @@ async def device_clocks(top: Path, chance: random.Random) -> str:
         for index in range(20):
             at = 1000.0 + index if index % 2 else time.time() + 10 * 365 * 86400
             await session.publish(
-                f"insitu/v1/{TRIAL}/{world.probe.device}/obs", json.dumps({"time": at, "results": {"pm25": index}}).encode(), 5
+                f"insitu/v1/{TRIAL}/{world.probe.device}/obs",
+                json.dumps({"time": at, "results": {"pm25": index}}).encode(),
+                5,
             )
         session.close()
         seconds = await world.recovered(10)
@@ -106,18 +121,23 @@ async def device_clocks(top: Path, chance: random.Random) -> str:
 
 
 async def machine_clock(top: Path, chance: random.Random) -> str:
-    """After a reboot the monotonic clock begins again: `up` runs in a time namespace two days ahead, then in one just begun."""
+    """After a reboot the monotonic clock begins again: `up` runs in a time namespace two days ahead, then in
+    one just begun.
+    """
     if shutil.which("unshare") is None:
         raise Skipped("unshare is not there; the wall clock belongs to the whole machine and is not touched")
     jumps = []
-    installation = Installation(top, limits=("unshare", "--time", "--monotonic=172800", "--boottime=172800", "--"))
+    installation = Installation(
+        top, limits=("unshare", "--time", "--monotonic=172800", "--boottime=172800", "--")
+    )
     try:
         probe = await asyncio.create_subprocess_exec(
             *installation.limits, "true", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         if await probe.wait():
             raise Skipped(
-                "this kernel gives no time namespace here; the wall clock belongs to the whole machine and is not touched"
+                "this kernel gives no time namespace here; the wall clock belongs to the whole machine and "
+                "is not touched"
             )
         world = await open_world(installation)
         for limits in ((), installation.limits):
@@ -129,4 +149,7 @@ async def machine_clock(top: Path, chance: random.Random) -> str:
             jumps.append(await world.recovered(25))
     finally:
         await installation.remove()
-    return f"rows {', '.join(f'{seconds:.1f} s' for seconds in jumps)} after two days back and two ahead ({SUPERVISOR} killed)"
+    return (
+        f"rows {', '.join(f'{seconds:.1f} s' for seconds in jumps)} after two days back and two ahead "
+        f"({SUPERVISOR} killed)"
+    )

@@ -18,9 +18,12 @@ DUMP = Path(__file__).resolve().parents[4] / "shared" / "data" / "installation-2
 
 async def _program(name: str, *arguments: str, within: float = 120) -> str:
     process = await asyncio.create_subprocess_exec(
-        programs() / name, *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        programs() / name,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     try:
         text, _ = await asyncio.wait_for(process.communicate(), within)
     except TimeoutError:
@@ -44,7 +47,9 @@ async def restore_while_it_runs(top: Path, chance: random.Random) -> str:
             row = f"row {await world.recovered(30):.1f} s after it"
         except Failed as problem:
             words = installation.last_words(2)
-            raise Failed(f"{restored}; {len(by_itself)} endings by itself; {problem}; `up` says: {words}") from problem
+            raise Failed(
+                f"{restored}; {len(by_itself)} endings by itself; {problem}; `up` says: {words}"
+            ) from problem
     finally:
         await installation.remove()
     if by_itself:

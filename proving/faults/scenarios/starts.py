@@ -33,7 +33,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 async def _watch_start(installation: Installation, until: str | None) -> list[str]:
-    """Watches a first start until a file of that name is there, or it is ready. Returns the names in the order they came."""
+    """Watches a first start until a file of that name is there, or it is ready. Returns the names in the
+    order they came.
+    """
     seen: dict[str, None] = {}
     await installation.start()
     began = asked = time.monotonic()
@@ -105,7 +107,9 @@ async def first_start_killed_quick(top: Path, chance: random.Random) -> str:
 
 
 async def port_before_users(top: Path, chance: random.Random) -> str:
-    """From its first packet on, the port of the devices lets a true credential in: many firmwares take one refusal as final."""
+    """From its first packet on, the port of the devices lets a true credential in: many firmwares take one
+    refusal as final.
+    """
     installation = Installation(top)
     refusals = 0
     try:
@@ -119,7 +123,10 @@ async def port_before_users(top: Path, chance: random.Random) -> str:
             while await world.probe.once() is None:
                 refusals += "code 5" in world.probe.reason
                 if time.monotonic() - began > 20:
-                    raise Failed(f"after a restart no device is let in for 20 s, {refusals} refusals ({world.probe.reason})")
+                    raise Failed(
+                        f"after a restart no device is let in for 20 s, {refusals} refusals "
+                        f"({world.probe.reason})"
+                    )
                 await asyncio.sleep(0.02)
     finally:
         await installation.remove()

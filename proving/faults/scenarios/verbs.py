@@ -1,4 +1,6 @@
-"""Verbs that are killed in the middle: an import, a lock, an evaluation, an export, jobs. The same command completes them."""
+"""Verbs that are killed in the middle: an import, a lock, an evaluation, an export, jobs. The same command
+completes them.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,22 @@ def _start() -> datetime:
 
 def _catalogue(start: datetime) -> str:
     blocks = [
-        f'[[device]]\ntrial = "{TRIAL}"\ncode = "{code}"\nsite = "station-a"\nstart = {start.isoformat()}\n' for code in DEVICES
+        f'[[device]]\ntrial = "{TRIAL}"\ncode = "{code}"\nsite = "station-a"\nstart = {start.isoformat()}\n'
+        for code in DEVICES
     ]
-    return "\n".join([*blocks, f'[[mapping]]\ntrial = "{TRIAL}"\nfield = "pm25"\nproperty = "pm25"\nevery = 900\n'])
+    return "\n".join(
+        [*blocks, f'[[mapping]]\ntrial = "{TRIAL}"\nfield = "pm25"\nproperty = "pm25"\nevery = 900\n']
+    )
 
 
 def _protocol(start: datetime) -> str:
     title = {"en": "Effect", "fr": "Effet"}
     middle, end = start + timedelta(days=DAYS // 2), start + timedelta(days=DAYS)
     text = {
-        "trial": TRIAL, "title": title, "question": title, "hypothesis": title,
+        "trial": TRIAL,
+        "title": title,
+        "question": title,
+        "hypothesis": title,
         "periods": [
             {"name": "baseline", "start": start.isoformat(), "end": middle.isoformat()},
             {"name": "reporting", "start": middle.isoformat(), "end": end.isoformat()},
@@ -44,25 +52,38 @@ def _protocol(start: datetime) -> str:
             {"name": "control", "role": "control", "site": "station-a", "devices": ["b"]},
         ],
         "measurements": [{"property": "pm25", "arms": ["treated", "control"], "interval": "PT15M"}],
-        "checks": [{"property": "pm25", "check": "gross_range", "parameters": {"fail_low": -10, "fail_high": 1000}}],
-        "endpoints": [{
-            "name": "effect", "title": title, "property": "pm25", "unit": "ug/m3", "design": "control_sites",
-            "arms": {"candidate": "treated", "control": "control"},
-            "criteria": [{"statistic": "effect", "target": {"high": -5}, "justification": title}],
-        }],
+        "checks": [
+            {"property": "pm25", "check": "gross_range", "parameters": {"fail_low": -10, "fail_high": 1000}}
+        ],
+        "endpoints": [
+            {
+                "name": "effect",
+                "title": title,
+                "property": "pm25",
+                "unit": "ug/m3",
+                "design": "control_sites",
+                "arms": {"candidate": "treated", "control": "control"},
+                "criteria": [{"statistic": "effect", "target": {"high": -5}, "justification": title}],
+            }
+        ],
         "missing_data": title,
         "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), title),
-    }  # fmt: skip
+    }
     return json.dumps(text)
 
 
 def _card(path: Path, start: datetime, chance: random.Random) -> None:
     lines = ["time,pm25"]
-    lines += [f"{(start + timedelta(minutes=15 * index)).isoformat()},{chance.uniform(5, 40):.2f}" for index in range(ROWS)]
+    lines += [
+        f"{(start + timedelta(minutes=15 * index)).isoformat()},{chance.uniform(5, 40):.2f}"
+        for index in range(ROWS)
+    ]
     path.write_text("\n".join(lines), "utf-8")
 
 
-async def _killed(installation: Installation, chance: random.Random, kills: int, longest: float, *verb: str) -> Output:
+async def _killed(
+    installation: Installation, chance: random.Random, kills: int, longest: float, *verb: str
+) -> Output:
     """Kills a verb at random moments, then runs it to its end."""
     for _ in range(kills):
         process = await installation.begin(*verb)
@@ -72,7 +93,10 @@ async def _killed(installation: Installation, chance: random.Random, kills: int,
 
 
 async def _count(world: World, device: str) -> int:
-    query = f"SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id) WHERE device.code = '{device}'"
+    query = (
+        "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING "
+        f"(device_id) WHERE device.code = '{device}'"
+    )
     return int((await world.probe.database.lines(query))[0])
 
 
@@ -80,11 +104,14 @@ async def _import(world: World, top: Path, start: datetime, chance: random.Rando
     for device in DEVICES:
         card = top / f"{device}.csv"
         _card(card, start, chance)
-        output = await _killed(world.installation, chance, 3, 4.0, "import", str(card), "--trial", TRIAL, "--device", device)
+        output = await _killed(
+            world.installation, chance, 3, 4.0, "import", str(card), "--trial", TRIAL, "--device", device
+        )
         rows = await _count(world, device)
         if output.code or rows != ROWS:
             raise Failed(
-                f"import of {ROWS} rows, killed three times, left {rows} and {output.code}: {output.text.strip()[-200:]}"
+                f"import of {ROWS} rows, killed three times, left {rows} and {output.code}: "
+                f"{output.text.strip()[-200:]}"
             )
 
 
@@ -105,7 +132,9 @@ async def killed_verbs(top: Path, chance: random.Random) -> str:
         await _killed(installation, chance, 1, 4.0, "work", "--once")
         evaluated = await _killed(installation, chance, 2, 5.0, "evaluate", TRIAL)
         if evaluated.code:
-            raise Failed(f"evaluate after two kills ended with {evaluated.code}: {evaluated.text.strip()[-300:]}")
+            raise Failed(
+                f"evaluate after two kills ended with {evaluated.code}: {evaluated.text.strip()[-300:]}"
+            )
         both = await asyncio.gather(*(installation.verb("evaluate", TRIAL, within=180) for _ in range(2)))
         if any("Traceback" in output.text or "defect" in output.text for output in both):
             raise Failed(f"two evaluations at once: {[output.text.strip()[-200:] for output in both]}")
@@ -129,7 +158,9 @@ EVALUATIONS = "SELECT evaluated_by FROM evaluation ORDER BY evaluation_id"
 
 
 async def night(top: Path, chance: random.Random) -> str:
-    """The jobs are killed again and again while a night's evaluations are made: the night is made up for, once."""
+    """The jobs are killed again and again while a night's evaluations are made: the night is made up for,
+    once.
+    """
     installation, start = Installation(top, {"INSITU_NIGHTLY_HOUR": "0"}), _start()
     try:
         world = await open_world(installation)
@@ -137,10 +168,20 @@ async def night(top: Path, chance: random.Random) -> str:
         card = top / "b.csv"
         _card(card, start, chance)
         await installation.must(
-            "import", str(card), "--trial", TRIAL, "--device", "b", "--correct", "--reason", "the card was read twice"
+            "import",
+            str(card),
+            "--trial",
+            TRIAL,
+            "--device",
+            "b",
+            "--correct",
+            "--reason",
+            "the card was read twice",
         )
         yesterday = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
-        await world.probe.database.tell(f"UPDATE installation SET content = '{yesterday}' WHERE name = 'evaluated_again'")
+        await world.probe.database.tell(
+            f"UPDATE installation SET content = '{yesterday}' WHERE name = 'evaluated_again'"
+        )
         kills = 0
         for _ in range(6):
             kills += await kill_part(JOBS)(world, chance)
@@ -173,7 +214,9 @@ async def _evaluated(world: World, top: Path, start: datetime, chance: random.Ra
 
 
 async def _made_up_for(world: World, yesterday: str) -> list[str]:
-    """Who made the evaluations, once the night is over. Raises `Failed` where it is not within two minutes."""
+    """Who made the evaluations, once the night is over. Raises `Failed` where it is not within two
+    minutes.
+    """
     began = time.monotonic()
     while time.monotonic() - began < 120:
         if await world.probe.database.lines(NIGHT) != [yesterday]:

@@ -1,7 +1,9 @@
-"""Target profiles: published targets as data, each with its source and the dates between which it holds. docs/profiles.md shows them.
+"""Target profiles: published targets as data, each with its source and the dates between which it holds.
+docs/profiles.md shows them.
 
-One JSON file a profile, one entry a property or averaging time; an endpoint names both, as `us-epa-air-sensors/pm25`. A profile that a
-locked protocol may name is never changed: what replaces it gets another name.
+One JSON file a profile, one entry a property or averaging time; an endpoint names both, as
+`us-epa-air-sensors/pm25`. A profile that a locked protocol may name is never changed: what replaces it gets
+another name.
 """
 
 from __future__ import annotations
@@ -16,7 +18,18 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from insitu.errors import CorrectInput
-from trials.plan.protocol import Capture, Code, Criterion, Endpoint, Part, Period, Protocol, Span, Target, Text
+from trials.plan.protocol import (
+    Capture,
+    Code,
+    Criterion,
+    Endpoint,
+    Part,
+    Period,
+    Protocol,
+    Span,
+    Target,
+    Text,
+)
 
 ON_GRID = ("reference_collocation", "replicates")
 """Designs that ask for the steps of a grid."""
@@ -102,7 +115,11 @@ class Profile(Part):
         if len(set(names)) != len(names):
             raise ValueError("two entries have the same name")
         for found in map(self.of, names):
-            if found.valid_to is not None and found.valid_from is not None and found.valid_to <= found.valid_from:
+            if (
+                found.valid_to is not None
+                and found.valid_from is not None
+                and found.valid_to <= found.valid_from
+            ):
                 raise ValueError(f"{found.name}: it ends before it begins")
             if found.checked is None:
                 raise ValueError(f"{found.name}: it does not say how its numbers were checked")
@@ -112,16 +129,24 @@ class Profile(Part):
         """An entry with what it takes from its profile filled in; CorrectInput names those there are."""
         for entry in self.entries:
             if entry.name == name:
-                own = {field: getattr(entry, field) for field in ("source", "valid_from", "valid_to", "checked")}
-                return entry.model_copy(update={field: getattr(self, field) for field, value in own.items() if value is None})
-        raise CorrectInput(f"Profile {self.name} has no {name!r}: it has {', '.join(e.name for e in self.entries)}.")
+                own = {
+                    field: getattr(entry, field) for field in ("source", "valid_from", "valid_to", "checked")
+                }
+                return entry.model_copy(
+                    update={field: getattr(self, field) for field, value in own.items() if value is None}
+                )
+        raise CorrectInput(
+            f"Profile {self.name} has no {name!r}: it has {', '.join(e.name for e in self.entries)}."
+        )
 
 
 @cache
 def profiles() -> dict[str, Profile]:
     """Every profile by name."""
     found = [
-        Profile.model_validate_json(file.read_text("utf-8")) for file in files(__name__).iterdir() if file.name.endswith(".json")
+        Profile.model_validate_json(file.read_text("utf-8"))
+        for file in files(__name__).iterdir()
+        if file.name.endswith(".json")
     ]
     return {profile.name: profile for profile in sorted(found, key=lambda profile: profile.name)}
 
@@ -166,11 +191,13 @@ def holds_in(found: Entry, period: Period, time_zone: str) -> bool:
 
 
 def validity(found: Entry) -> str:
-    """As an interval of ISO 8601, the end exclusive: `2008-06-11/2026-12-12`, or `2021-02-01/..` without an end."""
+    """As an interval of ISO 8601, the end exclusive: `2008-06-11/2026-12-12`, or `2021-02-01/..` without an
+    end.
+    """
     return f"{found.valid_from}/{found.valid_to or '..'}"
 
 
-# -- a protocol that names a profile ------------------------------------------------------------------------------------
+# -- a protocol that names a profile
 
 
 def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
@@ -188,13 +215,19 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
             yield f"{field}: {stated!r} stands here, {endpoint.profile} has {wanted!r}"
     asked = found.designs.get(endpoint.design)
     if asked is None:
-        yield f"design: {endpoint.profile} has targets for {', '.join(found.designs)}, none for {endpoint.design}"
+        yield (
+            f"design: {endpoint.profile} has targets for {', '.join(found.designs)}, none for "
+            f"{endpoint.design}"
+        )
         return
     if found.grid is not None and endpoint.design in ON_GRID and endpoint.grid != found.grid:
         yield f"grid: {_hours(endpoint.grid)} stands here, {endpoint.profile} has {_hours(found.grid)}"
     for name, value in asked.parameters.items():
         if endpoint.parameters.get(name) != value:
-            yield f"parameters.{name}: {endpoint.parameters.get(name)} stands here, {endpoint.profile} has {value:g}"
+            yield (
+                f"parameters.{name}: {endpoint.parameters.get(name)} stands here, {endpoint.profile} has "
+                f"{value:g}"
+            )
     if asked.targets:
         yield from _other_targets(endpoint, asked)
     yield from _less_capture(protocol.capture, found, endpoint.profile)
@@ -211,7 +244,10 @@ def _other_targets(endpoint: Endpoint, asked: Asked) -> Iterator[str]:
         if target is None:
             yield f"criteria: {endpoint.profile} has no target for {criterion.statistic}"
         elif (criterion.target.low, criterion.target.high) != (target.low, target.high):
-            yield f"criteria: {criterion.statistic} {_shown(criterion.target)} stands here, {endpoint.profile} has {_shown(target)}"
+            yield (
+                f"criteria: {criterion.statistic} {_shown(criterion.target)} stands here, "
+                f"{endpoint.profile} has {_shown(target)}"
+            )
     here, there = _pairs(endpoint.criteria), _pairs(asked.targets)
     for pair in sorted(map(sorted, here ^ there)):
         words = "are no alternatives" if frozenset(pair) in here else "are alternatives"
@@ -227,21 +263,30 @@ def _hours(span: timedelta) -> str:
 
 
 def _shown(target: Target) -> str:
-    return f"[{'' if target.low is None else f'{target.low:g}'}, {'' if target.high is None else f'{target.high:g}'}]"
+    return (
+        f"[{'' if target.low is None else f'{target.low:g}'}, "
+        f"{'' if target.high is None else f'{target.high:g}'}]"
+    )
 
 
 def _less_capture(capture: Capture, found: Entry, reference: str) -> Iterator[str]:
     for name in ("share", "days", "day"):
         least = getattr(found.capture, name)
         if least is not None and getattr(capture, name) < least:
-            yield f"capture.{name}: {getattr(capture, name):g} stands here, {reference} asks for at least {least:g}"
+            yield (
+                f"capture.{name}: {getattr(capture, name):g} stands here, {reference} asks for at least "
+                f"{least:g}"
+            )
 
 
 def criteria(found: Entry, asked: Asked) -> list[dict[str, Any]]:
     """The targets as criteria of a protocol, justified by their source."""
     assert found.source is not None, "filled in by `Profile.of`"
     source = found.source
-    why = {"en": f"Target of {source.document}, {source.section.en}.", "fr": f"Cible : {source.document}, {source.section.fr}."}
+    why = {
+        "en": f"Target of {source.document}, {source.section.en}.",
+        "fr": f"Cible : {source.document}, {source.section.fr}.",
+    }
     return [
         {
             "statistic": target.statistic,
@@ -265,7 +310,10 @@ def described(name: str, found: Entry) -> list[str]:
             lines.append(f"  {design}: {target.statistic} in {_shown(target)}{other}")
         lines += [f"  {design}: {parameter} {value:g}" for parameter, value in asked.parameters.items()]
     if found.gate is not None:
-        lines.append(f"  gate of the model: CV(RMSE) at most {found.gate.cv_rmse:g} %, NMBE at most ±{found.gate.nmbe:g} %")
+        lines.append(
+            f"  gate of the model: CV(RMSE) at most {found.gate.cv_rmse:g} %, NMBE at most "
+            f"±{found.gate.nmbe:g} %"
+        )
     least = {key: value for key, value in found.capture.model_dump().items() if value is not None}
     lines += [f"  capture.{key} at least {value:g}" for key, value in least.items()]
     if found.source is not None:

@@ -1,4 +1,6 @@
-"""The one place where missing values are handled: of pairs, of single series, of numbers that nothing can be computed with."""
+"""The one place where missing values are handled: of pairs, of single series, of numbers that nothing can be
+computed with.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,17 @@ LARGEST = 1e100
 
 
 def known(*, values: ArrayLike) -> Floats:
-    """As a float array without missing values (NaN, infinite), shape (n,). CorrectInput where one is larger than 10¹⁰⁰ in size."""
+    """As a float array without missing values (NaN, infinite), shape (n,). CorrectInput where one is larger
+    than 10¹⁰⁰ in size.
+    """
     found = np.asarray(values, np.float64)
     return computable(values=found[np.isfinite(found)])
 
 
 def computable(*, values: Floats) -> Floats:
-    """The values as they are; CorrectInput where one is larger than 10¹⁰⁰ in size. Any shape, no missing values."""
+    """The values as they are; CorrectInput where one is larger than 10¹⁰⁰ in size. Any shape, no missing
+    values.
+    """
     if values.size and float(np.abs(values).max()) > LARGEST:
         raise CorrectInput(f"A value of {float(np.abs(values).max()):.3g} is too large to be computed with.")
     return values
@@ -28,12 +34,15 @@ def computable(*, values: Floats) -> Floats:
 def paired(*, candidate: ArrayLike, reference: ArrayLike) -> tuple[Floats, Floats]:
     """Both as float arrays, without the positions where either is missing (NaN).
 
-    candidate, reference: shape (n,), same unit. CorrectInput where the shapes differ, fewer than 2 pairs are left, or a value is
-    too large to be computed with.
+    candidate, reference: shape (n,), same unit. CorrectInput where the shapes differ, fewer than 2 pairs are
+    left, or a value is too large to be computed with.
     """
     y, x = np.asarray(candidate, np.float64), np.asarray(reference, np.float64)
     if y.shape != x.shape or y.ndim != 1:
-        raise CorrectInput(f"candidate and reference must be one-dimensional and as long as each other: {y.shape}, {x.shape}.")
+        raise CorrectInput(
+            f"candidate and reference must be one-dimensional and as long as each other: {y.shape}, "
+            f"{x.shape}."
+        )
     kept = np.isfinite(y) & np.isfinite(x)
     if kept.sum() < 2:
         raise CorrectInput(f"Only {int(kept.sum())} complete pairs: at least 2 are needed.")
@@ -41,7 +50,9 @@ def paired(*, candidate: ArrayLike, reference: ArrayLike) -> tuple[Floats, Float
 
 
 def per_cent_of_mean(*, value: float, mean: float) -> float:
-    """100·value/mean, per cent; CorrectInput where the mean is not clearly above 0: per cent of such a mean mean nothing."""
+    """100·value/mean, per cent; CorrectInput where the mean is not clearly above 0: per cent of such a mean
+    mean nothing.
+    """
     if not mean > 0 or abs(value) > LARGEST * mean:
         raise CorrectInput(f"Per cent of a mean need a mean above 0; it is {mean:.3g}.")
     return 100 * value / mean

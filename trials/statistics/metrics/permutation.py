@@ -14,10 +14,11 @@ DRAWN = 16_384
 
 
 def sign_flip_p(*, differences: ArrayLike, seed: int = 1) -> float:
-    """Share of the sign patterns of n paired differences with |mean| at least as large as observed, 0 to 1; two-sided, the observed one included.
+    """Share of the sign patterns of n paired differences with |mean| at least as large as observed, 0 to 1;
+    two-sided, the observed one included.
 
-    All 2ⁿ for n ≤ 14, so that the smallest possible p is 2/2ⁿ; else the observed and 16,384 drawn from `seed`. Source: Fisher,
-    The Design of Experiments (1935), §21.
+    All 2ⁿ for n ≤ 14, so that the smallest possible p is 2/2ⁿ; else the observed and 16,384 drawn from
+    `seed`. Source: Fisher, The Design of Experiments (1935), §21.
     """
     d = known(values=differences)
     if len(d) < 2:

@@ -31,7 +31,9 @@ def _moments(candidate: ArrayLike, reference: ArrayLike) -> tuple[float, float, 
 
 
 def ols(*, candidate: ArrayLike, reference: ArrayLike) -> Line:
-    """Ordinary least squares: slope S_xy/S_xx, intercept ȳ − slope·x̄. Source: NIST/SEMATECH e-Handbook 4.1.4."""
+    """Ordinary least squares: slope S_xy/S_xx, intercept ȳ − slope·x̄. Source: NIST/SEMATECH e-Handbook
+    4.1.4.
+    """
     mx, my, sxx, _, sxy = _moments(candidate, reference)
     return Line(sxy / sxx, my - sxy / sxx * mx)
 
@@ -58,11 +60,14 @@ def r_squared(*, candidate: ArrayLike, reference: ArrayLike) -> float:
     return min(1.0, float((sxy / np.sqrt(sxx) / np.sqrt(syy)) ** 2))
 
 
-def reu(*, candidate: ArrayLike, reference: ArrayLike, at: float, u_reference: float = 0.0, k: float = 2.0) -> float:
-    """Relative expanded uncertainty at the level `at`, per cent: 100·k·√(RSS/(n − 2) − u² + (b₀ + (b₁ − 1)·at)²)/at.
+def reu(
+    *, candidate: ArrayLike, reference: ArrayLike, at: float, u_reference: float = 0.0, k: float = 2.0
+) -> float:
+    """Relative expanded uncertainty at the level `at`, per cent: 100·k·√(RSS/(n − 2) − u² + (b₀ + (b₁ −
+    1)·at)²)/at.
 
-    Orthogonal line b₀, b₁; RSS = Σ(y − b₀ − b₁x)²; `u_reference`: random uncertainty of the reference, unit of the series.
-    Source: Guide to the demonstration of equivalence (EC, 2010), 9.5.
+    Orthogonal line b₀, b₁; RSS = Σ(y − b₀ − b₁x)²; `u_reference`: random uncertainty of the reference, unit
+    of the series. Source: Guide to the demonstration of equivalence (EC, 2010), 9.5.
     """
     y, x = paired(candidate=candidate, reference=reference)
     if at <= 0 or len(y) < 3:

@@ -1,4 +1,5 @@
-"""Whole-building savings: how good a baseline model is, and how far its savings may be off (IPMVP option C, ASHRAE Guideline 14).
+"""Whole-building savings: how good a baseline model is, and how far its savings may be off (IPMVP option C,
+ASHRAE Guideline 14).
 
 error = observed − predicted.
 """
@@ -25,11 +26,15 @@ def cv_rmse(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -
     """100·√(Σ(y − ŷ)²/(n − p))/ȳ, per cent; p = 0 out of sample. Source: ASHRAE Guideline 14-2014."""
     y, fitted = paired(candidate=observed, reference=predicted)
     _enough(len(y) - parameters)
-    return per_cent_of_mean(value=float(np.sqrt(np.sum((y - fitted) ** 2) / (len(y) - parameters))), mean=float(y.mean()))
+    return per_cent_of_mean(
+        value=float(np.sqrt(np.sum((y - fitted) ** 2) / (len(y) - parameters))), mean=float(y.mean())
+    )
 
 
 def nmbe(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:
-    """100·Σ(y − ŷ)/((n − p)·ȳ), per cent; + the model predicts too little; p = 0 out of sample. Source: ASHRAE Guideline 14-2014."""
+    """100·Σ(y − ŷ)/((n − p)·ȳ), per cent; + the model predicts too little; p = 0 out of sample. Source:
+    ASHRAE Guideline 14-2014.
+    """
     y, fitted = paired(candidate=observed, reference=predicted)
     _enough(len(y) - parameters)
     return per_cent_of_mean(value=float(np.sum(y - fitted)) / (len(y) - parameters), mean=float(y.mean()))
@@ -41,7 +46,8 @@ def _enough(freedom: int) -> None:
 
 
 def savings_alpha(*, resolution: Resolution, months: float) -> float:
-    """α of the fractional savings uncertainty, 1: 1.26 hourly; −.00024M² + .03535M + 1.00286 daily; −.00022M² + .03306M + .94054 monthly.
+    """α of the fractional savings uncertainty, 1: 1.26 hourly; −.00024M² + .03535M + 1.00286 daily; −.00022M²
+    + .03306M + .94054 monthly.
 
     M: months of the reporting period. Source: Sun & Baltazar, ASHRAE Transactions 119 (2013).
     """
@@ -54,17 +60,37 @@ def savings_alpha(*, resolution: Resolution, months: float) -> float:
 
 
 def fractional_savings_uncertainty(
-    *, cv: float, n: int, n_effective: float, parameters: int, m: int, alpha: float, fraction: float, level: float
+    *,
+    cv: float,
+    n: int,
+    n_effective: float,
+    parameters: int,
+    m: int,
+    alpha: float,
+    fraction: float,
+    level: float,
 ) -> float:
-    """t(n′ − p)·α·CV·√((n − p)/(n′ − p)·(1 + 2/n′)/m)/F, 1: half the width of the interval as a share of the savings.
+    """t(n′ − p)·α·CV·√((n − p)/(n′ − p)·(1 + 2/n′)/m)/F, 1: half the width of the interval as a share of the
+    savings.
 
-    cv: CV(RMSE) of the fit, 1; n baseline results worth n′; m reporting results; `fraction` F > 0: savings over the predicted use.
-    CorrectInput where n′ ≤ p + 1 or F ≤ 0. Source: ASHRAE Guideline 14-2014, annex B, with α of Sun & Baltazar.
+    cv: CV(RMSE) of the fit, 1; n baseline results worth n′; m reporting results; `fraction` F > 0: savings
+    over the predicted use. CorrectInput where n′ ≤ p + 1 or F ≤ 0. Source: ASHRAE Guideline 14-2014, annex B,
+    with α of Sun & Baltazar.
     """
-    if not np.isfinite([cv, n_effective, alpha, fraction]).all() or not 0 < level < 1 or min(m, n - parameters) < 1:
-        raise CorrectInput("An uncertainty of savings needs finite numbers, results in both periods and a level between 0 and 1.")
+    if (
+        not np.isfinite([cv, n_effective, alpha, fraction]).all()
+        or not 0 < level < 1
+        or min(m, n - parameters) < 1
+    ):
+        raise CorrectInput(
+            "An uncertainty of savings needs finite numbers, results in both periods and a level between 0 "
+            "and 1."
+        )
     if n_effective <= parameters + 1:
-        raise CorrectInput(f"The residuals are worth {n_effective:.3g} independent results, too few for {parameters} parameters.")
+        raise CorrectInput(
+            f"The residuals are worth {n_effective:.3g} independent results, too few for {parameters} "
+            "parameters."
+        )
     if fraction <= 0:
         raise CorrectInput("There are no savings: their fraction has no uncertainty.")
     t = float(scipy.special.stdtrit(n_effective - parameters, (1 + level) / 2))

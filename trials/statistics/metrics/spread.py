@@ -20,7 +20,8 @@ def _complete(units: ArrayLike) -> NDArray[np.float64]:
 
 
 def between_units_sd(*, units: ArrayLike) -> float:
-    """√(Σ(x_ij − x̄_i)²/(N·M − 1)) over the N intervals where all M units are valid, in the unit of the series.
+    """√(Σ(x_ij − x̄_i)²/(N·M − 1)) over the N intervals where all M units are valid, in the unit of the
+    series.
 
     units: shape (N, M). Source: EPA/600/R-20/280, precision between identical sensors.
     """
@@ -29,13 +30,16 @@ def between_units_sd(*, units: ArrayLike) -> float:
 
 
 def between_units_cv(*, units: ArrayLike) -> float:
-    """100·SD/x̄, per cent, ≥ 0, over the same intervals; CorrectInput where x̄ is not above 0. Source: EPA/600/R-20/280."""
+    """100·SD/x̄, per cent, ≥ 0, over the same intervals; CorrectInput where x̄ is not above 0. Source:
+    EPA/600/R-20/280.
+    """
     table = _complete(units)
     return per_cent_of_mean(value=between_units_sd(units=table), mean=float(table.mean()))
 
 
 def between_units_u(*, units: ArrayLike) -> float:
-    """Between-unit uncertainty √(Σ(x_ij − x̄_i)²/(N·(M − 1))), in the unit of the series; for two units √(Σ(x_i1 − x_i2)²/(2N)).
+    """Between-unit uncertainty √(Σ(x_ij − x̄_i)²/(N·(M − 1))), in the unit of the series; for two units
+    √(Σ(x_i1 − x_i2)²/(2N)).
 
     Source: Guide to the demonstration of equivalence (EC, 2010), 9.5.3.1.
     """
