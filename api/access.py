@@ -25,7 +25,7 @@ from insitu.model import Role
 from store import access
 from store.access import Viewer
 from store.catalogue import Trial
-from store.database import Pool, translated
+from store.database import Pool
 
 LIFETIME: Final = timedelta(days=7)
 _HASHER: Final = (
@@ -60,13 +60,13 @@ def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, addres
     second.
     """
     attempts.check(address, login)
-    with translated(), pool.connection() as conn:
+    with pool.connection() as conn:
         known = access.password_of(conn, login)
     if not _matches(known.password_hash if known else _nobody(), password) or known is None:
         attempts.failed(address, login)
         raise NotAcceptedHere("The login or the password is wrong.")
     token = secrets.token_urlsafe(32)
-    with translated(), pool.connection() as conn:
+    with pool.connection() as conn:
         access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
     return token
 

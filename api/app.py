@@ -36,7 +36,7 @@ from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness
 from insitu.settings import Settings
-from store.database import Pool, connect, open_pool, require_current, translated
+from store.database import Pool, connect, open_pool, require_current
 from store.fleet import Contact, contacts
 from store.rejects import Quota
 
@@ -137,7 +137,7 @@ def _context(
     readiness: Callable[[], Readiness],
 ) -> Context:
     def look() -> dict[int, Contact]:
-        with translated(), pool.connection() as conn:
+        with pool.connection() as conn:
             return contacts(conn)
 
     cache = settings.data_dir / "cache"

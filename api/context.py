@@ -17,7 +17,7 @@ from api.snippets import PublicAddress
 from insitu.clock import Clock
 from insitu.readiness import FRESH_S, Readiness, Stage
 from insitu.settings import Settings
-from store.database import Connection, Pool, translated
+from store.database import Connection, Pool
 
 if TYPE_CHECKING:
     from api.attempts import Attempts
@@ -90,7 +90,7 @@ def client_of(request: Request) -> Hashable:
 
 @contextmanager
 def _transaction(pool: Pool) -> Iterator[Connection]:
-    with translated(), pool.connection() as conn:
+    with pool.connection() as conn:
         yield conn
 
 

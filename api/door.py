@@ -14,7 +14,7 @@ from insitu.clock import Clock
 from insitu.errors import InsituError
 from store import access
 from store.access import TokenHolder, Viewer
-from store.database import Pool, translated
+from store.database import Pool
 
 _LONGEST_TOKEN: Final = 200
 _MOST: Final = 500
@@ -60,7 +60,7 @@ class Door:
     def _look(self, asked: Sequence[Shown]) -> Sequence[Viewer | TokenHolder | InsituError | None]:
         sessions = [one.sha256 for one in asked if not one.is_device]
         tokens = [one.sha256 for one in asked if one.is_device]
-        with translated(), self._pool.connection() as conn:
+        with self._pool.connection() as conn:
             viewers = access.signed_in(conn, sessions) if sessions else {}
             holders = access.token_holders(conn, tokens, self._clock.now()) if tokens else {}
         return [holders.get(one.sha256) if one.is_device else viewers.get(one.sha256) for one in asked]

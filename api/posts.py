@@ -9,7 +9,7 @@ from typing import Final
 from api.grouped import Grouped
 from ingest.http import Answer, Post, Taker
 from insitu.clock import Clock
-from store.database import Connection, Pool, translated
+from store.database import Connection, Pool
 from store.rejects import Quota
 
 _MOST: Final = 300
@@ -27,7 +27,7 @@ class Posts:
     def __init__(self, pool: Pool, clock: Clock, quota: Quota) -> None:
         @contextmanager
         def connect() -> Iterator[Connection]:
-            with translated(), pool.connection() as conn:
+            with pool.connection() as conn:
                 yield conn
 
         taker = Taker(connect, clock, quota)

@@ -14,7 +14,7 @@ from typing import Any
 from insitu.errors import NotFound
 from insitu.model import OrganisationKind, Role
 from store.catalogue import Trial
-from store.database import Connection, queries, row, rows, run, scalar, translated
+from store.database import Connection, queries, row, rows, run, scalar
 
 _SQL = queries("access")
 
@@ -253,8 +253,7 @@ def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: fl
     """The broker, where it is ours, lets the device in again from the time returned on; None where it does
     not let it in now.
     """
-    with translated():
-        found = conn.execute(_SQL["suspendable"].encode(), {"trial": trial, "device": device}).fetchall()
+    found = conn.execute(_SQL["suspendable"].encode(), {"trial": trial, "device": device}).fetchall()
     if not found:  # a change of none would make the broker read its users again all the same
         return None
     until: datetime = scalar(

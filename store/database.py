@@ -28,9 +28,9 @@ from insitu.errors import (
     UpgradeInsitu,
     UpgradePostgres,
 )
-from store.gate import Connection, Pool, translated
+from store.gate import Connection, Pool
 
-__all__ = ["Connection", "Pool", "translated"]
+__all__ = ["Connection", "Pool"]
 
 Kind = TypeVar("Kind")
 

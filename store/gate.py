@@ -38,8 +38,8 @@ Class = TypeVar("Class", bound=type)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raises driver errors as ours. Only code that uses the driver past this module's classes needs it."""
+def _translated() -> Iterator[None]:
+    """Raises driver errors as ours."""
     try:
         yield
     except psycopg.Error as error:
@@ -103,7 +103,7 @@ def _context(method: Callable[..., Any]) -> Callable[..., Any]:
     @contextmanager
     @wraps(method)
     def context(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with translated(), method(*args, **kwargs) as value:
+        with _translated(), method(*args, **kwargs) as value:
             yield value
 
     return context
@@ -112,7 +112,7 @@ def _context(method: Callable[..., Any]) -> Callable[..., Any]:
 def _rows(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def rows(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with translated():
+        with _translated():
             yield from method(*args, **kwargs)
 
     return rows
@@ -185,7 +185,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def server_version(self) -> int:
         """As PostgreSQL counts: 180001 is 18.1."""
-        with translated():
+        with _translated():
             return self.info.server_version
 
 

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from store.database import Connection, queries, rows, run, translated
+from store.database import Connection, queries, rows, run
 from store.times import to_datetime, to_us
 
 _SQL = queries("ledger")
@@ -211,8 +211,7 @@ def _ranges(
     if not keys:
         return {}
     parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys], **more}
-    with translated():
-        found = conn.execute(_SQL[query].encode(), parameters).fetchall()
+    found = conn.execute(_SQL[query].encode(), parameters).fetchall()
     return {
         (device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)]
         for device, boot, seen in found
@@ -250,9 +249,8 @@ def known_deliveries(
         "above": above,
         "age": age,
     }
-    with translated():
-        found = conn.execute(_SQL["known_deliveries"].encode(), parameters)
-        return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
+    found = conn.execute(_SQL["known_deliveries"].encode(), parameters)
+    return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
 def save_deliveries(
@@ -447,9 +445,8 @@ def replayable(
 def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
     """For what reasons some messages have rejects that were not replayed yet."""
     found: dict[bytes, set[str]] = {identity: set() for identity in identities}
-    with translated():
-        for identity, reason in conn.execute(_SQL["reasons_of"].encode(), {"identities": list(found)}):
-            found[bytes(identity)].add(reason)
+    for identity, reason in conn.execute(_SQL["reasons_of"].encode(), {"identities": list(found)}):
+        found[bytes(identity)].add(reason)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from store.database import Connection, queries, run, translated
+from store.database import Connection, queries, run
 
 _SQL = queries("probes")
 PROBE_AGE: Final = timedelta(hours=1)
@@ -21,11 +21,9 @@ def save_probes(conn: Connection, shard_id: int, newest: Mapping[str, int]) -> N
 
 def probe_seen(conn: Connection, prober: str) -> dict[int, int]:
     """Shard → the highest `seq` of that prober that was committed; empty before the first."""
-    with translated():
-        return {
-            int(shard): int(seq)
-            for shard, seq in conn.execute(_SQL["probe_seen"].encode(), {"prober": prober})
-        }
+    return {
+        int(shard): int(seq) for shard, seq in conn.execute(_SQL["probe_seen"].encode(), {"prober": prober})
+    }
 
 
 def drop_old_probes(conn: Connection, age: timedelta = PROBE_AGE) -> int:

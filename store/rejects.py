@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from insitu.model import Reject
-from store.database import Connection, queries, run, scalar, translated
+from store.database import Connection, queries, run, scalar
 from store.ledger import claim_frames, clean
 from store.times import to_datetime
 
@@ -93,11 +93,10 @@ def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
         "results": [r.results for r in rejects],
         "identities": [r.identity for r in rejects],
     }
-    with translated():
-        return {
-            (bytes(identity), reason)
-            for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)
-        }
+    return {
+        (bytes(identity), reason)
+        for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)
+    }
 
 
 def _count(
@@ -106,9 +105,8 @@ def _count(
     """Those of them that are new, counted without their bytes."""
     if not rejects:
         return set()
-    with translated():
-        found = conn.execute(_SQL["known_rejects"].encode(), {"identities": [r.identity for r in rejects]})
-        before = kept_now | {(bytes(identity), reason) for identity, reason in found}
+    found = conn.execute(_SQL["known_rejects"].encode(), {"identities": [r.identity for r in rejects]})
+    before = kept_now | {(bytes(identity), reason) for identity, reason in found}
     candidates = {_name(r): r for r in reversed(rejects) if _name(r) not in before}
     claimed = {r.identity: r.received_us for r in candidates.values() if r.identity in repeatable}
     fresh = claim_frames(conn, OVERFLOW, claimed, age=_REPEATABLE) if claimed else set()
@@ -152,10 +150,7 @@ def _hold(conn: Connection, rejects: Sequence[Reject]) -> dict[Key, int]:
     """What is kept of their devices and hours so far; no other writer changes it before the transaction
     ends.
     """
-    with translated():
-        found = conn.execute(
-            _SQL["hold_kept"].encode(), _columns(dict.fromkeys(map(_key, rejects)))
-        ).fetchall()
+    found = conn.execute(_SQL["hold_kept"].encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()
     return {(trial, device, hour): int(size) for trial, device, hour, size in found}
 
 

@@ -20,7 +20,6 @@ from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
 from store import fleet
 from store.access import Viewer
-from store.database import translated
 
 router = APIRouter()
 Rows = dict[int, Any]
@@ -115,7 +114,7 @@ def _rows(
     """
     page = page_of(request, viewer)
     wanted = None if news is None or news.tick else sorted(news.device_ids)
-    with translated(), context.pool.connection() as conn:
+    with context.pool.connection() as conn:
         looked = board.load(
             conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted
         )
@@ -177,7 +176,7 @@ async def device_stream(
 
 def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[Part]:
     page = page_of(request, viewer)
-    with translated(), context.pool.connection() as conn:
+    with context.pool.connection() as conn:
         row = fleet.find(conn, viewer, trial, device, now=page.now)
         page = page.in_zone(row.time_zone)
         streams = fleet.streams(conn, [row.device_id])

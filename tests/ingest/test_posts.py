@@ -14,7 +14,7 @@ from ingest.http import Answer, Post, Taker, WrongToken, posted
 from insitu.clock import SYSTEM
 from insitu.errors import RetryLater
 from store import access
-from store.database import Connection, connect, translated
+from store.database import Connection, connect
 from store.ledger import recount
 from tests.fix_catalogue import START, SmallTrial
 
@@ -130,8 +130,7 @@ def test_without_a_commit_nothing_is_answered_as_stored(
             nonlocal cut
             cut += 1
             conn.execute("SELECT pg_terminate_backend(%s)", (self.conn.info.backend_pid,))
-            with translated():
-                self.conn.commit()
+            self.conn.commit()
 
     answers = http.Taker(Cut, SYSTEM).take([post("a", 1), post("b", 2)])
     assert [type(answer) for answer in answers] == [RetryLater, RetryLater]
