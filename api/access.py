@@ -24,7 +24,7 @@ from insitu.errors import CorrectInput, NotAcceptedHere
 from insitu.model import Role
 from store import access
 from store.access import Viewer
-from store.catalogue import Trial
+from store.catalogue.trials import Trial
 from store.database import Pool
 
 LIFETIME: Final = timedelta(days=7)

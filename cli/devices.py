@@ -173,7 +173,10 @@ def _known_or_new(
     every: int,
     now: datetime,
 ) -> int:
-    from store.catalogue import add_datastream, add_device, deploy, find_device, properties
+    from store.catalogue.datastreams import add_datastream
+    from store.catalogue.deployments import deploy
+    from store.catalogue.devices import add_device, find_device
+    from store.catalogue.properties import list_properties
     from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
 
     try:
@@ -192,7 +195,7 @@ def _known_or_new(
             )
         return found.device_id
     require_code(device, "device")
-    units = {p.code: p.unit for p in properties(conn)}
+    units = {p.code: p.unit for p in list_properties(conn)}
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
     deploy(
         conn,
@@ -224,11 +227,9 @@ def _known_or_new(
 
 
 def _only_site(conn: Connection, trial: str) -> str:
-    from store.catalogue import datastreams_of_trial
+    from store.catalogue.datastreams import list_datastreams
 
-    sites = sorted(
-        {place.site for stream in datastreams_of_trial(conn, trial) for place in stream.deployments}
-    )
+    sites = sorted({place.site for stream in list_datastreams(conn, trial) for place in stream.deployments})
     if len(sites) != 1:
         known = f" ({', '.join(sites)})" if sites else ""
         raise CorrectInput(f"Say where the device stands with --site: {trial} has {len(sites)} sites{known}.")
@@ -236,9 +237,9 @@ def _only_site(conn: Connection, trial: str) -> str:
 
 
 def _names(conn: Connection, trial: str, device: str) -> list[str]:
-    from store.catalogue import datastreams_of_trial
+    from store.catalogue.datastreams import list_datastreams
 
-    return [stream.name for stream in datastreams_of_trial(conn, trial) if stream.device == device]
+    return [stream.name for stream in list_datastreams(conn, trial) if stream.device == device]
 
 
 def _show(target: Target, trial: str, device: str, login: Login, names: list[str]) -> None:
@@ -282,7 +283,7 @@ def public_of(target: Target) -> PublicAddress:
 def revoke(trial: str, device: str) -> None:
     """End every credential of a device; an open connection is cut."""
     from store.access import record, revoke_credentials
-    from store.catalogue import find_device
+    from store.catalogue.devices import find_device
 
     target, conn = open_target("insitu revoke")
     with conn:

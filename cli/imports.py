@@ -105,12 +105,12 @@ def _said(given: dict[str, Any], path: Path | None) -> FileMap:
 def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str) -> None:
     from ingest.files.layout import understand
     from ingest.files.load import Loader, fingerprint
-    from store.catalogue import snapshot
+    from store.catalogue.snapshot import load_snapshot
     from store.corrections import Correction
 
     target, conn = open_target("insitu import")
     with conn:
-        layout = understand(file, said, snapshot(conn))
+        layout = understand(file, said, load_snapshot(conn))
         conn.rollback()
         for sentence in layout.sentences:
             say(sentence)

@@ -60,7 +60,8 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
     """A device at its place, from `start` or now on; one that exists is left as it is, also where it
     stands.
     """
-    from store.catalogue import add_device, add_sensor, deploy
+    from store.catalogue.deployments import deploy
+    from store.catalogue.devices import add_device, add_sensor
 
     start = (
         now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)

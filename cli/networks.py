@@ -67,7 +67,7 @@ class AddressEntry(_Entry):
 
 
 def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
-    from store.catalogue import add_network_server
+    from store.catalogue.networks import add_network_server
 
     try:
         with conn.transaction():
@@ -83,10 +83,11 @@ def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
 
 def enter_address(conn: Connection, entry: AddressEntry) -> None:
     """The device is that address from now on; an address that is another device's is refused."""
-    from store.catalogue import add_address, address_of, find_device
+    from store.catalogue.devices import find_device
+    from store.catalogue.networks import add_address, find_address
 
     number = find_device(conn, entry.trial, entry.device).device_id
-    found = address_of(conn, entry.address)
+    found = find_address(conn, entry.address)
     if found is not None:
         if (found.network_server, found.trial, found.device) != (
             entry.network_server,
@@ -101,7 +102,7 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
         return
     if entry.address.startswith(SPARKPLUG) and entry.address.count("/") == 3:
         edge = entry.address.rpartition("/")[0]
-        if address_of(conn, edge) is None:
+        if find_address(conn, edge) is None:
             raise CorrectInput(
                 f"{entry.address} is behind the edge node {edge}, which has no address yet: register the "
                 "edge node as a device first."
@@ -124,15 +125,15 @@ def network(
     """
     from cli.devices import take_effect
     from store.access import record, revoke_network_credentials
-    from store.catalogue import addresses_of, network_server
+    from store.catalogue.networks import get_network_server, list_addresses
 
     if enrol and revoke:
         raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
     target, conn = open_target("insitu network")
     trouble = None
     with conn:
-        server = network_server(conn, code)
-        addresses = addresses_of(conn, code)
+        server = get_network_server(conn, code)
+        addresses = list_addresses(conn, code)
         if enrol:
             username, token = _give(conn, target, server.network_server_id, code)
             conn.commit()

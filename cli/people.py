@@ -55,13 +55,13 @@ def add_first_person(conn: Connection, data_dir: Path) -> None:
     between tells it at the next.
     """
     from store.access import anybody
-    from store.catalogue import add_organisation, organisation
+    from store.catalogue.organisations import add_organisation, find_organisation
 
     if anybody(conn):
         return
     now = datetime.now(UTC)
     password = secret_of(data_dir / _FIRST, new_password)
-    if organisation(conn, "lab") is None:
+    if find_organisation(conn, "lab") is None:
         add_organisation(conn, code="lab", name="Lab", kind=OrganisationKind.LAB, now=now)
     add_account(conn, login="lab", name="Lab", organisation="lab", password=password, now=now)
     conn.commit()

@@ -123,7 +123,10 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
     """
     from cli.people import add_account, new_password
     from insitu.units import require_unit
-    from store import catalogue
+    from store.catalogue.organisations import add_need, add_organisation
+    from store.catalogue.properties import add_property
+    from store.catalogue.sites import add_site
+    from store.catalogue.trials import add_trial
 
     wanted = read_registration(file)
     target, conn = open_target("insitu register")
@@ -136,15 +139,15 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
 
     def observed(**given: Any) -> int:
         require_unit(given["unit"])
-        return catalogue.add_property(conn, **given)
+        return add_property(conn, **given)
 
     enter: dict[str, Callable[..., Any]] = {
-        "organisation": lambda **given: catalogue.add_organisation(conn, now=now, **given),
+        "organisation": lambda **given: add_organisation(conn, now=now, **given),
         "person": person,
-        "site": lambda **given: catalogue.add_site(conn, **given),
+        "site": lambda **given: add_site(conn, **given),
         "property": observed,
-        "need": lambda **given: catalogue.add_need(conn, now=now, **given),
-        "trial": lambda **given: catalogue.add_trial(conn, now=now, **given),
+        "need": lambda **given: add_need(conn, now=now, **given),
+        "trial": lambda **given: add_trial(conn, now=now, **given),
     }
     with conn:
         for kind, add in enter.items():
@@ -180,11 +183,11 @@ def move(
     """Move a trial through its life: need, shortlisted, agreement, deployment, running, evaluated, buy,
     iterate or stop.
     """
-    from store import catalogue
+    from store.catalogue.trials import move_trial
 
     target, conn = open_target("insitu move")
     with conn:
-        catalogue.move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=login, note=note)
+        move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=login, note=note)
     say(f"{trial} is now: {to}.")
 
 
@@ -203,7 +206,8 @@ def window(
     """Declare a window: it silences alerts and leaves the denominator; declared afterwards it is marked as
     such.
     """
-    from store import catalogue
+    from store.catalogue.devices import find_device
+    from store.catalogue.windows import add_window
 
     if bool(site) == bool(device):
         raise CorrectInput(
@@ -213,8 +217,8 @@ def window(
         raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
     target, conn = open_target("insitu window")
     with conn:
-        number = catalogue.find_device(conn, *_pair(device)).device_id if device else None
-        catalogue.add_window(
+        number = find_device(conn, *_pair(device)).device_id if device else None
+        add_window(
             conn,
             kind=kind,
             site=site or None,
@@ -239,15 +243,16 @@ def swap(
     ],
 ) -> None:
     """Replace a device by another at its place, from now on."""
-    from store import catalogue
+    from store.catalogue.deployments import end_deployment, swap_device
+    from store.catalogue.devices import find_device
 
     target, conn = open_target("insitu swap")
     with conn:
-        before, after = (catalogue.find_device(conn, trial, code).device_id for code in (old, new))
+        before, after = (find_device(conn, trial, code).device_id for code in (old, new))
         now = target.clock.now()
         with suppress(CorrectInput):  # it stood nowhere: nothing to end
-            catalogue.end_deployment(conn, device_id=after, at=now)
-        catalogue.swap_device(conn, old_device_id=before, new_device_id=after, at=now)
+            end_deployment(conn, device_id=after, at=now)
+        swap_device(conn, old_device_id=before, new_device_id=after, at=now)
     say(f"{new} stands where {old} stood.")
 
 
@@ -263,7 +268,8 @@ def deployment(
     login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
 ) -> None:
     """Correct when a device's deployment began or ended; then replay what was refused for it."""
-    from store import catalogue
+
+    from store.catalogue.devices import find_device
     from store.corrections import correct_deployment
 
     if start is None and end is None:
@@ -272,7 +278,7 @@ def deployment(
     with conn:
         placed = correct_deployment(
             conn,
-            device_id=catalogue.find_device(conn, trial, device).device_id,
+            device_id=find_device(conn, trial, device).device_id,
             subject=f"{trial}/{device}",
             at=at and _utc(at),
             start=start and _utc(start),

@@ -81,13 +81,13 @@ def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: 
     """
     from cli.demo.register import register as put_into_catalogue
     from store.access import fact, put_fact
-    from store.catalogue import trials
+    from store.catalogue.trials import list_trials
 
     name = f"simulated {plan.code}"
     kept = fact(conn, name)
     if kept is not None:
         return {**json.loads(kept), "new": False}
-    if any(trial.code == plan.code for trial in trials(conn)):
+    if any(trial.code == plan.code for trial in list_trials(conn)):
         raise CorrectInput(f"There is a real trial {plan.code!r} here: give the scenario another code.")
     zone = ZoneInfo(plan.time_zone)
     today = target.clock.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -104,7 +104,7 @@ def _logins(conn: Connection, plan: Scenario, target: Target) -> dict[str, dict[
     from cli.demo.register import give_credentials
     from cli.devices import wait_until_applied
     from store.access import revoke_credentials
-    from store.catalogue import find_device
+    from store.catalogue.devices import find_device
 
     now = target.clock.now()
     for device in plan.device_codes():

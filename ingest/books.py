@@ -25,7 +25,7 @@ from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.model import Message
 from store import access, ledger, probes, shards
-from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
+from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
 from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
@@ -210,8 +210,8 @@ class DatabaseBooks:
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
         """Looked at in every batch, so that what was enrolled a moment ago is not refused."""
-        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
-            self._snapshot = snapshot(conn)
+        if self._snapshot is None or self._snapshot.version != get_catalogue_version(conn):
+            self._snapshot = load_snapshot(conn)
         return self._snapshot
 
     def start_over(self) -> None:

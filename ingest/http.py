@@ -18,7 +18,7 @@ from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.access import token_holders
-from store.catalogue import CatalogueSnapshot, catalogue_version, snapshot
+from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection
 from store.rejects import Quota
 
@@ -129,8 +129,8 @@ class Taker:
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
         """Looked at in every group, so that what was enrolled a moment ago is not refused."""
-        if self._snapshot is None or self._snapshot.version != catalogue_version(conn):
-            self._snapshot = snapshot(conn)
+        if self._snapshot is None or self._snapshot.version != get_catalogue_version(conn):
+            self._snapshot = load_snapshot(conn)
         return self._snapshot
 
 

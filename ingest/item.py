@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ingest.decode import StatusReport
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import PREFIX
-from store.catalogue import KnownDevice
+from store.catalogue.snapshot import KnownDevice
 from store.ledger import Ranges
 
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)

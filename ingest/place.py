@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ingest.decode import Decoded
 from insitu.model import ClockQuality, Observation, Reading, RejectReason
-from store.catalogue import KnownDatastream, KnownDevice
+from store.catalogue.snapshot import KnownDatastream, KnownDevice
 
 DAY_US = 86_400_000_000
 FUTURE_US = 600_000_000

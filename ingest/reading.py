@@ -19,7 +19,7 @@ from insitu.wire import (
     parse_network_topic,
     parse_topic,
 )
-from store.catalogue import CatalogueSnapshot, KnownDevice
+from store.catalogue.snapshot import CatalogueSnapshot, KnownDevice
 
 Route = tuple[Topic, Decoder, KnownDevice | None]
 """Where a topic leads: its parts, what reads it, whose it is."""

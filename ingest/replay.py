@@ -17,7 +17,7 @@ from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message
 from store import ledger
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.ledger import Replayable
 from store.times import to_us
@@ -74,7 +74,7 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
     other.
     """
     messages = [Message(one.topic, one.payload, to_us(one.received_at), size=one.size) for one in found]
-    known, nodes = snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
+    known, nodes = load_snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
     reasons = ledger.reasons_of(conn, [one.identity for one in found])
     items = []
     for one, message in zip(found, messages, strict=True):

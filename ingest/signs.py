@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.item import Item
-from store.catalogue import KnownDatastream
+from store.catalogue.snapshot import KnownDatastream
 from store.database import Connection
 from store.ledger import StatusLine, save_statuses, touch_devices
 

@@ -21,7 +21,7 @@ from insitu.clock import Clock
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Message
 from insitu.wire import MAX_PAYLOAD_BYTES
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 
 _AT_A_TIME: Final = 500
@@ -72,7 +72,7 @@ def pull(
 
 
 def _keep(conn: Connection, batch: list[Message], clock: Clock, done: Pulled) -> None:
-    items = prepare(batch, snapshot(conn))
+    items = prepare(batch, load_snapshot(conn))
     outcome = keep(conn, items, client_id="storage", now_us=clock.now_us())
     conn.commit()
     done.uplinks += len(batch)

@@ -13,7 +13,7 @@ from typing import Any
 
 from insitu.errors import NotFound
 from insitu.model import OrganisationKind, Role
-from store.catalogue import Trial
+from store.catalogue.trials import Trial
 from store.database import Connection, queries, row, rows, run, scalar
 
 _SQL = queries("access")

@@ -23,6 +23,7 @@ from insitu.errors import (
     CorrectInput,
     InsituError,
     NotAcceptedHere,
+    NotFound,
     RetryLater,
     RunMigrate,
     UpgradeInsitu,
@@ -214,6 +215,12 @@ def scalar(conn: Connection, statement: str, **parameters: Any) -> Any:
     """The first column of the first row, or None."""
     found = conn.execute(statement.encode(), parameters).fetchone()
     return found[0] if found else None
+
+
+def require_found(number: Any, what: str) -> int:
+    if number is None:
+        raise NotFound(what)
+    return int(number)
 
 
 def rows(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> list[Kind]:

@@ -15,7 +15,7 @@ from typing import Any
 from insitu.errors import NotFound
 from insitu.model import Role
 from store.access import Viewer, visible_trials
-from store.catalogue import Deployment
+from store.catalogue.deployments import Deployment
 from store.database import Connection, queries, row, rows
 from store.ledger import HourTotals, ReasonSum, RejectRow, Totals
 

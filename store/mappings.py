@@ -16,7 +16,9 @@ from typing import NamedTuple
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole
 from insitu.units import Factors, accepted, conversion, require_unit
-from store.catalogue import add_datastream, properties, trial
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.properties import list_properties
+from store.catalogue.trials import get_trial
 from store.database import Connection, queries, rows, run, scalar
 
 _SQL = queries("mappings")
@@ -95,7 +97,7 @@ def new_mapping(
     """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is
     wrong with it.
     """
-    units = {known.code: known.unit for known in properties(conn)}
+    units = {known.code: known.unit for known in list_properties(conn)}
     if property not in units:
         raise CorrectInput(
             f"{field!r}: {property!r} is no observed property here; known are "
@@ -119,7 +121,7 @@ def new_mapping(
 
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
     """The trial's mappings are these from now on, for the devices it has and those to come."""
-    trial(conn, trial_code)
+    get_trial(conn, trial_code)
     scalar(conn, _SQL["hold_mappings"], trial=trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
     twice = [

@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from insitu.model import DatastreamRole, OrganisationKind
-from store import catalogue as store_catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial
 from store.database import Connection
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -27,13 +33,9 @@ class SmallTrial:
 def catalogue(conn: Connection) -> SmallTrial:
     """Trial `t` with devices `a` and `b`, each measuring pm25 and (as boolean) fan; committed."""
     for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
-        store_catalogue.add_organisation(
-            conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START
-        )
-    store_catalogue.add_site(
-        conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35
-    )
-    store_catalogue.add_trial(
+        add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START)
+    add_site(conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35)
+    add_trial(
         conn,
         code="t",
         title={"en": "Trial", "fr": "Essai"},
@@ -42,15 +44,15 @@ def catalogue(conn: Connection) -> SmallTrial:
         evaluator="judge",
         now=START,
     )
-    store_catalogue.add_property(conn, code="pm25", name={"en": "PM2.5", "fr": "PM2,5"}, unit="ug/m3")
-    store_catalogue.add_property(conn, code="fan", name={"en": "Fan", "fr": "Ventilateur"}, unit="1")
+    add_property(conn, code="pm25", name={"en": "PM2.5", "fr": "PM2,5"}, unit="ug/m3")
+    add_property(conn, code="fan", name={"en": "Fan", "fr": "Ventilateur"}, unit="1")
     devices, datastreams = {}, {}
     for code in ("a", "b"):
-        device_id = store_catalogue.add_device(conn, trial="t", code=code, now=START)
-        store_catalogue.deploy(conn, device_id=device_id, site="station", position=code, start=START)
+        device_id = add_device(conn, trial="t", code=code, now=START)
+        deploy(conn, device_id=device_id, site="station", position=code, start=START)
         devices[code] = device_id
         for name, kind in (("pm25", "number"), ("fan", "boolean")):
-            datastreams[code, name] = store_catalogue.add_datastream(
+            datastreams[code, name] = add_datastream(
                 conn,
                 device_id=device_id,
                 name=name,

@@ -13,7 +13,7 @@ from ingest.files.layout import understand
 from ingest.files.load import Loader, Summary, fingerprint
 from ingest.files.mapping import make_map
 from insitu.clock import SYSTEM
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
 from store.database import Connection
 from store.ledger import recount
@@ -39,7 +39,9 @@ def load(conn: Connection, catalogue: SmallTrial, tmp_path: Path) -> Load:
             **said,
         }
         layout = understand(
-            path, make_map({k: v for k, v in given.items() if v is not None}, source="test"), snapshot(conn)
+            path,
+            make_map({k: v for k, v in given.items() if v is not None}, source="test"),
+            load_snapshot(conn),
         )
         correction = Correction("t", "lab", reason, path.name, fingerprint(path)) if reason else None
         loader = Loader(conn, layout, clock=SYSTEM, dry=dry, correction=correction)

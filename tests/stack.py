@@ -19,7 +19,8 @@ from cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
 from insitu.embedded.users import user_of
-from store import access, catalogue, ledger, shards
+from store import access, ledger, shards
+from store.catalogue.devices import find_device
 from store.database import Connection
 
 NOW = datetime.now(UTC)
@@ -84,7 +85,7 @@ class Stack:
 
     def enrol(self, trial: str, device: str) -> None:
         """A credential for a device, in force at the broker."""
-        found = catalogue.find_device(self.conn, trial, device)
+        found = find_device(self.conn, trial, device)
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from store.trials import protocols
 
 from api.access import Signed, may_lock, require_form_token
 from api.context import Conn, Context, Ctx
@@ -19,9 +20,8 @@ from api.rendering import page_of, respond
 from api.routes.observations import require_measurements
 from insitu.errors import CorrectInput, NotFound
 from store.access import Viewer, visible_trial
-from store.catalogue import Trial
+from store.catalogue.trials import Trial
 from store.database import Connection
-from store.trials import protocols
 from trials.workflow.drafts import Checked, check_draft, pretty
 from trials.workflow.locking import lock_protocol
 from trials.workflow.templates import draft, facts_of

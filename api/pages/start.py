@@ -19,7 +19,7 @@ from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, Role, TrialState
 from store import fleet, shards
 from store.access import visible_trials
-from store.catalogue import Trial
+from store.catalogue.trials import Trial
 from store.fleet import ReasonCount, TrialFacts
 
 router = APIRouter()

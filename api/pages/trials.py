@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from store.trials import StoredProtocol, protocols, unblindings
 
 from api.access import Signed, may_lock, may_unblind, require_form_token
 from api.context import Conn, Context, Ctx
@@ -20,10 +21,9 @@ from insitu.errors import NotFound
 from insitu.model import DeviceState, Role, TrialState
 from store import fleet
 from store.access import Viewer, visible_trial, visible_trials
-from store.catalogue import Trial, TrialStep, trial_steps
+from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
 from store.mappings import mappings_of_trial
-from store.trials import StoredProtocol, protocols, unblindings
 from trials.plan.protocol import Capture
 from trials.workflow.blinding import unblind
 
@@ -110,7 +110,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     found = visible_trial(conn, viewer, trial)
     page = page_of(request, viewer, found.time_zone)
     devices = board.load(conn, context, viewer, page, trial=found.code)
-    steps = trial_steps(conn, found.trial_id)
+    steps = list_trial_steps(conn, found.trial_id)
     stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
     return respond(
         request,

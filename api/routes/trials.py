@@ -9,7 +9,7 @@ from api.context import Conn
 from api.routes.shapes import Limit, Listed, TrialOut, tagged
 from store import fleet
 from store.access import Viewer, visible_trial, visible_trials
-from store.catalogue import Trial
+from store.catalogue.trials import Trial
 from store.fleet import TrialFacts
 
 router = APIRouter()

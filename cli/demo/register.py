@@ -10,7 +10,13 @@ from cli.devices import give_credential
 from cli.people import add_account
 from insitu.model import DatastreamRole, OrganisationKind, TrialState
 from simulators.scenario import Group, Scenario
-from store import catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device, add_sensor, find_device
+from store.catalogue.organisations import add_need, add_organisation, find_organisation
+from store.catalogue.properties import add_property, list_properties
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial, move_trial
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -30,11 +36,11 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
     shared. The caller commits.
     """
     for organisation in scenario.organisations:
-        if catalogue.organisation(conn, organisation.code) is None:
-            catalogue.add_organisation(
+        if find_organisation(conn, organisation.code) is None:
+            add_organisation(
                 conn, code=organisation.code, name=organisation.name, kind=organisation.kind, now=start
             )
-    catalogue.add_need(
+    add_need(
         conn,
         code=scenario.need,
         host=scenario.host,
@@ -43,7 +49,7 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
         now=start,
     )
     for site in scenario.sites:
-        catalogue.add_site(
+        add_site(
             conn,
             code=site.code,
             host=scenario.host,
@@ -52,17 +58,17 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
             latitude=site.latitude,
             longitude=site.longitude,
         )
-    known = {p.code for p in catalogue.properties(conn)}
+    known = {p.code for p in list_properties(conn)}
     for prop in scenario.properties:
         if prop.code not in known:
-            catalogue.add_property(
+            add_property(
                 conn,
                 code=prop.code,
                 name={str(k): v for k, v in prop.name.items()},
                 unit=prop.unit,
                 averaging_scale=prop.averaging_scale,
             )
-    catalogue.add_trial(
+    add_trial(
         conn,
         code=scenario.code,
         title={str(k): v for k, v in scenario.title.items()},
@@ -74,7 +80,7 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
         now=start,
     )
     for state in LIFE:
-        catalogue.move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
+        move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
     swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
     for group in scenario.groups:
         for device in group.devices:
@@ -100,16 +106,12 @@ def _device(
     start: datetime,
     end: datetime | None,
 ) -> None:
-    device_id = catalogue.add_device(
-        conn, trial=scenario.code, code=code, now=start, name=code, model=group.model
-    )
-    sensor_id = catalogue.add_sensor(
-        conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start
-    )
-    catalogue.deploy(conn, device_id=device_id, site=group.site, position=position, start=start, end=end)
+    device_id = add_device(conn, trial=scenario.code, code=code, now=start, name=code, model=group.model)
+    sensor_id = add_sensor(conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start)
+    deploy(conn, device_id=device_id, site=group.site, position=position, start=start, end=end)
     for prop in scenario.properties:
         if prop.code in group.properties:
-            catalogue.add_datastream(
+            add_datastream(
                 conn,
                 device_id=device_id,
                 name=prop.code,
@@ -125,7 +127,7 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
     """A credential for each device: 'trial/device' → (username, token). The caller commits."""
     logins = {}
     for device in scenario.device_codes():
-        found = catalogue.find_device(conn, scenario.code, device)
+        found = find_device(conn, scenario.code, device)
         login = give_credential(conn, device_id=found.device_id, trial=scenario.code, device=device, now=now)
         logins[f"{scenario.code}/{device}"] = (login.username, login.token)
     return logins
@@ -135,9 +137,7 @@ def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[S
     """One account of each role, of those who take part in the scenario, with fresh passwords."""
     from cli.people import new_password
 
-    catalogue.add_organisation(
-        conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now
-    )
+    add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
     found = []
     for role, organisation in (
         ("lab", "lab-demo"),

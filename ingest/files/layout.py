@@ -19,7 +19,7 @@ from ingest.files.rows import Row, Source
 from ingest.files.stamps import find_formats, read_time
 from ingest.files.text import TextFile
 from insitu.errors import CorrectInput
-from store.catalogue import CatalogueSnapshot, KnownDevice
+from store.catalogue.snapshot import CatalogueSnapshot, KnownDevice
 
 _SAMPLE = 1000
 _TIMES = (

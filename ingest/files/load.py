@@ -21,7 +21,7 @@ from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction, correct
 from store.database import Connection
 
@@ -127,7 +127,7 @@ class Loader:
             Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload))
             for one in batch
         ]
-        known = snapshot(self._conn)
+        known = load_snapshot(self._conn)
         items = prepare(sent, known)
         for one, item in zip(batch, items, strict=True):
             item.source = f"{self._layout.file}, row {one.row}"

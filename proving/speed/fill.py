@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import ClockQuality, DatastreamRole, Flag, Observation, OrganisationKind, TrialState
-from store import catalogue
+from store.catalogue.datastreams import add_datastream, list_datastreams
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial as add_stored_trial
+from store.catalogue.trials import move_trial
 from store.database import Connection
 from store.observations import copy_straight, merge
 from store.quality import save_flags
@@ -56,22 +63,20 @@ class Size:
 
 def add_lab(conn: Connection) -> None:
     """What every trial needs, once."""
-    catalogue.add_organisation(conn, code="host", name="Host", kind=OrganisationKind.HOST, now=START)
-    catalogue.add_organisation(conn, code="company", name="Company", kind=OrganisationKind.COMPANY, now=START)
+    add_organisation(conn, code="host", name="Host", kind=OrganisationKind.HOST, now=START)
+    add_organisation(conn, code="company", name="Company", kind=OrganisationKind.COMPANY, now=START)
     for role in ("candidate", "control"):
-        catalogue.add_site(conn, code=role, host="host", name=role.title(), kind="street")
-    catalogue.add_property(
-        conn, code="no2", name={"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"}, unit="ug/m3"
-    )
+        add_site(conn, code=role, host="host", name=role.title(), kind="street")
+    add_property(conn, code="no2", name={"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"}, unit="ug/m3")
 
 
 def add_trial(conn: Connection, code: str, size: Size, *, seed: int) -> None:
     """Catalogue, locked protocol, and every observation, checked; the caller owns the transaction."""
     title = {"en": f"Bench {code}", "fr": f"Banc {code}"}
-    catalogue.add_trial(conn, code=code, title=title, host="host", company="company", now=START)
+    add_stored_trial(conn, code=code, title=title, host="host", company="company", now=START)
     numbers = [_add_device(conn, code, device, role, size) for device, role in _devices(size)]
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        catalogue.move_trial(conn, trial=code, to=state, at=START, login="lab")
+        move_trial(conn, trial=code, to=state, at=START, login="lab")
     lock_protocol(conn, protocol(code, size), now=START - timedelta(days=1), login="lab")
     treated = np.array([role == "candidate" for _, role in _devices(size)])
     _observe(conn, np.array(numbers), treated, size, np.random.default_rng(seed))
@@ -84,11 +89,9 @@ def _devices(size: Size) -> list[tuple[str, str]]:
 
 
 def _add_device(conn: Connection, trial: str, device: str, role: str, size: Size) -> int:
-    number = catalogue.add_device(conn, trial=trial, code=device, now=START)
-    catalogue.deploy(
-        conn, device_id=number, site=role, position=f"{trial}-{device}", start=START - timedelta(days=1)
-    )
-    return catalogue.add_datastream(
+    number = add_device(conn, trial=trial, code=device, now=START)
+    deploy(conn, device_id=number, site=role, position=f"{trial}-{device}", start=START - timedelta(days=1))
+    return add_datastream(
         conn,
         device_id=number,
         name="no2",
@@ -224,5 +227,5 @@ def add_late(conn: Connection, code: str, now: datetime) -> None:
     """One more observation of the first datastream, between two planned ones, received now and seen by no
     check.
     """
-    stream = catalogue.datastreams_of_trial(conn, code)[0].datastream_id
+    stream = list_datastreams(conn, code)[0].datastream_id
     merge(conn, [Observation(stream, to_us(START) + 1_000_001, 30.0, to_us(now), ClockQuality.DEVICE)])

@@ -24,7 +24,14 @@ from insitu.wire import PREFIX
 from proving.throughput.fill import fill
 from proving.throughput.receive import SESSION, make_session
 from proving.throughput.servers import PASSWORD, WINDOW, Kind, started
-from store import catalogue, ledger, shards
+from store import ledger, shards
+from store.catalogue.datastreams import add_datastream, list_datastreams
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial
 from store.database import Connection, connect, migrate
 from store.observations import copy_straight, first_receipt
 
@@ -79,23 +86,21 @@ class Bench:
     def _register(self) -> None:
         conn, now = self.conn, self.start
         for code, kind in (("h", OrganisationKind.HOST), ("c", OrganisationKind.COMPANY)):
-            catalogue.add_organisation(conn, code=code, name=code, kind=kind, now=now)
-        catalogue.add_site(conn, code="s", host="h", name="s", kind="street")
+            add_organisation(conn, code=code, name=code, kind=kind, now=now)
+        add_site(conn, code="s", host="h", name="s", kind="street")
         for name in self.names:
-            catalogue.add_property(conn, code=name, name={"en": name}, unit="1")
+            add_property(conn, code=name, name={"en": name}, unit="1")
         for trial in (*INPUTS, "yardstick"):
             self._register_trial(trial)
 
     def _register_trial(self, trial: str) -> None:
         conn, now = self.conn, self.start
-        catalogue.add_trial(
-            conn, code=trial, title={"en": trial}, host="h", company="c", time_zone="UTC", now=now
-        )
+        add_trial(conn, code=trial, title={"en": trial}, host="h", company="c", time_zone="UTC", now=now)
         for number in range(self.devices):
-            device_id = catalogue.add_device(conn, trial=trial, code=f"d{number}", now=now)
-            catalogue.deploy(conn, device_id=device_id, site="s", position=f"{trial}-d{number}", start=now)
+            device_id = add_device(conn, trial=trial, code=f"d{number}", now=now)
+            deploy(conn, device_id=device_id, site="s", position=f"{trial}-d{number}", start=now)
             for name in self.names:
-                catalogue.add_datastream(
+                add_datastream(
                     conn,
                     device_id=device_id,
                     name=name,
@@ -224,7 +229,7 @@ class Bench:
         """Rows a second by binary COPY into the same table, with one commit; for datastreams of their own,
         before the drain.
         """
-        streams = [s.datastream_id for s in catalogue.datastreams_of_trial(self.conn, "yardstick")]
+        streams = [s.datastream_id for s in list_datastreams(self.conn, "yardstick")]
         each = self.messages * self.results // len(streams)
         start = int(self.start.timestamp()) * 1_000_000
         times = np.tile(start + np.arange(each) * 1_000_000, len(streams))

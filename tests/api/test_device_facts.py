@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from insitu.model import DatastreamRole
-from store.catalogue import add_device, deploy
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
 from store.database import connect
 from store.mappings import new_mapping, replace_mappings
 from tests.api.conftest import SignIn

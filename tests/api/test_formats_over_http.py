@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from store import ledger
-from store.catalogue import find_device
+from store.catalogue.devices import find_device
 from tests.api.conftest import server
 from tests.stack import NOW, Stack
 

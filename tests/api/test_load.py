@@ -24,7 +24,11 @@ import httpx
 import pytest
 
 from insitu.model import DatastreamRole
-from store import access, catalogue
+from store import access
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.trials import add_trial
 from store.database import Connection, connect
 from tests.api.conftest import clone, form_token
 from tests.api.load import (
@@ -98,7 +102,7 @@ class Site:
 
 
 def _enrol_crowd(conn: Connection, now: datetime) -> list[str]:
-    catalogue.add_trial(
+    add_trial(
         conn,
         code="crowd",
         title={"en": "Crowd", "fr": "Foule"},
@@ -109,15 +113,15 @@ def _enrol_crowd(conn: Connection, now: datetime) -> list[str]:
     )
     tokens = [secrets.token_urlsafe(32) for _ in range(DEVICES + 1)]
     for number, token in enumerate(tokens):
-        device = catalogue.add_device(conn, trial="crowd", code=f"c{number}", now=now - timedelta(days=2))
-        catalogue.deploy(
+        device = add_device(conn, trial="crowd", code=f"c{number}", now=now - timedelta(days=2))
+        deploy(
             conn,
             device_id=device,
             site="hospital-south",
             position=f"c{number}",
             start=now - timedelta(days=2),
         )
-        catalogue.add_datastream(
+        add_datastream(
             conn,
             device_id=device,
             name="pm25",

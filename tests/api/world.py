@@ -20,7 +20,16 @@ from api.access import hash_password
 from ingest.booking import keep
 from ingest.reading import prepare
 from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind
-from store import access, catalogue
+from store import access
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy, end_deployment, swap_device
+from store.catalogue.devices import add_device, retire_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.snapshot import load_snapshot
+from store.catalogue.trials import add_trial, move_trial
+from store.catalogue.windows import add_window
 from store.database import Connection
 from store.times import to_us
 from trials.plan.protocol import Protocol
@@ -62,7 +71,7 @@ def build(conn: Connection, now: datetime) -> World:
     _organisations(conn, now)
     _air(conn, world)
     _ward(conn, world)
-    catalogue.add_trial(
+    add_trial(
         conn,
         code="street-noise",
         title={"en": "Street noise: a quieter sweeper", "fr": "Bruit de rue : une balayeuse plus discrète"},
@@ -92,7 +101,7 @@ def _organisations(conn: Connection, now: datetime) -> None:
         ("elsewhere-demo", "Elsewhere (demo)", "company"),
         ("evaluation-demo", "Evaluation body (demo)", "evaluator"),
     ):
-        catalogue.add_organisation(conn, code=code, name=name, kind=OrganisationKind(kind), now=long_ago)
+        add_organisation(conn, code=code, name=name, kind=OrganisationKind(kind), now=long_ago)
     for login, organisation in PEOPLE.items():
         access.add_person(
             conn,
@@ -109,16 +118,14 @@ def _organisations(conn: Connection, now: datetime) -> None:
         ("depot-east", "metro-demo", "Depot east (demo)", 48.8412, 2.5830),
         ("hospital-south", "hospital-demo", "South hospital (demo)", 48.7310, 2.2890),
     ):
-        catalogue.add_site(
-            conn, code=code, host=host, name=name, kind="", latitude=latitude, longitude=longitude
-        )
+        add_site(conn, code=code, host=host, name=name, kind="", latitude=latitude, longitude=longitude)
     for code, en, fr, unit in (
         ("pm25", "PM2.5", "PM2,5", "ug/m3"),
         ("temperature", "Temperature", "Température", "Cel"),
         ("humidity", "Relative humidity", "Humidité relative", "%"),
         ("co2", "CO₂", "CO₂", "[ppm]"),
     ):
-        catalogue.add_property(conn, code=code, name={"en": en, "fr": fr}, unit=unit)
+        add_property(conn, code=code, name={"en": en, "fr": fr}, unit=unit)
 
 
 def _device(
@@ -135,13 +142,13 @@ def _device(
     every: timedelta = timedelta(minutes=15),
     canary: str = "",
 ) -> int:
-    number = catalogue.add_device(
+    number = add_device(
         conn, trial=trial, code=code, name=canary, model="PM-4", serial=f"S-{code}", now=start
     )
-    catalogue.deploy(conn, device_id=number, site=site, position=position, start=start)
+    deploy(conn, device_id=number, site=site, position=position, start=start)
     units = {"pm25": "ug/m3", "temperature": "Cel", "humidity": "%", "co2": "[ppm]"}
     for name in measures:
-        catalogue.add_datastream(
+        add_datastream(
             conn,
             device_id=number,
             name=name,
@@ -170,7 +177,7 @@ AIR = ("pm25", "temperature", "humidity")
 
 def _air(conn: Connection, world: World) -> None:
     start = world.now - timedelta(days=AIR_DAYS)
-    catalogue.add_trial(
+    add_trial(
         conn,
         code="platform-air",
         title={
@@ -183,7 +190,7 @@ def _air(conn: Connection, world: World) -> None:
         now=start - timedelta(days=30),
     )
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        catalogue.move_trial(conn, trial="platform-air", to=state, at=start - timedelta(days=1), login="lab")
+        move_trial(conn, trial="platform-air", to=state, at=start - timedelta(days=1), login="lab")
     for code, site, position in (
         ("p1-north", "station-centre", "platform-1"),
         ("p1-south", "station-centre", "platform-1s"),
@@ -199,12 +206,10 @@ def _air(conn: Connection, world: World) -> None:
         _device(conn, world, "platform-air", code, site, position, start, AIR, canary=AIR_CANARY)
     _device(conn, world, "platform-air", "p2-new", "depot-east", "store", start, AIR, canary=AIR_CANARY)
     swap = world.now - timedelta(days=1)
-    catalogue.end_deployment(conn, device_id=world.devices["p2-new"], at=swap)
-    catalogue.swap_device(
-        conn, old_device_id=world.devices["p2-north"], new_device_id=world.devices["p2-new"], at=swap
-    )
-    catalogue.retire_device(conn, device_id=world.devices["p2-north"], at=swap)
-    catalogue.add_window(
+    end_deployment(conn, device_id=world.devices["p2-new"], at=swap)
+    swap_device(conn, old_device_id=world.devices["p2-north"], new_device_id=world.devices["p2-new"], at=swap)
+    retire_device(conn, device_id=world.devices["p2-north"], at=swap)
+    add_window(
         conn,
         kind=WindowKind.MAINTENANCE,
         site=None,
@@ -219,7 +224,7 @@ def _air(conn: Connection, world: World) -> None:
 
 def _ward(conn: Connection, world: World) -> None:
     start = world.now - timedelta(days=WARD_DAYS)
-    catalogue.add_trial(
+    add_trial(
         conn,
         code="ward-ventilation",
         title={"en": f"Ward ventilation {WARD_CANARY}", "fr": f"Ventilation d'un service {WARD_CANARY}"},
@@ -229,9 +234,7 @@ def _ward(conn: Connection, world: World) -> None:
         now=start - timedelta(days=30),
     )
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        catalogue.move_trial(
-            conn, trial="ward-ventilation", to=state, at=start - timedelta(days=1), login="lab"
-        )
+        move_trial(conn, trial="ward-ventilation", to=state, at=start - timedelta(days=1), login="lab")
     for code, role in (("ward-a", DatastreamRole.CANDIDATE), ("ward-b", DatastreamRole.CONTROL)):
         _device(
             conn,
@@ -346,7 +349,7 @@ def _bad_messages(world: World) -> Iterator[Message]:
 
 
 def _send(conn: Connection, messages: Iterator[Message]) -> None:
-    known = catalogue.snapshot(conn)
+    known = load_snapshot(conn)
     found = sorted(messages, key=lambda one: one.received_us)
     for at in range(0, len(found), 2000):
         batch = found[at : at + 2000]

@@ -15,7 +15,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from insitu.model import DatastreamRole, OrganisationKind, Verdict
-from store import catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial
 from tests.end_to_end.running import INSITU
 from tests.stack import Stack
 from tests.trials.test_york import folder, stated
@@ -66,10 +72,10 @@ def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_int
 def york(stack: Stack) -> Stack:
     """Two analysers at one site, each year a pair of its own."""
     conn, start = stack.conn, datetime(2020, 10, 1, tzinfo=UTC)
-    catalogue.add_organisation(conn, code="york-host", name="York", kind=OrganisationKind.HOST, now=start)
-    catalogue.add_site(conn, code="york-site", host="york-host", name="York", latitude=53.95, longitude=-1.05)
-    catalogue.add_property(conn, code="no2", name={"en": "NO2", "fr": "NO2"}, unit="[ppb]")
-    catalogue.add_trial(
+    add_organisation(conn, code="york-host", name="York", kind=OrganisationKind.HOST, now=start)
+    add_site(conn, code="york-site", host="york-host", name="York", latitude=53.95, longitude=-1.05)
+    add_property(conn, code="no2", name={"en": "NO2", "fr": "NO2"}, unit="[ppb]")
+    add_trial(
         conn,
         code=TRIAL,
         title={"en": "NO2", "fr": "NO2"},
@@ -80,9 +86,9 @@ def york(stack: Stack) -> Stack:
         time_zone="Europe/London",
     )
     for device, role in (("reference", DatastreamRole.REFERENCE), ("candidate", DatastreamRole.CANDIDATE)):
-        device_id = catalogue.add_device(conn, trial=TRIAL, code=device, now=start)
-        catalogue.deploy(conn, device_id=device_id, site="york-site", position=device, start=start)
-        catalogue.add_datastream(
+        device_id = add_device(conn, trial=TRIAL, code=device, now=start)
+        deploy(conn, device_id=device_id, site="york-site", position=device, start=start)
+        add_datastream(
             conn,
             device_id=device_id,
             name="no2",

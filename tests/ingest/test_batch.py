@@ -13,7 +13,7 @@ from ingest.item import Outcome
 from ingest.reading import prepare
 from insitu.model import Message
 from store import fleet, ledger
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.observations import count
 from store.times import to_us
@@ -42,7 +42,7 @@ def result(n: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
 
 
 def ingest(conn: Connection, messages: list[Message], *, turn: Turn = FIRST_TURN) -> Outcome:
-    items = prepare(messages, snapshot(conn))
+    items = prepare(messages, load_snapshot(conn))
     outcome = keep(conn, items, client_id="session", now_us=T0, turn=turn)
     conn.commit()
     return outcome
@@ -92,7 +92,7 @@ def test_of_two_writers_with_the_same_new_results_the_first_to_commit_stands(
     with connect(database_url, application="tests") as other:
         keep(
             other,
-            prepare([message(result(n, 1.0)) for n in (2, 1)], snapshot(other)),
+            prepare([message(result(n, 1.0)) for n in (2, 1)], load_snapshot(other)),
             client_id="other",
             now_us=T0,
         )

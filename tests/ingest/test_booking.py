@@ -18,9 +18,10 @@ from insitu.embedded.users import probe_token
 from insitu.errors import CorrectInput
 from insitu.model import Message, RejectReason
 from insitu.wire import PROBE, probe_topic
-from store import catalogue as store_catalogue
 from store import ledger
-from store.catalogue import snapshot
+from store.catalogue.devices import add_device
+from store.catalogue.snapshot import load_snapshot
+from store.catalogue.trials import add_trial
 from store.database import Connection
 from store.probes import drop_old_probes, probe_seen, save_probes
 from tests.fix_catalogue import START, SmallTrial
@@ -67,13 +68,13 @@ def test_a_malformed_message_of_the_probe_is_dropped_with_a_line_in_the_log(
     ]
     assert probes_in(broken) == {}
     assert len(caplog.records) == 3
-    assert prepare(broken, snapshot(conn)) == []
+    assert prepare(broken, load_snapshot(conn)) == []
 
 
 def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    known = snapshot(conn)
+    known = load_snapshot(conn)
     for bare in (False, True):
         assert prepare_refused(probe("x", 1), known, RejectReason.INTERNAL_ERROR, "…", bare=bare) == []
     before = everything_but_probes(conn)
@@ -111,12 +112,10 @@ def test_no_device_and_no_trial_may_have_a_name_of_the_service(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
     with pytest.raises(CorrectInput, match="cannot be called 'insitu-probe'"):
-        store_catalogue.add_device(conn, trial="t", code=PROBE, now=START)
+        add_device(conn, trial="t", code=PROBE, now=START)
     for code in ("check", "heartbeat"):
         with pytest.raises(CorrectInput, match=f"cannot be called '{code}'"):
-            store_catalogue.add_trial(
-                conn, code=code, title={"en": ""}, host="host", company="company", now=START
-            )
+            add_trial(conn, code=code, title={"en": ""}, host="host", company="company", now=START)
 
 
 def test_through_broker_and_ingestor_its_row_is_there_and_nothing_else(stack: Stack) -> None:

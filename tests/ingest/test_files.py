@@ -16,8 +16,8 @@ from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole
-from store import catalogue as store_catalogue
-from store.catalogue import snapshot
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.snapshot import load_snapshot
 from store.corrections import corrections
 from store.database import Connection
 from store.fleet import rejects
@@ -49,7 +49,7 @@ def test_what_was_understood_is_said_before_anything_is_written(
     path = tmp_path / "x.csv"
     path.write_text("date;heure;pm25;lux\n02/03/2026;12:00;1,5;3\n25/03/2026;12:00;;\n", "utf-8")
     said = make_map({"trial": "t", "device": "a", "zone": "Europe/Paris"}, source="test")
-    text = "\n".join(understand(path, said, snapshot(conn)).sentences)
+    text = "\n".join(understand(path, said, load_snapshot(conn)).sentences)
     for part in (
         "semicolon",
         "line 1",
@@ -293,7 +293,7 @@ def test_what_was_refused_is_replayed_after_the_registration(
 ) -> None:
     content = f"time,property,result\n{NOON},nox,4\n{NOON},pm25,1\n"
     assert reasons(load(content)) == {"unknown_property": (1, 1, 2)}
-    store_catalogue.add_datastream(
+    add_datastream(
         conn,
         device_id=catalogue.devices["a"],
         name="nox",

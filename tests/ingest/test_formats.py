@@ -19,7 +19,7 @@ from ingest.decode import DECODERS, Decoded, Unreadable
 from ingest.place import place
 from insitu.model import IgnoreReason
 from insitu.wire import MAX_RESULTS
-from store.catalogue import KnownDatastream, KnownDevice
+from store.catalogue.snapshot import KnownDatastream, KnownDevice
 from tests.ingest.hostile import PAYLOADS, suffix_of
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z

@@ -15,8 +15,8 @@ from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from ingest.reading import prepare
 from insitu.model import IgnoreReason, Message
-from store import catalogue as store_catalogue
-from store.catalogue import KnownDatastream, KnownDevice, snapshot
+from store.catalogue.networks import add_address, add_network_server
+from store.catalogue.snapshot import KnownDatastream, KnownDevice, load_snapshot
 from store.database import Connection
 from store.ledger import recount
 from tests.fix_catalogue import SmallTrial
@@ -107,8 +107,8 @@ def register_networks(conn: Connection, small: SmallTrial) -> None:
     for device, address in addresses:
         kind = address.partition("/")[0]
         if device == "a" or kind == "things_stack":
-            store_catalogue.add_network_server(conn, code=kind.replace("_", "-"), kind=kind, now=NOW)
-        store_catalogue.add_address(
+            add_network_server(conn, code=kind.replace("_", "-"), kind=kind, now=NOW)
+        add_address(
             conn, network_server=kind.replace("_", "-"), address=address, device_id=small.devices[device]
         )
     conn.commit()
@@ -148,7 +148,9 @@ def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
                 )
             )
         nodes = EdgeNodes.of(conn, messages)
-        keep(conn, prepare(messages, snapshot(conn), nodes), client_id="s", now_us=T0 + batch * 1_000_000)
+        keep(
+            conn, prepare(messages, load_snapshot(conn), nodes), client_id="s", now_us=T0 + batch * 1_000_000
+        )
         if nodes is not None:
             nodes.save(conn)
         conn.commit()

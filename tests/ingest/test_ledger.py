@@ -31,7 +31,9 @@ from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.model import DatastreamRole, Message
 from store import ledger
-from store.catalogue import add_datastream, find_device, snapshot
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.devices import find_device
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.times import to_us
 from tests.fix_catalogue import SmallTrial
@@ -298,7 +300,7 @@ class Path(RuleBasedStateMachine):
             messages.append(sent.received(self.now_us, repeat=sent.mid in self.delivered))
             self.delivered.add(sent.mid)
         outcome = keep(
-            self.conn, prepare(messages, snapshot(self.conn)), client_id="session", now_us=self.now_us
+            self.conn, prepare(messages, load_snapshot(self.conn)), client_id="session", now_us=self.now_us
         )
         return messages, outcome
 

@@ -27,7 +27,9 @@ from insitu.clock import SYSTEM
 from insitu.embedded.users import hash_token, mosquitto_hash, nats_users, network_user
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Message
-from store import access, catalogue
+from store import access
+from store.catalogue.networks import add_address, add_network_server
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.ledger import recount
 from tests.fix_catalogue import SmallTrial
@@ -61,8 +63,8 @@ def register_networks(conn: Connection, small: SmallTrial) -> None:
         ("lora", "chirpstack", f"chirpstack/{EUI}", "a"),
         ("ttn", "things_stack", "things_stack/platform-air@lab/p1-north", "b"),
     ):
-        catalogue.add_network_server(conn, code=code, kind=kind, now=NOW)
-        catalogue.add_address(conn, network_server=code, address=address, device_id=small.devices[device])
+        add_network_server(conn, code=code, kind=kind, now=NOW)
+        add_address(conn, network_server=code, address=address, device_id=small.devices[device])
     conn.commit()
 
 
@@ -72,7 +74,7 @@ def ingest(conn: Connection, *messages: tuple[str, bytes], at: datetime = NOW) -
         Message(topic, payload, received_us + n, mid=n + 1, size=len(payload))
         for n, (topic, payload) in enumerate(messages)
     ]
-    items = prepare(batch, catalogue.snapshot(conn))
+    items = prepare(batch, load_snapshot(conn))
     keep(conn, items, client_id="s", now_us=received_us)
     conn.commit()
     assert recount(conn) == []

@@ -14,7 +14,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from insitu.model import DatastreamRole
-from store.catalogue import add_datastream, find_device
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.devices import find_device
 from store.ledger import recount
 from tests.stack import NOW, Stack, stamp, wait_until
 

@@ -11,7 +11,8 @@ import pytest
 
 from insitu.model import Message
 from store import fleet, ledger
-from store.catalogue import add_property, snapshot
+from store.catalogue.properties import add_property
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.mappings import new_mapping, replace_mappings
 from tests.fix_catalogue import SmallTrial
@@ -149,18 +150,18 @@ def test_a_name_in_full_goes_before_the_field_alone(trial: Connection) -> None:
 
 
 def interval(conn: Connection, name: str = "t") -> tuple[float | None, bool]:
-    stream = snapshot(conn).devices["t", "a"].datastreams[name]
+    stream = load_snapshot(conn).devices["t", "a"].datastreams[name]
     return (None if stream.interval_us is None else stream.interval_us / 1e6, stream.interval_declared)
 
 
 def test_how_often_a_device_says_it_measures_is_kept_where_nobody_declared_it(trial: Connection) -> None:
-    version = snapshot(trial).version
+    version = load_snapshot(trial).version
     ingest(trial, [pack({"n": "t", "v": 20, "ut": 60}, {"n": "p", "v": 1e5})])
     assert interval(trial) == interval(trial, "p") == (60.0, False)
-    assert snapshot(trial).version == version + 1
+    assert load_snapshot(trial).version == version + 1
     for n, every in enumerate((60, 66, 54)):  # within 10 %: no news, and no catalogue to read again
         ingest(trial, [pack({"n": "t", "t": n - 10, "v": 20, "ut": every})])
-    assert snapshot(trial).version == version + 1
+    assert load_snapshot(trial).version == version + 1
     ingest(trial, [pack({"n": "t", "t": -20, "v": 20, "ut": 67})])
     assert interval(trial) == (67.0, False)
     ingest(trial, [pack({"n": "pm25", "v": 20, "ut": 5})])

@@ -18,7 +18,7 @@ from ingest.reading import prepare
 from insitu.clock import SYSTEM
 from insitu.model import Message
 from store import access, fleet, ledger
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.rejects import ROW_BYTES, Quota
 from tests.fix_catalogue import SmallTrial
@@ -28,7 +28,7 @@ NONE = Quota(per_hour=0)
 
 
 def ingest(conn: Connection, messages: list[Message], quota: Quota) -> Outcome:
-    outcome = keep(conn, prepare(messages, snapshot(conn)), client_id="session", now_us=T0, quota=quota)
+    outcome = keep(conn, prepare(messages, load_snapshot(conn)), client_id="session", now_us=T0, quota=quota)
     conn.commit()
     return outcome
 

@@ -13,9 +13,10 @@ from ingest.decode import DECODERS, Decoded, Unreadable, influx
 from ingest.replay import Replayed, replay
 from insitu.clock import SYSTEM
 from insitu.model import DatastreamRole
-from store import catalogue as store_catalogue
 from store import fleet, ledger
-from store.catalogue import add_datastream, find_device
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device, find_device
 from store.database import Connection, connect
 from store.observations import count
 from tests.fix_catalogue import START, SmallTrial
@@ -88,8 +89,8 @@ def test_a_device_that_was_unknown_keeps_what_it_still_lacks_to_be_replayed(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
     ingest(conn, [message(timed(1, pm25=1.0, co2=400.0), device="new", mid=1)])
-    device_id = store_catalogue.add_device(conn, trial="t", code="new", now=START)
-    store_catalogue.deploy(conn, device_id=device_id, site="station", position="new", start=START)
+    device_id = add_device(conn, trial="t", code="new", now=START)
+    deploy(conn, device_id=device_id, site="station", position="new", start=START)
     stream = {"device_id": device_id, "property": "pm25", "unit": "1", "role": DatastreamRole.CANDIDATE}
     add_datastream(conn, name="pm25", **stream)  # type: ignore[arg-type]
     conn.commit()

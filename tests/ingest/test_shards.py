@@ -19,7 +19,11 @@ from insitu.embedded.child import Child
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole
 from insitu.wire import inbound_filters, network_filters, trial_filter
-from store import access, catalogue, shards
+from store import access, shards
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.trials import add_trial
 from store.database import Connection, connect
 from store.ledger import recount
 from tests.stack import NOW, Stack, wait_until
@@ -29,10 +33,10 @@ WINDOW = 2000
 
 def second_trial(conn: Connection) -> None:
     """Trial `u` with device `c`, beside the small trial."""
-    catalogue.add_trial(conn, code="u", title={"en": "Other"}, host="host", company="company", now=NOW)
-    device_id = catalogue.add_device(conn, trial="u", code="c", now=NOW)
-    catalogue.deploy(conn, device_id=device_id, site="station", position="c", start=NOW - timedelta(days=9))
-    catalogue.add_datastream(
+    add_trial(conn, code="u", title={"en": "Other"}, host="host", company="company", now=NOW)
+    device_id = add_device(conn, trial="u", code="c", now=NOW)
+    deploy(conn, device_id=device_id, site="station", position="c", start=NOW - timedelta(days=9))
+    add_datastream(
         conn, device_id=device_id, name="pm25", property="pm25", unit="1", role=DatastreamRole.CANDIDATE
     )
     conn.commit()
@@ -392,9 +396,7 @@ def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) ->
     resize(stack, 2)
     wait_until(lambda: settled(stack), "two shards", 60)
     for number in range(16):
-        catalogue.add_trial(
-            stack.conn, code=f"x{number}", title={"en": "X"}, host="host", company="company", now=NOW
-        )
+        add_trial(stack.conn, code=f"x{number}", title={"en": "X"}, host="host", company="company", now=NOW)
     stack.conn.execute("UPDATE trial SET shard_id = 1 WHERE code LIKE 'x%%'")
     stack.conn.commit()
     wait_until(lambda: "make more shards" in (shards.health(stack.conn).problem or ""), "the complaint", 30)

@@ -21,7 +21,9 @@ from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.embedded.users import BrokerUser, device_user, hash_token
 from insitu.model import Message
-from store import access, catalogue, fleet
+from store import access, fleet
+from store.catalogue.networks import add_address, add_network_server
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.ledger import recount
 from tests.fix_catalogue import SmallTrial
@@ -114,11 +116,9 @@ def edge(conn: Connection, catalogue: SmallTrial) -> Connection:
 
 
 def register(conn: Connection, small: SmallTrial) -> Connection:
-    catalogue.add_network_server(conn, code="plant", kind="sparkplug", now=NOW)
-    catalogue.add_address(conn, network_server="plant", address="sparkplug/g/e", device_id=small.devices["a"])
-    catalogue.add_address(
-        conn, network_server="plant", address="sparkplug/g/e/d", device_id=small.devices["b"]
-    )
+    add_network_server(conn, code="plant", kind="sparkplug", now=NOW)
+    add_address(conn, network_server="plant", address="sparkplug/g/e", device_id=small.devices["a"])
+    add_address(conn, network_server="plant", address="sparkplug/g/e/d", device_id=small.devices["b"])
     conn.commit()
     return conn
 
@@ -131,7 +131,7 @@ def ingest(conn: Connection, *messages: tuple[str, bytes]) -> Outcome:
         batch.append(Message(where, content, _RECEIVED[0], mid=mid + 1, size=len(content)))
     nodes = EdgeNodes.of(conn, batch)
     assert nodes is not None
-    outcome = keep(conn, prepare(batch, catalogue.snapshot(conn), nodes), client_id="s", now_us=_RECEIVED[0])
+    outcome = keep(conn, prepare(batch, load_snapshot(conn), nodes), client_id="s", now_us=_RECEIVED[0])
     nodes.save(conn)
     outcome.rebirths = nodes.rebirths
     conn.commit()

@@ -22,7 +22,7 @@ from ingest.item import Item
 from ingest.reading import prepare
 from insitu.errors import RetryLater
 from insitu.model import Message
-from store.catalogue import snapshot
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.ledger import recount
 from store.mappings import Mapping, mappings_of_trial, replace_mappings
@@ -134,7 +134,7 @@ def bring(
     name: str, messages: Sequence[Message], mark: Callable[[Item], None] = lambda item: None
 ) -> Callable[[Connection], None]:
     def work(conn: Connection) -> None:
-        items = prepare(messages, snapshot(conn))
+        items = prepare(messages, load_snapshot(conn))
         for item in items:
             mark(item)
         keep(conn, items, client_id=name, now_us=T0)

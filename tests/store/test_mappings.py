@@ -9,7 +9,9 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Observation
-from store.catalogue import add_device, add_property, snapshot
+from store.catalogue.devices import add_device
+from store.catalogue.properties import add_property
+from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.mappings import Change, Mapping, apply_mappings, mappings_of_trial, new_mapping, replace_mappings
 from store.observations import merge
@@ -31,14 +33,14 @@ def trial(conn: Connection, catalogue: SmallTrial) -> Connection:
 
 def known(conn: Connection, device: str) -> dict[str, tuple[str, float, float]]:
     """Field → (unit, scale, shift), as ingest sees it."""
-    streams = snapshot(conn).devices["t", device].datastreams
+    streams = load_snapshot(conn).devices["t", device].datastreams
     return {
         name: (one.unit, one.scale, one.shift) for name, one in streams.items() if name not in ("pm25", "fan")
     }
 
 
 def store_one(conn: Connection, device: str, field: str) -> None:
-    number = snapshot(conn).devices["t", device].datastreams[field].datastream_id
+    number = load_snapshot(conn).devices["t", device].datastreams[field].datastream_id
     merge(conn, [Observation(number, to_us(START), 1.0, to_us(START), 0)])
 
 
@@ -56,11 +58,11 @@ def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_s
 ) -> None:
     replace_mappings(trial, "t", [mapping(trial, unit="K")])
     assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="K")])} == {"there"}
-    before = snapshot(trial).devices["t", "a"].datastreams["t"].datastream_id
+    before = load_snapshot(trial).devices["t", "a"].datastreams["t"].datastream_id
     assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="[degF]", every_s=60)])} == {
         "changed"
     }
-    stream = snapshot(trial).devices["t", "a"].datastreams["t"]
+    stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.datastream_id, stream.unit, stream.scale, stream.interval_us) == (
         before,
         "[degF]",
@@ -71,10 +73,10 @@ def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_s
 
 def test_a_corrected_field_name_renames_the_unused_datastream(trial: Connection) -> None:
     replace_mappings(trial, "t", [mapping(trial, "temprature")])
-    before = snapshot(trial).devices["t", "a"].datastreams["temprature"].datastream_id
+    before = load_snapshot(trial).devices["t", "a"].datastreams["temprature"].datastream_id
     replace_mappings(trial, "t", [mapping(trial, "temperature")])
     assert known(trial, "a") == {"temperature": ("Cel", 1.0, 0.0)}
-    assert snapshot(trial).devices["t", "a"].datastreams["temperature"].datastream_id == before
+    assert load_snapshot(trial).devices["t", "a"].datastreams["temperature"].datastream_id == before
 
 
 def test_a_datastream_with_observations_keeps_its_name_and_another_is_made(trial: Connection) -> None:
@@ -103,10 +105,10 @@ def test_the_interval_may_be_declared_also_where_observations_are(trial: Connect
     replace_mappings(trial, "t", [mapping(trial)])
     store_one(trial, "a", "t")
     replace_mappings(trial, "t", [mapping(trial, every_s=300)])
-    stream = snapshot(trial).devices["t", "a"].datastreams["t"]
+    stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.interval_us, stream.interval_declared) == (300_000_000, True)
     replace_mappings(trial, "t", [mapping(trial)])
-    assert snapshot(trial).devices["t", "a"].datastreams["t"].interval_us is None
+    assert load_snapshot(trial).devices["t", "a"].datastreams["t"].interval_us is None
 
 
 def test_a_device_that_comes_later_gets_its_share(trial: Connection) -> None:

@@ -9,7 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from insitu.model import DatastreamRole, OrganisationKind
-from store import catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial
 from store.database import Connection, migrate, queries, require_current
 from tests.named_queries import ALL, understand
 
@@ -40,13 +46,13 @@ def test_every_named_query_is_understood(conn: Connection, file: str, name: str)
 def stream(conn: Connection) -> int:
     """A datastream of a trial in Europe/Paris; rolled back with the test."""
     for code, kind in (("host", OrganisationKind.HOST), ("company", OrganisationKind.COMPANY)):
-        catalogue.add_organisation(conn, code=code, name=code, kind=kind, now=START)
-    catalogue.add_site(conn, code="s", host="host", name="s")
-    catalogue.add_trial(conn, code="ts", title={"en": "t"}, host="host", company="company", now=START)
-    catalogue.add_property(conn, code="pm25", name={"en": "p"}, unit="ug/m3")
-    device = catalogue.add_device(conn, trial="ts", code="d", now=START)
-    catalogue.deploy(conn, device_id=device, site="s", position="d", start=START)
-    return catalogue.add_datastream(
+        add_organisation(conn, code=code, name=code, kind=kind, now=START)
+    add_site(conn, code="s", host="host", name="s")
+    add_trial(conn, code="ts", title={"en": "t"}, host="host", company="company", now=START)
+    add_property(conn, code="pm25", name={"en": "p"}, unit="ug/m3")
+    device = add_device(conn, trial="ts", code="d", now=START)
+    deploy(conn, device_id=device, site="s", position="d", start=START)
+    return add_datastream(
         conn,
         device_id=device,
         name="pm25",

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from insitu.model import Observation, TrialState, Verdict, WindowKind
-from store import access, catalogue
+from store import access
 from store import trials as store_trials
+from store.catalogue.trials import move_trial
+from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge
 from store.times import to_us
@@ -44,7 +46,7 @@ def evaluated(conn: Connection, catalogue: SmallTrial) -> SmallTrial:
 
 def locked(conn: Connection, protocol: Protocol) -> None:
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        catalogue.move_trial(conn, trial="t", to=state, at=START - DAY, login="lab")
+        move_trial(conn, trial="t", to=state, at=START - DAY, login="lab")
     lock_protocol(conn, protocol, now=START - DAY, login="judge")
 
 
@@ -109,7 +111,7 @@ def test_late_data_are_checked_before_they_count(conn: Connection, evaluated: Sm
 def test_a_window_that_was_declared_afterwards_makes_another_evaluation(
     conn: Connection, evaluated: SmallTrial
 ) -> None:
-    catalogue.add_window(
+    add_window(
         conn,
         kind=WindowKind.MAINTENANCE,
         start=START + 20 * HOUR,
@@ -180,7 +182,7 @@ def test_an_amendment_that_prolongs_the_reporting_period_stops_the_nights_until_
 
 
 def test_after_a_decision_nothing_is_evaluated_unasked(conn: Connection, evaluated: SmallTrial) -> None:
-    catalogue.move_trial(conn, trial="t", to=TrialState.BUY, at=END + DAY, login="host")
+    move_trial(conn, trial="t", to=TrialState.BUY, at=END + DAY, login="host")
     late(conn, evaluated)
     assert evaluated_trials(conn) == []
     assert again(conn) is None

@@ -16,8 +16,8 @@ import pytest
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState, Verdict
 from store import access
-from store import catalogue as store_catalogue
 from store import trials as store_trials
+from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import receive, results
@@ -148,7 +148,7 @@ def test_a_package_carries_who_unblinded_and_recomputes_it(tmp_path: Path) -> No
 def running(conn: Connection, catalogue: SmallTrial) -> Connection:
     """A blinded before/after of 40 days, locked, with its observations, on its last day."""
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        store_catalogue.move_trial(conn, trial="t", to=state, at=START, login="lab")
+        move_trial(conn, trial="t", to=state, at=START, login="lab")
     made = endpoint(
         "before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25", blinded=True
     )
@@ -171,7 +171,7 @@ def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(
     conn, after = running, START + 41 * DAY
     number, evaluation = evaluate_trial(conn, "t", now=after, login="judge", simulated=False)
     assert evaluation.blinded
-    assert store_catalogue.trial(conn, "t").state == TrialState.RUNNING, "nobody can decide yet"
+    assert get_trial(conn, "t").state == TrialState.RUNNING, "nobody can decide yet"
     stored = store_trials.evaluation(conn, number)
     assert stored is not None
     assert not any(json.loads(stored.document)["endpoints"][0][name] for name in TOLD_WHEN_OPEN)
@@ -186,7 +186,7 @@ def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(
     told = Evaluation.model_validate_json(stored.document)
     assert (told.verdict, told.blinded, told.deviations) == (Verdict.MET, None, [])
     assert [(c.before, c.verdict_after) for c in told.changed] == [(None, Verdict.MET)]
-    assert store_catalogue.trial(conn, "t").state == TrialState.EVALUATED
+    assert get_trial(conn, "t").state == TrialState.EVALUATED
     lines = [line for line in access.audit(conn) if line.action in ("unblind", "evaluate")]
     assert [
         (line.action, line.login, line.detail.get("reason"), line.detail.get("verdict")) for line in lines

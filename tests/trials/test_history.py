@@ -12,7 +12,7 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import Observation, Verdict, WindowKind
-from store.catalogue import add_window
+from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge, series
 from store.times import to_us

@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, PeriodName, Verdict
 from insitu.units import require_unit
-from store import catalogue as store_catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.properties import add_property
 from store.database import Connection
 from tests.fix_catalogue import START as BEGIN
 from tests.fix_catalogue import SmallTrial
@@ -383,9 +386,9 @@ def test_a_protocol_that_names_none_keeps_its_hash() -> None:
 
 def test_lock_refuses_what_differs_and_takes_the_draft(conn: Connection, catalogue: SmallTrial) -> None:
     for code in ("c", "d"):
-        number = store_catalogue.add_device(conn, trial="t", code=code, now=BEGIN)
-        store_catalogue.deploy(conn, device_id=number, site="station", position=code, start=BEGIN)
-        store_catalogue.add_datastream(
+        number = add_device(conn, trial="t", code=code, now=BEGIN)
+        deploy(conn, device_id=number, site="station", position=code, start=BEGIN)
+        add_datastream(
             conn,
             device_id=number,
             name="pm25",
@@ -425,9 +428,9 @@ def test_lock_refuses_what_differs_and_takes_the_draft(conn: Connection, catalog
 def test_lock_refuses_a_profile_in_another_unit_than_the_trial_measures(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    store_catalogue.add_property(conn, code="pm10", name={"en": "PM10", "fr": "PM10"}, unit="mg/m3")
+    add_property(conn, code="pm10", name={"en": "PM10", "fr": "PM10"}, unit="mg/m3")
     for code in ("a", "b"):
-        store_catalogue.add_datastream(
+        add_datastream(
             conn,
             device_id=catalogue.devices[code],
             name="pm10",

@@ -15,7 +15,7 @@ from insitu.model import Verdict
 from jobs.evaluations import evaluate_changed
 from proving.speed.evaluations import measure
 from proving.speed.fill import START, Size, add_lab, add_trial
-from store import catalogue
+from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.observations import series
 from trials.workflow.evaluating import evaluate_trial
@@ -27,7 +27,7 @@ def filled(conn: Connection, code: str, seed: int) -> dict[str, tuple[bytes, ...
     """Device → (times, results, flags, receipts)."""
     add_trial(conn, code, SIZE, seed=seed)
     conn.commit()
-    streams = catalogue.datastreams_of_trial(conn, code)
+    streams = list_datastreams(conn, code)
     found = series(conn, [s.datastream_id for s in streams], START, START + timedelta(days=SIZE.days))
     return {
         s.device: tuple(column.tobytes() for column in (one.time_us, one.result, one.flag, one.received_us))

@@ -14,7 +14,10 @@ import pytest
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import AveragingScale, DatastreamRole, Verdict
-from store import catalogue as store_catalogue
+from store.catalogue.datastreams import add_datastream
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device, retire_device
+from store.catalogue.properties import add_property
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.world import cycle, inputs, series
@@ -150,9 +153,9 @@ def test_lock_refuses_a_draft_until_everything_is_written(conn: Connection, cata
 def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallTrial) -> None:
     document = draft("air-sensor", facts_of(conn, "t"), start=START.date())
     assert [arm["devices"] for arm in document["arms"]] == [["a", "b"], [f"{NAME}-reference"]]
-    number = store_catalogue.add_device(conn, trial="t", code="r", now=START)
-    store_catalogue.deploy(conn, device_id=number, site="station", position="r", start=START)
-    store_catalogue.add_datastream(
+    number = add_device(conn, trial="t", code="r", now=START)
+    deploy(conn, device_id=number, site="station", position="r", start=START)
+    add_datastream(
         conn,
         device_id=number,
         name="pm25",
@@ -183,16 +186,14 @@ def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_o
     scale = AveragingScale.ENERGETIC if template.property == "laeq" else AveragingScale.ARITHMETIC
     if template.property != "pm25":
         words = {"en": name, "fr": name}
-        store_catalogue.add_property(
-            conn, code=template.property, name=words, unit=template.unit, averaging_scale=scale
-        )
+        add_property(conn, code=template.property, name=words, unit=template.unit, averaging_scale=scale)
     for device in catalogue.devices.values():
-        store_catalogue.retire_device(conn, device_id=device, at=START)
+        retire_device(conn, device_id=device, at=START)
     for role in template.roles:
         for code in (f"{role}-1", f"{role}-2"):
-            number = store_catalogue.add_device(conn, trial="t", code=code, now=START)
-            store_catalogue.deploy(conn, device_id=number, site="station", position=code, start=START)
-            store_catalogue.add_datastream(
+            number = add_device(conn, trial="t", code=code, now=START)
+            deploy(conn, device_id=number, site="station", position=code, start=START)
+            add_datastream(
                 conn,
                 device_id=number,
                 name=template.property,

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from insitu.model import PeriodName, TrialState
-from store import catalogue
 from store import trials as store_trials
+from store.catalogue.trials import get_trial, list_trials
 from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
@@ -48,7 +48,7 @@ def evaluated_trials(conn: Connection) -> list[str]:
     """Trials that may be evaluated again: running or evaluated, with an evaluation."""
     return [
         t.code
-        for t in catalogue.trials(conn)
+        for t in list_trials(conn)
         if t.state in OPEN and store_trials.latest_evaluation(conn, t.code) is not None
     ]
 
@@ -64,7 +64,7 @@ def evaluate_again(
     a clock cannot tell what a transaction that was under way has brought.
     """
     stored, previous = store_trials.locked_protocol(conn, trial), store_trials.latest_evaluation(conn, trial)
-    if stored is None or previous is None or catalogue.trial(conn, trial).state not in OPEN:
+    if stored is None or previous is None or get_trial(conn, trial).state not in OPEN:
         return None
     reporting = read_protocol(stored.document).period(PeriodName.REPORTING)
     if reporting is None or now < reporting.end:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from store import catalogue
 from store import quality as store_quality
 from store import trials as store_trials
+from store.catalogue.datastreams import TrialDatastream, list_datastreams
+from store.catalogue.trials import list_trials
 from store.database import Connection
 from store.observations import Series, series
 from store.times import to_datetime
@@ -26,7 +27,7 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
         return 0
     store_quality.take_turn(conn, trial)
     protocol = read_protocol(stored.document)
-    streams = {s.datastream_id: s for s in catalogue.datastreams_of_trial(conn, trial)}
+    streams = {s.datastream_id: s for s in list_datastreams(conn, trial)}
     waiting = {u.datastream_id: u.unchecked_from for u in store_quality.unchecked(conn, trial)}
     runs = store_quality.quality_runs(conn, list(streams))
     far_past, far_future = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
 
 
 def planned_checks(
-    protocol: Protocol, stream: catalogue.TrialDatastream
+    protocol: Protocol, stream: TrialDatastream
 ) -> list[tuple[str, dict[str, float | int | str | bool]]]:
     """Those of the arm the device, or the one it replaced, stands in."""
     return list(
@@ -94,4 +95,4 @@ def _check(
 
 def locked_trials(conn: Connection) -> list[str]:
     """Trials whose protocol is locked: those whose observations are checked."""
-    return [t.code for t in catalogue.trials(conn) if store_trials.locked_protocol(conn, t.code) is not None]
+    return [t.code for t in list_trials(conn) if store_trials.locked_protocol(conn, t.code) is not None]

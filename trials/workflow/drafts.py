@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from store import catalogue
 from store import trials as store_trials
+from store.catalogue.trials import get_trial
 from store.database import Connection
 from store.observations import SeriesKept, series
 from trials import quality
@@ -130,7 +130,7 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
     """Observations of the span that an outlook looks at, judged in memory by the checks that the protocol
     plans.
     """
-    catalogue.trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
+    get_trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
     start, end = seen_period(protocol, now)
     streams = needed_datastreams(conn, protocol)
     found = series(conn, [s.datastream_id for s in streams], start, end)

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from insitu.errors import NotFound
 from insitu.model import TrialState
-from store import access, catalogue
+from store import access
 from store import trials as store_trials
+from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.changes import causes, changes
@@ -22,7 +23,7 @@ def evaluate_trial(
     """Apply the newest locked protocol to the observations, keep the result; (its number, the evaluation)."""
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
-        catalogue.trial(conn, trial)
+        get_trial(conn, trial)
         raise NotFound(f"{trial} has no locked protocol: write one and run `insitu lock PROTOCOL`.")
     evaluation = compute(load_inputs(conn, trial, stored, now=now, simulated=simulated))
     return keep(conn, stored, evaluation, previous=store_trials.latest_evaluation(conn, trial), login=login)
@@ -67,10 +68,8 @@ def keep(
         "sha256": digest(document),
     }
     access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
-    if catalogue.trial(conn, trial).state == TrialState.RUNNING and not (
-        evaluation.interim or evaluation.blinded
-    ):
-        catalogue.move_trial(
+    if get_trial(conn, trial).state == TrialState.RUNNING and not (evaluation.interim or evaluation.blinded):
+        move_trial(
             conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}"
         )
     return number, evaluation

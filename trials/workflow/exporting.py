@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput, NotFound
 from store import trials as store_trials
-from store.catalogue import datastreams_of_trial
+from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
@@ -66,7 +66,7 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
 
 
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
-    names = {s.datastream_id: f"{s.device}/{s.name}" for s in datastreams_of_trial(conn, trial)}
+    names = {s.datastream_id: f"{s.device}/{s.name}" for s in list_datastreams(conn, trial)}
     wanted = {stream.key() for stream in inputs.streams}
     start = min(p.start for p in inputs.protocol.periods)
     end = max(p.end for p in inputs.protocol.periods)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from store import catalogue, ledger
+from store import ledger
 from store import quality as store_quality
 from store import trials as store_trials
+from store.catalogue.datastreams import TrialDatastream, list_datastreams
+from store.catalogue.sites import list_sites
+from store.catalogue.trials import get_trial
+from store.catalogue.windows import list_windows
 from store.database import Connection
 from store.observations import SeriesKept, series_kept
 from trials.condition.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
@@ -29,7 +33,7 @@ def load_inputs(
 ) -> TrialInputs:
     """Everything the computation needs, over the span of the protocol's periods."""
     protocol = read_protocol(stored.document)
-    facts = catalogue.trial(conn, trial)
+    facts = get_trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
     late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     streams = needed_datastreams(conn, protocol)
@@ -45,7 +49,7 @@ def load_inputs(
         protocol_sha256=stored.sha256,
         locked_at=stored.locked_at,
         organisations={"host": facts.host, "company": facts.company, "evaluator": facts.evaluator or ""},
-        sites={site.code: site.name for site in catalogue.sites_of_trial(conn, trial)},
+        sites={site.code: site.name for site in list_sites(conn, trial)},
         streams=[
             stream_input(
                 s, found[s.datastream_id], counts.get(s.datastream_id, {}), runs.get(s.datastream_id)
@@ -82,19 +86,19 @@ def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str
     ]
 
 
-def needed_datastreams(conn: Connection, protocol: Protocol) -> list[catalogue.TrialDatastream]:
+def needed_datastreams(conn: Connection, protocol: Protocol) -> list[TrialDatastream]:
     """Those of its trial whose property it measures or has as a covariate."""
     wanted = {m.property for m in protocol.measurements} | {
         str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
     }
-    return [s for s in catalogue.datastreams_of_trial(conn, protocol.trial) if s.property in wanted]
+    return [s for s in list_datastreams(conn, protocol.trial) if s.property in wanted]
 
 
 def windows_of(conn: Connection, trial: str) -> list[WindowInput]:
     """Every window declared for the trial, its sites or its devices."""
     return [
         WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
-        for w in catalogue.windows_of_trial(conn, trial)
+        for w in list_windows(conn, trial)
     ]
 
 
@@ -103,7 +107,7 @@ def _listed(found: object) -> list[object]:
 
 
 def stream_input(
-    stream: catalogue.TrialDatastream,
+    stream: TrialDatastream,
     found: SeriesKept,
     counts: dict[str, int],
     run: store_quality.QualityRun | None,
@@ -131,7 +135,7 @@ def stream_input(
 
 def _gaps(
     protocol: Protocol,
-    streams: Sequence[catalogue.TrialDatastream],
+    streams: Sequence[TrialDatastream],
     found: dict[int, SeriesKept],
     windows: Sequence[WindowInput],
     *,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import AlreadyExists, CorrectInput
-from store import access, catalogue
+from store import access
 from store import trials as store_trials
+from store.catalogue.datastreams import list_datastreams
+from store.catalogue.sites import list_sites
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
@@ -65,10 +67,10 @@ def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
 
 
 def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
-    streams = catalogue.datastreams_of_trial(conn, protocol.trial)
+    streams = list_datastreams(conn, protocol.trial)
     known = {(s.device, s.property) for s in streams}
     devices = {s.device for s in streams}
-    sites = {site.code for site in catalogue.sites_of_trial(conn, protocol.trial)}
+    sites = {site.code for site in list_sites(conn, protocol.trial)}
     problems = [
         f"arms.{a.name}: the trial has nothing at site {a.site!r}"
         for a in protocol.arms

@@ -15,7 +15,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from insitu.errors import CorrectInput
-from store import catalogue
+from store.catalogue.datastreams import list_datastreams
+from store.catalogue.trials import get_trial
 from store.database import Connection
 from trials.plan import profiles
 
@@ -197,7 +198,7 @@ def facts_of(conn: Connection, trial: str) -> Facts:
     """Title, time zone, organisations and datastreams of a trial; NotFound where there is none of that
     name.
     """
-    known = catalogue.trial(conn, trial)
+    known = get_trial(conn, trial)
     measured = [
         Measured(
             s.device,
@@ -208,7 +209,7 @@ def facts_of(conn: Connection, trial: str) -> Facts:
             s.expected_interval_s,
             s.deployments[-1].site,
         )
-        for s in catalogue.datastreams_of_trial(conn, trial)
+        for s in list_datastreams(conn, trial)
         if s.deployments and s.retired_at is None
     ]
     people = {

@@ -1,0 +1,1 @@
+"""What is registered: organisations, sites, trials, devices, datastreams. Imports only `store.database` and `insitu`."""

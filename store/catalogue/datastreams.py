@@ -1,0 +1,78 @@
+"""Datastreams: one property of one device. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from insitu.model import (
+    DatastreamRole,
+)
+from store.catalogue.deployments import Deployment, list_deployments
+from store.database import Connection, queries, require_found, rows, scalar
+
+_SQL = queries("catalogue/datastreams")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDatastream:
+    """`unit` is the property's (results are stored in it), `sent_unit` what the device sends."""
+
+    datastream_id: int
+    device_id: int
+    device: str
+    name: str
+    property: str
+    unit: str
+    sent_unit: str
+    role: str
+    scale: float
+    shift: float
+    averaging_scale: str
+    expected_interval_s: float | None
+    sensor: str
+    sensor_serial: str | None
+    calibrated_at: datetime | None
+    retired_at: datetime | None
+    deployments: list[Deployment] = field(default_factory=list)
+
+
+def add_datastream(
+    conn: Connection,
+    *,
+    device_id: int,
+    name: str,
+    property: str,
+    unit: str,
+    role: DatastreamRole,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    expected_interval: timedelta | None = None,
+    sensor_id: int | None = None,
+    result_type: str = "number",
+) -> int:
+    """What the device sends as `name`; stored result = sent · scale + shift, in the property's unit."""
+    number = scalar(
+        conn,
+        _SQL["add_datastream"],
+        device_id=device_id,
+        sensor_id=sensor_id,
+        property=property,
+        name=name,
+        unit=unit,
+        scale=scale,
+        shift=shift,
+        role=str(role),
+        result_type=result_type,
+        expected_interval=expected_interval,
+    )
+    return require_found(number, f"There is no observed property {property!r}.")
+
+
+def list_datastreams(conn: Connection, trial: str) -> list[TrialDatastream]:
+    """With the deployments of their devices."""
+    streams = rows(conn, TrialDatastream, _SQL["datastreams_of_trial"], trial=trial)
+    places = list_deployments(conn, trial)
+    for stream in streams:
+        stream.deployments.extend(place for place in places if place.device_id == stream.device_id)
+    return streams

@@ -1,0 +1,67 @@
+"""Where devices stand, and since when. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from insitu.errors import CorrectInput
+from store.database import Connection, queries, require_found, row, rows, run, scalar
+
+_SQL = queries("catalogue/deployments")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device stands since when."""
+
+    site: str
+    position: str
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`[start, end)`; `end` None while it stands there."""
+
+    device_id: int
+    device: str
+    site: str
+    position: str
+    start: datetime
+    end: datetime | None
+
+
+def deploy(
+    conn: Connection,
+    *,
+    device_id: int,
+    site: str,
+    position: str,
+    start: datetime,
+    end: datetime | None = None,
+) -> int:
+    """`[start, end)`; CorrectInput where the device stands elsewhere then."""
+    number = scalar(
+        conn, _SQL["deploy"], device_id=device_id, site=site, position=position, start=start, end=end
+    )
+    return require_found(number, f"There is no site {site!r}.")
+
+
+def end_deployment(conn: Connection, *, device_id: int, at: datetime) -> None:
+    if run(conn, _SQL["end_deployment"], device_id=device_id, at=at) == 0:
+        raise CorrectInput("That device has no open deployment that began before then.")
+
+
+def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at: datetime) -> None:
+    """The new device takes the old one's position at `at`: the series at that position goes on."""
+    place = row(conn, Place, _SQL["open_deployment"], device_id=old_device_id)
+    if place is None:
+        raise CorrectInput("The device to be replaced stands nowhere at the moment.")
+    end_deployment(conn, device_id=old_device_id, at=at)
+    deploy(conn, device_id=new_device_id, site=place.site, position=place.position, start=at)
+
+
+def list_deployments(conn: Connection, trial: str) -> list[Deployment]:
+    """In order of their start."""
+    return rows(conn, Deployment, _SQL["deployments_of_trial"], trial=trial)

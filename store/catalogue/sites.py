@@ -1,0 +1,51 @@
+"""Sites of hosts. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from insitu.model import (
+    require_code,
+)
+from store.database import Connection, queries, require_found, rows, scalar
+
+_SQL = queries("catalogue/sites")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    site_id: int
+    code: str
+    name: str
+    kind: str
+    latitude: float | None
+    longitude: float | None
+
+
+def add_site(
+    conn: Connection,
+    *,
+    code: str,
+    host: str,
+    name: str,
+    kind: str = "",
+    latitude: float | None = None,
+    longitude: float | None = None,
+) -> int:
+    """A place of a host; degrees WGS84."""
+    require_code(code, "site")
+    number = scalar(
+        conn,
+        _SQL["add_site"],
+        code=code,
+        host=host,
+        name=name,
+        kind=kind,
+        latitude=latitude,
+        longitude=longitude,
+    )
+    return require_found(number, f"There is no host {host!r}.")
+
+
+def list_sites(conn: Connection, trial: str) -> list[Site]:
+    return rows(conn, Site, _SQL["sites_of_trial"], trial=trial)

@@ -1,0 +1,106 @@
+"""The catalogue as ingest needs it, read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from store.database import Connection, queries, scalar
+
+_SQL = queries("catalogue/snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDatastream:
+    datastream_id: int
+    scale: float
+    shift: float
+    result_type: str
+    unit: str = ""
+    """What the device sends where its message does not say."""
+    accepts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Other units that a message may name → (scale, shift), which take the place of the datastream's."""
+    interval_us: int | None = None
+    interval_declared: bool = False
+    """True where somebody has declared the interval: what the device says of it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    device_id: int
+    trial: str
+    device: str
+    retired_us: int | None
+    deployments: tuple[tuple[int, int | None], ...]
+    """`[start, end)` in µs since 1970."""
+    datastreams: dict[str, KnownDatastream]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueSnapshot:
+    """What ingest must know, as of one version."""
+
+    version: int
+    trials: frozenset[str]
+    devices: dict[tuple[str, str], KnownDevice]
+    addresses: dict[str, tuple[str, str]]
+    """Address at a network server → (trial, device)."""
+
+
+def get_catalogue_version(conn: Connection) -> int:
+    return int(scalar(conn, _SQL["version"]))
+
+
+def _us(when: datetime | None) -> int | None:
+    return None if when is None else int(when.timestamp() * 1_000_000)
+
+
+def load_snapshot(conn: Connection) -> CatalogueSnapshot:
+    """What ingest must know. Read the version first: a change in between only makes the next look refresh
+    again.
+    """
+    version = get_catalogue_version(conn)
+    places: dict[int, list[tuple[int, int | None]]] = {}
+    for device_id, start, end in conn.execute(_SQL["snapshot_deployments"].encode()):
+        places.setdefault(device_id, []).append((_us(start) or 0, _us(end)))
+    streams: dict[int, dict[str, KnownDatastream]] = {}
+    conversions: dict[str, list[tuple[str, float, float]]] = {}
+    for unit, sent, scale, shift in conn.execute(_SQL["snapshot_conversions"].encode()):
+        conversions.setdefault(unit, []).append((sent, scale, shift))
+    shared: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
+    for (
+        datastream_id,
+        device_id,
+        name,
+        unit,
+        scale,
+        shift,
+        result_type,
+        interval_us,
+        declared,
+    ) in conn.execute(_SQL["snapshot_datastreams"].encode()):
+        accepts = shared.get((unit, scale, shift))
+        if accepts is None:
+            found = {sent: (scale * by, scale * plus + shift) for sent, by, plus in conversions.get(unit, ())}
+            accepts = shared[unit, scale, shift] = found
+        streams.setdefault(device_id, {})[name] = KnownDatastream(
+            datastream_id, scale, shift, result_type, unit, accepts, interval_us, declared
+        )
+    devices = {
+        (trial_code, device): KnownDevice(
+            device_id,
+            trial_code,
+            device,
+            _us(retired_at),
+            tuple(places.get(device_id, ())),
+            streams.get(device_id, {}),
+        )
+        for device_id, trial_code, device, retired_at in conn.execute(_SQL["snapshot_devices"].encode())
+    }
+    known = frozenset(code for (code,) in conn.execute(_SQL["snapshot_trials"].encode()))
+    addresses = {
+        address: (trial_code, device)
+        for address, trial_code, device in conn.execute(_SQL["snapshot_addresses"].encode())
+    }
+    return CatalogueSnapshot(version, known, devices, addresses)

@@ -1,0 +1,60 @@
+"""Declared windows: maintenance, incidents. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from insitu.model import (
+    WindowKind,
+)
+from store.database import Connection, queries, rows, scalar
+
+_SQL = queries("catalogue/windows")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredWindow:
+    kind: str
+    target_kind: str
+    target: str
+    start: datetime
+    end: datetime | None
+    reason: str
+    declared_by: str
+    declared_at: datetime
+
+
+def add_window(
+    conn: Connection,
+    *,
+    kind: WindowKind,
+    start: datetime,
+    end: datetime,
+    reason: str,
+    declared_by: str,
+    now: datetime,
+    trial: str | None = None,
+    site: str | None = None,
+    device_id: int | None = None,
+) -> int:
+    """For exactly one of trial, site and device; may lie in the past, and `declared_at` shows it."""
+    return int(
+        scalar(
+            conn,
+            _SQL["add_window"],
+            kind=str(kind),
+            trial=trial,
+            site=site,
+            device_id=device_id,
+            start=start,
+            end=end,
+            reason=reason,
+            declared_by=declared_by,
+            declared_at=now,
+        )
+    )
+
+
+def list_windows(conn: Connection, trial: str) -> list[DeclaredWindow]:
+    return rows(conn, DeclaredWindow, _SQL["windows_of_trial"], trial=trial)

@@ -1,0 +1,8 @@
+-- name: add_property
+-- What can be observed, its unit, and on which scale it is averaged.
+INSERT INTO observed_property (code, name, unit, averaging_scale)
+VALUES (%(code)s::text, %(name)s::jsonb, %(unit)s::text, %(averaging_scale)s::text) RETURNING property_id;
+
+-- name: properties
+-- All observed properties.
+SELECT property_id, code, name, unit, averaging_scale FROM observed_property ORDER BY code;

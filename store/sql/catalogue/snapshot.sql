@@ -1,0 +1,29 @@
+-- name: version
+-- Moves with every change of what ingest must know.
+SELECT version FROM catalogue_version;
+
+-- name: snapshot_devices
+-- Every device with its trial.
+SELECT d.device_id, t.code AS trial, d.code AS device, d.retired_at FROM device d JOIN trial t USING (trial_id);
+
+-- name: snapshot_deployments
+-- Every deployment.
+SELECT device_id, lower(period) AS start, upper(period) AS end FROM deployment ORDER BY device_id, lower(period);
+
+-- name: snapshot_datastreams
+-- Every datastream.
+SELECT datastream_id, device_id, name, unit, scale, shift, result_type,
+       (extract(epoch FROM expected_interval) * 1000000)::int8 AS interval_us,
+       expected_interval IS NOT NULL AND NOT interval_reported AS interval_declared FROM datastream;
+
+-- name: snapshot_conversions
+-- Factors from the units that messages may name to those of datastreams.
+SELECT unit, sent, scale, shift FROM unit_conversion;
+
+-- name: snapshot_addresses
+-- Which device an address at a network server is.
+SELECT a.address, t.code AS trial, d.code AS device FROM network_address a JOIN device d USING (device_id) JOIN trial t USING (trial_id);
+
+-- name: snapshot_trials
+-- Every trial's code.
+SELECT code FROM trial;
