@@ -37,7 +37,7 @@ from insitu.clock import Clock
 from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import Pool, connect, open_pool, require_current
-from store.fleet import Contact, contacts
+from store.read.fleet import Contact, list_contacts
 from store.rejects import Quota
 
 _STATEMENT_TIMEOUT_S: Final = 20.0
@@ -138,7 +138,7 @@ def _context(
 ) -> Context:
     def look() -> dict[int, Contact]:
         with pool.connection() as conn:
-            return contacts(conn)
+            return list_contacts(conn)
 
     cache = settings.data_dir / "cache"
     return Context(

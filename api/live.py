@@ -21,7 +21,7 @@ from anyio import CapacityLimiter, to_thread
 
 from api.lanes import LIVE
 from insitu.errors import NotFound, RetryLater
-from store.fleet import Contact
+from store.read.fleet import Contact
 
 _LOG: Final = logging.getLogger("insitu.api.live")
 Answer = TypeVar("Answer")

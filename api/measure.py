@@ -10,8 +10,11 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from insitu.readiness import Readiness, Stage
-from store import access, fleet, shards
+from store import access, shards
 from store.database import Connection
+from store.read.fleet import Scope as Rights
+from store.read.ledger_lines import list_ledger
+from store.read.refused import sum_refusals
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -104,7 +107,7 @@ class _Stored(Collector):
         refused = CounterMetricFamily(
             "insitu_refused_messages", "Messages refused, whole or in part", labels=["trial", "reason"]
         )
-        for one in fleet.refused_by_reason(self._conn):
+        for one in sum_refusals(self._conn):
             refused.add_metric([one.trial, one.reason], one.messages)
         yield refused
 
@@ -129,7 +132,7 @@ def _by_trial(conn: Connection) -> dict[str, dict[str, int]]:
         "refused",
         "ignored",
     )
-    for line in fleet.ledger(conn, fleet.Scope(None, None)):
+    for line in list_ledger(conn, Rights(None, None)):
         known = sums.setdefault(line.trial, dict.fromkeys(names, 0))
         for name in names:
             known[name] += getattr(line, name)

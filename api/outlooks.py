@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from store.trials import StoredProtocol
-
 from insitu.clock import Clock
 from store.database import Connection
+from store.trials import StoredProtocol
 from trials.judge.outlook import LENGTHS, POWER, Outlook
 from trials.plan.protocol import read_protocol
 from trials.workflow.drafts import outlook_of

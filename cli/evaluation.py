@@ -183,9 +183,8 @@ def report(
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
 ) -> None:
     """Write the report of an evaluation in both languages as HTML, PDF and JSON."""
-    from store.trials import evaluation as find
-
     from cli.target import open_target
+    from store.trials import evaluation as find
     from trials.report import write_reports
 
     _, conn = open_target("insitu report")
@@ -218,7 +217,6 @@ def write_package(
     `reports`, if given).
     """
     from store.trials import latest_evaluation
-
     from trials.package.keys import signing_key
     from trials.report import write_reports
     from trials.workflow.exporting import write

@@ -8,7 +8,8 @@ from pathlib import Path
 from store.database import Connection, queries
 
 _FOLDER = Path(__file__).parents[1] / "store" / "sql"
-ALL = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for name in queries(file.stem)]
+FILES = [path.relative_to(_FOLDER).with_suffix("").as_posix() for path in sorted(_FOLDER.rglob("*.sql"))]
+ALL = [(file, name) for file in FILES for name in queries(file)]
 _UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
 _ALONE = re.compile(r"^\s*(--.*\n)*\s*VACUUM", re.IGNORECASE)
 """Runs outside of a transaction only."""

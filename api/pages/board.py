@@ -17,11 +17,13 @@ from api.pages.completeness import Bar, Span
 from api.pages.words import STATES, WINDOWS
 from api.rendering import Page
 from insitu.model import DeviceState
-from store import fleet
 from store.access import Viewer
 from store.database import Connection
-from store.fleet import DayCount, DeviceWindow, FleetRow, Placed, Stream
 from store.observations import series
+from store.read.fleet import FleetRow, Scope, list_boots, list_devices
+from store.read.ledger_lines import list_ledger
+from store.read.places import DeviceWindow, Placed, list_places, list_windows
+from store.read.streams import DayCount, Stream, list_streams
 from trials.condition import health
 from trials.condition.health import DeviceFacts, DeviceHealth
 
@@ -80,7 +82,7 @@ def load(
     device_ids: Sequence[int] | None = None,
 ) -> list[Shown]:
     """The reader's devices, worst first, as of the page's now."""
-    rows = fleet.fleet(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
+    rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
     shown = assess(conn, context, viewer, page, rows)
     return sorted(shown, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
 
@@ -92,12 +94,12 @@ def assess(
     if not rows:
         return []
     ids = [row.device_id for row in rows]
-    within = fleet.Scope(None, [f"{row.trial}/{row.device}" for row in rows])
-    stored = {(one.trial, one.device): one.stored for one in fleet.ledger(conn, within)}
-    streams = _by_device(fleet.streams(conn, ids), lambda one: one.device_id)
-    places = _by_device(fleet.places(conn, viewer, ids), lambda one: one.device_id)
+    within = Scope(None, [f"{row.trial}/{row.device}" for row in rows])
+    stored = {(one.trial, one.device): one.stored for one in list_ledger(conn, within)}
+    streams = _by_device(list_streams(conn, ids), lambda one: one.device_id)
+    places = _by_device(list_places(conn, viewer, ids), lambda one: one.device_id)
     windows = _by_device(
-        fleet.windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id
+        list_windows(conn, viewer, ids, page.now - timedelta(days=3660), page.now), lambda one: one.device_id
     )
     counts = context.strips.counts(conn, ids, page.now)
     return [
@@ -265,15 +267,15 @@ def gaps(
     within: timedelta,
 ) -> list[ShownGap]:
     """Silences of the device, and of single datastreams while the others spoke; newest first."""
-    starts = [place.start for place in fleet.places(conn, viewer, [row.device_id])]
+    starts = [place.start for place in list_places(conn, viewer, [row.device_id])]
     if not starts or not streams:
         return []
     start = max(page.now - within, min(starts))
     end = min(page.now, row.retired_at or page.now)
     if start >= end:
         return []
-    windows = [(w.start, w.end) for w in fleet.windows(conn, viewer, [row.device_id], start, end)]
-    boots = fleet.boots(conn, row.device_id, start)
+    windows = [(w.start, w.end) for w in list_windows(conn, viewer, [row.device_id], start, end)]
+    boots = list_boots(conn, row.device_id, start)
     found = series(conn, [s.datastream_id for s in streams], start, end)
     late_after = health.KEPT_BACK_SIMULATED if page.simulated else health.KEPT_BACK
     shared = np.concatenate([found[s.datastream_id].time_us for s in streams])

@@ -16,9 +16,9 @@ from datetime import time as time_of_day
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from store import fleet
 from store.database import Connection
-from store.fleet import DayCount, DeviceWindow, Placed, Stream
+from store.read.places import DeviceWindow, Placed
+from store.read.streams import DayCount, Stream, count_by_day
 
 DAYS: Final = 14
 _FRESH_S: Final = 20.0
@@ -55,7 +55,7 @@ class Strips:
             missing = [n for n in device_ids if n not in self._counts or self._counts[n][0] < limit]
         if missing:
             found: dict[int, list[DayCount]] = {n: [] for n in missing}
-            for one in fleet.daily_counts(conn, missing, now - timedelta(days=DAYS + 1), now):
+            for one in count_by_day(conn, missing, now - timedelta(days=DAYS + 1), now):
                 found[one.device_id].append(one)
             with self._lock:
                 self._counts |= {n: (time.monotonic(), counts) for n, counts in found.items()}

@@ -21,10 +21,12 @@ from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, snippets
 from insitu.model import Role
-from store import fleet
 from store.access import CredentialLife, Viewer, credentials_of_device
 from store.database import Connection
-from store.fleet import FleetRow, Stream
+from store.read.fleet import FleetRow, Scope, get_device, list_statuses
+from store.read.ledger_lines import list_ledger
+from store.read.places import list_positions, list_windows
+from store.read.streams import Stream, list_streams
 
 router = APIRouter()
 GAPS_WITHIN = timedelta(days=30)
@@ -49,9 +51,9 @@ def device_page(
 ) -> HTMLResponse:
     """Everything about one device that the reader may see."""
     page = page_of(request, viewer)
-    row = fleet.find(conn, viewer, trial, device, now=page.now)
+    row = get_device(conn, viewer, trial, device, now=page.now)
     page = page.in_zone(row.time_zone)
-    streams = fleet.streams(conn, [row.device_id])
+    streams = list_streams(conn, [row.device_id])
     (one,) = board.assess(conn, context, viewer, page, [row])
     return respond(
         request,
@@ -65,9 +67,9 @@ def device_page(
         **_series(conn, viewer, page, streams, span if span in series.SPANS else series.DEFAULT_SPAN),
         bundle=context.bundle.path.stem,
         gaps=board.gaps(conn, viewer, page, row, streams, within=GAPS_WITHIN),
-        windows=fleet.windows(conn, viewer, [row.device_id], page.now - GAPS_WITHIN, page.now + GAPS_WITHIN),
-        places=fleet.position_history(conn, viewer, row.device_id),
-        log=fleet.status_log(conn, row.device_id, _MOST_LOG),
+        windows=list_windows(conn, viewer, [row.device_id], page.now - GAPS_WITHIN, page.now + GAPS_WITHIN),
+        places=list_positions(conn, viewer, row.device_id),
+        log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
         **_connect(request, conn, context, viewer, page.now, row, streams),
         causes=GAP_CAUSES,
@@ -101,11 +103,11 @@ def _series(conn: Connection, viewer: Viewer, page: Page, streams: list[Stream],
 
 
 def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
-    within = fleet.Scope([row.trial], [f"{row.trial}/{row.device}"])
+    within = Scope([row.trial], [f"{row.trial}/{row.device}"])
     words = ("received", "stored whole", "in part", "refused", "repeated")
     return [
         pair
-        for line in ledger_lines(fleet.ledger(conn, within))
+        for line in ledger_lines(list_ledger(conn, within))
         for pair in zip(words, line.numbers[:5], strict=True)
     ]
 

@@ -13,12 +13,12 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
-from store.trials import StoredEvaluation
 
 from api.access import Signed
 from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
 from store.database import Connection
+from store.trials import StoredEvaluation
 from trials.package.keys import signing_key
 from trials.report import write_reports
 from trials.workflow.exporting import write

@@ -10,7 +10,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from store.trials import protocols
 
 from api.access import Signed, may_lock, require_form_token
 from api.context import Conn, Context, Ctx
@@ -22,6 +21,7 @@ from insitu.errors import CorrectInput, NotFound
 from store.access import Viewer, visible_trial
 from store.catalogue.trials import Trial
 from store.database import Connection
+from store.trials import protocols
 from trials.workflow.drafts import Checked, check_draft, pretty
 from trials.workflow.locking import lock_protocol
 from trials.workflow.templates import draft, facts_of

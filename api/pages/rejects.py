@@ -18,11 +18,12 @@ from api.rendering import page_of, respond
 from ingest.replay import replay
 from insitu.errors import NotFound
 from insitu.model import RejectReason, Role
-from store import fleet
 from store.access import Viewer, record, visible_trials
 from store.database import Connection
-from store.fleet import Scope
 from store.ledger import RejectRow, Totals, overflow
+from store.read.fleet import Scope, load_scope
+from store.read.ledger_lines import list_ledger, list_ledger_hours
+from store.read.refused import ReasonCount, count_reasons, get_reject, list_rejects
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
@@ -117,13 +118,13 @@ def rejects_page(
     """Rejects by reason with their bytes; the ledger below."""
     chosen = Chosen(trial or None, device or None, reason or None, by or None)
     page = page_of(request, viewer)
-    within = fleet.scope(conn, viewer, now=page.now, trial=chosen.trial)
-    counts = fleet.reject_reasons(conn, within, since=page.now - timedelta(days=1), device=chosen.device)
+    within = load_scope(conn, viewer, now=page.now, trial=chosen.trial)
+    counts = count_reasons(conn, within, since=page.now - timedelta(days=1), device=chosen.device)
     found = _messages(conn, viewer, within, chosen, below)
-    lines = ledger_lines(fleet.ledger(conn, within, device=chosen.device))
-    more = ledger_lines(fleet.ledger(conn, within, replay=True, device=chosen.device))
+    lines = ledger_lines(list_ledger(conn, within, device=chosen.device))
+    more = ledger_lines(list_ledger(conn, within, replay=True, device=chosen.device))
     hours = (
-        ledger_lines(fleet.ledger_hours(conn, within, device=chosen.device, most=_MOST_HOURS))
+        ledger_lines(list_ledger_hours(conn, within, device=chosen.device, most=_MOST_HOURS))
         if chosen.by
         else []
     )
@@ -153,7 +154,7 @@ def rejects_page(
     )
 
 
-def _fields(one: fleet.ReasonCount) -> dict[str, Any]:
+def _fields(one: ReasonCount) -> dict[str, Any]:
     return {
         name: getattr(one, name)
         for name in ("reason", "messages", "results", "last_at", "replayed", "recent", "dropped")
@@ -168,7 +169,7 @@ def _messages(
     """
     if not viewer.sees_measurements:
         return []
-    found = fleet.rejects(
+    found = list_rejects(
         conn,
         within.trials,
         device=chosen.device,
@@ -206,8 +207,8 @@ def payload(reject_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Respons
     """The bytes of one reject, as a file: a browser must not interpret what a device sent."""
     if not viewer.sees_measurements:
         raise NotFound(f"There is no reject {reject_id} for you.")
-    within = fleet.scope(conn, viewer, now=context.clock.now())
-    found = fleet.reject(conn, within.trials, reject_id)
+    within = load_scope(conn, viewer, now=context.clock.now())
+    found = get_reject(conn, within.trials, reject_id)
     return Response(
         found.payload,
         media_type="application/octet-stream",
@@ -232,7 +233,7 @@ def replay_rejects(
     if not may_replay(viewer):
         raise NotFound("There is nothing to replay for you.")
     known = RejectReason(reason) if reason in set(RejectReason) else None
-    within = fleet.scope(conn, viewer, now=context.clock.now(), trial=trial or None)
+    within = load_scope(conn, viewer, now=context.clock.now(), trial=trial or None)
     trials = None if viewer.role is Role.LAB and not trial else within.trials
     done = replay(conn, clock=context.clock, reason=str(known) if known else None, trials=trials)
     detail = {"reason": reason, "tried": done.tried, "stored": done.stored}

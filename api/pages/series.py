@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from insitu.model import AveragingScale
-from store import fleet
 from store.database import Connection
-from store.fleet import Bucket, Stream
+from store.read.results import Bucket, list_buckets
+from store.read.streams import Stream
 
 SPANS: Final = {
     "24h": timedelta(hours=24),
@@ -68,7 +68,7 @@ def load(conn: Connection, streams: Sequence[Stream], end: datetime, span: timed
     width = width_for(span, expected)
     start = end - span
     found: dict[int, list[Bucket]] = {}
-    for bucket in fleet.buckets(conn, [s.datastream_id for s in streams], start, end, width):
+    for bucket in list_buckets(conn, [s.datastream_id for s in streams], start, end, width):
         found.setdefault(bucket.datastream_id, []).append(bucket)
     return [
         Drawn(s, [_point(b, s.averaging_scale) for b in found.get(s.datastream_id, [])], start, end, width)

@@ -17,10 +17,13 @@ from api.pages.board import Shown, count_states
 from api.pages.words import REASONS
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, Role, TrialState
-from store import fleet, shards
+from store import shards
 from store.access import visible_trials
 from store.catalogue.trials import Trial
-from store.fleet import ReasonCount, TrialFacts
+from store.read.fleet import load_scope
+from store.read.ledger_lines import list_ledger
+from store.read.progress import TrialFacts, load_trial_facts
+from store.read.refused import ReasonCount, count_reasons
 
 router = APIRouter()
 _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.LATE, DeviceState.NEVER_SEEN)
@@ -42,11 +45,11 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     """What waits, and the figures of the reader's devices."""
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
-    facts = fleet.trial_facts(conn, [one.code for one in trials])
+    facts = load_trial_facts(conn, [one.code for one in trials])
     devices = board.load(conn, context, viewer, page)
-    within = fleet.scope(conn, viewer, now=page.now)
-    reasons = fleet.reject_reasons(conn, within, since=page.now - timedelta(days=1))
-    lines = fleet.ledger(conn, within)
+    within = load_scope(conn, viewer, now=page.now)
+    reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
+    lines = list_ledger(conn, within)
     waiting = [*_devices(page, devices), *_rejects(page, reasons), *_trials(page, trials, facts)]
     if viewer.role is Role.LAB:
         waiting[:0] = _ingest(page, shards.health(conn).trouble)

@@ -18,8 +18,9 @@ from api.pages.fleet import Chosen, counts
 from api.pages.words import FLAGS, INTERVALS
 from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
-from store import fleet
 from store.access import Viewer
+from store.read.fleet import get_device
+from store.read.streams import list_streams
 
 router = APIRouter()
 Rows = dict[int, Any]
@@ -148,7 +149,7 @@ def _facts(one: Shown) -> Any:
 
 def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> int:
     """The device's id; NotFound before the stream begins."""
-    return fleet.find(conn, viewer, trial, device, now=context.clock.now()).device_id
+    return get_device(conn, viewer, trial, device, now=context.clock.now()).device_id
 
 
 @router.get(
@@ -177,9 +178,9 @@ async def device_stream(
 def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[Part]:
     page = page_of(request, viewer)
     with context.pool.connection() as conn:
-        row = fleet.find(conn, viewer, trial, device, now=page.now)
+        row = get_device(conn, viewer, trial, device, now=page.now)
         page = page.in_zone(row.time_zone)
-        streams = fleet.streams(conn, [row.device_id])
+        streams = list_streams(conn, [row.device_id])
         (one,) = board.assess(conn, context, viewer, page, [row])
     latest = fragment(
         "device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS

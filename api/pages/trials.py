@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from store.trials import StoredProtocol, protocols, unblindings
 
 from api.access import Signed, may_lock, may_unblind, require_form_token
 from api.context import Conn, Context, Ctx
@@ -19,11 +18,12 @@ from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
 from insitu.errors import NotFound
 from insitu.model import DeviceState, Role, TrialState
-from store import fleet
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
 from store.mappings import mappings_of_trial
+from store.read.progress import list_evaluations, load_trial_facts
+from store.trials import StoredProtocol, protocols, unblindings
 from trials.plan.protocol import Capture
 from trials.workflow.blinding import unblind
 
@@ -85,7 +85,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> H
     """The trials that exist for the reader."""
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
-    facts = fleet.trial_facts(conn, [one.code for one in found])
+    facts = load_trial_facts(conn, [one.code for one in found])
     devices = board.load(conn, context, viewer, page)
     shown = [
         {
@@ -124,7 +124,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         periods=PERIODS,
         roles=ROLES,
         capture=[{"board": one, "share": one.share_since_start} for one in devices],
-        evaluations=fleet.evaluation_heads(conn, found.code, most=20) if viewer.sees_measurements else [],
+        evaluations=list_evaluations(conn, found.code, most=20) if viewer.sees_measurements else [],
         locked=any(one.locked_at for one in stored),
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=may_unblind(viewer, found),

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from api.access import Signed
 from api.context import Conn, Ctx
 from api.routes.shapes import Code, DatastreamOut, Limit, Listed, number_cursor
-from store import fleet
 from store.access import Viewer, visible_trial
-from store.fleet import Stream
+from store.read.fleet import list_devices
+from store.read.streams import Stream, list_streams
 
 router = APIRouter()
 
@@ -45,10 +45,10 @@ def list_datastreams(
     found = visible_trial(conn, viewer, trial)
     codes = {
         row.device_id: row.device
-        for row in fleet.fleet(conn, viewer, now=context.clock.now(), trial=found.code, device=device)
+        for row in list_devices(conn, viewer, now=context.clock.now(), trial=found.code, device=device)
     }
     after = number_cursor(cursor) or 0
-    streams = sorted(fleet.streams(conn, list(codes)), key=lambda one: one.datastream_id)
+    streams = sorted(list_streams(conn, list(codes)), key=lambda one: one.datastream_id)
     streams = [one for one in streams if one.datastream_id > after]
     items = [shown(one, codes[one.device_id], viewer) for one in streams[:limit]]
     return Listed(items=items, next=str(items[-1].datastream_id) if len(streams) > limit else None)

@@ -10,8 +10,9 @@ from api.pages import board
 from api.pages.board import Shown
 from api.rendering import page_of
 from api.routes.shapes import Code, DeviceOut, Limit, Listed
-from store import fleet
 from store.access import visible_trial
+from store.read.fleet import get_device as get_stored_device
+from store.read.fleet import list_devices as list_stored_devices
 
 router = APIRouter()
 
@@ -54,7 +55,7 @@ def list_devices(
     page = page_of(request, viewer)
     rows = [
         row
-        for row in fleet.fleet(conn, viewer, now=page.now, trial=found.code, site=site)
+        for row in list_stored_devices(conn, viewer, now=page.now, trial=found.code, site=site)
         if cursor is None or row.device > cursor
     ]
     items = [shown(one) for one in board.assess(conn, context, viewer, page, rows[:limit])]
@@ -67,6 +68,6 @@ def get_device(
 ) -> DeviceOut:
     """One device."""
     page = page_of(request, viewer)
-    row = fleet.find(conn, viewer, trial, device, now=page.now)
+    row = get_stored_device(conn, viewer, trial, device, now=page.now)
     (one,) = board.assess(conn, context, viewer, page, [row])
     return shown(one)

@@ -14,8 +14,8 @@ from api.pages.trials import evaluation_of
 from api.routes.observations import require_measurements
 from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged
 from insitu.errors import NotFound
-from store import fleet
 from store.access import visible_trial
+from store.read.progress import list_evaluations as list_stored_evaluations
 from trials.workflow.blinding import unblind
 
 router = APIRouter()
@@ -65,7 +65,7 @@ def list_evaluations(
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"evaluation of {trial!r}")
     below = number_cursor(cursor)
-    heads = fleet.evaluation_heads(
+    heads = list_stored_evaluations(
         conn, found.code, below=below if below is None else min(below, 2**31 - 1), most=limit + 1
     )
     items = [EvaluationOut(**asdict(one)) for one in heads[:limit]]

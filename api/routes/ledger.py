@@ -10,8 +10,10 @@ from fastapi import APIRouter, Query
 from api.access import Signed
 from api.context import Conn, Ctx
 from api.routes.shapes import Code, LedgerOut, Limit, Listed, Moment, number_cursor, span
-from store import fleet
 from store.access import visible_trial
+from store.read.fleet import load_scope
+from store.read.ledger_lines import list_ledger as list_stored_ledger
+from store.read.ledger_lines import list_ledger_hours
 
 router = APIRouter()
 By = Annotated[
@@ -41,15 +43,15 @@ def list_ledger(
     """
     found = visible_trial(conn, viewer, trial)
     now = context.clock.now()
-    within = fleet.scope(conn, viewer, now=now, trial=found.code)
+    within = load_scope(conn, viewer, now=now, trial=found.code)
     if by == "device":
-        lines = fleet.ledger(conn, within, replay=replay, device=device)
+        lines = list_stored_ledger(conn, within, replay=replay, device=device)
         later = [one for one in lines if cursor is None or one.device > cursor]
         items = [LedgerOut(**asdict(one)) for one in later[:limit]]
         return Listed(items=items, next=items[-1].device if len(later) > limit else None)
     since, until = span(start, end, now=now)
     skip = number_cursor(cursor) or 0
-    hours = fleet.ledger_hours(
+    hours = list_ledger_hours(
         conn, within, replay=replay, device=device, start=since, end=until, skip=skip, most=limit + 1
     )
     items = [LedgerOut(**asdict(one)) for one in hours[:limit]]

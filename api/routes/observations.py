@@ -18,9 +18,11 @@ from api.access import Signed
 from api.context import Conn, Context, Ctx, ExportConn
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
-from store import fleet
 from store.access import Viewer, visible_trial
 from store.database import Connection
+from store.read.fleet import list_devices
+from store.read.results import export_observations, list_own_observations
+from store.read.streams import get_owner, list_streams
 
 router = APIRouter()
 _COLUMNS: Final = (
@@ -59,12 +61,12 @@ def list_observations(
     """Observations of `[start, end)` by time; the last seven days where nothing is said."""
     require_measurements(viewer, f"datastream {datastream_id}")
     now = context.clock.now()
-    owner = fleet.owner_of(conn, datastream_id)
-    if not fleet.fleet(conn, viewer, now=now, trial=owner.trial, device=owner.device):
+    owner = get_owner(conn, datastream_id)
+    if not list_devices(conn, viewer, now=now, trial=owner.trial, device=owner.device):
         raise NotFound(f"There is no datastream {datastream_id} for you.")
     since, until = span(start, end, now=now)
     after = time_cursor(cursor)
-    found = fleet.own_observations(conn, datastream_id, since, until, after=after, most=limit + 1)
+    found = list_own_observations(conn, datastream_id, since, until, after=after, most=limit + 1)
     items = [
         ObservationOut(
             phenomenon_time=one.phenomenon_time,
@@ -101,10 +103,10 @@ def export_csv(
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"export of {trial!r}")
     now = context.clock.now()
-    rows = fleet.fleet(conn, viewer, now=now, trial=found.code, device=device)
+    rows = list_devices(conn, viewer, now=now, trial=found.code, device=device)
     if device is not None and not rows:
         raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
-    streams = [one.datastream_id for one in fleet.streams(conn, [row.device_id for row in rows])]
+    streams = [one.datastream_id for one in list_streams(conn, [row.device_id for row in rows])]
     since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
     name = "-".join(part for part in (found.code, device, "observations.csv") if part)
     return StreamingResponse(
@@ -142,7 +144,7 @@ def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: d
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    with closing(fleet.export(conn, streams, start, end)) as found:
+    with closing(export_observations(conn, streams, start, end)) as found:
         for number, (*names, phenomenon_time, result, flag, received_at) in enumerate(found, start=1):
             writer.writerow(
                 [*map(safe_cell, names), _time(phenomenon_time), repr(result), flag, _time(received_at)]

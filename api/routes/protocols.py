@@ -6,7 +6,6 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
-from store.trials import protocols
 
 from api.access import Signed
 from api.context import Conn, Ctx
@@ -15,6 +14,7 @@ from api.routes.observations import require_measurements
 from api.routes.shapes import example, tagged
 from insitu.errors import CorrectInput
 from store.access import visible_trial
+from store.trials import protocols
 from trials.judge.outlook import LENGTHS, Outlook
 from trials.workflow.drafts import check_draft
 

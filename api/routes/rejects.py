@@ -9,9 +9,9 @@ from api.context import Conn, Ctx
 from api.pages.rejects import EXCERPT_BYTES, excerpt
 from api.routes.observations import require_measurements
 from api.routes.shapes import Code, Limit, Listed, OverflowOut, RejectOut, number_cursor
-from store import fleet
 from store.access import visible_trial
 from store.ledger import RejectRow, overflow
+from store.read.refused import list_rejects as list_stored_rejects
 
 router = APIRouter()
 
@@ -48,7 +48,7 @@ def list_rejects(
     """Rejects of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"list of rejects of {trial!r}")
-    rows = fleet.rejects(
+    rows = list_stored_rejects(
         conn,
         [found.code],
         device=device,

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 from api.access import Signed
 from api.context import Conn
 from api.routes.shapes import Limit, Listed, TrialOut, tagged
-from store import fleet
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial
-from store.fleet import TrialFacts
+from store.read.progress import TrialFacts, load_trial_facts
 
 router = APIRouter()
 
@@ -37,7 +36,7 @@ def list_trials(
 ) -> Response:
     """The trials that exist for you, by code."""
     found = [one for one in visible_trials(conn, viewer) if cursor is None or one.code > cursor]
-    facts = fleet.trial_facts(conn, [one.code for one in found[:limit]])
+    facts = load_trial_facts(conn, [one.code for one in found[:limit]])
     items = [shown(one, facts[one.code], viewer) for one in found[:limit]]
     more = items[-1].code if len(found) > limit else None
     return tagged(request, Listed[TrialOut](items=items, next=more).model_dump_json().encode())
@@ -47,5 +46,5 @@ def list_trials(
 def get_trial(request: Request, trial: str, conn: Conn, viewer: Signed) -> Response:
     """One trial."""
     found = visible_trial(conn, viewer, trial)
-    facts = fleet.trial_facts(conn, [found.code])[found.code]
+    facts = load_trial_facts(conn, [found.code])[found.code]
     return tagged(request, shown(found, facts, viewer).model_dump_json().encode())

@@ -12,10 +12,11 @@ from ingest.deliveries import FIRST_TURN, Turn
 from ingest.item import Outcome
 from ingest.reading import prepare
 from insitu.model import Message
-from store import fleet, ledger
+from store import ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.observations import count
+from store.read.refused import list_rejects
 from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.stack import wait_until
@@ -61,7 +62,7 @@ def test_a_repeat_is_a_repeat_and_a_difference_is_kept_as_conflict(
     line = sums(conn)
     assert (line.received, line.accepted, line.repeated, line.rejected) == (4, 1, 2, 1)
     assert (line.stored, line.duplicate, line.conflicting) == (1, 2, 1)
-    assert [r.reason for r in fleet.rejects(conn, ["t"])] == ["conflicting_result"]
+    assert [r.reason for r in list_rejects(conn, ["t"])] == ["conflicting_result"]
     assert ledger.recount(conn) == []
 
 
@@ -72,7 +73,7 @@ def test_results_of_one_batch_are_judged_by_what_is_stored_and_not_by_each_other
     ingest(conn, [message(result(1, value, boot="k", seq=n)) for n, value in enumerate((2.0, 2.0, 1.0))])
     line = sums(conn)
     assert (line.stored, line.conflicting, line.duplicate) == (1, 2, 1)
-    assert [r.reason for r in fleet.rejects(conn, ["t"])] == ["conflicting_result"] * 2
+    assert [r.reason for r in list_rejects(conn, ["t"])] == ["conflicting_result"] * 2
     assert ledger.recount(conn) == []
 
 
@@ -115,7 +116,7 @@ def test_good_results_beside_bad_ones_are_stored(conn: Connection, catalogue: Sm
     outcome = ingest(conn, [message({"results": {"pm25": 3.0, "nox": 1.0, "fan": "on"}})])
     assert (outcome.stored, outcome.refused) == (1, 2)
     assert sums(conn).partly == 1
-    assert {r.reason for r in fleet.rejects(conn, None)} == {"unknown_property", "wrong_type"}
+    assert {r.reason for r in list_rejects(conn, None)} == {"unknown_property", "wrong_type"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_refusal_has_its_reason_and_its_bytes(
     conn: Connection, catalogue: SmallTrial, document: Any, reason: str
 ) -> None:
     ingest(conn, [message(result(1)), message(document, mid=1), message(result(2))])
-    (reject,) = fleet.rejects(conn, None)
+    (reject,) = list_rejects(conn, None)
     assert reject.reason == reason
     assert reject.payload
     assert reject.detail
@@ -190,7 +191,7 @@ def test_a_message_without_time_is_known_by_its_delivery(conn: Connection, catal
     ingest(conn, [message(b"junk", mid=9)])
     ingest(conn, [message(b"junk", mid=9, at=T0 + 1, repeat=True)])
     ingest(conn, [message(b"junk", mid=10, at=T0 + 2)])
-    assert len(fleet.rejects(conn, None)) == 2
+    assert len(list_rejects(conn, None)) == 2
     assert ledger.recount(conn) == []
 
 
@@ -239,7 +240,7 @@ def test_a_malformed_line_is_one_refused_result_beside_those_that_are_stored(
     again = ingest(conn, [message(lines, suffix="influx", mid=7, at=T0 + 5_000_000, repeat=True)])
     assert (again.stored, again.refused) == (0, 0)
     assert (sums(conn).partly, sums(conn).repeated, sums(conn).contained) == (1, 1, 8)
-    assert {(r.reason, r.results) for r in fleet.rejects(conn, None)} == {
+    assert {(r.reason, r.results) for r in list_rejects(conn, None)} == {
         ("unknown_property", 1),
         ("unparsable", 1),
     }
@@ -249,14 +250,14 @@ def test_a_malformed_line_is_one_refused_result_beside_those_that_are_stored(
 def test_refusals_of_decoding_and_of_placing_add_up(conn: Connection, catalogue: SmallTrial) -> None:
     pack = [{"n": "energy", "s": 5}, {"n": "pm25", "vs": "high"}, {"n": "pm25", "v": 3}]
     ingest(conn, [message(pack, suffix="senml"), message(pack, suffix="senml", retained=True)])
-    assert [(r.reason, r.results) for r in fleet.rejects(conn, None)] == [("wrong_type", 2)]
+    assert [(r.reason, r.results) for r in list_rejects(conn, None)] == [("wrong_type", 2)]
     assert (sums(conn).stored, sums(conn).refused, sums(conn).ignored) == (1, 2, 3)
     assert ledger.recount(conn) == []
 
 
 def test_the_last_microsecond_before_1970_is_judged_too(conn: Connection, catalogue: SmallTrial) -> None:
     ingest(conn, [message({"time": -0.000001, "results": {"pm25": 1}})])
-    assert [r.reason for r in fleet.rejects(conn, None)] == ["clock_out_of_range"]
+    assert [r.reason for r in list_rejects(conn, None)] == ["clock_out_of_range"]
 
 
 def test_a_sequence_names_what_is_missing(conn: Connection, catalogue: SmallTrial) -> None:

@@ -20,8 +20,8 @@ from store.catalogue.datastreams import add_datastream
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import corrections
 from store.database import Connection
-from store.fleet import rejects
 from store.ledger import recount
+from store.read.refused import list_rejects
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, deploy_since, quarter_hours, reasons, stored
 
@@ -182,7 +182,7 @@ def test_a_local_time_that_the_clocks_skipped_is_refused_with_its_row(
         ("2026-03-29T00:45:00", 0.0),
         ("2026-03-29T01:00:00", 3.0),
     ]
-    kept = rejects(conn, ["t"])
+    kept = list_rejects(conn, ["t"])
     assert {
         ("x.csv, row 3" in r.detail or "x.csv, row 4" in r.detail)
         and "does not exist in Europe/Paris" in r.detail
@@ -223,7 +223,7 @@ def test_the_hour_that_comes_twice_is_told_apart_by_the_order_or_refused(
     assert inside == (read or [None] * len(inside))
     assert sum(rows for rows, _, _ in reasons(done).values()) == (0 if read else len(inside))
     if read is None:
-        assert "shown twice in Europe/Paris" in rejects(conn, ["t"])[0].detail
+        assert "shown twice in Europe/Paris" in list_rejects(conn, ["t"])[0].detail
 
 
 def test_each_series_of_a_file_runs_through_the_doubled_hour_by_itself(
@@ -248,7 +248,7 @@ def test_a_file_that_is_imported_again_changes_nothing(conn: Connection, load: L
     assert (first.stored, first.duplicate) == (9000, 0)
     assert (second.stored, second.duplicate) == (0, 9000)
     assert reasons(first) == reasons(second) == {"invalid_shape": (1, 0, 9002), "wrong_type": (1, 1, 9003)}
-    assert len(rejects(conn, ["t"])) == 2
+    assert len(list_rejects(conn, ["t"])) == 2
     assert conn.execute(
         "SELECT sum(received), sum(accepted), sum(repeated), sum(rejected) FROM ledger"
     ).fetchone() == (
@@ -265,7 +265,7 @@ def test_a_differing_result_is_a_conflict_that_names_its_row(
     load(f"time,pm25\n{NOON},1.5\n")
     done = load(f"time,pm25\n{NOON},1.5\n{NOON},2.5\n", name="later.csv")
     assert (done.duplicate, reasons(done)) == (1, {"conflicting_result": (1, 1, 3)})
-    (kept,) = rejects(conn, ["t"])
+    (kept,) = list_rejects(conn, ["t"])
     assert kept.detail.startswith("later.csv, row 3: Another result")
     assert kept.topic == "insitu/v1/t/a/obs"
     assert kept.payload == b'{"time":"2026-03-02T12:00:00Z","results":{"pm25":2.5}}'
@@ -285,7 +285,7 @@ def test_a_bad_row_costs_itself_only(conn: Connection, load: Load, bad: list[int
     assert done.stored == 500 - len(bad)
     assert sum(rows for rows, _, _ in reasons(done).values()) == len(bad)
     assert {first for _, _, first in reasons(done).values()} == {bad[0] + 2}
-    assert len(rejects(conn, ["t"], most=200)) == len(bad)
+    assert len(list_rejects(conn, ["t"], most=200)) == len(bad)
 
 
 def test_what_was_refused_is_replayed_after_the_registration(
@@ -319,7 +319,7 @@ def test_a_comment_may_hold_line_ends_and_a_lost_quotation_mark_swallows_nothing
     rows += [f"{at},z" for at in quarter_hours(60)]
     done = load("time,pm25,comment\n" + "\n".join(rows) + "\n")
     assert (done.rows, done.stored, reasons(done)) == (64, 62, {"invalid_shape": (2, 0, 4)})
-    assert b'\\"2,x' in rejects(conn, ["t"])[-1].payload
+    assert b'\\"2,x' in list_rejects(conn, ["t"])[-1].payload
 
 
 def test_bytes_that_are_no_text_and_odd_numbers_are_refused_by_row(conn: Connection, load: Load) -> None:

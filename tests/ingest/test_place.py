@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from insitu.model import Message
-from store import fleet, ledger
+from store import ledger
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.mappings import new_mapping, replace_mappings
+from store.read.refused import list_rejects
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, ingest, message
 
@@ -93,7 +94,7 @@ def test_a_unit_without_a_factor_refuses_that_result_only(
 ) -> None:
     outcome = ingest(trial, [pack(record, {"n": "p", "v": 101_325})])
     assert (outcome.stored, outcome.refused) == (1, 1)
-    (reject,) = fleet.rejects(trial, ["t"])
+    (reject,) = list_rejects(trial, ["t"])
     assert (reject.reason, reject.detail) == ("unit_mismatch", says)
     assert ledger.recount(trial) == []
 
@@ -109,7 +110,7 @@ def test_what_is_no_finite_number_before_or_after_the_factor_is_refused(
     trial.commit()
     ingest(trial, [message(f'{{"results":{{"{field}":{number}}}}}'.encode())])
     assert stored(trial) == {}
-    assert [reject.reason for reject in fleet.rejects(trial, ["t"])] == ["not_finite"]
+    assert [reject.reason for reject in list_rejects(trial, ["t"])] == ["not_finite"]
 
 
 def test_a_base_unit_holds_until_a_record_names_its_own(trial: Connection) -> None:
@@ -131,7 +132,7 @@ def test_two_sources_of_one_field_are_told_apart_and_an_unnamed_one_is_explained
     outcome = ingest(trial, [message(lines.encode(), suffix="influx")])
     assert stored(trial) == {"air.value": 21.0, "water.value": 9.0, "pm25": 7.0}
     assert outcome.refused == 1
-    (reject,) = fleet.rejects(trial, ["t"])
+    (reject,) = list_rejects(trial, ["t"])
     assert "'value' or 'soil.value'" in reject.detail
 
 

@@ -17,9 +17,11 @@ from ingest.item import Outcome
 from ingest.reading import prepare
 from insitu.clock import SYSTEM
 from insitu.model import Message
-from store import access, fleet, ledger
+from store import access, ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
+from store.read.fleet import Scope
+from store.read.refused import count_reasons, list_rejects
 from store.rejects import ROW_BYTES, Quota
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message, result, sums
@@ -49,7 +51,7 @@ def test_of_a_device_so_many_bytes_are_kept_an_hour_and_the_rest_is_counted(
     quota = Quota(per_hour=3 * (1000 + ROW_BYTES))
     outcome = ingest(conn, [unreadable(n) for n in range(5)], quota)
     ingest(conn, [unreadable(n) for n in range(5, 7)], quota)
-    assert len(fleet.rejects(conn, None)) == 3
+    assert len(list_rejects(conn, None)) == 3
     assert overflow(conn) == [("t", "a", "unparsable", 4, 0, 4000)]
     assert ["not kept" in told.detail for told, _ in outcome.refusals] == [False, False, False, True, True]
     line = sums(conn)
@@ -58,7 +60,7 @@ def test_of_a_device_so_many_bytes_are_kept_an_hour_and_the_rest_is_counted(
     ingest(conn, [unreadable(n, device="b") for n in range(10, 13)], quota)
     hour = 3_600_000_000
     ingest(conn, [message(b"\xff" * 1000, mid=20 + n, at=T0 + hour + n) for n in range(3)], quota)
-    assert len(fleet.rejects(conn, None)) == 9, "another device, another hour"
+    assert len(list_rejects(conn, None)) == 9, "another device, another hour"
     assert ledger.recount(conn) == []
 
 
@@ -111,7 +113,7 @@ def test_what_is_only_counted_stands_wherever_rejects_are_counted(
 ) -> None:
     ingest(conn, [unreadable(n) for n in range(3)], Quota(per_hour=1000 + ROW_BYTES))
     now = datetime.fromtimestamp(T0 / 1e6, UTC)
-    (one,) = fleet.reject_reasons(conn, fleet.Scope(None, None), since=now - timedelta(days=1))
+    (one,) = count_reasons(conn, Scope(None, None), since=now - timedelta(days=1))
     assert (one.messages, one.dropped, one.recent, one.replayed) == (3, 2, 3, 0)
     (line,) = ledger.reject_counts(conn, "t", now + timedelta(hours=1))
     assert (line.reason, line.messages) == ("unparsable", 3)
@@ -129,7 +131,7 @@ def test_over_http_the_same_bound_holds(conn: Connection, catalogue: SmallTrial)
 def test_a_message_over_its_budget_is_refused_unread(conn: Connection, catalogue: SmallTrial) -> None:
     good = message(result(1))
     ingest(conn, [good._replace(payload=good.payload[:8], unread=b"u" * 32, size=200_000, mid=5)], Quota())
-    ((reason, detail, size),) = [(r.reason, r.detail, r.size) for r in fleet.rejects(conn, ["t"])]
+    ((reason, detail, size),) = [(r.reason, r.detail, r.size) for r in list_rejects(conn, ["t"])]
     assert (reason, size) == ("too_fast", 200_000)
     assert "200000 bytes" in detail
     assert ledger.recount(conn) == []

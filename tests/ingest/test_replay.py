@@ -13,12 +13,13 @@ from ingest.decode import DECODERS, Decoded, Unreadable, influx
 from ingest.replay import Replayed, replay
 from insitu.clock import SYSTEM
 from insitu.model import DatastreamRole
-from store import fleet, ledger
+from store import ledger
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, find_device
 from store.database import Connection, connect
 from store.observations import count
+from store.read.refused import list_rejects
 from tests.fix_catalogue import START, SmallTrial
 from tests.ingest.test_batch import T0, ingest, message
 from tests.stack import Stack, stamp
@@ -44,7 +45,7 @@ def timed(n: int, **results: object) -> dict[str, object]:
 
 
 def open_rejects(conn: Connection) -> list[str]:
-    return sorted(one.reason for one in fleet.rejects(conn, None) if one.replayed_at is None)
+    return sorted(one.reason for one in list_rejects(conn, None) if one.replayed_at is None)
 
 
 def test_rejects_that_are_replayed_together_count_each_result_once(

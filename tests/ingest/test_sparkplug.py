@@ -21,11 +21,12 @@ from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.embedded.users import BrokerUser, device_user, hash_token
 from insitu.model import Message
-from store import access, fleet
+from store import access
 from store.catalogue.networks import add_address, add_network_server
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.ledger import recount
+from store.read.refused import list_rejects
 from tests.fix_catalogue import SmallTrial
 from tests.stack import NOW, Stack, wait_until
 
@@ -144,7 +145,7 @@ def results(conn: Connection) -> list[float]:
 
 
 def reasons(conn: Connection) -> list[str]:
-    return [reject.reason for reject in fleet.rejects(conn, None)]
+    return [reject.reason for reject in list_rejects(conn, None)]
 
 
 def states(conn: Connection) -> dict[str, str]:

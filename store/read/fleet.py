@@ -1,0 +1,149 @@
+"""Devices as a viewer may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from insitu.errors import NotFound
+from insitu.model import Role
+from store.access import Viewer, visible_trials
+from store.database import Connection, queries, rows
+
+_SQL = queries("read/fleet")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """A device as of one moment. `said` is what it last said of itself, `clock_offset` s (positive: its clock
+    is ahead).
+    """
+
+    device_id: int
+    trial_id: int
+    trial: str
+    trial_title: dict[str, str]
+    trial_state: str
+    time_zone: str
+    device: str
+    name: str
+    model: str
+    serial: str
+    created_at: datetime
+    retired_at: datetime | None
+    company: str
+    site: str | None
+    site_name: str | None
+    latitude: float | None
+    longitude: float | None
+    position: str | None
+    deployed_at: datetime | None
+    deployed_until: datetime | None
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    said: str | None
+    state_at: datetime | None
+    battery: float | None
+    rssi: float | None
+    snr: float | None
+    margin: float | None
+    firmware: str | None
+    uptime: float | None
+    clock_offset: float | None
+    window_kind: str | None
+    window_reason: str | None
+    window_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    device_id: int
+    last_seen_at: datetime
+    state_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEntry:
+    at: datetime
+    state: str | None
+    battery: float | None
+    rssi: float | None
+    snr: float | None
+    firmware: str | None
+    uptime: float | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rejects and ledger lines; None is everybody's. `devices` are pairs written `trial/device`."""
+
+    trials: list[str] | None
+    devices: list[str] | None
+
+
+def list_devices(
+    conn: Connection,
+    viewer: Viewer,
+    *,
+    now: datetime,
+    trial: str | None = None,
+    site: str | None = None,
+    device: str | None = None,
+    device_ids: Sequence[int] | None = None,
+) -> list[FleetRow]:
+    """The devices that exist for this viewer, as of `now` (deployments and windows), by trial and code."""
+    return rows(
+        conn,
+        FleetRow,
+        _SQL["fleet"],
+        **_who(viewer),
+        now=now,
+        trial=trial,
+        site=site,
+        device=device,
+        device_ids=None if device_ids is None else list(device_ids),
+    )
+
+
+def _who(viewer: Viewer) -> dict[str, Any]:
+    return {"role": str(viewer.role), "organisation_id": viewer.organisation_id}
+
+
+def get_device(conn: Connection, viewer: Viewer, trial: str, device: str, *, now: datetime) -> FleetRow:
+    """One of them; NotFound also where it exists but not for this viewer."""
+    found = list_devices(conn, viewer, now=now, trial=trial, device=device)
+    if not found:
+        raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
+    return found[0]
+
+
+def load_scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | None = None) -> Scope:
+    """Whose rejects and ledger a viewer may read: an operator's by device, others' by trial, the lab's
+    all.
+    """
+    if viewer.role is Role.OPERATOR:
+        own = list_devices(conn, viewer, now=now, trial=trial)
+        return Scope(None, [f"{one.trial}/{one.device}" for one in own])
+    if trial is not None:
+        return Scope([one.code for one in visible_trials(conn, viewer) if one.code == trial], None)
+    if viewer.role is Role.LAB:
+        return Scope(None, None)
+    return Scope([one.code for one in visible_trials(conn, viewer)], None)
+
+
+def list_contacts(conn: Connection) -> dict[int, Contact]:
+    """Of every device, whoever asks: only for finding out what changed."""
+    return {one.device_id: one for one in rows(conn, Contact, _SQL["contacts"])}
+
+
+def list_statuses(conn: Connection, device_id: int, most: int = 50) -> list[StatusEntry]:
+    return rows(conn, StatusEntry, _SQL["status_log"], device_id=device_id, most=most)
+
+
+def list_boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
+    """First signs of each start of a device since `start`."""
+    found = conn.execute(_SQL["boots"].encode(), {"device_id": device_id, "start": start}).fetchall()
+    return [when for (when,) in found]

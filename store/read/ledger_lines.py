@@ -1,0 +1,53 @@
+"""The ledger by device and by hour, as a viewer may see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from store.database import Connection, queries, rows
+from store.ledger import HourTotals, Totals
+from store.read.fleet import Scope
+
+_SQL = queries("read/ledger_lines")
+
+
+def list_ledger(
+    conn: Connection, within: Scope, *, replay: bool = False, device: str | None = None
+) -> list[Totals]:
+    """Sums by device: of live traffic, or of what replaying rejects added."""
+    return rows(
+        conn,
+        Totals,
+        _SQL["ledger"],
+        trials=within.trials,
+        devices=within.devices,
+        replay=replay,
+        device=device,
+    )
+
+
+def list_ledger_hours(
+    conn: Connection,
+    within: Scope,
+    *,
+    replay: bool = False,
+    device: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    skip: int = 0,
+    most: int,
+) -> list[HourTotals]:
+    """Sums by device and hour of first receipt in `[start, end)`, newest first."""
+    return rows(
+        conn,
+        HourTotals,
+        _SQL["ledger_hours"],
+        trials=within.trials,
+        devices=within.devices,
+        replay=replay,
+        device=device,
+        start=start,
+        end=end,
+        skip=skip,
+        most=most,
+    )

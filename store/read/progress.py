@@ -1,0 +1,56 @@
+"""Trials and evaluations as lists show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.database import Connection, queries, rows
+
+_SQL = queries("read/progress")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """`version`, `sha256`, `locked_at` of the latest locked protocol; `draft`: there is one that is not
+    locked.
+    """
+
+    trial_id: int
+    trial: str
+    devices: int
+    version: int | None
+    sha256: str | None
+    locked_at: datetime | None
+    evaluation_id: int | None
+    verdict: str | None
+    evaluated_at: datetime | None
+    interim: bool | None
+    blinded: bool | None
+    draft: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationHead:
+    evaluation_id: int
+    trial: str
+    evaluated_at: datetime
+    evaluated_by: str
+    verdict: str | None
+    """None where it is withheld."""
+    interim: bool
+    blinded: bool
+    inputs_sha256: str
+    sha256: str
+    version: int
+
+
+def load_trial_facts(conn: Connection, trials: Sequence[str]) -> dict[str, TrialFacts]:
+    return {one.trial: one for one in rows(conn, TrialFacts, _SQL["trial_facts"], trials=list(trials))}
+
+
+def list_evaluations(
+    conn: Connection, trial: str, *, below: int | None = None, most: int = 50
+) -> list[EvaluationHead]:
+    return rows(conn, EvaluationHead, _SQL["evaluation_heads"], trial=trial, below=below, most=most)

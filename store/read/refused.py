@@ -1,0 +1,79 @@
+"""Rejects as a viewer may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from insitu.errors import NotFound
+from store.database import Connection, queries, row, rows
+from store.ledger import ReasonSum, RejectRow
+from store.read.fleet import Scope
+
+_SQL = queries("read/refused")
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    reason: str
+    messages: int
+    results: int
+    last_at: datetime
+    replayed: int
+    recent: int
+    dropped: int
+    """Messages that were counted and not kept."""
+
+
+def count_reasons(
+    conn: Connection, within: Scope, *, since: datetime, device: str | None = None
+) -> list[ReasonCount]:
+    """Most frequent first; `recent` counts those received from `since` on."""
+    return rows(
+        conn,
+        ReasonCount,
+        _SQL["reject_reasons"],
+        trials=within.trials,
+        devices=within.devices,
+        since=since,
+        device=device,
+    )
+
+
+def list_rejects(
+    conn: Connection,
+    trials: Sequence[str] | None,
+    *,
+    device: str | None = None,
+    reason: str | None = None,
+    below: int | None = None,
+    most: int = 50,
+    excerpt: int = 2000,
+) -> list[RejectRow]:
+    """Newest first, `payload` cut to `excerpt` bytes; `below` is the last id of the page before."""
+    return rows(
+        conn,
+        RejectRow,
+        _SQL["rejects"],
+        trials=None if trials is None else list(trials),
+        device=device,
+        reason=reason,
+        below=below,
+        most=most,
+        excerpt=excerpt,
+    )
+
+
+def get_reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -> RejectRow:
+    found = row(
+        conn, RejectRow, _SQL["reject"], reject_id=reject_id, trials=None if trials is None else list(trials)
+    )
+    if found is None:
+        raise NotFound(f"There is no reject {reject_id} for you.")
+    return found
+
+
+def sum_refusals(conn: Connection) -> list[ReasonSum]:
+    """Of every trial, live traffic."""
+    return rows(conn, ReasonSum, _SQL["refused_by_reason"])

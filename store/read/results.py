@@ -1,0 +1,73 @@
+"""Observations as charts, exports and companies read them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from store.database import Connection, queries, rows
+
+_SQL = queries("read/results")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`[at, at + width)` of one datastream; `energy` is the mean of 10^(L/10)."""
+
+    datastream_id: int
+    at: datetime
+    smallest: float
+    largest: float
+    mean: float
+    energy: float | None
+    n: int
+    suspect: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnObservation:
+    phenomenon_time: datetime
+    result: float
+    received_at: datetime
+    flag: int
+    clock_quality: int
+
+
+def list_buckets(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
+) -> list[Bucket]:
+    return rows(
+        conn, Bucket, _SQL["buckets"], datastream_ids=list(datastream_ids), start=start, end=end, width=width
+    )
+
+
+def list_own_observations(
+    conn: Connection, datastream_id: int, start: datetime, end: datetime, *, after: datetime | None, most: int
+) -> list[OwnObservation]:
+    return rows(
+        conn,
+        OwnObservation,
+        _SQL["own_observations"],
+        datastream_id=datastream_id,
+        start=start,
+        end=end,
+        after=after,
+        most=most,
+    )
+
+
+def export_observations(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> Generator[tuple[Any, ...], None, None]:
+    """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they
+    are taken.
+    """
+    with conn.cursor() as cursor:
+        yield from cursor.stream(
+            _SQL["export"].encode(),
+            {"datastream_ids": list(datastream_ids), "start": start, "end": end},
+            size=1000,
+        )

@@ -1,0 +1,86 @@
+"""Datastreams of devices, and how many results a day has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from insitu.errors import NotFound
+from store.database import Connection, queries, row, rows
+
+_SQL = queries("read/streams")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A datastream with what came last; `unit` is the property's, `sent_unit` the device's."""
+
+    datastream_id: int
+    device_id: int
+    name: str
+    property: str
+    property_name: dict[str, str]
+    unit: str
+    sent_unit: str
+    role: str
+    result_type: str
+    averaging_scale: str
+    expected_interval_s: float | None
+    """Declared, or as the device says."""
+    interval_reported: bool
+    learned_interval_s: float | None
+    """Median spacing of the last results, where none is expected."""
+    scale: float
+    shift: float
+    sensor: str
+    sensor_serial: str | None
+    calibrated_at: datetime | None
+    calibration: str | None
+    latest_at: datetime | None
+    latest_result: float | None
+    latest_received_at: datetime | None
+    latest_flag: int | None
+
+    def usual_interval_s(self) -> float | None:
+        """How often it is judged to speak: declared, else reported, else learned."""
+        return self.expected_interval_s or self.learned_interval_s
+
+    def interval_source(self) -> str | None:
+        if self.expected_interval_s is not None:
+            return "reported" if self.interval_reported else "declared"
+        return "learned" if self.learned_interval_s is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """One local day of one datastream; a check has failed `failed` of its `n` observations."""
+
+    device_id: int
+    datastream_id: int
+    day: date
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOwner:
+    trial: str
+    device: str
+
+
+def list_streams(conn: Connection, device_ids: Sequence[int]) -> list[Stream]:
+    return rows(conn, Stream, _SQL["streams"], device_ids=list(device_ids))
+
+
+def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
+    found = row(conn, StreamOwner, _SQL["stream_owner"], datastream_id=datastream_id)
+    if found is None:
+        raise NotFound(f"There is no datastream {datastream_id} for you.")
+    return found
+
+
+def count_by_day(
+    conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime
+) -> list[DayCount]:
+    return rows(conn, DayCount, _SQL["daily_counts"], device_ids=list(device_ids), start=start, end=end)
