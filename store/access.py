@@ -14,9 +14,40 @@ from typing import Any
 from insitu.errors import NotFound
 from insitu.model import OrganisationKind, Role
 from store.catalogue.trials import Trial
-from store.database import Connection, queries, row, rows, run, scalar
+from store.database import Connection, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("access")
+
+class _SQL(Queries, file="access"):
+    add_person: str
+    anybody: str
+    password_of: str
+    sign_in: str
+    signed_in: str
+    any_session: str
+    sign_out: str
+    set_language: str
+    visible_trials: str
+    add_credential: str
+    username_taken: str
+    revoke_credentials: str
+    revoke_network_credentials: str
+    drop_probes: str
+    active_credentials: str
+    credentials_by_token: str
+    credentials_of_device: str
+    broker_state: str
+    broker_applied: str
+    next_expiry: str
+    suspendable: str
+    suspend: str
+    suspensions: str
+    audit_last: str
+    audit_add: str
+    audit_lock: str
+    audit: str
+    put_fact: str
+    fact: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +154,7 @@ def add_person(
     """Their role follows from the kind of their organisation."""
     number = scalar(
         conn,
-        _SQL["add_person"],
+        _SQL.add_person,
         login=login,
         name=name,
         organisation=organisation,
@@ -137,35 +168,35 @@ def add_person(
 
 
 def anybody(conn: Connection) -> bool:
-    return bool(scalar(conn, _SQL["anybody"]))
+    return bool(scalar(conn, _SQL.anybody))
 
 
 def password_of(conn: Connection, login: str) -> Password | None:
-    return row(conn, Password, _SQL["password_of"], login=login)
+    return row(conn, Password, _SQL.password_of, login=login)
 
 
 def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: timedelta) -> None:
-    run(conn, _SQL["sign_in"], person_id=person_id, token_sha256=token_sha256, lifetime=lifetime)
+    run(conn, _SQL.sign_in, person_id=person_id, token_sha256=token_sha256, lifetime=lifetime)
 
 
 def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewer]:
     """Those of the sessions that live, and whose they are."""
     return {
-        one.token_sha256: one for one in rows(conn, _Session, _SQL["signed_in"], tokens_sha256=tokens_sha256)
+        one.token_sha256: one for one in rows(conn, _Session, _SQL.signed_in, tokens_sha256=tokens_sha256)
     }
 
 
 def ever_signed_in(conn: Connection) -> bool:
     """Is anybody signed in; asked while nobody has signed out yet."""
-    return bool(scalar(conn, _SQL["any_session"]))
+    return bool(scalar(conn, _SQL.any_session))
 
 
 def sign_out(conn: Connection, token_sha256: bytes) -> None:
-    run(conn, _SQL["sign_out"], token_sha256=token_sha256)
+    run(conn, _SQL.sign_out, token_sha256=token_sha256)
 
 
 def set_language(conn: Connection, viewer: Viewer, language: str) -> None:
-    run(conn, _SQL["set_language"], person_id=viewer.person_id, language=language)
+    run(conn, _SQL.set_language, person_id=viewer.person_id, language=language)
 
 
 def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
@@ -173,7 +204,7 @@ def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
     return rows(
         conn,
         Trial,
-        _SQL["visible_trials"],
+        _SQL.visible_trials,
         role=str(viewer.role),
         organisation_id=viewer.organisation_id,
         code=None,
@@ -185,7 +216,7 @@ def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
     found = row(
         conn,
         Trial,
-        _SQL["visible_trials"],
+        _SQL.visible_trials,
         role=str(viewer.role),
         organisation_id=viewer.organisation_id,
         code=code,
@@ -212,7 +243,7 @@ def add_credential(
     """
     run(
         conn,
-        _SQL["add_credential"],
+        _SQL.add_credential,
         device_id=device_id,
         network_server_id=network_server_id,
         username=username,
@@ -225,70 +256,70 @@ def add_credential(
 
 
 def username_taken(conn: Connection, username: str) -> bool:
-    return bool(scalar(conn, _SQL["username_taken"], username=username))
+    return bool(scalar(conn, _SQL.username_taken, username=username))
 
 
 def revoke_credentials(conn: Connection, *, device_id: int, at: datetime) -> int:
     """How many ended."""
-    return run(conn, _SQL["revoke_credentials"], device_id=device_id, at=at)
+    return run(conn, _SQL.revoke_credentials, device_id=device_id, at=at)
 
 
 def drop_probes(conn: Connection, usernames: list[str]) -> None:
-    run(conn, _SQL["drop_probes"], usernames=usernames)
+    run(conn, _SQL.drop_probes, usernames=usernames)
 
 
 def revoke_network_credentials(conn: Connection, *, network_server_id: int, at: datetime) -> int:
     """How many ended."""
-    return run(conn, _SQL["revoke_network_credentials"], network_server_id=network_server_id, at=at)
+    return run(conn, _SQL.revoke_network_credentials, network_server_id=network_server_id, at=at)
 
 
 def active_credentials(conn: Connection, now: datetime, *, suspended: bool = False) -> list[Credential]:
     """What the broker is to let in; `suspended`: with those that are only suspended, for a broker that nobody
     tells when it ends.
     """
-    return rows(conn, Credential, _SQL["active_credentials"], now=now, suspended=suspended)
+    return rows(conn, Credential, _SQL.active_credentials, now=now, suspended=suspended)
 
 
 def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: float) -> datetime | None:
     """The broker, where it is ours, lets the device in again from the time returned on; None where it does
     not let it in now.
     """
-    found = conn.execute(_SQL["suspendable"].encode(), {"trial": trial, "device": device}).fetchall()
+    found = conn.execute(_SQL.suspendable.encode(), {"trial": trial, "device": device}).fetchall()
     if not found:  # a change of none would make the broker read its users again all the same
         return None
     until: datetime = scalar(
-        conn, _SQL["suspend"], credential_ids=[number for (number,) in found], bytes=sent, seconds=seconds
+        conn, _SQL.suspend, credential_ids=[number for (number,) in found], bytes=sent, seconds=seconds
     )
     return until
 
 
 def suspensions(conn: Connection) -> int:
     """How often a device was cut off because it flooded."""
-    return int(scalar(conn, _SQL["suspensions"]))
+    return int(scalar(conn, _SQL.suspensions))
 
 
 def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -> dict[bytes, TokenHolder]:
     """Those of the tokens that are in force, and which devices hold them."""
-    found = rows(conn, TokenHolder, _SQL["credentials_by_token"], tokens_sha256=tokens_sha256, now=now)
+    found = rows(conn, TokenHolder, _SQL.credentials_by_token, tokens_sha256=tokens_sha256, now=now)
     return {one.token_sha256: one for one in found}
 
 
 def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:
-    return rows(conn, CredentialLife, _SQL["credentials_of_device"], device_id=device_id)
+    return rows(conn, CredentialLife, _SQL.credentials_of_device, device_id=device_id)
 
 
 def broker_state(conn: Connection) -> BrokerState:
-    state = row(conn, BrokerState, _SQL["broker_state"])
+    state = row(conn, BrokerState, _SQL.broker_state)
     assert state is not None  # the migration puts the only row there
     return state
 
 
 def broker_applied(conn: Connection, *, version: int, at: datetime, problem: str | None = None) -> None:
-    run(conn, _SQL["broker_applied"], version=version, at=at, problem=problem)
+    run(conn, _SQL.broker_applied, version=version, at=at, problem=problem)
 
 
 def next_expiry(conn: Connection, now: datetime) -> datetime | None:
-    found: datetime | None = scalar(conn, _SQL["next_expiry"], now=now)
+    found: datetime | None = scalar(conn, _SQL.next_expiry, now=now)
     return found
 
 
@@ -309,12 +340,12 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """One line of the audit log, chained to the one before."""
-    run(conn, _SQL["audit_lock"])
-    previous = scalar(conn, _SQL["audit_last"]) or ""
+    run(conn, _SQL.audit_lock)
+    previous = scalar(conn, _SQL.audit_last) or ""
     sha256 = _line_hash(previous, at, login, action, subject, detail or {})
     run(
         conn,
-        _SQL["audit_add"],
+        _SQL.audit_add,
         at=at,
         login=login,
         action=action,
@@ -326,7 +357,7 @@ def record(
 
 
 def audit(conn: Connection) -> list[AuditLine]:
-    return rows(conn, AuditLine, _SQL["audit"])
+    return rows(conn, AuditLine, _SQL.audit)
 
 
 def audit_problem(conn: Connection) -> str | None:
@@ -343,9 +374,9 @@ def audit_problem(conn: Connection) -> str | None:
 
 
 def put_fact(conn: Connection, name: str, content: str) -> None:
-    run(conn, _SQL["put_fact"], name=name, content=content)
+    run(conn, _SQL.put_fact, name=name, content=content)
 
 
 def fact(conn: Connection, name: str) -> str | None:
-    found: str | None = scalar(conn, _SQL["fact"], name=name)
+    found: str | None = scalar(conn, _SQL.fact, name=name)
     return found

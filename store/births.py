@@ -6,10 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from store.database import Connection, queries, run
+from store.database import Connection, run
+from store.queries import Queries
 from store.times import to_datetime, to_us
 
-_SQL = queries("births")
+
+class _SQL(Queries, file="births"):
+    load_births: str
+    save_births: str
 
 
 Names = dict[int, tuple[str, int | None]]
@@ -46,7 +50,7 @@ class Birth:
 
 def load_births(conn: Connection, edges: Sequence[str]) -> list[Birth]:
     """Of edge nodes and their devices; held until the transaction ends."""
-    found = conn.execute(_SQL["load_births"].encode(), {"edges": list(edges)}).fetchall()
+    found = conn.execute(_SQL.load_births.encode(), {"edges": list(edges)}).fetchall()
     return [
         Birth(
             address, alive, bd_seq, seq, stamp_us, to_us(born_at), _names(aliases), since_us, _names(previous)
@@ -63,7 +67,7 @@ def save_births(conn: Connection, births: Sequence[Birth]) -> None:
     if births:
         run(
             conn,
-            _SQL["save_births"],
+            _SQL.save_births,
             addresses=[birth.address for birth in births],
             alive=[birth.alive for birth in births],
             bd_seqs=[birth.bd_seq for birth in births],

@@ -14,10 +14,19 @@ from insitu.errors import CorrectInput
 from insitu.model import Observation
 from store import quality
 from store.access import record
-from store.database import Connection, queries, row, rows, run
+from store.database import Connection, row, rows, run
+from store.queries import Queries
 from store.times import to_datetime
 
-_SQL = queries("corrections")
+
+class _SQL(Queries, file="corrections"):
+    differing: str
+    replace_results: str
+    save_corrections: str
+    check_again: str
+    corrections: str
+    deployment_at: str
+    correct_deployment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ def correct(
     found = rows(
         conn,
         Differing,
-        _SQL["differing"],
+        _SQL.differing,
         datastream_ids=[stream for stream, _ in offered],
         times=[to_datetime(time_us) for _, time_us in offered],
         results=list(offered.values()),
@@ -81,10 +90,10 @@ def correct(
     times = [one.phenomenon_time for one in found]
     keys = {"datastream_ids": [one.datastream_id for one in found], "times": times}
     results = [one.new_result for one in found]
-    run(conn, _SQL["replace_results"], **keys, results=results, now=now)
+    run(conn, _SQL.replace_results, **keys, results=results, now=now)
     run(
         conn,
-        _SQL["save_corrections"],
+        _SQL.save_corrections,
         **keys,
         results=results,
         old_results=[one.old_result for one in found],
@@ -95,7 +104,7 @@ def correct(
         file=correction.file,
         file_sha256=correction.file_sha256,
     )
-    run(conn, _SQL["check_again"], **keys, now=now)
+    run(conn, _SQL.check_again, **keys, now=now)
     detail = {
         "reason": correction.reason,
         "file": correction.file,
@@ -110,7 +119,7 @@ def correct(
 
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:
     """Of a trial, newest first."""
-    return rows(conn, Corrected, _SQL["corrections"], trial=trial, most=most)
+    return rows(conn, Corrected, _SQL.corrections, trial=trial, most=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def correct_deployment(
     CorrectInput where there is none, where it would end before it starts, and where it would overlap another
     one.
     """
-    before = row(conn, Placed, _SQL["deployment_at"], device_id=device_id, at=at)
+    before = row(conn, Placed, _SQL.deployment_at, device_id=device_id, at=at)
     if before is None:
         raise CorrectInput(f"{subject} stood nowhere {'at that time' if at else 'yet'}.")
     after = Placed(
@@ -155,7 +164,7 @@ def correct_deployment(
     try:
         run(
             conn,
-            _SQL["correct_deployment"],
+            _SQL.correct_deployment,
             deployment_id=after.deployment_id,
             start=after.start,
             end=after.end,

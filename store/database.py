@@ -7,11 +7,8 @@ The caller owns the transaction: nothing in `store` commits.
 from __future__ import annotations
 
 import os
-import re
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -194,16 +191,6 @@ def require_current(conn: Connection) -> None:
         raise RunMigrate()
     if done - known:
         raise UpgradeInsitu()
-
-
-@cache
-def queries(name: str) -> Mapping[str, str]:
-    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the
-    statement.
-    """
-    text = (_HERE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-    blocks = re.split(r"^-- name: (\w+)[ \t]*$", text, flags=re.MULTILINE)
-    return {key: body.strip().removesuffix(";") for key, body in zip(blocks[1::2], blocks[2::2], strict=True)}
 
 
 def run(conn: Connection, statement: str, **parameters: Any) -> int:

@@ -8,10 +8,35 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from store.database import Connection, queries, rows, run
+from store.database import Connection, rows, run
+from store.queries import Queries
 from store.times import to_datetime, to_us
 
-_SQL = queries("ledger")
+
+class _SQL(Queries, file="ledger"):
+    lock_sequences: str
+    begin_sequences: str
+    save_sequences: str
+    known_deliveries: str
+    save_deliveries: str
+    claim_frames: str
+    drop_deliveries: str
+    drop_old_deliveries: str
+    overflow: str
+    add_ledger: str
+    add_reasons: str
+    touch_devices: str
+    save_statuses: str
+    touch_status: str
+    recount_stored: str
+    recount_rejects: str
+    totals: str
+    reject_counts: str
+    replayable: str
+    reasons_of: str
+    mark_replayed: str
+
+
 _RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
 
 _LONG = timedelta(days=36_500)
@@ -198,10 +223,10 @@ def lock_sequences(
     """What is accounted for of each (device, boot), empty where it is new; no other writer changes it before
     the transaction ends.
     """
-    found = _ranges(conn, "lock_sequences", keys)
+    found = _ranges(conn, _SQL.lock_sequences, keys)
     new = [key for key in keys if key not in found]
     if new:
-        found.update(_ranges(conn, "begin_sequences", new, now=now))
+        found.update(_ranges(conn, _SQL.begin_sequences, new, now=now))
     return found
 
 
@@ -211,7 +236,7 @@ def _ranges(
     if not keys:
         return {}
     parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys], **more}
-    found = conn.execute(_SQL[query].encode(), parameters).fetchall()
+    found = conn.execute(query.encode(), parameters).fetchall()
     return {
         (device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)]
         for device, boot, seen in found
@@ -222,7 +247,7 @@ def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges]
     if sequences:
         run(
             conn,
-            _SQL["save_sequences"],
+            _SQL.save_sequences,
             device_ids=[device for device, _ in sequences],
             boots=[boot for _, boot in sequences],
             seen=[
@@ -249,7 +274,7 @@ def known_deliveries(
         "above": above,
         "age": age,
     }
-    found = conn.execute(_SQL["known_deliveries"].encode(), parameters)
+    found = conn.execute(_SQL.known_deliveries.encode(), parameters)
     return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
@@ -260,7 +285,7 @@ def save_deliveries(
     if deliveries:
         run(
             conn,
-            _SQL["save_deliveries"],
+            _SQL.save_deliveries,
             client_id=client_id,
             lives=[key.life for key in deliveries],
             mids=[key.mid for key in deliveries],
@@ -282,17 +307,17 @@ def claim_frames(
         "received": [to_datetime(us) for us in frames.values()],
         "age": age,
     }
-    return {bytes(sha) for (sha,) in conn.execute(_SQL["claim_frames"].encode(), parameters)}
+    return {bytes(sha) for (sha,) in conn.execute(_SQL.claim_frames.encode(), parameters)}
 
 
 def drop_deliveries(conn: Connection, client_id: str, *, upto: int) -> int:
     """Those of a number up to `upto`."""
-    return run(conn, _SQL["drop_deliveries"], client_id=client_id, upto=upto)
+    return run(conn, _SQL.drop_deliveries, client_id=client_id, upto=upto)
 
 
 def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
     """Those kept longer than `age`, of whatever number."""
-    return run(conn, _SQL["drop_old_deliveries"], client_id=client_id, age=age)
+    return run(conn, _SQL.drop_old_deliveries, client_id=client_id, age=age)
 
 
 def clean(text: str) -> str:
@@ -313,7 +338,7 @@ def overflow(
     return rows(
         conn,
         Overflow,
-        _SQL["overflow"],
+        _SQL.overflow,
         trials=None if trials is None else list(trials),
         devices=None if devices is None else list(devices),
         device=device,
@@ -327,14 +352,14 @@ def add_ledger(conn: Connection, ledger: Ledger) -> None:
         columns = list(zip(*(astuple(entry) for entry in ledger.entries.values()), strict=True))
         run(
             conn,
-            _SQL["add_ledger"],
+            _SQL.add_ledger,
             **_key_columns(ledger.entries),
             **dict(zip(_COUNTERS, map(list, columns), strict=True)),
         )
     if ledger.reasons:
         run(
             conn,
-            _SQL["add_reasons"],
+            _SQL.add_reasons,
             **_key_columns(key for key, _, _ in ledger.reasons),
             outcomes=[outcome for _, outcome, _ in ledger.reasons],
             reasons=[reason for _, _, reason in ledger.reasons],
@@ -358,7 +383,7 @@ def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]
     if seen:
         run(
             conn,
-            _SQL["touch_devices"],
+            _SQL.touch_devices,
             device_ids=list(seen),
             seen=[to_datetime(us) for us, _ in seen.values()],
             offsets=[offset for _, offset in seen.values()],
@@ -370,7 +395,7 @@ def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
         return
     run(
         conn,
-        _SQL["save_statuses"],
+        _SQL.save_statuses,
         **_status_columns(lines),
         received=[to_datetime(line.received_us) for line in lines],
         notes=[None if line.note is None else clean(line.note) for line in lines],
@@ -378,7 +403,7 @@ def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
     newest: dict[int, StatusLine] = {}
     for line in sorted(lines, key=lambda line: line.at_us):
         newest[line.device_id] = _newer(newest.get(line.device_id), line)
-    run(conn, _SQL["touch_status"], **_status_columns(list(newest.values())))
+    run(conn, _SQL.touch_status, **_status_columns(list(newest.values())))
 
 
 def _newer(before: StatusLine | None, line: StatusLine) -> StatusLine:
@@ -409,16 +434,16 @@ def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
 
 def recount(conn: Connection) -> list[Difference]:
     """Where ledger and rows differ; none in a healthy installation."""
-    return rows(conn, Difference, _SQL["recount_stored"]) + rows(conn, Difference, _SQL["recount_rejects"])
+    return rows(conn, Difference, _SQL.recount_stored) + rows(conn, Difference, _SQL.recount_rejects)
 
 
 def totals(conn: Connection, trials: Sequence[str] | None) -> list[Totals]:
     """The ledger by device; None: of every trial."""
-    return rows(conn, Totals, _SQL["totals"], trials=None if trials is None else list(trials))
+    return rows(conn, Totals, _SQL.totals, trials=None if trials is None else list(trials))
 
 
 def reject_counts(conn: Connection, trial: str, before: datetime) -> list[RejectCount]:
-    return rows(conn, RejectCount, _SQL["reject_counts"], trial=trial, before=before)
+    return rows(conn, RejectCount, _SQL.reject_counts, trial=trial, before=before)
 
 
 def replayable(
@@ -433,7 +458,7 @@ def replayable(
     return rows(
         conn,
         Replayable,
-        _SQL["replayable"],
+        _SQL.replayable,
         trial=trial,
         reason=reason,
         above=above,
@@ -445,10 +470,10 @@ def replayable(
 def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
     """For what reasons some messages have rejects that were not replayed yet."""
     found: dict[bytes, set[str]] = {identity: set() for identity in identities}
-    for identity, reason in conn.execute(_SQL["reasons_of"].encode(), {"identities": list(found)}):
+    for identity, reason in conn.execute(_SQL.reasons_of.encode(), {"identities": list(found)}):
         found[bytes(identity)].add(reason)
     return found
 
 
 def mark_replayed(conn: Connection, reject_ids: Sequence[int], now: datetime) -> None:
-    run(conn, _SQL["mark_replayed"], reject_ids=list(reject_ids), now=now)
+    run(conn, _SQL.mark_replayed, reject_ids=list(reject_ids), now=now)

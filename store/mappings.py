@@ -19,9 +19,23 @@ from insitu.units import Factors, accepted, conversion, require_unit
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.properties import list_properties
 from store.catalogue.trials import get_trial
-from store.database import Connection, queries, rows, run, scalar
+from store.database import Connection, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("mappings")
+
+class _SQL(Queries, file="mappings"):
+    mappings_of_trial: str
+    hold_mappings: str
+    drop_mappings: str
+    add_mapping: str
+    mapped_devices: str
+    datastreams_of_device: str
+    only_sensor: str
+    change_datastream: str
+    declare_interval: str
+    report_intervals: str
+    add_conversions: str
+    has_conversions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,7 @@ class _Stream:
 
 
 def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
-    return rows(conn, Mapping, _SQL["mappings_of_trial"], trial=trial)
+    return rows(conn, Mapping, _SQL.mappings_of_trial, trial=trial)
 
 
 def new_mapping(
@@ -122,7 +136,7 @@ def new_mapping(
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
     """The trial's mappings are these from now on, for the devices it has and those to come."""
     get_trial(conn, trial_code)
-    scalar(conn, _SQL["hold_mappings"], trial=trial_code)
+    scalar(conn, _SQL.hold_mappings, trial=trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
     twice = [
         m.field
@@ -133,11 +147,11 @@ def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping
         raise CorrectInput(
             f"{trial_code}: {twice[0]!r} is mapped twice for the same devices: leave one of them out."
         )
-    run(conn, _SQL["drop_mappings"], trial=trial_code)
+    run(conn, _SQL.drop_mappings, trial=trial_code)
     for mapping in wanted:
         run(
             conn,
-            _SQL["add_mapping"],
+            _SQL.add_mapping,
             trial=trial_code,
             devices=list(mapping.devices),
             field=mapping.field,
@@ -165,7 +179,7 @@ def apply_mappings(
     """
     mappings = mappings_of_trial(conn, trial_code)
     changes = []
-    for one in rows(conn, _Device, _SQL["mapped_devices"], trial=trial_code):
+    for one in rows(conn, _Device, _SQL.mapped_devices, trial=trial_code):
         if device is None or one.device == device:
             changes += _apply(conn, one, fields_of(mappings, one.device), dropped)
     for unit in {mapping.unit for mapping in mappings if mapping.result_type == "number"}:
@@ -193,8 +207,7 @@ def _apply(
     conn: Connection, device: _Device, wanted: dict[str, Mapping], dropped: set[str] | frozenset[str]
 ) -> list[Change]:
     present = {
-        one.field: one
-        for one in rows(conn, _Stream, _SQL["datastreams_of_device"], device_id=device.device_id)
+        one.field: one for one in rows(conn, _Stream, _SQL.datastreams_of_device, device_id=device.device_id)
     }
     changes = []
     for field, mapping in wanted.items():
@@ -238,7 +251,7 @@ def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
         shift=shift,
         result_type=mapping.result_type,
         expected_interval=None if mapping.every_s is None else timedelta(seconds=mapping.every_s),
-        sensor_id=scalar(conn, _SQL["only_sensor"], device_id=device_id),
+        sensor_id=scalar(conn, _SQL.only_sensor, device_id=device_id),
     )
 
 
@@ -258,7 +271,7 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
     ):
         done = not before.in_use and run(
             conn,
-            _SQL["change_datastream"],
+            _SQL.change_datastream,
             datastream_id=before.datastream_id,
             field=mapping.field,
             property=mapping.property,
@@ -277,7 +290,7 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
             )
         changed = True
     if mapping.every_s != before.declared_s() and not (mapping.every_s is None and before.interval_reported):
-        run(conn, _SQL["declare_interval"], datastream_id=before.datastream_id, every_s=mapping.every_s)
+        run(conn, _SQL.declare_interval, datastream_id=before.datastream_id, every_s=mapping.every_s)
         changed = True
     return changed
 
@@ -285,10 +298,10 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
 def accept_usual_units(conn: Connection, unit: str) -> None:
     """Store the factors with which a message may say another unit than `unit` of its datastream."""
     found = accepted(unit)
-    if found and not scalar(conn, _SQL["has_conversions"], unit=unit):
+    if found and not scalar(conn, _SQL.has_conversions, unit=unit):
         run(
             conn,
-            _SQL["add_conversions"],
+            _SQL.add_conversions,
             unit=unit,
             sent=list(found),
             scales=[one.scale for one in found.values()],
@@ -301,7 +314,7 @@ def report_intervals(conn: Connection, intervals: dict[int, int]) -> None:
     if intervals:
         run(
             conn,
-            _SQL["report_intervals"],
+            _SQL.report_intervals,
             datastream_ids=list(intervals),
             intervals=[timedelta(microseconds=us) for us in intervals.values()],
         )

@@ -18,10 +18,25 @@ from numpy.typing import NDArray
 
 from insitu.errors import AlreadyExists
 from insitu.model import ClockQuality, Flag, Observation
-from store.database import Connection, queries, rows, run, scalar
+from store.database import Connection, rows, run, scalar
+from store.queries import Queries
 from store.times import to_datetime, to_us
 
-_SQL = queries("observations")
+
+class _SQL(Queries, file="observations"):
+    make_staging: str
+    merge: str
+    not_merged: str
+    newest_of: str
+    touch_latest: str
+    series: str
+    series_by_day: str
+    latest_of: str
+    count: str
+    first_receipt: str
+    settle: str
+
+
 _EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
 """Of a datastream without a result: it has no row whose absence would prove that nobody else begins it at
@@ -158,7 +173,7 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
         return Merged(stored, [], [])
     stands, late = results.copy(), again
     if stored < kept.sum():
-        for ordinal, earlier in conn.execute(_SQL["not_merged"].encode()):
+        for ordinal, earlier in conn.execute(_SQL.not_merged.encode()):
             stands[ordinal], late[ordinal] = earlier, True
     # Every other result of a key is judged by the one that stands in the table, whichever of the batch came
     # first.
@@ -175,7 +190,7 @@ def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
-    known = {number: to_us(at) for number, at in conn.execute(_SQL["newest_of"].encode(), parameters)}
+    known = {number: to_us(at) for number, at in conn.execute(_SQL.newest_of.encode(), parameters)}
     newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 
@@ -201,10 +216,10 @@ def _merged(conn: Connection, ordinals: NDArray[np.int64], new: _Rows) -> int:
     staged["ordinal"], staged["datastream_id"] = ordinals, new.streams
     staged["time"], staged["received"] = new.times - _EPOCH_2000_US, new.received - _EPOCH_2000_US
     staged["result"], staged["quality"] = new.results, new.quality
-    run(conn, _SQL["make_staging"])
+    run(conn, _SQL.make_staging)
     with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
         copy.write(_HEADER + staged.tobytes() + _TRAILER)
-    return run(conn, _SQL["merge"])
+    return run(conn, _SQL.merge)
 
 
 def _touch_latest(
@@ -218,7 +233,7 @@ def _touch_latest(
     ends = np.r_[starts[1:], len(streams)] - 1
     run(
         conn,
-        _SQL["touch_latest"],
+        _SQL.touch_latest,
         datastream_ids=streams[starts].tolist(),
         times=[to_datetime(t) for t in times[ends].tolist()],
         results=results[ends].tolist(),
@@ -233,7 +248,7 @@ def series(
     """Each datastream's observations of `[start, end)`; an empty Series where there are none."""
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     content = bytearray()
-    statement = f"COPY ({_SQL['series']}) TO STDOUT (FORMAT binary)".encode()
+    statement = f"COPY ({_SQL.series}) TO STDOUT (FORMAT binary)".encode()
     with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for block in copy:
             content += block
@@ -265,7 +280,7 @@ def series_kept(
     kept = {number: tuple(bytearray() for _ in range(4)) for number in datastream_ids}
     late_us = late_after // timedelta(microseconds=1)
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
-    statement = f"COPY ({_SQL['series_by_day']}) TO STDOUT (FORMAT binary)".encode()
+    statement = f"COPY ({_SQL.series_by_day}) TO STDOUT (FORMAT binary)".encode()
     with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for number, *columns in _rows_of_arrays(copy):
             times, results, received, flags = columns
@@ -346,20 +361,20 @@ def settle(conn: Connection) -> None:
     conn.commit()
     conn.autocommit = True
     try:
-        run(conn, _SQL["settle"])
+        run(conn, _SQL.settle)
     finally:
         conn.autocommit = False
 
 
 def first_receipt(conn: Connection, trial: str) -> datetime | None:
     """When the first stored observation of a trial was received."""
-    found: datetime | None = scalar(conn, _SQL["first_receipt"], trial=trial)
+    found: datetime | None = scalar(conn, _SQL.first_receipt, trial=trial)
     return found
 
 
 def latest_of(conn: Connection, datastream_ids: Sequence[int]) -> list[Latest]:
-    return rows(conn, Latest, _SQL["latest_of"], datastream_ids=list(datastream_ids))
+    return rows(conn, Latest, _SQL.latest_of, datastream_ids=list(datastream_ids))
 
 
 def count(conn: Connection) -> int:
-    return int(scalar(conn, _SQL["count"]))
+    return int(scalar(conn, _SQL.count))

@@ -11,10 +11,23 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from store.database import Connection, queries, rows, run
+from store.database import Connection, rows, run
+from store.queries import Queries
 from store.times import to_datetime
 
-_SQL = queries("quality")
+
+class _SQL(Queries, file="quality"):
+    take_turn: str
+    make_staging: str
+    raise_flags: str
+    empty_staging: str
+    clear_flags: str
+    save_run: str
+    mark_checked: str
+    unchecked: str
+    runs: str
+    check_counts: str
+    flags_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +81,19 @@ def save_flags(
     `received_before`: the newest receipt the run has seen; what came later stays unchecked.
     """
     if len(times_us):
-        run(conn, _SQL["make_staging"])
-        run(conn, _SQL["empty_staging"])
+        run(conn, _SQL.make_staging)
+        run(conn, _SQL.empty_staging)
         with conn.cursor().copy("COPY quality_staging FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(["timestamptz", "int2"])
             for time_us, flag in zip(times_us.tolist(), flags.tolist(), strict=True):
                 copy.write_row((to_datetime(time_us), flag))
-        run(conn, _SQL["raise_flags"], datastream_id=datastream_id)
+        run(conn, _SQL.raise_flags, datastream_id=datastream_id)
         first, last = to_datetime(int(times_us.min())), to_datetime(int(times_us.max()))
-        run(conn, _SQL["clear_flags"], datastream_id=datastream_id, first=first, last=last)
+        run(conn, _SQL.clear_flags, datastream_id=datastream_id, first=first, last=last)
         _copy_flags(conn, datastream_id, by_check, sha256)
     run(
         conn,
-        _SQL["save_run"],
+        _SQL.save_run,
         datastream_id=datastream_id,
         now=now,
         checks=list(checks),
@@ -88,7 +101,7 @@ def save_flags(
         parameters=parameters,
         sha256=sha256,
     )
-    run(conn, _SQL["mark_checked"], datastream_id=datastream_id, received_before=received_before)
+    run(conn, _SQL.mark_checked, datastream_id=datastream_id, received_before=received_before)
 
 
 def _copy_flags(
@@ -106,15 +119,15 @@ def _copy_flags(
 
 def take_turn(conn: Connection, trial: str) -> None:
     """Wait until no other transaction runs the checks over this trial."""
-    run(conn, _SQL["take_turn"], trial=trial)
+    run(conn, _SQL.take_turn, trial=trial)
 
 
 def unchecked(conn: Connection, trial: str) -> list[Unchecked]:
-    return rows(conn, Unchecked, _SQL["unchecked"], trial=trial)
+    return rows(conn, Unchecked, _SQL.unchecked, trial=trial)
 
 
 def quality_runs(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, QualityRun]:
-    found = rows(conn, QualityRun, _SQL["runs"], datastream_ids=list(datastream_ids))
+    found = rows(conn, QualityRun, _SQL.runs, datastream_ids=list(datastream_ids))
     return {one.datastream_id: one for one in found}
 
 
@@ -123,11 +136,11 @@ def check_counts(
 ) -> list[CheckCount]:
     """Observations of `[start, end)` that did not pass, by check."""
     return rows(
-        conn, CheckCount, _SQL["check_counts"], datastream_ids=list(datastream_ids), start=start, end=end
+        conn, CheckCount, _SQL.check_counts, datastream_ids=list(datastream_ids), start=start, end=end
     )
 
 
 def flags_of(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> list[CheckFlag]:
-    return rows(conn, CheckFlag, _SQL["flags_of"], datastream_ids=list(datastream_ids), start=start, end=end)
+    return rows(conn, CheckFlag, _SQL.flags_of, datastream_ids=list(datastream_ids), start=start, end=end)

@@ -8,11 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from insitu.model import Reject
-from store.database import Connection, queries, run, scalar
+from store.database import Connection, run, scalar
 from store.ledger import claim_frames, clean
+from store.queries import Queries
 from store.times import to_datetime
 
-_SQL = queries("ledger")
+
+class _SQL(Queries, file="rejects"):
+    save_rejects: str
+    hold_kept: str
+    add_kept: str
+    kept_on_disk: str
+    known_rejects: str
+    add_overflow: str
+
+
 _HOUR_US = 3_600_000_000
 OVERFLOW: Final = "overflow"
 """Instead of a session: refusals that were counted only, among the deliveries, so that a repeat of one is
@@ -60,7 +70,7 @@ def save_rejects(
     if quota is None:
         return Saved(_keep(conn, rejects), set())
     used = _hold(conn, rejects)
-    full = int(scalar(conn, _SQL["kept_on_disk"])) >= quota.on_disk
+    full = int(scalar(conn, _SQL.kept_on_disk)) >= quota.on_disk
     kept: list[Reject] = []
     beyond: list[Reject] = []
     for reject in rejects:
@@ -94,8 +104,7 @@ def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
         "identities": [r.identity for r in rejects],
     }
     return {
-        (bytes(identity), reason)
-        for identity, reason in conn.execute(_SQL["save_rejects"].encode(), parameters)
+        (bytes(identity), reason) for identity, reason in conn.execute(_SQL.save_rejects.encode(), parameters)
     }
 
 
@@ -105,7 +114,7 @@ def _count(
     """Those of them that are new, counted without their bytes."""
     if not rejects:
         return set()
-    found = conn.execute(_SQL["known_rejects"].encode(), {"identities": [r.identity for r in rejects]})
+    found = conn.execute(_SQL.known_rejects.encode(), {"identities": [r.identity for r in rejects]})
     before = kept_now | {(bytes(identity), reason) for identity, reason in found}
     candidates = {_name(r): r for r in reversed(rejects) if _name(r) not in before}
     claimed = {r.identity: r.received_us for r in candidates.values() if r.identity in repeatable}
@@ -114,7 +123,7 @@ def _count(
     if new:
         run(
             conn,
-            _SQL["add_overflow"],
+            _SQL.add_overflow,
             **_columns(map(_key, new)),
             reasons=[str(r.reason) for r in new],
             results=[r.results for r in new],
@@ -150,7 +159,7 @@ def _hold(conn: Connection, rejects: Sequence[Reject]) -> dict[Key, int]:
     """What is kept of their devices and hours so far; no other writer changes it before the transaction
     ends.
     """
-    found = conn.execute(_SQL["hold_kept"].encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()
+    found = conn.execute(_SQL.hold_kept.encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()
     return {(trial, device, hour): int(size) for trial, device, hour, size in found}
 
 
@@ -159,4 +168,4 @@ def _add_kept(conn: Connection, rejects: Sequence[Reject]) -> None:
     for reject in rejects:
         sums[_key(reject)] = sums.get(_key(reject), 0) + len(reject.payload) + ROW_BYTES
     if sums:
-        run(conn, _SQL["add_kept"], **_columns(sums), bytes=list(sums.values()))
+        run(conn, _SQL.add_kept, **_columns(sums), bytes=list(sums.values()))

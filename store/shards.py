@@ -12,9 +12,34 @@ from typing import Final
 
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.wire import CHECK, inbound_filters, network_filters, trial_filter
-from store.database import Connection, queries, row, rows, run, scalar
+from store.database import Connection, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("shards")
+
+class _SQL(Queries, file="shards"):
+    add_shard: str
+    drop_shards: str
+    shards: str
+    wanted_count: str
+    hold_count: str
+    count_shards: str
+    set_wanted_count: str
+    homes: str
+    set_home: str
+    seen_ingestor: str
+    forget_ingestors: str
+    count_ingestors: str
+    renew_leases: str
+    take_leases: str
+    release_lease: str
+    holds: str
+    hold_for_batch: str
+    subscribed: str
+    forget_sessions: str
+    alive: str
+    health: str
+
+
 HEARTBEAT_LIMIT_S = 15.0
 LEASE: Final = timedelta(seconds=10)
 LONGEST_PAUSE_S: Final = 20.0
@@ -114,14 +139,14 @@ class Layout:
 
 def ensure_shards(conn: Connection) -> None:
     """As many as are wanted, each with a client id that nobody can guess; idempotent."""
-    for shard_id in range(int(scalar(conn, _SQL["wanted_count"]))):
-        run(conn, _SQL["add_shard"], shard_id=shard_id, client_id=f"insitu-{secrets.token_hex(16)}")
+    for shard_id in range(int(scalar(conn, _SQL.wanted_count))):
+        run(conn, _SQL.add_shard, shard_id=shard_id, client_id=f"insitu-{secrets.token_hex(16)}")
 
 
 def layout(conn: Connection, *, hold: bool = False) -> Layout:
     """`hold`: nobody changes what is wanted before this transaction has ended."""
-    count = int(scalar(conn, _SQL["hold_count" if hold else "wanted_count"]))
-    return Layout(count, rows(conn, Home, _SQL["homes"]), rows(conn, Shard, _SQL["shards"]))
+    count = int(scalar(conn, _SQL.hold_count if hold else _SQL.wanted_count))
+    return Layout(count, rows(conn, Home, _SQL.homes), rows(conn, Shard, _SQL.shards))
 
 
 def shards_ready(conn: Connection) -> bool:
@@ -139,10 +164,10 @@ def resize(conn: Connection, count: int, *, window: int) -> None:
     if not 1 <= count <= MAX_SHARDS:
         raise CorrectInput(f"Between 1 and {MAX_SHARDS} shards, not {count}.")
     _require_settled(conn)
-    run(conn, _SQL["set_wanted_count"], wanted=count)
+    run(conn, _SQL.set_wanted_count, wanted=count)
     ensure_shards(conn)
-    for number, home in enumerate(rows(conn, Home, _SQL["homes"])):
-        run(conn, _SQL["set_home"], trial=home.trial, shard_id=number % count)
+    for number, home in enumerate(rows(conn, Home, _SQL.homes)):
+        run(conn, _SQL.set_home, trial=home.trial, shard_id=number % count)
     require_room(layout(conn), window)
 
 
@@ -168,8 +193,8 @@ def set_home(conn: Connection, trial: str, shard_id: int, *, window: int) -> Non
     count = layout(conn).count
     if not 0 <= shard_id < count:
         raise CorrectInput(f"There are {count} shards, 0 to {count - 1}: `insitu shards --count` makes more.")
-    run(conn, _SQL["set_wanted_count"], wanted=count)  # whoever holds the layout is waited for
-    if run(conn, _SQL["set_home"], trial=trial, shard_id=shard_id) != 1:
+    run(conn, _SQL.set_wanted_count, wanted=count)  # whoever holds the layout is waited for
+    if run(conn, _SQL.set_home, trial=trial, shard_id=shard_id) != 1:
         raise NotFound(f"There is no trial {trial!r}.")
     require_room(layout(conn), window)
 
@@ -205,34 +230,34 @@ class Leases:
 
 def keep_leases(conn: Connection, holder: str, name: str) -> Leases:
     """A sign of life, and a fair share of the shards; to be called again well within LEASE."""
-    run(conn, _SQL["seen_ingestor"], holder=holder, name=name)
-    run(conn, _SQL["forget_ingestors"], lease=LEASE, leaving="")
-    held = _ids(conn, "renew_leases", holder=holder, lease=LEASE)
-    alive = int(scalar(conn, _SQL["count_ingestors"]))
-    fair = -(-int(scalar(conn, _SQL["count_shards"])) // alive)
+    run(conn, _SQL.seen_ingestor, holder=holder, name=name)
+    run(conn, _SQL.forget_ingestors, lease=LEASE, leaving="")
+    held = _ids(conn, _SQL.renew_leases, holder=holder, lease=LEASE)
+    alive = int(scalar(conn, _SQL.count_ingestors))
+    fair = -(-int(scalar(conn, _SQL.count_shards)) // alive)
     if len(held) < fair:
-        held |= _ids(conn, "take_leases", holder=holder, lease=LEASE, most=fair - len(held))
+        held |= _ids(conn, _SQL.take_leases, holder=holder, lease=LEASE, most=fair - len(held))
     return Leases(held, max(0, len(held) - fair))
 
 
-def _ids(conn: Connection, name: str, **parameters: object) -> frozenset[int]:
-    return frozenset(number for (number,) in conn.execute(_SQL[name].encode(), parameters))
+def _ids(conn: Connection, statement: str, **parameters: object) -> frozenset[int]:
+    return frozenset(number for (number,) in conn.execute(statement.encode(), parameters))
 
 
 def leave(conn: Connection, holder: str, shard_ids: Iterable[int]) -> None:
     """Give leases back; others may take them at once."""
     for shard_id in shard_ids:
         release(conn, holder, shard_id)
-    run(conn, _SQL["forget_ingestors"], lease=LEASE, leaving=holder)
+    run(conn, _SQL.forget_ingestors, lease=LEASE, leaving=holder)
 
 
 def release(conn: Connection, holder: str, shard_id: int) -> None:
-    run(conn, _SQL["release_lease"], holder=holder, shard_id=shard_id)
+    run(conn, _SQL.release_lease, holder=holder, shard_id=shard_id)
 
 
 def holds(conn: Connection, holder: str, shard_id: int) -> bool:
     """True where the ingestor has the lease; then nobody takes it before this transaction has ended."""
-    return scalar(conn, _SQL["holds"], holder=holder, shard_id=shard_id) is not None
+    return scalar(conn, _SQL.holds, holder=holder, shard_id=shard_id) is not None
 
 
 def hold_for_batch(conn: Connection, holder: str, shard_id: int, *, messages: int) -> int | None:
@@ -241,19 +266,19 @@ def hold_for_batch(conn: Connection, holder: str, shard_id: int, *, messages: in
     Returns how many the session has committed in all, these included; None where another ingestor has the
     lease.
     """
-    found = scalar(conn, _SQL["hold_for_batch"], holder=holder, shard_id=shard_id, messages=messages)
+    found = scalar(conn, _SQL.hold_for_batch, holder=holder, shard_id=shard_id, messages=messages)
     return None if found is None else int(found)
 
 
 def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
-    run(conn, _SQL["subscribed"], shard_id=shard_id, filters=list(filters))
+    run(conn, _SQL.subscribed, shard_id=shard_id, filters=list(filters))
 
 
 def forget_sessions(conn: Connection) -> None:
     """The broker has none of the sessions any more: ingestors subscribe again, and until then no device is
     let in.
     """
-    run(conn, _SQL["forget_sessions"])
+    run(conn, _SQL.forget_sessions)
 
 
 def probe_trials(found: Layout) -> dict[int, str]:
@@ -272,7 +297,7 @@ def probe_trials(found: Layout) -> dict[int, str]:
 
 def drop_spare_shards(conn: Connection) -> int:
     """Those beyond the count that hear nothing any more."""
-    return run(conn, _SQL["drop_shards"])
+    return run(conn, _SQL.drop_shards)
 
 
 def alive(
@@ -290,7 +315,7 @@ def alive(
     """What the holder of a shard knows of its session; `dropped` and `disconnects` since it said so last."""
     run(
         conn,
-        _SQL["alive"],
+        _SQL.alive,
         shard_id=shard_id,
         heard=heard,
         committed=committed,
@@ -303,6 +328,6 @@ def alive(
 
 
 def health(conn: Connection) -> Health:
-    found = row(conn, Health, _SQL["health"])
+    found = row(conn, Health, _SQL.health)
     assert found is not None  # an aggregate without GROUP BY has one row
     return found

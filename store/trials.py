@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import NotFound, ProtocolLocked
-from store.database import Connection, queries, row, rows, run, scalar
+from store.database import Connection, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("trials")
+
+class _SQL(Queries, file="trials"):
+    save_protocol: str
+    lock_protocol: str
+    protocols: str
+    save_evaluation: str
+    evaluation: str
+    evaluations: str
+    evaluations_before: str
+    save_unblinding: str
+    unblindings: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ def save_protocol(
     """A new version, not locked yet; its id."""
     number = scalar(
         conn,
-        _SQL["save_protocol"],
+        _SQL.save_protocol,
         trial=trial,
         version=version,
         document=document,
@@ -78,13 +89,13 @@ def save_protocol(
 
 def lock_protocol(conn: Connection, *, protocol_id: int, at: datetime, login: str) -> None:
     """ProtocolLocked where it is locked already."""
-    if run(conn, _SQL["lock_protocol"], protocol_id=protocol_id, at=at, login=login) != 1:
+    if run(conn, _SQL.lock_protocol, protocol_id=protocol_id, at=at, login=login) != 1:
         raise ProtocolLocked()
 
 
 def protocols(conn: Connection, trial: str) -> list[StoredProtocol]:
     """Newest first."""
-    return rows(conn, StoredProtocol, _SQL["protocols"], trial=trial)
+    return rows(conn, StoredProtocol, _SQL.protocols, trial=trial)
 
 
 def locked_protocol(conn: Connection, trial: str) -> StoredProtocol | None:
@@ -110,7 +121,7 @@ def save_evaluation(
     return int(
         scalar(
             conn,
-            _SQL["save_evaluation"],
+            _SQL.save_evaluation,
             trial=trial,
             protocol_id=protocol_id,
             evaluated_at=evaluated_at,
@@ -126,12 +137,12 @@ def save_evaluation(
 
 
 def evaluation(conn: Connection, evaluation_id: int) -> StoredEvaluation | None:
-    return row(conn, StoredEvaluation, _SQL["evaluation"], evaluation_id=evaluation_id)
+    return row(conn, StoredEvaluation, _SQL.evaluation, evaluation_id=evaluation_id)
 
 
 def evaluations(conn: Connection, trial: str, most: int = 100) -> list[StoredEvaluation]:
     """Newest first."""
-    return rows(conn, StoredEvaluation, _SQL["evaluations"], trial=trial, most=most)
+    return rows(conn, StoredEvaluation, _SQL.evaluations, trial=trial, most=most)
 
 
 def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
@@ -140,16 +151,16 @@ def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
 
 def evaluations_before(conn: Connection, trial: str, at: datetime) -> list[EvaluationHead]:
     """Those made before that moment, oldest first."""
-    return rows(conn, EvaluationHead, _SQL["evaluations_before"], trial=trial, at=at)
+    return rows(conn, EvaluationHead, _SQL.evaluations_before, trial=trial, at=at)
 
 
 def save_unblinding(
     conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str
 ) -> None:
     """For good; the key refuses a second one."""
-    run(conn, _SQL["save_unblinding"], trial=trial, endpoint=endpoint, at=at, login=login, reason=reason)
+    run(conn, _SQL.save_unblinding, trial=trial, endpoint=endpoint, at=at, login=login, reason=reason)
 
 
 def unblindings(conn: Connection, trial: str) -> list[StoredUnblinding]:
     """In the order in which they happened."""
-    return rows(conn, StoredUnblinding, _SQL["unblindings"], trial=trial)
+    return rows(conn, StoredUnblinding, _SQL.unblindings, trial=trial)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from store.database import Connection, queries
+from store.database import Connection
+from store.queries import queries
 
 _FOLDER = Path(__file__).parents[1] / "store" / "sql"
 FILES = [path.relative_to(_FOLDER).with_suffix("").as_posix() for path in sorted(_FOLDER.rglob("*.sql"))]

@@ -9,9 +9,13 @@ from insitu.model import (
     DatastreamRole,
 )
 from store.catalogue.deployments import Deployment, list_deployments
-from store.database import Connection, queries, require_found, rows, scalar
+from store.database import Connection, require_found, rows, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/datastreams")
+
+class _SQL(Queries, file="catalogue/datastreams"):
+    add_datastream: str
+    datastreams_of_trial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def add_datastream(
     """What the device sends as `name`; stored result = sent · scale + shift, in the property's unit."""
     number = scalar(
         conn,
-        _SQL["add_datastream"],
+        _SQL.add_datastream,
         device_id=device_id,
         sensor_id=sensor_id,
         property=property,
@@ -71,7 +75,7 @@ def add_datastream(
 
 def list_datastreams(conn: Connection, trial: str) -> list[TrialDatastream]:
     """With the deployments of their devices."""
-    streams = rows(conn, TrialDatastream, _SQL["datastreams_of_trial"], trial=trial)
+    streams = rows(conn, TrialDatastream, _SQL.datastreams_of_trial, trial=trial)
     places = list_deployments(conn, trial)
     for stream in streams:
         stream.deployments.extend(place for place in places if place.device_id == stream.device_id)

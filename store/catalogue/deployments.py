@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import CorrectInput
-from store.database import Connection, queries, require_found, row, rows, run, scalar
+from store.database import Connection, require_found, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/deployments")
+
+class _SQL(Queries, file="catalogue/deployments"):
+    deploy: str
+    open_deployment: str
+    end_deployment: str
+    deployments_of_trial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,19 @@ def deploy(
 ) -> int:
     """`[start, end)`; CorrectInput where the device stands elsewhere then."""
     number = scalar(
-        conn, _SQL["deploy"], device_id=device_id, site=site, position=position, start=start, end=end
+        conn, _SQL.deploy, device_id=device_id, site=site, position=position, start=start, end=end
     )
     return require_found(number, f"There is no site {site!r}.")
 
 
 def end_deployment(conn: Connection, *, device_id: int, at: datetime) -> None:
-    if run(conn, _SQL["end_deployment"], device_id=device_id, at=at) == 0:
+    if run(conn, _SQL.end_deployment, device_id=device_id, at=at) == 0:
         raise CorrectInput("That device has no open deployment that began before then.")
 
 
 def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at: datetime) -> None:
     """The new device takes the old one's position at `at`: the series at that position goes on."""
-    place = row(conn, Place, _SQL["open_deployment"], device_id=old_device_id)
+    place = row(conn, Place, _SQL.open_deployment, device_id=old_device_id)
     if place is None:
         raise CorrectInput("The device to be replaced stands nowhere at the moment.")
     end_deployment(conn, device_id=old_device_id, at=at)
@@ -64,4 +70,4 @@ def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at:
 
 def list_deployments(conn: Connection, trial: str) -> list[Deployment]:
     """In order of their start."""
-    return rows(conn, Deployment, _SQL["deployments_of_trial"], trial=trial)
+    return rows(conn, Deployment, _SQL.deployments_of_trial, trial=trial)

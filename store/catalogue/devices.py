@@ -10,9 +10,15 @@ from insitu.model import (
     require_code,
 )
 from insitu.wire import PROBE
-from store.database import Connection, queries, require_found, row, run, scalar
+from store.database import Connection, require_found, row, run, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/devices")
+
+class _SQL(Queries, file="catalogue/devices"):
+    add_device: str
+    find_device: str
+    retire_device: str
+    add_sensor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,13 @@ def add_device(
             f"A device cannot be called {code!r}: the service uses that name to prove that messages arrive."
         )
     number = scalar(
-        conn, _SQL["add_device"], trial=trial, code=code, name=name, model=model, serial=serial, now=now
+        conn, _SQL.add_device, trial=trial, code=code, name=name, model=model, serial=serial, now=now
     )
     return require_found(number, f"There is no trial {trial!r}.")
 
 
 def find_device(conn: Connection, trial: str, device: str) -> Device:
-    found = row(conn, Device, _SQL["find_device"], trial=trial, device=device)
+    found = row(conn, Device, _SQL.find_device, trial=trial, device=device)
     if found is None:
         raise NotFound(f"{trial!r} has no device {device!r}.")
     return found
@@ -58,7 +64,7 @@ def find_device(conn: Connection, trial: str, device: str) -> Device:
 
 def retire_device(conn: Connection, *, device_id: int, at: datetime) -> None:
     """From `at` on its messages are refused. Idempotent: the first time stands."""
-    run(conn, _SQL["retire_device"], device_id=device_id, at=at)
+    run(conn, _SQL.retire_device, device_id=device_id, at=at)
 
 
 def add_sensor(
@@ -74,7 +80,7 @@ def add_sensor(
     return int(
         scalar(
             conn,
-            _SQL["add_sensor"],
+            _SQL.add_sensor,
             device_id=device_id,
             make=make,
             model=model,

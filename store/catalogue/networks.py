@@ -9,9 +9,15 @@ from insitu.errors import NotFound
 from insitu.model import (
     require_code,
 )
-from store.database import Connection, queries, row, rows, run, scalar
+from store.database import Connection, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/networks")
+
+class _SQL(Queries, file="catalogue/networks"):
+    network_server: str
+    addresses: str
+    add_network_server: str
+    add_address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +40,19 @@ class Address:
 def add_network_server(conn: Connection, *, code: str, kind: str, now: datetime) -> int:
     """One that speaks for many devices; `kind` is the first part of its addresses."""
     require_code(code, "network server")
-    return int(scalar(conn, _SQL["add_network_server"], code=code, kind=kind, now=now))
+    return int(scalar(conn, _SQL.add_network_server, code=code, kind=kind, now=now))
 
 
 def add_address(conn: Connection, *, network_server: str, address: str, device_id: int) -> None:
     """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without
     such a server.
     """
-    if (
-        run(conn, _SQL["add_address"], network_server=network_server, address=address, device_id=device_id)
-        != 1
-    ):
+    if run(conn, _SQL.add_address, network_server=network_server, address=address, device_id=device_id) != 1:
         raise NotFound(f"There is no network server {network_server!r} for {address!r}.")
 
 
 def get_network_server(conn: Connection, code: str) -> NetworkServer:
-    found = row(conn, NetworkServer, _SQL["network_server"], code=code)
+    found = row(conn, NetworkServer, _SQL.network_server, code=code)
     if found is None:
         raise NotFound(
             f"There is no network server {code!r}: enter it as [[network_server]] with `insitu register`."
@@ -58,8 +61,8 @@ def get_network_server(conn: Connection, code: str) -> NetworkServer:
 
 
 def list_addresses(conn: Connection, network_server: str) -> list[Address]:
-    return rows(conn, Address, _SQL["addresses"], network_server=network_server, address=None)
+    return rows(conn, Address, _SQL.addresses, network_server=network_server, address=None)
 
 
 def find_address(conn: Connection, address: str) -> Address | None:
-    return row(conn, Address, _SQL["addresses"], network_server=None, address=address)
+    return row(conn, Address, _SQL.addresses, network_server=None, address=address)

@@ -10,9 +10,14 @@ from insitu.model import (
     OrganisationKind,
     require_code,
 )
-from store.database import Connection, queries, require_found, row, scalar
+from store.database import Connection, require_found, row, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/organisations")
+
+class _SQL(Queries, file="catalogue/organisations"):
+    add_organisation: str
+    organisation_by_code: str
+    add_need: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,11 @@ class Organisation:
 def add_organisation(conn: Connection, *, code: str, name: str, kind: OrganisationKind, now: datetime) -> int:
     """AlreadyExists where the code is taken."""
     require_code(code, "organisation")
-    return int(scalar(conn, _SQL["add_organisation"], code=code, name=name, kind=str(kind), now=now))
+    return int(scalar(conn, _SQL.add_organisation, code=code, name=name, kind=str(kind), now=now))
 
 
 def find_organisation(conn: Connection, code: str) -> Organisation | None:
-    return row(conn, Organisation, _SQL["organisation_by_code"], code=code)
+    return row(conn, Organisation, _SQL.organisation_by_code, code=code)
 
 
 def add_need(
@@ -45,7 +50,7 @@ def add_need(
     require_code(code, "need")
     number = scalar(
         conn,
-        _SQL["add_need"],
+        _SQL.add_need,
         code=code,
         host=host,
         title=json.dumps(title),

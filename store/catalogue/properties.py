@@ -9,9 +9,13 @@ from insitu.model import (
     AveragingScale,
     require_code,
 )
-from store.database import Connection, queries, rows, scalar
+from store.database import Connection, rows, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/properties")
+
+class _SQL(Queries, file="catalogue/properties"):
+    add_property: str
+    properties: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def add_property(
     return int(
         scalar(
             conn,
-            _SQL["add_property"],
+            _SQL.add_property,
             code=code,
             name=json.dumps(name),
             unit=unit,
@@ -45,4 +49,4 @@ def add_property(
 
 
 def list_properties(conn: Connection) -> list[ObservedProperty]:
-    return rows(conn, ObservedProperty, _SQL["properties"])
+    return rows(conn, ObservedProperty, _SQL.properties)

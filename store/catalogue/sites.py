@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from insitu.model import (
     require_code,
 )
-from store.database import Connection, queries, require_found, rows, scalar
+from store.database import Connection, require_found, rows, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/sites")
+
+class _SQL(Queries, file="catalogue/sites"):
+    add_site: str
+    sites_of_trial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def add_site(
     require_code(code, "site")
     number = scalar(
         conn,
-        _SQL["add_site"],
+        _SQL.add_site,
         code=code,
         host=host,
         name=name,
@@ -48,4 +52,4 @@ def add_site(
 
 
 def list_sites(conn: Connection, trial: str) -> list[Site]:
-    return rows(conn, Site, _SQL["sites_of_trial"], trial=trial)
+    return rows(conn, Site, _SQL.sites_of_trial, trial=trial)

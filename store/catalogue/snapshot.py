@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from store.database import Connection, queries, scalar
+from store.database import Connection, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/snapshot")
+
+class _SQL(Queries, file="catalogue/snapshot"):
+    version: str
+    snapshot_devices: str
+    snapshot_deployments: str
+    snapshot_datastreams: str
+    snapshot_conversions: str
+    snapshot_addresses: str
+    snapshot_trials: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class CatalogueSnapshot:
 
 
 def get_catalogue_version(conn: Connection) -> int:
-    return int(scalar(conn, _SQL["version"]))
+    return int(scalar(conn, _SQL.version))
 
 
 def _us(when: datetime | None) -> int | None:
@@ -62,11 +71,11 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
     """
     version = get_catalogue_version(conn)
     places: dict[int, list[tuple[int, int | None]]] = {}
-    for device_id, start, end in conn.execute(_SQL["snapshot_deployments"].encode()):
+    for device_id, start, end in conn.execute(_SQL.snapshot_deployments.encode()):
         places.setdefault(device_id, []).append((_us(start) or 0, _us(end)))
     streams: dict[int, dict[str, KnownDatastream]] = {}
     conversions: dict[str, list[tuple[str, float, float]]] = {}
-    for unit, sent, scale, shift in conn.execute(_SQL["snapshot_conversions"].encode()):
+    for unit, sent, scale, shift in conn.execute(_SQL.snapshot_conversions.encode()):
         conversions.setdefault(unit, []).append((sent, scale, shift))
     shared: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
     for (
@@ -79,7 +88,7 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
         result_type,
         interval_us,
         declared,
-    ) in conn.execute(_SQL["snapshot_datastreams"].encode()):
+    ) in conn.execute(_SQL.snapshot_datastreams.encode()):
         accepts = shared.get((unit, scale, shift))
         if accepts is None:
             found = {sent: (scale * by, scale * plus + shift) for sent, by, plus in conversions.get(unit, ())}
@@ -96,11 +105,11 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
             tuple(places.get(device_id, ())),
             streams.get(device_id, {}),
         )
-        for device_id, trial_code, device, retired_at in conn.execute(_SQL["snapshot_devices"].encode())
+        for device_id, trial_code, device, retired_at in conn.execute(_SQL.snapshot_devices.encode())
     }
-    known = frozenset(code for (code,) in conn.execute(_SQL["snapshot_trials"].encode()))
+    known = frozenset(code for (code,) in conn.execute(_SQL.snapshot_trials.encode()))
     addresses = {
         address: (trial_code, device)
-        for address, trial_code, device in conn.execute(_SQL["snapshot_addresses"].encode())
+        for address, trial_code, device in conn.execute(_SQL.snapshot_addresses.encode())
     }
     return CatalogueSnapshot(version, known, devices, addresses)

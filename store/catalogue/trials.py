@@ -12,9 +12,16 @@ from insitu.model import (
     require_code,
 )
 from insitu.wire import CHECK, HEARTBEAT
-from store.database import Connection, queries, require_found, row, rows, run, scalar
+from store.database import Connection, require_found, row, rows, run, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/trials")
+
+class _SQL(Queries, file="catalogue/trials"):
+    add_trial: str
+    trials: str
+    set_trial_state: str
+    add_trial_step: str
+    trial_steps: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def add_trial(
         raise CorrectInput(f"A trial cannot be called {code!r}: the service uses that name on the broker.")
     number = scalar(
         conn,
-        _SQL["add_trial"],
+        _SQL.add_trial,
         code=code,
         title=json.dumps(title),
         host=host,
@@ -78,12 +85,12 @@ def add_trial(
 
 def list_trials(conn: Connection) -> list[Trial]:
     """Every trial, whoever asks: pages use `store.access.visible_trials`."""
-    return rows(conn, Trial, _SQL["trials"], code=None)
+    return rows(conn, Trial, _SQL.trials, code=None)
 
 
 def get_trial(conn: Connection, code: str) -> Trial:
     """NotFound where there is none."""
-    found = row(conn, Trial, _SQL["trials"], code=code)
+    found = row(conn, Trial, _SQL.trials, code=code)
     if found is None:
         raise NotFound(f"There is no trial {code!r}.")
     return found
@@ -97,10 +104,10 @@ def move_trial(
     if not TrialState(now.state).may_become(to):
         raise CorrectInput(f"{trial} is in state {now.state!r}, which {to.value!r} cannot follow.")
     step = {"trial_id": now.trial_id, "from": now.state, "to": str(to)}
-    if run(conn, _SQL["set_trial_state"], **step) != 1:
+    if run(conn, _SQL.set_trial_state, **step) != 1:
         raise CorrectInput(f"{trial} was moved by somebody else at this moment: look again.")
-    run(conn, _SQL["add_trial_step"], **step, at=at, login=login, note=note)
+    run(conn, _SQL.add_trial_step, **step, at=at, login=login, note=note)
 
 
 def list_trial_steps(conn: Connection, trial_id: int) -> list[TrialStep]:
-    return rows(conn, TrialStep, _SQL["trial_steps"], trial_id=trial_id)
+    return rows(conn, TrialStep, _SQL.trial_steps, trial_id=trial_id)

@@ -8,9 +8,13 @@ from datetime import datetime
 from insitu.model import (
     WindowKind,
 )
-from store.database import Connection, queries, rows, scalar
+from store.database import Connection, rows, scalar
+from store.queries import Queries
 
-_SQL = queries("catalogue/windows")
+
+class _SQL(Queries, file="catalogue/windows"):
+    add_window: str
+    windows_of_trial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def add_window(
     return int(
         scalar(
             conn,
-            _SQL["add_window"],
+            _SQL.add_window,
             kind=str(kind),
             trial=trial,
             site=site,
@@ -57,4 +61,4 @@ def add_window(
 
 
 def list_windows(conn: Connection, trial: str) -> list[DeclaredWindow]:
-    return rows(conn, DeclaredWindow, _SQL["windows_of_trial"], trial=trial)
+    return rows(conn, DeclaredWindow, _SQL.windows_of_trial, trial=trial)

@@ -10,9 +10,15 @@ from typing import Any
 from insitu.errors import NotFound
 from insitu.model import Role
 from store.access import Viewer, visible_trials
-from store.database import Connection, queries, rows
+from store.database import Connection, rows
+from store.queries import Queries
 
-_SQL = queries("read/fleet")
+
+class _SQL(Queries, file="read/fleet"):
+    fleet: str
+    contacts: str
+    status_log: str
+    boots: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def list_devices(
     return rows(
         conn,
         FleetRow,
-        _SQL["fleet"],
+        _SQL.fleet,
         **_who(viewer),
         now=now,
         trial=trial,
@@ -136,14 +142,14 @@ def load_scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | 
 
 def list_contacts(conn: Connection) -> dict[int, Contact]:
     """Of every device, whoever asks: only for finding out what changed."""
-    return {one.device_id: one for one in rows(conn, Contact, _SQL["contacts"])}
+    return {one.device_id: one for one in rows(conn, Contact, _SQL.contacts)}
 
 
 def list_statuses(conn: Connection, device_id: int, most: int = 50) -> list[StatusEntry]:
-    return rows(conn, StatusEntry, _SQL["status_log"], device_id=device_id, most=most)
+    return rows(conn, StatusEntry, _SQL.status_log, device_id=device_id, most=most)
 
 
 def list_boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
     """First signs of each start of a device since `start`."""
-    found = conn.execute(_SQL["boots"].encode(), {"device_id": device_id, "start": start}).fetchall()
+    found = conn.execute(_SQL.boots.encode(), {"device_id": device_id, "start": start}).fetchall()
     return [when for (when,) in found]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from store.database import Connection, queries, rows
+from store.database import Connection, rows
 from store.ledger import HourTotals, Totals
+from store.queries import Queries
 from store.read.fleet import Scope
 
-_SQL = queries("read/ledger_lines")
+
+class _SQL(Queries, file="read/ledger_lines"):
+    ledger: str
+    ledger_hours: str
 
 
 def list_ledger(
@@ -18,7 +22,7 @@ def list_ledger(
     return rows(
         conn,
         Totals,
-        _SQL["ledger"],
+        _SQL.ledger,
         trials=within.trials,
         devices=within.devices,
         replay=replay,
@@ -41,7 +45,7 @@ def list_ledger_hours(
     return rows(
         conn,
         HourTotals,
-        _SQL["ledger_hours"],
+        _SQL.ledger_hours,
         trials=within.trials,
         devices=within.devices,
         replay=replay,

@@ -8,10 +8,15 @@ from datetime import datetime
 
 from store.access import Viewer
 from store.catalogue.deployments import Deployment
-from store.database import Connection, queries, rows
+from store.database import Connection, rows
+from store.queries import Queries
 from store.read.fleet import _who
 
-_SQL = queries("read/places")
+
+class _SQL(Queries, file="read/places"):
+    places: str
+    position_history: str
+    windows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +37,17 @@ class DeviceWindow:
 
 
 def list_places(conn: Connection, viewer: Viewer, device_ids: Sequence[int]) -> list[Placed]:
-    return rows(conn, Placed, _SQL["places"], **_who(viewer), device_ids=list(device_ids))
+    return rows(conn, Placed, _SQL.places, **_who(viewer), device_ids=list(device_ids))
 
 
 def list_positions(conn: Connection, viewer: Viewer, device_id: int) -> list[Placed]:
     """Newest first: who stood where this device stands or stood."""
-    return rows(conn, Placed, _SQL["position_history"], **_who(viewer), device_id=device_id)
+    return rows(conn, Placed, _SQL.position_history, **_who(viewer), device_id=device_id)
 
 
 def list_windows(
     conn: Connection, viewer: Viewer, device_ids: Sequence[int], start: datetime, end: datetime
 ) -> list[DeviceWindow]:
     return rows(
-        conn, DeviceWindow, _SQL["windows"], **_who(viewer), device_ids=list(device_ids), start=start, end=end
+        conn, DeviceWindow, _SQL.windows, **_who(viewer), device_ids=list(device_ids), start=start, end=end
     )

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.database import Connection, queries, rows
+from store.database import Connection, rows
+from store.queries import Queries
 
-_SQL = queries("read/progress")
+
+class _SQL(Queries, file="read/progress"):
+    trial_facts: str
+    evaluation_heads: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,10 @@ class EvaluationHead:
 
 
 def load_trial_facts(conn: Connection, trials: Sequence[str]) -> dict[str, TrialFacts]:
-    return {one.trial: one for one in rows(conn, TrialFacts, _SQL["trial_facts"], trials=list(trials))}
+    return {one.trial: one for one in rows(conn, TrialFacts, _SQL.trial_facts, trials=list(trials))}
 
 
 def list_evaluations(
     conn: Connection, trial: str, *, below: int | None = None, most: int = 50
 ) -> list[EvaluationHead]:
-    return rows(conn, EvaluationHead, _SQL["evaluation_heads"], trial=trial, below=below, most=most)
+    return rows(conn, EvaluationHead, _SQL.evaluation_heads, trial=trial, below=below, most=most)

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import NotFound
-from store.database import Connection, queries, row, rows
+from store.database import Connection, row, rows
 from store.ledger import ReasonSum, RejectRow
+from store.queries import Queries
 from store.read.fleet import Scope
 
-_SQL = queries("read/refused")
+
+class _SQL(Queries, file="read/refused"):
+    reject_reasons: str
+    reject: str
+    rejects: str
+    refused_by_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ def count_reasons(
     return rows(
         conn,
         ReasonCount,
-        _SQL["reject_reasons"],
+        _SQL.reject_reasons,
         trials=within.trials,
         devices=within.devices,
         since=since,
@@ -55,7 +61,7 @@ def list_rejects(
     return rows(
         conn,
         RejectRow,
-        _SQL["rejects"],
+        _SQL.rejects,
         trials=None if trials is None else list(trials),
         device=device,
         reason=reason,
@@ -67,7 +73,7 @@ def list_rejects(
 
 def get_reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -> RejectRow:
     found = row(
-        conn, RejectRow, _SQL["reject"], reject_id=reject_id, trials=None if trials is None else list(trials)
+        conn, RejectRow, _SQL.reject, reject_id=reject_id, trials=None if trials is None else list(trials)
     )
     if found is None:
         raise NotFound(f"There is no reject {reject_id} for you.")
@@ -76,4 +82,4 @@ def get_reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -
 
 def sum_refusals(conn: Connection) -> list[ReasonSum]:
     """Of every trial, live traffic."""
-    return rows(conn, ReasonSum, _SQL["refused_by_reason"])
+    return rows(conn, ReasonSum, _SQL.refused_by_reason)

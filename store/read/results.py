@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from store.database import Connection, queries, rows
+from store.database import Connection, rows
+from store.queries import Queries
 
-_SQL = queries("read/results")
+
+class _SQL(Queries, file="read/results"):
+    buckets: str
+    own_observations: str
+    export: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def list_buckets(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
 ) -> list[Bucket]:
     return rows(
-        conn, Bucket, _SQL["buckets"], datastream_ids=list(datastream_ids), start=start, end=end, width=width
+        conn, Bucket, _SQL.buckets, datastream_ids=list(datastream_ids), start=start, end=end, width=width
     )
 
 
@@ -50,7 +55,7 @@ def list_own_observations(
     return rows(
         conn,
         OwnObservation,
-        _SQL["own_observations"],
+        _SQL.own_observations,
         datastream_id=datastream_id,
         start=start,
         end=end,
@@ -67,7 +72,7 @@ def export_observations(
     """
     with conn.cursor() as cursor:
         yield from cursor.stream(
-            _SQL["export"].encode(),
+            _SQL.export.encode(),
             {"datastream_ids": list(datastream_ids), "start": start, "end": end},
             size=1000,
         )

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from insitu.errors import NotFound
-from store.database import Connection, queries, row, rows
+from store.database import Connection, row, rows
+from store.queries import Queries
 
-_SQL = queries("read/streams")
+
+class _SQL(Queries, file="read/streams"):
+    streams: str
+    daily_counts: str
+    stream_owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,11 @@ class StreamOwner:
 
 
 def list_streams(conn: Connection, device_ids: Sequence[int]) -> list[Stream]:
-    return rows(conn, Stream, _SQL["streams"], device_ids=list(device_ids))
+    return rows(conn, Stream, _SQL.streams, device_ids=list(device_ids))
 
 
 def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
-    found = row(conn, StreamOwner, _SQL["stream_owner"], datastream_id=datastream_id)
+    found = row(conn, StreamOwner, _SQL.stream_owner, datastream_id=datastream_id)
     if found is None:
         raise NotFound(f"There is no datastream {datastream_id} for you.")
     return found
@@ -83,4 +88,4 @@ def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
 def count_by_day(
     conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime
 ) -> list[DayCount]:
-    return rows(conn, DayCount, _SQL["daily_counts"], device_ids=list(device_ids), start=start, end=end)
+    return rows(conn, DayCount, _SQL.daily_counts, device_ids=list(device_ids), start=start, end=end)

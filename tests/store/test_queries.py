@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from store.database import Connection, connect, queries
+from store.database import Connection, connect
+from store.queries import queries
 from tests.named_queries import ALL, understand
 
 

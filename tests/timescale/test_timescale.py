@@ -16,7 +16,8 @@ from store.catalogue.organisations import add_organisation
 from store.catalogue.properties import add_property
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial
-from store.database import Connection, migrate, queries, require_current
+from store.database import Connection, migrate, require_current
+from store.queries import queries
 from tests.named_queries import ALL, understand
 
 START = datetime(2026, 3, 28, tzinfo=UTC)

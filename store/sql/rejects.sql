@@ -1,0 +1,38 @@
+-- name: save_rejects
+-- Refusals with their bytes; the same message refused again is the same reject.
+INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity)
+SELECT * FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[], %(payloads)s::bytea[], %(sizes)s::int[],
+                     %(received)s::timestamptz[], %(trials)s::text[], %(devices)s::text[], %(results)s::int[],
+                     %(identities)s::bytea[])
+ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
+
+-- name: hold_kept
+-- How much is kept of some devices and hours; held, in order, until the batch is committed.
+INSERT INTO reject_kept AS r (trial, device, hour)
+SELECT trial, device, hour FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[]) AS k(trial, device, hour)
+ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes RETURNING trial, device, hour, bytes;
+
+-- name: add_kept
+-- What this batch keeps.
+UPDATE reject_kept r SET bytes = r.bytes + k.bytes
+FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
+WHERE (r.trial, r.device, r.hour) = (k.trial, k.device, k.hour);
+
+-- name: kept_on_disk
+-- What all of them take, with their indexes.
+SELECT pg_total_relation_size('reject');
+
+-- name: known_rejects
+-- Which refusals were kept before.
+SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]);
+
+-- name: add_overflow
+-- Refusals that are counted only.
+INSERT INTO reject_overflow AS o (trial, device, hour, reason, messages, results, bytes, first_at, last_at)
+SELECT trial, device, hour, reason, count(*), sum(results), sum(size), min(received_at), max(received_at)
+FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reasons)s::text[], %(results)s::int[],
+            %(sizes)s::int[], %(received)s::timestamptz[]) AS k(trial, device, hour, reason, results, size, received_at)
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+ON CONFLICT (trial, device, hour, reason) DO UPDATE SET messages = o.messages + excluded.messages,
+    results = o.results + excluded.results, bytes = o.bytes + excluded.bytes,
+    first_at = least(o.first_at, excluded.first_at), last_at = greatest(o.last_at, excluded.last_at);
