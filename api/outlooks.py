@@ -13,8 +13,9 @@ from typing import Final
 from insitu.clock import Clock
 from store.database import Connection
 from store.trials import StoredProtocol
-from trials.judge.outlook import LENGTHS, POWER, Outlook
-from trials.plan.protocol import read_protocol
+from trials.judge.expectations import Outlook
+from trials.judge.outlook import LENGTHS, POWER
+from trials.plan.reading import read_protocol
 from trials.workflow.drafts import outlook_of
 
 _FRESH_S: Final = 300.0

@@ -54,7 +54,7 @@ def protocol(
     import sys
 
     from cli.target import open_target
-    from trials.plan.protocol import read_protocol
+    from trials.plan.reading import read_protocol
     from trials.workflow.templates import Facts, draft, facts_of, left_out, marks
 
     clock, facts = SYSTEM, Facts()
@@ -113,7 +113,7 @@ def _first_day(text: str | None, clock: Clock) -> date:
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
     """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
     from cli.target import open_target
-    from trials.plan.protocol import read_protocol
+    from trials.plan.reading import read_protocol
     from trials.workflow.drafts import outlook_of
     from trials.workflow.locking import lock_protocol
 

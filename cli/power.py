@@ -12,7 +12,7 @@ from cli.output import say
 from insitu.errors import CorrectInput
 
 if TYPE_CHECKING:
-    from trials.judge.outlook import CriterionOutlook, Expectation, Outlook
+    from trials.judge.expectations import CriterionOutlook, Expectation, Outlook
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def power(
 
 def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: float) -> Outlook:
     from trials.package.reading import text_of
-    from trials.plan.protocol import read_protocol
+    from trials.plan.reading import read_protocol
     from trials.workflow.drafts import outlook_of, outlook_of_package
 
     if (path / "datapackage.json").is_file():

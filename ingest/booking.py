@@ -18,10 +18,12 @@ from ingest.signs import intervals, signs_of_life
 from insitu.model import Message, Observation, Reject, RejectReason
 from store import ledger as store_ledger
 from store.database import Connection
-from store.ledger import Key, Ledger, Ranges
+from store.deliveries import claim_frames, known_deliveries, save_deliveries
+from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import merge
 from store.rejects import Quota, Refused, save_rejects
+from store.sequences import Ranges, lock_sequences, save_sequences
 from store.times import to_datetime
 
 HOUR_US = 3_600_000_000
@@ -60,7 +62,7 @@ def keep(
     for item in items:
         _count(item, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
-    store_ledger.save_sequences(conn, seen, to_datetime(now_us))
+    save_sequences(conn, seen, to_datetime(now_us))
     signs_of_life(conn, items)
     report_intervals(conn, intervals(live))
     names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
@@ -102,12 +104,10 @@ def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: st
         return
     messages = [(item.message, _digest(item.message)) for item in candidates]
     keys = [key for message in messages for key in keys_of(*message)]
-    repeats, fresh = recognise(
-        messages, store_ledger.known_deliveries(conn, client_id, keys, above=turn.above)
-    )
+    repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
     for item, is_repeat in zip(candidates, repeats, strict=True):
         item.repeated |= is_repeat
-    store_ledger.save_deliveries(conn, client_id, fresh, number=turn.number)
+    save_deliveries(conn, client_id, fresh, number=turn.number)
 
 
 def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
@@ -116,7 +116,7 @@ def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
     if not candidates:
         return
     frames = {item.frame: item.message.received_us for item in reversed(candidates) if item.frame}
-    new = store_ledger.claim_frames(conn, FRAMES, frames, age=FRAME_AGE)
+    new = claim_frames(conn, FRAMES, frames, age=FRAME_AGE)
     for item in candidates:
         if item.frame in new:
             new.remove(item.frame)
@@ -143,7 +143,7 @@ def _recognise_sequences(
     }
     if not wanted:
         return {}
-    seen = store_ledger.lock_sequences(conn, list(wanted), to_datetime(now_us))
+    seen = lock_sequences(conn, list(wanted), to_datetime(now_us))
     for item in items:
         if not item.sequences or item.known is None or item.message.retained:
             continue

@@ -24,9 +24,10 @@ from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.model import Message
-from store import access, ledger, probes, shards
+from store import access, probes, shards
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
+from store.deliveries import drop_deliveries, drop_old_deliveries
 from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
 
@@ -170,13 +171,13 @@ class DatabaseBooks:
 
     def _drop_deliveries(self, conn: Connection) -> None:
         """Those that the broker cannot repeat any more."""
-        ledger.drop_deliveries(conn, self._client_id, upto=self._turn.above)
+        drop_deliveries(conn, self._client_id, upto=self._turn.above)
         age = time.monotonic() - (self._receiver.connected_since or time.monotonic())
         if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._dropped_at > DROP_EVERY_S:
             self._dropped_at = time.monotonic()
-            ledger.drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
-            ledger.drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
-            ledger.drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
+            drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
+            drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
+            drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
             probes.drop_old_probes(conn)
 
     def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:

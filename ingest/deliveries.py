@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from insitu.model import Message
-from store.ledger import Delivery
+from store.deliveries import Delivery
 
 IDS: Final = 65_535
 

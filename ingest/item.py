@@ -8,7 +8,7 @@ from ingest.decode import StatusReport
 from insitu.model import IgnoreReason, Message, Observation, Reject, RejectReason
 from insitu.wire import PREFIX
 from store.catalogue.snapshot import KnownDevice
-from store.ledger import Ranges
+from store.sequences import Ranges
 
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of

@@ -12,7 +12,7 @@ from ingest.decode.sparkplug import rebirth_command
 from ingest.item import Outcome
 from insitu.model import Reject
 from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic
-from store.ledger import Ranges
+from store.sequences import Ranges
 from store.times import to_datetime
 
 RECEIPT_EVERY_S = 1.0

@@ -16,10 +16,9 @@ from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message
-from store import ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
-from store.ledger import Replayable
+from store.replays import Replayable, mark_replayed, reasons_of, replayable
 from store.times import to_us
 
 _AT_A_TIME = 200
@@ -47,12 +46,12 @@ def replay(
     """
     tried = stored = settled = above = 0
     most = _AT_A_TIME
-    while found := ledger.replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most):
+    while found := replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most):
         try:
             items = _mended(conn, found)
             keep(conn, items, client_id="replay", now_us=clock.now_us())
             done = [item.reject_id for item in items if item.settled]
-            ledger.mark_replayed(conn, done, clock.now())
+            mark_replayed(conn, done, clock.now())
             conn.commit()
         except (RowRefused, *DEFECTS):
             conn.rollback()
@@ -75,7 +74,7 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
     """
     messages = [Message(one.topic, one.payload, to_us(one.received_at), size=one.size) for one in found]
     known, nodes = load_snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
-    reasons = ledger.reasons_of(conn, [one.identity for one in found])
+    reasons = reasons_of(conn, [one.identity for one in found])
     items = []
     for one, message in zip(found, messages, strict=True):
         for item in prepare([message], known, nodes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from store.ledger import Ranges
+from store.sequences import Ranges
 
 MAX_RANGES = 1000
 """A device that draws `seq` at random must not grow its row without end: past this, the oldest hole counts as

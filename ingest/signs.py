@@ -9,7 +9,7 @@ from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.item import Item
 from store.catalogue.snapshot import KnownDatastream
 from store.database import Connection
-from store.ledger import StatusLine, save_statuses, touch_devices
+from store.signs import StatusLine, save_statuses, touch_devices
 
 NEWS = 0.1
 """A reported interval is written where it differs by more: each writing makes every ingestor read the

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from insitu.model import Reject
 from store.database import Connection, run, scalar
-from store.ledger import claim_frames, clean
+from store.deliveries import claim_frames
+from store.ledger import clean
 from store.queries import Queries
 from store.times import to_datetime
 

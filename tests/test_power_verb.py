@@ -17,7 +17,7 @@ from tests.trials.world import criterion, endpoint, inputs, period, protocol, pr
 from trials.evaluation import document_of
 from trials.judge.compute import compute
 from trials.package.writing import seal, write_tables
-from trials.plan.protocol import canonical
+from trials.plan.reading import canonical
 
 TEXT = {"en": "Text", "fr": "Texte"}
 INSERT = (

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from insitu.model import Flag, GapCause, PeriodName, Verdict
-from trials.plan.protocol import Target, Text
+from trials.plan.parts import Target
+from trials.plan.values import Text
 
 SCHEMA: Final = "insitu/evaluation/1"
 

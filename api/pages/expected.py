@@ -10,7 +10,7 @@ from datetime import datetime
 
 from api.pages.words import OUTLOOK_NOTES
 from api.rendering import Page
-from trials.judge.outlook import WARNINGS, CriterionOutlook, Expectation, Note, Outlook
+from trials.judge.expectations import WARNINGS, CriterionOutlook, Expectation, Note, Outlook
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from insitu.errors import NotFound
 from insitu.model import RejectReason, Role
 from store.access import Viewer, record, visible_trials
 from store.database import Connection
-from store.ledger import RejectRow, Totals, overflow
+from store.ledger import Totals
 from store.read.fleet import Scope, load_scope
 from store.read.ledger_lines import list_ledger, list_ledger_hours
 from store.read.refused import ReasonCount, count_reasons, get_reject, list_rejects
+from store.replays import RejectRow, list_overflow
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
@@ -139,7 +140,7 @@ def rejects_page(
         fixes={str(code): text for code, text in FIXES.items()},
         counts=[{**_fields(one), "href": chosen.query(reason=one.reason)} for one in counts],
         rejects=found[:_MOST],
-        overflow=overflow(
+        overflow=list_overflow(
             conn, within.trials, within.devices, device=chosen.device, reason=chosen.reason, most=_MOST_HOURS
         ),
         older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,

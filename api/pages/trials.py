@@ -24,7 +24,7 @@ from store.database import Connection
 from store.mappings import mappings_of_trial
 from store.read.progress import list_evaluations, load_trial_facts
 from store.trials import StoredProtocol, protocols, unblindings
-from trials.plan.protocol import Capture
+from trials.plan.parts import Capture
 from trials.workflow.blinding import unblind
 
 router = APIRouter()

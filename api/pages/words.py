@@ -14,7 +14,7 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
-from trials.judge.outlook import NOTES
+from trials.judge.expectations import NOTES
 
 STATES: Final = {
     DeviceState.ONLINE: "online",

@@ -15,7 +15,8 @@ from api.routes.shapes import example, tagged
 from insitu.errors import CorrectInput
 from store.access import visible_trial
 from store.trials import protocols
-from trials.judge.outlook import LENGTHS, Outlook
+from trials.judge.expectations import Outlook
+from trials.judge.outlook import LENGTHS
 from trials.workflow.drafts import check_draft
 
 router = APIRouter()

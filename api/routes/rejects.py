@@ -10,8 +10,8 @@ from api.pages.rejects import EXCERPT_BYTES, excerpt
 from api.routes.observations import require_measurements
 from api.routes.shapes import Code, Limit, Listed, OverflowOut, RejectOut, number_cursor
 from store.access import visible_trial
-from store.ledger import RejectRow, overflow
 from store.read.refused import list_rejects as list_stored_rejects
+from store.replays import RejectRow, list_overflow
 
 router = APIRouter()
 
@@ -76,5 +76,5 @@ def list_not_kept(
     """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"list of rejects of {trial!r}")
-    rows = overflow(conn, [found.code], device=device, reason=reason, most=limit)
+    rows = list_overflow(conn, [found.code], device=device, reason=reason, most=limit)
     return Listed(items=[OverflowOut.model_validate(row, from_attributes=True) for row in rows])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from insitu.model import PeriodName, Verdict
 from trials.designs import Answer, ask
-from trials.plan.protocol import Target
+from trials.plan.parts import Target
 from trials.statistics.criteria import judge
 
 Floats = NDArray[np.float64]

@@ -30,7 +30,8 @@ from store.observations import copy_straight, merge
 from store.quality import save_flags
 from store.times import to_us
 from trials import quality
-from trials.plan.protocol import Protocol, digest
+from trials.plan.protocol import Protocol
+from trials.plan.reading import digest
 from trials.workflow.locking import lock_protocol
 
 START: Final = datetime(2024, 2, 29, 23, tzinfo=UTC)

@@ -15,7 +15,7 @@ from ingest.ports import LeaseLost, Refusal
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message
 from proving.worlds.broker import Published, World
-from store.ledger import Delivery
+from store.deliveries import Delivery
 
 
 class Violation(BaseException):

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from insitu.errors import NotFound
 from store.database import Connection, row, rows
-from store.ledger import ReasonSum, RejectRow
+from store.ledger import ReasonSum
 from store.queries import Queries
 from store.read.fleet import Scope
+from store.replays import RejectRow
 
 
 class _SQL(Queries, file="read/refused"):

@@ -13,7 +13,8 @@ from store.database import connect
 from tests.api.conftest import SignIn, form_token
 from tests.api.world import PEOPLE, World, protocol, text
 from trials.judge.compute import compute
-from trials.plan.protocol import Protocol, document_of
+from trials.plan.protocol import Protocol
+from trials.plan.reading import document_of
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.loading import load_inputs

@@ -16,7 +16,7 @@ from store.database import connect
 from tests.api.conftest import SignIn, form_token
 from tests.api.test_access import MEASUREMENTS, SEES
 from tests.api.world import PEOPLE, World, protocol
-from trials.plan.protocol import document_of
+from trials.plan.reading import document_of
 
 API, PAGE = "/api/v1/trials/ward-ventilation", "/trials/ward-ventilation"
 

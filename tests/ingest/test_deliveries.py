@@ -19,8 +19,8 @@ from ingest.deliveries import BrokerLife, PacketIds, Turn, repeatable
 from ingest.mqtt import BrokerAddress, Receiver
 from insitu.clock import SYSTEM
 from insitu.model import Message
-from store import ledger
 from store.database import Connection
+from store.deliveries import drop_deliveries
 from store.shards import hold_for_batch
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, ingest, message, sums
@@ -205,7 +205,7 @@ def test_deliveries_are_dropped_once_their_ids_may_have_come_round(
 ) -> None:
     for number in (10, 20, 30):
         ingest(conn, [message(CONSTANT, mid=number, at=T0 + number)], turn=Turn(number, 50))
-    assert ledger.drop_deliveries(conn, "session", upto=20) == 2
+    assert drop_deliveries(conn, "session", upto=20) == 2
     conn.rollback()
 
 

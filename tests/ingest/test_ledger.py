@@ -35,6 +35,7 @@ from store.catalogue.datastreams import add_datastream
 from store.catalogue.devices import find_device
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
+from store.sequences import Ranges
 from store.times import to_us
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0
@@ -316,7 +317,7 @@ class Path(RuleBasedStateMachine):
         for device, boot in heard:
             self._require_receipt(self.books.seen[device, boot], outcome.receipts["t", device, boot])
 
-    def _require_receipt(self, seen: set[int], ranges: ledger.Ranges) -> None:
+    def _require_receipt(self, seen: set[int], ranges: Ranges) -> None:
         """The last number before the first hole, and every hole; so every loss of a counted message shows
         once a later one came.
         """

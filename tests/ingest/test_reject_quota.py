@@ -20,9 +20,11 @@ from insitu.model import Message
 from store import access, ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
+from store.deliveries import drop_old_deliveries
 from store.read.fleet import Scope
 from store.read.refused import count_reasons, list_rejects
 from store.rejects import ROW_BYTES, Quota
+from store.replays import list_overflow
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message, result, sums
 
@@ -36,9 +38,7 @@ def ingest(conn: Connection, messages: list[Message], quota: Quota) -> Outcome:
 
 
 def overflow(conn: Connection) -> list[tuple[str, str, str, int, int, int]]:
-    return [
-        (o.trial, o.device, o.reason, o.messages, o.results, o.bytes) for o in ledger.overflow(conn, None)
-    ]
+    return [(o.trial, o.device, o.reason, o.messages, o.results, o.bytes) for o in list_overflow(conn, None)]
 
 
 def unreadable(n: int, size: int = 1000, **more: Any) -> Message:
@@ -89,7 +89,7 @@ def test_a_repeat_of_what_was_only_counted_is_not_counted_again(
     ]
     assert sums(conn).repeated == 6
     assert ledger.recount(conn) == []
-    assert ledger.drop_old_deliveries(conn, "overflow", timedelta(0)) == 2
+    assert drop_old_deliveries(conn, "overflow", timedelta(0)) == 2
     ingest(conn, [counted], NONE)
     assert sums(conn).repeated == 7, "its seq is known for good"
 

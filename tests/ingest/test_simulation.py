@@ -20,7 +20,7 @@ from insitu.model import Message, RejectReason
 from proving.worlds import books as simulated
 from proving.worlds.books import SimulatedBooks, Violation
 from proving.worlds.run import Run, failing_seeds
-from store.ledger import Delivery
+from store.deliveries import Delivery
 
 MOST_SEEDS = 400
 """Within so many a broken worker must be found out."""

@@ -21,7 +21,8 @@ from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import END, plan, receive, results
 from trials.evaluation import Evaluation
-from trials.plan.protocol import Protocol, document_of
+from trials.plan.protocol import Protocol
+from trials.plan.reading import document_of
 from trials.workflow.again import Again, evaluate_again, evaluated_trials
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial

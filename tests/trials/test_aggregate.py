@@ -32,8 +32,10 @@ from tests.trials.world import (
 )
 from trials.evaluation import EndpointResult, Evaluation, document_of
 from trials.judge.compute import compute
-from trials.plan.protocol import Aggregation, Endpoint, Filter, read_protocol
-from trials.plan.protocol import document_of as protocol_document
+from trials.plan.aggregation import Aggregation, Filter
+from trials.plan.endpoint import Endpoint
+from trials.plan.reading import document_of as protocol_document
+from trials.plan.reading import read_protocol
 from trials.report.build import build
 from trials.report.labels import day_value
 from trials.report.texts import summary

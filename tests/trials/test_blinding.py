@@ -37,7 +37,8 @@ from trials.judge.compute import compute
 from trials.package.reading import read_inputs
 from trials.package.verify import verify
 from trials.package.writing import seal, write_tables
-from trials.plan.protocol import Protocol, canonical
+from trials.plan.protocol import Protocol
+from trials.plan.reading import canonical
 from trials.report.build import build
 from trials.report.texts import summary
 from trials.series.inputs import TrialInputs, Unblinding

@@ -14,7 +14,7 @@ from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period
 from trials.evaluation import EndpointResult, Evaluation, document_of
 from trials.judge.changes import changes
 from trials.judge.compute import compute
-from trials.plan.protocol import Target
+from trials.plan.parts import Target
 from trials.statistics.criteria import all_of, any_of, holm, judge, margin, overall
 
 MET, NOT_MET = Verdict.MET, Verdict.NOT_MET

@@ -39,7 +39,7 @@ from tests.trials.world import (
 from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
 from trials.evaluation import Evaluation, document_of
-from trials.plan.protocol import Capture
+from trials.plan.parts import Capture
 from trials.report.build import LOCALE, Paragraph, build
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
 from trials.series.inputs import WindowInput

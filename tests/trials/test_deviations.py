@@ -28,8 +28,9 @@ from tests.trials.world import (
 )
 from trials.evaluation import Deviation, Evaluation
 from trials.judge.versions import changed_paths
-from trials.plan.protocol import Protocol, digest
-from trials.plan.protocol import document_of as protocol_document
+from trials.plan.protocol import Protocol
+from trials.plan.reading import digest
+from trials.plan.reading import document_of as protocol_document
 from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, TrialInputs, Unblinding
 
 TWO = [period("baseline", 0, 20), period("reporting", 20, 40)]

@@ -34,7 +34,8 @@ from trials.designs import DESIGNS as REGISTERED
 from trials.designs.early_look import METHOD, NO_EFFECT, stop_for_harm, undecided
 from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.looks import planned_days, so_far
-from trials.plan.protocol import Protocol, Target
+from trials.plan.parts import Target
+from trials.plan.protocol import Protocol
 
 PLANNED = 30
 EARLY = [design for design in DESIGNS if REGISTERED[design].early]

@@ -23,7 +23,8 @@ from trials.evaluation import Evaluation
 from trials.findings import CAUSES, sentence
 from trials.package.reading import evaluate_package
 from trials.package.verify import verify
-from trials.plan.protocol import Protocol, document_of
+from trials.plan.protocol import Protocol
+from trials.plan.reading import document_of
 from trials.report.blocks import Paragraph, Table
 from trials.report.build import build
 from trials.report.texts import summary

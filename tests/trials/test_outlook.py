@@ -16,7 +16,8 @@ from tests.trials import world
 from tests.trials.world import DAY, START, TEXT, criterion, endpoint, inputs, period, protocol, series
 from trials.designs import DESIGNS
 from trials.judge.compute import compute
-from trials.judge.outlook import NOTES, UNKNOWN, EndpointOutlook, Outlook, outlook, seen_period
+from trials.judge.expectations import NOTES, UNKNOWN, EndpointOutlook, Outlook
+from trials.judge.outlook import outlook, seen_period
 from trials.package.writing import write_tables
 from trials.series.inputs import TrialInputs, Unblinding
 from trials.statistics.intervals import spread

@@ -35,7 +35,7 @@ from trials.package.reading import evaluate_package, read_inputs
 from trials.package.readme import README
 from trials.package.verify import Check, verify
 from trials.package.writing import safe_cell, seal, write_tables
-from trials.plan.protocol import canonical
+from trials.plan.reading import canonical
 from trials.series.inputs import TrialInputs
 
 

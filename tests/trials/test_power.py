@@ -12,7 +12,7 @@ from statsmodels.stats.power import TTestPower
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
 from tests.trials.world import noise
-from trials.plan.protocol import Target
+from trials.plan.parts import Target
 from trials.statistics.criteria import judge
 from trials.statistics.intervals import LOG, DayJackknife, TwoPeriods, spread
 from trials.statistics.power import (

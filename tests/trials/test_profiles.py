@@ -40,8 +40,10 @@ from trials.designs import DESIGNS
 from trials.evaluation import document_of
 from trials.judge.compute import compute
 from trials.plan import profiles
-from trials.plan.protocol import Period, Protocol, digest, read_protocol
-from trials.plan.protocol import document_of as protocol_document
+from trials.plan.parts import Period
+from trials.plan.protocol import Protocol
+from trials.plan.reading import digest, read_protocol
+from trials.plan.reading import document_of as protocol_document
 from trials.report.build import Paragraph, build
 from trials.statistics.metrics import reu
 from trials.workflow.locking import lock_protocol

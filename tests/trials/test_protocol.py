@@ -13,7 +13,7 @@ import pytest
 from insitu.errors import CorrectInput
 from tests.trials.world import TEXT, criterion, endpoint, period, protocol_json
 from trials.plan.positions import Lines
-from trials.plan.protocol import WrongProtocol, canonical, digest, document_of, read_protocol
+from trials.plan.reading import WrongProtocol, canonical, digest, document_of, read_protocol
 
 
 def sound() -> dict[str, Any]:

@@ -17,7 +17,8 @@ from trials.designs import DESIGNS
 from trials.designs.question import Question
 from trials.evaluation import Evaluation
 from trials.judge.compute import compute
-from trials.plan.protocol import Capture, Endpoint
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Capture
 from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units, to_us
 
 HOUR = timedelta(hours=1)

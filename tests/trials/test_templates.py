@@ -24,7 +24,7 @@ from tests.trials.world import cycle, inputs, series
 from trials.designs import DESIGNS
 from trials.judge.compute import compute
 from trials.judge.outlook import outlook
-from trials.plan.protocol import read_protocol
+from trials.plan.reading import read_protocol
 from trials.workflow.locking import lock_protocol
 from trials.workflow.templates import (
     EN,

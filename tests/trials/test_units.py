@@ -30,7 +30,9 @@ from trials.designs import DESIGNS
 from trials.evaluation import document_of
 from trials.judge.compute import compute
 from trials.judge.experimental_units import Units
-from trials.plan.protocol import Arm, Endpoint, Period, canonical
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Arm, Period
+from trials.plan.reading import canonical
 from trials.series.aggregate import about, as_counted, is_about
 from trials.series.inputs import USED, USED_WITH_SUSPECT, Placement, StreamInput, TrialInputs
 from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, to_us, unfold

@@ -13,8 +13,11 @@ from scipy.signal import lfilter
 
 from insitu.model import PeriodName
 from trials.designs.question import Question
-from trials.plan.protocol import Capture, Endpoint, Protocol, canonical, digest
-from trials.plan.protocol import document_of as protocol_document
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Capture
+from trials.plan.protocol import Protocol
+from trials.plan.reading import canonical, digest
+from trials.plan.reading import document_of as protocol_document
 from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
 from trials.series.slots import Calendar, Unit, to_us
 

@@ -14,7 +14,9 @@ from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.designs.question import Answer, ArmRole, Question
 from trials.designs.registry import DESIGNS
-from trials.plan.protocol import ON_ENERGY, Capture, Endpoint
+from trials.plan.aggregation import ON_ENERGY
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Capture
 from trials.series.aggregate import about
 from trials.series.slots import Calendar, Unit
 

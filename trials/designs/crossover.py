@@ -13,7 +13,7 @@ from insitu.model import PeriodName
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Line
 from trials.findings import finding
-from trials.plan.protocol import Block
+from trials.plan.parts import Block
 from trials.series.slots import Calendar, to_us
 from trials.statistics.intervals import reach_of_share, t_quantile, varies
 from trials.statistics.metrics.permutation import sign_flip_p

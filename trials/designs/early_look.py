@@ -15,7 +15,7 @@ from functools import partial
 from insitu.model import Verdict
 from trials.designs.question import Answer, Known
 from trials.findings import finding
-from trials.plan.protocol import Target
+from trials.plan.parts import Target
 from trials.statistics import criteria
 from trials.statistics.intervals import MIN_DAYS
 

@@ -17,7 +17,9 @@ from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
 from trials.findings import finding
-from trials.plan.protocol import ON_ENERGY, Aggregation, Capture, Endpoint
+from trials.plan.aggregation import ON_ENERGY, Aggregation
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Capture
 from trials.series.aggregate import day_values, due_units
 from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
 from trials.statistics.intervals import DayJackknife, Spread

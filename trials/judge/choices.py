@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trials.plan.protocol import Endpoint
+from trials.plan.endpoint import Endpoint
 from trials.series.inputs import TrialInputs
 
 MOST_LEFT_OUT = 20

@@ -34,7 +34,9 @@ from trials.judge.looks import is_early, looks, planned_days, so_far
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
 from trials.judge.versions import summaries
 from trials.plan import profiles
-from trials.plan.protocol import Arm, Endpoint, Period, document_of
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Arm, Period
+from trials.plan.reading import document_of
 from trials.series.aggregate import due_units, own_plan
 from trials.series.inputs import StreamInput, TrialInputs, fingerprint
 from trials.series.slots import Unit, day_groups

@@ -18,7 +18,8 @@ from trials.designs import DESIGNS
 from trials.evaluation import Deviation, Evidence, LookSummary
 from trials.judge.looks import is_missed
 from trials.judge.versions import parsed, summaries
-from trials.plan.protocol import Arm, Protocol
+from trials.plan.parts import Arm
+from trials.plan.protocol import Protocol
 from trials.series.inputs import Placement, StreamInput, TrialInputs
 from trials.series.slots import to_us
 

@@ -14,7 +14,9 @@ import numpy as np
 from insitu.model import AveragingScale, PeriodName
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Floats, Made
-from trials.plan.protocol import ON_ENERGY, Aggregation, Arm, Endpoint, Period
+from trials.plan.aggregation import ON_ENERGY, Aggregation
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Arm, Period
 from trials.series.aggregate import about, as_counted, is_about
 from trials.series.inputs import (
     USED,

@@ -12,7 +12,8 @@ import numpy as np
 
 from insitu.model import PeriodName
 from trials.evaluation import LookSummary
-from trials.plan.protocol import Endpoint, Protocol
+from trials.plan.endpoint import Endpoint
+from trials.plan.protocol import Protocol
 from trials.series.aggregate import inside
 from trials.series.inputs import TrialInputs
 from trials.series.slots import Calendar

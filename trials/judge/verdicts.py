@@ -10,7 +10,8 @@ from insitu.model import Verdict
 from trials.designs import Known
 from trials.evaluation import CriterionResult, Estimate, Finding
 from trials.findings import finding
-from trials.plan.protocol import Criterion, Endpoint, Target
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Criterion, Target
 from trials.statistics import criteria
 
 Rule = Callable[[str, float, float, Target], Verdict]

@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from trials.evaluation import VersionSummary
-from trials.plan.protocol import Protocol, Text
+from trials.plan.protocol import Protocol
+from trials.plan.values import Text
 from trials.series.inputs import ProtocolVersion
 
 NOT_COMPARED = ("version", "reason")

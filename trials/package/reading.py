@@ -18,7 +18,7 @@ from insitu.model import Flag
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
-from trials.plan.protocol import read_protocol
+from trials.plan.reading import read_protocol
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,

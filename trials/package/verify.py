@@ -18,7 +18,7 @@ from insitu.errors import CorrectInput
 from trials.evaluation import document_of
 from trials.package.reading import evaluate_package, text_of
 from trials.package.tables import SIGNATURE, VERSIONS
-from trials.plan.protocol import canonical
+from trials.plan.reading import canonical
 
 RELATIVE = 1e-6
 """Across types of processors; on the same type the bytes are the same."""

@@ -16,7 +16,8 @@ from trials.designs.question import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate, Evaluation
 from trials.findings import sentence
 from trials.plan import profiles
-from trials.plan.protocol import Endpoint, Target
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Target
 from trials.report import charts
 from trials.report.blocks import Banner, Figure, Heading, Paragraph, ReportModel, Table
 from trials.report.history import History

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from trials.plan.protocol import Aggregation, Endpoint, Filter
+from trials.plan.aggregation import Aggregation, Filter
+from trials.plan.endpoint import Endpoint
 
 AGGREGATION_WORDS = {
     "mean": "mean",

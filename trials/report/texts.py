@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trials.evaluation import Evaluation
 from trials.findings import CAUSES, DEVIATIONS, FINDINGS, sentence
-from trials.plan.protocol import Endpoint
+from trials.plan.endpoint import Endpoint
 from trials.report.labels import day_value, is_plain
 
 

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.plan.protocol import OWN_HOURS, SHARES, Aggregation, Endpoint, Filter
+from trials.plan.aggregation import OWN_HOURS, SHARES, Aggregation, Filter
+from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
 from trials.series.slots import Bools, Calendar, Floats, Ints, Unit, day_groups, grouped, to_us
 from trials.statistics.metrics.levels import in_period

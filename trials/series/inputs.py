@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from insitu.model import Flag
 from trials.evaluation import GapSummary, RejectSummary
-from trials.plan.protocol import Endpoint, Protocol
+from trials.plan.endpoint import Endpoint
+from trials.plan.protocol import Protocol
 from trials.series.slots import to_us
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 from insitu.model import Verdict
-from trials.plan.protocol import Target
+from trials.plan.parts import Target
 
 Question = TypeVar("Question", bound=Hashable)
 

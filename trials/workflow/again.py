@@ -13,7 +13,7 @@ from store.catalogue.trials import get_trial, list_trials
 from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
-from trials.plan.protocol import read_protocol
+from trials.plan.reading import read_protocol
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import keep
 from trials.workflow.loading import load_inputs

@@ -13,7 +13,7 @@ from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from store import access
 from store import trials as store_trials
 from store.database import Connection
-from trials.plan.protocol import read_protocol
+from trials.plan.reading import read_protocol
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 

@@ -13,7 +13,8 @@ from store.database import Connection
 from store.observations import Series, series
 from store.times import to_datetime
 from trials import quality
-from trials.plan.protocol import Protocol, digest, read_protocol
+from trials.plan.protocol import Protocol
+from trials.plan.reading import digest, read_protocol
 
 
 def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bool = False) -> int:

@@ -16,10 +16,12 @@ from store.database import Connection
 from store.observations import SeriesKept, series
 from trials import quality
 from trials.condition.health import KEPT_BACK
-from trials.judge.outlook import LENGTHS, POWER, Outlook, outlook, seen_period
+from trials.judge.expectations import Outlook
+from trials.judge.outlook import LENGTHS, POWER, outlook, seen_period
 from trials.package.reading import read_inputs
 from trials.plan.positions import Lines
-from trials.plan.protocol import Problem, Protocol, WrongProtocol, digest, document_of, located, read_protocol
+from trials.plan.protocol import Protocol
+from trials.plan.reading import Problem, WrongProtocol, digest, document_of, located, read_protocol
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
 from trials.workflow.loading import needed_datastreams, stream_input, windows_of

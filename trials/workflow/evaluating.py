@@ -13,7 +13,7 @@ from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.changes import causes, changes
 from trials.judge.compute import compute
-from trials.plan.protocol import canonical, digest
+from trials.plan.reading import canonical, digest
 from trials.workflow.loading import load_inputs
 
 

@@ -16,7 +16,8 @@ from store.database import Connection
 from store.observations import SeriesKept, series_kept
 from trials.condition.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
 from trials.evaluation import GapSummary, RejectSummary
-from trials.plan.protocol import Protocol, read_protocol
+from trials.plan.protocol import Protocol
+from trials.plan.reading import read_protocol
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,

@@ -16,8 +16,9 @@ from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
 from trials.plan import profiles
-from trials.plan.protocol import Protocol, canonical, digest
-from trials.plan.protocol import document_of as protocol_document
+from trials.plan.protocol import Protocol
+from trials.plan.reading import canonical, digest
+from trials.plan.reading import document_of as protocol_document
 from trials.workflow.templates import marks
 
 

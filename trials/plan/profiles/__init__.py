@@ -18,18 +18,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from insitu.errors import CorrectInput
-from trials.plan.protocol import (
-    Capture,
-    Code,
-    Criterion,
-    Endpoint,
-    Part,
-    Period,
-    Protocol,
-    Span,
-    Target,
-    Text,
-)
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Capture, Criterion, Period, Target
+from trials.plan.protocol import Protocol
+from trials.plan.values import Code, Part, Span, Text
 
 ON_GRID = ("reference_collocation", "replicates")
 """Designs that ask for the steps of a grid."""

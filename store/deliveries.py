@@ -1,0 +1,94 @@
+"""Deliveries and radio frames that were committed. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from store.database import Connection, run
+from store.queries import Queries
+from store.times import to_datetime, to_us
+
+
+class _SQL(Queries, file="deliveries"):
+    known_deliveries: str
+    save_deliveries: str
+    claim_frames: str
+    drop_deliveries: str
+    drop_old_deliveries: str
+
+
+_LONG = timedelta(days=36_500)
+
+
+class Delivery(NamedTuple):
+    """What identifies a message that has neither time nor `seq`, within a session."""
+
+    life: str
+    """Of the broker: packet ids begin again with each."""
+    mid: int
+    sha256: bytes
+    """Of topic and bytes."""
+
+
+def known_deliveries(
+    conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
+) -> dict[Delivery, int]:
+    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than
+    `age`.
+    """
+    if not keys:
+        return {}
+    parameters = {
+        "client_id": client_id,
+        "lives": [key.life for key in keys],
+        "mids": [key.mid for key in keys],
+        "hashes": [key.sha256 for key in keys],
+        "above": above,
+        "age": age,
+    }
+    found = conn.execute(_SQL.known_deliveries.encode(), parameters)
+    return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
+
+
+def save_deliveries(
+    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0
+) -> None:
+    """Delivery → received (µs) of messages that only their delivery identifies."""
+    if deliveries:
+        run(
+            conn,
+            _SQL.save_deliveries,
+            client_id=client_id,
+            lives=[key.life for key in deliveries],
+            mids=[key.mid for key in deliveries],
+            hashes=[key.sha256 for key in deliveries],
+            received=[to_datetime(us) for us in deliveries.values()],
+            number=number,
+        )
+
+
+def claim_frames(
+    conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta
+) -> set[bytes]:
+    """SHA-256 of radio frames → received µs; those that nobody brought within `age`. A writer that brings the
+    same one now is waited for.
+    """
+    parameters = {
+        "client_id": client_id,
+        "hashes": list(frames),
+        "received": [to_datetime(us) for us in frames.values()],
+        "age": age,
+    }
+    return {bytes(sha) for (sha,) in conn.execute(_SQL.claim_frames.encode(), parameters)}
+
+
+def drop_deliveries(conn: Connection, client_id: str, *, upto: int) -> int:
+    """Those of a number up to `upto`."""
+    return run(conn, _SQL.drop_deliveries, client_id=client_id, upto=upto)
+
+
+def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
+    """Those kept longer than `age`, of whatever number."""
+    return run(conn, _SQL.drop_old_deliveries, client_id=client_id, age=age)

@@ -1,0 +1,115 @@
+"""Rejects that may be replayed, and what was counted without being kept. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.database import Connection, rows, run
+from store.queries import Queries
+
+
+class _SQL(Queries, file="replays"):
+    overflow: str
+    replayable: str
+    reasons_of: str
+    mark_replayed: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    reject_id: int
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: datetime
+    trial: str
+    device: str
+    results: int
+    replayed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Refusals of a device within an hour that were counted without their bytes; `bytes` as received."""
+
+    trial: str
+    device: str
+    hour: datetime
+    reason: str
+    messages: int
+    results: int
+    bytes: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replayable:
+    reject_id: int
+    reason: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: datetime
+    trial: str
+    device: str
+    identity: bytes
+
+
+def list_overflow(
+    conn: Connection,
+    trials: Sequence[str] | None,
+    devices: Sequence[str] | None = None,
+    *,
+    device: str | None = None,
+    reason: str | None = None,
+    most: int = 200,
+) -> list[Overflow]:
+    """What was refused and not kept, newest hour first; None is everybody's."""
+    return rows(
+        conn,
+        Overflow,
+        _SQL.overflow,
+        trials=None if trials is None else list(trials),
+        devices=None if devices is None else list(devices),
+        device=device,
+        reason=reason,
+        most=most,
+    )
+
+
+def replayable(
+    conn: Connection,
+    *,
+    trial: str | None,
+    reason: str | None,
+    trials: Sequence[str] | None,
+    above: int,
+    most: int,
+) -> list[Replayable]:
+    return rows(
+        conn,
+        Replayable,
+        _SQL.replayable,
+        trial=trial,
+        reason=reason,
+        above=above,
+        most=most,
+        trials=None if trials is None else list(trials),
+    )
+
+
+def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
+    """For what reasons some messages have rejects that were not replayed yet."""
+    found: dict[bytes, set[str]] = {identity: set() for identity in identities}
+    for identity, reason in conn.execute(_SQL.reasons_of.encode(), {"identities": list(found)}):
+        found[bytes(identity)].add(reason)
+    return found
+
+
+def mark_replayed(conn: Connection, reject_ids: Sequence[int], now: datetime) -> None:
+    run(conn, _SQL.mark_replayed, reject_ids=list(reject_ids), now=now)

@@ -1,0 +1,87 @@
+"""Signs of life and statuses of devices. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from store.database import Connection, run
+from store.ledger import clean
+from store.queries import Queries
+from store.times import to_datetime
+
+
+class _SQL(Queries, file="signs"):
+    touch_devices: str
+    save_statuses: str
+    touch_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    device_id: int
+    at_us: int
+    state: str | None
+    battery: float | None
+    rssi: float | None
+    firmware: str | None
+    uptime: float | None
+    snr: float | None
+    margin: float | None
+    note: str | None
+    received_us: int
+
+
+def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]) -> None:
+    """device → (received µs, the largest device time − receipt in s, None where it sent no time)."""
+    if seen:
+        run(
+            conn,
+            _SQL.touch_devices,
+            device_ids=list(seen),
+            seen=[to_datetime(us) for us, _ in seen.values()],
+            offsets=[offset for _, offset in seen.values()],
+        )
+
+
+def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
+    if not lines:
+        return
+    run(
+        conn,
+        _SQL.save_statuses,
+        **_status_columns(lines),
+        received=[to_datetime(line.received_us) for line in lines],
+        notes=[None if line.note is None else clean(line.note) for line in lines],
+    )
+    newest: dict[int, StatusLine] = {}
+    for line in sorted(lines, key=lambda line: line.at_us):
+        newest[line.device_id] = _newer(newest.get(line.device_id), line)
+    run(conn, _SQL.touch_status, **_status_columns(list(newest.values())))
+
+
+def _newer(before: StatusLine | None, line: StatusLine) -> StatusLine:
+    """`line`, with what it does not say taken from before: a last will says nothing of the battery."""
+    if before is None:
+        return line
+    kept = {
+        name: getattr(before, name)
+        for name in ("state", "battery", "rssi", "firmware", "uptime", "snr", "margin")
+        if getattr(line, name) is None
+    }
+    return replace(line, **kept)
+
+
+def _status_columns(lines: Sequence[StatusLine]) -> dict[str, list[Any]]:
+    return {
+        "device_ids": [line.device_id for line in lines],
+        "at": [to_datetime(line.at_us) for line in lines],
+        "states": [line.state for line in lines],
+        "batteries": [line.battery for line in lines],
+        "rssis": [line.rssi for line in lines],
+        "firmwares": [None if line.firmware is None else clean(line.firmware) for line in lines],
+        "uptimes": [line.uptime for line in lines],
+        "snrs": [line.snr for line in lines],
+        "margins": [line.margin for line in lines],
+    }

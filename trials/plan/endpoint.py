@@ -1,0 +1,47 @@
+"""An endpoint: one question about one property."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+)
+
+from trials.plan.aggregation import Aggregation, Filter
+from trials.plan.parts import Block, Criterion
+from trials.plan.values import Code, Part, ProfileName, Span, Text
+
+
+class Endpoint(Part):
+    name: Code
+    title: Text
+    rank: Literal["primary", "secondary", "exploratory"] = "primary"
+    property: Code
+    unit: str
+    design: str
+    """A name registered in `trials.designs`: `reference_collocation`, `before_after`, `control_sites`, …"""
+    arms: dict[Literal["candidate", "reference", "control"], Code]
+    aggregation: Annotated[
+        Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
+    ] = Aggregation(name="mean")
+    filter: Filter | None = None
+    """None: every planned interval of its arms."""
+    blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
+    """True: neither estimate nor verdict is made before the evaluator unblinds it."""
+    grid: Span = timedelta(hours=1)
+    """Step of the pairs of a collocation."""
+    criteria: list[Criterion] = Field(min_length=1)
+    schedule: list[Block] | None = None
+    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between
+    blocks is washout.
+    """
+    profile: ProfileName | None = None
+    """Published targets that its criteria are, as `us-epa-air-sensors/pm25`; `trials.plan.profiles` has
+    them.
+    """
+    parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
+    """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
