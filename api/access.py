@@ -11,15 +11,13 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from functools import cache
 from typing import Annotated, Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends, Form, Request, Response
 
 from api.attempts import Attempts
 from api.context import context_of
+from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere
 from insitu.model import Role
 from store import access
@@ -28,29 +26,6 @@ from store.catalogue.trials import Trial
 from store.database import Pool
 
 LIFETIME: Final = timedelta(days=7)
-_HASHER: Final = (
-    PasswordHasher()
-)  # argon2id with the parameters of RFC 9106 for limited memory: 64 MiB, 3 passes
-
-
-def hash_password(password: str) -> str:
-    """The argon2id hash that is kept instead of the password."""
-    return _HASHER.hash(password)
-
-
-def _matches(password_hash: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-@cache
-def _nobody() -> str:
-    """Verified where the login is unknown, so that the time of the answer does not tell which logins
-    exist.
-    """
-    return hash_password(secrets.token_urlsafe(16))
 
 
 def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, address: str) -> str:
@@ -62,7 +37,7 @@ def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, addres
     attempts.check(address, login)
     with pool.connection() as conn:
         known = access.password_of(conn, login)
-    if not _matches(known.password_hash if known else _nobody(), password) or known is None:
+    if not matches(known.password_hash if known else nobody(), password) or known is None:
         attempts.failed(address, login)
         raise NotAcceptedHere("The login or the password is wrong.")
     token = secrets.token_urlsafe(32)

@@ -1,7 +1,6 @@
 """The command line, which is the composition root: it builds, starts and stops; nobody imports it.
 
-Each verb lives in one module of this folder and imports its room when it is called, so that `insitu --help`
-is quick.
+`verbs` says where each verb lives; its module is imported when it is called.
 """
 
 from __future__ import annotations
@@ -12,24 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import typer
-from typer._click.exceptions import ClickException
-
-from cli import (
-    bench,
-    demo,
-    devices,
-    evaluation,
-    imports,
-    networks,
-    operations,
-    parts,
-    power,
-    registration,
-    sessions,
-    simulate,
-    up,
-)
+from cli.group import app
 from cli.output import fail
 from cli.rooms import refuse_foreign_rooms
 from insitu.errors import InsituError, ReportDefect
@@ -38,52 +20,17 @@ from insitu.settings import default_data_dir
 _DEFECT = "insitu-defect-"
 _MOST_DEFECTS = 20
 
-app = typer.Typer(
-    name="insitu",
-    help="Field data of trials: from an MQTT message to a validation report.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for verbs in (
-    demo,
-    up,
-    parts,
-    registration,
-    devices,
-    networks,
-    imports,
-    simulate,
-    evaluation,
-    power,
-    operations,
-    sessions,
-    bench,
-):
-    verbs.register(app)
-
 
 def main() -> None:
     """Run a verb; every error is one clear line on stderr and a non-zero exit code."""
     # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
     try:
         refuse_foreign_rooms()
-        ended = app(standalone_mode=False)
-        if ended == 130:  # typer makes a return value of Ctrl-C, and of every other Exit
-            fail("Interrupted.", code=ended)
-        sys.exit(ended if isinstance(ended, int) else 0)
+        app()
     except ReportDefect as error:
         fail(f"{error} Details: {_keep_traceback()}", code=error.exit_code)
     except InsituError as error:
         fail(str(error), code=error.exit_code)
-    except typer.Exit as error:
-        sys.exit(error.exit_code)
-    except ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        fail("Interrupted.", code=130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

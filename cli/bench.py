@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 
 import typer
 
-
-def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Benchmarks; each prints its table.", no_args_is_help=True)
-    group.command()(ingest)
-    group.command()(evaluate)
-    app.add_typer(group, name="bench")
+from insitu.clock import SYSTEM
+from jobs.evaluations import evaluate_changed
+from proving.coverage.measuring import run as measure_coverage
+from proving.speed.evaluations import measure
+from proving.throughput.measuring import away as measure_away
+from proving.throughput.measuring import run as measure_ingest
+from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
 
 
 def ingest(
@@ -33,13 +35,12 @@ def ingest(
     """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same
     run.
     """
-    from proving.throughput.measuring import away as measure_away
-    from proving.throughput.measuring import run
-
     if away:
         measure_away(seconds=tuple(away), results=tuple(results or (3,)))
         return
-    run(messages=messages, results=tuple(results or (1, 3, 10)), runs=runs, rates=tuple(rate or (1000, 5000)))
+    measure_ingest(
+        messages=messages, results=tuple(results or (1, 3, 10)), runs=runs, rates=tuple(rate or (1000, 5000))
+    )
 
 
 def evaluate(
@@ -66,20 +67,11 @@ def evaluate(
     if speed:
         evaluate_speed()
         return
-    from proving.coverage.measuring import run
-    from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
-
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
-    run(worlds, early, replications=replications, processes=processes)
+    measure_coverage(worlds, early, replications=replications, processes=processes)
 
 
 def evaluate_speed() -> None:
     """Time and memory of an evaluation, and of the nightly job."""
-    import threading
-
-    from insitu.clock import SYSTEM
-    from jobs.evaluations import evaluate_changed
-    from proving.speed.evaluations import measure
-
     measure(lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())))

@@ -21,6 +21,18 @@ from cli.people import add_first_person, first_sign_in
 from insitu.clock import Clock
 from insitu.embedded.users import BrokerUser, user_of
 from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
+from store import shards
+from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
+from store.database import (
+    abort,
+    connect,
+    has_schema,
+    limit_statements,
+    migrate,
+    require_current,
+    restore_under_way,
+)
+from store.shards import ensure_shards, health, layout
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -112,8 +124,6 @@ class Clerk:
         return False
 
     def _cut(self) -> None:
-        from store.database import abort
-
         if (conn := self._conn) is not None:
             abort(conn)
         self._busy_since = time.monotonic()
@@ -172,8 +182,6 @@ class Clerk:
         """True while a dump is put back; half of it is there then; the schema is checked again when it is
         whole.
         """
-        from store.database import restore_under_way
-
         restoring, before = restore_under_way(conn), self.facts.restoring
         conn.rollback()
         if restoring:
@@ -186,8 +194,6 @@ class Clerk:
         return restoring
 
     def _connection(self, url: str) -> Connection:
-        from store.database import connect
-
         if self._conn is None or self._conn.closed:
             self._conn = connect(url, application="insitu up")
         return self._conn
@@ -196,10 +202,6 @@ class Clerk:
         """Once a connection, since a restore may have brought an older schema; a migration may take as long
         as it needs.
         """
-        from store.access import broker_applied, fact, put_fact
-        from store.database import has_schema, limit_statements, migrate, require_current
-        from store.shards import ensure_shards
-
         if self.facts.prepared and not has_schema(conn):
             raise RunMigrate(
                 "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; "
@@ -220,8 +222,6 @@ class Clerk:
             add_first_person(conn, self._data_dir)
 
     def _write(self, conn: Connection) -> None:
-        from store.access import broker_applied
-        from store.shards import forget_sessions
 
         applied = self._applied
         if applied is not None:
@@ -230,7 +230,7 @@ class Clerk:
             if self._applied is applied:
                 self._applied = None
         if self._forget.is_set():
-            forget_sessions(conn)
+            shards.forget_sessions(conn)
             conn.commit()
             self.facts = replace(self.facts, shards_ready=False)
             self._forget.clear()
@@ -238,8 +238,6 @@ class Clerk:
 
     def _read_credentials(self, conn: Connection) -> None:
         """When they changed, or one of them expired."""
-        from store.access import active_credentials, broker_state, next_expiry
-
         wanted, now = broker_state(conn).wanted, self._clock.now()
         if self.facts.wanted == wanted and (self._expiry is None or now < self._expiry):
             return
@@ -249,8 +247,6 @@ class Clerk:
         self.facts = replace(self.facts, wanted=wanted, users=users, generation=self.facts.generation + 1)
 
     def _look(self, conn: Connection) -> None:
-        from store.shards import health, layout
-
         found = layout(conn)
         self.facts = replace(
             self.facts,

@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.snippets import PublicAddress, snippets
+from cli.addresses import public_address, reachable_there
 from cli.output import say
 from cli.target import Target, open_target
+from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code
+from insitu.settings import load, parse_listen
+from store.access import add_credential, broker_state, record, revoke_credentials, username_taken
+from store.catalogue.datastreams import add_datastream, list_datastreams
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device, find_device
+from store.catalogue.properties import list_properties
+from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
+from store.shards import shards_ready
 
 if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from store.database import Connection
 
 APPLY_TIMEOUT_S = 10.0
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(enrol)
-    app.command()(revoke)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,6 @@ def give_credential(
     login: str = "cli",
 ) -> Login:
     """A new credential for a device; older ones go on until they are revoked. The caller commits."""
-    from insitu.embedded.users import hash_token, mosquitto_hash
-    from store.access import add_credential, record
-
     token = secrets.token_urlsafe(32)
     username = (
         f"{trial}.{device}"
@@ -74,16 +77,11 @@ def give_credential(
 
 
 def _taken(conn: Connection, username: str) -> bool:
-    from store.access import username_taken
-
     return username_taken(conn, username)
 
 
 def wait_until_applied(conn: Connection) -> None:
     """Return once the broker runs on the committed credentials; RetryLater says what is wrong otherwise."""
-    from store.access import broker_state
-    from store.shards import shards_ready
-
     limit = time.monotonic() + APPLY_TIMEOUT_S
     while not shards_ready(conn):  # a trial that no session hears yet has no credentials at the broker
         conn.rollback()
@@ -173,12 +171,6 @@ def _known_or_new(
     every: int,
     now: datetime,
 ) -> int:
-    from store.catalogue.datastreams import add_datastream
-    from store.catalogue.deployments import deploy
-    from store.catalogue.devices import add_device, find_device
-    from store.catalogue.properties import list_properties
-    from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
-
     try:
         found = find_device(conn, trial, device)
     except NotFound:
@@ -227,8 +219,6 @@ def _known_or_new(
 
 
 def _only_site(conn: Connection, trial: str) -> str:
-    from store.catalogue.datastreams import list_datastreams
-
     sites = sorted({place.site for stream in list_datastreams(conn, trial) for place in stream.deployments})
     if len(sites) != 1:
         known = f" ({', '.join(sites)})" if sites else ""
@@ -237,14 +227,10 @@ def _only_site(conn: Connection, trial: str) -> str:
 
 
 def _names(conn: Connection, trial: str, device: str) -> list[str]:
-    from store.catalogue.datastreams import list_datastreams
-
     return [stream.name for stream in list_datastreams(conn, trial) if stream.device == device]
 
 
 def _show(target: Target, trial: str, device: str, login: Login, names: list[str]) -> None:
-    from api.snippets import snippets
-
     say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
     http = target.running.http if target.running else None
     for title, text in snippets(
@@ -263,10 +249,6 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
 
 def public_of(target: Target) -> PublicAddress:
     """Where devices reach the broker of a target."""
-    from api.snippets import PublicAddress
-    from cli.parts import public_address, reachable_there
-    from insitu.settings import load, parse_listen
-
     settings = load()
     if target.running is None:
         return public_address(settings, "", None)
@@ -282,9 +264,6 @@ def public_of(target: Target) -> PublicAddress:
 
 def revoke(trial: str, device: str) -> None:
     """End every credential of a device; an open connection is cut."""
-    from store.access import record, revoke_credentials
-    from store.catalogue.devices import find_device
-
     target, conn = open_target("insitu revoke")
     with conn:
         found = find_device(conn, trial, device)

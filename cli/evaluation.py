@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,17 +12,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import say, warn
+from cli.target import open_target
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput, Disagrees, NotFound
 from insitu.settings import load
+from store.trials import evaluation as find
+from store.trials import latest_evaluation
+from trials.package.keys import signing_key
+from trials.package.reading import evaluate_package
+from trials.package.verify import verify as verify_package
+from trials.plan import profiles as known
+from trials.plan.reading import read_protocol
+from trials.report import write_reports
+from trials.report.texts import summary
+from trials.workflow.blinding import unblind as unblind_endpoint
+from trials.workflow.checking import check_quality
+from trials.workflow.drafts import outlook_of
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.exporting import write
+from trials.workflow.locking import lock_protocol
+from trials.workflow.templates import Facts, draft, facts_of, left_out, marks
 
 if TYPE_CHECKING:
     from store.database import Connection
-
-
-def register(app: typer.Typer) -> None:
-    for verb in (protocol, profiles, lock, evaluate, unblind, report, export, verify):
-        app.command()(verb)
 
 
 def _read(path: Path) -> str:
@@ -51,12 +64,6 @@ def protocol(
     """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be
     written.
     """
-    import sys
-
-    from cli.target import open_target
-    from trials.plan.reading import read_protocol
-    from trials.workflow.templates import Facts, draft, facts_of, left_out, marks
-
     clock, facts = SYSTEM, Facts()
     if trial is not None:
         target, conn = open_target("insitu protocol --trial")
@@ -86,8 +93,6 @@ def profiles(
     ] = None,
 ) -> None:
     """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
-    from trials.plan import profiles as known
-
     if name is None:
         for one in known.profiles().values():
             say(f"{one.name}: {one.title.en}")
@@ -112,11 +117,6 @@ def _first_day(text: str | None, clock: Clock) -> date:
 
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
     """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
-    from cli.target import open_target
-    from trials.plan.reading import read_protocol
-    from trials.workflow.drafts import outlook_of
-    from trials.workflow.locking import lock_protocol
-
     parsed = read_protocol(_read(protocol), source=str(protocol))
     target, conn = open_target("insitu lock")
     clock = target.clock
@@ -137,15 +137,8 @@ def evaluate(
     """Apply the locked protocol to the observations and keep the result for good."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
-        from trials.package.reading import evaluate_package
-        from trials.report.texts import summary
-
         say(summary(evaluate_package(folder)))
         return
-    from cli.target import open_target
-    from trials.report.texts import summary
-    from trials.workflow.checking import check_quality
-    from trials.workflow.evaluating import evaluate_trial
 
     target, conn = open_target("insitu evaluate")
     with conn:
@@ -163,13 +156,10 @@ def unblind(
     login: str = "lab",
 ) -> None:
     """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
-    from cli.target import open_target
-    from trials.workflow.blinding import unblind as run
-
     target, conn = open_target("insitu unblind")
     clock = target.clock
     with conn:
-        number = run(
+        number = unblind_endpoint(
             conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated
         )
     say(
@@ -183,10 +173,6 @@ def report(
     to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
 ) -> None:
     """Write the report of an evaluation in both languages as HTML, PDF and JSON."""
-    from cli.target import open_target
-    from store.trials import evaluation as find
-    from trials.report import write_reports
-
     _, conn = open_target("insitu report")
     with conn:
         row = find(conn, evaluation)
@@ -200,8 +186,6 @@ def export(
     trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]
 ) -> None:
     """Write the package of a trial's latest evaluation: everything needed to recompute it."""
-    from cli.target import open_target
-
     target, conn = open_target("insitu export")
     with conn:
         write_package(
@@ -216,11 +200,6 @@ def write_package(
     """The package of the latest evaluation, signed by this installation, with its reports inside (those in
     `reports`, if given).
     """
-    from store.trials import latest_evaluation
-    from trials.package.keys import signing_key
-    from trials.report import write_reports
-    from trials.workflow.exporting import write
-
     row = latest_evaluation(conn, trial)
     if row is None:
         raise NotFound(f"{trial} has no evaluation yet: run `insitu evaluate {trial}` first.")
@@ -237,9 +216,7 @@ def write_package(
 
 def verify(package: Annotated[Path, typer.Argument(help="The directory of a package.")]) -> None:
     """Recompute every number of a package, check its files, protocol and signature; needs no database."""
-    from trials.package.verify import verify as run
-
-    checks = run(package)
+    checks = verify_package(package)
     for check in checks:
         say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}")
         for line in check.lines:

@@ -9,17 +9,18 @@ import typer
 
 from cli.output import progress, say, warn
 from cli.target import open_target
+from ingest.files.layout import understand
+from ingest.files.load import Loader, fingerprint
+from ingest.files.mapping import make_map, read_map
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
+from store.catalogue.snapshot import load_snapshot
+from store.corrections import Correction
 
 if TYPE_CHECKING:
     from ingest.files.layout import Layout
     from ingest.files.load import Summary
     from ingest.files.mapping import FileMap
     from store.corrections import Correction
-
-
-def register(app: typer.Typer) -> None:
-    app.command("import")(import_file)
 
 
 def import_file(
@@ -94,8 +95,6 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 
 
 def _said(given: dict[str, Any], path: Path | None) -> FileMap:
-    from ingest.files.mapping import make_map, read_map
-
     if path is not None:
         before = read_map(path)
         given = {**before, **given, "columns": {**before.get("columns", {}), **given.get("columns", {})}}
@@ -103,11 +102,6 @@ def _said(given: dict[str, Any], path: Path | None) -> FileMap:
 
 
 def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str) -> None:
-    from ingest.files.layout import understand
-    from ingest.files.load import Loader, fingerprint
-    from store.catalogue.snapshot import load_snapshot
-    from store.corrections import Correction
-
     target, conn = open_target("insitu import")
     with conn:
         layout = understand(file, said, load_snapshot(conn))

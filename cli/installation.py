@@ -29,13 +29,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from cli.addresses import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
 from cli.clerk import Clerk
 from cli.handover import Handover
 from cli.healing import Healing, Paced, Signs
 from cli.output import warn
-from cli.parts import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
 from cli.supervision import Part, Phase, Steps
 from cli.watch import PagesWatch
+from ingest.probe import Prober
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
@@ -46,6 +47,8 @@ from insitu.embedded.postgres import Postgres
 from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
 from insitu.settings import Settings, parse_listen
+from store.access import broker_state
+from store.database import connect
 
 if TYPE_CHECKING:
     from ingest.probe import Prober
@@ -399,8 +402,6 @@ class Installation:
 
     def _start_prober(self) -> None:
         if self._prober is None and not self._private:
-            from ingest.probe import Prober
-
             ca = self.where.tls.ca if self.where.tls else None
             self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
             self._prober.start()
@@ -485,14 +486,10 @@ class Installation:
 
     def connection(self) -> Connection:
         """A connection of the caller's own, who closes it."""
-        from store.database import connect
-
         return connect(self.postgres.url, application="insitu demo")
 
     def settle_credentials(self, limit_s: float = 30.0) -> None:
         """Steps until the broker runs on the credentials that are committed now; RetryLater."""
-        from store.access import broker_state
-
         limit = time.monotonic() + limit_s
         with self.connection() as conn:
             wanted = broker_state(conn).wanted

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from cli.output import say
 from insitu.errors import AlreadyExists
 from insitu.model import CODE_PATTERN, DatastreamRole
+from store.access import record
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device, add_sensor
+from store.mappings import apply_mappings, new_mapping, replace_mappings
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -60,9 +64,6 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
     """A device at its place, from `start` or now on; one that exists is left as it is, also where it
     stands.
     """
-    from store.catalogue.deployments import deploy
-    from store.catalogue.devices import add_device, add_sensor
-
     start = (
         now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
     )
@@ -94,9 +95,6 @@ def enter_mappings(
     """The mappings of each trial that the file names take the place of those it had; its devices get what
     they say.
     """
-    from store.access import record
-    from store.mappings import apply_mappings, new_mapping, replace_mappings
-
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
         with conn.transaction():

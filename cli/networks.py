@@ -12,12 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cli.devices import public_of, take_effect
 from cli.output import say
 from cli.target import Target, open_target
+from ingest import storage
+from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN
 from insitu.settings import load
 from insitu.wire import CHIRPSTACK, SPARKPLUG, THINGS_STACK, network_topics
+from store.access import add_credential, record, revoke_network_credentials
+from store.catalogue.devices import find_device
+from store.catalogue.networks import (
+    add_address,
+    add_network_server,
+    find_address,
+    get_network_server,
+    list_addresses,
+)
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -28,11 +40,6 @@ SHAPES = {
     THINGS_STACK: f"{THINGS_STACK}/APPLICATION@TENANT/DEVICE",
     SPARKPLUG: f"{SPARKPLUG}/GROUP/EDGE or {SPARKPLUG}/GROUP/EDGE/DEVICE",
 }
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(network)
-    app.command()(pull)
 
 
 class _Entry(BaseModel):
@@ -67,8 +74,6 @@ class AddressEntry(_Entry):
 
 
 def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
-    from store.catalogue.networks import add_network_server
-
     try:
         with conn.transaction():
             add_network_server(conn, code=entry.code, kind=entry.kind, now=now)
@@ -83,9 +88,6 @@ def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
 
 def enter_address(conn: Connection, entry: AddressEntry) -> None:
     """The device is that address from now on; an address that is another device's is refused."""
-    from store.catalogue.devices import find_device
-    from store.catalogue.networks import add_address, find_address
-
     number = find_device(conn, entry.trial, entry.device).device_id
     found = find_address(conn, entry.address)
     if found is not None:
@@ -123,10 +125,6 @@ def network(
     """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its
     credential.
     """
-    from cli.devices import take_effect
-    from store.access import record, revoke_network_credentials
-    from store.catalogue.networks import get_network_server, list_addresses
-
     if enrol and revoke:
         raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
     target, conn = open_target("insitu network")
@@ -159,9 +157,6 @@ def network(
 
 
 def _give(conn: Connection, target: Target, number: int, code: str) -> tuple[str, str]:
-    from insitu.embedded.users import hash_token, mosquitto_hash
-    from store.access import add_credential, record
-
     now = target.clock.now()
     token, username = secrets.token_urlsafe(32), f"network.{code}.{secrets.token_hex(3)}"
     add_credential(
@@ -180,8 +175,6 @@ def _give(conn: Connection, target: Target, number: int, code: str) -> tuple[str
 
 def _explain(target: Target, kind: str, username: str) -> None:
     """What to write into the network server's own configuration."""
-    from cli.devices import public_of
-
     where = public_of(target)
     scheme = "ssl" if where.tls else "tcp"
     if kind == CHIRPSTACK:
@@ -228,8 +221,6 @@ def pull(
 
     The API key is INSITU_THINGS_STACK_KEY, or in the file INSITU_THINGS_STACK_KEY_FILE.
     """
-    from ingest import storage
-
     key = load().things_stack_key
     name, _, tenant = application.partition("@")
     if key is None:

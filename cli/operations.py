@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.addresses import broker_address, parse_broker_url
+from cli.brokers import PROFILES
 from cli.output import say
-from cli.parts import broker_address, parse_broker_url
-from cli.policy import WRITE_FILES_ANEW, CannotAsk
+from cli.owners import account_if_there, ids, make_folder, parse_owner
+from cli.policy import WRITE_FILES_ANEW, CannotAsk, devices_of_broker_config, throw_away_devices
 from cli.target import Target, find_target, open_target
+from ingest.policy import prove
+from ingest.probe import probe_once
+from ingest.replay import replay as run
 from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
+from insitu.whole import write_whole
+from store import shards
+from store.access import active_credentials, audit_problem
+from store.database import connect, migrations, require_current, require_postgres
+from store.ledger import recount
 
 if TYPE_CHECKING:
     from store.database import Connection
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(check)
-    app.command()(settings)
-    app.command()(replay)
-    app.command("broker-config")(broker_config)
 
 
 def settings() -> None:
@@ -82,14 +85,10 @@ def questions(target: Target) -> list[Question]:
 
 
 def _with(target: Target) -> Connection:
-    from store.database import connect
-
     return connect(target.database_url, application="insitu check")
 
 
 def _database(target: Target) -> str:
-    from store.database import require_postgres
-
     with _with(target) as conn:
         version = conn.server_version()
     require_postgres(version)
@@ -97,16 +96,12 @@ def _database(target: Target) -> str:
 
 
 def _schema(target: Target) -> str:
-    from store.database import migrations, require_current
-
     with _with(target) as conn:
         require_current(conn)
     return f"current ({migrations()[-1].stem})"
 
 
 def _ingestor(target: Target) -> str:
-    from store import shards
-
     with _with(target) as conn:
         health = shards.health(conn)
     if not health.alive:
@@ -116,8 +111,6 @@ def _ingestor(target: Target) -> str:
 
 def _delivery(target: Target) -> str:
     """A probe with a device's rights: a new connection, a message at QoS 1, its row."""
-    from ingest.probe import probe_once
-
     if target.running is not None:
         ca = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
         broker = parse_broker_url(target.running.mqtt_url, ca)
@@ -133,8 +126,6 @@ def _delivery(target: Target) -> str:
 
 
 def _ledger(target: Target) -> str:
-    from store.ledger import recount
-
     with _with(target) as conn:
         differences = recount(conn)
     if differences:
@@ -143,8 +134,6 @@ def _ledger(target: Target) -> str:
 
 
 def _audit(target: Target) -> str:
-    from store.access import audit_problem
-
     with _with(target) as conn:
         problem = audit_problem(conn)
     if problem:
@@ -156,9 +145,6 @@ def _policy(target: Target) -> str:
     """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of
     `broker-config` at another.
     """
-    from cli.policy import devices_of_broker_config, throw_away_devices
-    from ingest.policy import prove
-
     if target.running is None:
         return prove(*devices_of_broker_config(load()), if_refused=WRITE_FILES_ANEW)
     with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
@@ -172,8 +158,6 @@ def replay(
     """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once
     each.
     """
-    from ingest.replay import replay as run
-
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
@@ -198,11 +182,6 @@ def broker_config(
 
     The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
     """
-    from cli.brokers import PROFILES
-    from cli.owners import account_if_there, ids, make_folder, parse_owner
-    from insitu.whole import write_whole
-    from store.access import active_credentials
-
     if broker not in PROFILES:
         raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(PROFILES)}.")
     profile, service = PROFILES[broker], broker_address(load())

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.passwords import hash_password
 from insitu.model import OrganisationKind
 from insitu.whole import secret_of
+from store.access import add_person, anybody, ever_signed_in
+from store.catalogue.organisations import add_organisation, find_organisation
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -31,9 +34,6 @@ def add_account(
     language: str = "fr",
 ) -> None:
     """A person who can sign in; the caller commits."""
-    from api.access import hash_password
-    from store.access import add_person
-
     add_person(
         conn,
         login=login,
@@ -54,9 +54,6 @@ def add_first_person(conn: Connection, data_dir: Path) -> None:
     The password is in a file of the data directory before it is in force, so that a start that is killed in
     between tells it at the next.
     """
-    from store.access import anybody
-    from store.catalogue.organisations import add_organisation, find_organisation
-
     if anybody(conn):
         return
     now = datetime.now(UTC)
@@ -69,8 +66,6 @@ def add_first_person(conn: Connection, data_dir: Path) -> None:
 
 def first_sign_in(conn: Connection, data_dir: Path) -> str | None:
     """The password of `lab` until somebody has signed in. Removes its file then, and returns None."""
-    from store.access import ever_signed_in
-
     path = data_dir / _FIRST
     if not path.exists():
         return None

@@ -9,15 +9,18 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.addresses import broker_address, parse_broker_url
 from cli.devices import wait_until_applied
-from cli.parts import broker_address, parse_broker_url
 from cli.target import Target
-from insitu.embedded.users import CHECK_DEVICES, check_token
+from ingest.policy import Probe
+from insitu.embedded.users import CHECK_DEVICES, check_token, hash_token, mosquitto_hash
 from insitu.errors import InsituError
 from insitu.settings import Settings
 from insitu.wire import CHECK
+from store.access import add_credential, drop_probes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +45,6 @@ def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, 
     """(the service's address, one device, another) of a broker that has the files of `broker-config`.
     CannotAsk without its address.
     """
-    from ingest.policy import Probe
-
     if settings.mqtt_url is None:
         raise CannotAsk(
             "set INSITU_MQTT_URL, and INSITU_MQTT_CA where its certificate needs it, to what `insitu "
@@ -58,10 +59,6 @@ def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, 
 @contextmanager
 def throw_away_devices(conn: Connection, target: Target) -> Iterator[tuple[BrokerAddress, Probe, Probe]]:
     """(the service's address, one device, another), active at the embedded broker of `target`."""
-    from pathlib import Path
-
-    from store.access import drop_probes
-
     assert target.running is not None
     ca: Path | None = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
     probes = [_add_probe(conn, target) for _ in range(2)]
@@ -76,10 +73,6 @@ def throw_away_devices(conn: Connection, target: Target) -> Iterator[tuple[Broke
 
 
 def _add_probe(conn: Connection, target: Target) -> Probe:
-    from ingest.policy import Probe
-    from insitu.embedded.users import hash_token, mosquitto_hash
-    from store.access import add_credential
-
     device, token = f"probe-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
     now = target.clock.now()
     add_credential(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import say
+from cli.target import open_target
 from insitu.errors import CorrectInput
+from trials.package.reading import text_of
+from trials.plan.reading import read_protocol
+from trials.workflow.drafts import outlook_of, outlook_of_package
 
 if TYPE_CHECKING:
     from trials.judge.expectations import CriterionOutlook, Expectation, Outlook
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(power)
 
 
 def power(
@@ -40,8 +41,6 @@ def power(
         raise CorrectInput(f"--power {power:g} must lie between 0.5 and 1, as 0.8.")
     found = _outlook(protocol, package, lengths, power)
     if json_:
-        import sys
-
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
         return
     for line in told(found):
@@ -49,10 +48,6 @@ def power(
 
 
 def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: float) -> Outlook:
-    from trials.package.reading import text_of
-    from trials.plan.reading import read_protocol
-    from trials.workflow.drafts import outlook_of, outlook_of_package
-
     if (path / "datapackage.json").is_file():
         return outlook_of_package(path, lengths=lengths, power=power)
     if path.is_dir():
@@ -62,7 +57,6 @@ def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: fl
     parsed = read_protocol(text_of(path), source=str(path))
     if package is not None:
         return outlook_of_package(package, parsed, lengths=lengths, power=power)
-    from cli.target import open_target
 
     target, conn = open_target("insitu power")
     with conn:

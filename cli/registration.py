@@ -17,23 +17,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cli.mapping import DeviceEntry, MappingEntry, enter_device, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
+from cli.people import add_account, new_password
 from cli.target import open_target
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN, AveragingScale, OrganisationKind, TrialState, WindowKind
+from insitu.units import require_unit
+from store.catalogue.deployments import end_deployment, swap_device
+from store.catalogue.devices import find_device
+from store.catalogue.organisations import add_need, add_organisation
+from store.catalogue.properties import add_property
+from store.catalogue.sites import add_site
+from store.catalogue.trials import add_trial, move_trial
+from store.catalogue.windows import add_window
+from store.corrections import correct_deployment
 
 if TYPE_CHECKING:
     from store.database import Connection
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Texts = dict[str, str]
-
-
-def register(app: typer.Typer) -> None:
-    app.command("register")(register_file)
-    app.command()(move)
-    app.command()(window)
-    app.command()(swap)
-    app.command()(deployment)
 
 
 class _Entry(BaseModel):
@@ -121,13 +123,6 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
     """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers;
     run it again after editing the file.
     """
-    from cli.people import add_account, new_password
-    from insitu.units import require_unit
-    from store.catalogue.organisations import add_need, add_organisation
-    from store.catalogue.properties import add_property
-    from store.catalogue.sites import add_site
-    from store.catalogue.trials import add_trial
-
     wanted = read_registration(file)
     target, conn = open_target("insitu register")
     now = target.clock.now()
@@ -183,8 +178,6 @@ def move(
     """Move a trial through its life: need, shortlisted, agreement, deployment, running, evaluated, buy,
     iterate or stop.
     """
-    from store.catalogue.trials import move_trial
-
     target, conn = open_target("insitu move")
     with conn:
         move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=login, note=note)
@@ -206,9 +199,6 @@ def window(
     """Declare a window: it silences alerts and leaves the denominator; declared afterwards it is marked as
     such.
     """
-    from store.catalogue.devices import find_device
-    from store.catalogue.windows import add_window
-
     if bool(site) == bool(device):
         raise CorrectInput(
             "A window is for one site or for one device: give --site or --device TRIAL/DEVICE."
@@ -243,9 +233,6 @@ def swap(
     ],
 ) -> None:
     """Replace a device by another at its place, from now on."""
-    from store.catalogue.deployments import end_deployment, swap_device
-    from store.catalogue.devices import find_device
-
     target, conn = open_target("insitu swap")
     with conn:
         before, after = (find_device(conn, trial, code).device_id for code in (old, new))
@@ -268,9 +255,6 @@ def deployment(
     login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
 ) -> None:
     """Correct when a device's deployment began or ended; then replay what was refused for it."""
-
-    from store.catalogue.devices import find_device
-    from store.corrections import correct_deployment
 
     if start is None and end is None:
         raise CorrectInput("Say what is to be corrected: --start, --end, or both.")

@@ -10,13 +10,10 @@ from cli.output import say
 from cli.target import open_target
 from insitu.errors import CorrectInput
 from insitu.settings import load
+from store.shards import layout, resize, set_home
 
 if TYPE_CHECKING:
     from store.shards import Layout
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(shards)
 
 
 def shards(
@@ -33,8 +30,6 @@ def shards(
     """Show the shards, or change how many there are and which trial each hears; running ingestors follow by
     themselves.
     """
-    from store.shards import layout, resize, set_home
-
     window = load().window
     _, conn = open_target("insitu shards")
     with conn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,20 +13,28 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from cli.addresses import broker_address, parse_broker_url
+from cli.demo.register import give_credentials
+from cli.demo.register import register as put_into_catalogue
+from cli.devices import wait_until_applied
 from cli.output import progress, say
-from cli.parts import parse_broker_url, until_signal
+from cli.stopping import until_signal
 from cli.target import Target, open_target
 from insitu.clock import Clock
+from insitu.embedded.child import Child, python_module
 from insitu.errors import CorrectInput, InsituError
+from insitu.settings import load, portable_environment
+from insitu.whole import write_whole
+from simulators.scenario import load_scenario
+from simulators.truth import truth as manifest_of
+from store.access import fact, put_fact, revoke_credentials
+from store.catalogue.devices import find_device
+from store.catalogue.trials import list_trials
 
 if TYPE_CHECKING:
     from ingest.mqtt import BrokerAddress
     from simulators.scenario import Scenario
     from store.database import Connection
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(simulate)
 
 
 def simulate(
@@ -43,9 +52,6 @@ def simulate(
     """Send what a simulated fleet measures to the installation that runs here, and write down what is
     true.
     """
-    from simulators.scenario import load_scenario
-    from simulators.truth import truth as manifest_of
-
     plan = load_scenario(scenario)
     stop = until_signal()
     target, conn = open_target("insitu simulate")
@@ -79,10 +85,6 @@ def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: 
     """When this fleet began; a second run goes on with it, since another seed would contradict what it said
     before.
     """
-    from cli.demo.register import register as put_into_catalogue
-    from store.access import fact, put_fact
-    from store.catalogue.trials import list_trials
-
     name = f"simulated {plan.code}"
     kept = fact(conn, name)
     if kept is not None:
@@ -101,11 +103,6 @@ def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: 
 
 def _logins(conn: Connection, plan: Scenario, target: Target) -> dict[str, dict[str, Any]]:
     """New credentials for every device, the old ones revoked, in force at the broker."""
-    from cli.demo.register import give_credentials
-    from cli.devices import wait_until_applied
-    from store.access import revoke_credentials
-    from store.catalogue.devices import find_device
-
     now = target.clock.now()
     for device in plan.device_codes():
         revoke_credentials(conn, device_id=find_device(conn, plan.code, device).device_id, at=now)
@@ -126,9 +123,6 @@ def _logins(conn: Connection, plan: Scenario, target: Target) -> dict[str, dict[
 
 
 def _broker(target: Target) -> BrokerAddress:
-    from cli.parts import broker_address
-    from insitu.settings import load
-
     if target.running is None:
         return broker_address(load())
     ca = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
@@ -150,12 +144,6 @@ def _span(life: dict[str, Any], start: datetime, days: int, takes: float) -> dic
 
 
 def _run(job: dict[str, Any], stop: Any, target: Target) -> None:
-    import tempfile
-
-    from insitu.embedded.child import Child, python_module
-    from insitu.settings import portable_environment
-    from insitu.whole import write_whole
-
     with tempfile.TemporaryDirectory(prefix="insitu-simulate-") as folder:
         path, log = Path(folder) / "fleet.json", Path(folder) / "fleet.log"
         write_whole(path, json.dumps(job))  # for us only: it holds the devices' tokens

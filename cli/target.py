@@ -10,6 +10,7 @@ from insitu.clock import SYSTEM, Clock
 from insitu.embedded.directory import Running, read_running
 from insitu.errors import StartInsitu
 from insitu.settings import Settings, load
+from store.database import connect, require_current
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -48,8 +49,6 @@ def demo_dir(settings: Settings) -> Path:
 
 def open_target(application: str) -> tuple[Target, Connection]:
     """The target and a connection to it, its schema known to be current."""
-    from store.database import connect, require_current
-
     target = find_target()
     conn = connect(target.database_url, application=application)
     try:

@@ -1,28 +1,17 @@
-"""`up`: one machine, real use; and `cert`, its own certificate authority."""
+"""`insitu up`: everything on one machine, for real use."""
 
 from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from cli.installation import Installation, addresses
 from cli.output import say
-from cli.parts import until_signal
+from cli.stopping import until_signal
 from insitu.clock import SYSTEM
 from insitu.embedded.certificates import TLS
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, load
-
-if TYPE_CHECKING:
-    from cli.installation import Installation
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(up)
-    app.command()(cert)
 
 
 def given_tls(settings: Settings) -> TLS | None:
@@ -36,8 +25,6 @@ def given_tls(settings: Settings) -> TLS | None:
 
 def up() -> None:
     """Run everything on this machine until told to stop: database, broker, ingestor, pages, jobs."""
-    from cli.installation import Installation, addresses
-
     settings = load()
     stop = until_signal()
     installation = Installation(
@@ -73,31 +60,3 @@ def _first_sign_in(installation: Installation) -> str:
         f"Sign in as 'lab' with the password {password} (shown until somebody has signed in). Stop with "
         "Ctrl-C."
     )
-
-
-def cert(
-    names: Annotated[list[str], typer.Argument(help="Names and addresses the certificate is for.")],
-    to: Annotated[Path | None, typer.Option(help="Folder; default: the data directory.")] = None,
-    owner: Annotated[
-        str,
-        typer.Option(
-            help="ACCOUNT[:GROUP] that the server runs as and that reads its key. For root; default: root."
-        ),
-    ] = "",
-) -> None:
-    """Make a local certificate authority (once) and a server certificate signed by it."""
-    from cli.owners import ids, make_folder, parse_owner
-    from insitu.embedded.certificates import fingerprint, issue
-
-    settings = load()
-    account = parse_owner(owner) if owner else None
-    if account is not None:
-        make_folder(to or settings.data_dir / "tls", account)
-    tls = issue(to or settings.data_dir / "tls", names, owner=ids(account))
-    say(f"INSITU_TLS_CERT={tls.cert}\nINSITU_TLS_KEY={tls.key}\nINSITU_MQTT_CA={tls.ca}")
-    say(f"Fingerprint of the authority (SHA-256), for whoever installs it: {fingerprint(tls.ca)}")
-    if account is not None:
-        say(
-            f"{tls.key} belongs to {account.name}; the authority's key, {tls.ca.with_suffix('.key')}, stays "
-            "with root."
-        )

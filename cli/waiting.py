@@ -10,6 +10,7 @@ from typing import Final
 
 from cli.output import warn
 from insitu.errors import RetryLater
+from store.database import connect, require_current
 
 SAY_EVERY_S: Final = 10.0
 _PAUSE_S: Final = 1.0
@@ -21,8 +22,6 @@ def wait_for_database(url: str, *, application: str, stop: threading.Event) -> N
     Raises RunMigrate, UpgradeInsitu, UpgradePostgres or NotAcceptedHere: a person or another unit acts, then
     the part is started again.
     """
-    from store.database import connect, require_current
-
     said_at = float("-inf")
     while not stop.is_set():
         try:

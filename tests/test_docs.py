@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from cli import app
+from cli.group import command_of
+from cli.verbs import VERBS
 from ingest.files import mapping
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
@@ -101,15 +101,25 @@ def public_functions(path: Path) -> list[str]:
 
 
 def test_every_public_metric_has_a_row_and_every_row_a_metric() -> None:
-    trials = ROOT / "trials"
-    files = [*sorted((trials / "metrics").glob("*.py")), trials / "intervals.py", trials / "power.py"]
+    statistics = ROOT / "trials" / "statistics"
+    files = [
+        *sorted((statistics / "metrics").glob("*.py")),
+        statistics / "intervals.py",
+        statistics / "power.py",
+    ]
     assert sorted(rows("metrics.md")) == sorted(name for path in files for name in public_functions(path))
 
 
 def verbs() -> dict[str, set[str]]:
     """Verb → its sub-verbs."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return {name: set(getattr(command, "commands", {})) for name, command in commands.items()}
+    groups = {name: verb.functions for name, verb in VERBS.items()}
+    return {name: set(functions) if len(functions) > 1 else set() for name, functions in groups.items()}
+
+
+def test_every_verb_is_there_with_its_options() -> None:
+    for name, verb in VERBS.items():
+        command = command_of(name, verb)
+        assert command.get_short_help_str(), name
 
 
 def test_every_verb_that_a_page_names_exists() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.devices import give_credential
-from cli.people import add_account
+from cli.people import add_account, new_password
 from insitu.model import DatastreamRole, OrganisationKind, TrialState
 from simulators.scenario import Group, Scenario
 from store.catalogue.datastreams import add_datastream
@@ -135,8 +135,6 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
 
 def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[SignIn]:
     """One account of each role, of those who take part in the scenario, with fresh passwords."""
-    from cli.people import new_password
-
     add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
     found = []
     for role, organisation in (

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,25 @@ from cli.demo.register import SignIn, add_people, give_credentials, register
 from cli.evaluation import write_package
 from cli.installation import Installation, addresses
 from cli.output import progress, say
-from cli.parts import until_signal
+from cli.stopping import until_signal
 from cli.target import demo_dir
 from cli.up import given_tls
 from insitu.clock import Clock
 from insitu.embedded.broker import free_port, require_free_port
 from insitu.embedded.child import Child, python_module
+from insitu.embedded.directory import hold
 from insitu.errors import InsituError
 from insitu.settings import Settings, load, parse_listen
 from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
 from simulators.truth import truth
+from store.ledger import totals
+from trials.evaluation import document_of
+from trials.report import Charts, write_reports
+from trials.report.texts import summary
+from trials.workflow.checking import check_quality
+from trials.workflow.evaluating import evaluate_trial
+from trials.workflow.locking import lock_protocol
 
 HISTORY_S = 70.0
 DAY_US = 86_400_000_000
@@ -108,7 +116,6 @@ class Demo:
             kept: dict[str, Any] = json.loads(self.state.read_text("utf-8"))
             if kept["days"] == self.days and kept["scenarios"] == self.names:
                 return kept
-        from insitu.embedded.directory import hold
 
         with hold(self.data_dir, run_as=self.settings.run_as):
             say("The demo found the remains of another run and starts afresh.")
@@ -256,8 +263,6 @@ class Demo:
         self.installation.step()
 
     def _lock(self) -> None:
-        from trials.workflow.locking import lock_protocol
-
         now = self.clock.now()
         middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
         with _fresh(self.installation) as conn:
@@ -270,8 +275,6 @@ class Demo:
 
     def _drain(self) -> None:
         """Until every acknowledged message is in the ledger."""
-        from store.ledger import totals
-
         with progress("Ingesting the rest") as show:
             limit = time.monotonic() + 120
             while not self.stop.is_set():
@@ -290,11 +293,6 @@ class Demo:
 
     def _conclude(self) -> None:
         """Checks, evaluations, reports, packages, and the truth beside them."""
-        from trials.report import Charts, write_reports
-        from trials.report.texts import summary
-        from trials.workflow.checking import check_quality
-        from trials.workflow.evaluating import evaluate_trial
-
         self.out.mkdir(parents=True, exist_ok=True)
         with Charts() as charts, progress("Checks, evaluations, reports") as show:
             for number, scenario in enumerate(self.scenarios):
@@ -310,7 +308,6 @@ class Demo:
                         conn, scenario.code, now=self.clock.now(), login="evaluator", simulated=True
                     )
                     conn.commit()
-                    from trials.evaluation import document_of
 
                     write_reports(
                         document_of(evaluation), folder=folder, language=self.settings.language, charts=charts
@@ -351,8 +348,6 @@ def _us(when: datetime) -> int:
 
 def _fresh(installation: Installation) -> Any:
     """A connection of its own, closed at the end."""
-    from contextlib import closing
-
     return closing(installation.connection())
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli import app
+from cli.group import app
 from ingest.books import DatabaseBooks
 from ingest.budget import Budget
 from ingest.mqtt import BrokerAddress, Receiver

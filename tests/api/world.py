@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.access import hash_password
+from api.passwords import hash_password
 from ingest.booking import keep
 from ingest.reading import prepare
 from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind

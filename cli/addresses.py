@@ -1,0 +1,100 @@
+"""Where servers are: the settings as addresses, and which of them may be reached from elsewhere."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from api.snippets import PublicAddress
+from cli.target import find_target
+from ingest.mqtt import BrokerAddress
+from insitu.errors import CorrectInput
+from insitu.settings import Settings, parse_listen
+
+if TYPE_CHECKING:
+    from api.snippets import PublicAddress
+    from ingest.mqtt import BrokerAddress
+
+
+def database_url_of(settings: Settings) -> str:
+    return (
+        settings.database_url.get_secret_value()
+        if settings.database_url
+        else find_target(settings).database_url
+    )
+
+
+def broker_address(settings: Settings) -> BrokerAddress:
+    """The broker of INSITU_MQTT_URL as `ingest` wants it."""
+    if settings.mqtt_url is None:
+        raise CorrectInput("Set INSITU_MQTT_URL, for example mqtt://ingest:password@127.0.0.1:1883.")
+    return parse_broker_url(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
+
+
+def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
+    """`mqtt[s]://user:password@host[:port]`; `ca` is the authority that signed the broker's certificate."""
+    url = urlsplit(text)
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+        raise CorrectInput("INSITU_MQTT_URL: write mqtt://user:password@host:port, or mqtts:// for TLS.")
+    secure = url.scheme == "mqtts"
+    return BrokerAddress(
+        host=url.hostname,
+        port=url.port or (8883 if secure else 1883),
+        username=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        tls=secure,
+        tls_ca=ca if secure else None,
+    )
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> None:
+    """CorrectInput where plaintext would leave this machine."""
+    if host not in LOOPBACK and not host.startswith("127.") and not secure and not settings.allow_plaintext:
+        raise CorrectInput(
+            f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run "
+            f"`insitu cert {host}` "
+            "and set INSITU_TLS_CERT and INSITU_TLS_KEY, or set INSITU_ALLOW_PLAINTEXT=yes."
+        )
+
+
+def pages_speak_tls(settings: Settings) -> bool:
+    """On an address that others reach, with a certificate; a browser on this machine needs none."""
+    host, _ = parse_listen(settings.http_listen)
+    return settings.tls_cert is not None and settings.tls_key is not None and host not in LOOPBACK
+
+
+def reachable_here(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what was asked for
+
+
+def reachable_there(settings: Settings, host: str) -> str:
+    """The address that others are told: INSITU_PUBLIC_HOST, else the listening one, else this machine's
+    name.
+    """
+    if settings.public_host:
+        return settings.public_host
+    return socket.getfqdn() if reachable_here(host) != host else host
+
+
+def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddress:
+    """Where devices reach the broker, as this installation really is."""
+    if text:
+        host, port = parse_listen(text)
+        return PublicAddress(
+            reachable_there(settings, host),
+            port,
+            tls=ca is not None,
+            ca_pem=ca.read_text("utf-8") if ca else None,
+        )
+    if settings.mqtt_url is None:
+        host, port = parse_listen(settings.mqtt_listen)
+        return PublicAddress(reachable_there(settings, host), port, tls=False, ca_pem=None)
+    broker = broker_address(settings)
+    ca_pem = broker.tls_ca.read_text("utf-8") if broker.tls_ca else None
+    return PublicAddress(settings.public_host or broker.host, broker.port, tls=broker.tls, ca_pem=ca_pem)

@@ -1,0 +1,32 @@
+"""`insitu ingest`: from the broker into the database, against servers that somebody else runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.waiting import wait_for_database
+from ingest.ingestor import run_ingestor
+from insitu.clock import SYSTEM, Clock
+from insitu.settings import load
+
+if TYPE_CHECKING:
+    pass
+from cli.addresses import broker_address, database_url_of
+from cli.options import ClockOption
+from cli.stopping import until_signal
+
+
+def ingest(clock: ClockOption = "") -> None:
+    """Take messages from the broker into the database until told to stop; several share the shards."""
+    settings = load()
+    database_url, broker, stop = database_url_of(settings), broker_address(settings), until_signal()
+    wait_for_database(database_url, application="insitu ingest", stop=stop)
+    if stop.is_set():
+        return
+    run_ingestor(
+        settings,
+        database_url=database_url,
+        broker=broker,
+        clock=Clock.loads(clock) if clock else SYSTEM,
+        stop=stop,
+    )

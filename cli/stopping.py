@@ -1,0 +1,31 @@
+"""The signals that end a verb which runs until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+
+class Stop(threading.Event):
+    """Set by SIGINT and SIGTERM; `twice` by the second of them: somebody does not want to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice = threading.Event()
+
+    def ask(self, *_: Any) -> None:
+        if self.is_set():
+            self.twice.set()
+        self.set()
+
+
+def until_signal() -> Stop:
+    """An event that SIGINT and SIGTERM set."""
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.ask)
+    signal.signal(signal.SIGINT, stop.ask)
+    return stop

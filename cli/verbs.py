@@ -1,0 +1,56 @@
+"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Verb(NamedTuple):
+    """`functions` of `module`: one, or those of a group with a name each."""
+
+    module: str
+    functions: tuple[str, ...]
+    help: str
+
+
+VERBS: Final = {
+    "demo": Verb(
+        "cli.demo.verb", ("demo",), "Three simulated trials with history, reports and a live fleet."
+    ),
+    "up": Verb("cli.up", ("up",), "Run everything on this machine until told to stop."),
+    "cert": Verb("cli.cert", ("cert",), "Make a local certificate authority and a server certificate."),
+    "migrate": Verb("cli.migrate", ("migrate",), "Bring the database schema up to date."),
+    "ingest": Verb("cli.ingest", ("ingest",), "Take messages from the broker into the database."),
+    "serve": Verb("cli.serve", ("serve",), "Serve the pages and the HTTP API."),
+    "work": Verb("cli.work", ("work",), "Run the jobs: quality checks, nightly evaluations."),
+    "register": Verb(
+        "cli.registration", ("register_file",), "Enter or change the catalogue from a TOML file."
+    ),
+    "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
+    "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
+    "swap": Verb("cli.registration", ("swap",), "Replace a device by another at its place."),
+    "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
+    "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),
+    "revoke": Verb("cli.devices", ("revoke",), "End every credential of a device."),
+    "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
+    "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
+    "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
+    "simulate": Verb("cli.simulate", ("simulate",), "Send what a simulated fleet measures."),
+    "protocol": Verb("cli.evaluation", ("protocol",), "Draft a protocol from a template."),
+    "profiles": Verb("cli.evaluation", ("profiles",), "Show the published targets that a protocol can name."),
+    "lock": Verb("cli.evaluation", ("lock",), "Lock a protocol; later changes are amendments."),
+    "power": Verb("cli.power", ("power",), "Tell which effects a planned trial can detect."),
+    "evaluate": Verb("cli.evaluation", ("evaluate",), "Apply the locked protocol and keep the result."),
+    "unblind": Verb("cli.evaluation", ("unblind",), "Tell the result of a blinded endpoint from now on."),
+    "report": Verb("cli.evaluation", ("report",), "Write the report of an evaluation."),
+    "export": Verb("cli.evaluation", ("export",), "Write the package of a trial's latest evaluation."),
+    "verify": Verb("cli.evaluation", ("verify",), "Recompute a package and check its files and signature."),
+    "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
+    "settings": Verb("cli.operations", ("settings",), "Show the effective settings, secrets hidden."),
+    "replay": Verb("cli.operations", ("replay",), "Send rejects through the path again."),
+    "broker-config": Verb(
+        "cli.operations", ("broker_config",), "Write users and rights for a broker of your own."
+    ),
+    "shards": Verb("cli.sessions", ("shards",), "Show or change the shards."),
+    "bench": Verb("cli.bench", ("ingest", "evaluate"), "Measure on this machine; each prints its table."),
+}

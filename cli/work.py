@@ -1,0 +1,29 @@
+"""`insitu work`: the jobs, against a database that somebody else runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from insitu.clock import SYSTEM, Clock
+from insitu.settings import load
+from jobs import run_jobs
+from jobs.evaluations import Night
+
+if TYPE_CHECKING:
+    pass
+from cli.addresses import database_url_of
+from cli.options import ClockOption
+from cli.stopping import until_signal
+
+
+def work(clock: ClockOption = "", once: bool = False) -> None:
+    """Run the jobs: quality checks over what came in; once a night, evaluations whose inputs have changed."""
+    settings = load()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    night = Night(settings.nightly_hour, ZoneInfo(settings.time_zone))
+    trial_clock = Clock.loads(clock) if clock else SYSTEM
+    run_jobs(database_url_of(settings), trial_clock, until_signal(), night=night, once=once)
