@@ -1,6 +1,6 @@
 from insitu.loading import loading
 
 with loading():
-    from cli import main
+    from cli.main import main
 
 main()

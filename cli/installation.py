@@ -17,37 +17,32 @@ the ingestor has made them.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
-from cli.addresses import pages_speak_tls, parse_broker_url, reachable_here, reachable_there, require_safe
+from cli.addresses import pages_speak_tls, parse_broker_url, reachable_here
 from cli.clerk import Clerk
 from cli.handover import Handover
 from cli.healing import Healing, Paced, Signs
 from cli.output import warn
+from cli.program import Program, no_steps
+from cli.reach import Addresses, Reach
 from cli.supervision import Part, Phase, Steps
+from cli.systemd import Watchdog
 from cli.watch import PagesWatch
 from ingest.probe import Prober
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
-from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child, python_module
-from insitu.embedded.directory import Running, hold, write_running
-from insitu.embedded.notify import notify
+from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
 from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
-from insitu.settings import Settings, parse_listen
-from store.access import broker_state
+from insitu.settings import Settings
 from store.database import connect
 
 if TYPE_CHECKING:
@@ -60,36 +55,9 @@ PORT_PATIENCE_S: Final = 15.0
 """What an earlier installation here still holds is free by then."""
 START_LIMIT_S: Final = 180.0
 OTHERS_FIRST_S: Final = 5.0
-PARTS_PATIENCE_S: Final = 8.0
 BROKER_PATIENCE_S: Final = 6.0
 POSTGRES_PATIENCE_S: Final = 25.0
 """Together: a stop takes at most 45 s."""
-_DEATH_SIGNAL: Final = signal.SIGKILL
-"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of
-them survive it.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where this installation listens."""
-
-    mqtt: tuple[str, int]
-    http: tuple[str, int]
-    tls: TLS | None
-    """Of the broker; devices trust its CA."""
-
-
-def addresses(settings: Settings, tls: TLS | None) -> Addresses:
-    """Listening addresses of the settings; CorrectInput where plaintext would leave this machine."""
-    mqtt, http = parse_listen(settings.mqtt_listen), parse_listen(settings.http_listen)
-    for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
-        require_safe(name, host, settings, secure=tls is not None)
-    return Addresses(mqtt, http, tls)
-
-
-def _nothing() -> Steps:
-    return iter(())
 
 
 class Installation:
@@ -103,14 +71,14 @@ class Installation:
         self.settings, self.data_dir, self.clock, self.where = settings, data_dir, clock, where
         self._with_jobs = with_jobs
         self._stack = ExitStack()
-        self._children: dict[str, Child] = {}
+        self._programs: list[Program] = []
         self._private = False
         self._sessions_of: frozenset[str] = frozenset()
         self._restores = 0
         self._prober: Prober | None = None
         self._healing = Healing()
         self._logs_bounded_at = 0.0
-        self._told = ("", 0.0)
+        self._watchdog = Watchdog()
         self._running_told = False
         self._began = 0.0
 
@@ -135,6 +103,7 @@ class Installation:
             max_file_store=settings.max_file_store,
             sync_always=settings.sync_always,
         )
+        self.reach = Reach(settings, self.data_dir, self.where, self.postgres, self.broker)
         self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
@@ -157,7 +126,7 @@ class Installation:
             "schema",
             start=self._await_schema,
             poll=lambda: None,
-            stop=_nothing,
+            stop=no_steps,
             kill=lambda: None,
             needs=(self._database,),
         )
@@ -169,23 +138,18 @@ class Installation:
             kill=broker.kill,
             needs=(self._schema,),
         )
-        clock = ["--clock", self.clock.dumps()]
-        host, port = self.broker.host, self.broker.port
-        serve = ["serve", *clock, "--mqtt-public", f"{host}:{port}"]
+        public = ["--mqtt-public", f"{self.broker.host}:{self.broker.port}"]
         if self.where.tls is not None:
-            serve += ["--mqtt-ca", str(self.where.tls.ca)]
-        self._ingest = self._python_part("ingest", ["ingest", *clock], needs=(self._broker,))
-        self._serve = self._python_part("serve", serve, needs=(self._schema,))
+            public += ["--mqtt-ca", str(self.where.tls.ca)]
+        self._ingest = self._program("ingest", needs=(self._broker,))
+        self._serve = self._program("serve", *public, needs=(self._schema,))
         self._parts = [self._database, self._schema, self._broker, self._ingest, self._serve]
         if self._with_jobs:
             self.start_jobs()
 
     def start_jobs(self) -> None:
         """The worker: quality checks over what comes in, and nights."""
-        work = self._python_part(
-            "work", ["work", "--clock", self.clock.dumps()], needs=(self._schema,), first=self._others_first
-        )
-        self._parts.append(work)
+        self._parts.append(self._program("work", needs=(self._schema,), first=self._others_first))
 
     def _others_first(self) -> Steps:
         """A program that loads takes a second of a core: ingestor and pages have it before the jobs."""
@@ -193,37 +157,20 @@ class Installation:
         while not self.is_up and time.monotonic() < limit:
             yield
 
-    def _python_part(
-        self,
-        name: str,
-        arguments: list[str],
-        *,
-        needs: tuple[Part, ...],
-        first: Callable[[], Steps] = _nothing,
+    def _program(
+        self, name: str, *arguments: str, needs: tuple[Part, ...], first: Callable[[], Steps] = no_steps
     ) -> Part:
-        def start() -> Steps:
-            yield from first()
-            child = self._children[name] = Child(
-                python_module("cli", *arguments),
-                log=self.data_dir / "logs" / f"{name}.log",
-                env=self.part_environment(self.broker.address if name == "ingest" else self.public),
-                cwd=self.data_dir,
-                death_signal=_DEATH_SIGNAL,
-            )
-            child.start()
-
-        def poll() -> int | None:
-            return self._children[name].poll()
-
-        def stop() -> Steps:
-            if name in self._children:
-                yield from self._children[name].stopping(PARTS_PATIENCE_S)
-
-        def kill() -> None:
-            if name in self._children:
-                self._children[name].kill()
-
-        return Part(name, start=start, poll=poll, stop=stop, kill=kill, needs=needs)
+        """A program of ours, which finds the broker where it is just then."""
+        program = Program(
+            name,
+            [name, "--clock", self.clock.dumps(), *arguments],
+            data_dir=self.data_dir,
+            environment=lambda: self.reach.part_environment(
+                self.broker.address if name == "ingest" else self.reach.public
+            ),
+        )
+        self._programs.append(program)
+        return program.part(needs=needs, first=first)
 
     def _await_schema(self) -> Steps:
         while not self.clerk.facts.prepared:
@@ -263,40 +210,6 @@ class Installation:
         host, port = self.where.http
         return reachable_here(host), port, pages_speak_tls(self.settings)
 
-    def mqtt_url(self, address: tuple[str, int]) -> str:
-        """Of the broker at `address`, with the service's credential; a private one speaks no TLS."""
-        host, port = address
-        scheme = "mqtts" if self.where.tls and (address == self.public or self.broker.secure) else "mqtt"
-        login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
-        return f"{scheme}://{login}@{reachable_here(host)}:{port}"
-
-    @property
-    def public(self) -> tuple[str, int]:
-        """Where devices find the broker, once its port is open."""
-        return self.broker.host, self.broker.port
-
-    def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
-        """What a part of ours needs to know; secrets travel in the environment of a child, never on its
-        command line.
-        """
-        broker = self.broker
-        given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
-        environment = {
-            name: text
-            for name, text in os.environ.items()
-            if name not in {f"INSITU_{one}_FILE" for one in given}
-        }
-        environment |= {
-            "INSITU_DATABASE_URL": self.postgres.url,
-            "INSITU_MQTT_URL": self.mqtt_url(address),
-            "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
-            "INSITU_DATA_DIR": str(self.data_dir),
-            "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
-        }
-        if self.where.tls:
-            environment["INSITU_MQTT_CA"] = str(self.where.tls.ca)
-        return environment
-
     # -- looking after it
 
     def step(self) -> None:
@@ -314,8 +227,9 @@ class Installation:
             if not self._private:
                 self._handover.step(now)
             self._start_prober()
-        if self._schema.runs:
-            self._tell_running()
+        if self._schema.runs and not self._running_told:
+            self._running_told = True
+            self.reach.tell_running(self.clock)
         self._heal(now)
         self._bound_logs(now)
 
@@ -403,7 +317,9 @@ class Installation:
     def _start_prober(self) -> None:
         if self._prober is None and not self._private:
             ca = self.where.tls.ca if self.where.tls else None
-            self._prober = Prober(parse_broker_url(self.mqtt_url(self.public), ca), self.postgres.url)
+            self._prober = Prober(
+                parse_broker_url(self.reach.mqtt_url(self.reach.public), ca), self.postgres.url
+            )
             self._prober.start()
 
     # -- what runs and does not do its work
@@ -413,7 +329,12 @@ class Installation:
         signs = self._signs(now)
         for ill in self._healing.diagnose(signs, now):
             next(part for part in self._parts if part.name == ill.part).replace(ill.why)
-        self._tell_systemd(now, hopeless=self._healing.is_hopeless(signs, now))
+        self._watchdog.tell(
+            now,
+            status=self.status(),
+            ready=signs.readiness.ready,
+            hopeless=self._healing.is_hopeless(signs, now),
+        )
 
     def _signs(self, now: float) -> Signs:
         return Signs(
@@ -436,69 +357,12 @@ class Installation:
             self._logs_bounded_at = now
             self.postgres.bound_log()
             self.broker.bound_log()
-            for child in self._children.values():
-                child.bound_log()
-
-    # -- telling others
-
-    def _tell_systemd(self, now: float, *, hopeless: bool) -> None:
-        """READY at the first delivery; the watchdog is fed while a device can deliver, or while what hinders
-        it may pass by itself.
-        """
-        text = self.status() or "a device can deliver"
-        said, at = self._told
-        if text == said and now - at < 2.0:
-            return
-        self._told = (text, now)
-        fields = (
-            {"STATUS": text}
-            | ({} if hopeless else {"WATCHDOG": "1"})
-            | ({"READY": "1"} if self.readiness().ready else {})
-        )
-        notify(**fields)
-
-    def _tell_running(self) -> None:
-        """Tell other verbs on this machine what runs here."""
-        if self._running_told:
-            return
-        self._running_told = True
-        write_running(
-            self.data_dir,
-            Running(
-                pid=os.getpid(),
-                data_dir=str(self.data_dir),
-                database_url=self.postgres.url,
-                http=self.http_url,
-                mqtt=f"{self.broker.host}:{self.broker.port}",
-                mqtt_ca=str(self.where.tls.ca) if self.where.tls else None,
-                mqtt_url=self.mqtt_url(self.public),
-                clock=self.clock.dumps() if self.clock.is_simulated else None,
-            ),
-        )
-
-    @property
-    def http_url(self) -> str:
-        host, port = self.where.http
-        secure = pages_speak_tls(self.settings)
-        return (
-            f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
-        )
+            for program in self._programs:
+                program.bound_log()
 
     def connection(self) -> Connection:
         """A connection of the caller's own, who closes it."""
         return connect(self.postgres.url, application="insitu demo")
-
-    def settle_credentials(self, limit_s: float = 30.0) -> None:
-        """Steps until the broker runs on the credentials that are committed now; RetryLater."""
-        limit = time.monotonic() + limit_s
-        with self.connection() as conn:
-            wanted = broker_state(conn).wanted
-            while broker_state(conn).applied < wanted:
-                conn.rollback()
-                self.step()
-                if time.monotonic() > limit:
-                    raise RetryLater(f"The broker did not take over the credentials. {self.status()}")
-                time.sleep(0.02)
 
     # -- ending
 

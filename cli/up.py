@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from cli.installation import Installation, addresses
+from cli.installation import Installation
 from cli.output import say
+from cli.reach import addresses
 from cli.stopping import until_signal
 from insitu.clock import SYSTEM
 from insitu.embedded.certificates import TLS
@@ -34,7 +35,7 @@ def up() -> None:
         installation.begin()
         _wait_until_up(installation, stop)
         if not stop.is_set():
-            say(f"Insitu runs at {installation.http_url}; data in {settings.data_dir}.")
+            say(f"Insitu runs at {installation.reach.http_url}; data in {settings.data_dir}.")
             say(_first_sign_in(installation))
         installation.run(stop)
     finally:

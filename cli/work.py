@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import load
-from jobs import run_jobs
 from jobs.evaluations import Night
+from jobs.loop import run_jobs
 
 if TYPE_CHECKING:
     pass

@@ -38,10 +38,10 @@ def test_who_cannot_be_heard_goes_on(tmp_path: Path, first: str) -> None:
 
 DEFECT = """
 import sys
-import cli
+from cli import main
 def fail(): raise TypeError("met by a test")
-cli.refuse_foreign_rooms = fail
-cli.main()
+main.refuse_foreign_rooms = fail
+main.main()
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[1]
-ROOMS = ("insitu", "store", "ingest", "trials", "api", "simulators", "proving")
+ROOMS = ("insitu", "store", "ingest", "trials", "api", "jobs", "simulators", "proving", "cli")
 MODULES = sorted(
     path for room in (*ROOMS, "tests") for path in (TOP / room).rglob("*.py") if ".venv" not in path.parts
 )

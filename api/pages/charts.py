@@ -142,6 +142,27 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
     }
 
 
+_FLAGGED: Final[dict[str, Any]] = {
+    "transform": [{"filter": "datum.flag > 2"}],
+    "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
+    "encoding": {
+        "y": {"field": "high", "type": "quantitative"},
+        "shape": {
+            "field": "flag",
+            "type": "ordinal",
+            "legend": None,
+            "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]},
+        },
+        "color": {
+            "field": "flag",
+            "type": "ordinal",
+            "legend": None,
+            "scale": {"domain": [3, 4], "range": ["suspect", "fail"]},
+        },
+    },
+}
+
+
 def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
     """Band, line, flagged points, and the rule that carries the tooltip."""
     scale = {"zero": False, "nice": True}
@@ -162,25 +183,7 @@ def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
             "mark": {"type": "line", "strokeWidth": 1.5, "point": marked},
             "encoding": {"y": {"field": "mid", "type": "quantitative"}},
         },
-        {
-            "transform": [{"filter": "datum.flag > 2"}],
-            "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
-            "encoding": {
-                "y": {"field": "high", "type": "quantitative"},
-                "shape": {
-                    "field": "flag",
-                    "type": "ordinal",
-                    "legend": None,
-                    "scale": {"domain": [3, 4], "range": ["triangle-up", "square"]},
-                },
-                "color": {
-                    "field": "flag",
-                    "type": "ordinal",
-                    "legend": None,
-                    "scale": {"domain": [3, 4], "range": ["suspect", "fail"]},
-                },
-            },
-        },
+        _FLAGGED,
         {
             "transform": [{"filter": "isValid(datum.high)"}],
             "mark": {"type": "rule", "opacity": 0},

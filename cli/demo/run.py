@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 from cli.demo.protocols import protocol_of
 from cli.demo.register import SignIn, add_people, give_credentials, register
 from cli.evaluation import write_package
-from cli.installation import Installation, addresses
+from cli.installation import Installation
 from cli.output import progress, say
+from cli.reach import addresses
 from cli.stopping import until_signal
 from cli.target import demo_dir
 from cli.up import given_tls
@@ -26,11 +27,12 @@ from insitu.clock import Clock
 from insitu.embedded.broker import free_port, require_free_port
 from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import hold
-from insitu.errors import InsituError
+from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings, load, parse_listen
 from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
 from simulators.truth import truth
+from store.access import broker_state
 from store.ledger import totals
 from trials.evaluation import document_of
 from trials.report import Charts, write_reports
@@ -161,7 +163,7 @@ class Demo:
                 logins |= give_credentials(conn, scenario, now=self.start)
             people = add_people(conn, self.scenarios[0], now=self.start)
             conn.commit()
-        self.installation.settle_credentials()
+        _settle_credentials(self.installation)
         self._introduce(people)
         fleet = self._start_fleet(logins, from_us=_us(self.start), until_us=int(self.clock.fast_until * 1e6))
         locked = self._history(fleet)
@@ -179,7 +181,7 @@ class Demo:
 
     def _introduce(self, people: Sequence[SignIn]) -> None:
         say(
-            f"Insitu demo: {self.installation.http_url}   (simulated time; MQTT at "
+            f"Insitu demo: {self.installation.reach.http_url}   (simulated time; MQTT at "
             f"{self.installation.broker.host}:{self.installation.broker.port})"
         )
         for person in people:
@@ -344,6 +346,19 @@ class Demo:
 
 def _us(when: datetime) -> int:
     return round(when.timestamp()) * 1_000_000
+
+
+def _settle_credentials(installation: Installation, limit_s: float = 30.0) -> None:
+    """Steps until the broker runs on the credentials that are committed now; RetryLater."""
+    limit = time.monotonic() + limit_s
+    with installation.connection() as conn:
+        wanted = broker_state(conn).wanted
+        while broker_state(conn).applied < wanted:
+            conn.rollback()
+            installation.step()
+            if time.monotonic() > limit:
+                raise RetryLater(f"The broker did not take over the credentials. {installation.status()}")
+            time.sleep(0.02)
 
 
 def _fresh(installation: Installation) -> Any:

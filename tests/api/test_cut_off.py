@@ -20,8 +20,8 @@ from ingest.mqtt import BrokerAddress, Receiver
 from ingest.worker import Worker
 from insitu.clock import SYSTEM
 from insitu.model import Message
-from jobs import run_jobs
 from jobs.evaluations import Night
+from jobs.loop import run_jobs
 from store import shards
 from store.access import fact, put_fact
 from store.database import Connection, connect

@@ -131,24 +131,16 @@ def _gate(result: Answer, baseline: Sample) -> None:
     )
 
 
-def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
-    b = _solve(baseline.columns, baseline.y)
-    predicted = float((reporting.columns @ b).mean())
-    effect = float(reporting.y.mean()) - predicted
-    if predicted <= 0:
-        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
-        return
-    result.lines.append(line("counterfactual", None, reporting.days, reporting.columns @ b))
-    drawn = _bootstrap(baseline, reporting, question.seed) - effect
+def _savings_uncertainty(
+    baseline: Sample, reporting: Sample, b: Floats
+) -> tuple[Callable[..., float], float]:
+    """(level, fraction) → fractional savings uncertainty; and n′ of the baseline's residuals."""
     residuals = baseline.y - baseline.columns @ b
     n, p = baseline.columns.shape
     rho = min(0.99, max(0.0, lag_one(baseline.days, residuals)))
     n_effective = n * (1 - rho) / (1 + rho)
     alpha = savings_alpha(resolution="daily", months=min(MOST_MONTHS, len(reporting.y) / DAYS_A_MONTH))
     cv = cv_rmse(observed=baseline.y, predicted=baseline.columns @ b, parameters=p) / 100
-    too_strong = n_effective <= p + 1
-    if too_strong:
-        result.findings.append(finding("autocorrelation_too_strong", n_effective=n_effective, parameters=p))
 
     def fsu(level: float, fraction: float = 1.0) -> float:
         return fractional_savings_uncertainty(
@@ -161,6 +153,24 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
             fraction=fraction,
             level=level,
         )
+
+    return fsu, n_effective
+
+
+def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
+    b = _solve(baseline.columns, baseline.y)
+    predicted = float((reporting.columns @ b).mean())
+    effect = float(reporting.y.mean()) - predicted
+    if predicted <= 0:
+        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
+        return
+    result.lines.append(line("counterfactual", None, reporting.days, reporting.columns @ b))
+    drawn = _bootstrap(baseline, reporting, question.seed) - effect
+    fsu, n_effective = _savings_uncertainty(baseline, reporting, b)
+    p = baseline.columns.shape[1]
+    too_strong = n_effective <= p + 1
+    if too_strong:
+        result.findings.append(finding("autocorrelation_too_strong", n_effective=n_effective, parameters=p))
 
     def bootstrapped(level: float) -> tuple[float, float]:
         low, high = _few_blocks(min(len(baseline.y), len(reporting.y)) / BLOCK, level) * np.quantile(

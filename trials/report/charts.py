@@ -175,7 +175,6 @@ def daily(
         "scale": {"domain": names, "range": [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]][: len(names)] or [[1, 0]]},
     }
     y = {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}}
-    marks = [{"day": day, "label": label} for day, label in starts]
     return {
         **_base(620, 180),
         "layer": [
@@ -189,25 +188,33 @@ def daily(
                 },
                 "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash},
             },
-            {
-                "data": {"values": marks},
-                "mark": {"type": "rule", "color": MUTED, "strokeDash": [3, 3]},
-                "encoding": {"x": x},
-            },
-            {
-                "data": {"values": marks},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "dx": 2,
-                    "dy": -3,
-                    "baseline": "bottom",
-                    "color": MUTED,
-                },
-                "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}},
-            },
+            *_period_marks(x, starts),
         ],
     }
+
+
+def _period_marks(x: dict[str, Any], starts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A rule and a label where each period starts."""
+    marks = [{"day": day, "label": label} for day, label in starts]
+    return [
+        {
+            "data": {"values": marks},
+            "mark": {"type": "rule", "color": MUTED, "strokeDash": [3, 3]},
+            "encoding": {"x": x},
+        },
+        {
+            "data": {"values": marks},
+            "mark": {
+                "type": "text",
+                "align": "left",
+                "dx": 2,
+                "dy": -3,
+                "baseline": "bottom",
+                "color": MUTED,
+            },
+            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}},
+        },
+    ]
 
 
 def scatter(

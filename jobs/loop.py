@@ -1,0 +1,95 @@
+"""What runs by itself: one loop, one transaction a job and trial. A job that fails is logged and tried again;
+it ends neither the loop nor another job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from insitu.clock import Clock
+from insitu.errors import InsituError, RetryLater
+from jobs.evaluations import Night, evaluate_when_due
+from jobs.quality import check_new_observations
+from store.database import Connection, connect, require_current
+
+log = logging.getLogger("insitu.jobs")
+
+PAUSE_S: Final = 5.0
+"""Between two rounds: a flag appears this long after its observation at most, when nothing else waits."""
+LONGEST_PAUSE_S: Final = 60.0
+"""After rounds that failed one after the other, so that their tracebacks do not fill the disk."""
+
+Job = Callable[[Connection], object]
+
+
+def run_jobs(
+    database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False
+) -> None:
+    """Rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
+
+    Raises what a person must mend before any round can succeed (RunMigrate, NotAcceptedHere); waits for a
+    database that is away.
+    """
+    jobs: Sequence[Job] = (
+        lambda conn: check_new_observations(conn, clock, stop),
+        lambda conn: evaluate_when_due(conn, clock, night, stop),
+    )
+    conn: Connection | None = None
+    pause = PAUSE_S
+    try:
+        while not stop.is_set():
+            try:
+                if conn is None or conn.closed:
+                    conn = _connect(database_url)
+                failed = _round(conn, jobs)
+            except RetryLater as error:
+                failed = [error]
+                log.warning("%s The next round tries again.", error)
+                if conn is not None:
+                    conn.close()
+            if once:
+                if failed:
+                    raise failed[0]
+                return
+            pause = (
+                PAUSE_S
+                if not failed or isinstance(failed[0], RetryLater)
+                else min(LONGEST_PAUSE_S, 2 * pause)
+            )
+            stop.wait(pause)
+    finally:
+        if conn is not None:
+            conn.close()
+
+
+def _connect(database_url: str) -> Connection:
+    conn = connect(database_url, application="insitu work")
+    try:
+        require_current(conn)
+        conn.rollback()
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _round(conn: Connection, jobs: Sequence[Job]) -> list[Exception]:
+    """Each job once, and what failed; RetryLater where the database went away."""
+    failed: list[Exception] = []
+    for job in jobs:
+        try:
+            job(conn)
+        except RetryLater:
+            raise
+        except InsituError as error:
+            failed.append(error)
+            log.error("%s", error)
+            conn.rollback()
+        except Exception as error:
+            failed.append(error)
+            log.error("A job failed: a defect of Insitu, please report it.", exc_info=error)
+            conn.rollback()
+    return failed
