@@ -13,7 +13,8 @@ from proving.coverage.measuring import run as measure_coverage
 from proving.speed.evaluations import measure
 from proving.throughput.measuring import away as measure_away
 from proving.throughput.measuring import run as measure_ingest
-from simulators.worlds import DAYS, PHIS, TRENDS, chosen, looked
+from simulators.worlds.cell import DAYS, PHIS, TRENDS
+from simulators.worlds.register import chosen, looked
 
 
 def ingest(

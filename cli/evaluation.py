@@ -27,11 +27,12 @@ from trials.report import write_reports
 from trials.report.texts import summary
 from trials.workflow.blinding import unblind as unblind_endpoint
 from trials.workflow.checking import check_quality
+from trials.workflow.drafting import draft, facts_of, left_out
 from trials.workflow.drafts import outlook_of
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.exporting import write
 from trials.workflow.locking import lock_protocol
-from trials.workflow.templates import Facts, draft, facts_of, left_out, marks
+from trials.workflow.templates import Facts, marks
 
 if TYPE_CHECKING:
     from store.database import Connection

@@ -69,7 +69,7 @@ def import_file(
         "time_format": time_format,
         "zone": zone,
         "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in map or ()),
-        "delimiter": delimiter,
+        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
         "decimal": decimal,
         "encoding": encoding,
         "skip_lines": skip_lines,
@@ -78,8 +78,6 @@ def import_file(
     }
     if long:
         given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
-    if given["delimiter"] in ("tab", "\\t"):
-        given["delimiter"] = "\t"
     if correct != bool(reason.strip()):
         raise CorrectInput('A correction needs both: --correct and --reason "why".')
     said = _said({name: what for name, what in given.items() if what}, columns)

@@ -22,9 +22,9 @@ from store.access import Viewer, visible_trial
 from store.catalogue.trials import Trial
 from store.database import Connection
 from store.trials import protocols
+from trials.workflow.drafting import draft, facts_of
 from trials.workflow.drafts import Checked, check_draft, pretty
 from trials.workflow.locking import lock_protocol
-from trials.workflow.templates import draft, facts_of
 
 router = APIRouter()
 Text = Annotated[str, Form(max_length=400_000)]

@@ -35,6 +35,38 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
     """Organisations, need, site, trial, devices, sensors, deployments, datastreams; what exists already is
     shared. The caller commits.
     """
+    _enter_places(conn, scenario, start)
+    add_trial(
+        conn,
+        code=scenario.code,
+        title={str(k): v for k, v in scenario.title.items()},
+        host=scenario.host,
+        company=scenario.company,
+        evaluator=scenario.evaluator,
+        need=scenario.need,
+        time_zone=scenario.time_zone,
+        now=start,
+    )
+    for state in LIFE:
+        move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
+    swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
+    for group in scenario.groups:
+        for device in group.devices:
+            _device(conn, scenario, group, device, device, start, swapped.get(device))
+    for swap in scenario.swaps:
+        _device(
+            conn,
+            scenario,
+            scenario.group_of(swap.new),
+            swap.new,
+            swap.old,
+            start + timedelta(days=swap.day),
+            None,
+        )
+
+
+def _enter_places(conn: Connection, scenario: Scenario, start: datetime) -> None:
+    """Organisations, need, sites and properties."""
     for organisation in scenario.organisations:
         if find_organisation(conn, organisation.code) is None:
             add_organisation(
@@ -68,33 +100,6 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
                 unit=prop.unit,
                 averaging_scale=prop.averaging_scale,
             )
-    add_trial(
-        conn,
-        code=scenario.code,
-        title={str(k): v for k, v in scenario.title.items()},
-        host=scenario.host,
-        company=scenario.company,
-        evaluator=scenario.evaluator,
-        need=scenario.need,
-        time_zone=scenario.time_zone,
-        now=start,
-    )
-    for state in LIFE:
-        move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
-    swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
-    for group in scenario.groups:
-        for device in group.devices:
-            _device(conn, scenario, group, device, device, start, swapped.get(device))
-    for swap in scenario.swaps:
-        _device(
-            conn,
-            scenario,
-            scenario.group_of(swap.new),
-            swap.new,
-            swap.old,
-            start + timedelta(days=swap.day),
-            None,
-        )
 
 
 def _device(

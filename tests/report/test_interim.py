@@ -13,8 +13,9 @@ from tests.trials.test_early_look import looked
 from trials.evaluation import document_of
 from trials.report import write_reports
 from trials.report.blocks import Banner, Paragraph, ReportModel
-from trials.report.build import LOCALE, build
+from trials.report.build import build
 from trials.report.words import WORDS
+from trials.report.writer import LOCALE
 
 ENGLISH = WORDS["interim"]
 NOTICE: dict[Language, str] = {"en": ENGLISH, "fr": catalogue(LOCALE, "fr")[ENGLISH]}

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 from insitu.language import catalogue
 from trials.findings import CAUSES, DEVIATIONS, FINDINGS
-from trials.report import build, history, words
+from trials.report import words
 from trials.report.labels import AGGREGATION_WORDS, FILTER_WORDS
+from trials.report.writer import LOCALE
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORDS", "WORDS", "METHODS")
@@ -21,8 +21,8 @@ def texts() -> set[str]:
         found |= set(getattr(words, name).values())
     nodes = [
         node
-        for module in (build, history)
-        for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8")))
+        for module in sorted(LOCALE.parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
     ]
     for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_":
@@ -33,19 +33,19 @@ def texts() -> set[str]:
 
 
 def test_every_text_of_a_report_has_a_french_translation() -> None:
-    missing = sorted(texts() - catalogue(build.LOCALE, "fr").keys())
+    missing = sorted(texts() - catalogue(LOCALE, "fr").keys())
     assert not missing, "\n".join(missing)
 
 
 def test_the_french_holds_no_text_that_no_report_has() -> None:
-    unused = sorted(catalogue(build.LOCALE, "fr").keys() - texts())
+    unused = sorted(catalogue(LOCALE, "fr").keys() - texts())
     assert not unused, "\n".join(unused)
 
 
 def test_a_translated_sentence_has_the_same_parts_as_its_original() -> None:
     different = {
         en: fr
-        for en, fr in catalogue(build.LOCALE, "fr").items()
+        for en, fr in catalogue(LOCALE, "fr").items()
         if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
     }
     assert not different

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from insitu.model import PeriodName
-from simulators.worlds import FIRST, USUAL, WORLDS, Cell
+from simulators.worlds.cell import FIRST, USUAL, Cell
+from simulators.worlds.register import WORLDS
 from tests.trials.world import criterion, endpoint, question
 from trials.designs.question import Question
 from trials.series.slots import Calendar, Unit

@@ -16,7 +16,8 @@ from insitu.errors import CorrectInput
 from proving.coverage import looks, tables
 from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of
 from proving.coverage.measuring import run
-from simulators.worlds import DAYS, PHIS, USUAL, WORLDS, Cell, World, cells, chosen, cycle, looked
+from simulators.worlds.cell import DAYS, PHIS, USUAL, Cell, World, cycle
+from simulators.worlds.register import WORLDS, cells, chosen, looked
 from tests.trials.world import noise
 from trials.statistics.intervals import TwoPeriods, spread
 

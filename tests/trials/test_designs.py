@@ -40,8 +40,10 @@ from trials.designs import DESIGNS, Answer
 from trials.designs.question import Question
 from trials.evaluation import Evaluation, document_of
 from trials.plan.parts import Capture
-from trials.report.build import LOCALE, Paragraph, build
+from trials.report.blocks import Paragraph
+from trials.report.build import build
 from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
+from trials.report.writer import LOCALE
 from trials.series.inputs import WindowInput
 
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING

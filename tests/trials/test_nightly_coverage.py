@@ -12,7 +12,8 @@ import pytest
 from proving.coverage import looks
 from proving.coverage.intervals import measure, pool_of
 from proving.coverage.tables import shortfalls
-from simulators.worlds import WORLDS, World, cells, looked
+from simulators.worlds.cell import World
+from simulators.worlds.register import WORLDS, cells, looked
 
 REPLICATIONS = 2000
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(7200)]

@@ -44,10 +44,12 @@ from trials.plan.parts import Period
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest, read_protocol
 from trials.plan.reading import document_of as protocol_document
-from trials.report.build import Paragraph, build
+from trials.report.blocks import Paragraph
+from trials.report.build import build
 from trials.statistics.metrics import reu
+from trials.workflow.drafting import draft
 from trials.workflow.locking import lock_protocol
-from trials.workflow.templates import Facts, Measured, draft, marks
+from trials.workflow.templates import Facts, Measured, marks
 
 EVERY = [f"{whole.name}/{part.name}" for whole in profiles.profiles().values() for part in whole.entries]
 DIRECTIVE = "eu-2008-50-indicative"

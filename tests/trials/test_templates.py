@@ -25,19 +25,9 @@ from trials.designs import DESIGNS
 from trials.judge.compute import compute
 from trials.judge.outlook import outlook
 from trials.plan.reading import read_protocol
+from trials.workflow.drafting import draft, facts_of, left_out
 from trials.workflow.locking import lock_protocol
-from trials.workflow.templates import (
-    EN,
-    FR,
-    NAME,
-    TEMPLATES,
-    Facts,
-    Measured,
-    draft,
-    facts_of,
-    left_out,
-    marks,
-)
+from trials.workflow.templates import EN, FR, NAME, TEMPLATES, Facts, Measured, marks
 
 DAY = timedelta(days=1)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"

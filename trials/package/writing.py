@@ -129,6 +129,7 @@ def safe_cell(cell: object) -> object:
 
 
 def moment(when: datetime) -> str:
+    """ISO 8601, UTC with Z."""
     return when.isoformat().replace("+00:00", "Z")
 
 

@@ -18,11 +18,12 @@ import jinja2
 import typst
 from markupsafe import Markup
 
-from insitu.language import LANGUAGES, Language
+from insitu.language import LANGUAGES, Language, Reader
 from trials.report.blocks import Figure, ReportModel
 from trials.report.build import build
 from trials.report.charts import locale_of
 from trials.report.words import WORDS
+from trials.report.writer import LOCALE
 
 _HERE = Path(__file__).parent
 
@@ -95,9 +96,6 @@ class _Page:
 
     @cached_property
     def _translate(self) -> Any:
-        from insitu.language import Reader
-        from trials.report.build import LOCALE
-
         return Reader(self.model.language).translator(LOCALE)
 
     @property

@@ -1,0 +1,58 @@
+"""What an evaluation says of each datastream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trials.evaluation import (
+    FLAG_NAMES,
+    DatastreamSummary,
+)
+from trials.plan.parts import Arm
+from trials.series.inputs import StreamInput, TrialInputs
+
+
+def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
+    arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
+    flags, counts = np.unique(stream.flag, return_counts=True)
+    return DatastreamSummary(
+        datastream=stream.key(),
+        device=stream.device,
+        property=stream.property,
+        unit=stream.unit,
+        role=stream.role,
+        site=stream.placements[0].site if stream.placements else "",
+        arm=arm.name if arm else None,
+        received=len(stream.time_us),
+        planned=_planned(inputs, stream, arm),
+        by_flag={FLAG_NAMES[int(flag)]: int(count) for flag, count in zip(flags, counts, strict=True)},
+        by_check=stream.by_check,
+        checks_planned=len(stream.checks),
+        checks_run=len(stream.ran),
+        late=stream.late,
+        sha256=sha256,
+    )
+
+
+def _stands_in(stream: StreamInput, arm: Arm) -> bool:
+    return stream.device in arm.devices
+
+
+def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
+    """Planned results while the device stood there, over all periods."""
+    measured = next(
+        (
+            m
+            for m in inputs.protocol.measurements
+            if m.property == stream.property and (arm is None or arm.name in m.arms)
+        ),
+        None,
+    )
+    if measured is None:
+        return 0
+    total = 0
+    for period in inputs.protocol.periods:
+        for place in stream.placements:
+            start, end = max(period.start, place.start), min(period.end, place.end or period.end)
+            total += max(0, int((end - start) / measured.interval))
+    return total

@@ -1,0 +1,160 @@
+"""What happened: capture, deviations, windows, gaps, refusals, other choices."""
+
+from __future__ import annotations
+
+from trials.report.blocks import Heading, Paragraph, Table
+from trials.report.words import (
+    SENSITIVITY_WORDS,
+    STATISTIC_WORDS,
+    VERDICT_WORDS,
+    WORDS,
+)
+from trials.report.writer import MARKS, MOST_GAPS, Writer
+
+
+def capture(w: Writer) -> None:
+    w.add(Heading(w._(WORDS["capture"])))
+    titles = {e.name: w.pick(e.title) for e in w.e.endpoints}
+    rows = [
+        [
+            g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""),
+            g.property,
+            w._(WORDS[str(g.period)]),
+            str(g.planned),
+            str(g.excused),
+            str(g.valid),
+            w.number(100 * g.share) + "\u202f%",
+            f"{g.days_valid}/{g.days}",
+            "✓" if g.passed else "✗",
+        ]
+        for g in w.e.gate
+    ]
+    head = [
+        w._(WORDS[k])
+        for k in ("arm", "property", "period", "planned", "excused", "valid", "share", "days", "enough")
+    ]
+    w.add(
+        Table(
+            w._("Planned and valid intervals; those inside declared windows leave the denominator."),
+            head,
+            rows,
+            (3, 4, 5, 6, 7),
+        )
+    )
+    rows = [
+        [
+            d.datastream,
+            w.unit(d.unit),
+            str(d.received),
+            *(str(d.by_flag.get(name, 0)) for name in ("PASS", "SUSPECT", "FAIL", "NOT_EVALUATED")),
+            f"{d.checks_run}/{d.checks_planned}",
+            str(d.late),
+        ]
+        for d in w.e.datastreams
+        if d.arm is not None
+        and any(m["property"] == d.property for m in w.e.protocol["measurements"])
+        and d.checks_planned
+    ]
+    head = [
+        w._(WORDS[k])
+        for k in (
+            "datastream",
+            "unit",
+            "received",
+            "pass",
+            "suspect",
+            "fail",
+            "not_evaluated",
+            "checks",
+            "late",
+        )
+    ]
+    w.add(
+        Table(
+            w._("Observations by quality flag, for the datastreams that were checked."),
+            head,
+            rows,
+            (2, 3, 4, 5, 6, 8),
+        )
+    )
+
+
+def happened(w: Writer) -> None:
+    w.add(Heading(w._(WORDS["happened"])))
+    if w.e.deviations or w.e.swaps:
+        for deviation in w.e.deviations:
+            w.add(Paragraph(w.finding(deviation.code, dict(deviation.evidence)), "warning"))
+    else:
+        w.add(Paragraph(w._("Nothing deviated from the protocol.")))
+    w.table_or_none(
+        w._("Windows."),
+        ("kind", "target_of", "start", "end", "reason", "declared"),
+        [
+            [
+                w._(WORDS.get(window.kind, window.kind)),
+                window.target,
+                w.reader.moment(window.start, "short"),
+                w.reader.moment(window.end, "short"),
+                window.reason,
+                w.reader.moment(window.declared_at, "short"),
+            ]
+            for window in w.e.windows
+        ],
+        w._("No window was declared."),
+    )
+    longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
+    w.table_or_none(
+        w._(
+            "Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has "
+            "every one."
+        ).format(n=len(longest), all=len(w.e.gaps)),
+        ("device", "property", "start", "end", "cause", "backfilled"),
+        [
+            [
+                g.device,
+                g.property,
+                w.reader.moment(g.start, "short"),
+                w.reader.moment(g.end, "short"),
+                w._(WORDS[f"cause_{g.cause}"]),
+                w._(WORDS["yes"] if g.backfilled else WORDS["no"]),
+            ]
+            for g in longest
+        ],
+        w._("There was no gap."),
+    )
+    w.table_or_none(
+        w._("Messages refused at the door, by reason."),
+        ("device", "reason", "messages", "results"),
+        [[r.device, r.reason, str(r.messages), str(r.results)] for r in w.e.rejects],
+        w._("No message was refused."),
+    )
+    for block in [*w.history.looks(), *w.history.changes()]:
+        w.add(block)
+
+
+def sensitivity(w: Writer) -> None:
+    rows = []
+    for endpoint in w.e.endpoints:
+        shown = {c.statistic for c in endpoint.criteria[:2]}
+        for s in endpoint.sensitivity:
+            if s.estimate is not None and s.statistic in shown:
+                name, _, what = s.name.partition(":")
+                words = w._(SENSITIVITY_WORDS.get(name, name)) + (f" {what}" if what else "")
+                verdict = f"{MARKS[s.verdict]} {w._(VERDICT_WORDS[s.verdict])}" if s.verdict else "–"
+                rows.append(
+                    [
+                        w.pick(endpoint.title),
+                        words,
+                        w._(STATISTIC_WORDS.get(s.statistic, s.statistic)),
+                        w.number(s.estimate.value),
+                        w.interval(s.estimate),
+                        verdict,
+                    ]
+                )
+    w.add(Heading(w._(WORDS["sensitivity"])))
+    w.table_or_none(
+        w._("The same under other choices; none of these decides."),
+        ("endpoint", "choice", "statistic", "estimate", "interval", "verdict"),
+        rows,
+        w._("There is nothing to vary."),
+    )

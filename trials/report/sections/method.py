@@ -1,0 +1,98 @@
+"""How it was computed, the protocol, and how to recompute it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from trials.designs.question import unit_of
+from trials.plan.parts import Target
+from trials.report.blocks import Heading, Paragraph, Table
+from trials.report.words import (
+    METHODS,
+    STATISTIC_WORDS,
+    WORDS,
+)
+from trials.report.writer import Writer
+
+
+def method(w: Writer) -> None:
+    w.add(Heading(w._(WORDS["method"])))
+    w.add(Paragraph(w._(METHODS["rule"])))
+    w.add(Paragraph(w._(METHODS["days"])))
+    for design in [
+        *dict.fromkeys(e.design for e in w.e.endpoints),
+        *(["early_look"] if w.e.interim else []),
+    ]:
+        if design in METHODS:
+            w.add(Paragraph(w._(METHODS[design])))
+
+
+def protocol(w: Writer) -> None:
+    p = w.e.protocol
+    w.add(Heading(w._(WORDS["protocol"])))
+    locked = w.e.protocol_locked_at
+    state = (
+        w._("Locked on {when}.").format(when=w.reader.moment(locked, "long"))
+        if locked
+        else w._("Not locked.")
+    )
+    w.add(Paragraph(state))
+    for block in w.history.versions():
+        w.add(block)
+    w.add(Paragraph(f"{w._(WORDS['hypothesis'])} {w.pick(p['hypothesis'])}"))
+    w.add(Paragraph(f"{w._(WORDS['missing_data'])} {w.pick(p['missing_data'])}"))
+    rows = [
+        [
+            w._(WORDS[q["name"]]),
+            *(w.reader.moment(datetime.fromisoformat(q[edge]), "short") for edge in ("start", "end")),
+        ]
+        for q in p["periods"]
+    ]
+    w.add(Table(w._("Periods, half-open."), [w._(WORDS[k]) for k in ("period", "start", "end")], rows))
+    rows = [
+        [
+            a["name"],
+            w._(WORDS[a["role"]]),
+            w.e.sites.get(a["site"], a["site"]),
+            ", ".join(a["devices"]),
+        ]
+        for a in p["arms"]
+    ]
+    w.add(Table(w._("Arms."), [w._(WORDS[k]) for k in ("arm", "role", "site", "devices")], rows))
+    rows = [
+        [
+            w.pick(e["title"]),
+            w._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
+            w.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])),
+            w.pick(c["justification"]),
+        ]
+        for e in p["endpoints"]
+        for c in e["criteria"]
+    ]
+    w.add(
+        Table(
+            w._("Targets and why they were chosen."),
+            [w._(WORDS[k]) for k in ("endpoint", "statistic", "target", "why")],
+            rows,
+        )
+    )
+
+
+def recompute(w: Writer) -> None:
+    w.add(Heading(w._(WORDS["recompute"])))
+    w.add(
+        Paragraph(
+            w._(
+                "Every number of this report can be recomputed from the trial package, without a "
+                "database: insitu verify PACKAGE."
+            )
+        )
+    )
+    rows = [
+        [w._("Protocol, SHA-256"), w.e.protocol_sha256],
+        [w._("Observations, SHA-256"), w.e.inputs_sha256],
+        [w._("Number of observations"), w.reader.number(w.e.observations, 0)],
+        [w._("Seed"), str(w.e.seed)],
+        *([name, text] for name, text in w.e.code.items()),
+    ]
+    w.add(Table(w._("Fingerprints and versions."), [w._(WORDS["what"]), w._(WORDS["content"])], rows))

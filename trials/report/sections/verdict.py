@@ -1,0 +1,73 @@
+"""The verdict, what it leads to, and who took part."""
+
+from __future__ import annotations
+
+from insitu.model import Verdict
+from trials.evaluation import EndpointResult
+from trials.report.blocks import Banner, Paragraph, Table
+from trials.report.labels import is_plain
+from trials.report.words import (
+    STATISTIC_WORDS,
+    VERDICT_WORDS,
+    WORDS,
+)
+from trials.report.writer import MARKS, Writer
+
+
+def _banner(w: Writer) -> Banner:
+    if w.e.blinded:
+        told = w._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
+        return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], w._(WORDS["blinded"]), told)
+    if w.e.interim:
+        seen = {Verdict.NOT_MET: "harm_seen", Verdict.NOT_EVALUABLE: "not_judged_yet"}.get(
+            w.e.verdict, "no_harm_seen"
+        )
+        word = "stop_for_harm" if w.e.verdict is Verdict.NOT_MET else "interim"
+        return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(WORDS[word]), w._(WORDS[seen]))
+    decision = w.pick(w.e.protocol["decisions"][str(w.e.verdict)])
+    leads_to = f"{w._(WORDS['leads_to'])} {decision}"
+    return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(VERDICT_WORDS[w.e.verdict]), leads_to)
+
+
+def verdict(w: Writer) -> None:
+    w.add(_banner(w))
+    w.add(Paragraph(w.pick(w.e.protocol["question"]), "lead"))
+    for endpoint in w.e.endpoints:
+        if endpoint.rank == "primary":
+            w.add(Paragraph(_conclusion(w, endpoint)))
+    rows = [[w._(WORDS[role]), name] for role, name in w.e.organisations.items() if name] + [
+        [w._(WORDS["sites"]), ", ".join(w.e.sites.values())],
+        [w._(WORDS["evaluated_at"]), w.reader.moment(w.e.evaluated_at, "long")],
+    ]
+    w.add(Table(w._(WORDS["who"]), [w._(WORDS["role"]), w._(WORDS["name"])], rows))
+
+
+def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
+    planned = w.planned(endpoint.name)
+    title = w.pick(endpoint.title) + ("" if is_plain(planned) else f" ({w.day_value(planned)})")
+    if endpoint.blinded:
+        return w._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
+    decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
+    if decided is None or decided.estimate is None:
+        return w._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
+    sentence = (
+        w._(
+            "{title}: so far {statistic} is {value}, with a {level} % interval from {low} to {high}; "
+            "wanted at the end is {target}. No verdict yet."
+        )
+        if w.e.interim
+        else w._(
+            "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is "
+            "{target}. Verdict: {verdict}."
+        )
+    )
+    return sentence.format(
+        title=title,
+        statistic=w._(STATISTIC_WORDS.get(decided.statistic, decided.statistic)),
+        value=w.with_unit(decided.estimate.value, decided.estimate.unit),
+        level=w.number(100 * decided.estimate.level),
+        low=w.number(decided.estimate.low),
+        high=w.with_unit(decided.estimate.high, decided.estimate.unit),
+        target=w.target(decided.target, decided.estimate.unit),
+        verdict=w._(VERDICT_WORDS[endpoint.verdict]).lower(),
+    )

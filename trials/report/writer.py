@@ -1,0 +1,124 @@
+"""What every section of a report needs: the evaluation, its language, numbers and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from insitu.language import Language, Reader, catalogue
+from insitu.model import Verdict
+from trials.evaluation import Estimate, Evaluation
+from trials.findings import sentence
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import Target
+from trials.report.blocks import Paragraph, ReportModel, Table
+from trials.report.history import History
+from trials.report.labels import day_value
+from trials.report.words import (
+    UNITS,
+    VERDICT_WORDS,
+    WORDS,
+)
+
+LOCALE = Path(__file__).parent / "locale"
+MOST_GAPS = 20
+"""So many gaps a report prints, the longest first."""
+
+
+MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
+
+
+class Writer:
+    """An evaluation in the words and numbers of one language; sections add their blocks with `add`."""
+
+    def __init__(self, evaluation: Evaluation, language: Language) -> None:
+        self.e = evaluation
+        self.reader = Reader(language, evaluation.time_zone)
+        self.texts = catalogue(LOCALE, language)
+        self._: Callable[[str], str] = self.reader.translator(LOCALE)
+        self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
+        self.add = self.model.blocks.append
+        self.history = History(evaluation, self.reader, self._, self.finding, self.number)
+
+    def pick(self, text: Any) -> str:
+        return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """So many significant digits, in the reader's way, without an exponent."""
+        if value is None:
+            return "–"
+        size = abs(value)
+        decimals = digits - 1
+        while size >= 10 and decimals > 0:
+            size, decimals = size / 10, decimals - 1
+        return self.reader.number(
+            round(value, decimals + (2 if size < 0.1 and value else 0)), decimals + (2 if size < 0.1 else 0)
+        )
+
+    def unit(self, unit: str) -> str:
+        return UNITS.get(unit, unit)
+
+    def with_unit(self, value: float | None, unit: str) -> str:
+        shown = self.unit(unit)
+        return self.number(value) + (f"\u202f{shown}" if shown and shown != "1" else "")
+
+    def target(self, target: Target, unit: str) -> str:
+        if target.low is None:
+            return self._("at most {high}").format(high=self.with_unit(target.high, unit))
+        if target.high is None:
+            return self._("at least {low}").format(low=self.with_unit(target.low, unit))
+        return self._("from {low} to {high}").format(
+            low=self.number(target.low), high=self.with_unit(target.high, unit)
+        )
+
+    def interval(self, estimate: Estimate | None) -> str:
+        if estimate is None:
+            return "–"
+        return f"[{self.number(estimate.low)} ; {self.number(estimate.high)}]"
+
+    def finding(self, code: str, evidence: dict[str, Any]) -> str:
+        shown: dict[str, object] = {
+            key: self.number(value)
+            if isinstance(value, float)
+            else self._evidence(key, value)
+            if isinstance(value, str)
+            else value
+            for key, value in evidence.items()
+        }
+        return sentence(code, shown, self.texts)
+
+    def _evidence(self, key: str, text: str) -> str:
+        if key == "day":
+            return self.reader.day(
+                datetime.fromisoformat(text).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone))
+            )
+        return (
+            self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
+        )
+
+    def word(self, verdict: Verdict, blinded: bool | None) -> str:
+        """A verdict with its mark; what is blinded has none."""
+        return (
+            f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
+            if blinded
+            else f"{MARKS[verdict]} {self._(VERDICT_WORDS[verdict])}"
+        )
+
+    def planned(self, name: str) -> Endpoint:
+        return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)
+
+    def day_value(self, planned: Endpoint) -> str:
+        """What the day values are, in words: aggregation and filter."""
+        unit = next((d.unit for d in self.e.datastreams if d.property == planned.property), "")
+        return day_value(
+            planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number
+        )
+
+    def table_or_none(self, caption: str, head: tuple[str, ...], rows: list[list[str]], none: str) -> None:
+        if rows:
+            self.add(Table(caption, [self._(WORDS[k]) for k in head], rows))
+        else:
+            self.add(Paragraph(none))
