@@ -120,10 +120,11 @@ class Session(asyncio.Protocol):
         """Writes a PUBLISH at QoS 1 and returns its packet id. Raises `Gone` where the connection has
         ended.
         """
-        if self._transport is None or self.lost.is_set():
+        transport = self._open()
+        if transport is None:
             raise Gone("the connection has ended")
         self._packet_id = self._packet_id % 65535 + 1
-        self._transport.write(publish_packet(topic, payload, self._packet_id, again))
+        transport.write(publish_packet(topic, payload, self._packet_id, again))
         return self._packet_id
 
     async def publish(self, topic: str, payload: bytes, timeout: float) -> None:
@@ -136,18 +137,24 @@ class Session(asyncio.Protocol):
         except TimeoutError:
             raise Gone(f"no acknowledgement within {timeout:g} s") from None
 
+    def _open(self) -> asyncio.Transport | None:
+        """None once the connection has ended, also where asyncio has not said so yet."""
+        if self._transport is None or self.lost.is_set() or self._transport.is_closing():
+            return None
+        return self._transport
+
     def backlog(self) -> int:
         """Bytes that wait in this process, since the broker does not read."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def ping(self) -> None:
-        if self._transport is not None and not self.lost.is_set():
-            self._transport.write(b"\xc0\x00")
+        if (transport := self._open()) is not None:
+            transport.write(b"\xc0\x00")
 
     def close(self) -> None:
-        if self._transport is not None and not self.lost.is_set():
-            self._transport.write(b"\xe0\x00")
-            self._transport.close()
+        if (transport := self._open()) is not None:
+            transport.write(b"\xe0\x00")
+            transport.close()
 
     def cut(self) -> None:
         """Ends the connection without DISCONNECT."""
