@@ -17,9 +17,9 @@ from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
 
 if TYPE_CHECKING:
-    from ingest.files.layout import Layout
     from ingest.files.load import Summary
     from ingest.files.mapping import FileMap
+    from ingest.files.shape import Layout
     from store.corrections import Correction
 
 

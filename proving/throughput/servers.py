@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ingest.mqtt import BrokerAddress
-from insitu.embedded.broker import Broker, free_port, wheel_binary
+from insitu.embedded.broker import Broker, free_port
+from insitu.embedded.broker_program import wheel_binary
 from insitu.embedded.child import Child
 from insitu.embedded.users import BrokerUser, hash_token, mosquitto_hash, mosquitto_users, service_user
 from insitu.errors import InsituError

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from insitu.embedded.broker import wheel_binary
+from insitu.embedded.broker_program import wheel_binary
 from tests.deploy.own_servers import DEPLOY
 
 TOP = DEPLOY.parent

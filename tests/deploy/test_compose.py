@@ -22,7 +22,8 @@ import pytest
 from cli.devices import give_credential
 from cli.rooms import ROOMS
 from ingest.ingestor import STOP_TIMEOUT_S
-from insitu.embedded.broker import free_port, wheel_binary
+from insitu.embedded.broker import free_port
+from insitu.embedded.broker_program import wheel_binary
 from store.database import Connection
 from tests.deploy.containers import Host, compose, health_check, is_possible, seconds
 from tests.deploy.own_servers import DEPLOY, running, send

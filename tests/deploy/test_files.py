@@ -13,7 +13,7 @@ import bcrypt
 from cli.brokers import PROFILES
 from cli.verbs import VERBS
 from ingest.mqtt import BrokerAddress
-from insitu.embedded.broker import wheel_binary
+from insitu.embedded.broker_program import wheel_binary
 from insitu.embedded.certificates import issue
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.settings import Settings
