@@ -26,6 +26,7 @@ from insitu.settings import Settings
 from simulators import scenario
 from trials.designs import DESIGNS
 from trials.plan import protocol
+from trials.plan.reading import read_protocol
 from trials.quality import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,9 +172,7 @@ def test_every_design_has_a_page_with_its_statistics() -> None:
 
 def test_every_example_protocol_and_endpoint_is_valid() -> None:
     whole = re.findall(r"```json\n(.*?)```", (DOCS / "protocol.md").read_text("utf-8"), re.DOTALL)
-    assert [protocol.read_protocol(text, source="docs/protocol.md").trial for text in whole] == [
-        "platform-air"
-    ]
+    assert [read_protocol(text, source="docs/protocol.md").trial for text in whole] == ["platform-air"]
     for page in [DOCS / "protocol.md", *sorted((DOCS / "designs").glob("*.md"))]:
         block = "json-endpoint" if page.name == "protocol.md" else "json"
         for text in re.findall(rf"```{block}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):

@@ -1,6 +1,4 @@
-"""Day values by hand, filters that take apart what belongs together, and a gate that misses nothing it was
-not promised.
-"""
+"""Day values by hand, and a gate that misses nothing it was not promised."""
 
 from __future__ import annotations
 
@@ -13,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insitu.errors import CorrectInput
 from insitu.model import Verdict
 from tests.trials.world import (
     DAY,
@@ -30,15 +27,9 @@ from tests.trials.world import (
     series,
     window,
 )
-from trials.evaluation import EndpointResult, Evaluation, document_of
+from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.compute import compute
 from trials.plan.aggregation import Aggregation, Filter
-from trials.plan.endpoint import Endpoint
-from trials.plan.reading import document_of as protocol_document
-from trials.plan.reading import read_protocol
-from trials.report.build import build
-from trials.report.labels import day_value
-from trials.report.texts import summary
 from trials.series.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
 from trials.series.inputs import Placement, StreamInput
 from trials.series.slots import Calendar, Unit
@@ -62,7 +53,6 @@ def one_day(aggregation: Aggregation, values: list[float] | Floats, **more: Any)
 
 
 HOURS_OF_A_DAY = [10.0] * 6 + [20.0] * 12 + [60.0] * 6  # Σ = 60 + 240 + 360 = 660
-
 BY_HAND = [
     (Aggregation(name="mean"), 27.5),
     (Aggregation(name="sum"), 660.0),
@@ -189,9 +179,6 @@ def test_windows_leave_the_day_rule_but_not_the_length_of_the_day() -> None:
     assert np.isnan(day_values(Aggregation(name="sum"), unit, share=0.75, energetic=False)).all()
 
 
-# -- filters
-
-
 def hours_kept(kept: Filter, start: datetime = START, hours: int = 24) -> list[float]:
     calendar = Calendar.of(start, start + hours * HOUR, HOUR, "Europe/Paris")
     return calendar.hour[inside(kept, MEAN, calendar)].tolist()
@@ -268,8 +255,6 @@ def test_the_sums_of_the_parts_of_a_day_make_the_sum_of_the_day(
         assert np.isfinite(whole[:-1]).all()  # the last may be cut, where the clocks change
         assert np.allclose(parts[0] + parts[1], np.nan_to_num(whole))
 
-
-# -- in a trial
 
 ONE = [period("reporting", 0, 20)]
 
@@ -417,74 +402,12 @@ def test_two_endpoints_with_and_without_a_filter_have_a_capture_each() -> None:
     assert [(g.endpoint, g.planned) for g in evaluation.gate] == [(None, 600), ("office", 180)]
 
 
-# -- in words
-
 PERCENTILE = {"name": "percentile", "q": 95, "step": "PT2H"}
-
-
-def test_the_report_names_aggregation_and_filter_in_both_languages() -> None:
-    kept = {
-        "hours": ["22:00", "06:00"],
-        "weekdays": ["mon", "tue"],
-        "holidays": "without",
-        "devices": ["candidate-1"],
-    }
-    evaluation, _ = evaluated([series("candidate-1", office())], days=20, aggregation=PERCENTILE, filter=kept)
-    en, fr = (
-        json.dumps(
-            [getattr(b, "text", "") for b in build(document_of(evaluation), language).blocks],
-            ensure_ascii=False,
-        )
-        for language in ("en", "fr")
-    )
-    what = (
-        "percentile 95 of means over 2\u202fh, 22:00–06:00, Monday, Tuesday, without public holidays, "
-        "devices candidate-1"
-    )
-    assert f"Day value: {what}." in en
-    assert f"Nitrogen dioxide ({what}): it cannot be evaluated" in en
-    quoi = (
-        "centile 95 des moyennes sur 2\u202fh, 22:00–06:00, lundi, mardi, hors jours fériés, appareils "
-        "candidate-1"
-    )
-    assert f"Valeur du jour : {quoi}." in fr
-    assert f"Dioxyde d’azote ({quoi})" in fr
-    assert f"limit_compliance, {what})" in summary(evaluation)
-
-
-def test_a_threshold_is_told_with_the_unit_of_the_property() -> None:
-    share = {"name": "exceedance_share", "threshold": 20}
-    evaluation, _ = evaluated([series("candidate-1", office())], days=20, aggregation=share, unit="%")
-    texts = [getattr(b, "text", "") for b in build(document_of(evaluation), "en").blocks]
-    assert any("share of steps above 20\u202fµg/m³" in text for text in texts)
-
-
-def test_every_aggregation_has_words() -> None:
-    for aggregation, _ in BY_HAND:
-        made = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"])
-        text = day_value(Endpoint.model_validate(made).model_copy(update={"aggregation": aggregation}))
-        assert "{" not in text
-        assert text
-
-
-# -- in a protocol
 
 
 def written(**more: Any) -> str:
     made = endpoint("limit_compliance", [criterion("mean", high=30)], arms=["candidate"], **more)
     return json.dumps(protocol_json(made, periods=ONE))
-
-
-def test_an_aggregation_without_numbers_is_a_name_and_one_with_them_an_object() -> None:
-    for stated, shown in (
-        ("lden", "lden"),
-        ({"name": "max"}, "max"),
-        (PERCENTILE, {"name": "percentile", "q": 95.0, "step": "PT2H"}),
-    ):
-        document = protocol_document(read_protocol(written(aggregation=stated)))
-        assert document["endpoints"][0]["aggregation"] == shown
-        assert protocol_document(read_protocol(json.dumps(document))) == document
-    assert "filter" not in document["endpoints"][0]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -522,24 +445,3 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "endpoints.main.filter.hours: lden has hours of its own",
     ),
 ]
-
-
-@pytest.mark.parametrize(("more", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_what_cannot_be_computed_is_refused_by_its_field(more: dict[str, Any], message: str) -> None:
-    with pytest.raises(CorrectInput) as caught:
-        read_protocol(written(**more), source="plan.json")
-    assert f"plan.json: {message}" in str(caught.value) or message in str(caught.value)
-
-
-def test_a_collocation_compares_means() -> None:
-    made = endpoint(
-        "reference_collocation",
-        [criterion("r2", low=0.7)],
-        arms=["candidate", "reference"],
-        aggregation="max",
-    )
-    with pytest.raises(
-        CorrectInput,
-        match=r"endpoints\.main\.aggregation: reference_collocation compares means on its grid, not max",
-    ):
-        read_protocol(json.dumps(protocol_json(made, periods=ONE)))

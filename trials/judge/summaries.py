@@ -13,6 +13,7 @@ from trials.series.inputs import StreamInput, TrialInputs
 
 
 def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
+    """A datastream as the evaluation shows it: counts, flags, checks."""
     arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
     flags, counts = np.unique(stream.flag, return_counts=True)
     return DatastreamSummary(

@@ -107,17 +107,7 @@ def draft(
             {"property": about, "check": "time_syntax"},
             {"property": about, "check": "gross_range", "parameters": _range(about)},
         ],
-        "endpoints": [
-            {
-                "name": "main",
-                "title": template.title,
-                "property": about,
-                "unit": unit,
-                "arms": named,
-                **_endpoint(template, about, streams),
-                "criteria": _criteria(template, about),
-            }
-        ],
+        "endpoints": [_main(template, about, unit, named, streams)],
         "missing_data": {
             "en": "Missing intervals are left out; nothing is filled in.",
             "fr": "Les intervalles manquants sont exclus ; rien n'est complété.",
@@ -131,6 +121,20 @@ def draft(
     if profile is not None and asked is not None:
         _as_profile(document, profile, asked, len(arms[0]["devices"]))
     return document
+
+
+def _main(
+    template: Template, about: str, unit: str, named: dict[str, str], streams: Sequence[Measured]
+) -> Document:
+    return {
+        "name": "main",
+        "title": template.title,
+        "property": about,
+        "unit": unit,
+        "arms": named,
+        **_endpoint(template, about, streams),
+        "criteria": _criteria(template, about),
+    }
 
 
 def _property_of(asked: profiles.Entry, wanted: str | None) -> str | None:

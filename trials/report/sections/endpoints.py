@@ -18,6 +18,7 @@ from trials.report.writer import Writer
 
 
 def endpoints(w: Writer) -> None:
+    """Each endpoint with its criteria, figures and findings."""
     w.add(Heading(w._(WORDS["endpoints"])))
     for endpoint in w.e.endpoints:
         label = "" if endpoint.rank == "primary" else f" ({w._(WORDS[endpoint.rank])})"

@@ -13,6 +13,7 @@ from trials.report.writer import MARKS, MOST_GAPS, Writer
 
 
 def capture(w: Writer) -> None:
+    """Planned and valid intervals, and observations by flag."""
     w.add(Heading(w._(WORDS["capture"])))
     titles = {e.name: w.pick(e.title) for e in w.e.endpoints}
     rows = [
@@ -41,6 +42,10 @@ def capture(w: Writer) -> None:
             (3, 4, 5, 6, 7),
         )
     )
+    _flags(w)
+
+
+def _flags(w: Writer) -> None:
     rows = [
         [
             d.datastream,
@@ -80,6 +85,7 @@ def capture(w: Writer) -> None:
 
 
 def happened(w: Writer) -> None:
+    """Deviations, windows, gaps, refusals, looks and changes."""
     w.add(Heading(w._(WORDS["happened"])))
     if w.e.deviations or w.e.swaps:
         for deviation in w.e.deviations:
@@ -133,6 +139,7 @@ def happened(w: Writer) -> None:
 
 
 def sensitivity(w: Writer) -> None:
+    """The same under other choices."""
     rows = []
     for endpoint in w.e.endpoints:
         shown = {c.statistic for c in endpoint.criteria[:2]}

@@ -16,6 +16,7 @@ from trials.report.writer import Writer
 
 
 def method(w: Writer) -> None:
+    """The rules and methods that were applied."""
     w.add(Heading(w._(WORDS["method"])))
     w.add(Paragraph(w._(METHODS["rule"])))
     w.add(Paragraph(w._(METHODS["days"])))
@@ -28,6 +29,7 @@ def method(w: Writer) -> None:
 
 
 def protocol(w: Writer) -> None:
+    """The protocol that was locked."""
     p = w.e.protocol
     w.add(Heading(w._(WORDS["protocol"])))
     locked = w.e.protocol_locked_at
@@ -79,6 +81,7 @@ def protocol(w: Writer) -> None:
 
 
 def recompute(w: Writer) -> None:
+    """How to recompute it, with fingerprints and versions."""
     w.add(Heading(w._(WORDS["recompute"])))
     w.add(
         Paragraph(

@@ -30,6 +30,7 @@ def _banner(w: Writer) -> Banner:
 
 
 def verdict(w: Writer) -> None:
+    """The verdict with its question and conclusions, and who took part."""
     w.add(_banner(w))
     w.add(Paragraph(w.pick(w.e.protocol["question"]), "lead"))
     for endpoint in w.e.endpoints:
