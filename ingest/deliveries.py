@@ -6,7 +6,8 @@ comes round after 65,535 messages. So a message without time and `seq` counts as
 message of its own. The mark alone proves nothing: it is also set where an earlier try never reached us.
 
 NATS server 2.15 (server/mqtt.go): ids are counted upwards per session and process, those in use are skipped; a repeat has the id of
-its first delivery, over reconnections too, while the process lives; after a restart messages come again under new ids.
+its first delivery, over reconnections too, while the process lives, unless our acknowledgement crosses it; after a restart
+messages come again under new ids.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -22,12 +21,12 @@ from insitu.cli.waiting import wait_for_database
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput
 from insitu.loading import loading
-from insitu.readiness import Readiness
 from insitu.settings import Settings, load, parse_listen
 
 if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from ingest.mqtt import BrokerAddress
+    from ingest.probe import Heartbeats, Prober
 
 ClockOption = Annotated[str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")]
 
@@ -112,6 +111,8 @@ def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
     )
 
 
+FIRST_PROBE_S = 1.0
+"""Pages that start wait so long for it: what they say of readiness is then found out, not assumed."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -161,12 +162,13 @@ def serve(
     wait_for_database(database_url, application="insitu serve", stop=stop)
     if stop.is_set():
         return
+    watch = watch_readiness(settings)
     application = create_app(
         settings,
         database_url=database_url,
         clock=Clock.loads(clock) if clock else SYSTEM,
         mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
-        readiness=readiness_of(settings),
+        readiness=watch.latest,
     )
     secure = {}
     if pages_speak_tls(settings):
@@ -176,6 +178,7 @@ def serve(
     # What is built by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
     gc.collect()
     gc.freeze()
+    watch.wait_tried(FIRST_PROBE_S)
     uvicorn.run(
         application,
         host=host,
@@ -188,14 +191,14 @@ def serve(
     )
 
 
-def readiness_of(settings: Settings) -> Callable[[], Readiness]:
-    """Asked without waiting; a thread of its own finds it out: by a probe, or by heartbeats where no broker is named."""
+def watch_readiness(settings: Settings) -> Prober | Heartbeats:
+    """A thread that finds it out: by a probe, or by heartbeats where no broker is named."""
     from ingest.probe import Heartbeats, Prober
 
     database_url = database_url_of(settings)
     watch = Heartbeats(database_url) if settings.mqtt_url is None else Prober(broker_address(settings), database_url)
     watch.start()
-    return watch.latest
+    return watch
 
 
 def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddress:
