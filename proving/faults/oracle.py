@@ -95,8 +95,8 @@ def judge(
     unsettled: Sequence[Interval] = (),
     until: float = float("inf"),
 ) -> Judgement:
-    """`unsettled`: when broker or database restarted, a part hung, or trials moved. `until`: when the rows were read;
-    acknowledgements after it count as none.
+    """`unsettled`: when broker or database restarted, a part hung, or trials moved. `until`: when the rows
+    were read; acknowledgements after it count as none.
 
     Rows of devices without a journal are not looked at.
     """

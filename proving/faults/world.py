@@ -30,7 +30,9 @@ EVERY_KIND = tuple(Kind)
 
 @dataclass
 class World:
-    """`unsettled`: intervals in which broker or database restarted, a part hung, or trials moved, for the oracle."""
+    """`unsettled`: intervals in which broker or database restarted, a part hung, or trials moved, for the
+    oracle.
+    """
 
     installation: Installation
     address: Address
