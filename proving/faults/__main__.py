@@ -92,6 +92,7 @@ async def _soak(options: argparse.Namespace, seed: int, top: Path, kept: Path) -
             device.rate = SLOW.get(device.journal.kind, device.rate)
         world.look_after()
         soak = Soak(world, Goal(options.hours, options.kills, options.messages), random.Random(seed), say)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, soak.end)
         try:
             await soak.run(killing=not options.calm)
         finally:
