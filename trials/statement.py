@@ -1,0 +1,102 @@
+"""Coded statements: what an evaluation found, what deviated from the plan, why numbers changed, and what a
+protocol may expect. A code with its numbers; `trials.report.sentence` puts it into words.
+
+Documents write a statement without its kind, since the field says it, and only a finding with its severity:
+`AsFinding`, `AsDeviation`, `AsCause` and `AsNote` read and write them so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+Severity = Literal["note", "warning", "blocking"]
+Evidence = dict[str, float | int | str | bool | list[str] | None]
+"""The numbers and names of a sentence."""
+
+
+class Kind(StrEnum):
+    FINDING = "finding"
+    """Of an endpoint or of the whole evaluation."""
+    DEVIATION = "deviation"
+    """What happened otherwise than planned."""
+    CAUSE = "cause"
+    """Why numbers may differ from those of the evaluation before."""
+    NOTE = "note"
+    """Of an outlook."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Statement(_Part):
+    kind: Kind
+    code: str
+    severity: Severity
+    """A blocking finding makes an endpoint not evaluable."""
+    evidence: Evidence = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A code with its severity and its English sentence; `{names}` in it are those of the evidence."""
+
+    code: str
+    severity: Severity
+    text: str
+    kind: Kind = Kind.FINDING
+
+    def state(self, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+        """The statement with its numbers."""
+        return Statement(kind=self.kind, code=self.code, severity=self.severity, evidence=evidence)
+
+
+# -- in documents
+
+
+class _Coded(_Part):
+    code: str
+    evidence: Evidence
+
+
+class _Weighed(_Part):
+    code: str
+    severity: Severity
+    evidence: Evidence
+
+
+def _write_coded(statement: Statement) -> _Coded:
+    return _Coded(code=statement.code, evidence=statement.evidence)
+
+
+def _write_weighed(statement: Statement) -> _Weighed:
+    return _Weighed(code=statement.code, severity=statement.severity, evidence=statement.evidence)
+
+
+def _reader_of(kind: Kind, severity: Severity | None = None) -> Callable[[Any], Any]:
+    """Adds what the document leaves out; a statement of another kind is refused."""
+    own: dict[str, Any] = {"kind": kind} if severity is None else {"kind": kind, "severity": severity}
+
+    def read(given: Any) -> Any:
+        if isinstance(given, Statement) and given.kind is not kind:
+            raise ValueError(f"{given.code} is a {given.kind}, not a {kind}")
+        if not isinstance(given, dict):
+            return given
+        if written := own.keys() & given.keys():
+            raise ValueError(f"a {kind} has no {', '.join(sorted(written))} in a document")
+        return own | given
+
+    return read
+
+
+AsFinding = Annotated[Statement, BeforeValidator(_reader_of(Kind.FINDING)), PlainSerializer(_write_weighed)]
+AsDeviation = Annotated[
+    Statement, BeforeValidator(_reader_of(Kind.DEVIATION, "warning")), PlainSerializer(_write_coded)
+]
+AsCause = Annotated[Statement, BeforeValidator(_reader_of(Kind.CAUSE, "note")), PlainSerializer(_write_coded)]
+AsNote = Annotated[Statement, BeforeValidator(_reader_of(Kind.NOTE, "note")), PlainSerializer(_write_coded)]
