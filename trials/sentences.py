@@ -5,7 +5,7 @@ English, the French stands in the PO files of the report (`trials/report/locale`
 
 from __future__ import annotations
 
-from trials.statement import Kind, Sentence, Statement
+from trials.statement import Kind, Sentence, Statement, Value
 
 
 def _named(*sentences: Sentence) -> dict[str, Sentence]:
@@ -233,21 +233,21 @@ NOTES = _named(
 SHARED = (*FINDINGS.values(), *DEVIATIONS.values(), *CAUSES.values(), *NOTES.values())
 
 
-def finding(code: str, /, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+def finding(code: str, /, **evidence: Value) -> Statement:
     """A finding of this catalogue with its numbers."""
     return FINDINGS[code].state(**evidence)
 
 
-def deviation(code: str, /, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+def deviation(code: str, /, **evidence: Value) -> Statement:
     """What happened otherwise than planned."""
     return DEVIATIONS[code].state(**evidence)
 
 
-def cause(code: str, /, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+def cause(code: str, /, **evidence: Value) -> Statement:
     """Why numbers may differ from those of the evaluation before."""
     return CAUSES[code].state(**evidence)
 
 
-def note(code: str, /, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+def note(code: str, /, **evidence: Value) -> Statement:
     """What an outlook says beside its numbers."""
     return NOTES[code].state(**evidence)

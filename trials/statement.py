@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 Severity = Literal["note", "warning", "blocking"]
-Evidence = dict[str, float | int | str | bool | list[str] | None]
+Value = float | int | str | bool | list[str] | None
+Evidence = dict[str, Value]
 """The numbers and names of a sentence."""
 
 
@@ -51,7 +52,7 @@ class Sentence:
     text: str
     kind: Kind = Kind.FINDING
 
-    def state(self, **evidence: float | int | str | bool | list[str] | None) -> Statement:
+    def state(self, **evidence: Value) -> Statement:
         """The statement with its numbers."""
         return Statement(kind=self.kind, code=self.code, severity=self.severity, evidence=evidence)
 
@@ -82,14 +83,14 @@ def _reader_of(kind: Kind, severity: Severity | None = None) -> Callable[[Any], 
     """Adds what the document leaves out; a statement of another kind is refused."""
     own: dict[str, Any] = {"kind": kind} if severity is None else {"kind": kind, "severity": severity}
 
-    def read(given: Any) -> Any:
-        if isinstance(given, Statement) and given.kind is not kind:
-            raise ValueError(f"{given.code} is a {given.kind}, not a {kind}")
-        if not isinstance(given, dict):
-            return given
-        if written := own.keys() & given.keys():
-            raise ValueError(f"a {kind} has no {', '.join(sorted(written))} in a document")
-        return own | given
+    def read(part: Any) -> Any:
+        if isinstance(part, Statement) and part.kind is not kind:
+            raise ValueError(f"{part.code} is a {part.kind}, not a {kind}")
+        if not isinstance(part, dict):
+            return part
+        if unexpected := own.keys() & part.keys():
+            raise ValueError(f"a {kind} has no {', '.join(sorted(unexpected))} in a document")
+        return own | part
 
     return read
 

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from api.rendering import Page
 from trials.judge.expectations import CriterionOutlook, Expectation, Outlook
-from trials.report.sentence import Value, sentence_of
-from trials.statement import Statement
+from trials.report.sentence import sentence_of
+from trials.statement import Statement, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from insitu.model import Verdict
 from tests.trials.world import (
     DAY,
+    FINDING_CODES,
     HOUR,
     START,
     Floats,
@@ -29,11 +30,9 @@ from tests.trials.world import (
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.plan.protocol import Protocol
-from trials.report.sentence import sentence_of, sentences
+from trials.report.sentence import sentence_of
 from trials.series.inputs import Placement, StreamInput, TrialInputs
-from trials.statement import Kind
 
-CODES = {one.code for one in sentences(Kind.FINDING)}
 DAYS = 20
 HOURS = DAYS * 24
 TWO = [period("baseline", 0, DAYS), period("reporting", DAYS, 2 * DAYS)]
@@ -122,7 +121,7 @@ def evaluated(given: TrialInputs) -> Evaluation:
     assert "NaN" not in text
     for one in evaluation.endpoints:
         for found in [*one.findings, *evaluation.findings]:
-            assert found.code in CODES
+            assert found.code in FINDING_CODES
             assert "{" not in sentence_of(found)
         for estimate in one.estimates:
             assert all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high))

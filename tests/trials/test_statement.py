@@ -92,10 +92,10 @@ def test_a_statement_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_each_code_of_a_kind_has_one_sentence_that_ends(kind: Kind) -> None:
-    told = list(sentences(kind))
-    assert [code for code, count in Counter(one.code for one in told).items() if count > 1] == []
-    assert {one.kind for one in told} == {kind}
-    assert [one.text for one in told if not one.text.endswith((".", "{reason}", "{flags}."))] == []
+    listed = list(sentences(kind))
+    assert [code for code, count in Counter(one.code for one in listed).items() if count > 1] == []
+    assert {one.kind for one in listed} == {kind}
+    assert [one.text for one in listed if not one.text.endswith((".", "{reason}", "{flags}."))] == []
 
 
 def test_a_code_of_two_kinds_has_the_sentence_of_each() -> None:

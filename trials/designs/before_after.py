@@ -162,8 +162,8 @@ def foretell(rehearsal: Rehearsal) -> Seen:
     question = rehearsal.question
     days, values = candidate_days(question)
 
-    def use(kept: NDArray[np.bool_], share: float) -> Seen:
-        seen, found = effect_so_far(rehearsal, days[kept], values[kept], share)
+    def use(counted: NDArray[np.bool_], share: float) -> Seen:
+        seen, found = effect_so_far(rehearsal, days[counted], values[counted], share)
         if not question.energetic and found.mean > CLEARLY * found.standard_error:
             effect = seen.bases["effect"]
             ratio = replace(effect, sd=effect.sd / found.mean, scale=LOG)

@@ -103,7 +103,7 @@ def foretell(rehearsal: Rehearsal) -> Seen:
     return of_days(
         days,
         values,
-        lambda kept, share: effect_so_far(rehearsal, days[kept], values[kept], share)[0],
+        lambda counted, share: effect_so_far(rehearsal, days[counted], values[counted], share)[0],
         lift=largest,
     )
 

@@ -198,8 +198,8 @@ def foretell(rehearsal: Rehearsal) -> Seen:
     question = rehearsal.question
     days, values = candidate_days(question)
 
-    def use(kept: Bools, share: float) -> Seen:
-        count, schedule = int(kept.sum()), question.endpoint.schedule or []
+    def use(counted: Bools, share: float) -> Seen:
+        count, schedule = int(counted.sum()), question.endpoint.schedule or []
         if len(schedule) < 2:
             return Seen(days=count, share=share, notes=[SCHEDULE_MISSING_SO_FAR.state()])
         differences, apart = _pairs_so_far(values, schedule, question.capture.days)

@@ -1,7 +1,7 @@
 """What a design says of itself: its words and statistics, what its endpoint needs, what it can foretell.
 
-Each design makes one `Design` at the end of its file, and `registry` lists them. Whatever depends on a design
-is looked up there.
+Each design makes one `Design` at the end of its file, and `registry` lists them. Everything that depends on
+a design looks it up there.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Statistic:
     words: str
     unit: str | None = None
     """None: that of the endpoint."""
-    a_day: bool = False
-    """Of the endpoint's unit each day."""
+    per_day: bool = False
+    """Its unit is that of the endpoint, per day."""
     no_effect: float | None = None
     """Its value when nothing happens; None for what is no effect: a mean, an error, a limit of agreement."""
 
     def unit_in(self, endpoint_unit: str) -> str:
         """Its unit for an endpoint in that unit."""
-        return f"{endpoint_unit}/d" if self.a_day else endpoint_unit if self.unit is None else self.unit
+        return f"{endpoint_unit}/d" if self.per_day else endpoint_unit if self.unit is None else self.unit
 
 
 EFFECT = Statistic("effect", "effect", no_effect=0.0)
@@ -42,7 +42,7 @@ RELATIVE_EFFECT = Statistic("relative_effect", "relative effect", unit="%", no_e
 
 def named(*statistics: Statistic) -> dict[str, Statistic]:
     """Name → statistic, in this order."""
-    return {one.name: one for one in statistics}
+    return {statistic.name: statistic for statistic in statistics}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Design:
 
     def answer(self, question: Question) -> Answer:
         """What the design finds, or why nothing can be computed with these results."""
-        found = out_of_scale(question) if self.needs_capture else []
-        return Answer(findings=found) if found else self.function(question)
+        findings = out_of_scale(question) if self.needs_capture else []
+        return Answer(findings=findings) if findings else self.function(question)
 
     def seen(self, rehearsal: Rehearsal) -> Seen:
         """What the days before the reporting period say of its statistics; not to be asked where

@@ -83,8 +83,8 @@ def stop_for_harm(statistic: str, low: float, high: float, target: Target) -> Ve
     """
     if criteria.judge(low, high, target) is not Verdict.NOT_MET:
         return Verdict.INCONCLUSIVE
-    known = find_statistic(statistic)
-    nothing = known.no_effect if known else None
+    registered = find_statistic(statistic)
+    nothing = registered.no_effect if registered else None
     if nothing is not None and target.low is None and low <= nothing:
         return Verdict.INCONCLUSIVE
     if nothing is not None and target.high is None and high >= nothing:

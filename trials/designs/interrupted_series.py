@@ -182,7 +182,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(
         Statistic("level_change", "change of level", no_effect=0.0),
-        Statistic("slope_change", "change of slope", a_day=True, no_effect=0.0),
+        Statistic("slope_change", "change of slope", per_day=True, no_effect=0.0),
         Statistic("rate_ratio", "rate ratio", unit="1", no_effect=1.0),
         Statistic("slope_ratio", "ratio of daily growth", unit="1", no_effect=1.0),
     ),

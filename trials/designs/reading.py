@@ -11,12 +11,12 @@ from trials.plan.reading import WrongProtocol, located, read_protocol
 def read_for_designs(text: str, *, source: str = "protocol") -> Protocol:
     """As `read_protocol`, for a protocol that is not locked yet or comes from elsewhere."""
     protocol = read_protocol(text, source=source)
-    found = [
+    lines = [
         f"endpoints.{endpoint.name}.{problem}"
         for endpoint in protocol.endpoints
         for problem in misfits(endpoint)
     ]
-    problems = list(located(found, Lines(text))) if found else []
-    if problems:
-        raise WrongProtocol(problems, "\n".join(one.told(source) for one in problems))
+    if lines:
+        problems = list(located(lines, Lines(text)))
+        raise WrongProtocol(problems, "\n".join(problem.told(source) for problem in problems))
     return protocol

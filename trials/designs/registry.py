@@ -44,20 +44,20 @@ DESIGNS: dict[str, Design] = {
 
 def find_statistic(name: str) -> Statistic | None:
     """The statistic of that name, whichever design has it; None where no design has."""
-    return next((one.statistics[name] for one in DESIGNS.values() if name in one.statistics), None)
+    return next((design.statistics[name] for design in DESIGNS.values() if name in design.statistics), None)
 
 
 def unit_of(statistic: str, endpoint_unit: str) -> str:
     """The unit of a statistic of an endpoint in that unit; a name that is no statistic has the endpoint's."""
-    known = find_statistic(statistic)
-    return known.unit_in(endpoint_unit) if known else endpoint_unit
+    registered = find_statistic(statistic)
+    return registered.unit_in(endpoint_unit) if registered else endpoint_unit
 
 
 def misfits(endpoint: Endpoint) -> Iterator[str]:
     """What an endpoint states that its design cannot use, each as "field: problem"."""
     design = DESIGNS.get(endpoint.design)
     if endpoint.schedule and not (design and design.schedule):
-        scheduled = " or a ".join(one.name for one in DESIGNS.values() if one.schedule)
+        scheduled = " or a ".join(name for name, other in DESIGNS.items() if other.schedule)
         yield f"schedule: only a {scheduled} has one, and this is {endpoint.design!r}"
     if design and design.only_means and endpoint.aggregation.name not in ON_ENERGY:
         yield f"aggregation: {design.name} compares means on its grid, not {endpoint.aggregation.name}"

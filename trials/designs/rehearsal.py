@@ -49,19 +49,19 @@ def share_of(days: Days) -> float:
 
 
 def of_days(days: Days, values: Floats, use: Callable[[Bools, float], Seen], *, lift: float = 0.0) -> Seen:
-    """What `use(kept, share)` says of day values; a note where they are too few or do not vary.
+    """What `use(counted, share)` says of day values; a note where they are too few or do not vary.
 
-    `kept`: which days count. `lift`: size of the numbers that the values are differences of, beside which a
+    `counted`: which days count. `lift`: size of the numbers that the values are differences of, beside which a
     last digit is nothing.
     """
-    kept = np.isfinite(values)
-    count = int(kept.sum())
+    counted = np.isfinite(values)
+    count = int(counted.sum())
     if count < MIN_DAYS:
         return Seen(days=count, notes=[note("too_few_days", days=count, needed=MIN_DAYS)])
-    share = share_of(days[kept])
-    if not varies(values[kept] + lift):
+    share = share_of(days[counted])
+    if not varies(values[counted] + lift):
         return Seen(days=count, share=share, notes=[note("constant_series")])
-    return use(kept, share)
+    return use(counted, share)
 
 
 def candidate_days(question: Question) -> tuple[Days, Floats]:
@@ -82,11 +82,13 @@ def of_answer(answer: Answer, sentences: Sequence[Sentence] = (), *, fixed: floa
     ]
     share = share_of(np.array(days, np.int64)) if days else 1.0
     if answer.blocked:
-        own = {one.code: one for one in sentences if one.kind is Kind.NOTE}
-        blocking = [one for one in answer.findings if one.severity == "blocking"]
-        return Seen(days=len(days), share=share, notes=[_as_note(one, own) for one in blocking])
+        own = {sentence.code: sentence for sentence in sentences if sentence.kind is Kind.NOTE}
+        blocking = [finding for finding in answer.findings if finding.severity == "blocking"]
+        return Seen(days=len(days), share=share, notes=[_as_note(finding, own) for finding in blocking])
     bases = {
-        one.statistic: Basis.of(one.basis, fixed=fixed) for one in answer.statistics if one.basis is not None
+        known.statistic: Basis.of(known.basis, fixed=fixed)
+        for known in answer.statistics
+        if known.basis is not None
     }
     return Seen(bases, len(days), share)
 
@@ -104,4 +106,4 @@ def _as_note(finding: Statement, own: dict[str, Sentence]) -> Statement:
     if finding.code == "too_few_days":
         return note("too_few_days", days=int(str(finding.evidence["days"])), needed=MIN_DAYS)
     code = _SAME.get(finding.code, finding.code)
-    return (own | NOTES).get(code, NOTES["incomplete"]).state()
+    return (NOTES | own).get(code, NOTES["incomplete"]).state()

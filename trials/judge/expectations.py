@@ -1,4 +1,4 @@
-"""The words of an outlook: what a protocol may expect, with notes and warnings."""
+"""An outlook: what a protocol may expect of each endpoint and criterion, with notes and warnings."""
 
 from __future__ import annotations
 

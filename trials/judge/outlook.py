@@ -179,8 +179,8 @@ def _criterion(
 
 
 def _no_effect(statistic: str) -> float | None:
-    known = find_statistic(statistic)
-    return known.no_effect if known else None
+    registered = find_statistic(statistic)
+    return registered.no_effect if registered else None
 
 
 def _assumed(statistic: str, basis: Basis, blinded: bool) -> float | None:

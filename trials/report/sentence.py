@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator
 
 from trials.designs import DESIGNS, early_look
 from trials.sentences import SHARED
-from trials.statement import Kind, Sentence, Statement
-
-Value = float | int | str | bool | list[str] | None
+from trials.statement import Kind, Sentence, Statement, Value
 
 
 def sentences(kind: Kind) -> Iterator[Sentence]:
     """Every sentence of that kind: those of the catalogue, then what the designs say themselves."""
-    yield from (one for one in SHARED if one.kind is kind)
+    yield from (sentence for sentence in SHARED if sentence.kind is kind)
     for design in DESIGNS.values():
-        yield from (one for one in design.sentences if one.kind is kind)
+        yield from (sentence for sentence in design.sentences if sentence.kind is kind)
         reason = design.reason_not_foretold
         if reason is not None and reason.kind is kind:
             yield reason
-    yield from (one for one in early_look.SENTENCES if one.kind is kind)
+    yield from (sentence for sentence in early_look.SENTENCES if sentence.kind is kind)
 
 
 def sentence_of(
@@ -33,10 +31,11 @@ def sentence_of(
     `translate`: English template → the reader's language; `show`: name and value of a piece of evidence → how
     the reader writes it.
     """
-    found = next((one.text for one in sentences(statement.kind) if one.code == statement.code), "")
+    texts = (sentence.text for sentence in sentences(statement.kind) if sentence.code == statement.code)
+    text = next(texts, "")
     shown = {name: _written(show(name, value)) for name, value in statement.evidence.items()}
     try:
-        return translate(found).format(**shown) if found else f"{statement.code}: {shown}"
+        return translate(text).format(**shown) if text else f"{statement.code}: {shown}"
     except (KeyError, IndexError):
         return f"{statement.code}: {shown}"
 

@@ -18,9 +18,9 @@ from trials.plan.parts import Target
 from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
 from trials.report.labels import day_value
-from trials.report.sentence import Value, sentence_of
+from trials.report.sentence import sentence_of
 from trials.report.words import CHOICE_WORDS, UNITS, VERDICT_WORDS, WORDS
-from trials.statement import Statement
+from trials.statement import Statement, Value
 
 LOCALE = Path(__file__).parent / "locale"
 MOST_GAPS = 20
@@ -97,8 +97,8 @@ class Writer:
         return self._(DESIGNS[name].title) if name in DESIGNS else name
 
     def statistic(self, name: str) -> str:
-        known = find_statistic(name)
-        return self._(known.words) if known else name
+        registered = find_statistic(name)
+        return self._(registered.words) if registered else name
 
     def line(self, design: str, name: str) -> str:
         """What a series in the figure of a design is called."""
