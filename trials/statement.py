@@ -60,23 +60,27 @@ class Sentence:
 # -- in documents
 
 
-class _Coded(_Part):
+class CodedPart(_Part):
+    """A code with its numbers, as documents write a statement."""
+
     code: str
     evidence: Evidence
 
 
-class _Weighed(_Part):
+class WeighedPart(_Part):
+    """The same with its severity."""
+
     code: str
     severity: Severity
     evidence: Evidence
 
 
-def _write_coded(statement: Statement) -> _Coded:
-    return _Coded(code=statement.code, evidence=statement.evidence)
+def _write_coded(statement: Statement) -> CodedPart:
+    return CodedPart(code=statement.code, evidence=statement.evidence)
 
 
-def _write_weighed(statement: Statement) -> _Weighed:
-    return _Weighed(code=statement.code, severity=statement.severity, evidence=statement.evidence)
+def _write_weighed(statement: Statement) -> WeighedPart:
+    return WeighedPart(code=statement.code, severity=statement.severity, evidence=statement.evidence)
 
 
 def _reader_of(kind: Kind, severity: Severity | None = None) -> Callable[[Any], Any]:
