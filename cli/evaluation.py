@@ -18,12 +18,13 @@ from insitu.errors import CorrectInput, Disagrees, NotFound
 from insitu.settings import load
 from store.trials import evaluation as find
 from store.trials import latest_evaluation
+from trials.designs.reading import read_for_designs
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package
 from trials.package.verify import verify as verify_package
 from trials.plan import profiles as known
-from trials.plan.reading import read_protocol
 from trials.report import write_reports
+from trials.report.sentence import sentence_of
 from trials.report.texts import summary
 from trials.workflow.blinding import unblind as unblind_endpoint
 from trials.workflow.checking import check_quality
@@ -75,7 +76,7 @@ def protocol(
         template, facts, start=_first_day(start, clock), days=days, property=property, profile=profile
     )
     text = json.dumps(document, ensure_ascii=False, indent=2)
-    read_protocol(text, source=f"template {template}")
+    read_for_designs(text, source=f"template {template}")
     sys.stdout.write(text + "\n")
     if elsewhere := left_out(document, facts):
         warn(f"At another site, and therefore in no arm: {', '.join(elsewhere)}.")
@@ -118,14 +119,14 @@ def _first_day(text: str | None, clock: Clock) -> date:
 
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
     """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
-    parsed = read_protocol(_read(protocol), source=str(protocol))
+    parsed = read_for_designs(_read(protocol), source=str(protocol))
     target, conn = open_target("insitu lock")
     clock = target.clock
     with conn:
         locked = lock_protocol(conn, parsed, now=clock.now(), login=login)
         expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
     for endpoint, statistic, note in expected.warnings():
-        warn(f"warning: {endpoint}, {statistic}: {note.sentence()} `insitu power {protocol}` tells more.")
+        warn(f"warning: {endpoint}, {statistic}: {sentence_of(note)} `insitu power {protocol}` tells more.")
     say(
         f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 "
         f"{locked.sha256}."

@@ -12,8 +12,9 @@ import typer
 from cli.output import say
 from cli.target import open_target
 from insitu.errors import CorrectInput
+from trials.designs.reading import read_for_designs
 from trials.package.reading import text_of
-from trials.plan.reading import read_protocol
+from trials.report.sentence import sentence_of
 from trials.workflow.drafts import outlook_of, outlook_of_package
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: fl
         raise CorrectInput(f"{path} is neither a protocol nor a package: it has no datapackage.json.")
     if not path.is_file():
         raise CorrectInput(f"There is no file {path}.")
-    parsed = read_protocol(text_of(path), source=str(path))
+    parsed = read_for_designs(text_of(path), source=str(path))
     if package is not None:
         return outlook_of_package(package, parsed, lengths=lengths, power=power)
 
@@ -92,7 +93,7 @@ def told(outlook: Outlook) -> Iterator[str]:
             f"  {endpoint.name} ({endpoint.rank}, {endpoint.design}): {endpoint.days} days count, "
             f"intervals at {100 * endpoint.level:.4g} %"
         )
-        yield from (f"    - {note.sentence()}" for note in endpoint.notes)
+        yield from (f"    - {sentence_of(note)}" for note in endpoint.notes)
         for criterion in endpoint.criteria:
             yield from _criterion(criterion, outlook.planned_days)
 
@@ -121,7 +122,7 @@ def _criterion(criterion: CriterionOutlook, planned: int) -> Iterator[str]:
                 else f"{criterion.days_needed} days"
             )
             yield f"      needed to decide{assumed}: {needed}"
-    yield from (f"      - {note.sentence()}" for note in criterion.notes)
+    yield from (f"      - {sentence_of(note)}" for note in criterion.notes)
 
 
 def _row(row: Expectation) -> str:

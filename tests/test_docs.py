@@ -28,6 +28,8 @@ from trials.designs import DESIGNS
 from trials.plan import protocol
 from trials.plan.reading import read_protocol
 from trials.quality import CHECKS
+from trials.report.sentence import sentences
+from trials.statement import Kind
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -168,6 +170,12 @@ def test_every_design_has_a_page_with_its_statistics() -> None:
     for design in DESIGNS.values():
         (text,) = [text for text in texts if f"**Name** `{design.name}`" in text]
         assert {name for name in design.statistics if f"`{name}`" not in text} == set(), design.name
+
+
+def test_every_finding_and_deviation_is_explained() -> None:
+    text = (DOCS / "protocol.md").read_text("utf-8")
+    codes = [sentence.code for kind in (Kind.FINDING, Kind.DEVIATION) for sentence in sentences(kind)]
+    assert [code for code in codes if f"`{code}`" not in text] == []
 
 
 def test_every_example_protocol_and_endpoint_is_valid() -> None:

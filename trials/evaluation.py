@@ -16,24 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from insitu.model import Flag, GapCause, PeriodName, Verdict
 from trials.plan.parts import Target
 from trials.plan.values import Text
+from trials.statement import AsCause, AsDeviation, AsFinding
 
 SCHEMA: Final = "insitu/evaluation/1"
 
 
-Evidence = dict[str, float | int | str | bool | list[str] | None]
-"""The numbers and names of a sentence."""
-
-
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Finding(Part):
-    """A coded statement with its evidence; the sentence for each code stands in `trials.findings`."""
-
-    code: str
-    severity: Literal["note", "warning", "blocking"]
-    evidence: Evidence = Field(default_factory=dict)
 
 
 class Estimate(Part):
@@ -107,7 +96,7 @@ class EndpointResult(Part):
     criteria: list[CriterionResult]
     estimates: list[Estimate]
     sensitivity: list[Sensitivity]
-    findings: list[Finding]
+    findings: list[AsFinding]
     lines: list[Line] = Field(default_factory=list)
     pairs: list[Pair] = Field(default_factory=list)
     blinded: Literal[True] | None = None
@@ -185,13 +174,6 @@ class RejectSummary(Part):
     results: int
 
 
-class Deviation(Part):
-    """What happened otherwise than planned."""
-
-    code: str
-    evidence: Evidence = Field(default_factory=dict)
-
-
 class UnblindingSummary(Part):
     endpoint: str
     at: datetime
@@ -221,15 +203,6 @@ class VersionSummary(Part):
     """Paths of the fields that are not as in the version before, as
     `endpoints.effect.criteria.0.target.high`.
     """
-
-
-class Cause(Part):
-    """Why numbers may differ from those of the evaluation before; the sentence for each code stands in
-    `trials.findings`.
-    """
-
-    code: str
-    evidence: Evidence = Field(default_factory=dict)
 
 
 class Change(Part):
@@ -268,8 +241,8 @@ class Evaluation(Part):
     windows: list[WindowSummary]
     swaps: list[str]
     rejects: list[RejectSummary]
-    deviations: list[Deviation]
-    findings: list[Finding]
+    deviations: list[AsDeviation]
+    findings: list[AsFinding]
     seed: int
     evaluated_at: datetime
     code: dict[str, str]
@@ -283,7 +256,7 @@ class Evaluation(Part):
     """Planned and made before the end of the reporting period, in order of time; None where there is none."""
     versions: list[VersionSummary] | None = None
     """Of the protocol, oldest first; None where none was ever locked."""
-    causes: list[Cause] | None = None
+    causes: list[AsCause] | None = None
     """What is not as it was at the evaluation before; None where there is none before, or nothing."""
 
 

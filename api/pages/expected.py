@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.pages.words import OUTLOOK_NOTES
 from api.rendering import Page
-from trials.judge.expectations import WARNINGS, CriterionOutlook, Expectation, Note, Outlook
+from trials.judge.expectations import CriterionOutlook, Expectation, Outlook
+from trials.report.sentence import sentence_of
+from trials.statement import Statement, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,8 @@ def _row(page: Page, row: Expectation, planned: bool) -> Row:
     )
 
 
-def _sentence(page: Page, note: Note) -> Sentence:
-    shown = {
-        name: significant(page, one) if isinstance(one, float) else one for name, one in note.evidence.items()
-    }
-    return Sentence(
-        page.t(OUTLOOK_NOTES[note.code], **shown) if shown else page.t(OUTLOOK_NOTES[note.code]),
-        note.code in WARNINGS,
-    )
+def _sentence(page: Page, note: Statement) -> Sentence:
+    def show(_name: str, value: Value) -> object:
+        return significant(page, value) if isinstance(value, float) else value
+
+    return Sentence(sentence_of(note, translate=page.t, show=show), note.severity == "warning")

@@ -15,7 +15,6 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
-from trials.judge.expectations import NOTES
 
 STATES: Final = {
     DeviceState.ONLINE: "online",
@@ -89,8 +88,6 @@ PERIODS: Final = {
     PeriodName.WASHOUT: "washout period",
     PeriodName.REPORTING: "reporting period",
 }
-
-OUTLOOK_NOTES: Final = dict(NOTES)
 
 TEMPLATE_WORDS: Final = {
     "air-sensor": "Air sensor beside a reference",

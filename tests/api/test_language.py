@@ -8,6 +8,8 @@ from api import problems, rendering
 from api.attempts import TooManyAttempts
 from api.pages import rejects, series, words
 from insitu.language import catalogue
+from trials.report.sentence import sentences
+from trials.statement import Kind
 
 _API = Path(rendering.__file__).parent
 _IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"([^"]*)"|'([^']*)')""")
@@ -38,6 +40,7 @@ def texts() -> set[str]:
     found |= (
         set(problems._TITLES.values()) | set(rejects._COLUMNS) | set(series.SPANS) | {"online", "offline"}
     )
+    found |= {note.text for note in sentences(Kind.NOTE)}
     found |= {str(TooManyAttempts()), "The login or the password is wrong.", rejects.REPLAYED}
     return {text for text in found if text}
 

@@ -4,18 +4,24 @@ import ast
 import re
 
 from insitu.language import catalogue
-from trials.findings import CAUSES, DEVIATIONS, FINDINGS
+from trials.designs import DESIGNS, early_look
 from trials.report import words
 from trials.report.labels import AGGREGATION_WORDS, FILTER_WORDS
+from trials.report.sentence import sentences
 from trials.report.writer import LOCALE
+from trials.statement import Kind
 
 _PLACE = re.compile(r"\{(\w+)\}")
-_TABLES = ("VERDICT_WORDS", "STATISTIC_WORDS", "DESIGN_WORDS", "SENSITIVITY_WORDS", "WORDS", "METHODS")
+_TABLES = ("VERDICT_WORDS", "CHOICE_WORDS", "WORDS", "METHODS")
 
 
 def texts() -> set[str]:
     """Every English text that a report may ask the translation of."""
-    found = {template for _, template in FINDINGS.values()} | set(DEVIATIONS.values()) | set(CAUSES.values())
+    found = {one.text for kind in Kind if kind is not Kind.NOTE for one in sentences(kind)}
+    for design in DESIGNS.values():
+        found |= {design.title, design.method, *design.lines.values(), *design.other_choices.values()}
+        found |= {statistic.words for statistic in design.statistics.values()}
+    found |= {early_look.METHOD_WORDS}
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())

@@ -40,7 +40,8 @@ from tests.trials.world import (
     window,
 )
 from trials.designs import DESIGNS, Answer, early_look
-from trials.designs.question import Question, unit_of
+from trials.designs.question import Question
+from trials.designs.registry import unit_of
 from trials.judge.compute import compute
 from trials.report import charts
 

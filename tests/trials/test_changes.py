@@ -12,8 +12,8 @@ from tests.trials.test_deviations import plan
 from tests.trials.test_gate import evaluated, streams_of
 from tests.trials.world import START, inputs, window
 from trials.evaluation import Evaluation
-from trials.findings import sentence
 from trials.judge.changes import causes
+from trials.report.sentence import sentence_of
 from trials.series.inputs import TrialInputs
 
 
@@ -25,8 +25,8 @@ def given() -> TrialInputs:
 def why(before: Evaluation, after: Evaluation) -> list[tuple[str, dict[str, Any]]]:
     found = causes(before, after)
     for one in found:
-        assert "{" not in sentence(one.code, dict(one.evidence))
-        assert sentence(one.code, dict(one.evidence)) != f"{one.code}: {one.evidence}"
+        assert "{" not in sentence_of(one)
+        assert sentence_of(one) != f"{one.code}: {one.evidence}"
     return [(one.code, dict(one.evidence)) for one in found]
 
 

@@ -42,7 +42,7 @@ from trials.evaluation import Evaluation, document_of
 from trials.plan.parts import Capture
 from trials.report.blocks import Paragraph
 from trials.report.build import build
-from trials.report.words import DESIGN_WORDS, METHODS, SENSITIVITY_WORDS, STATISTIC_WORDS
+from trials.report.words import CHOICE_WORDS
 from trials.report.writer import LOCALE
 from trials.series.inputs import WindowInput
 
@@ -426,13 +426,13 @@ def test_a_report_of_any_design_has_words_for_all_it_says(design: str, language:
     assert not [text for text in said if "{" in text]
     words = {
         (name if language == "en" else catalogue(LOCALE, "fr")[name])
-        for name in (DESIGN_WORDS[design], METHODS[design])
+        for name in (DESIGNS[design].title, DESIGNS[design].method)
     }
     assert all(any(word in text for text in said) for word in words)
-    assert {estimate.statistic for estimate in evaluation.endpoints[0].estimates} <= STATISTIC_WORDS.keys()
-    assert {
-        name.partition(":")[0] for name in (s.name for s in evaluation.endpoints[0].sensitivity)
-    } <= SENSITIVITY_WORDS.keys()
+    (result,) = evaluation.endpoints
+    assert {estimate.statistic for estimate in result.estimates} <= DESIGNS[design].statistics.keys()
+    choices = {name.partition(":")[0] for name in (s.name for s in result.sensitivity)}
+    assert choices <= DESIGNS[design].other_choices.keys() | CHOICE_WORDS.keys()
 
 
 @pytest.mark.parametrize("design", EVERY_DESIGN)

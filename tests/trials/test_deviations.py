@@ -26,12 +26,14 @@ from tests.trials.world import (
     protocol_text,
     series,
 )
-from trials.evaluation import Deviation, Evaluation
+from trials.evaluation import Evaluation
 from trials.judge.versions import changed_paths
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
 from trials.plan.reading import document_of as protocol_document
+from trials.sentences import deviation
 from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, TrialInputs, Unblinding
+from trials.statement import Statement
 
 TWO = [period("baseline", 0, 20), period("reporting", 20, 40)]
 END = START + 40 * DAY
@@ -43,11 +45,11 @@ def plan(**more: Any) -> Protocol:
     return protocol(made, periods=TWO, time_zone="Etc/GMT-1", **more)
 
 
-def found(given: TrialInputs) -> list[Deviation]:
+def found(given: TrialInputs) -> list[Statement]:
     return evaluated(given).deviations
 
 
-def placed(*places: tuple[str, str, float, float | None], made: Protocol | None = None) -> list[Deviation]:
+def placed(*places: tuple[str, str, float, float | None], made: Protocol | None = None) -> list[Statement]:
     """A device that stood at (site, position) from one day of the trial to another."""
     made = made or plan()
     where = [
@@ -100,7 +102,7 @@ def test_a_device_that_stood_where_planned_all_the_time_is_no_deviation() -> Non
 def test_a_device_that_came_late_left_early_moved_or_stood_elsewhere_is_named_with_the_day(
     places: list[tuple[str, str, float, float | None]], code: str, evidence: dict[str, Any]
 ) -> None:
-    assert Deviation(code=code, evidence=evidence) in placed(*places)
+    assert deviation(code, **evidence) in placed(*places)
 
 
 def test_a_move_before_the_trial_or_to_a_site_that_a_filter_names_is_planned() -> None:
@@ -175,11 +177,9 @@ def test_checks_that_ran_with_other_parameters_or_not_at_all_are_named() -> None
     planned = '{"gross_range":{"fail_high":500.0,"fail_low":-50.0,"suspect_high":null,"suspect_low":null}}'
     assert found(inputs(made, [replace(stream, checked_with=planned)])) == []
     other = found(inputs(made, [replace(stream, checked_with=planned.replace("500", "900"))]))
-    assert other == [Deviation(code="other_parameters", evidence={"datastream": "candidate-1/no2"})]
+    assert other == [deviation("other_parameters", datastream="candidate-1/no2")]
     none = found(inputs(made, [replace(stream, checks=[], ran=[])]))
-    assert none == [
-        Deviation(code="check_not_run", evidence={"check": "gross_range", "datastream": "candidate-1/no2"})
-    ]
+    assert none == [deviation("check_not_run", check="gross_range", datastream="candidate-1/no2")]
 
 
 # -- looks and the evaluation

@@ -15,6 +15,7 @@ from tests.trials.world import (
     protocol_json,
     series,
 )
+from trials.designs.reading import read_for_designs
 from trials.evaluation import document_of
 from trials.plan.endpoint import Endpoint
 from trials.plan.reading import document_of as protocol_document
@@ -99,4 +100,4 @@ def test_a_collocation_compares_means() -> None:
         CorrectInput,
         match=r"endpoints\.main\.aggregation: reference_collocation compares means on its grid, not max",
     ):
-        read_protocol(json.dumps(protocol_json(made, periods=ONE)))
+        read_for_designs(json.dumps(protocol_json(made, periods=ONE)))

@@ -13,6 +13,7 @@ import pytest
 from insitu.model import Verdict
 from tests.trials.world import (
     DAY,
+    FINDING_CODES,
     HOUR,
     START,
     Floats,
@@ -27,9 +28,9 @@ from tests.trials.world import (
     window,
 )
 from trials.evaluation import Evaluation, document_of
-from trials.findings import FINDINGS, sentence
 from trials.judge.compute import compute
 from trials.plan.protocol import Protocol
+from trials.report.sentence import sentence_of
 from trials.series.inputs import Placement, StreamInput, TrialInputs
 
 DAYS = 20
@@ -120,8 +121,8 @@ def evaluated(given: TrialInputs) -> Evaluation:
     assert "NaN" not in text
     for one in evaluation.endpoints:
         for found in [*one.findings, *evaluation.findings]:
-            assert found.code in FINDINGS
-            assert "{" not in sentence(found.code, dict(found.evidence))
+            assert found.code in FINDING_CODES
+            assert "{" not in sentence_of(found)
         for estimate in one.estimates:
             assert all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high))
             assert estimate.low - 1e-9 <= estimate.value <= estimate.high + 1e-9

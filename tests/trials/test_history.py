@@ -20,14 +20,15 @@ from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
 from tests.trials.world import TEXT
 from trials.evaluation import Evaluation
-from trials.findings import CAUSES, sentence
 from trials.package.reading import evaluate_package
 from trials.package.verify import verify
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of
 from trials.report.blocks import Paragraph, Table
 from trials.report.build import build
+from trials.report.sentence import sentence_of
 from trials.report.texts import summary
+from trials.sentences import CAUSES
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.exporting import write
@@ -134,8 +135,8 @@ def test_why_numbers_changed_names_what_they_were_computed_from(
     assert told["results_added"] == {"datastream": "a/pm25", "added": 110, "late": 2}
     assert told["window_declared"]["target"] == "a"
     for cause in last.causes:
-        assert sentence(cause.code, dict(cause.evidence)) in summary(last)
-        assert "{" not in sentence(cause.code, dict(cause.evidence))
+        assert sentence_of(cause) in summary(last)
+        assert "{" not in sentence_of(cause)
 
 
 def test_nothing_new_has_no_cause_and_a_late_result_has_one(
@@ -233,4 +234,4 @@ def test_a_window_that_was_declared_since_asks_for_another_evaluation_before_an_
 
 
 def test_every_cause_has_a_sentence_with_its_own_places() -> None:
-    assert all(text.endswith(".") for text in CAUSES.values())
+    assert all(cause.text.endswith(".") for cause in CAUSES.values())

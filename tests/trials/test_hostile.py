@@ -19,10 +19,9 @@ from insitu.errors import CorrectInput
 from insitu.model import Verdict
 from tests.trials.test_gate import DAYS, DEVICES, HOURS, evaluated, more_of, plan_of, streams_of
 from tests.trials.test_gate import DESIGNS as PLANS
-from tests.trials.world import DAY, HOUR, START, Floats, endpoint, inputs, protocol
+from tests.trials.world import DAY, FINDING_CODES, HOUR, START, Floats, endpoint, inputs, protocol
 from trials import designs
 from trials.designs import DESIGNS, Answer
-from trials.findings import FINDINGS
 from trials.series.inputs import StreamInput
 
 TINY, HUGE, MOST = 5e-324, 1e300, 8e307
@@ -81,7 +80,7 @@ lengths = st.sampled_from([0, 1, 2, 23, 24, 13 * 24, 14 * 24, DAYS * 24])
 def sound(answer: Answer) -> None:
     """Findings with a code, and numbers that are numbers."""
     for found in answer.findings:
-        assert found.code in FINDINGS
+        assert found.code in FINDING_CODES
         assert all(math.isfinite(e) for e in found.evidence.values() if isinstance(e, float)), found
     if answer.blocked:
         return

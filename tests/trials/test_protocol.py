@@ -12,6 +12,7 @@ import pytest
 
 from insitu.errors import CorrectInput
 from tests.trials.world import TEXT, criterion, endpoint, period, protocol_json
+from trials.designs.reading import read_for_designs
 from trials.plan.positions import Lines
 from trials.plan.reading import WrongProtocol, canonical, digest, document_of, read_protocol
 
@@ -130,7 +131,7 @@ def scheduled(*blocks: tuple[int, int, bool], design: str = "crossover") -> str:
 )
 def test_a_wrong_schedule_is_refused_by_its_block(text: str, message: str) -> None:
     with pytest.raises(CorrectInput) as caught:
-        read_protocol(text, source="plan.json")
+        read_for_designs(text, source="plan.json")
     assert message in str(caught.value)
 
 

@@ -18,14 +18,17 @@ from trials.plan.parts import Capture
 from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
+from trials.report.sentence import sentences
 from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
 from trials.series.slots import Calendar, Unit, to_us
+from trials.statement import Kind
 
 Floats = NDArray[np.float64]
 START = datetime(2026, 2, 28, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 TEXT = {"en": "Text", "fr": "Texte"}
+FINDING_CODES = {sentence.code for sentence in sentences(Kind.FINDING)}
 ROLES = {"candidate": "candidate", "reference": "reference", "control": "control"}
 
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from trials.designs.arrays import ask
+from trials.designs.design import Design
 from trials.designs.question import Answer, Known, Question
-from trials.designs.registry import DESIGNS, Design
+from trials.designs.registry import DESIGNS
 
 __all__ = ["DESIGNS", "Answer", "Design", "Known", "Question", "ask"]

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
-from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
-from trials.findings import finding
+from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
+from trials.designs.other_choices import BLOCK_LENGTH
+from trials.designs.question import Answer, Known, Question, at_any_level, line
 from trials.plan.profiles import gate
-from trials.statistics.fits import lag_one, least_squares
+from trials.sentences import finding
+from trials.statement import Sentence
+from trials.statistics.baseline_model import BLOCK, Sample, bootstrap, error_of_days, few_blocks, solve
+from trials.statistics.fits import lag_one
 from trials.statistics.intervals import (
     MIN_DAYS,
     always_valid_reach,
-    block_weights,
-    spread,
-    t_quantile,
     varies,
 )
 from trials.statistics.metrics.savings import (
@@ -39,25 +39,39 @@ from trials.statistics.metrics.savings import (
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
-STATISTICS = ("effect", "relative_effect")
-BLOCK = 7
-REPLICATES = 2000
-NEARLY_SINGULAR = 1e-10
-"""det XᵀX over the product of its diagonal, at most 1; below, an inverse has no digits left to trust."""
-SLOW = 2
-"""Columns of the model that move slowly, as `fits.effective` counts them: the constant and the weather."""
 Interval = Callable[[float], tuple[float, float]]
 DAYS_A_MONTH = 365.25 / 12
 INTERVAL_SCALES = ("Cel", "[degF]", "dB", "[pH]")
 """Units with an arbitrary zero: per cent of them mean nothing."""
-
-
-class Sample(NamedTuple):
-    """Days of one period with all the model needs."""
-
-    days: Days
-    columns: Floats
-    y: Floats
+COVARIATES_MISSING = Sentence(
+    "covariates_missing", "blocking", "No covariate is declared: there is nothing to adjust for."
+)
+NOT_RATIO_SCALE = Sentence(
+    "not_ratio_scale",
+    "blocking",
+    "Savings are per cent of a quantity with a true zero; {unit} here has none or falls below it.",
+)
+MODEL_GATE = Sentence(
+    "model_gate",
+    "blocking",
+    "For weeks it has not seen the model has CV(RMSE) {cv_rmse} % (at most {most_cv_rmse} %) and NMBE "
+    "{nmbe} % (at most ±{most_nmbe} %): it cannot serve.",
+)
+MODEL_QUALITY = Sentence(
+    "model_quality",
+    "note",
+    "For weeks it has not seen the model has CV(RMSE) {cv_rmse} % (at most {most_cv_rmse} %) and NMBE "
+    "{nmbe} % (at most ±{most_nmbe} %).",
+)
+AUTOCORRELATION_TOO_STRONG = Sentence(
+    "autocorrelation_too_strong",
+    "warning",
+    "The baseline is worth {n_effective} independent days, too few for {parameters} parameters: only "
+    "the bootstrap is printed.",
+)
+SAVINGS_UNCERTAINTY = Sentence(
+    "savings_uncertainty", "note", "Fractional savings uncertainty: ±{share} % of the savings at {level} %."
+)
 
 
 def answer(question: Question) -> Answer:
@@ -66,7 +80,7 @@ def answer(question: Question) -> Answer:
     baseline = _sample(question, result, PeriodName.BASELINE)
     reporting = _sample(question, result, PeriodName.REPORTING)
     if not question.endpoint.parameters.get("covariates"):
-        result.findings.append(finding("covariates_missing"))
+        result.findings.append(COVARIATES_MISSING.state())
     if baseline is None or reporting is None or result.blocked:
         return result
     season_overlap(question, result)
@@ -74,7 +88,7 @@ def answer(question: Question) -> Answer:
     if not varies(baseline.y):
         result.findings.append(finding("constant_series", arm=arm))
     elif question.energetic or question.endpoint.unit.startswith(INTERVAL_SCALES) or baseline.y.min() < 0:
-        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
+        result.findings.append(NOT_RATIO_SCALE.state(unit=question.endpoint.unit))
     else:
         _gate(result, baseline)
     if not result.blocked:
@@ -109,25 +123,21 @@ def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | 
     return Sample(days[kept], columns[kept], y[kept])
 
 
-def _solve(columns: Floats, y: Floats) -> Floats:
-    return np.asarray(np.linalg.lstsq(columns, y, rcond=None)[0])
-
-
 def _gate(result: Answer, baseline: Sample) -> None:
     """CV(RMSE) and NMBE of predictions for weeks that the model has not seen."""
     weeks = (baseline.days - baseline.days[0]) // 7
     predicted = np.empty(len(baseline.y))
     for week in np.unique(weeks):
         out = weeks == week
-        predicted[out] = baseline.columns[out] @ _solve(baseline.columns[~out], baseline.y[~out])
+        predicted[out] = baseline.columns[out] @ solve(baseline.columns[~out], baseline.y[~out])
     cv, bias = (
         cv_rmse(observed=baseline.y, predicted=predicted),
         nmbe(observed=baseline.y, predicted=predicted),
     )
     most = gate("daily")
-    code = "model_gate" if cv > most.cv_rmse or abs(bias) > most.nmbe else "model_quality"
+    sentence = MODEL_GATE if cv > most.cv_rmse or abs(bias) > most.nmbe else MODEL_QUALITY
     result.findings.append(
-        finding(code, cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe)
+        sentence.state(cv_rmse=cv, most_cv_rmse=most.cv_rmse, nmbe=bias, most_nmbe=most.nmbe)
     )
 
 
@@ -158,22 +168,22 @@ def _savings_uncertainty(
 
 
 def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
-    b = _solve(baseline.columns, baseline.y)
+    b = solve(baseline.columns, baseline.y)
     predicted = float((reporting.columns @ b).mean())
     effect = float(reporting.y.mean()) - predicted
     if predicted <= 0:
-        result.findings.append(finding("not_ratio_scale", unit=question.endpoint.unit))
+        result.findings.append(NOT_RATIO_SCALE.state(unit=question.endpoint.unit))
         return
     result.lines.append(line("counterfactual", None, reporting.days, reporting.columns @ b))
-    drawn = _bootstrap(baseline, reporting, question.seed) - effect
+    drawn = bootstrap(baseline, reporting, question.seed) - effect
     fsu, n_effective = _savings_uncertainty(baseline, reporting, b)
     p = baseline.columns.shape[1]
     too_strong = n_effective <= p + 1
     if too_strong:
-        result.findings.append(finding("autocorrelation_too_strong", n_effective=n_effective, parameters=p))
+        result.findings.append(AUTOCORRELATION_TOO_STRONG.state(n_effective=n_effective, parameters=p))
 
     def bootstrapped(level: float) -> tuple[float, float]:
-        low, high = _few_blocks(min(len(baseline.y), len(reporting.y)) / BLOCK, level) * np.quantile(
+        low, high = few_blocks(min(len(baseline.y), len(reporting.y)) / BLOCK, level) * np.quantile(
             drawn, [(1 - level) / 2, (1 + level) / 2]
         )
         return effect + min(0.0, float(low)), effect + max(0.0, float(high))
@@ -186,7 +196,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
         return max(ends, key=lambda end: end[1] - end[0])
 
-    early = _early(wider, effect, len(reporting.y), _error_of_days(baseline, reporting, b))
+    early = _early(wider, effect, len(reporting.y), error_of_days(baseline, reporting, b))
 
     def early_relative(level: float, planned: int) -> tuple[float, float]:
         return _scaled(early(level, planned), predicted)
@@ -199,7 +209,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
             "relative_effect",
             100 * effect / predicted,
             _per_cent(wider, predicted),
-            unit_of("relative_effect", unit),
+            RELATIVE_EFFECT.unit_in(unit),
             "wider_of_two",
             count,
             n_effective,
@@ -212,7 +222,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
     _other_choices(question, result, baseline, reporting)
     if effect < 0 and not too_strong:
         share = 100 * fsu(question.level, -effect / predicted)
-        result.findings.append(finding("savings_uncertainty", share=share, level=100 * question.level))
+        result.findings.append(SAVINGS_UNCERTAINTY.state(share=share, level=100 * question.level))
 
 
 def _other_choices(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
@@ -226,19 +236,14 @@ def _other_choices(question: Question, result: Answer, baseline: Sample, reporti
         (f"block_length:{2 * BLOCK}", baseline, reporting, 2 * BLOCK),
         ("without_weekend", plain, plain_reporting, BLOCK),
     ):
-        value = float(np.mean(after.y - after.columns @ _solve(before.columns, before.y)))
-        apart = _bootstrap(before, after, question.seed, block) - value
-        few = _few_blocks(min(len(before.y), len(after.y)) / block, question.level)
+        value = float(np.mean(after.y - after.columns @ solve(before.columns, before.y)))
+        apart = bootstrap(before, after, question.seed, block) - value
+        few = few_blocks(min(len(before.y), len(after.y)) / block, question.level)
         low, high = few * np.quantile(apart, [(1 - question.level) / 2, (1 + question.level) / 2])
         ends = (value + min(0.0, float(low)), value + max(0.0, float(high)))
         n = len(before.y) + len(after.y)
         known = Known("effect", value, at_any_level(ends), question.endpoint.unit, "block_bootstrap", n)
         result.sensitivity.append((name, known.estimate(question.level)))
-
-
-def _few_blocks(blocks: float, level: float) -> float:
-    """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
-    return t_quantile(level, max(1.0, blocks - 1)) / t_quantile(level, np.inf)
 
 
 def _early(
@@ -254,16 +259,6 @@ def _early(
     return early
 
 
-def _error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
-    """Standard error of the effect from day values: that of the mean of observed − predicted, and that of the
-    model at the mean day.
-    """
-    of_days = spread(reporting.days, reporting.y - reporting.columns @ b).standard_error
-    model = least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
-    mean_day = reporting.columns.mean(axis=0)
-    return float(np.hypot(of_days, np.sqrt(mean_day @ model.covariance @ mean_day)))
-
-
 def _per_cent(interval: Interval, predicted: float) -> Interval:
     return lambda level: _scaled(interval(level), predicted)
 
@@ -272,24 +267,32 @@ def _scaled(ends: tuple[float, float], predicted: float) -> tuple[float, float]:
     return 100 * ends[0] / predicted, 100 * ends[1] / predicted
 
 
-def _bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOCK) -> Floats:
-    """The effect when days of either period are drawn in blocks and the model is fitted anew."""
-    weights = block_weights(len(baseline.y), block=block, replicates=REPLICATES, seed=seed)
-    x, y = baseline.columns, baseline.y
-    columns = x.shape[1]
-    squares = (weights @ (x[:, :, None] * x[:, None, :]).reshape(len(y), -1)).reshape(-1, columns, columns)
-    b = np.einsum("rij,rj->ri", _inverses(squares), weights @ (x * y[:, None]))
-    after = block_weights(len(reporting.y), block=block, replicates=REPLICATES, seed=seed + 1) / len(
-        reporting.y
-    )
-    return np.asarray(after @ reporting.y - np.sum((after @ reporting.columns) * b, axis=1))
-
-
-def _inverses(squares: Floats) -> Floats:
-    """Of matrices XᵀX; the pseudo-inverse of one that is singular (no weekend was drawn), or nearly so."""
-    diagonals = np.prod(np.diagonal(squares, axis1=1, axis2=2), axis=1)
-    sound = np.linalg.det(squares) > NEARLY_SINGULAR * diagonals
-    found = np.empty_like(squares)
-    found[sound] = np.linalg.inv(squares[sound])
-    found[~sound] = np.linalg.pinv(squares[~sound])
-    return found
+DESIGN = Design(
+    "adjusted_before_after",
+    title="Before and after, adjusted for weather and load",
+    method="Adjusted before and after: least squares of the baseline's day values on the covariates and the "
+    "weekend predicts the reporting days; the effect is the mean of observed − predicted. The model must "
+    "predict weeks that it has not seen. Of fractional savings uncertainty and block bootstrap the wider "
+    "interval decides.",
+    arms=("candidate",),
+    periods=BOTH,
+    statistics=named(EFFECT, RELATIVE_EFFECT),
+    function=answer,
+    sentences=(
+        COVARIATES_MISSING,
+        NOT_RATIO_SCALE,
+        MODEL_GATE,
+        MODEL_QUALITY,
+        AUTOCORRELATION_TOO_STRONG,
+        SAVINGS_UNCERTAINTY,
+    ),
+    other_choices={
+        **BLOCK_LENGTH,
+        "block_bootstrap": "block bootstrap",
+        "fsu": "fractional savings uncertainty",
+        "without_weekend": "model without weekends",
+    },
+    lines={"counterfactual": "without the intervention"},
+    not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
+    "load that are still to come.",
+)

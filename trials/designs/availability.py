@@ -11,17 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
-from trials.findings import finding
+from trials.designs.design import REPORTING, Design, Statistic, named
+from trials.designs.other_choices import DAY_BOOTSTRAP
+from trials.designs.question import Answer, Known, Question, at_any_level, line
 from trials.series.slots import Unit, day_groups
+from trials.statement import Sentence
 from trials.statistics.intervals import bootstrap
 from trials.statistics.metrics.availability import completeness, gap_lengths, mtbf
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-STATISTICS = ("completeness", "uptime", "gaps", "longest_gap", "mtbf")
 REPLICATES = 2000
+NOTHING_DUE = Sentence(
+    "nothing_due", "blocking", "No interval of the reporting period is due: windows cover all of it."
+)
+WINDOWS_AFTERWARDS = Sentence(
+    "windows_afterwards",
+    "warning",
+    "With the windows that were declared afterwards counted as missing, completeness is {strict} % "
+    "instead of {share} %.",
+)
+NO_GAP = Sentence(
+    "no_gap",
+    "note",
+    "There was no gap in {hours} h of operation: the time between failures is a lower bound.",
+)
 
 
 def answer(question: Question) -> Answer:
@@ -31,19 +46,21 @@ def answer(question: Question) -> Answer:
     result = Answer()
     units = question.arm("candidate", PeriodName.REPORTING)
     if not any(_due(unit, _heard(unit), strict=False).any() for unit in units):
-        result.findings.append(finding("nothing_due"))
+        result.findings.append(NOTHING_DUE.state())
         return result
     lenient, strict = (_statistics(units, strict=strict) for strict in (False, True))
     n = sum(int(_due(unit, _heard(unit), strict=False).sum()) for unit in units)
     for name, value in lenient.items():
         ends = (min(value, strict[name]), max(value, strict[name]))
-        known = Known(name, value, at_any_level(ends), unit_of(name, question.endpoint.unit), "exact", n)
+        known = Known(
+            name, value, at_any_level(ends), DESIGN.unit_of(name, question.endpoint.unit), "exact", n
+        )
         result.statistics.append(known)
     if any(unit.afterwards is not None and unit.afterwards.any() for unit in units):
-        found = finding("windows_afterwards", share=lenient["completeness"], strict=strict["completeness"])
+        found = WINDOWS_AFTERWARDS.state(share=lenient["completeness"], strict=strict["completeness"])
         result.findings.append(found)
     if not lenient["gaps"]:
-        result.findings.append(finding("no_gap", hours=lenient["mtbf"]))
+        result.findings.append(NO_GAP.state(hours=lenient["mtbf"]))
     _by_day(question, result, units)
     return result
 
@@ -103,3 +120,28 @@ def _by_day(question: Question, result: Answer, units: list[Unit]) -> None:
         "completeness", result.statistics[0].value, lambda _: (low, high), "%", "day_bootstrap", len(sums)
     )
     result.sensitivity.append(("day_bootstrap", known.estimate(question.level)))
+
+
+DESIGN = Design(
+    "availability",
+    title="Availability",
+    method="Availability: completeness is usable over planned intervals, uptime those with any result; "
+    "intervals in windows that hold nothing are not planned. A census has no sampling error: the interval is "
+    "one point, or reaches down to the share with windows declared afterwards counted as missing.",
+    arms=("candidate",),
+    periods=REPORTING,
+    statistics=named(
+        Statistic("completeness", "completeness", unit="%"),
+        Statistic("uptime", "uptime", unit="%"),
+        Statistic("gaps", "number of gaps", unit="1"),
+        Statistic("longest_gap", "longest gap", unit="h"),
+        Statistic("mtbf", "time between failures", unit="h"),
+    ),
+    function=answer,
+    sentences=(NOTHING_DUE, WINDOWS_AFTERWARDS, NO_GAP),
+    other_choices=DAY_BOOTSTRAP,
+    lines={"completeness": "completeness"},
+    not_foretold="Not known: completeness is a census of what comes, and has no sampling error.",
+    early=False,
+    needs_capture=False,
+)

@@ -10,16 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.other_choices import of_mean
+from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
+from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
 from trials.designs.question import Answer, Known, Question, line
+from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Estimate
-from trials.findings import finding
-from trials.statistics.intervals import MIN_DAYS, TwoPeriods, hac_difference, spread, varies
+from trials.sentences import finding
+from trials.statement import Kind, Sentence
+from trials.statistics.intervals import LOG, MIN_DAYS, Spread, TwoPeriods, hac_difference, spread, varies
+from trials.statistics.power import Basis
 
 Floats = NDArray[np.float64]
 SEASON_SHARE = 0.6
 CLEARLY = 3.0
 """Standard errors above 0 that a mean needs before anything is divided by it."""
+NOT_ABOVE_ZERO = Sentence(
+    "not_above_zero", "note", "A ratio needs a mean that is clearly above 0.", Kind.NOTE
+)
 
 
 def answer(question: Question) -> Answer:
@@ -148,3 +155,46 @@ def season_overlap(question: Question, result: Answer) -> None:
             result.findings.append(
                 finding("season_mismatch", share=float(round(100 * inside.mean(), 1)), covariate=name)
             )
+
+
+def foretell(rehearsal: Rehearsal) -> Seen:
+    """The effect, and where the mean allows it the ratio: on the logarithm with the relative scatter."""
+    question = rehearsal.question
+    days, values = candidate_days(question)
+
+    def use(counted: NDArray[np.bool_], share: float) -> Seen:
+        seen, found = effect_so_far(rehearsal, days[counted], values[counted], share)
+        if not question.energetic and found.mean > CLEARLY * found.standard_error:
+            effect = seen.bases["effect"]
+            ratio = replace(effect, sd=effect.sd / found.mean, scale=LOG)
+            return replace(seen, bases={**seen.bases, "ratio": ratio})
+        if any(criterion.statistic == "ratio" for criterion in question.endpoint.criteria):
+            return replace(seen, notes=[NOT_ABOVE_ZERO.state()])
+        return seen
+
+    return of_days(days, values, use)
+
+
+def effect_so_far(
+    rehearsal: Rehearsal, days: NDArray[np.int64], values: Floats, share: float
+) -> tuple[Seen, Spread]:
+    """How after − before scatters if all days do as those so far; shared with design 7."""
+    found = spread(days, values)
+    planned = max(round(rehearsal.baseline_days * share), MIN_DAYS)
+    return Seen({"effect": Basis.of(found, before_days=planned)}, found.n, share), found
+
+
+DESIGN = Design(
+    "before_after",
+    title="Before and after, without a control",
+    method="Before and after: difference of the means of the day values of the two periods; variances add, "
+    "degrees of freedom by Welch and Satterthwaite with n′ − 2. Without a control, whatever else changed is "
+    "part of the difference.",
+    arms=("candidate",),
+    periods=BOTH,
+    statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0)),
+    function=answer,
+    sentences=(NOT_ABOVE_ZERO,),
+    other_choices=BLOCK_LENGTH | HAC,
+    foretell=foretell,
+)

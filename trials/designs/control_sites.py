@@ -11,15 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.before_after import difference_of_periods
+from trials.designs.before_after import difference_of_periods, effect_so_far
+from trials.designs.design import BOTH, EFFECT, Design, named
+from trials.designs.other_choices import BLOCK_LENGTH, HAC
 from trials.designs.question import Answer, Question, line
-from trials.findings import finding
+from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
+from trials.sentences import finding
+from trials.statement import Sentence
 from trials.statistics.criteria import margin
 from trials.statistics.intervals import MIN_DAYS, Spread
 
-FEW_SITES = 10
+ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
 """Days that a made-up date must leave on either side within the baseline."""
+BASELINE_TREND = Sentence(
+    "baseline_trend",
+    "blocking",
+    "In the baseline the difference drifts by {drift} over the period, more than the margin {margin}: "
+    "arms are not comparable.",
+)
+FEW_SITES = Sentence(
+    "few_sites",
+    "note",
+    "The conclusion holds for these sites: {units} devices or sites an arm are too few to generalise.",
+)
+PLACEBO = Sentence(
+    "placebo", "note", "The largest difference at {dates} made-up dates within the baseline is {largest}."
+)
 
 
 def answer(question: Question) -> Answer:
@@ -48,8 +66,8 @@ def answer(question: Question) -> Answer:
     if not question.bare:
         _placebo(result, *before)
     units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))
-    if units < FEW_SITES:
-        result.findings.append(finding("few_sites", units=units))
+    if units < ENOUGH_SITES:
+        result.findings.append(FEW_SITES.state(units=units))
     result.statistics = [
         known for known in result.statistics if known.statistic == "effect"
     ]  # a ratio of differences means nothing
@@ -62,7 +80,7 @@ def _parallel(question: Question, result: Answer, before: Spread, days: int) -> 
     known = [delta for delta in deltas if delta]
     drift = before.slope * days
     if known and abs(drift) > min(known):
-        result.findings.append(finding("baseline_trend", drift=drift, margin=min(known)))
+        result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
 
 
 def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:
@@ -72,4 +90,41 @@ def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64
     dates = range(PLACEBO_SIDE, len(series) - PLACEBO_SIDE + 1)
     if len(series) >= MIN_DAYS and dates:
         effects = [float(series[at:].mean() - series[:at].mean()) for at in dates]
-        result.findings.append(finding("placebo", dates=len(effects), largest=max(effects, key=abs)))
+        result.findings.append(PLACEBO.state(dates=len(effects), largest=max(effects, key=abs)))
+
+
+def foretell(rehearsal: Rehearsal) -> Seen:
+    """The difference of the arms on the days so far, taken for the change that is to come."""
+    question = rehearsal.question
+    days, values = candidate_days(question)
+    _, controls = question.days_of(question.arm("control", PeriodName.BASELINE))
+    values = values - controls if len(controls) == len(values) else np.empty(0)
+    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    return of_days(
+        days,
+        values,
+        lambda counted, share: effect_so_far(rehearsal, days[counted], values[counted], share)[0],
+        lift=largest,
+    )
+
+
+DESIGN = Design(
+    "control_sites",
+    title="Difference in differences with control sites",
+    method="Control sites: D is the day value of the treated arm minus that of the controls; the effect is "
+    "the mean of D in the reporting period minus its mean in the baseline, with the two-period interval. The "
+    "slope of D in the baseline must stay within the margin.",
+    arms=("candidate", "control"),
+    periods=BOTH,
+    statistics=named(EFFECT),
+    function=answer,
+    sentences=(BASELINE_TREND, FEW_SITES, PLACEBO),
+    other_choices=BLOCK_LENGTH | HAC,
+    lines={
+        "treated_baseline": "treated",
+        "treated_reporting": "treated",
+        "control_baseline": "control",
+        "control_reporting": "control",
+    },
+    foretell=foretell,
+)

@@ -6,24 +6,70 @@ leaves behind after it was switched (carry-over) does not, and is tested.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
+from trials.designs.design import EFFECT, REPORTING, Design, named
 from trials.designs.question import Answer, Known, Question, line
+from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Line
-from trials.findings import finding
 from trials.plan.parts import Block
+from trials.sentences import finding
 from trials.series.slots import Calendar, to_us
+from trials.statement import Kind, Sentence
 from trials.statistics.intervals import reach_of_share, t_quantile, varies
 from trials.statistics.metrics.permutation import sign_flip_p
+from trials.statistics.power import Basis
 
+DAY = timedelta(days=1)
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-STATISTICS = ("effect",)
 MIN_PAIRS = 6
 """Of six pairs the smallest possible p of the permutation is 2/2⁶ = .031; of five it would be .063."""
+MIN_PAIRS_SEEN = 3
+"""Pairs that the days so far must hold, none sharing a day with another, to show how much pairs scatter."""
+SCHEDULE_MISSING = Sentence(
+    "schedule_missing", "blocking", "The protocol has no schedule of blocks, which a crossover needs."
+)
+SCHEDULE_MISSING_SO_FAR = replace(SCHEDULE_MISSING, severity="note", kind=Kind.NOTE)
+TOO_FEW_PAIRS = Sentence(
+    "too_few_pairs",
+    "blocking",
+    "Only {pairs} block pairs have enough days; at least {needed} are needed.",
+)
+TOO_FEW_PAIRS_SO_FAR = Sentence(
+    "too_few_pairs",
+    "note",
+    "The days so far hold {pairs} block pairs; at least {needed} are needed to see how much they scatter.",
+    Kind.NOTE,
+)
+PERMUTATION = Sentence(
+    "permutation",
+    "note",
+    "Permutation of {pairs} block pairs: p = {p}; the smallest possible is {smallest}.",
+)
+CARRY_OVER = Sentence(
+    "carry_over",
+    "warning",
+    "What was before a switch lasts into the block: its first half differs by {difference} [{low}, "
+    "{high}] in the direction of the state before.",
+)
+NO_CARRY_OVER = Sentence(
+    "no_carry_over",
+    "note",
+    "Carry-over: the first halves of blocks differ by {difference} [{low}, {high}] in the direction of "
+    "the state before.",
+)
+CARRY_OVER_UNCHECKED = Sentence(
+    "carry_over_unchecked",
+    "note",
+    "Blocks are too short or too few to see whether the state before a switch lasts into the next block.",
+)
 
 
 def answer(question: Question) -> Answer:
@@ -34,7 +80,7 @@ def answer(question: Question) -> Answer:
     arm = question.endpoint.arms["candidate"]
     schedule = question.endpoint.schedule or []
     if not schedule or not units:
-        result.findings.append(finding("schedule_missing"))
+        result.findings.append(SCHEDULE_MISSING.state())
         return result
     blocks = [_whole_days(units[0].calendar, block) for block in schedule]
     states = [block.on for block in schedule]
@@ -45,14 +91,14 @@ def answer(question: Question) -> Answer:
     differences = _pair_differences(question, values, blocks, states)
     pairs = len(differences)
     if pairs < MIN_PAIRS:
-        result.findings.append(finding("too_few_pairs", pairs=pairs, needed=MIN_PAIRS))
+        result.findings.append(TOO_FEW_PAIRS.state(pairs=pairs, needed=MIN_PAIRS))
     elif not varies(values[np.isfinite(values)]):
         result.findings.append(finding("constant_series", arm=arm))
     if result.blocked:
         return result
     result.statistics.append(_effect(question, differences, planned=len(schedule) // 2))
     p = sign_flip_p(differences=differences, seed=question.seed)
-    result.findings.append(finding("permutation", pairs=pairs, p=p, smallest=2.0 / 2**pairs))
+    result.findings.append(PERMUTATION.state(pairs=pairs, p=p, smallest=2.0 / 2**pairs))
     _carry_over(question, result, values, blocks, states)
     return result
 
@@ -126,11 +172,11 @@ def _carry_over(
             lasting.append((np.nanmean(early) - np.nanmean(late)) * (-1.0 if states[at] else 1.0))
     shorter = _pair_differences(question, values, blocks, states, skip=1)
     if len(lasting) < MIN_PAIRS or len(shorter) < MIN_PAIRS:
-        result.findings.append(finding("carry_over_unchecked"))
+        result.findings.append(CARRY_OVER_UNCHECKED.state())
         return
     low, high = _effect(question, np.array(lasting)).interval(question.level)
-    code = "carry_over" if low > 0 or high < 0 else "no_carry_over"
-    result.findings.append(finding(code, difference=float(np.mean(lasting)), low=low, high=high))
+    sentence = CARRY_OVER if low > 0 or high < 0 else NO_CARRY_OVER
+    result.findings.append(sentence.state(difference=float(np.mean(lasting)), low=low, high=high))
     known = _effect(question, shorter)
     result.sensitivity.append(("first_days_out", known.estimate(question.level)))
 
@@ -143,3 +189,67 @@ def _switched(
         if on == (name == "on"):
             inside |= block
     return line(name, arm, days, np.where(inside, values, np.nan))
+
+
+def foretell(rehearsal: Rehearsal) -> Seen:
+    """Block pairs of the schedule laid over the days so far at every possible day, nothing being switched:
+    how much they scatter.
+    """
+    question = rehearsal.question
+    days, values = candidate_days(question)
+
+    def use(counted: Bools, share: float) -> Seen:
+        count, schedule = int(counted.sum()), question.endpoint.schedule or []
+        if len(schedule) < 2:
+            return Seen(days=count, share=share, notes=[SCHEDULE_MISSING_SO_FAR.state()])
+        differences, apart = _pairs_so_far(values, schedule, question.capture.days)
+        if apart < MIN_PAIRS_SEEN:
+            few = TOO_FEW_PAIRS_SO_FAR.state(pairs=apart, needed=MIN_PAIRS_SEEN)
+            return Seen(days=count, share=share, notes=[few])
+        sd = float(np.sqrt(np.mean(np.square(differences))))  # about 0: nothing was switched
+        every = (schedule[-1].end - schedule[0].start) / DAY / (len(schedule) / 2)
+        return Seen({"effect": Basis(sd, pair_days=every, freedom=float(apart))}, count)
+
+    return of_days(days, values, use)
+
+
+def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tuple[list[float], int]:
+    """(difference of each pair of blocks that the days hold, how many of the pairs share no day)."""
+    first, second = (max(1, int((block.end - block.start) / DAY)) for block in schedule[:2])
+    gap = max(first, int((schedule[1].start - schedule[0].start) / DAY))
+    length = gap + second
+    differences, apart, free_from = [], 0, 0
+    for at in range(len(values) - length + 1):
+        blocks = values[at : at + first], values[at + gap : at + length]
+        if all(np.isfinite(block).sum() >= max(1, capture * len(block)) for block in blocks):
+            differences.append(float(np.nanmean(blocks[0]) - np.nanmean(blocks[1])))
+            if at >= free_from:  # shares no day with the pair before it
+                apart, free_from = apart + 1, at + length
+    return differences, apart
+
+
+DESIGN = Design(
+    "crossover",
+    title="Crossover: switched on and off on a schedule",
+    method="Crossover: mean of on − off over pairs of blocks, with t(n − 1)·s/√n over the pairs; days on "
+    "which the device was switched count nowhere. Permutation of the signs and the test for carry-over stand "
+    "beside it.",
+    arms=("candidate",),
+    periods=REPORTING,
+    statistics=named(EFFECT),
+    function=answer,
+    sentences=(
+        SCHEDULE_MISSING,
+        SCHEDULE_MISSING_SO_FAR,
+        TOO_FEW_PAIRS,
+        TOO_FEW_PAIRS_SO_FAR,
+        PERMUTATION,
+        CARRY_OVER,
+        NO_CARRY_OVER,
+        CARRY_OVER_UNCHECKED,
+    ),
+    other_choices={"first_days_out": "first day of each block left out"},
+    lines={"on": "on", "off": "off"},
+    foretell=foretell,
+    schedule=True,
+)

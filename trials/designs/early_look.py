@@ -14,25 +14,34 @@ from functools import partial
 
 from insitu.model import Verdict
 from trials.designs.question import Answer, Known
-from trials.findings import finding
+from trials.designs.registry import find_statistic
 from trials.plan.parts import Target
+from trials.sentences import finding
+from trials.statement import Sentence
 from trials.statistics import criteria
 from trials.statistics.intervals import MIN_DAYS
 
 METHOD = "always_valid"
-NO_EFFECT = {
-    "effect": 0.0,
-    "relative_effect": 0.0,
-    "difference": 0.0,
-    "level_change": 0.0,
-    "slope_change": 0.0,
-    "ratio": 1.0,
-    "rate_ratio": 1.0,
-    "slope_ratio": 1.0,
-}
-"""What a statistic is when nothing happens. Others (a mean against a limit, a limit of agreement) have no
-such value.
-"""
+METHOD_WORDS = (
+    "Early look: while the reporting period lasts, what lies ahead is not planned yet, and intervals are "
+    "always valid: mean ± (s/√n′)·√(2(x + 1)/x·ln(√(x + 1)/α)), "
+    "x = n/n*·(−2 ln α + ln(−2 ln α + 1)), n days so far of n* planned, never narrower than the interval of "
+    "one look. The truth lies in all of them together with probability 1 − α. No look says met. It stops for "
+    "harm where the whole interval lies outside the target and beyond no effect on the unwanted side."
+)
+EARLY_LOOK = Sentence(
+    "early_look",
+    "note",
+    "An early look after {days} of {planned} days: intervals hold at all looks together, and are wider "
+    "than those of the end.",
+)
+DESCRIPTIVE_ONLY = Sentence(
+    "descriptive_only",
+    "warning",
+    "An early look after {days} of {planned} days: for this design the numbers describe what was seen "
+    "so far, and decide nothing.",
+)
+SENTENCES = (EARLY_LOOK, DESCRIPTIVE_ONLY)
 
 
 def look(answer: Answer, *, days: int, planned: int) -> Answer:
@@ -47,9 +56,9 @@ def look(answer: Answer, *, days: int, planned: int) -> Answer:
         if days < MIN_DAYS:
             findings.append(finding("too_few_days", days=days, period="reporting", needed=MIN_DAYS))
         else:
-            findings.append(finding("early_look", days=days, planned=planned))
+            findings.append(EARLY_LOOK.state(days=days, planned=planned))
     elif not answer.blocked:
-        findings.append(finding("descriptive_only", days=days, planned=planned))
+        findings.append(DESCRIPTIVE_ONLY.state(days=days, planned=planned))
     return replace(
         answer, statistics=[_widened(known, planned) for known in answer.statistics], findings=findings
     )
@@ -74,7 +83,8 @@ def stop_for_harm(statistic: str, low: float, high: float, target: Target) -> Ve
     """
     if criteria.judge(low, high, target) is not Verdict.NOT_MET:
         return Verdict.INCONCLUSIVE
-    nothing = NO_EFFECT.get(statistic)
+    registered = find_statistic(statistic)
+    nothing = registered.no_effect if registered else None
     if nothing is not None and target.low is None and low <= nothing:
         return Verdict.INCONCLUSIVE
     if nothing is not None and target.high is None and high >= nothing:

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.other_choices import of_mean
+from trials.designs.design import REPORTING, Design, Statistic, named
+from trials.designs.other_choices import BLOCK_LENGTH, of_mean
 from trials.designs.question import Answer, Known, Question, line
-from trials.findings import finding
-from trials.statistics.intervals import MIN_DAYS, DayJackknife, Statistic, spread, varies
+from trials.sentences import finding
+from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, spread, varies
 
 Floats = NDArray[np.float64]
 
-STATISTICS = ("difference", "loa_low", "loa_high")
 K = 1.96
 SHORT = 2.2
 """The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences: s_d comes
@@ -100,7 +100,7 @@ def _statistics(
         result.statistics.append(known)
 
 
-def _limit(centre: float, sign: float) -> Statistic:
+def _limit(centre: float, sign: float) -> OfSums:
     """d̄ ± 1.96·s_d from n, Σ(d − centre), Σ(d − centre)²."""
 
     def limit(s: Floats) -> Floats:
@@ -108,3 +108,22 @@ def _limit(centre: float, sign: float) -> Statistic:
         return centre + mean + sign * K * np.sqrt(np.maximum(0.0, s[..., 2] - n * mean**2) / (n - 1))
 
     return limit
+
+
+DESIGN = Design(
+    "equivalence",
+    title="Equivalence with an incumbent",
+    method="Equivalence: mean of the daily differences candidate − incumbent with the interval of a mean of "
+    "day values, judged by inclusion; limits of agreement d̄ ± 1.96·s with the day jackknife, half-widths "
+    "times 1 + 2.2/√n′.",
+    arms=("candidate", "control"),
+    periods=REPORTING,
+    statistics=named(
+        Statistic("difference", "mean difference", no_effect=0.0),
+        Statistic("loa_low", "lower limit of agreement"),
+        Statistic("loa_high", "upper limit of agreement"),
+    ),
+    function=answer,
+    other_choices=BLOCK_LENGTH,
+    lines={"incumbent": "incumbent"},
+)

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.design import BOTH, Design, Statistic, named
+from trials.designs.other_choices import HAC
+from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Estimate
-from trials.findings import finding
+from trials.sentences import finding
+from trials.statement import Sentence
 from trials.statistics.fits import Fit, least_squares, quasi_poisson
 from trials.statistics.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
 from trials.statistics.metrics.permutation import rank_p
@@ -24,13 +27,23 @@ from trials.statistics.metrics.permutation import rank_p
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
-STATISTICS = ("level_change", "slope_change", "rate_ratio", "slope_ratio")
 TRENDS = 4
 """1, t, step, step·(t − T)."""
 LEVEL, SLOPE = 2, 3
 ENOUGH_PLACEBOS, MOST_PLACEBOS = 20, 200
 """Fewer say nothing; more than these are thinned evenly."""
 Model = Callable[[Days, Floats, int], Fit]
+NOT_COUNTS = Sentence("not_counts", "blocking", "A rate needs values that are never negative and not all 0.")
+PLACEBO_DATES = Sentence(
+    "placebo_dates",
+    "note",
+    "Made-up dates in the baseline: {dates}; the level change at the true date has p = {p} among them.",
+)
+TOO_FEW_PLACEBOS = Sentence(
+    "too_few_placebos",
+    "note",
+    "The baseline holds only {dates} made-up dates; under {needed} none is printed.",
+)
 
 
 def answer(question: Question) -> Answer:
@@ -53,7 +66,7 @@ def answer(question: Question) -> Answer:
     if not result.blocked and not varies(values):
         result.findings.append(finding("constant_series", arm=arm))
     if counts and (question.energetic or bool((values < 0).any()) or not bool((values > 0).any())):
-        result.findings.append(finding("not_counts"))
+        result.findings.append(NOT_COUNTS.state())
     if result.blocked:
         return result
     first = int(question.days_of(question.arm("candidate", PeriodName.REPORTING))[0][0])
@@ -111,7 +124,7 @@ def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -
 
         value = float(np.exp(fit.coefficients[at])) if counts else float(fit.coefficients[at])
         method = "quasi_poisson" if counts else "least_squares"
-        unit = unit_of(name, question.endpoint.unit)
+        unit = DESIGN.unit_of(name, question.endpoint.unit)
         found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective, early))
     return found
 
@@ -123,12 +136,12 @@ def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observ
     days, values = baseline
     dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]
     if len(dates) < ENOUGH_PLACEBOS:
-        result.findings.append(finding("too_few_placebos", dates=len(dates), needed=ENOUGH_PLACEBOS))
+        result.findings.append(TOO_FEW_PLACEBOS.state(dates=len(dates), needed=ENOUGH_PLACEBOS))
         return
     picked = dates[np.unique(np.linspace(0, len(dates) - 1, min(len(dates), MOST_PLACEBOS)).astype(int))]
     effects = [float(model(days, values, int(at)).coefficients[LEVEL]) for at in picked]
     result.findings.append(
-        finding("placebo_dates", dates=len(effects), p=rank_p(observed=observed, placebos=effects))
+        PLACEBO_DATES.state(dates=len(effects), p=rank_p(observed=observed, placebos=effects))
     )
 
 
@@ -157,3 +170,29 @@ def _hac(question: Question, result: Answer, days: Days, values: Floats, first: 
             n=len(values),
         )
         result.sensitivity.append(("hac", estimate))
+
+
+DESIGN = Design(
+    "interrupted_series",
+    title="Interrupted series",
+    method="Interrupted series: y = a + b·t + c·step + d·step·(t − T) + weekday on day values, by least "
+    "squares, or for counts on the logarithm by quasi-Poisson. Standard errors are multiplied by √(n/n′), n′ "
+    "from the autocorrelation of the residuals.",
+    arms=("candidate",),
+    periods=BOTH,
+    statistics=named(
+        Statistic("level_change", "change of level", no_effect=0.0),
+        Statistic("slope_change", "change of slope", per_day=True, no_effect=0.0),
+        Statistic("rate_ratio", "rate ratio", unit="1", no_effect=1.0),
+        Statistic("slope_ratio", "ratio of daily growth", unit="1", no_effect=1.0),
+    ),
+    function=answer,
+    sentences=(NOT_COUNTS, PLACEBO_DATES, TOO_FEW_PLACEBOS),
+    other_choices={
+        **HAC,
+        "without_season": "model without weekdays",
+        "with_season": "model with weekdays",
+    },
+    not_foretold="Not known: level, slope and season are estimated together, and how they share the scatter "
+    "shows only afterwards.",
+)

@@ -6,18 +6,34 @@ is 10·log₁₀ mean 10^(L/10) and its sampling part comes from the day jackkni
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.other_choices import block_lengths, of_sums
+from trials.designs.design import REPORTING, Design, Statistic, named
+from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_sums
 from trials.designs.question import Answer, Known, Question, line
-from trials.findings import finding
+from trials.designs.rehearsal import Rehearsal, Seen, of_answer
+from trials.plan.endpoint import Endpoint
+from trials.sentences import finding
 from trials.series.slots import fold, unfold
+from trials.statement import Kind, Sentence
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, varies
 
 Floats = NDArray[np.float64]
 K = 2.0
+"""Coverage factor of the instruments' uncertainty."""
+U_MEAS_MISSING = Sentence(
+    "u_meas_missing",
+    "blocking",
+    "The measurement uncertainty (u_meas) is not stated: a limit cannot be judged without it.",
+)
+U_MEAS_MISSING_SO_FAR = replace(U_MEAS_MISSING, severity="note", kind=Kind.NOTE)
+WITHIN_GUARD_BAND = Sentence(
+    "within_guard_band", "note", "The estimate lies within the guard band of ±{width} around the limit."
+)
 
 
 def answer(question: Question) -> Answer:
@@ -27,9 +43,9 @@ def answer(question: Question) -> Answer:
     result = Answer()
     days, values = question.days_of(question.arm("candidate", PeriodName.REPORTING))
     result.lines = [line("daily", question.endpoint.arms["candidate"], days, values)]
-    u_meas = question.endpoint.parameters.get("u_meas")
-    if isinstance(u_meas, bool) or not isinstance(u_meas, int | float) or u_meas < 0:
-        result.findings.append(finding("u_meas_missing"))
+    u_meas = _u_meas(question.endpoint)
+    if u_meas is None:
+        result.findings.append(U_MEAS_MISSING.state())
         return result
     kept = np.isfinite(values)
     if kept.sum() < MIN_DAYS:
@@ -50,7 +66,7 @@ def answer(question: Question) -> Answer:
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 
-    known = _mean(jack, float(u_meas), question.endpoint.unit, int(kept.sum()))
+    known = _mean(jack, u_meas, question.endpoint.unit, int(kept.sum()))
     result.statistics.append(known)
     sampling = Known(
         "mean", jack.estimate, jack.interval, known.unit, "day_jackknife", known.n, known.n_effective
@@ -61,8 +77,14 @@ def answer(question: Question) -> Answer:
         low, high = known.interval(question.level)
         for limit in (criterion.target.low, criterion.target.high):
             if limit is not None and low <= limit <= high:
-                result.findings.append(finding("within_guard_band", width=(high - low) / 2))
+                result.findings.append(WITHIN_GUARD_BAND.state(width=(high - low) / 2))
     return result
+
+
+def _u_meas(endpoint: Endpoint) -> float | None:
+    stated = endpoint.parameters.get("u_meas")
+    usable = isinstance(stated, int | float) and not isinstance(stated, bool) and stated >= 0
+    return float(stated) if usable else None  # type: ignore[arg-type]
 
 
 def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
@@ -79,3 +101,26 @@ def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
         return guarded(jack.always_valid(level, planned))
 
     return Known("mean", jack.estimate, interval, unit, "guard_band", n, jack.spread.n_effective, early, jack)
+
+
+def foretell(rehearsal: Rehearsal) -> Seen:
+    """What the days so far give; no number of days lowers the instruments' part of the interval."""
+    fixed = K * (_u_meas(rehearsal.question.endpoint) or 0.0)
+    return of_answer(DESIGN.answer(rehearsal.question), DESIGN.sentences, fixed=fixed)
+
+
+DESIGN = Design(
+    "limit_compliance",
+    title="Comparison with a limit value",
+    method="Limit: mean ± U with U = √((k·u)² + (t(n′ − 2)·s/√n′)²), k = 2, u the standard uncertainty of "
+    "the instruments. Levels in dB are averaged by energy, L = 10·log₁₀ mean 10^(L/10); Lden adds 5 dB in "
+    "the evening (18–22 h) and 10 dB at night (22–6 h).",
+    arms=("candidate",),
+    periods=REPORTING,
+    statistics=named(Statistic("mean", "mean level")),
+    function=answer,
+    sentences=(U_MEAS_MISSING, U_MEAS_MISSING_SO_FAR, WITHIN_GUARD_BAND),
+    other_choices={**BLOCK_LENGTH, "sampling_only": "sampling error only"},
+    lines={"daily": "day value"},
+    foretell=foretell,
+)

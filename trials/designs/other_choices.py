@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from trials.designs.question import Answer, Known, Question
 from trials.evaluation import Estimate
-from trials.statistics.intervals import Statistic, block_weights, bootstrap
+from trials.statistics.intervals import OfSums, block_weights, bootstrap
 
 Floats = NDArray[np.float64]
 REPLICATES = 2000
+BLOCK_LENGTH = {"block_length": "day-block bootstrap, days a block:"}
+DAY_BOOTSTRAP = {"day_bootstrap": "day-block bootstrap"}
+HAC = {"hac": "Newey–West errors"}
+"""Name of a choice → its words, for `Design.other_choices`."""
 
 
 def block_lengths(days: int) -> tuple[int, int]:
@@ -46,7 +50,7 @@ def of_sums(
     result: Answer,
     known: Known,
     sums: Floats,
-    statistic: Statistic,
+    statistic: OfSums,
     lengths: tuple[int, ...],
 ) -> None:
     """A statistic of per-day sums by day-block bootstrap with blocks of so many days; left out where it is

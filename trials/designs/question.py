@@ -15,13 +15,14 @@ from pydantic import TypeAdapter
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
-from trials.evaluation import DayValue, Estimate, Finding, Line, Pair
-from trials.findings import finding
+from trials.evaluation import DayValue, Estimate, Line, Pair
 from trials.plan.aggregation import ON_ENERGY, Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
+from trials.sentences import finding
 from trials.series.aggregate import day_values, due_units
 from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.statement import Statement
 from trials.statistics.intervals import DayJackknife, Spread
 
 Floats = NDArray[np.float64]
@@ -123,7 +124,7 @@ class Question:
         return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
-def out_of_scale(question: Question) -> list[Finding]:
+def out_of_scale(question: Question) -> list[Statement]:
     """A finding for each arm or covariate whose results are too large, or all too small, to be computed
     with.
     """
@@ -190,7 +191,7 @@ class Answer:
     """What a design found; `statistics` empty where it cannot be evaluated, and `findings` says why."""
 
     statistics: list[Known] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Statement] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
@@ -209,33 +210,6 @@ class Answer:
     @property
     def blocked(self) -> bool:
         return any(finding.severity == "blocking" for finding in self.findings)
-
-
-STATISTIC_UNITS = {
-    "r2": "1",
-    "slope": "1",
-    "slope_orthogonal": "1",
-    "nrmse": "%",
-    "ratio": "1",
-    "cv": "%",
-    "completeness": "%",
-    "uptime": "%",
-    "gaps": "1",
-    "longest_gap": "h",
-    "mtbf": "h",
-    "rate_ratio": "1",
-    "slope_ratio": "1",
-    "relative_effect": "%",
-    "reu": "%",
-}
-"""Statistics that do not have the unit of their endpoint."""
-
-
-def unit_of(statistic: str, endpoint_unit: str) -> str:
-    """The unit of a statistic of an endpoint."""
-    return (
-        f"{endpoint_unit}/d" if statistic == "slope_change" else STATISTIC_UNITS.get(statistic, endpoint_unit)
-    )
 
 
 def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:

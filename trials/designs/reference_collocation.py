@@ -13,36 +13,27 @@ from pydantic import TypeAdapter
 
 from insitu.model import PeriodName
 from trials.designs import other_choices
-from trials.designs.question import Answer, Known, Question, line, unit_of
+from trials.designs.design import REPORTING, Design, Statistic, named
+from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Pair
-from trials.findings import finding
+from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
+from trials.statement import Sentence
 from trials.statistics.intervals import (
     IDENTITY,
     LOG,
     MIN_DAYS,
     R_SQUARED,
     DayJackknife,
+    OfSums,
     Scale,
-    Statistic,
     bootstrap,
 )
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STATISTICS = (
-    "r2",
-    "slope",
-    "intercept",
-    "slope_orthogonal",
-    "intercept_orthogonal",
-    "rmse",
-    "nrmse",
-    "bias",
-    "mae",
-    "reu",
-)
+NO_OVERLAP = Sentence("no_overlap", "blocking", "Candidate and reference share only {pairs} valid intervals.")
 COVERAGE_FACTOR = 2.0
 """k of the relative expanded uncertainty."""
 MOST_PAIRS = 1500
@@ -67,7 +58,7 @@ def answer(question: Question) -> Answer:
     references = question.arm("reference", PeriodName.REPORTING)
     days, y, x = _pairs(question, candidates, references)
     if len(y) < MIN_PAIRS:
-        result.findings.append(finding("no_overlap", pairs=len(y)))
+        result.findings.append(NO_OVERLAP.state(pairs=len(y)))
         return result
     for arm, series in (("candidate", y), ("reference", x)):
         if _days_with_variation(days, series) < MIN_VARYING_DAYS:
@@ -85,7 +76,7 @@ def answer(question: Question) -> Answer:
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
-        unit = unit_of(name, question.endpoint.unit)
+        unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,
             jack.estimate,
@@ -110,9 +101,7 @@ def _short(statistic: str) -> float:
     return 0.0 if statistic == "bias" else SHORT_SIZES if statistic in SIZES else SHORT
 
 
-def _bootstrapped(
-    question: Question, result: Answer, known: Known, sums: Floats, statistic: Statistic
-) -> None:
+def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats, statistic: OfSums) -> None:
     low, high = bootstrap(
         sums,
         statistic,
@@ -204,7 +193,7 @@ def _number(given: object) -> float | None:
     return float(given) if usable else None  # type: ignore[arg-type]
 
 
-def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
+def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str, OfSums, Scale]]:
     """The relative expanded uncertainty at `limit_value`, where the endpoint names one; `u_reference`: of the
     reference (default 0).
     """
@@ -223,7 +212,7 @@ def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str,
     return [("reu", reu, LOG)]
 
 
-def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]]:
+def _statistics(shift: tuple[float, float]) -> list[tuple[str, OfSums, Scale]]:
     """Each statistic as a function of the sums; `shift`: the means about which they were taken."""
     mx0, my0 = shift
 
@@ -235,7 +224,7 @@ def _statistics(shift: tuple[float, float]) -> list[tuple[str, Statistic, Scale]
         _, _, sxx, _, sxy = _moments(s)
         return sxy / sxx
 
-    def intercept_of(line_slope: Statistic) -> Statistic:
+    def intercept_of(line_slope: OfSums) -> OfSums:
         def intercept(s: Floats) -> Floats:
             mx, my, *_ = _moments(s)
             return (my + my0) - line_slope(s) * (mx + mx0)
@@ -275,3 +264,38 @@ def _figure(
     thinned = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_PAIRS)).astype(int))
     points = zip(x[thinned].tolist(), y[thinned].tolist(), strict=True)
     result.pairs = PAIRS.validate_python([{"x": across, "y": up} for across, up in points])
+
+
+DESIGN = Design(
+    "reference_collocation",
+    title="Comparison with a collocated reference",
+    method="Collocation: pairs on the protocol's grid; least squares of candidate on reference; the interval "
+    "of every statistic by the day jackknife: pseudo-values Nθ̂ − (N − 1)θ̂ without day i, on a scale where "
+    "the statistic is symmetric, treated like day values; half-widths times 1 + 0.7/√n′, of RMSE, NRMSE, MAE "
+    "and REU 1 + 1.3/√n′, of the bias 1. The relative expanded uncertainty at a limit value L is "
+    "2·√(RSS/(n − 2) − u² + (b₀ + (b₁ − 1)·L)²)/L about the orthogonal line b₀, b₁, u being that of the "
+    "reference.",
+    arms=("candidate", "reference"),
+    periods=REPORTING,
+    statistics=named(
+        Statistic("r2", "R²", unit="1"),
+        Statistic("slope", "slope", unit="1"),
+        Statistic("intercept", "intercept"),
+        Statistic("slope_orthogonal", "orthogonal slope", unit="1"),
+        Statistic("intercept_orthogonal", "orthogonal intercept"),
+        Statistic("rmse", "RMSE"),
+        Statistic("nrmse", "normalised RMSE", unit="%"),
+        Statistic("bias", "bias"),
+        Statistic("mae", "mean absolute error"),
+        Statistic("reu", "relative expanded uncertainty at the limit value", unit="%"),
+    ),
+    function=answer,
+    sentences=(NO_OVERLAP,),
+    other_choices={
+        **other_choices.DAY_BOOTSTRAP,
+        **other_choices.BLOCK_LENGTH,
+        "orthogonal": "orthogonal regression",
+    },
+    only_means=True,
+    early=False,
+)

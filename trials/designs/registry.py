@@ -1,14 +1,12 @@
-"""The register of designs: one line each.
+"""The register of designs: one line each, and what is looked up in it.
 
 Design 12, `early_look`, is none that an endpoint names: it wraps the others while the reporting period lasts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from insitu.model import PeriodName
 from trials.designs import (
     adjusted_before_after,
     availability,
@@ -22,83 +20,44 @@ from trials.designs import (
     replicates,
     synthetic_control,
 )
-from trials.designs.question import Answer, ArmRole, Question, out_of_scale
-
-REPORTING = (PeriodName.REPORTING,)
-BOTH = (PeriodName.BASELINE, PeriodName.REPORTING)
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    name: str
-    arms: tuple[ArmRole, ...]
-    periods: tuple[PeriodName, ...]
-    statistics: tuple[str, ...]
-    """What a criterion may name."""
-    function: Callable[[Question], Answer]
-    needs_capture: bool = True
-    """Whether an arm below the protocol's capture blocks the endpoint; not where missing data are what is
-    asked about.
-    """
-    early: bool = True
-    """Whether an early look may stop the trial for harm (`early_look`); False: it only describes."""
-
-    def answer(self, question: Question) -> Answer:
-        """What the design finds, or why nothing can be computed with these results."""
-        found = out_of_scale(question) if self.needs_capture else []
-        return Answer(findings=found) if found else self.function(question)
-
+from trials.designs.design import Design, Statistic
+from trials.plan.aggregation import ON_ENERGY
+from trials.plan.endpoint import Endpoint
 
 DESIGNS: dict[str, Design] = {
-    design.name: design
-    for design in (
-        Design(
-            "reference_collocation",
-            ("candidate", "reference"),
-            REPORTING,
-            reference_collocation.STATISTICS,
-            reference_collocation.answer,
-            early=False,
-        ),
-        Design(
-            "replicates", ("candidate",), REPORTING, replicates.STATISTICS, replicates.answer, early=False
-        ),
-        Design(
-            "availability",
-            ("candidate",),
-            REPORTING,
-            availability.STATISTICS,
-            availability.answer,
-            needs_capture=False,
-            early=False,
-        ),
-        Design("before_after", ("candidate",), BOTH, ("effect", "ratio"), before_after.answer),
-        Design(
-            "adjusted_before_after",
-            ("candidate",),
-            BOTH,
-            adjusted_before_after.STATISTICS,
-            adjusted_before_after.answer,
-        ),
-        Design(
-            "interrupted_series",
-            ("candidate",),
-            BOTH,
-            interrupted_series.STATISTICS,
-            interrupted_series.answer,
-        ),
-        Design("control_sites", ("candidate", "control"), BOTH, ("effect",), control_sites.answer),
-        Design(
-            "synthetic_control",
-            ("candidate", "control"),
-            BOTH,
-            synthetic_control.STATISTICS,
-            synthetic_control.answer,
-        ),
-        Design(
-            "equivalence", ("candidate", "control"), REPORTING, equivalence.STATISTICS, equivalence.answer
-        ),
-        Design("limit_compliance", ("candidate",), REPORTING, ("mean",), limit_compliance.answer),
-        Design("crossover", ("candidate",), REPORTING, crossover.STATISTICS, crossover.answer),
+    module.DESIGN.name: module.DESIGN
+    for module in (
+        reference_collocation,
+        replicates,
+        availability,
+        before_after,
+        adjusted_before_after,
+        interrupted_series,
+        control_sites,
+        synthetic_control,
+        equivalence,
+        limit_compliance,
+        crossover,
     )
 }
+
+
+def find_statistic(name: str) -> Statistic | None:
+    """The statistic of that name, whichever design has it; None where no design has."""
+    return next((design.statistics[name] for design in DESIGNS.values() if name in design.statistics), None)
+
+
+def unit_of(statistic: str, endpoint_unit: str) -> str:
+    """The unit of a statistic of an endpoint in that unit; a name that is no statistic has the endpoint's."""
+    registered = find_statistic(statistic)
+    return registered.unit_in(endpoint_unit) if registered else endpoint_unit
+
+
+def misfits(endpoint: Endpoint) -> Iterator[str]:
+    """What an endpoint states that its design cannot use, each as "field: problem"."""
+    design = DESIGNS.get(endpoint.design)
+    if endpoint.schedule and not (design and design.schedule):
+        scheduled = " or a ".join(name for name, other in DESIGNS.items() if other.schedule)
+        yield f"schedule: only a {scheduled} has one, and this is {endpoint.design!r}"
+    if design and design.only_means and endpoint.aggregation.name not in ON_ENERGY:
+        yield f"aggregation: {design.name} compares means on its grid, not {endpoint.aggregation.name}"

@@ -11,20 +11,28 @@ from numpy.typing import NDArray
 
 from insitu.model import PeriodName
 from trials.designs import other_choices
-from trials.designs.question import Answer, Known, Question, at_any_level, line, unit_of
-from trials.findings import finding
-from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, Statistic, bootstrap, varies
+from trials.designs.design import REPORTING, Design, Statistic, named
+from trials.designs.question import Answer, Known, Question, at_any_level, line
+from trials.sentences import finding
+from trials.statement import Kind, Sentence
+from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, OfSums, bootstrap, varies
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
-STATISTICS = ("sd", "cv", "u_between")
 MIN_STEPS = 20
 REPLICATES = 2000
 SHORT = 1.0
 """The half-widths are 1 + 1/√n′ times as wide, so that false verdicts stay as rare as they say
 (docs/validation.md).
 """
+ONE_UNIT = Sentence("one_unit", "blocking", "Arm {arm} has one device: how units differ takes at least two.")
+ONE_UNIT_SO_FAR = Sentence(
+    "one_unit", "note", "The arm has one device: how units differ takes at least two.", Kind.NOTE
+)
+NO_COMMON_INTERVALS = Sentence(
+    "no_common_intervals", "blocking", "The units share only {steps} valid intervals."
+)
 
 
 def answer(question: Question) -> Answer:
@@ -33,7 +41,7 @@ def answer(question: Question) -> Answer:
     units = question.arm("candidate", PeriodName.REPORTING)
     arm = question.endpoint.arms["candidate"]
     if len(units) < 2:
-        result.findings.append(finding("one_unit", arm=arm))
+        result.findings.append(ONE_UNIT.state(arm=arm))
         return result
     day_of_step, (tables,) = question.on_grid(units)
     table = np.stack(tables, axis=1)
@@ -41,7 +49,7 @@ def answer(question: Question) -> Answer:
     table, days = table[complete], day_of_step[complete]
     numbers = np.unique(days)
     if len(table) < MIN_STEPS and len(numbers) < MIN_DAYS:
-        result.findings.append(finding("no_common_intervals", steps=len(table)))
+        result.findings.append(NO_COMMON_INTERVALS.state(steps=len(table)))
     elif len(numbers) < MIN_DAYS:
         result.findings.append(
             finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS)
@@ -57,7 +65,7 @@ def answer(question: Question) -> Answer:
         if name == "cv" and (question.energetic or not _above_zero(sums)):
             continue
         jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
-        unit = unit_of(name, question.endpoint.unit)
+        unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,
             jack.estimate,
@@ -92,7 +100,7 @@ def _sums(days: Days, numbers: Days, table: Floats) -> Floats:
     )
 
 
-def _statistics(units: int) -> list[tuple[str, Statistic]]:
+def _statistics(units: int) -> list[tuple[str, OfSums]]:
     def sd(s: Floats) -> Floats:
         return np.sqrt(s[..., 2] / (s[..., 0] * units - 1))
 
@@ -106,3 +114,23 @@ def _statistics(units: int) -> list[tuple[str, Statistic]]:
 def _above_zero(sums: Floats) -> bool:
     """Whether the mean lies above 0 whichever day is left out; else per cent of it mean nothing."""
     return bool((sums[:, 1].sum() - sums[:, 1] > 0).all())
+
+
+DESIGN = Design(
+    "replicates",
+    title="Units of one kind beside each other",
+    method="Replicates: over the steps in which all M units are valid, SD = √(Σ(x − x̄)²/(N·M − 1)), "
+    "CV = 100·SD/x̄, u = √(Σ(x − x̄)²/(N·(M − 1))), x̄ the mean of a step; interval by the day jackknife, "
+    "half-widths times 1 + 1/√n′.",
+    arms=("candidate",),
+    periods=REPORTING,
+    statistics=named(
+        Statistic("sd", "standard deviation between units"),
+        Statistic("cv", "variation between units", unit="%"),
+        Statistic("u_between", "between-unit uncertainty"),
+    ),
+    function=answer,
+    sentences=(ONE_UNIT, ONE_UNIT_SO_FAR, NO_COMMON_INTERVALS),
+    other_choices=other_choices.DAY_BOOTSTRAP | other_choices.BLOCK_LENGTH,
+    early=False,
+)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs.question import Answer, ArmRole, Known, Question, line, unit_of
-from trials.evaluation import Finding
-from trials.findings import finding
+from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
+from trials.designs.question import Answer, ArmRole, Known, Question, line
+from trials.sentences import finding
+from trials.statement import Sentence, Statement
 from trials.statistics.intervals import MIN_DAYS, always_valid_reach, spread, varies
 from trials.statistics.metrics.permutation import rank_p
 from trials.statistics.metrics.synthetic import donor_weights
@@ -24,12 +25,33 @@ from trials.statistics.metrics.synthetic import donor_weights
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
-STATISTICS = ("effect", "relative_effect")
 ARMS: tuple[ArmRole, ...] = ("candidate", "control")
 MIN_DONORS = 19
 """With fewer the rank of the treated arm among J + 1 cannot reach 5 %."""
 MIN_FIT = 0.5
 """Share of the treated arm's baseline variance that the synthetic control must follow."""
+TOO_FEW_DONORS = Sentence(
+    "too_few_donors",
+    "blocking",
+    "Only {donors} donors can be used; at least {needed} are needed for the rank to reach the level.",
+)
+POOR_FIT = Sentence(
+    "poor_fit",
+    "blocking",
+    "The synthetic control follows only {fit} % of the variance of the treated arm in the baseline; "
+    "{needed} % are needed.",
+)
+DONOR_FIT = Sentence(
+    "donor_fit",
+    "note",
+    "The synthetic control follows {fit} % of the variance of the treated arm in the baseline (at least "
+    "{needed} %).",
+)
+PLACEBO_RANK = Sentence(
+    "placebo_rank",
+    "note",
+    "Each of {donors} donors as if it had been treated: the effect has p = {p} among them.",
+)
 
 
 class Compared(NamedTuple):
@@ -53,7 +75,7 @@ def answer(question: Question) -> Answer:
     donors = before.shape[1] - 1
     needed = max(MIN_DONORS, ceil(round(1 / (1 - question.level), 9)) - 1)
     if donors < needed:
-        result.findings.append(finding("too_few_donors", donors=max(0, donors), needed=needed))
+        result.findings.append(TOO_FEW_DONORS.state(donors=max(0, donors), needed=needed))
         return result
     for period, table in (("baseline", before), ("reporting", after)):
         if len(table) < MIN_DAYS:
@@ -63,7 +85,7 @@ def answer(question: Question) -> Answer:
     found = _compare(before, after, 0, list(range(1, donors + 1)))
     fit = 1 - found.rmspe**2 / float(np.var(before[:, 0]))
     result.findings.append(
-        finding("donor_fit" if fit >= MIN_FIT else "poor_fit", fit=100 * fit, needed=100 * MIN_FIT)
+        (DONOR_FIT if fit >= MIN_FIT else POOR_FIT).state(fit=100 * fit, needed=100 * MIN_FIT)
     )
     placebos = [
         _compare(before, after, j, [k for k in range(1, donors + 1) if k != j]) for j in range(1, donors + 1)
@@ -72,7 +94,7 @@ def answer(question: Question) -> Answer:
     if found.rmspe <= 1e-9 * float(np.std(before[:, 0])):
         result.findings.append(finding("identical_units", arm=question.endpoint.arms["candidate"]))
     elif len(moving) < needed:
-        result.findings.append(finding("too_few_donors", donors=len(moving), needed=needed))
+        result.findings.append(TOO_FEW_DONORS.state(donors=len(moving), needed=needed))
     if result.blocked:
         return result
     errors = _error_of_days(after_days, after[:, 0] - found.counterfactual, len(before))
@@ -82,7 +104,7 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _absent(question: Question) -> list[Finding]:
+def _absent(question: Question) -> list[Statement]:
     return [
         finding("no_observations", arm=role, period=str(period))
         for role in ARMS
@@ -192,7 +214,31 @@ def _statistics(
 
         name, value = "relative_effect", 100 * found.effect / level
         result.statistics.append(
-            Known(name, value, relative, unit_of(name, unit), "placebo_rank", n, None, early_relative)
+            Known(
+                name, value, relative, RELATIVE_EFFECT.unit_in(unit), "placebo_rank", n, None, early_relative
+            )
         )
     p = rank_p(observed=found.effect / found.rmspe, placebos=ratios)
-    result.findings.append(finding("placebo_rank", donors=n, p=p))
+    result.findings.append(PLACEBO_RANK.state(donors=n, p=p))
+
+
+DESIGN = Design(
+    "synthetic_control",
+    title="Synthetic control from many sites",
+    method="Synthetic control: a weighted mean of the donors, weights ≥ 0 with sum 1, that follows the "
+    "treated arm in the baseline, all about their baseline means. The effect is the mean of treated − "
+    "synthetic; its interval comes from the rank of the same for each donor, over the baseline error.",
+    arms=ARMS,
+    periods=BOTH,
+    statistics=named(EFFECT, RELATIVE_EFFECT),
+    function=answer,
+    sentences=(TOO_FEW_DONORS, POOR_FIT, DONOR_FIT, PLACEBO_RANK),
+    other_choices={"equal_weights": "all donors with the same weight"},
+    lines={
+        "treated_baseline": "treated",
+        "treated_reporting": "treated",
+        "counterfactual": "without the intervention",
+    },
+    not_foretold="Not known: its interval comes from the rank among the donors, which more days do not "
+    "change.",
+)

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from insitu.model import Verdict
 from trials.evaluation import (
-    Cause,
     Change,
     CriterionResult,
     DatastreamSummary,
     Evaluation,
-    Evidence,
     WindowSummary,
 )
+from trials.sentences import cause
+from trials.statement import Evidence, Statement
 
 
 def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
@@ -54,7 +54,7 @@ def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int
 # -- why
 
 
-def causes(before: Evaluation, after: Evaluation) -> list[Cause]:
+def causes(before: Evaluation, after: Evaluation) -> list[Statement]:
     """What the two were computed from, where it differs: protocol, time, observations, windows, unblinding,
     versions of the code.
     """
@@ -70,77 +70,74 @@ def _minute(when: datetime) -> str:
     return when.isoformat(timespec="minutes")
 
 
-def _of_plan(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
+def _of_plan(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
     if before.protocol_sha256 != after.protocol_sha256:
-        versions: Evidence = {"before": before.protocol["version"], "after": after.protocol["version"]}
-        yield Cause(code="protocol_version", evidence=versions)
+        yield cause("protocol_version", before=before.protocol["version"], after=after.protocol["version"])
     if before.interim:
-        yield Cause(code="more_days", evidence={"since_at": _minute(before.evaluated_at)})
+        yield cause("more_days", since_at=_minute(before.evaluated_at))
     known = {one.endpoint for one in before.unblinded or []}
     for one in after.unblinded or []:
         if one.endpoint not in known:
-            yield Cause(
-                code="unblinded_since", evidence={"endpoint": one.endpoint, "unblinded_at": _minute(one.at)}
-            )
+            yield cause("unblinded_since", endpoint=one.endpoint, unblinded_at=_minute(one.at))
 
 
-def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
+def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
     old, new = ({one.datastream: one for one in evaluation.datastreams} for evaluation in (before, after))
     ended = not before.interim and before.protocol_sha256 == after.protocol_sha256
     for key in sorted(old.keys() | new.keys()):
         if key not in old or key not in new:
-            yield Cause(
-                code="datastream_added" if key in new else "datastream_removed", evidence={"datastream": key}
-            )
+            yield cause("datastream_added" if key in new else "datastream_removed", datastream=key)
             continue
         yield from _of_results(old[key], new[key])
         if ended and old[key].planned != new[key].planned:
-            planned: Evidence = {"datastream": key, "before": old[key].planned, "after": new[key].planned}
-            yield Cause(code="deployments_changed", evidence=planned)
+            yield cause(
+                "deployments_changed", datastream=key, before=old[key].planned, after=new[key].planned
+            )
 
 
-def _of_results(old: DatastreamSummary, new: DatastreamSummary) -> Iterator[Cause]:
+def _of_results(old: DatastreamSummary, new: DatastreamSummary) -> Iterator[Statement]:
     """More or fewer results, corrected ones, other flags."""
     more = new.received - old.received
     if more > 0:
-        added: Evidence = {"datastream": new.datastream, "added": more, "late": max(0, new.late - old.late)}
-        yield Cause(code="results_added", evidence=added)
+        late = max(0, new.late - old.late)
+        yield cause("results_added", datastream=new.datastream, added=more, late=late)
     elif more < 0:
-        yield Cause(code="results_removed", evidence={"datastream": new.datastream, "removed": -more})
+        yield cause("results_removed", datastream=new.datastream, removed=-more)
     elif new.sha256 != old.sha256:
         moved = [
             f"{name} {new.by_flag.get(name, 0) - old.by_flag.get(name, 0):+d}"
             for name in sorted(old.by_flag.keys() | new.by_flag.keys())
             if new.by_flag.get(name, 0) != old.by_flag.get(name, 0)
         ]
-        code = "flags_changed" if moved else "results_corrected"
-        yield Cause(code=code, evidence={"datastream": new.datastream, **({"flags": moved} if moved else {})})
+        if moved:
+            yield cause("flags_changed", datastream=new.datastream, flags=moved)
+        else:
+            yield cause("results_corrected", datastream=new.datastream)
 
 
-def _of_windows(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
+def _of_windows(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
     old, new = ({_key(one): one for one in evaluation.windows} for evaluation in (before, after))
     for key, window in new.items():
         about: Evidence = {"kind": window.kind, "target": window.target, "start_at": _minute(window.start)}
         about["end_at"] = _minute(window.end) if window.end else None
         if key not in old:
-            yield Cause(
-                code="window_declared", evidence={**about, "declared_at": _minute(window.declared_at)}
-            )
+            yield cause("window_declared", **about, declared_at=_minute(window.declared_at))
         elif old[key].end != window.end:
             end = old[key].end
-            yield Cause(code="window_amended", evidence={**about, "before_at": _minute(end) if end else None})
+            yield cause("window_amended", **about, before_at=_minute(end) if end else None)
     for key, window in old.items():
         if key not in new:
-            gone: Evidence = {"kind": window.kind, "target": window.target, "start_at": _minute(window.start)}
-            yield Cause(code="window_removed", evidence=gone)
+            yield cause(
+                "window_removed", kind=window.kind, target=window.target, start_at=_minute(window.start)
+            )
 
 
 def _key(window: WindowSummary) -> tuple[str, str, datetime]:
     return window.kind, window.target, window.start
 
 
-def _of_code(before: Evaluation, after: Evaluation) -> Iterator[Cause]:
+def _of_code(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
     for name in sorted(before.code.keys() | after.code.keys()):
         then, now = before.code.get(name), after.code.get(name)
         if then != now:
-            yield Cause(code="other_code", evidence={"name": name, "before": then, "after": now})
+            yield cause("other_code", name=name, before=then, after=now)

@@ -14,13 +14,11 @@ from trials.designs import DESIGNS, Answer, early_look
 from trials.evaluation import (
     EndpointResult,
     Evaluation,
-    Finding,
     GateResult,
     Sensitivity,
     UnblindingSummary,
     WindowSummary,
 )
-from trials.findings import finding
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
 from trials.judge.deviations import deviations, swaps
@@ -33,7 +31,9 @@ from trials.judge.versions import summaries
 from trials.plan import profiles
 from trials.plan.endpoint import Endpoint
 from trials.plan.reading import document_of
+from trials.sentences import finding
 from trials.series.inputs import TrialInputs, fingerprint
+from trials.statement import Statement
 from trials.statistics import criteria
 
 DECIDED = (Verdict.MET, Verdict.NOT_MET)
@@ -105,7 +105,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
 
 
 def _judged_endpoints(
-    units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Finding]]
+    units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Statement]]
 ) -> list[EndpointResult]:
     """Each at the protocol's level; the secondary ones share α."""
 
@@ -126,7 +126,7 @@ def _endpoint(
     units: Units,
     endpoint: Endpoint,
     gate: Sequence[GateResult],
-    gate_findings: dict[str, list[Finding]],
+    gate_findings: dict[str, list[Statement]],
     level: float,
 ) -> EndpointResult:
     inputs, findings = units.inputs, list(gate_findings[endpoint.name])
@@ -194,7 +194,7 @@ def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
     return early_look.stop_for_harm if DESIGNS[endpoint.design].early else early_look.undecided
 
 
-def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Finding]:
+def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Statement]:
     """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does
     not know says nothing.
     """

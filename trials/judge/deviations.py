@@ -1,7 +1,7 @@
 """What happened otherwise than planned: protocol against catalogue, observations, checks, looks and
 evaluations. Pure.
 
-The codes and their sentences stand in `trials.findings`, what each means in docs/protocol.md.
+The codes and their sentences stand in `trials.sentences`, what each means in docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import numpy as np
 from insitu.model import PeriodName
 from trials import quality
 from trials.designs import DESIGNS
-from trials.evaluation import Deviation, Evidence, LookSummary
+from trials.evaluation import LookSummary
 from trials.judge.looks import is_missed
 from trials.judge.versions import parsed, summaries
 from trials.plan.parts import Arm
 from trials.plan.protocol import Protocol
+from trials.sentences import deviation
 from trials.series.inputs import Placement, StreamInput, TrialInputs
 from trials.series.slots import to_us
+from trials.statement import Evidence, Statement
 
 DAY = timedelta(days=1)
 GRACE = DAY
@@ -32,7 +34,7 @@ ENOUGH_TIMES = 20
 """Results that a median interval needs."""
 
 
-def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Deviation]:
+def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Statement]:
     """All of them, in a fixed order; `looks`: planned and made before the end."""
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
     found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
@@ -49,28 +51,30 @@ def _minute(when: datetime) -> str:
     return when.isoformat(timespec="minutes")
 
 
-def _of_lock(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_lock(inputs: TrialInputs) -> Iterator[Statement]:
     """Of the first version: a later one is an amendment."""
     first = inputs.versions[0] if inputs.versions else None
     locked_at = first.locked_at if first else inputs.locked_at
     reporting = (parsed(first) if first else inputs.protocol).period(PeriodName.REPORTING)
     if locked_at is None:
-        yield Deviation(code="not_locked")
+        yield deviation("not_locked")
     elif reporting is not None and locked_at >= reporting.start:
-        yield Deviation(code="locked_late", evidence={"locked_at": _minute(locked_at)})
+        yield deviation("locked_late", locked_at=_minute(locked_at))
 
 
-def _of_unblinding(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_unblinding(inputs: TrialInputs) -> Iterator[Statement]:
     reporting = inputs.protocol.period(PeriodName.REPORTING)
     for one in inputs.unblinded:
         if reporting is not None and one.at < reporting.end:
-            yield Deviation(
-                code="unblinded_early",
-                evidence={"endpoint": one.endpoint, "unblinded_at": _minute(one.at), "reason": one.reason},
+            yield deviation(
+                "unblinded_early",
+                endpoint=one.endpoint,
+                unblinded_at=_minute(one.at),
+                reason=one.reason,
             )
 
 
-def _of_versions(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_versions(inputs: TrialInputs) -> Iterator[Statement]:
     """Amendments that were locked when something could be known: against the plan of the version before."""
     if not inputs.versions:
         return
@@ -79,33 +83,31 @@ def _of_versions(inputs: TrialInputs) -> Iterator[Deviation]:
         locked: Evidence = {"version": after.version, "locked_at": _minute(after.locked_at)}
         reporting = parsed(before).period(PeriodName.REPORTING)
         if reporting is not None and after.locked_at >= reporting.start:
-            yield Deviation(code="amended_during_reporting", evidence={**locked, "fields": summary.changed})
+            yield deviation("amended_during_reporting", **locked, fields=summary.changed)
         opened = [one for one in inputs.unblinded if one.at <= after.locked_at]
         if opened:
-            yield Deviation(
-                code="amended_after_unblinding", evidence={**locked, "endpoint": opened[0].endpoint}
-            )
+            yield deviation("amended_after_unblinding", **locked, endpoint=opened[0].endpoint)
         seen = [
             one.at
             for one in inputs.earlier
             if not one.blinded and reporting and reporting.start <= one.at <= after.locked_at
         ]
         if seen:  # an evaluation before the reporting period shows nothing
-            yield Deviation(code="amended_after_result", evidence={**locked, "seen_at": _minute(seen[0])})
+            yield deviation("amended_after_result", **locked, seen_at=_minute(seen[0]))
 
 
 # -- looks and the evaluation
 
 
-def _of_looks(inputs: TrialInputs, looks: Sequence[LookSummary]) -> Iterator[Deviation]:
+def _of_looks(inputs: TrialInputs, looks: Sequence[LookSummary]) -> Iterator[Statement]:
     for look in looks:
         if look.planned is None and look.made is not None:
-            yield Deviation(code="unplanned_look", evidence={"looked_at": _minute(look.made)})
+            yield deviation("unplanned_look", looked_at=_minute(look.made))
         elif look.planned is not None and is_missed(look, inputs):
-            yield Deviation(code="look_not_made", evidence={"planned_at": _minute(look.planned)})
+            yield deviation("look_not_made", planned_at=_minute(look.planned))
 
 
-def _of_evaluation(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_evaluation(inputs: TrialInputs) -> Iterator[Statement]:
     """Whether the first evaluation that was no look came in time."""
     by = inputs.protocol.evaluate_by
     reporting = inputs.protocol.period(PeriodName.REPORTING)
@@ -113,9 +115,7 @@ def _of_evaluation(inputs: TrialInputs) -> Iterator[Deviation]:
         return
     first = min([one.at for one in inputs.earlier if not one.interim] + [inputs.now])
     if first > by:
-        yield Deviation(
-            code="evaluated_late", evidence={"evaluated_at": _minute(first), "planned_at": _minute(by)}
-        )
+        yield deviation("evaluated_late", evaluated_at=_minute(first), planned_at=_minute(by))
 
 
 # -- devices, swaps, windows
@@ -137,20 +137,20 @@ def swaps(inputs: TrialInputs) -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
-def _of_swaps_and_windows(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_swaps_and_windows(inputs: TrialInputs) -> Iterator[Statement]:
     for old, new, day in swaps(inputs):
-        yield Deviation(code="unplanned_swap", evidence={"old": old, "new": new, "day": day})
+        yield deviation("unplanned_swap", old=old, new=new, day=day)
     for window in inputs.windows:
         if window.declared_at > window.start:
-            yield Deviation(code="window_afterwards", evidence={"kind": window.kind, "target": window.target})
+            yield deviation("window_afterwards", kind=window.kind, target=window.target)
     deployed = {stream.device for stream in inputs.streams}
     for arm in inputs.protocol.arms:
         for device in arm.devices:
             if device not in deployed:
-                yield Deviation(code="device_not_deployed", evidence={"device": device})
+                yield deviation("device_not_deployed", device=device)
 
 
-def _of_devices(inputs: TrialInputs) -> Iterator[Deviation]:
+def _of_devices(inputs: TrialInputs) -> Iterator[Statement]:
     for arm in inputs.protocol.arms:
         sites = {arm.site, *_sites_of_filters(inputs.protocol, arm)}
         for device in arm.devices:
@@ -170,16 +170,16 @@ def _sites_of_filters(protocol: Protocol, arm: Arm) -> Iterator[str]:
 
 def _of_places(
     inputs: TrialInputs, device: str, planned: str, sites: set[str], places: Sequence[Placement]
-) -> Iterator[Deviation]:
+) -> Iterator[Statement]:
     """Places that the protocol does not name, and moves from one place to another, while the trial lasts."""
     first, last = min(p.start for p in inputs.protocol.periods), max(p.end for p in inputs.protocol.periods)
     during = [p for p in places if p.start < min(last, inputs.now) and (p.end is None or p.end > first)]
     for site in sorted({p.site for p in during} - sites):
-        yield Deviation(code="other_site", evidence={"device": device, "site": site, "planned": planned})
+        yield deviation("other_site", device=device, site=site, planned=planned)
     for before, after in pairwise(during):
         if (before.site, before.position) != (after.site, after.position) and after.start > first:
             where = {"from": _where(before), "to": _where(after), "day": _day(after.start)}
-            yield Deviation(code="device_moved", evidence={"device": device, **where})
+            yield deviation("device_moved", device=device, **where)
 
 
 def _where(place: Placement) -> str:
@@ -190,7 +190,7 @@ def _day(when: datetime) -> str:
     return when.date().isoformat()
 
 
-def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
+def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Statement]:
     """Whether the device, or what it was swapped for, stood there from the beginning to the end of each
     period its endpoints need.
     """
@@ -209,34 +209,34 @@ def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Deviation]:
         ]
         of: Evidence = {"device": device, "period": str(period.name)}
         if not there:
-            yield Deviation(code="device_absent", evidence=of)
+            yield deviation("device_absent", **of)
             continue
         if there[0].start - period.start > GRACE:
-            yield Deviation(code="deployed_late", evidence={**of, "day": _day(there[0].start)})
+            yield deviation("deployed_late", **of, day=_day(there[0].start))
         ends = [p.end for p in there if p.end is not None]
         if len(ends) == len(there) and end - max(ends) > GRACE:
-            yield Deviation(code="removed_early", evidence={**of, "day": _day(max(ends))})
+            yield deviation("removed_early", **of, day=_day(max(ends)))
 
 
 # -- datastreams
 
 
-def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
+def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement]:
     sites = [place.site for place in stream.placements]
     planned = (
         inputs.protocol.planned_checks(stream.property, stream.device, sites) if len(stream.time_us) else {}
     )
     for check in dict.fromkeys([*planned, *stream.checks]):
         if check not in stream.ran:
-            yield Deviation(code="check_not_run", evidence={"check": check, "datastream": stream.key()})
+            yield deviation("check_not_run", check=check, datastream=stream.key())
     if stream.checked_with is not None and set(planned) <= set(stream.ran):
         wanted = quality.parameters_text(quality.plan(list(planned.items())))
         if stream.checked_with != wanted:
-            yield Deviation(code="other_parameters", evidence={"datastream": stream.key()})
+            yield deviation("other_parameters", datastream=stream.key())
     yield from _of_interval(inputs, stream)
 
 
-def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation]:
+def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement]:
     """The median time between results of a device of an arm, against the plan."""
     arm = next((arm for arm in inputs.protocol.arms if stream.device in arm.devices), None)
     measured = [
@@ -256,5 +256,4 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Deviation
         return
     found_s = float(np.median(every)) / 1e6
     if found_s > OTHER_INTERVAL * planned_s or found_s * OTHER_INTERVAL < planned_s:
-        apart: Evidence = {"datastream": stream.key(), "measured_s": found_s, "planned_s": planned_s}
-        yield Deviation(code="other_interval", evidence=apart)
+        yield deviation("other_interval", datastream=stream.key(), measured_s=found_s, planned_s=planned_s)

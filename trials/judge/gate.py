@@ -9,25 +9,25 @@ import numpy as np
 from insitu.model import PeriodName
 from trials.designs import DESIGNS, Design
 from trials.evaluation import (
-    Finding,
     GateResult,
 )
-from trials.findings import finding
 from trials.judge.experimental_units import Units
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Period
+from trials.sentences import finding
 from trials.series.aggregate import due_units, own_plan
 from trials.series.inputs import TrialInputs
 from trials.series.slots import Unit, day_groups
+from trials.statement import Statement
 from trials.statistics.intervals import MIN_DAYS
 
 UNBALANCED = 0.15
 
 
-def check_gate(units: Units) -> tuple[list[GateResult], dict[str, list[Finding]]]:
+def check_gate(units: Units) -> tuple[list[GateResult], dict[str, list[Statement]]]:
     """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
     results: dict[tuple[str, str, PeriodName, str | None], GateResult] = {}
-    findings: dict[str, list[Finding]] = {}
+    findings: dict[str, list[Statement]] = {}
     inputs = units.inputs
     for endpoint in inputs.protocol.endpoints:
         found = findings.setdefault(endpoint.name, [])
@@ -54,8 +54,8 @@ def _gate_of_period(
     design: Design,
     period: Period,
     results: dict[tuple[str, str, PeriodName, str | None], GateResult],
-) -> list[Finding]:
-    found: list[Finding] = []
+) -> list[Statement]:
+    found: list[Statement] = []
     inputs, shares = units.inputs, []
     for role in design.arms:
         arm = endpoint.arms.get(role)

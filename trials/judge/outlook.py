@@ -9,53 +9,31 @@ never what the days so far say of its value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from insitu.model import PeriodName
-from trials.designs import DESIGNS, Question
-from trials.designs.limit_compliance import K
-from trials.designs.question import unit_of
-from trials.judge.expectations import (
-    NOTES,
-    UNKNOWN,
-    CriterionOutlook,
-    EndpointOutlook,
-    Expectation,
-    Note,
-    Outlook,
-    note,
-)
+from trials.designs import DESIGNS
+from trials.designs.registry import find_statistic, unit_of
+from trials.designs.rehearsal import Rehearsal, Seen
+from trials.judge.expectations import CriterionOutlook, EndpointOutlook, Expectation, Outlook
 from trials.judge.experimental_units import Units
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Criterion, Period, Target
 from trials.plan.protocol import Protocol
+from trials.sentences import note
 from trials.series.inputs import TrialInputs
-from trials.statistics.intervals import IDENTITY, LOG, MIN_DAYS, spread, varies
+from trials.statement import Statement
+from trials.statistics.intervals import IDENTITY
 from trials.statistics.power import Basis, chances, days_needed, half_width, met_region, smallest_effect
 
 LENGTHS: Final = (14, 30, 60, 90)
 POWER: Final = 0.8
 LOOK_BACK: Final = timedelta(days=90)
 """What is looked at where the protocol has no baseline period."""
-CLEARLY: Final = 3.0
-"""Standard errors above 0 that a mean needs before anything is divided by it: as in design 4."""
-MIN_PAIRS_SEEN: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the days so far say of an endpoint."""
-
-    bases: dict[str, Basis]
-    days: int
-    share: float
-    """Of the calendar days between the first and the last that counts, how many count."""
-    notes: list[Note]
 
 
 def seen_period(protocol: Protocol, now: datetime) -> tuple[datetime, datetime]:
@@ -131,131 +109,28 @@ def _endpoint(
         level=level,
         days=seen.days,
         criteria=criteria,
-        notes=seen.notes,
+        notes=list(seen.notes),
     )
 
 
-def _seen(protocol: Protocol, rehearsed: TrialInputs, endpoint: Endpoint, level: float) -> _Seen:
+def _seen(protocol: Protocol, rehearsed: TrialInputs, endpoint: Endpoint, level: float) -> Seen:
     design = DESIGNS.get(endpoint.design)
     if design is None or any(role not in endpoint.arms for role in design.arms):
-        return _Seen({}, 0, 1.0, [note("incomplete")])
-    if design.name in UNKNOWN:
-        return _Seen({}, 0, 1.0, [note(design.name)])
+        return Seen(notes=[note("incomplete")])
+    reason = design.reason_not_foretold
+    if reason is not None:
+        return Seen(notes=[reason.state()])
     baseline = protocol.period(PeriodName.BASELINE)
     if baseline is None and PeriodName.BASELINE in design.periods:
-        return _Seen({}, 0, 1.0, [note("incomplete")])
+        return Seen(notes=[note("incomplete")])
     question = Units(rehearsed).question(endpoint, level)
-    if design.name in ("before_after", "control_sites", "crossover"):
-        days, values = _day_series(question)
-        kept = np.isfinite(values)
-        if kept.sum() < MIN_DAYS:
-            return _Seen(
-                {}, int(kept.sum()), 1.0, [note("too_few_days", days=int(kept.sum()), needed=MIN_DAYS)]
-            )
-        share = _share(days[kept])
-        if not varies(
-            values[kept] + (0 if design.name != "control_sites" else float(np.abs(values[kept]).max()))
-        ):
-            return _Seen({}, int(kept.sum()), share, [note("constant_series")])
-        if design.name == "crossover":
-            return _pairs(endpoint, values, int(kept.sum()), share, protocol.capture.days)
-        planned = round(_days(baseline) * share) if baseline else 0
-        return _of_difference(question, days[kept], values[kept], share, max(planned, MIN_DAYS))
-    return _of_design(question)
-
-
-def _day_series(question: Question) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Day values of the candidate, less those of the controls where the design has them."""
-    days, values = question.days_of(question.arm("candidate", PeriodName.BASELINE))
-    if not len(days):
-        days, values = question.days_of(question.arm("candidate", PeriodName.REPORTING))
-    if question.endpoint.design == "control_sites":
-        _, controls = question.days_of(question.arm("control", PeriodName.BASELINE))
-        values = values - controls if len(controls) == len(values) else np.empty(0)
-    return days, values
-
-
-def _share(days: NDArray[np.int64]) -> float:
-    return len(days) / float(days[-1] - days[0] + 1)
-
-
-def _of_difference(
-    question: Question, days: NDArray[np.int64], values: NDArray[np.float64], share: float, before_days: int
-) -> _Seen:
-    """The effect, and where the mean allows it the ratio: on the logarithm with the relative scatter."""
-    found = spread(days, values)
-    bases = {"effect": Basis.of(found, before_days=before_days)}
-    notes = []
-    if question.endpoint.design == "before_after":
-        if not question.energetic and found.mean > CLEARLY * found.standard_error:
-            bases["ratio"] = replace(bases["effect"], sd=bases["effect"].sd / found.mean, scale=LOG)
-        elif any(criterion.statistic == "ratio" for criterion in question.endpoint.criteria):
-            notes.append(note("not_above_zero"))
-    return _Seen(bases, found.n, share, notes)
-
-
-def _of_design(question: Question) -> _Seen:
-    """What the design itself finds when the days so far are taken for its reporting period."""
-    answer = DESIGNS[question.endpoint.design].answer(question)
-    counted = [
-        value.day.toordinal() for line in answer.lines[:1] for value in line.days if value.value is not None
-    ]
-    share = _share(np.array(counted, np.int64)) if counted else 1.0
-    if answer.blocked:
-        blocking = [one for one in answer.findings if one.severity == "blocking"]
-        return _Seen({}, len(counted), share, [_told(one.code, one.evidence) for one in blocking])
-    fixed = 0.0
-    if question.endpoint.design == "limit_compliance":
-        # Else the design is blocked.
-        fixed = K * float(question.endpoint.parameters["u_meas"])  # type: ignore[arg-type]
-    bases = {
-        one.statistic: Basis.of(one.basis, fixed=fixed) for one in answer.statistics if one.basis is not None
-    }
-    return _Seen(bases, len(counted), share, [])
-
-
-def _told(code: str, evidence: dict[str, float | int | str | bool | list[str] | None]) -> Note:
-    """A blocking finding of a design, as a note."""
-    if code == "too_few_days":
-        return note("too_few_days", days=int(str(evidence["days"])), needed=MIN_DAYS)
-    same = {
-        "identical_units": "constant_series",
-        "no_common_intervals": "no_overlap",
-        "no_observations": "no_overlap",
-    }
-    known = same.get(code, code)
-    return note(known if known in NOTES else "incomplete")
-
-
-def _pairs(endpoint: Endpoint, values: NDArray[np.float64], days: int, share: float, capture: float) -> _Seen:
-    """Block pairs of the schedule laid over the days so far at every possible day, nothing being switched:
-    how much they scatter.
-    """
-    schedule = endpoint.schedule or []
-    if len(schedule) < 2:
-        return _Seen({}, days, share, [note("schedule_missing")])
-    day = timedelta(days=1)
-    first, second = (max(1, int((block.end - block.start) / day)) for block in schedule[:2])
-    gap = max(first, int((schedule[1].start - schedule[0].start) / day))
-    length = gap + second
-    every = (schedule[-1].end - schedule[0].start) / day / (len(schedule) / 2)
-    differences, apart, free_from = [], 0, 0
-    for at in range(len(values) - length + 1):
-        blocks = values[at : at + first], values[at + gap : at + length]
-        if all(np.isfinite(block).sum() >= max(1, capture * len(block)) for block in blocks):
-            differences.append(float(np.nanmean(blocks[0]) - np.nanmean(blocks[1])))
-            if at >= free_from:  # shares no day with the pair before it
-                apart, free_from = apart + 1, at + length
-    if apart < MIN_PAIRS_SEEN:
-        return _Seen({}, days, share, [note("too_few_pairs", pairs=apart, needed=MIN_PAIRS_SEEN)])
-    sd = float(np.sqrt(np.mean(np.square(differences))))  # about 0: nothing was switched
-    return _Seen({"effect": Basis(sd, pair_days=every, freedom=float(apart))}, days, 1.0, [])
+    return design.seen(Rehearsal(question, _days(baseline) if baseline else 0))
 
 
 def _criterion(
     endpoint: Endpoint,
     criterion: Criterion,
-    seen: _Seen,
+    seen: Seen,
     *,
     level: float,
     planned: int,
@@ -269,7 +144,7 @@ def _criterion(
     if basis is None:
         unsaid = [] if seen.notes else [note("statistic")]
         return CriterionOutlook(statistic=statistic, target=target, unit=unit, notes=unsaid)
-    notes = [note("blinded")] if blinded and not _of_effect(statistic) else []
+    notes = [note("blinded")] if blinded and _no_effect(statistic) is None else []
     assumed = _assumed(statistic, basis, blinded)
     rows = {
         days: _expected(
@@ -303,14 +178,16 @@ def _criterion(
     )
 
 
-def _of_effect(statistic: str) -> bool:
-    return statistic in ("effect", "ratio", "difference")
+def _no_effect(statistic: str) -> float | None:
+    registered = find_statistic(statistic)
+    return registered.no_effect if registered else None
 
 
 def _assumed(statistic: str, basis: Basis, blinded: bool) -> float | None:
     """No effect; of a level what the days so far say, but nothing where that is to stay unknown."""
-    if _of_effect(statistic):
-        return 1.0 if statistic == "ratio" else 0.0
+    nothing = _no_effect(statistic)
+    if nothing is not None:
+        return nothing
     if blinded or basis.centre is None:
         return None
     return float(basis.scale.back(np.array([basis.centre]))[0])
@@ -359,7 +236,7 @@ def _expected(
 
 def _warnings(
     basis: Basis, planned: Expectation, target: Target, assumed: float | None, power: float
-) -> list[Note]:
+) -> list[Statement]:
     """Why the verdict will probably be inconclusive; empty where it will not."""
     if planned.counted < basis.fewest_days:
         return [note("too_short", days=planned.days, counted=planned.counted, needed=basis.fewest_days)]

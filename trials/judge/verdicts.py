@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 from insitu.model import Verdict
 from trials.designs import Known
-from trials.evaluation import CriterionResult, Estimate, Finding
-from trials.findings import finding
+from trials.evaluation import CriterionResult, Estimate
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Criterion, Target
+from trials.sentences import finding
+from trials.statement import Statement
 from trials.statistics import criteria
 
 Rule = Callable[[str, float, float, Target], Verdict]
@@ -25,7 +26,7 @@ def at_the_end(_statistic: str, low: float, high: float, target: Target) -> Verd
 
 def verdict_of(
     endpoint: Endpoint, known: dict[str, Known], level: float, *, blocked: bool, rule: Rule = at_the_end
-) -> tuple[list[CriterionResult], Verdict, list[Finding]]:
+) -> tuple[list[CriterionResult], Verdict, list[Statement]]:
     """Each criterion at the level, and the endpoint: alternatives first, then all together, not_met at level
     1 − α/m.
     """

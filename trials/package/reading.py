@@ -15,6 +15,7 @@ import numpy as np
 
 from insitu.errors import CorrectInput
 from insitu.model import Flag
+from trials.designs.reading import read_for_designs
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
@@ -33,7 +34,7 @@ from trials.series.inputs import (
 def read_inputs(folder: Path) -> TrialInputs:
     """The inputs of a package; CorrectInput names the file and line that cannot be read."""
     protocol_text = text_of(folder / "protocol.json")
-    protocol = read_protocol(protocol_text, source=str(folder / "protocol.json"))
+    protocol = read_for_designs(protocol_text, source=str(folder / "protocol.json"))
     try:
         facts = json.loads(text_of(folder / "catalogue.json"))
         observations = _read_observations(folder / "observations.csv")

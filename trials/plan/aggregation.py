@@ -35,8 +35,6 @@ WITH_STEP: Final = ("percentile", "exceedance_share", "count", "min", "max", "la
 WITH_THRESHOLD: Final = ("exceedance_share", "count", "duty")
 SHARES: Final = ("exceedance_share", "duty")
 OWN_HOURS: Final = ("lden", "ld", "le", "ln")
-ON_GRID_ONLY: Final = ("reference_collocation",)
-"""Designs that pair the steps of the endpoint's grid and ask for no day values."""
 ON_ENERGY: Final = ("mean", *OWN_HOURS)
 """Aggregations whose day values are levels that are averaged by energy again, where the property is."""
 

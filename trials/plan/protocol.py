@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from insitu.model import PeriodName
-from trials.plan.aggregation import ON_ENERGY, ON_GRID_ONLY, OWN_HOURS, SHARES
+from trials.plan.aggregation import OWN_HOURS, SHARES
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Capture, CheckPlan, Decisions, Measurement, Period
 from trials.plan.values import Code, Moment, Part, Text
@@ -126,8 +126,6 @@ class Protocol(Part):
                 yield f"filter.devices: none of them stands in arm {arm.name!r}"
         if chosen.name in SHARES and endpoint.unit not in ("1", "%"):
             yield f"unit: {chosen.name} is a share, its unit is 1 or %"
-        if endpoint.design in ON_GRID_ONLY and chosen.name not in ON_ENERGY:
-            yield f"aggregation: {endpoint.design} compares means on its grid, not {chosen.name}"
         if kept is None:
             return
         if kept.hours is not None and chosen.name in OWN_HOURS:
@@ -139,8 +137,6 @@ class Protocol(Part):
 
     def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
         blocks = endpoint.schedule or []
-        if blocks and endpoint.design != "crossover":
-            yield f"schedule: only a crossover has one, and this is {endpoint.design!r}"
         reporting = self.period(PeriodName.REPORTING)
         for number, (before, after) in enumerate(pairwise(blocks), start=1):
             if after.start < before.end:

@@ -5,16 +5,16 @@ numbers moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from insitu.language import Reader
 from trials.evaluation import Evaluation
 from trials.report.blocks import Block, Paragraph, Table
 from trials.report.words import VERDICT_WORDS, WORDS
+from trials.statement import Statement
 
 
 class History:
-    """`translate`: English → the reader's language; `told`: sentence of a code with its evidence; `number`:
+    """`translate`: English → the reader's language; `told`: a statement as a sentence; `number`:
     as the report writes it.
     """
 
@@ -23,7 +23,7 @@ class History:
         evaluation: Evaluation,
         reader: Reader,
         translate: Callable[[str], str],
-        told: Callable[[str, dict[str, Any]], str],
+        told: Callable[[Statement], str],
         number: Callable[[float | None], str],
     ) -> None:
         self.e = evaluation
@@ -72,7 +72,7 @@ class History:
         if self.e.causes:
             yield Paragraph(self._("What is not as it was at the last evaluation:"))
             for cause in self.e.causes:
-                yield Paragraph(self.told(cause.code, dict(cause.evidence)))
+                yield Paragraph(self.told(cause))
 
     def versions(self) -> Iterator[Block]:
         """Every locked version of the protocol, with what an amendment changed and why."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trials.evaluation import Evaluation
-from trials.findings import CAUSES, DEVIATIONS, FINDINGS, sentence
 from trials.plan.endpoint import Endpoint
 from trials.report.labels import day_value, is_plain
+from trials.report.sentence import sentence_of
 
 
 def summary(evaluation: Evaluation) -> str:
@@ -34,15 +34,7 @@ def summary(evaluation: Evaluation) -> str:
                 e = criterion.estimate
                 found = f"{e.value:.4g} [{e.low:.4g}, {e.high:.4g}] {e.unit}, n = {e.n}"
             lines.append(f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}")
-        lines += [f"    - {sentence(f.code, dict(f.evidence))}" for f in endpoint.findings]
-    lines += [f"  deviation: {sentence(d.code, dict(d.evidence))}" for d in evaluation.deviations]
-    lines += [
-        f"  since the last evaluation: {sentence(c.code, dict(c.evidence))}" for c in evaluation.causes or []
-    ]
+        lines += [f"    - {sentence_of(f)}" for f in endpoint.findings]
+    lines += [f"  deviation: {sentence_of(d)}" for d in evaluation.deviations]
+    lines += [f"  since the last evaluation: {sentence_of(c)}" for c in evaluation.causes or []]
     return "\n".join(lines)
-
-
-ALL_TEMPLATES = (
-    [template for _, template in FINDINGS.values()] + list(DEVIATIONS.values()) + list(CAUSES.values())
-)
-"""What a translation must cover."""

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from insitu.language import Language, Reader, catalogue
+from insitu.language import Language, Reader
 from insitu.model import Verdict
+from trials.designs import DESIGNS
+from trials.designs.registry import find_statistic
 from trials.evaluation import Estimate, Evaluation
-from trials.findings import sentence
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Target
 from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
 from trials.report.labels import day_value
-from trials.report.words import (
-    UNITS,
-    VERDICT_WORDS,
-    WORDS,
-)
+from trials.report.sentence import sentence_of
+from trials.report.words import CHOICE_WORDS, UNITS, VERDICT_WORDS, WORDS
+from trials.statement import Statement, Value
 
 LOCALE = Path(__file__).parent / "locale"
 MOST_GAPS = 20
@@ -37,11 +36,10 @@ class Writer:
     def __init__(self, evaluation: Evaluation, language: Language) -> None:
         self.e = evaluation
         self.reader = Reader(language, evaluation.time_zone)
-        self.texts = catalogue(LOCALE, language)
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
-        self.history = History(evaluation, self.reader, self._, self.finding, self.number)
+        self.history = History(evaluation, self.reader, self._, self.sentence, self.number)
 
     def pick(self, text: Any) -> str:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
@@ -79,25 +77,38 @@ class Writer:
             return "–"
         return f"[{self.number(estimate.low)} ; {self.number(estimate.high)}]"
 
-    def finding(self, code: str, evidence: dict[str, Any]) -> str:
-        shown: dict[str, object] = {
-            key: self.number(value)
-            if isinstance(value, float)
-            else self._evidence(key, value)
-            if isinstance(value, str)
-            else value
-            for key, value in evidence.items()
-        }
-        return sentence(code, shown, self.texts)
+    def sentence(self, statement: Statement) -> str:
+        return sentence_of(statement, translate=self._, show=self._shown)
 
-    def _evidence(self, key: str, text: str) -> str:
-        if key == "day":
-            return self.reader.day(
-                datetime.fromisoformat(text).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone))
-            )
-        return (
-            self.reader.moment(datetime.fromisoformat(text), "short") if key.endswith("_at") else self._(text)
-        )
+    def _shown(self, name: str, value: Value) -> object:
+        if isinstance(value, float):
+            return self.number(value)
+        if not isinstance(value, str):
+            return value
+        if name == "day":
+            noon = datetime.fromisoformat(value).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone))
+            return self.reader.day(noon)
+        if name.endswith("_at"):
+            return self.reader.moment(datetime.fromisoformat(value), "short")
+        return self._(value)
+
+    def design(self, name: str) -> str:
+        """What a design is called; the name itself where this version does not know it."""
+        return self._(DESIGNS[name].title) if name in DESIGNS else name
+
+    def statistic(self, name: str) -> str:
+        registered = find_statistic(name)
+        return self._(registered.words) if registered else name
+
+    def line(self, design: str, name: str) -> str:
+        """What a series in the figure of a design is called."""
+        own = DESIGNS[design].lines if design in DESIGNS else {}
+        return self._(own.get(name) or WORDS.get(name, name))
+
+    def choice(self, design: str, name: str) -> str:
+        """What another choice of the same analysis is called."""
+        own = DESIGNS[design].other_choices if design in DESIGNS else {}
+        return self._(own.get(name) or CHOICE_WORDS.get(name, name))
 
     def word(self, verdict: Verdict, blinded: bool | None) -> str:
         """A verdict with its mark; what is blinded has none."""

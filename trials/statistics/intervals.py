@@ -161,7 +161,7 @@ R_SQUARED = Scale(
     lambda x: np.arctanh(np.sqrt(np.clip(x, 0.0, 1 - 1e-15))), lambda z: np.tanh(np.maximum(z, 0.0)) ** 2
 )
 
-Statistic = Callable[[Floats], Floats]
+OfSums = Callable[[Floats], Floats]
 """Sums (…, k) → statistic (…)."""
 
 
@@ -187,7 +187,7 @@ class DayJackknife:
         cls,
         days: Days,
         sums: Floats,
-        statistic: Statistic,
+        statistic: OfSums,
         scale: Scale = IDENTITY,
         *,
         short: float = 0.0,
@@ -251,7 +251,7 @@ def reach_of_share(share: float, level: float) -> float:
 
 
 def bootstrap(
-    sums: Floats, statistic: Statistic, *, block: int, replicates: int, seed: int, level: float
+    sums: Floats, statistic: OfSums, *, block: int, replicates: int, seed: int, level: float
 ) -> tuple[float, float]:
     """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on
     few days.

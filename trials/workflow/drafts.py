@@ -16,12 +16,13 @@ from store.database import Connection
 from store.observations import SeriesKept, series
 from trials import quality
 from trials.condition.gaps import KEPT_BACK
+from trials.designs.reading import read_for_designs
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS, POWER, outlook, seen_period
 from trials.package.reading import read_inputs
 from trials.plan.positions import Lines
 from trials.plan.protocol import Protocol
-from trials.plan.reading import Problem, WrongProtocol, digest, document_of, located, read_protocol
+from trials.plan.reading import Problem, WrongProtocol, digest, document_of, located
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
 from trials.workflow.loading import needed_datastreams, stream_input, windows_of
@@ -56,7 +57,7 @@ def check_draft(
 ) -> Checked:
     """Everything that would keep the text from being locked as the protocol of `trial`, and its outlook."""
     try:
-        protocol = read_protocol(text)
+        protocol = read_for_designs(text)
     except WrongProtocol as error:
         return Checked(error.problems, None, None)
     lines = Lines(text)

@@ -15,6 +15,7 @@ from store.catalogue.sites import list_sites
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
+from trials.designs.registry import misfits
 from trials.plan import profiles
 from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical, digest
@@ -116,6 +117,7 @@ def _not_computable(protocol: Protocol) -> list[str]:
         except CorrectInput as error:
             problems.append(f"checks: {check.property}: {error}")
     for endpoint in protocol.endpoints:
+        problems += [f"endpoints.{endpoint.name}.{problem}" for problem in misfits(endpoint)]
         design = DESIGNS.get(endpoint.design)
         if design is None:
             problems.append(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from trials.designs.question import unit_of
+from trials.designs.registry import unit_of
 from trials.evaluation import CriterionResult, EndpointResult, Estimate
 from trials.plan import profiles
 from trials.report import charts
 from trials.report.blocks import Figure, Heading, Paragraph, Table
-from trials.report.words import (
-    DESIGN_WORDS,
-    STATISTIC_WORDS,
-    WORDS,
-)
+from trials.report.words import WORDS
 from trials.report.writer import Writer
 
 
@@ -23,12 +19,7 @@ def endpoints(w: Writer) -> None:
     for endpoint in w.e.endpoints:
         label = "" if endpoint.rank == "primary" else f" ({w._(WORDS[endpoint.rank])})"
         w.add(Heading(w.pick(endpoint.title) + label, 3))
-        w.add(
-            Paragraph(
-                f"{w.word(endpoint.verdict, endpoint.blinded)} · "
-                f"{w._(DESIGN_WORDS.get(endpoint.design, endpoint.design))}"
-            )
-        )
+        w.add(Paragraph(f"{w.word(endpoint.verdict, endpoint.blinded)} · {w.design(endpoint.design)}"))
         w.add(Paragraph(w._("Day value: {what}.").format(what=w.day_value(w.planned(endpoint.name)))))
         if (named := w.planned(endpoint.name).profile) is not None:
             w.add(Paragraph(_profile(w, named), "small"))
@@ -36,7 +27,7 @@ def endpoints(w: Writer) -> None:
         _figures(w, endpoint)
         for found in endpoint.findings:
             style: Literal["plain", "warning"] = "plain" if found.severity == "note" else "warning"
-            w.add(Paragraph(w.finding(found.code, dict(found.evidence)), style))
+            w.add(Paragraph(w.sentence(found), style))
 
 
 def _profile(w: Writer, name: str) -> str:
@@ -62,7 +53,7 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
         unit = estimate.unit if estimate else endpoint.unit
         rows.append(
             [
-                w._(STATISTIC_WORDS.get(criterion.statistic, criterion.statistic)),
+                w.statistic(criterion.statistic),
                 w.with_unit(estimate.value, unit) if estimate else "–",
                 w.interval(estimate),
                 w.target(criterion.target, unit),
@@ -82,7 +73,7 @@ def _figures(w: Writer, endpoint: EndpointResult) -> None:
             w.add(_interval_figure(w, title, criterion))
     if endpoint.lines:
         lines = [
-            (w._(WORDS.get(line.name, line.name)), [(d.day.isoformat(), d.value) for d in line.days])
+            (w.line(endpoint.design, line.name), [(d.day.isoformat(), d.value) for d in line.days])
             for line in endpoint.lines
         ]
         merged: dict[str, list[tuple[str, float | None]]] = {}
@@ -130,7 +121,7 @@ def _figures(w: Writer, endpoint: EndpointResult) -> None:
 
 def _interval_figure(w: Writer, title: str, criterion: CriterionResult) -> Figure:
     estimate = cast(Estimate, criterion.estimate)
-    statistic = w._(STATISTIC_WORDS.get(criterion.statistic, criterion.statistic))
+    statistic = w.statistic(criterion.statistic)
     spec = charts.interval(
         label=statistic,
         value=estimate.value,

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from trials.report.blocks import Heading, Paragraph, Table
-from trials.report.words import (
-    SENSITIVITY_WORDS,
-    STATISTIC_WORDS,
-    VERDICT_WORDS,
-    WORDS,
-)
+from trials.report.words import VERDICT_WORDS, WORDS
 from trials.report.writer import MARKS, MOST_GAPS, Writer
 
 
@@ -89,7 +84,7 @@ def happened(w: Writer) -> None:
     w.add(Heading(w._(WORDS["happened"])))
     if w.e.deviations or w.e.swaps:
         for deviation in w.e.deviations:
-            w.add(Paragraph(w.finding(deviation.code, dict(deviation.evidence)), "warning"))
+            w.add(Paragraph(w.sentence(deviation), "warning"))
     else:
         w.add(Paragraph(w._("Nothing deviated from the protocol.")))
     w.table_or_none(
@@ -146,13 +141,13 @@ def sensitivity(w: Writer) -> None:
         for s in endpoint.sensitivity:
             if s.estimate is not None and s.statistic in shown:
                 name, _, what = s.name.partition(":")
-                words = w._(SENSITIVITY_WORDS.get(name, name)) + (f" {what}" if what else "")
+                words = w.choice(endpoint.design, name) + (f" {what}" if what else "")
                 verdict = f"{MARKS[s.verdict]} {w._(VERDICT_WORDS[s.verdict])}" if s.verdict else "–"
                 rows.append(
                     [
                         w.pick(endpoint.title),
                         words,
-                        w._(STATISTIC_WORDS.get(s.statistic, s.statistic)),
+                        w.statistic(s.statistic),
                         w.number(s.estimate.value),
                         w.interval(s.estimate),
                         verdict,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trials.designs.question import unit_of
+from trials.designs import DESIGNS, early_look
+from trials.designs.registry import unit_of
 from trials.plan.parts import Target
 from trials.report.blocks import Heading, Paragraph, Table
-from trials.report.words import (
-    METHODS,
-    STATISTIC_WORDS,
-    WORDS,
-)
+from trials.report.words import METHODS, WORDS
 from trials.report.writer import Writer
 
 
@@ -20,12 +17,11 @@ def method(w: Writer) -> None:
     w.add(Heading(w._(WORDS["method"])))
     w.add(Paragraph(w._(METHODS["rule"])))
     w.add(Paragraph(w._(METHODS["days"])))
-    for design in [
-        *dict.fromkeys(e.design for e in w.e.endpoints),
-        *(["early_look"] if w.e.interim else []),
-    ]:
-        if design in METHODS:
-            w.add(Paragraph(w._(METHODS[design])))
+    for design in dict.fromkeys(e.design for e in w.e.endpoints):
+        if design in DESIGNS:
+            w.add(Paragraph(w._(DESIGNS[design].method)))
+    if w.e.interim:
+        w.add(Paragraph(w._(early_look.METHOD_WORDS)))
 
 
 def protocol(w: Writer) -> None:
@@ -64,7 +60,7 @@ def protocol(w: Writer) -> None:
     rows = [
         [
             w.pick(e["title"]),
-            w._(STATISTIC_WORDS.get(c["statistic"], c["statistic"])),
+            w.statistic(c["statistic"]),
             w.target(Target.model_validate(c["target"]), unit_of(c["statistic"], e["unit"])),
             w.pick(c["justification"]),
         ]

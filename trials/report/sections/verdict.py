@@ -6,11 +6,7 @@ from insitu.model import Verdict
 from trials.evaluation import EndpointResult
 from trials.report.blocks import Banner, Paragraph, Table
 from trials.report.labels import is_plain
-from trials.report.words import (
-    STATISTIC_WORDS,
-    VERDICT_WORDS,
-    WORDS,
-)
+from trials.report.words import VERDICT_WORDS, WORDS
 from trials.report.writer import MARKS, Writer
 
 
@@ -64,7 +60,7 @@ def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
     )
     return sentence.format(
         title=title,
-        statistic=w._(STATISTIC_WORDS.get(decided.statistic, decided.statistic)),
+        statistic=w.statistic(decided.statistic),
         value=w.with_unit(decided.estimate.value, decided.estimate.unit),
         level=w.number(100 * decided.estimate.level),
         low=w.number(decided.estimate.low),

@@ -1,0 +1,44 @@
+"""The sentence of a statement: the one place where codes become words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from trials.designs import DESIGNS, early_look
+from trials.sentences import SHARED
+from trials.statement import Kind, Sentence, Statement, Value
+
+
+def sentences(kind: Kind) -> Iterator[Sentence]:
+    """Every sentence of that kind: those of the catalogue, then what the designs say themselves."""
+    yield from (sentence for sentence in SHARED if sentence.kind is kind)
+    for design in DESIGNS.values():
+        yield from (sentence for sentence in design.sentences if sentence.kind is kind)
+        reason = design.reason_not_foretold
+        if reason is not None and reason.kind is kind:
+            yield reason
+    yield from (sentence for sentence in early_look.SENTENCES if sentence.kind is kind)
+
+
+def sentence_of(
+    statement: Statement,
+    *,
+    translate: Callable[[str], str] = str,
+    show: Callable[[str, Value], object] = lambda _name, value: value,
+) -> str:
+    """The sentence of a statement; an unknown code is shown as it is.
+
+    `translate`: English template → the reader's language; `show`: name and value of a piece of evidence → how
+    the reader writes it.
+    """
+    texts = (sentence.text for sentence in sentences(statement.kind) if sentence.code == statement.code)
+    text = next(texts, "")
+    shown = {name: _written(show(name, value)) for name, value in statement.evidence.items()}
+    try:
+        return translate(text).format(**shown) if text else f"{statement.code}: {shown}"
+    except (KeyError, IndexError):
+        return f"{statement.code}: {shown}"
+
+
+def _written(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else value

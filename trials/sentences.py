@@ -1,0 +1,253 @@
+"""The catalogue of sentences that no single design owns; each design has its own in its file. Here is the
+English, the French stands in the PO files of the report (`trials/report/locale`) and, for notes, of the pages
+(`api/locale`).
+"""
+
+from __future__ import annotations
+
+from trials.statement import Kind, Sentence, Statement, Value
+
+
+def _named(*sentences: Sentence) -> dict[str, Sentence]:
+    return {sentence.code: sentence for sentence in sentences}
+
+
+def _deviation(code: str, text: str) -> Sentence:
+    return Sentence(code, "warning", text, Kind.DEVIATION)
+
+
+def _cause(code: str, text: str) -> Sentence:
+    return Sentence(code, "note", text, Kind.CAUSE)
+
+
+FINDINGS = _named(
+    Sentence(
+        "too_few_days",
+        "blocking",
+        "Only {days} days count in the {period} period; at least {needed} are needed.",
+    ),
+    Sentence("no_observations", "blocking", "Arm {arm} has no usable observation in the {period} period."),
+    Sentence("constant_series", "blocking", "The {arm} series does not vary: nothing can be judged from it."),
+    Sentence(
+        "below_capture",
+        "blocking",
+        "Arm {arm} has {share} % of its days in the {period} period; the protocol asks for {needed} %.",
+    ),
+    Sentence("period_in_future", "blocking", "The {period} period has not begun yet."),
+    Sentence("period_missing", "blocking", "The protocol has no {period} period, which this design needs."),
+    Sentence(
+        "margin_missing",
+        "blocking",
+        "No criterion of this endpoint names {statistic}, or the design does not know it.",
+    ),
+    Sentence(
+        "season_mismatch",
+        "blocking",
+        "Only {share} % of the reporting days have a {covariate} seen in the baseline; at least 60 % are "
+        "needed.",
+    ),
+    Sentence(
+        "out_of_scale",
+        "blocking",
+        "Results of {arm} reach {largest}: nothing can be computed with numbers of that size.",
+    ),
+    Sentence(
+        "identical_units",
+        "blocking",
+        "The series of {arm} agree to the last digit: they are one series, not two.",
+    ),
+    Sentence(
+        "covariate_missing",
+        "blocking",
+        "No device of the endpoint's arms measured {covariate} in the {period} period.",
+    ),
+    Sentence(
+        "season_unchecked",
+        "warning",
+        "No covariate is declared: a change of season cannot be told from an effect.",
+    ),
+    Sentence(
+        "no_control",
+        "warning",
+        "There is no control: whatever else changed at the same time is part of this difference.",
+    ),
+    Sentence(
+        "blinded",
+        "blocking",
+        "This endpoint is blinded: its result is withheld until the evaluator unblinds it.",
+    ),
+    Sentence(
+        "unbalanced_completeness", "warning", "The arms' completeness differs by {points} percentage points."
+    ),
+    Sentence(
+        "unchecked_data",
+        "warning",
+        "The protocol plans no quality check for {property}: unchecked observations were used.",
+    ),
+    Sentence("trend_in_period", "note", "There is a trend within the {period} period: {slope} per day."),
+    Sentence(
+        "hac_needs_full_grid", "note", "The HAC interval is not printed: it needs a value for every day."
+    ),
+    Sentence(
+        "stop_for_harm",
+        "warning",
+        "Stop for harm: the whole interval of {statistic}, [{low}, {high}], lies on the unwanted side, at "
+        "whichever look it is taken.",
+    ),
+    Sentence(
+        "profile_not_valid_then",
+        "warning",
+        "The targets of {profile} hold in {validity}; the reporting period does not lie in it.",
+    ),
+    Sentence(
+        "interim", "warning", "The reporting period has not ended: this is an interim look, not a verdict."
+    ),
+)
+DEVIATIONS = _named(
+    _deviation(
+        "locked_late", "The protocol was locked on {locked_at}, after the reporting period had begun."
+    ),
+    _deviation("not_locked", "The protocol is not locked."),
+    _deviation("device_not_deployed", "{device} was not deployed during the whole trial as planned."),
+    _deviation("window_afterwards", "A window ({kind}, {target}) was declared after it had begun."),
+    _deviation("unplanned_swap", "{old} was replaced by {new} on {day}."),
+    _deviation(
+        "unblinded_early",
+        "Endpoint {endpoint} was unblinded on {unblinded_at}, before the reporting period "
+        "had ended: {reason}",
+    ),
+    _deviation(
+        "amended_during_reporting",
+        "Version {version} of the protocol was locked on {locked_at}, when the "
+        "reporting period had begun; changed: {fields}.",
+    ),
+    _deviation(
+        "amended_after_unblinding",
+        "Version {version} of the protocol was locked on {locked_at}, after {endpoint} had been unblinded.",
+    ),
+    _deviation(
+        "amended_after_result",
+        "Version {version} of the protocol was locked on {locked_at}, after results had "
+        "been seen on {seen_at}.",
+    ),
+    _deviation(
+        "unplanned_look",
+        "A look that was not planned was made on {looked_at}, before the reporting period had ended.",
+    ),
+    _deviation("look_not_made", "The look planned for {planned_at} was not made."),
+    _deviation(
+        "evaluated_late",
+        "The first evaluation was made on {evaluated_at}, later than planned ({planned_at}).",
+    ),
+    _deviation("device_absent", "{device} stood nowhere in the {period} period."),
+    _deviation("deployed_late", "{device} was deployed on {day}, after the {period} period had begun."),
+    _deviation("removed_early", "{device} was removed on {day}, before the {period} period had ended."),
+    _deviation("device_moved", "{device} was moved from {from} to {to} on {day}."),
+    _deviation("other_site", "{device} stood at {site}; planned was {planned}."),
+    _deviation(
+        "other_interval", "{datastream} measured every {measured_s} s; planned was every {planned_s} s."
+    ),
+    _deviation(
+        "other_parameters", "{datastream} was last checked with other parameters than the protocol plans."
+    ),
+    _deviation("check_not_run", "The planned check {check} did not run on {datastream}."),
+)
+CAUSES = _named(
+    _cause("protocol_version", "Protocol: version {before} then, version {after} now."),
+    _cause("more_days", "The reporting period lasted then; results since {since_at} are new."),
+    _cause(
+        "results_added", "{datastream}: {added} more results, {late} of them received more than a day late."
+    ),
+    _cause("results_removed", "{datastream}: {removed} fewer results."),
+    _cause("results_corrected", "{datastream}: as many results, but not the same."),
+    _cause("flags_changed", "{datastream}: results count by other flags: {flags}."),
+    _cause("datastream_added", "{datastream} is new."),
+    _cause("datastream_removed", "{datastream} is no longer there."),
+    _cause(
+        "window_declared", "Window ({kind}, {target}) from {start_at} to {end_at}: declared on {declared_at}."
+    ),
+    _cause(
+        "window_amended",
+        "Window ({kind}, {target}) from {start_at}: its end is {end_at} now; it was {before_at}.",
+    ),
+    _cause("window_removed", "Window ({kind}, {target}) from {start_at} is no longer there."),
+    _cause("unblinded_since", "Endpoint {endpoint} was unblinded on {unblinded_at}."),
+    _cause(
+        "deployments_changed", "{datastream}: it was planned for {before} intervals then, for {after} now."
+    ),
+    _cause("other_code", "{name} {before} then, {after} now."),
+)
+NOTES = _named(
+    Sentence(
+        "too_few_days",
+        "note",
+        "Only {days} days before the reporting period count; at least {needed} are needed to "
+        "foretell anything.",
+        Kind.NOTE,
+    ),
+    Sentence(
+        "constant_series",
+        "note",
+        "What was measured so far does not vary: nothing can be foretold from it.",
+        Kind.NOTE,
+    ),
+    Sentence("no_overlap", "note", "Candidate and reference share too few intervals so far.", Kind.NOTE),
+    Sentence(
+        "incomplete", "note", "The protocol lacks an arm, a period or a design that is known.", Kind.NOTE
+    ),
+    Sentence(
+        "blinded",
+        "note",
+        "The endpoint is blinded: what the days so far say of its value is withheld.",
+        Kind.NOTE,
+    ),
+    Sentence("statistic", "note", "Nothing is foretold of this statistic.", Kind.NOTE),
+    Sentence(
+        "inconclusive",
+        "warning",
+        "With {days} days the verdict will probably be inconclusive: it is decided with a "
+        "chance of {chance} % if the true value is {assumed}.",
+        Kind.NOTE,
+    ),
+    Sentence(
+        "on_the_bound",
+        "note",
+        "The target begins where nothing happens: no number of days tells nothing from its bound.",
+        Kind.NOTE,
+    ),
+    Sentence(
+        "not_reachable",
+        "warning",
+        "With {days} days the interval is too wide for this target, whatever the true value is.",
+        Kind.NOTE,
+    ),
+    Sentence(
+        "too_short",
+        "warning",
+        "{days} days are planned, of which {counted} will count; at least {needed} are needed.",
+        Kind.NOTE,
+    ),
+)
+
+
+SHARED = (*FINDINGS.values(), *DEVIATIONS.values(), *CAUSES.values(), *NOTES.values())
+
+
+def finding(code: str, /, **evidence: Value) -> Statement:
+    """A finding of this catalogue with its numbers."""
+    return FINDINGS[code].state(**evidence)
+
+
+def deviation(code: str, /, **evidence: Value) -> Statement:
+    """What happened otherwise than planned."""
+    return DEVIATIONS[code].state(**evidence)
+
+
+def cause(code: str, /, **evidence: Value) -> Statement:
+    """Why numbers may differ from those of the evaluation before."""
+    return CAUSES[code].state(**evidence)
+
+
+def note(code: str, /, **evidence: Value) -> Statement:
+    """What an outlook says beside its numbers."""
+    return NOTES[code].state(**evidence)
