@@ -100,7 +100,7 @@ def move_trial(
     conn: Connection, *, trial: str, to: TrialState, at: datetime, login: str, note: str = ""
 ) -> None:
     """The next step of a trial's life; CorrectInput where the life cycle has no such step."""
-    now = globals()["trial"](conn, trial)
+    now = get_trial(conn, trial)
     if not TrialState(now.state).may_become(to):
         raise CorrectInput(f"{trial} is in state {now.state!r}, which {to.value!r} cannot follow.")
     step = {"trial_id": now.trial_id, "from": now.state, "to": str(to)}
