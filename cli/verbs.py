@@ -1,4 +1,6 @@
-"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when it is called."""
+"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when it
+is called.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,11 @@ VERBS: Final = {
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
     "swap": Verb("cli.registration", ("swap",), "Replace a device by another at its place."),
     "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
+    "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
+    "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
+    "people": Verb("cli.lists", ("people",), "List who can sign in."),
+    "windows": Verb("cli.lists", ("windows",), "List the maintenance windows and incidents of a trial."),
+    "evaluations": Verb("cli.lists", ("evaluations",), "List evaluations with their verdicts."),
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),
     "revoke": Verb("cli.devices", ("revoke",), "End every credential of a device."),
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),

@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from api.context import Context
 from api.pages import completeness
-from api.pages.completeness import Bar, Span
+from api.pages.completeness import Bar, Span, Strips
 from api.pages.words import STATES, WINDOWS
 from api.rendering import Page
 from insitu.model import DeviceState
@@ -42,6 +41,13 @@ WORST_FIRST: Final = (
     DeviceState.ONLINE,
     DeviceState.RETIRED,
 )
+
+
+class KeepsCounts(Protocol):
+    """A server, which keeps daily counts between two pages, or a command, which reads them once."""
+
+    @property
+    def strips(self) -> Strips: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class ShownGap:
 
 def load(
     conn: Connection,
-    context: Context,
+    context: KeepsCounts,
     viewer: Viewer,
     page: Page,
     *,
@@ -88,7 +94,7 @@ def load(
 
 
 def assess(
-    conn: Connection, context: Context, viewer: Viewer, page: Page, rows: Sequence[FleetRow]
+    conn: Connection, context: KeepsCounts, viewer: Viewer, page: Page, rows: Sequence[FleetRow]
 ) -> list[Shown]:
     """`rows` judged, in their order; each in the time zone of its trial."""
     if not rows:
