@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,6 @@ from api.connections import server_options
 from cli.waiting import wait_for_database
 from ingest.probe import Heartbeats, Prober
 from insitu.clock import SYSTEM, Clock
-from insitu.readiness import Readiness
 from insitu.settings import Settings, load, parse_listen
 
 if TYPE_CHECKING:
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
 from cli.addresses import broker_address, database_url_of, pages_speak_tls, public_address, require_safe
 from cli.options import ClockOption
 from cli.stopping import until_signal
+
+FIRST_PROBE_S = 1.0
+"""Pages that start wait so long for it: what they say of readiness is then found out, not assumed."""
 
 
 def serve(
@@ -39,12 +40,13 @@ def serve(
     wait_for_database(database_url, application="insitu serve", stop=stop)
     if stop.is_set():
         return
+    watch = watch_readiness(settings)
     application = create_app(
         settings,
         database_url=database_url,
         clock=Clock.loads(clock) if clock else SYSTEM,
         mqtt_public=public_address(settings, mqtt_public, mqtt_ca),
-        readiness=readiness_of(settings),
+        readiness=watch.latest,
     )
     secure = {}
     if pages_speak_tls(settings):
@@ -55,6 +57,7 @@ def serve(
     # What is built by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
     gc.collect()
     gc.freeze()
+    watch.wait_tried(FIRST_PROBE_S)
     uvicorn.run(
         application,
         host=host,
@@ -67,10 +70,8 @@ def serve(
     )
 
 
-def readiness_of(settings: Settings) -> Callable[[], Readiness]:
-    """Asked without waiting; a thread of its own finds it out: by a probe, or by heartbeats where no broker
-    is named.
-    """
+def watch_readiness(settings: Settings) -> Prober | Heartbeats:
+    """A thread that finds it out: by a probe, or by heartbeats where no broker is named."""
     database_url = database_url_of(settings)
     watch = (
         Heartbeats(database_url)
@@ -78,4 +79,4 @@ def readiness_of(settings: Settings) -> Callable[[], Readiness]:
         else Prober(broker_address(settings), database_url)
     )
     watch.start()
-    return watch.latest
+    return watch

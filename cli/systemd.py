@@ -8,7 +8,9 @@ _AGAIN_S = 2.0
 
 
 class Watchdog:
-    """READY at the first delivery; fed while a device can deliver, or while what hinders it may pass by itself."""
+    """READY at the first delivery; fed while a device can deliver, or while what hinders it may pass by
+    itself.
+    """
 
     def __init__(self) -> None:
         self._told = ("", 0.0)

@@ -1,5 +1,5 @@
-"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when it
-is called.
+"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when
+it is called.
 """
 
 from __future__ import annotations

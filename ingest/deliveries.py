@@ -8,7 +8,8 @@ bytes, and before the id can have come round. In doubt it is a message of its ow
 nothing: it is also set where an earlier try never reached us.
 
 NATS server 2.15 (server/mqtt.go): ids are counted upwards per session and process, those in use are skipped;
-a repeat has the id of its first delivery, over reconnections too, while the process lives; after a restart
+a repeat has the id of its first delivery, over reconnections too, while the process lives, unless our
+acknowledgement crosses it; after a restart
 messages come again under new ids.
 """
 

@@ -71,6 +71,7 @@ class Prober:
         self._stage = Stage.CONNECT
         self._began: float | None = None
         self._stop = threading.Event()
+        self._tried = threading.Event()
         self._thread: threading.Thread | None = None
         self._latest = Readiness(
             Stage.CONNECT, "Nothing was tried yet: ask again in a moment.", time.monotonic()
@@ -79,6 +80,10 @@ class Prober:
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
         self._thread.start()
+
+    def wait_tried(self, seconds: float) -> None:
+        """Returns after the first probe, at the latest after so many seconds."""
+        self._tried.wait(seconds)
 
     def stop(self) -> None:
         """Ask it to end, and free it where it waits on the database."""
@@ -111,6 +116,7 @@ class Prober:
             if found.stage is not self._latest.stage:
                 _log.info("%s", "a device can deliver" if found.ready else found.detail)
             self._latest = found
+            self._tried.set()
             pause = max(0.1, self._every_s - (time.monotonic() - self._began))
             self._began = None
 
@@ -205,6 +211,11 @@ class Heartbeats:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._latest = Readiness(Stage.ROW, "Nothing was heard yet: ask again in a moment.", time.monotonic())
+        self._tried = threading.Event()
+
+    def wait_tried(self, seconds: float) -> None:
+        """Returns after the first answer, at the latest after so many seconds."""
+        self._tried.wait(seconds)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
@@ -226,6 +237,7 @@ class Heartbeats:
                         self._latest = Readiness(
                             Stage.ROW if trouble else None, trouble or "", time.monotonic()
                         )
+                        self._tried.set()
                         time.sleep(EVERY_S)
             except InsituError as error:
                 detail = _ADVICE[Stage.DATABASE].format(said=str(error))

@@ -1,4 +1,6 @@
-"""The ledger: what became of every message and result, by trial, device and hour. The caller owns the transaction."""
+"""The ledger: what became of every message and result, by trial, device and hour. The caller owns the
+transaction.
+"""
 
 from __future__ import annotations
 

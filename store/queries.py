@@ -11,7 +11,9 @@ _FOLDER = Path(__file__).parent / "sql"
 
 @cache
 def queries(name: str) -> dict[str, str]:
-    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the statement."""
+    """The named blocks of `sql/<name>.sql`: a line `-- name: find_device`, a line of purpose, the
+    statement.
+    """
     text = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name: (\w+)[ \t]*$", text, flags=re.MULTILINE)
     return {key: body.strip().removesuffix(";") for key, body in zip(blocks[1::2], blocks[2::2], strict=True)}

@@ -1,4 +1,6 @@
-"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code, never a traceback."""
+"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code,
+never a traceback.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from proving.faults.scenarios.catalogue import SCENARIOS, Scenario
 from proving.faults.soak import Goal, Soak, tables
 from proving.faults.world import EVERY_KIND, open_world
 
-SLOW = {Kind.UNREADABLE: 2.0, Kind.HTTP: 5.0, Kind.HTTP_BARE: 5.0}
+SLOW = {Kind.UNREADABLE: 0.4, Kind.HTTP: 5.0, Kind.HTTP_BARE: 5.0}
 """Messages a second of kinds that shall not grow with the rate of the soak: rejects are bounded, a post is a
 connection.
 """
@@ -92,6 +92,7 @@ async def _soak(options: argparse.Namespace, seed: int, top: Path, kept: Path) -
             device.rate = SLOW.get(device.journal.kind, device.rate)
         world.look_after()
         soak = Soak(world, Goal(options.hours, options.kills, options.messages), random.Random(seed), say)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, soak.end)
         try:
             await soak.run(killing=not options.calm)
         finally:

@@ -105,6 +105,7 @@ async def hang_part(world: World, chance: random.Random) -> int:
     return 0
 
 
+HANGS = "a part hangs"
 STRIKES: dict[str, tuple[int, Strike]] = {
     "ingestor": (20, kill_part(INGESTOR)),
     "broker": (20, kill_part(BROKER)),
@@ -117,7 +118,7 @@ STRIKES: dict[str, tuple[int, Strike]] = {
     "supervisor while it starts": (3, kill_supervisor_while_it_starts),
     "part while the supervisor starts": (4, kill_part_while_up_starts),
     "TERM of the supervisor": (1, end_politely),
-    "a part hangs": (1, hang_part),
+    HANGS: (1, hang_part),
 }
 """By name: how often of 100, and what it does."""
 
@@ -132,7 +133,7 @@ async def strike(world: World, name: str, chance: random.Random) -> Event:
     `Failed`.
     """
     before, starts = time.time(), len(world.installation.starts)
-    broker = pids(world).get(BROKER)
+    there = pids(world)
     kills = await STRIKES[name][1](world, chance)
     began = world.installation.starts[-1] if len(world.installation.starts) > starts else before
     try:
@@ -142,6 +143,7 @@ async def strike(world: World, name: str, chance: random.Random) -> Event:
     except Failed as problem:
         raise Failed(f"after {name}: {problem}") from problem
     now = time.time()
-    if pids(world).get(BROKER) != broker:
+    # A broker that restarts repeats; so does one whose acknowledgements wait for the database.
+    if name == HANGS or any(pids(world).get(part) != there.get(part) for part in (BROKER, DATABASE)):
         world.unsettled.append((before, now))
     return Event(name, kills, rowed - began, before)

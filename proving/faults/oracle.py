@@ -95,8 +95,8 @@ def judge(
     unsettled: Sequence[Interval] = (),
     until: float = float("inf"),
 ) -> Judgement:
-    """`unsettled`: when the broker restarted or trials moved. `until`: when the rows were read;
-    acknowledgements after it count as none.
+    """`unsettled`: when broker or database restarted, a part hung, or trials moved. `until`: when the rows
+    were read; acknowledgements after it count as none.
 
     Rows of devices without a journal are not looked at.
     """
@@ -205,7 +205,7 @@ def _settle_constant(tally: _Tally, account: Account, unsettled: _Unsettled, ack
 
 @dataclass(frozen=True)
 class _Unsettled:
-    """When the broker restarted or trials moved; starts and stops each in order."""
+    """When a message on its way may have become two; starts and stops each in order."""
 
     starts: list[float]
     stops: list[float]

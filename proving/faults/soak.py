@@ -59,6 +59,11 @@ class Soak:
     problems: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     judgement: Judgement | None = None
+    told: bool = False
+
+    def end(self) -> None:
+        """After the event that goes on just now, and the judgement."""
+        self.told = True
 
     def kills(self) -> int:
         return sum(event.kills for event in self.events)
@@ -73,7 +78,7 @@ class Soak:
         began = sampled = time.monotonic()
         self._sample(0.0)
         checked = 0
-        while not self.goal.reached(time.monotonic() - began, self.kills(), self.messages()):
+        while not self.told and not self.goal.reached(time.monotonic() - began, self.kills(), self.messages()):
             if killing:
                 await self._strike()
                 await asyncio.sleep(self.chance.uniform(0.0, 0.6))

@@ -30,7 +30,9 @@ EVERY_KIND = tuple(Kind)
 
 @dataclass
 class World:
-    """`unsettled`: intervals in which the broker restarted or trials moved, for the oracle."""
+    """`unsettled`: intervals in which broker or database restarted, a part hung, or trials moved, for the
+    oracle.
+    """
 
     installation: Installation
     address: Address
@@ -137,9 +139,10 @@ class World:
         return verdict
 
     async def close(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        while running := [task for task in self.tasks if not task.done()]:
+            for task in running:
+                task.cancel()  # again, where `asyncio.wait_for` has swallowed the one before
+            await asyncio.wait(running, timeout=1.0)
         self.tasks.clear()
         await self.probe.database.close()
         await self.watch.probe.database.close()

@@ -1,1 +1,3 @@
-"""What is registered: organisations, sites, trials, devices, datastreams. Imports only `store.database` and `insitu`."""
+"""What is registered: organisations, sites, trials, devices, datastreams. Imports only `store.database`
+and `insitu`.
+"""
