@@ -18,7 +18,7 @@ from fastapi import Depends, Form, Request, Response
 from api.attempts import Attempts
 from api.context import context_of
 from api.passwords import matches, nobody
-from insitu.errors import CorrectInput, NotAcceptedHere
+from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
 from insitu.model import Role
 from store import access
 from store.access import Viewer
@@ -139,6 +139,12 @@ async def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobo
 
 Signed = Annotated[Viewer, Depends(require_viewer)]
 Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
+
+
+def require_measurements(viewer: Viewer, what: str) -> None:
+    """NotFound for a host, which sees how devices are and not what they measure."""
+    if not viewer.sees_measurements:
+        raise NotFound(f"There is no {what} for you.")
 
 
 def may_replay(viewer: Viewer) -> bool:

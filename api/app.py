@@ -25,13 +25,13 @@ from api.outlooks import Outlooks
 from api.pages import devices as device_pages
 from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
-from api.pages.completeness import Strips
 from api.posts import Posts
 from api.rendering import STATIC
 from api.routes import datastreams, devices, evaluations, ingest, ledger, observations, operations, trials
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
+from api.strips import Strips
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from api.live import Live
     from api.measure import Meters
     from api.outlooks import Outlooks
-    from api.pages.completeness import Strips
     from api.posts import Posts
+    from api.strips import Strips
     from api.vega import Bundle
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,10 +16,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from api.access import form_token, keep_visit
+from api.access import form_token, keep_visit, may_replay
 from api.context import context_of, readiness_of
-from insitu.language import LANGUAGES, Language, Reader
-from insitu.model import Role
+from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from store.access import Viewer
 
@@ -28,26 +26,7 @@ HERE: Final = Path(__file__).parent
 LOCALE: Final = HERE / "locale"
 STATIC: Final = HERE / "static"
 LANGUAGE_COOKIE: Final = "insitu-language"
-_LOCALES: Final = {"en": "en_GB", "fr": "fr_FR"}
 _TICKS: Final = re.compile(r"`([^`]+)`")
-_UNITS: Final = {
-    "ug/m3": "µg/m³",
-    "mg/m3": "mg/m³",
-    "Cel": "°C",
-    "[ppm]": "ppm",
-    "[ppb]": "ppb",
-    "ppm": "ppm",
-    "ppb": "ppb",
-    "dB[SPL]": "dB",
-    "dB(A)": "dB(A)",
-    "1": "",
-    "{count}": "",
-    "m3/h": "m³/h",
-    "[degF]": "°F",
-    "deg": "°",
-    "Ohm": "Ω",
-    "hPa": "hPa",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +58,7 @@ class Page:
 
     @property
     def may_replay(self) -> bool:
-        return self.viewer is not None and self.viewer.role in (Role.LAB, Role.COMPANY)
+        return self.viewer is not None and may_replay(self.viewer)
 
     def t(self, text: str, **parts: Any) -> str:
         """`text` in the reader's language, with its `{parts}` filled in."""
@@ -108,12 +87,12 @@ class Page:
         if when is None:
             return "–"
         text: str = format_timedelta(
-            when - self.now, add_direction=True, locale=_LOCALES[self.reader.language]
+            when - self.now, add_direction=True, locale=LOCALES[self.reader.language]
         )
         return text
 
     def span(self, length: timedelta) -> str:
-        text: str = format_timedelta(length, threshold=1.5, locale=_LOCALES[self.reader.language])
+        text: str = format_timedelta(length, threshold=1.5, locale=LOCALES[self.reader.language])
         return text
 
     def interval(self, seconds: float) -> str:
@@ -152,11 +131,6 @@ def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = Non
     )
 
 
-def unit(ucum: str) -> str:
-    """The usual way to write a UCUM unit."""
-    return _UNITS.get(ucum, ucum.strip("[]{}"))
-
-
 @cache
 def _fingerprint(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
@@ -180,7 +154,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(static=static, unit=unit)
+    environment.globals.update(static=static, unit=write_unit)
     environment.filters["ticks"] = ticks
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
     return environment
@@ -204,6 +178,3 @@ def respond(
     response.headers["Content-Language"] = page.language
     keep_visit(request, response)
     return response
-
-
-Translate = Callable[..., str]

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from api.snippets import PublicAddress
 from cli.target import find_target
-from ingest.mqtt import BrokerAddress
+from ingest.mqtt import LOOPBACK, BrokerAddress
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, parse_listen
 
@@ -47,9 +47,6 @@ def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
         tls=secure,
         tls_ca=ca if secure else None,
     )
-
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from api.pages.board import assess
-from api.pages.completeness import Strips
+from api.pages.board import explain
 from api.rendering import Page
 from cli.options import JsonOption
 from cli.reports import in_utc, show_table
@@ -21,12 +20,14 @@ from insitu.model import DeviceState, OrganisationKind
 from store.access import Viewer
 from store.catalogue.trials import get_trial
 from store.read.fleet import list_devices
+from trials.workflow.condition import load_conditions
 
 if TYPE_CHECKING:
-    from api.pages.board import Shown
     from insitu.clock import Clock
     from store.database import Connection
     from store.read.fleet import FleetRow
+    from trials.condition.state import Condition
+    from trials.workflow.condition import Judged
 
 LAB: Final = Viewer(
     person_id=0,
@@ -70,13 +71,6 @@ class DeviceLine:
     retired_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """What judging needs of a server that keeps counts between two pages; here they are read once."""
-
-    strips: Strips
-
-
 def devices(
     trial: Annotated[str | None, typer.Argument(help="Only this trial's.")] = None,
     as_json: JsonOption = False,
@@ -106,15 +100,16 @@ def devices(
 
 def judged(conn: Connection, clock: Clock, trial: str | None) -> list[DeviceLine]:
     """By trial and code, as of one now."""
-    page = Page(
-        path="", viewer=LAB, reader=Reader("en"), now=clock.now(), simulated=clock.is_simulated, form=""
+    now = clock.now()
+    rows = list_devices(conn, LAB, now=now, trial=trial)
+    found = load_conditions(
+        conn, [row.device_id for row in rows], now=now, simulated=clock.is_simulated, host_id=LAB.host_id
     )
-    rows = list_devices(conn, LAB, now=page.now, trial=trial)
-    return [_line(one, page.now) for one in assess(conn, _Counts(Strips()), LAB, page, rows)]
+    return [_line(row, found[row.device_id], now) for row in rows]
 
 
-def _line(one: Shown, now: datetime) -> DeviceLine:
-    row, stands = one.row, _stands(one.row, now)
+def _line(row: FleetRow, found: Judged, now: datetime) -> DeviceLine:
+    condition, contact, stands = found.condition, found.contact, _stands(row, now)
     return DeviceLine(
         trial=row.trial,
         device=row.device,
@@ -124,28 +119,29 @@ def _line(one: Shown, now: datetime) -> DeviceLine:
         site=row.site if stands else None,
         position=row.position if stands else None,
         deployed_at=row.deployed_at if stands else None,
-        last_seen_at=row.last_seen_at,
-        state=one.state.value,
-        causes=one.codes,
-        why=_why(one),
-        battery=row.battery,
-        rssi=row.rssi,
-        firmware=row.firmware,
-        clock_offset=row.clock_offset,
-        completeness=one.share,
-        retired_at=row.retired_at,
+        last_seen_at=contact.last_seen_at,
+        state=condition.state.value,
+        causes=tuple(cause.key for cause in condition.causes),
+        why=_why(condition, now),
+        battery=contact.battery,
+        rssi=contact.rssi,
+        firmware=contact.firmware,
+        clock_offset=condition.clock_offset,
+        completeness=condition.share,
+        retired_at=condition.retired_at,
     )
 
 
-def _why(one: Shown) -> str:
-    """As the pages say it, but times in UTC like all others here."""
-    row = one.row
-    if one.state is DeviceState.IN_WINDOW:
-        until = f" until {in_utc(row.window_until)} UTC" if row.window_until else ""
-        return f"{row.window_kind}{until}: {row.window_reason}"
-    if one.state is DeviceState.RETIRED and row.retired_at:
-        return f"since {in_utc(row.retired_at)} UTC"
-    return one.cause
+def _why(condition: Condition, now: datetime) -> str:
+    """As the pages say it, in English, but times in UTC like all others here."""
+    window = condition.window
+    if condition.state is DeviceState.IN_WINDOW and window is not None:
+        until = f" until {in_utc(window.end)} UTC" if window.end else ""
+        return f"{window.kind}{until}: {window.reason}"
+    if condition.state is DeviceState.RETIRED and condition.retired_at is not None:
+        return f"since {in_utc(condition.retired_at)} UTC"
+    page = Page(path="", viewer=LAB, reader=Reader("en"), now=now, simulated=False, form="")
+    return explain(page, condition)
 
 
 def _stands(row: FleetRow, now: datetime) -> bool:

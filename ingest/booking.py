@@ -16,6 +16,7 @@ from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.item import Item, Outcome
 from ingest.signs import intervals, signs_of_life
 from insitu.model import Message, Observation, Reject, RejectReason
+from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
 from store.deliveries import claim_frames, known_deliveries, save_deliveries
@@ -24,7 +25,6 @@ from store.mappings import report_intervals
 from store.observations import merge
 from store.rejects import Quota, Refused, save_rejects
 from store.sequences import Ranges, lock_sequences, save_sequences
-from store.times import to_datetime
 
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."

@@ -36,7 +36,9 @@ CAUGHT_UP_S = 5.0
 """Nothing waits for so long: what the broker kept while we were away has come. It repeats what nobody
 acknowledged after 2 s.
 """
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine itself: nobody listens on the way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from ingest import sequences
 from ingest.decode.sparkplug import rebirth_command
 from ingest.item import Outcome
 from insitu.model import Reject
+from insitu.times import to_datetime
 from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic
 from store.sequences import Ranges
-from store.times import to_datetime
 
 RECEIPT_EVERY_S = 1.0
 REFUSALS_A_MINUTE = 10

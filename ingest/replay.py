@@ -16,10 +16,10 @@ from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
 from insitu.model import Message
+from insitu.times import to_us
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.replays import Replayable, mark_replayed, reasons_of, replayable
-from store.times import to_us
 
 _AT_A_TIME = 200
 

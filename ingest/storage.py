@@ -20,6 +20,7 @@ from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Message
+from insitu.times import to_rfc3339
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
@@ -102,8 +103,8 @@ def _uplinks(base: str, application: str, key: str, after: datetime, before: dat
 
 def _page(base: str, application: str, key: str, after: datetime, before: datetime) -> Iterator[bytes]:
     asked = {
-        "after": _rfc3339(after),
-        "before": _rfc3339(before),
+        "after": to_rfc3339(after),
+        "before": to_rfc3339(before),
         "limit": str(_PAGE),
         "order": "received_at",
     }
@@ -157,7 +158,3 @@ def _result(line: bytes) -> bytes:
 def _received(payload: bytes) -> datetime:
     when = datetime.fromisoformat(json.loads(payload)["received_at"])
     return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _rfc3339(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
@@ -20,7 +20,25 @@ from babel.numbers import format_decimal
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
-_LOCALES: dict[Language, str] = {"en": "en_GB", "fr": "fr_FR"}
+LOCALES: Final[dict[Language, str]] = {"en": "en_GB", "fr": "fr_FR"}
+_UNITS: Final = {
+    "ug/m3": "µg/m³",
+    "mg/m3": "mg/m³",
+    "Cel": "°C",
+    "[ppm]": "ppm",
+    "[ppb]": "ppb",
+    "ppm": "ppm",
+    "ppb": "ppb",
+    "dB[SPL]": "dB",
+    "dB(A)": "dB(A)",
+    "1": "",
+    "{count}": "",
+    "m3/h": "m³/h",
+    "[degF]": "°F",
+    "deg": "°",
+    "Ohm": "Ω",
+    "hPa": "hPa",
+}
 
 
 @cache
@@ -30,6 +48,11 @@ def catalogue(folder: Path, language: Language) -> dict[str, str]:
         return {}
     with (folder / f"{language}.po").open("rb") as file:
         return {str(m.id): str(m.string) for m in read_po(file) if m.id and m.string}
+
+
+def write_unit(ucum: str) -> str:
+    """The usual way to write a UCUM unit."""
+    return _UNITS.get(ucum, ucum.strip("[]{}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +78,7 @@ class Reader:
         if value is None:
             return "–"
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
-        text: str = format_decimal(value, format=pattern, locale=_LOCALES[self.language])
+        text: str = format_decimal(value, format=pattern, locale=LOCALES[self.language])
         return text.replace("-", "−")  # a minus sign, which no line breaks at
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
@@ -63,12 +86,12 @@ class Reader:
         if when is None:
             return "–"
         text: str = format_datetime(
-            when, style, tzinfo=ZoneInfo(self.time_zone), locale=_LOCALES[self.language]
+            when, style, tzinfo=ZoneInfo(self.time_zone), locale=LOCALES[self.language]
         )
         return text
 
     def day(self, when: datetime, style: str = "long") -> str:
         """The local date of `when`."""
         local: Any = when.astimezone(ZoneInfo(self.time_zone)).date()
-        text: str = format_date(local, style, locale=_LOCALES[self.language])
+        text: str = format_date(local, style, locale=LOCALES[self.language])
         return text

@@ -8,8 +8,6 @@ effect = observed − counterfactual.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
@@ -139,6 +137,19 @@ class DeviceState(StrEnum):
     RETIRED = "retired"
 
 
+class DeviceCause(StrEnum):
+    """Why a device is late, silent or degraded."""
+
+    SILENT = "silent"
+    LATE = "late"
+    OFFLINE = "offline"
+    SILENT_DATASTREAM = "silent_datastream"
+    LOW_BATTERY = "low_battery"
+    POOR_RADIO = "poor_radio"
+    CLOCK_OFF = "clock_off"
+    FAILING_CHECKS = "failing_checks"
+
+
 class PeriodName(StrEnum):
     BASELINE = "baseline"
     WASHOUT = "washout"
@@ -183,21 +194,6 @@ class IgnoreReason(StrEnum):
     RETAINED = "retained"
     STATUS = "status"
     SIMULATED = "simulated"
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A span of time `[start, end)`; `end` None means still open."""
-
-    start: datetime
-    end: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if self.end is not None and self.end <= self.start:
-            raise CorrectInput(f"An interval must end after it starts: {self.start} … {self.end}.")
-
-    def holds(self, when: datetime) -> bool:
-        return self.start <= when and (self.end is None or when < self.end)
 
 
 class Message(NamedTuple):

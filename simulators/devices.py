@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.wire import OBS, STATUS, Topic
 from simulators.scenario import Fault, ObservedProperty, Scenario
-from simulators.signals import DAY_STEPS, STEP_US, Floats, Grid, site_signals, stream
+from simulators.signals import DAY_STEPS, STEP_US, Grid, site_signals, stream
 
 DAY_US = 86_400_000_000
 LIVE_DAYS = 14
@@ -179,9 +179,7 @@ class Device:
             self._note("unknown_property")
         return {"boot": boot, "seq": seq, "time": stamp, "results": results}
 
-    def _send(
-        self, document: dict[str, object], send_us: int, at: float, chance: NDArray[np.float64]
-    ) -> list[Sent]:
+    def _send(self, document: dict[str, object], send_us: int, at: float, chance: Floats) -> list[Sent]:
         topic = str(Topic(self.world.scenario.code, self.code, OBS))
         payload = json.dumps(document, separators=(",", ":")).encode()
         if self._active(at, "malformed") and chance[0] < 0.2:

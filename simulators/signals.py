@@ -13,9 +13,9 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from insitu.arrays import Bools, Floats, Ints
+
 STEP_US = 900_000_000
 """15 minutes."""
 DAY_STEPS = 96
@@ -31,9 +31,9 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 class Grid:
     """A quarter-hour grid, with the local hour (0 ≤ h < 24) and the weekend of each step."""
 
-    time_us: NDArray[np.int64]
+    time_us: Ints
     hour: Floats
-    weekend: NDArray[np.bool_]
+    weekend: Bools
 
     @classmethod
     def of(cls, start: datetime, days: int, time_zone: str) -> Grid:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from insitu.arrays import Floats
 from simulators.devices import Device, World
 from simulators.scenario import Endpoint, Scenario
-from simulators.signals import DAY_STEPS, Floats
+from simulators.signals import DAY_STEPS
 
 
 def truth(scenario: Scenario, *, start: datetime, days: int, seed: int) -> dict[str, Any]:

@@ -77,6 +77,11 @@ class Viewer:
         """An operator sees the health of devices at its sites, not what they measure."""
         return self.role is not Role.OPERATOR
 
+    @property
+    def host_id(self) -> int | None:
+        """The host whose sites alone this person sees; None: every site of the devices that exist for it."""
+        return self.organisation_id if self.role is Role.OPERATOR else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Session(Viewer):

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from insitu.times import to_datetime, to_us
 from store.database import Connection, run
 from store.queries import Queries
-from store.times import to_datetime, to_us
 
 
 class _SQL(Queries, file="births"):

@@ -12,11 +12,11 @@ from datetime import datetime
 
 from insitu.errors import CorrectInput
 from insitu.model import Observation
+from insitu.times import to_datetime
 from store import quality
 from store.access import record
 from store.database import Connection, row, rows, run
 from store.queries import Queries
-from store.times import to_datetime
 
 
 class _SQL(Queries, file="corrections"):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+from insitu.times import to_datetime, to_us
 from store.database import Connection, run
 from store.queries import Queries
-from store.times import to_datetime, to_us
 
 
 class _SQL(Queries, file="deliveries"):

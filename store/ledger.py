@@ -9,9 +9,9 @@ from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from insitu.times import to_datetime
 from store.database import Connection, rows, run
 from store.queries import Queries
-from store.times import to_datetime
 
 
 class _SQL(Queries, file="ledger"):

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists
 from insitu.model import ClockQuality, Flag, Observation
+from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
 from store.queries import Queries
-from store.times import to_datetime, to_us
 
 
 class _SQL(Queries, file="observations"):
@@ -108,11 +109,11 @@ class Merged:
 class _Rows(NamedTuple):
     """Columns of a batch, sorted by key."""
 
-    streams: NDArray[np.int64]
-    times: NDArray[np.int64]
-    results: NDArray[np.float64]
-    received: NDArray[np.int64]
-    quality: NDArray[np.float64]
+    streams: Ints
+    times: Ints
+    results: Floats
+    received: Ints
+    quality: Floats
 
     def at(self, which: NDArray[Any]) -> _Rows:
         return _Rows(*(column[which] for column in self))
@@ -122,9 +123,9 @@ class _Rows(NamedTuple):
 class Series:
     """One datastream in order of time; times in µs since 1970."""
 
-    time_us: NDArray[np.int64]
-    result: NDArray[np.float64]
-    received_us: NDArray[np.int64]
+    time_us: Ints
+    result: Floats
+    received_us: Ints
     flag: NDArray[np.int8]
 
 
@@ -132,10 +133,10 @@ class Series:
 class SeriesKept:
     """One datastream in order of time, for keeping many at once: 18 bytes an observation."""
 
-    time_us: NDArray[np.int64]
-    result: NDArray[np.float64]
+    time_us: Ints
+    result: Floats
     flag: NDArray[np.int8]
-    late: NDArray[np.bool_]
+    late: Bools
     """Received more than a given time after its own."""
 
 
@@ -184,7 +185,7 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist())
 
 
-def _newer(conn: Connection, streams: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
     """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs
     can exist.
     """
@@ -207,7 +208,7 @@ def _copied(conn: Connection, new: _Rows) -> bool:
     return True
 
 
-def _merged(conn: Connection, ordinals: NDArray[np.int64], new: _Rows) -> int:
+def _merged(conn: Connection, ordinals: Ints, new: _Rows) -> int:
     """How many of them, sorted by key, were new."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
@@ -224,10 +225,10 @@ def _merged(conn: Connection, ordinals: NDArray[np.int64], new: _Rows) -> int:
 
 def _touch_latest(
     conn: Connection,
-    streams: NDArray[np.int64],
-    times: NDArray[np.int64],
-    results: NDArray[np.float64],
-    received: NDArray[np.int64],
+    streams: Ints,
+    times: Ints,
+    results: Floats,
+    received: Ints,
 ) -> None:
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     ends = np.r_[starts[1:], len(streams)] - 1
@@ -330,11 +331,11 @@ def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterato
 
 def copy_straight(
     conn: Connection,
-    streams: NDArray[np.int64],
-    times_us: NDArray[np.int64],
-    results: NDArray[np.float64],
-    received_us: NDArray[np.int64],
-    quality: NDArray[np.float64] | ClockQuality = ClockQuality.DEVICE,
+    streams: Ints,
+    times_us: Ints,
+    results: Floats,
+    received_us: Ints,
+    quality: Floats | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
 ) -> None:
     """Binary COPY into the table itself: no merge, AlreadyExists for a key that exists. Also what `insitu

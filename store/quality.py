@@ -11,9 +11,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Ints
+from insitu.times import to_datetime
 from store.database import Connection, rows, run
 from store.queries import Queries
-from store.times import to_datetime
 
 
 class _SQL(Queries, file="quality"):
@@ -65,9 +66,9 @@ def save_flags(
     conn: Connection,
     *,
     datastream_id: int,
-    times_us: NDArray[np.int64],
+    times_us: Ints,
     flags: NDArray[np.int8],
-    by_check: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]],
+    by_check: Mapping[str, tuple[Ints, NDArray[np.int8]]],
     checks: Sequence[str],
     ran: Sequence[str],
     parameters: str,
@@ -107,7 +108,7 @@ def save_flags(
 def _copy_flags(
     conn: Connection,
     datastream_id: int,
-    by_check: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]],
+    by_check: Mapping[str, tuple[Ints, NDArray[np.int8]]],
     sha256: str,
 ) -> None:
     with conn.cursor().copy("COPY quality_flag FROM STDIN (FORMAT binary)") as copy:

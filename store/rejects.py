@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from insitu.model import Reject
+from insitu.times import to_datetime
 from store.database import Connection, run, scalar
 from store.deliveries import claim_frames
 from store.ledger import clean
 from store.queries import Queries
-from store.times import to_datetime
 
 
 class _SQL(Queries, file="rejects"):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from insitu.times import to_datetime
 from store.database import Connection, run
 from store.ledger import clean
 from store.queries import Queries
-from store.times import to_datetime
 
 
 class _SQL(Queries, file="signs"):

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from api.access import Signed
 from api.context import Conn, Context, Ctx
-from api.pages import board, charts, series
+from api.pages import charts, series
+from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, WINDOWS
 from api.rendering import Page, page_of, respond
@@ -23,13 +24,14 @@ from api.snippets import TOKEN_PLACE, snippets
 from insitu.model import Role
 from store.access import CredentialLife, Viewer, credentials_of_device
 from store.database import Connection
+from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
 from store.read.ledger_lines import list_ledger
-from store.read.places import list_positions, list_windows
-from store.read.streams import Stream, list_streams
+from store.read.places import DeviceWindow
+from store.read.streams import Stream
+from trials.workflow.condition import GAPS_WITHIN, DeviceRecord, load_device
 
 router = APIRouter()
-GAPS_WITHIN = timedelta(days=30)
 _MOST_LOG = 50
 
 
@@ -53,22 +55,30 @@ def device_page(
     page = page_of(request, viewer)
     row = get_device(conn, viewer, trial, device, now=page.now)
     page = page.in_zone(row.time_zone)
-    streams = list_streams(conn, [row.device_id])
-    (one,) = board.assess(conn, context, viewer, page, [row])
+    chosen = span if span in series.SPANS else series.DEFAULT_SPAN
+    record = load_device(
+        conn,
+        row.device_id,
+        now=page.now,
+        simulated=page.simulated,
+        host_id=viewer.host_id,
+        span=series.SPANS[chosen],
+    )
+    streams = record.judged.streams
     return respond(
         request,
         "device.j2",
         page,
         device=row,
-        one=one,
+        one=show(page, row, record.judged),
         streams=streams,
-        dead=one.dead,
+        dead=record.judged.condition.silent_streams,
         query="",
-        **_series(conn, viewer, page, streams, span if span in series.SPANS else series.DEFAULT_SPAN),
+        **_charts(page, record, chosen),
         bundle=context.bundle.path.stem,
-        gaps=board.gaps(conn, viewer, page, row, streams, within=GAPS_WITHIN),
-        windows=list_windows(conn, viewer, [row.device_id], page.now - GAPS_WITHIN, page.now + GAPS_WITHIN),
-        places=list_positions(conn, viewer, row.device_id),
+        gaps=show_gaps(page, record.gaps),
+        windows=_recent(record.windows, page.now),
+        places=record.positions,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
         **_connect(request, conn, context, viewer, page.now, row, streams),
@@ -80,10 +90,16 @@ def device_page(
     )
 
 
-def _series(conn: Connection, viewer: Viewer, page: Page, streams: list[Stream], span: str) -> dict[str, Any]:
-    if not viewer.sees_measurements:
+def _recent(windows: list[DeviceWindow], now: datetime) -> list[DeviceWindow]:
+    """Those that touch the days of the gaps, or are near."""
+    start, end = now - GAPS_WITHIN, now + WINDOWS_AHEAD
+    return [one for one in windows if one.start < end and (one.end is None or one.end > start)]
+
+
+def _charts(page: Page, record: DeviceRecord, span: str) -> dict[str, Any]:
+    if not page.sees_measurements:
         return {"charts": [], "spans": list(series.SPANS), "span": span, "width": timedelta(0), "locale": {}}
-    drawn = series.load(conn, streams, page.now, series.SPANS[span])
+    drawn = series.draw_series(record.judged.streams, record.series, page.now, series.SPANS[span])
     words = {
         "time": page.t("Time"),
         "mean": page.t("Mean"),

@@ -14,8 +14,8 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Signed
 from api.context import Conn, Ctx
-from api.pages import board, site_map
-from api.pages.board import WORST_FIRST, Shown, count_states
+from api.pages import site_map
+from api.pages.board import WORST_FIRST, Shown, count_states, list_shown
 from api.pages.site_map import SiteMap, Spot
 from api.pages.words import STATES
 from api.rendering import Page, page_of, respond
@@ -61,14 +61,14 @@ def fleet_page(
     """Devices with their state; the filters are in the address, so that a selection can be kept and sent."""
     chosen = Chosen(trial or None, site or None, state or None)
     page = page_of(request, viewer)
-    known = board.load(conn, context, viewer, page)
+    known = list_shown(conn, context, viewer, page)
     selected = [one for one in known if chosen.holds(one)]
     return respond(
         request,
         "fleet.j2",
         page,
         known=known,
-        board=selected,
+        selected=selected,
         chosen=chosen,
         counts=counts(known, chosen),
         query=f"{chosen.query()}&since={page.now.timestamp():.3f}".lstrip("&"),

@@ -11,12 +11,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_lock, require_form_token
+from api.access import Signed, may_lock, require_form_token, require_measurements
 from api.context import Conn, Context, Ctx
 from api.pages.expected import expected
 from api.pages.words import TEMPLATE_WORDS
 from api.rendering import page_of, respond
-from api.routes.observations import require_measurements
 from insitu.errors import CorrectInput, NotFound
 from store.access import Viewer, visible_trial
 from store.catalogue.trials import Trial

@@ -12,8 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Signed
 from api.context import Conn, Ctx
-from api.pages import board
-from api.pages.board import Shown, count_states
+from api.pages.board import Shown, count_states, list_shown
 from api.pages.words import REASONS
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, Role, TrialState
@@ -46,7 +45,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in trials])
-    devices = board.load(conn, context, viewer, page)
+    devices = list_shown(conn, context, viewer, page)
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)

@@ -10,17 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access import Signed, session_token
+from api.conditions import conditions_of
 from api.context import Conn, Context, Ctx
 from api.live import TICK_S, Look, News, Part
-from api.pages import board
-from api.pages.board import Shown
+from api.pages.board import Shown, list_shown, show
 from api.pages.fleet import Chosen, counts
 from api.pages.words import FLAGS, INTERVALS
 from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
 from store.access import Viewer
 from store.read.fleet import get_device
-from store.read.streams import list_streams
 
 router = APIRouter()
 Rows = dict[int, Any]
@@ -116,14 +115,14 @@ def _rows(
     page = page_of(request, viewer)
     wanted = None if news is None or news.tick else sorted(news.device_ids)
     with context.pool.connection() as conn:
-        looked = board.load(
+        looked = list_shown(
             conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted
         )
         changed = [one for one in looked if known.get(one.row.device_id) != _facts(one)]
         known.update((one.row.device_id, _facts(one)) for one in changed)
         if made is not None:
-            changed = [one for one in changed if one.row.last_seen_at and one.row.last_seen_at >= made]
-        everyone = board.load(conn, context, viewer, page) if changed else []
+            changed = [one for one in changed if _spoke_since(one, made)]
+        everyone = list_shown(conn, context, viewer, page) if changed else []
     parts = [
         Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in changed
     ]
@@ -133,15 +132,18 @@ def _rows(
     return parts
 
 
+def _spoke_since(one: Shown, when: datetime) -> bool:
+    return one.contact.last_seen_at is not None and one.contact.last_seen_at >= when
+
+
 def _facts(one: Shown) -> Any:
     """What makes a row look different, apart from how long ago something was."""
-    row = one.row
     return (
         one.state,
         one.codes,
-        row.last_seen_at,
-        row.battery,
-        row.rssi,
+        one.contact.last_seen_at,
+        one.contact.battery,
+        one.contact.rssi,
         one.clock,
         round(one.share or 0.0, 2),
     )
@@ -180,9 +182,14 @@ def _device(request: Request, context: Context, viewer: Viewer, trial: str, devi
     with context.pool.connection() as conn:
         row = get_device(conn, viewer, trial, device, now=page.now)
         page = page.in_zone(row.time_zone)
-        streams = list_streams(conn, [row.device_id])
-        (one,) = board.assess(conn, context, viewer, page, [row])
+        judged = conditions_of(conn, context, viewer, [row], page.now)[row.device_id]
+    one = show(page, row, judged)
     latest = fragment(
-        "device_latest.j2", page, streams=streams, dead=one.dead, flags=FLAGS, interval_words=INTERVALS
+        "device_latest.j2",
+        page,
+        streams=judged.streams,
+        dead=judged.condition.silent_streams,
+        flags=FLAGS,
+        interval_words=INTERVALS,
     )
     return [Part("device-head", str(fragment("device_head.j2", page, one=one))), Part("latest", str(latest))]

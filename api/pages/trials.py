@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, may_lock, may_unblind, require_form_token
 from api.context import Conn, Context, Ctx
-from api.pages import board
+from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
 from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
@@ -22,8 +22,11 @@ from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
 from store.mappings import mappings_of_trial
+from store.read.fleet import Scope
+from store.read.ledger_lines import list_ledger
 from store.read.progress import list_evaluations, load_trial_facts
-from store.trials import StoredProtocol, protocols, unblindings
+from store.trials import StoredProtocol, evaluation, protocols, unblindings
+from trials.condition.completeness import share_stored
 from trials.plan.parts import Capture
 from trials.workflow.blinding import unblind
 
@@ -49,6 +52,14 @@ class Stage:
     state: str
     kind: Literal["past", "present", "future"]
     at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A device and its share of the results planned so far."""
+
+    shown: Shown
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> H
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
-    devices = board.load(conn, context, viewer, page)
+    devices = list_shown(conn, context, viewer, page)
     shown = [
         {
             "trial": one,
@@ -109,7 +120,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     """One trial."""
     found = visible_trial(conn, viewer, trial)
     page = page_of(request, viewer, found.time_zone)
-    devices = board.load(conn, context, viewer, page, trial=found.code)
+    captured = capture(conn, list_shown(conn, context, viewer, page, trial=found.code))
     steps = list_trial_steps(conn, found.trial_id)
     stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
     return respond(
@@ -123,16 +134,27 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         verdicts=VERDICTS,
         periods=PERIODS,
         roles=ROLES,
-        capture=[{"board": one, "share": one.share_since_start} for one in devices],
+        capture=captured,
         evaluations=list_evaluations(conn, found.code, most=20) if viewer.sees_measurements else [],
         locked=any(one.locked_at for one in stored),
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=may_unblind(viewer, found),
         may_lock=may_lock(viewer, found),
-        protocol=_shown(stored, devices, page),
+        protocol=_shown(stored, captured, page),
         expected=_expected(conn, context, viewer, stored, page),
         mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
     )
+
+
+def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
+    """What the ledger has stored of each, against what was planned."""
+    within = Scope(None, [f"{one.row.trial}/{one.row.device}" for one in devices])
+    lines = list_ledger(conn, within) if devices else []
+    stored = {(line.trial, line.device): line.stored for line in lines}
+    return [
+        Captured(one, share_stored(stored.get((one.row.trial, one.row.device), 0), one.condition.planned))
+        for one in devices
+    ]
 
 
 @router.post("/trials/{trial}/endpoints/{endpoint}/unblind", dependencies=[Depends(require_form_token)])
@@ -177,7 +199,7 @@ def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
     return stages
 
 
-def _shown(stored: list[StoredProtocol], devices: list[board.Shown], page: Page) -> ShownProtocol | None:
+def _shown(stored: list[StoredProtocol], devices: list[Captured], page: Page) -> ShownProtocol | None:
     """The newest locked version, else the newest draft."""
     newest = next((one for one in stored if one.locked_at), stored[0] if stored else None)
     if newest is None:
@@ -191,22 +213,22 @@ def _shown(stored: list[StoredProtocol], devices: list[board.Shown], page: Page)
         }
         for p in text["periods"]
     ]
-    capture = Capture.model_validate(text.get("capture", {})).model_dump()
-    reached = [_reached(arm, devices, capture["share"]) for arm in text["arms"]]
+    planned = Capture.model_validate(text.get("capture", {})).model_dump()
+    reached = [_reached(arm, devices, planned["share"]) for arm in text["arms"]]
     return ShownProtocol(
-        newest, text, periods, [one for one in stored if one is not newest], capture, reached, page
+        newest, text, periods, [one for one in stored if one is not newest], planned, reached, page
     )
 
 
-def _reached(arm: dict[str, Any], devices: list[board.Shown], share: float) -> Reached:
+def _reached(arm: dict[str, Any], devices: list[Captured], share: float) -> Reached:
     """Of the devices that the arm names and the reader may see."""
-    own = [one for one in devices if one.row.device in arm["devices"]]
-    shares = [one.share_since_start for one in own if one.share_since_start is not None]
+    own = [one for one in devices if one.shown.row.device in arm["devices"]]
+    shares = [one.share for one in own if one.share is not None]
     days: dict[date, list[float]] = {}
     for one in own:
-        for bar in one.bars:
-            if bar.share is not None:
-                days.setdefault(bar.day, []).append(bar.share)
+        for day in one.shown.condition.days:
+            if day.share is not None:
+                days.setdefault(day.day, []).append(day.share)
     enough = sum(sum(of_day) >= share * len(of_day) for of_day in days.values())
     return Reached(arm["name"], sum(shares) / len(shares) if shares else None, enough, len(days))
 
@@ -240,8 +262,6 @@ def evaluation_of(conn: Connection, viewer: Viewer, trial: str, evaluation_id: i
     """A stored evaluation of a trial; NotFound where the viewer sees no measurements, since it is made of
     them.
     """
-    from store.trials import evaluation
-
     found = visible_trial(conn, viewer, trial)
     stored = (
         evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None

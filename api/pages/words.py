@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from insitu.model import (
+    DeviceCause,
     DeviceState,
     Flag,
     GapCause,
@@ -25,6 +26,22 @@ STATES: Final = {
     DeviceState.NEVER_SEEN: "never seen",
     DeviceState.RETIRED: "retired",
 }
+
+CAUSES: Final = {
+    DeviceCause.SILENT: "no message for {span}",
+    DeviceCause.LATE: "no message for {span}",
+    DeviceCause.OFFLINE: "its connection ended",
+    DeviceCause.SILENT_DATASTREAM: "{name} is silent",
+    DeviceCause.LOW_BATTERY: "battery at {number} %",
+    DeviceCause.CLOCK_OFF: "its clock is {how}",
+    DeviceCause.FAILING_CHECKS: "checks fail",
+}
+
+WEAK_RADIO: Final = {
+    "snr_db": "weak radio: signal to noise {number} dB",
+    "rssi_dbm": "weak radio: {number} dBm",
+}
+"""DeviceCause.POOR_RADIO, by the evidence that there is."""
 
 TRIAL_STATES: Final = {
     TrialState.NEED: "need",

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from api.access import Signed
+from api.conditions import conditions_of
 from api.context import Conn, Ctx
-from api.pages import board
-from api.pages.board import Shown
-from api.rendering import page_of
 from api.routes.shapes import Code, DeviceOut, Limit, Listed
 from store.access import visible_trial
+from store.read.fleet import FleetRow
 from store.read.fleet import get_device as get_stored_device
 from store.read.fleet import list_devices as list_stored_devices
+from trials.workflow.condition import Judged
 
 router = APIRouter()
 
 
-def shown(one: Shown) -> DeviceOut:
-    row = one.row
+def describe(row: FleetRow, judged: Judged) -> DeviceOut:
+    condition, contact = judged.condition, judged.contact
     return DeviceOut(
         trial=row.trial,
         code=row.device,
         name=row.name,
         model=row.model,
         serial=row.serial,
-        state=one.state.value,
-        causes=list(one.codes),
+        state=condition.state.value,
+        causes=[cause.key for cause in condition.causes],
         site=row.site,
         position=row.position,
-        last_seen_at=row.last_seen_at,
-        battery=row.battery,
-        rssi=row.rssi,
-        firmware=row.firmware,
-        clock_offset=row.clock_offset,
-        completeness=one.share,
-        retired_at=row.retired_at,
+        last_seen_at=contact.last_seen_at,
+        battery=contact.battery,
+        rssi=contact.rssi,
+        firmware=contact.firmware,
+        clock_offset=condition.clock_offset,
+        completeness=condition.share,
+        retired_at=condition.retired_at,
     )
 
 
 @router.get("/trials/{trial}/devices")
 def list_devices(
-    request: Request,
     trial: str,
     conn: Conn,
     context: Ctx,
@@ -52,22 +51,20 @@ def list_devices(
 ) -> Listed[DeviceOut]:
     """Devices by code, with their state and why."""
     found = visible_trial(conn, viewer, trial)
-    page = page_of(request, viewer)
+    now = context.clock.now()
     rows = [
         row
-        for row in list_stored_devices(conn, viewer, now=page.now, trial=found.code, site=site)
+        for row in list_stored_devices(conn, viewer, now=now, trial=found.code, site=site)
         if cursor is None or row.device > cursor
     ]
-    items = [shown(one) for one in board.assess(conn, context, viewer, page, rows[:limit])]
+    judged = conditions_of(conn, context, viewer, rows[:limit], now)
+    items = [describe(row, judged[row.device_id]) for row in rows[:limit]]
     return Listed(items=items, next=items[-1].code if len(rows) > limit else None)
 
 
 @router.get("/trials/{trial}/devices/{device}")
-def get_device(
-    request: Request, trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed
-) -> DeviceOut:
+def get_device(trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed) -> DeviceOut:
     """One device."""
-    page = page_of(request, viewer)
-    row = get_stored_device(conn, viewer, trial, device, now=page.now)
-    (one,) = board.assess(conn, context, viewer, page, [row])
-    return shown(one)
+    now = context.clock.now()
+    row = get_stored_device(conn, viewer, trial, device, now=now)
+    return describe(row, conditions_of(conn, context, viewer, [row], now)[row.device_id])

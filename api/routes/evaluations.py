@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Signed, may_unblind
+from api.access import Signed, may_unblind, require_measurements
 from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
-from api.routes.observations import require_measurements
 from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged
 from insitu.errors import NotFound
 from store.access import visible_trial

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Final, TextIO
 
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
-from api.access import Signed
+from api.access import Signed, require_measurements
 from api.context import Conn, Context, Ctx, ExportConn
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
-from store.access import Viewer, visible_trial
+from insitu.times import to_rfc3339
+from store.access import visible_trial
 from store.database import Connection
 from store.read.fleet import list_devices
 from store.read.results import export_observations, list_own_observations
 from store.read.streams import get_owner, list_streams
+from trials.package.writing import safe_cell
 
 router = APIRouter()
 _COLUMNS: Final = (
@@ -38,13 +39,6 @@ _COLUMNS: Final = (
 )
 _LINES_AT_ONCE: Final = 1000
 _BLOCK: Final = 65_536
-_FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
-
-
-def require_measurements(viewer: Viewer, what: str) -> None:
-    """NotFound for a host: it sees health, not results."""
-    if not viewer.sees_measurements:
-        raise NotFound(f"There is no {what} for you.")
 
 
 @router.get("/datastreams/{datastream_id}/observations")
@@ -147,19 +141,16 @@ def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: d
     with closing(export_observations(conn, streams, start, end)) as found:
         for number, (*names, phenomenon_time, result, flag, received_at) in enumerate(found, start=1):
             writer.writerow(
-                [*map(safe_cell, names), _time(phenomenon_time), repr(result), flag, _time(received_at)]
+                [
+                    *map(safe_cell, names),
+                    to_rfc3339(phenomenon_time),
+                    repr(result),
+                    flag,
+                    to_rfc3339(received_at),
+                ]
             )
             if number % _LINES_AT_ONCE == 0:
                 yield text.getvalue()
                 text.seek(0)
                 text.truncate()
     yield text.getvalue()
-
-
-def safe_cell(text: Any) -> str:
-    """A text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{text}" if _FORMULA.match(str(text)) else str(text)
-
-
-def _time(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

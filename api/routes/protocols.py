@@ -7,10 +7,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from api.access import Signed
+from api.access import Signed, require_measurements
 from api.context import Conn, Ctx
 from api.routes.ingest import raw_body
-from api.routes.observations import require_measurements
 from api.routes.shapes import example, tagged
 from insitu.errors import CorrectInput
 from store.access import visible_trial

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.access import Signed
+from api.access import Signed, require_measurements
 from api.context import Conn, Ctx
 from api.pages.rejects import EXCERPT_BYTES, excerpt
-from api.routes.observations import require_measurements
 from api.routes.shapes import Code, Limit, Listed, OverflowOut, RejectOut, number_cursor
 from store.access import visible_trial
 from store.read.refused import list_rejects as list_stored_rejects

@@ -18,6 +18,7 @@ import msgspec
 from ingest.decode import times
 from ingest.decode.result import Decoded, Unreadable
 from insitu.model import Reading, RejectReason
+from insitu.times import to_us
 from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
 
 _MAX_DIGITS = 400  # longer numbers overflow any result and cost quadratic time
@@ -50,7 +51,7 @@ def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
     if isinstance(time, datetime):
         if time.tzinfo is None:
             return None
-        time_us = times.of_datetime(time)
+        time_us = to_us(time)
         quotes += 4
     elif time is not None:
         found = times.of_number(time)

@@ -42,7 +42,6 @@ _VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value")
 _BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Signed whole numbers by datatype (Int8 … Int64), which travel as the unsigned number of the same bits."""
 _NUMBERS: Final = range(1, 12)
-_DATE_TIME: Final = 13
 _OWN: Final = ("Node Control/", "Device Control/", "Properties/")
 """Names by which an edge node speaks of itself: no results."""
 BD_SEQ: Final = "bdSeq"

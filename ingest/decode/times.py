@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_US = 86_400_000_000
+from insitu.times import to_us
 
 # A time between 1973 and 5138 has one reading only: below 1e11 seconds, then milliseconds, microseconds,
 # nanoseconds.
 SECONDS, MILLISECONDS, NANOSECONDS = 1_000_000.0, 1_000.0, 0.001
 _UNITS = ((1e11, SECONDS), (1e14, MILLISECONDS), (1e17, 1.0), (1e20, NANOSECONDS))
-
-
-def of_datetime(when: datetime) -> int:
-    """Microseconds since 1970, exact."""
-    span = when - _EPOCH
-    return span.days * _DAY_US + span.seconds * 1_000_000 + span.microseconds
 
 
 def of_number(number: float, meant: float = SECONDS) -> tuple[int, bool] | None:
@@ -38,4 +31,4 @@ def of_text(text: str) -> int | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return of_datetime(when) if when.tzinfo is not None else None
+    return to_us(when) if when.tzinfo is not None else None

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from ingest.files.rows import Row
 from ingest.files.shape import Column, Layout
 from ingest.files.stamps import Twice, in_zone, read_time
+from insitu.times import to_datetime
 from insitu.wire import OBS, PREFIX
-from store.times import to_datetime
 
 
 class Made(NamedTuple):

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from ingest.decode import times
+from insitu.times import to_us
 
 _UNIX = re.compile(r"-?[0-9]{9,20}(?:\.[0-9]+)?")
 _DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
@@ -40,7 +41,7 @@ def read_time(cells: Sequence[object], time_format: str) -> datetime | int | Non
             return found
         cell = found
     if isinstance(cell, datetime):
-        return cell if cell.tzinfo is None else times.of_datetime(cell)
+        return cell if cell.tzinfo is None else to_us(cell)
     if isinstance(cell, date):
         return datetime.combine(cell, time())
     if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
@@ -90,11 +91,11 @@ def in_zone(local: datetime, zone: ZoneInfo) -> tuple[int | None, int | None]:
     second = first.replace(fold=1)
     before, after = first.utcoffset(), second.utcoffset()
     if before == after:
-        exact = times.of_datetime(first)
+        exact = to_us(first)
         return exact, exact
     assert before is not None
     assert after is not None
-    return (times.of_datetime(first), times.of_datetime(second)) if before > after else (None, None)
+    return (to_us(first), to_us(second)) if before > after else (None, None)
 
 
 @dataclass(slots=True)

@@ -16,14 +16,13 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
 from trials.designs import Answer, ask
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
 
-Floats = NDArray[np.float64]
 LEVEL = 0.95
 POWER = 0.8
 LEAST = 0.93

@@ -16,7 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Bools, Floats, Ints
 from insitu.model import ClockQuality, DatastreamRole, Flag, Observation, OrganisationKind, TrialState
+from insitu.times import to_us
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
@@ -28,7 +30,6 @@ from store.catalogue.trials import move_trial
 from store.database import Connection
 from store.observations import copy_straight, merge
 from store.quality import save_flags
-from store.times import to_us
 from trials import quality
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
@@ -43,8 +44,6 @@ CHUNK: Final = timedelta(days=2)
 _CHECK: Final = "gross_range"
 _PARAMETERS: Final[dict[str, float | int | str | bool]] = {"fail_low": -50, "fail_high": 500}
 _DAY_US: Final = 86_400_000_000
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +144,7 @@ def protocol(code: str, size: Size) -> Protocol:
 # -- observations
 
 
-def _observe(
-    conn: Connection, numbers: Ints, treated: NDArray[np.bool_], size: Size, rng: np.random.Generator
-) -> None:
+def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator) -> None:
     """All of them in the order in which they come in, and one run of the checks over each datastream."""
     flagged: list[tuple[Ints, Ints, NDArray[np.int8]]] = []
     for streams, times, results, received, flags in _chunks(numbers, treated, size, rng):
@@ -178,8 +175,8 @@ def _observe(
 
 
 def _chunks(
-    numbers: Ints, treated: NDArray[np.bool_], size: Size, rng: np.random.Generator
-) -> Iterator[tuple[Ints, Ints, NDArray[np.float64], Ints, NDArray[np.int8]]]:
+    numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator
+) -> Iterator[tuple[Ints, Ints, Floats, Ints, NDArray[np.int8]]]:
     """(datastream, time, result, received, flag) of some days each, by time and then by datastream, as they
     would arrive.
     """
@@ -212,7 +209,7 @@ def _chunks(
         )
 
 
-def _outages(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _outages(size: Size, rng: np.random.Generator) -> tuple[Bools, Bools]:
     """(results that are lost, results that come late), each of shape (planned times, devices)."""
     number = size.observations // size.devices
     lost, late = np.zeros((number, size.devices), bool), np.zeros((number, size.devices), bool)

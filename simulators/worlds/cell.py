@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from simulators.signals import autoregressive
 
-Floats = NDArray[np.float64]
 BASELINE, REPORTING = "baseline", "reporting"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)

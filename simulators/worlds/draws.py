@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from insitu.arrays import Floats
 from simulators.signals import autoregressive
 from simulators.worlds.cell import (
     BASELINE,
@@ -14,7 +15,6 @@ from simulators.worlds.cell import (
     REPORTING,
     Cell,
     Drawn,
-    Floats,
     cycle,
     halves,
     lossy,

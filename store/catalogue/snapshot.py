@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from insitu.times import to_us
 from store.database import Connection, scalar
 from store.queries import Queries
 
@@ -62,7 +63,7 @@ def get_catalogue_version(conn: Connection) -> int:
 
 
 def _us(when: datetime | None) -> int | None:
-    return None if when is None else int(when.timestamp() * 1_000_000)
+    return None if when is None else to_us(when)
 
 
 def load_snapshot(conn: Connection) -> CatalogueSnapshot:

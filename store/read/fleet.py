@@ -18,14 +18,11 @@ class _SQL(Queries, file="read/fleet"):
     fleet: str
     contacts: str
     status_log: str
-    boots: str
 
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """A device as of one moment. `said` is what it last said of itself, `clock_offset` s (positive: its clock
-    is ahead).
-    """
+    """Which device it is, and where it stands or stood last."""
 
     device_id: int
     trial_id: int
@@ -47,20 +44,6 @@ class FleetRow:
     position: str | None
     deployed_at: datetime | None
     deployed_until: datetime | None
-    first_seen_at: datetime | None
-    last_seen_at: datetime | None
-    said: str | None
-    state_at: datetime | None
-    battery: float | None
-    rssi: float | None
-    snr: float | None
-    margin: float | None
-    firmware: str | None
-    uptime: float | None
-    clock_offset: float | None
-    window_kind: str | None
-    window_reason: str | None
-    window_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +83,7 @@ def list_devices(
     device: str | None = None,
     device_ids: Sequence[int] | None = None,
 ) -> list[FleetRow]:
-    """The devices that exist for this viewer, as of `now` (deployments and windows), by trial and code."""
+    """The devices that exist for this viewer, with their place as of `now`, by trial and code."""
     return rows(
         conn,
         FleetRow,
@@ -147,9 +130,3 @@ def list_contacts(conn: Connection) -> dict[int, Contact]:
 
 def list_statuses(conn: Connection, device_id: int, most: int = 50) -> list[StatusEntry]:
     return rows(conn, StatusEntry, _SQL.status_log, device_id=device_id, most=most)
-
-
-def list_boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
-    """First signs of each start of a device since `start`."""
-    found = conn.execute(_SQL.boots.encode(), {"device_id": device_id, "start": start}).fetchall()
-    return [when for (when,) in found]

@@ -1,4 +1,6 @@
-"""Where devices stood, and declared windows, as a viewer may see them."""
+"""Where devices stood, and declared windows. `host_id`: as seen from the sites of that host alone; None: from
+every site.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.access import Viewer
 from store.catalogue.deployments import Deployment
 from store.database import Connection, rows
 from store.queries import Queries
-from store.read.fleet import _who
 
 
 class _SQL(Queries, file="read/places"):
@@ -29,6 +29,8 @@ class DeviceWindow:
     device_id: int
     window_id: int
     kind: str
+    site: str | None
+    """None: it was declared for the device or for its trial."""
     start: datetime
     end: datetime | None
     reason: str
@@ -36,18 +38,20 @@ class DeviceWindow:
     declared_at: datetime
 
 
-def list_places(conn: Connection, viewer: Viewer, device_ids: Sequence[int]) -> list[Placed]:
-    return rows(conn, Placed, _SQL.places, **_who(viewer), device_ids=list(device_ids))
+def list_places(conn: Connection, device_ids: Sequence[int], host_id: int | None) -> list[Placed]:
+    """By device and time."""
+    return rows(conn, Placed, _SQL.places, host_id=host_id, device_ids=list(device_ids))
 
 
-def list_positions(conn: Connection, viewer: Viewer, device_id: int) -> list[Placed]:
+def list_positions(conn: Connection, device_id: int, host_id: int | None) -> list[Placed]:
     """Newest first: who stood where this device stands or stood."""
-    return rows(conn, Placed, _SQL.position_history, **_who(viewer), device_id=device_id)
+    return rows(conn, Placed, _SQL.position_history, host_id=host_id, device_id=device_id)
 
 
 def list_windows(
-    conn: Connection, viewer: Viewer, device_ids: Sequence[int], start: datetime, end: datetime
+    conn: Connection, device_ids: Sequence[int], host_id: int | None, start: datetime, end: datetime
 ) -> list[DeviceWindow]:
+    """By device and time, those that touch `[start, end)`."""
     return rows(
-        conn, DeviceWindow, _SQL.windows, **_who(viewer), device_ids=list(device_ids), start=start, end=end
+        conn, DeviceWindow, _SQL.windows, host_id=host_id, device_ids=list(device_ids), start=start, end=end
     )

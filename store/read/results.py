@@ -1,10 +1,10 @@
-"""Observations as charts, exports and companies read them."""
+"""Observations as exports and companies read them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from store.database import Connection, rows
@@ -12,24 +12,8 @@ from store.queries import Queries
 
 
 class _SQL(Queries, file="read/results"):
-    buckets: str
     own_observations: str
     export: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """`[at, at + width)` of one datastream; `energy` is the mean of 10^(L/10)."""
-
-    datastream_id: int
-    at: datetime
-    smallest: float
-    largest: float
-    mean: float
-    energy: float | None
-    n: int
-    suspect: int
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +23,6 @@ class OwnObservation:
     received_at: datetime
     flag: int
     clock_quality: int
-
-
-def list_buckets(
-    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
-) -> list[Bucket]:
-    return rows(
-        conn, Bucket, _SQL.buckets, datastream_ids=list(datastream_ids), start=start, end=end, width=width
-    )
 
 
 def list_own_observations(

@@ -20,13 +20,13 @@ from ingest.mqtt import BrokerAddress, Receiver
 from ingest.worker import Worker
 from insitu.clock import SYSTEM
 from insitu.model import Message
+from insitu.times import to_us
 from jobs.evaluations import Night
 from jobs.loop import run_jobs
 from store import shards
 from store.access import fact, put_fact
 from store.database import Connection, connect
 from store.rejects import Quota
-from store.times import to_us
 from tests.api.conftest import serving
 from tests.cutting import cut_everywhere, cutting
 from tests.fix_catalogue import SmallTrial

@@ -133,9 +133,9 @@ def test_a_night_begins_at_its_local_hour_and_comes_once_a_day(conn: Connection,
 def add_late_to(conn: Connection, trial: str) -> None:
     """One more late observation, at another time than the first."""
     from insitu.model import ClockQuality, Observation
+    from insitu.times import to_us
     from store.catalogue.datastreams import list_datastreams
     from store.observations import merge
-    from store.times import to_us
 
     stream = list_datastreams(conn, trial)[0].datastream_id
     merge(

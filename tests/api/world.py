@@ -20,6 +20,7 @@ from api.passwords import hash_password
 from ingest.booking import keep
 from ingest.reading import prepare
 from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind
+from insitu.times import to_us
 from store import access
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy, end_deployment, swap_device
@@ -31,7 +32,6 @@ from store.catalogue.snapshot import load_snapshot
 from store.catalogue.trials import add_trial, move_trial
 from store.catalogue.windows import add_window
 from store.database import Connection
-from store.times import to_us
 from trials.plan.protocol import Protocol
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial

@@ -12,12 +12,12 @@ from ingest.deliveries import FIRST_TURN, Turn
 from ingest.item import Outcome
 from ingest.reading import prepare
 from insitu.model import Message
+from insitu.times import to_us
 from store import ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.observations import count
 from store.read.refused import list_rejects
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.stack import wait_until
 

@@ -18,11 +18,11 @@ import pytest
 
 from ingest.http import Answer, Post, Taker, posted
 from insitu.clock import SYSTEM
+from insitu.times import to_us
 from store.access import audit, audit_problem
 from store.corrections import corrections
 from store.database import Connection, connect
 from store.ledger import recount
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, deploy_since, quarter_hours, reasons, stored
 from tests.stack import Stack, stamp

@@ -30,13 +30,13 @@ from ingest.reading import prepare
 from ingest.replay import replay
 from insitu.clock import SYSTEM
 from insitu.model import DatastreamRole, Message
+from insitu.times import to_us
 from store import ledger
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.devices import find_device
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.sequences import Ranges
-from store.times import to_us
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0
 

@@ -9,13 +9,13 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Observation
+from insitu.times import to_us
 from store.catalogue.devices import add_device
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.mappings import Change, Mapping, apply_mappings, mappings_of_trial, new_mapping, replace_mappings
 from store.observations import merge
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 
 

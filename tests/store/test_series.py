@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from insitu.model import Observation
+from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge, series, series_kept
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 
 DAY, LATE = timedelta(days=1), timedelta(hours=1)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from insitu.model import Observation, TrialState, Verdict, WindowKind
+from insitu.times import to_us
 from store import access
 from store import trials as store_trials
 from store.catalogue.trials import move_trial
 from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import END, plan, receive, results
 from trials.evaluation import Evaluation

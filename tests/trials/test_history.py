@@ -12,10 +12,10 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import Observation, Verdict, WindowKind
+from insitu.times import to_us
 from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge, series
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
 from tests.trials.world import TEXT

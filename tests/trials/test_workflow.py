@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import Observation, Verdict
+from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge, series
 from store.quality import flags_of
-from store.times import to_us
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.world import criterion, endpoint, noise, protocol_json
 from trials.package.verify import verify

@@ -1,1 +1,4 @@
-"""The condition of a device: state, completeness and gaps, from facts and one frozen now."""
+"""The condition of a device at one moment: state, causes, completeness and gaps, as codes and numbers.
+
+Imports `insitu` only. `trials.workflow.condition` loads the facts; pages put words on what is found.
+"""

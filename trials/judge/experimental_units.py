@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from insitu.arrays import Bools
 from insitu.model import AveragingScale, PeriodName
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Floats, Made
@@ -26,7 +27,7 @@ from trials.series.inputs import (
     TrialInputs,
     WindowInput,
 )
-from trials.series.slots import Bools, Calendar, Unit, fill, filled, to_us
+from trials.series.slots import Calendar, Unit, fill, filled, to_us
 
 Key = tuple[object, ...]
 

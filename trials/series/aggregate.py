@@ -12,12 +12,12 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Bools, Floats, Ints
 from trials.plan.aggregation import OWN_HOURS, SHARES, Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
-from trials.series.slots import Bools, Calendar, Floats, Ints, Unit, day_groups, grouped, to_us
+from trials.series.slots import Calendar, Unit, day_groups, grouped, to_us
 from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
@@ -207,7 +207,7 @@ def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
 
 def _steps(
     aggregation: Aggregation, unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool
-) -> tuple[Floats, Ints, NDArray[np.bool_]]:
+) -> tuple[Floats, Ints, Bools]:
     """(mean of each step, its day, whether enough steps of each day have one); steps begin at local midnight.
 
     On days on which the clocks change the last step may be shorter.

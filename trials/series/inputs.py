@@ -12,6 +12,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats, Ints
 from insitu.model import Flag
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.endpoint import Endpoint
@@ -41,8 +42,8 @@ class StreamInput:
     averaging_scale: str
     sensor: str
     placements: list[Placement]
-    time_us: NDArray[np.int64]
-    result: NDArray[np.float64]
+    time_us: Ints
+    result: Floats
     flag: NDArray[np.int8]
     by_check: dict[str, int] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)

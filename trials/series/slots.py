@@ -14,11 +14,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from insitu.arrays import Bools, Floats, Ints
 
 
 def to_us(when: datetime) -> int:

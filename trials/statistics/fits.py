@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats, Ints
 from trials.statistics.intervals import t_quantile
 
-Floats = NDArray[np.float64]
-Days = NDArray[np.int64]
+Days = Ints
 STEPS = 50
 """Of the iteration of a Poisson fit; it settles in five or six."""
 

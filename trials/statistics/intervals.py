@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats, Ints
 from insitu.errors import CorrectInput
 
-Floats = NDArray[np.float64]
-Days = NDArray[np.int64]
+Days = Ints
 MIN_DAYS = 14
 
 

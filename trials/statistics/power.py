@@ -22,12 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale, Spread
 
-Floats = NDArray[np.float64]
 Bounds = tuple[float | None, float | None]
 MOST_DAYS = 1830
 """Five years: nobody plans a longer trial, and what needs more is told as "not reachable"."""

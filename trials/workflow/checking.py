@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from insitu.times import to_datetime
 from store import quality as store_quality
 from store import trials as store_trials
 from store.catalogue.datastreams import TrialDatastream, list_datastreams
 from store.catalogue.trials import list_trials
 from store.database import Connection
 from store.observations import Series, series
-from store.times import to_datetime
 from trials import quality
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest, read_protocol

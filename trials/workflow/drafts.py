@@ -15,7 +15,7 @@ from store.catalogue.trials import get_trial
 from store.database import Connection
 from store.observations import SeriesKept, series
 from trials import quality
-from trials.condition.health import KEPT_BACK
+from trials.condition.gaps import KEPT_BACK
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS, POWER, outlook, seen_period
 from trials.package.reading import read_inputs

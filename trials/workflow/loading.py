@@ -14,7 +14,7 @@ from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
 from store.database import Connection
 from store.observations import SeriesKept, series_kept
-from trials.condition.health import KEPT_BACK, KEPT_BACK_SIMULATED, gaps_in_order
+from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_order
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
@@ -161,7 +161,7 @@ def _gaps(
             if low >= high:
                 continue
             data = found[stream.datastream_id]
-            for gap in gaps_in_order(
+            for gap in find_gaps_in_order(
                 times=data.time_us, late=data.late, expected_s=expected, start=low, end=high, windows=covering
             ):
                 summaries.append(

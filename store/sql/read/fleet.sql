@@ -1,24 +1,17 @@
 -- name: fleet
--- Devices that exist for a viewer, with where they stand and their latest facts. The one place that decides which devices exist
--- for whom: lab all, company and evaluator those of their trials, operator those that stand or stood at places of its host (and
--- then the place shown is its own).
+-- Devices that exist for a viewer, with where they stand. The one place that decides which devices exist for whom: lab all,
+-- company and evaluator those of their trials, operator those that stand or stood at places of its host (and then the place shown
+-- is its own).
 SELECT d.device_id, t.trial_id, t.code AS trial, t.title AS trial_title, t.state AS trial_state, t.time_zone, d.code AS device,
        d.name, d.model, d.serial, d.created_at, d.retired_at, o.name AS company, p.site, p.site_name, p.latitude, p.longitude,
-       p.position, p.start AS deployed_at, p.finish AS deployed_until, c.first_seen_at, c.last_seen_at, c.state AS said, c.state_at,
-       c.battery, c.rssi, c.snr, c.margin, c.firmware, c.uptime, c.clock_offset, w.kind AS window_kind, w.reason AS window_reason,
-       w.finish AS window_until
+       p.position, p.start AS deployed_at, p.finish AS deployed_until
 FROM device d JOIN trial t USING (trial_id) JOIN organisation o ON o.organisation_id = t.company_id
-LEFT JOIN device_contact c USING (device_id)
 LEFT JOIN LATERAL (
     SELECT s.site_id, s.code AS site, s.name AS site_name, s.latitude, s.longitude, x.position, lower(x.period) AS start,
            upper(x.period) AS finish
     FROM deployment x JOIN site s USING (site_id)
     WHERE x.device_id = d.device_id AND (%(role)s::text <> 'operator' OR s.host_id = %(organisation_id)s::int)
     ORDER BY lower(x.period) <= %(now)s::timestamptz DESC, lower(x.period) DESC LIMIT 1) p ON true
-LEFT JOIN LATERAL (
-    SELECT v.kind, v.reason, upper(v.period) AS finish FROM declared_window v
-    WHERE v.period @> %(now)s::timestamptz AND (v.device_id = d.device_id OR v.trial_id = d.trial_id OR v.site_id = p.site_id)
-    ORDER BY upper(v.period) DESC NULLS FIRST LIMIT 1) w ON true
 WHERE CASE %(role)s::text
       WHEN 'lab' THEN true
       WHEN 'company' THEN t.company_id = %(organisation_id)s::int
@@ -38,8 +31,3 @@ SELECT device_id, last_seen_at, state_at FROM device_contact;
 -- What a device said of itself, newest first.
 SELECT at, state, battery, rssi, snr, firmware, uptime, note FROM device_status WHERE device_id = %(device_id)s::int
 ORDER BY at DESC LIMIT %(most)s::int;
-
--- name: boots
--- When a device started anew, as far as its messages say.
-SELECT first_seen_at FROM boot_sequence WHERE device_id = %(device_id)s::int AND first_seen_at >= %(start)s::timestamptz
-ORDER BY 1;

@@ -4,7 +4,7 @@ SELECT p.device_id, d.code AS device, s.code AS site, s.name AS site_name, p.pos
        upper(p.period) AS end
 FROM deployment p JOIN device d USING (device_id) JOIN site s USING (site_id)
 WHERE p.device_id = ANY(%(device_ids)s::int[])
-  AND (%(role)s::text <> 'operator' OR s.host_id = %(organisation_id)s::int) ORDER BY p.device_id, lower(p.period);
+  AND (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int) ORDER BY p.device_id, lower(p.period);
 
 -- name: position_history
 -- Who stood at the positions of one device, itself included: two one after the other are a swap.
@@ -13,16 +13,16 @@ SELECT p.device_id, d.code AS device, s.code AS site, s.name AS site_name, p.pos
 FROM deployment p JOIN device d USING (device_id) JOIN site s USING (site_id)
 WHERE d.trial_id = (SELECT trial_id FROM device WHERE device_id = %(device_id)s::int)
   AND (p.site_id, p.position) IN (SELECT site_id, position FROM deployment WHERE device_id = %(device_id)s::int)
-  AND (%(role)s::text <> 'operator' OR s.host_id = %(organisation_id)s::int)
+  AND (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int)
 ORDER BY lower(p.period) DESC, d.code;
 
 -- name: windows
 -- Declared windows that concern some devices and touch `[start, end)`.
-SELECT DISTINCT d.device_id, v.window_id, v.kind, lower(v.period) AS start, upper(v.period) AS end, v.reason, v.declared_by,
-       v.declared_at
-FROM device d JOIN declared_window v ON v.device_id = d.device_id OR v.trial_id = d.trial_id
+SELECT DISTINCT d.device_id, v.window_id, v.kind, w.code AS site, lower(v.period) AS start, upper(v.period) AS end, v.reason,
+       v.declared_by, v.declared_at
+FROM declared_window v LEFT JOIN site w USING (site_id) JOIN device d ON v.device_id = d.device_id OR v.trial_id = d.trial_id
      OR EXISTS (SELECT FROM deployment p JOIN site s USING (site_id)
                 WHERE p.device_id = d.device_id AND p.site_id = v.site_id AND p.period && v.period
-                  AND (%(role)s::text <> 'operator' OR s.host_id = %(organisation_id)s::int))
+                  AND (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int))
 WHERE d.device_id = ANY(%(device_ids)s::int[]) AND v.period && tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
-ORDER BY 1, 4, 2;
+ORDER BY 1, 5, 2;

@@ -5,11 +5,11 @@ computed with.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 
-Floats = NDArray[np.float64]
 LARGEST = 1e100
 """Squares and sums of larger numbers leave what a float64 can hold; nothing that is measured comes near."""
 

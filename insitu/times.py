@@ -1,10 +1,11 @@
-"""Microseconds since 1970 and the datetimes a driver speaks."""
+"""Times as datetimes, as microseconds since 1970-01-01 UTC, and as text."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_datetime(time_us: int) -> datetime:
@@ -13,4 +14,10 @@ def to_datetime(time_us: int) -> datetime:
 
 
 def to_us(when: datetime) -> int:
+    """Exact, unlike `timestamp()`."""
     return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_rfc3339(when: datetime) -> str:
+    """UTC with Z."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

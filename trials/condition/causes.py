@@ -1,0 +1,78 @@
+"""What is wrong with a device that speaks: codes with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from insitu.model import DeviceCause
+from trials.condition.facts import ContactFacts, DayCount, DeviceFacts, StreamFacts
+
+LOW_BATTERY: Final = 15.0
+POOR_RADIO_DBM: Final = -100.0
+POOR_SNR_DB: Final = -15.0
+"""LoRa ends between −7.5 dB (SF7) and −20 dB (SF12)."""
+CLOCK_OFF_S: Final = 300.0
+"""Ahead. Behind, it counts beyond one interval, because many devices stamp a mean with the begin of its
+interval.
+"""
+FAILING_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a device is in its state. `evidence` is what the code rests on, by names that end in the unit."""
+
+    code: DeviceCause
+    evidence: dict[str, float | str]
+
+    @property
+    def key(self) -> str:
+        """The code; where one device can have it several times, with a name behind a colon."""
+        name = self.evidence.get("name")
+        return str(self.code) if name is None else f"{self.code}:{name}"
+
+
+def find_troubles(
+    facts: DeviceFacts, silent: Sequence[StreamFacts], clock_offset: float | None
+) -> tuple[Cause, ...]:
+    """Worst first. `silent`: its datastreams that say nothing; `clock_offset` in s, where it is believed."""
+    return (
+        *(Cause(DeviceCause.SILENT_DATASTREAM, {"name": stream.name}) for stream in silent),
+        *_low_battery(facts.contact),
+        *_poor_radio(facts.contact),
+        *_clock_off(clock_offset, facts.expected_interval_s()),
+        *_failing_checks(facts.counts),
+    )
+
+
+def _low_battery(contact: ContactFacts) -> Iterator[Cause]:
+    if contact.battery is not None and contact.battery < LOW_BATTERY:
+        yield Cause(DeviceCause.LOW_BATTERY, {"battery_percent": contact.battery})
+
+
+def _poor_radio(contact: ContactFacts) -> Iterator[Cause]:
+    """The noise decides where it is known, since LoRa hears far below it and at −110 dBm."""
+    if contact.snr is not None:
+        if contact.snr < POOR_SNR_DB:
+            yield Cause(DeviceCause.POOR_RADIO, {"snr_db": contact.snr})
+    elif contact.rssi is not None and contact.rssi < POOR_RADIO_DBM:
+        yield Cause(DeviceCause.POOR_RADIO, {"rssi_dbm": contact.rssi})
+
+
+def _clock_off(offset: float | None, expected_s: float) -> Iterator[Cause]:
+    if offset is not None and not -CLOCK_OFF_S - expected_s <= offset <= CLOCK_OFF_S:
+        yield Cause(DeviceCause.CLOCK_OFF, {"offset_s": offset})
+
+
+def _failing_checks(counts: Sequence[DayCount]) -> Iterator[Cause]:
+    """Of the last day that has results and the day before it."""
+    if not counts:
+        return
+    since = max(count.day for count in counts) - timedelta(days=1)
+    recent = [count for count in counts if count.day >= since]
+    n, failed = sum(count.n for count in recent), sum(count.failed for count in recent)
+    if n and failed / n > FAILING_SHARE:
+        yield Cause(DeviceCause.FAILING_CHECKS, {"share": failed / n})

@@ -1,0 +1,162 @@
+"""Completeness by local day from counts: what arrived and did not fail, against what was planned while the
+device stood there.
+
+Planned intervals come from the deployment and the expected interval, not from the first and last result;
+declared windows leave the denominator. A day on which nothing was planned has no share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insitu.arrays import Ints
+from insitu.model import Flag
+from insitu.times import to_us
+from trials.condition.facts import DayCount, DeviceFacts, StreamFacts
+
+DAYS: Final = 14
+COUNTED: Final = timedelta(days=DAYS + 1)
+"""How far back from now results are counted: DAYS local days and a bit."""
+
+Span = tuple[int, int]
+"""`[start, end)` in µs since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDay:
+    """`[start_us, end_us)` in µs since 1970: 23 or 25 hours where the clocks change; today ends now."""
+
+    day: date
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayShare:
+    """`share` None where nothing was planned."""
+
+    day: date
+    share: float | None
+
+
+def list_days(now: datetime, time_zone: str, days: int = DAYS) -> list[LocalDay]:
+    """The last `days` local days in order, today included."""
+    zone, now_us = ZoneInfo(time_zone), to_us(now)
+    today = now.astimezone(zone).date()
+    dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
+    starts = [to_us(datetime.combine(day, time(), zone)) for day in dates]
+    return [
+        LocalDay(day, start, min(end, now_us))
+        for day, (start, end) in zip(dates, pairwise(starts), strict=False)
+    ]
+
+
+def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:
+    """When the device was planned to send: deployed, not retired, outside declared windows, up to `now`."""
+    now_us = to_us(now)
+    last = min(now_us, to_us(facts.retired_at)) if facts.retired_at else now_us
+    deployed = [_span(stay.start, stay.end, last) for stay in facts.stays]
+    windows = [_span(window.start, window.end, now_us) for window in facts.windows]
+    return _without(_merged(deployed), _merged(windows))
+
+
+def share_days(facts: DeviceFacts, spans: Sequence[Span], days: Sequence[LocalDay]) -> tuple[DayShare, ...]:
+    """Each day's share of the intervals planned in `spans`: the mean over the device's datastreams."""
+    usable = {(count.datastream_id, count.day): count.n - count.failed for count in facts.counts}
+    return tuple(
+        DayShare(
+            day.day,
+            _share(
+                _overlap_us(spans, day.start_us, day.end_us) / 1e6,
+                [(usable.get((s.datastream_id, day.day), 0), s.expected_interval_s) for s in facts.streams],
+            ),
+        )
+        for day in days
+    )
+
+
+def mean_share(days: Sequence[DayShare]) -> float | None:
+    """Over the days on which something was planned."""
+    shares = [day.share for day in days if day.share is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
+def count_planned(streams: Sequence[StreamFacts], spans: Sequence[Span]) -> int:
+    """Intervals of all datastreams in `spans`."""
+    seconds = sum(end - start for start, end in spans) / 1e6
+    return sum(int(seconds / s.expected_interval_s) for s in streams if s.expected_interval_s)
+
+
+def share_stored(stored: int, planned: int) -> float | None:
+    """Results stored so far against `count_planned` of them; None where nothing was planned."""
+    return min(1.0, stored / planned) if planned else None
+
+
+def count_days(
+    datastream_id: int, time_us: Ints, flag: NDArray[np.int8], *, now: datetime, time_zone: str
+) -> list[DayCount]:
+    """Counts of the COUNTED before `now` from results in order of time; days without any are left out."""
+    days = list_days(now, time_zone, DAYS + 2)
+    first, last = to_us(now - COUNTED), to_us(now)
+    edges = np.searchsorted(time_us, [max(first, day.start_us) for day in days] + [last])
+    failed = np.r_[0, np.cumsum(flag == Flag.FAIL)]
+    return [
+        DayCount(datastream_id, day.day, int(high - low), int(failed[high] - failed[low]))
+        for day, (low, high) in zip(days, pairwise(edges), strict=True)
+        if high > low
+    ]
+
+
+def _span(start: datetime, end: datetime | None, last_us: int) -> Span:
+    return to_us(start), min(to_us(end), last_us) if end else last_us
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """Disjoint and in order, without those that are empty."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
+    """What of `spans` lies in none of `holes`; both disjoint and in order."""
+    left: list[Span] = []
+    for start, end in spans:
+        reached = start
+        for low, high in holes:
+            if high <= reached or low >= end:
+                continue
+            if low > reached:
+                left.append((reached, low))
+            reached = max(reached, high)
+        if reached < end:
+            left.append((reached, end))
+    return left
+
+
+def _overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
+    return sum(max(0, min(end, high) - max(start, low)) for start, end in spans)
+
+
+def _share(seconds: float, streams: Sequence[tuple[int, float | None]]) -> float | None:
+    """The mean over (results, expected interval s) of results against planned intervals in `seconds`."""
+    shares = []
+    for n, expected in streams:
+        planned = int(seconds / expected) if expected else 0
+        if planned:
+            shares.append(min(1.0, n / planned))
+    return sum(shares) / len(shares) if shares else None

@@ -1,0 +1,95 @@
+"""What is known of a device at one moment, as plain values. Times are aware; None is never, or not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+_UNDECLARED_INTERVAL_S: Final = 3600.0
+"""Expected of a device none of whose datastreams has a known interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFacts:
+    """What the device last said of itself. `said`: online or offline."""
+
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    said: str | None = None
+    said_at: datetime | None = None
+    battery: float | None = None
+    """%"""
+    rssi: float | None = None
+    """dBm"""
+    snr: float | None = None
+    """Signal-to-noise ratio in dB."""
+    clock_offset: float | None = None
+    """Device time − receipt in s; positive: its clock is ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """A datastream: how often it is expected to speak, and when it last did."""
+
+    datastream_id: int
+    name: str
+    expected_interval_s: float | None
+    """Declared, or reported by the device."""
+    usual_interval_s: float | None
+    """The same, or learned from what came."""
+    latest_received_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A deployment `[start, end)`; `end` None while it lasts."""
+
+    site: str
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """A declared window `[start, end)`; `site` None where it was declared for the device or its trial."""
+
+    kind: str
+    site: str | None
+    start: datetime
+    end: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Results of one datastream on one local day; a check has failed `failed` of its `n`."""
+
+    datastream_id: int
+    day: date
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """Everything that the condition of a device follows from, but for the time at which it is asked for."""
+
+    device_id: int
+    time_zone: str
+    """Of its trial: days are local."""
+    retired_at: datetime | None
+    contact: ContactFacts
+    streams: tuple[StreamFacts, ...]
+    stays: tuple[Stay, ...]
+    """By time."""
+    windows: tuple[WindowFacts, ...]
+    counts: tuple[DayCount, ...]
+    """Of the last `completeness.COUNTED` before the time at which it is asked for."""
+
+    def expected_interval_s(self) -> float:
+        """The shortest usual interval of its datastreams."""
+        return min(
+            (every for stream in self.streams if (every := stream.usual_interval_s)),
+            default=_UNDECLARED_INTERVAL_S,
+        )

@@ -1,0 +1,158 @@
+"""The state of a device: retired and windows first, then silence, then what is wrong with one that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from insitu.model import DeviceCause, DeviceState
+from trials.condition.causes import Cause, find_troubles
+from trials.condition.completeness import (
+    DayShare,
+    LocalDay,
+    count_planned,
+    list_days,
+    mean_share,
+    plan_spans,
+    share_days,
+)
+from trials.condition.facts import ContactFacts, DeviceFacts, StreamFacts, WindowFacts
+
+LATE_AFTER: Final = 2.5
+SILENT_AFTER: Final = 8.0
+"""Times the expected interval without a result."""
+CLOCK_IN_ORDER_S: Final = 10.0
+"""What a slow network alone may make of a clock that is right."""
+_TAKEN_BACK: Final = timedelta(seconds=30)
+"""A broker says "offline" for a device that it cut off; a message so much later takes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a device is at one moment."""
+
+    device_id: int
+    state: DeviceState
+    causes: tuple[Cause, ...]
+    """Worst first; none where the state says it all: online, in_window, retired, never_seen."""
+    window: WindowFacts | None
+    """The declared window that it is in; of several the one that ends last."""
+    retired_at: datetime | None
+    """Declared, or the end of its last deployment: it was swapped, or taken away."""
+    clock_offset: float | None
+    """Device time − receipt in s, where it is believed."""
+    silent_streams: frozenset[int]
+    """Datastreams that say nothing while the device speaks."""
+    days: tuple[DayShare, ...]
+    """Completeness of the last days, today included."""
+    share: float | None
+    """Their mean."""
+    planned: int
+    """Results planned so far, of all datastreams."""
+
+
+def judge_devices(facts: Sequence[DeviceFacts], now: datetime, *, simulated: bool) -> list[Condition]:
+    """Each of them, in the order given. `simulated`: `now` is the time of a simulated history."""
+    calendars = {zone: list_days(now, zone) for zone in {one.time_zone for one in facts}}
+    return [_judge(one, now, calendars[one.time_zone], simulated=simulated) for one in facts]
+
+
+def _judge(facts: DeviceFacts, now: datetime, calendar: Sequence[LocalDay], *, simulated: bool) -> Condition:
+    spans = plan_spans(facts, now)
+    days = share_days(facts, spans, calendar)
+    silent = _find_silent_streams(facts, now)
+    window = _find_window(facts, now)
+    retired_at = facts.retired_at or _taken_away_at(facts, now)
+    offset = _believed_offset(facts.contact, simulated=simulated)
+    state, causes = _judge_state(
+        facts, now, retired_at=retired_at, window=window, troubles=find_troubles(facts, silent, offset)
+    )
+    return Condition(
+        device_id=facts.device_id,
+        state=state,
+        causes=causes,
+        window=window,
+        retired_at=retired_at,
+        clock_offset=offset,
+        silent_streams=frozenset(stream.datastream_id for stream in silent),
+        days=days,
+        share=mean_share(days),
+        planned=count_planned(facts.streams, spans),
+    )
+
+
+def _judge_state(
+    facts: DeviceFacts,
+    now: datetime,
+    *,
+    retired_at: datetime | None,
+    window: WindowFacts | None,
+    troubles: tuple[Cause, ...],
+) -> tuple[DeviceState, tuple[Cause, ...]]:
+    seen_at = facts.contact.last_seen_at
+    if retired_at is not None and retired_at <= now:
+        return DeviceState.RETIRED, ()
+    if seen_at is None:
+        return DeviceState.NEVER_SEEN, ()
+    if window is not None:
+        return DeviceState.IN_WINDOW, ()
+    silence_s, expected_s = (now - seen_at).total_seconds(), facts.expected_interval_s()
+    evidence: dict[str, float | str] = {"silence_s": silence_s}
+    if _is_offline(facts.contact):
+        return DeviceState.SILENT, (Cause(DeviceCause.OFFLINE, evidence),)
+    if silence_s > SILENT_AFTER * expected_s:
+        return DeviceState.SILENT, (Cause(DeviceCause.SILENT, evidence),)
+    if silence_s > LATE_AFTER * expected_s:
+        return DeviceState.LATE, (Cause(DeviceCause.LATE, evidence),)
+    return DeviceState.DEGRADED if troubles else DeviceState.ONLINE, troubles
+
+
+def _is_offline(contact: ContactFacts) -> bool:
+    return contact.said == "offline" and (
+        contact.last_seen_at is None
+        or contact.said_at is None
+        or contact.last_seen_at <= contact.said_at + _TAKEN_BACK
+    )
+
+
+def _taken_away_at(facts: DeviceFacts, now: datetime) -> datetime | None:
+    """When its last deployment ended; None while one lasts or is to come, and where there was none."""
+    ends = [stay.end for stay in facts.stays if stay.end is not None and stay.end <= now]
+    return max(ends) if ends and len(ends) == len(facts.stays) else None
+
+
+def _find_window(facts: DeviceFacts, now: datetime) -> WindowFacts | None:
+    """The window at `now` of the device, its trial, or the site where it stands or stood last."""
+    latest = max(facts.stays, key=lambda stay: (stay.start <= now, stay.start), default=None)
+    sites = {None} if latest is None else {None, latest.site}
+    windows = [
+        window
+        for window in facts.windows
+        if window.start <= now and (window.end is None or now < window.end) and window.site in sites
+    ]
+    return max(windows, key=lambda window: (window.end is None, window.end or now), default=None)
+
+
+def _believed_offset(contact: ContactFacts, *, simulated: bool) -> float | None:
+    """In a simulated history every message was long on its way, so a clock seems to be behind."""
+    offset = contact.clock_offset
+    return None if simulated and offset is not None and offset < -CLOCK_IN_ORDER_S else offset
+
+
+def _find_silent_streams(facts: DeviceFacts, now: datetime) -> list[StreamFacts]:
+    """Datastreams that say nothing while the device speaks."""
+    seen_at = facts.contact.last_seen_at
+    if seen_at is None or (now - seen_at).total_seconds() > LATE_AFTER * facts.expected_interval_s():
+        return []
+    return [stream for stream in facts.streams if _is_silent(stream, facts.contact.first_seen_at, now)]
+
+
+def _is_silent(stream: StreamFacts, first_seen_at: datetime | None, now: datetime) -> bool:
+    last, expected_s = stream.latest_received_at or first_seen_at, stream.usual_interval_s
+    return (
+        last is not None
+        and expected_s is not None
+        and (now - last).total_seconds() > SILENT_AFTER * expected_s
+    )
