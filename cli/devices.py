@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -144,12 +145,12 @@ def enrol(
         raise trouble
 
 
-def take_effect(conn: Connection, target: Target) -> RetryLater | None:
+def take_effect(conn: Connection, target: Target, *, tell: Callable[[str], None] = say) -> RetryLater | None:
     """None once the broker knows the new credential; the trouble is raised after the token was shown, which
     happens only once.
     """
     if target.running is None:
-        say(
+        tell(
             "This broker is not Insitu's own: run `insitu broker-config` and reload it, then this is in "
             "force.\n"
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options import JsonOption
 from cli.output import say, warn
+from cli.reports import show
 from cli.target import open_target
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput, Disagrees, NotFound
@@ -19,8 +22,10 @@ from insitu.settings import load
 from store.trials import evaluation as find
 from store.trials import latest_evaluation
 from trials.designs.reading import read_for_designs
+from trials.evaluation import document_of
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package
+from trials.package.verify import Check
 from trials.package.verify import verify as verify_package
 from trials.plan import profiles as known
 from trials.report import write_reports
@@ -37,6 +42,7 @@ from trials.workflow.templates import Facts, marks
 
 if TYPE_CHECKING:
     from store.database import Connection
+    from trials.plan.profiles import Profile
 
 
 def _read(path: Path) -> str:
@@ -93,19 +99,30 @@ def profiles(
             help="A profile, or one of its entries as us-epa-air-sensors/pm25; default: all of them."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
     if name is None:
-        for one in known.profiles().values():
-            say(f"{one.name}: {one.title.en}")
-            say("".join(f"  {one.name}/{part.name}: {part.title.en}\n" for part in one.entries).rstrip())
+        show(list(known.profiles().values()), _names_of_profiles(), as_json=as_json)
         return
     whole, _, part = name.partition("/")
-    found = known.profile(whole)
-    entries = [found.of(part)] if part else [found.of(each.name) for each in found.entries]
-    say(f"{found.title.en}\n{found.notes.en}")
-    for each in entries:
-        say("\n".join(known.described(found.name, each)))
+    profile = known.profile(whole)
+    entries = [profile.of(part)] if part else [profile.of(entry.name) for entry in profile.entries]
+    chosen = profile.model_copy(update={"entries": entries})
+    show(chosen, _profile_in_full(chosen), as_json=as_json)
+
+
+def _names_of_profiles() -> Iterator[str]:
+    for profile in known.profiles().values():
+        yield f"{profile.name}: {profile.title.en}"
+        yield from (f"  {profile.name}/{entry.name}: {entry.title.en}" for entry in profile.entries)
+
+
+def _profile_in_full(profile: Profile) -> Iterator[str]:
+    yield profile.title.en
+    yield profile.notes.en
+    for entry in profile.entries:
+        yield from known.described(profile.name, entry)
 
 
 def _first_day(text: str | None, clock: Clock) -> date:
@@ -134,12 +151,15 @@ def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], lo
 
 
 def evaluate(
-    trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")], login: str = "lab"
+    trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")],
+    login: str = "lab",
+    as_json: JsonOption = False,
 ) -> None:
     """Apply the locked protocol to the observations and keep the result for good."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
-        say(summary(evaluate_package(folder)))
+        result = evaluate_package(folder)
+        show({"evaluation": None, "document": document_of(result)}, [summary(result)], as_json=as_json)
         return
 
     target, conn = open_target("insitu evaluate")
@@ -148,7 +168,8 @@ def evaluate(
         number, result = evaluate_trial(
             conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated
         )
-    say(f"Evaluation {number}\n{summary(result)}")
+    lines = [f"Evaluation {number}", summary(result)]
+    show({"evaluation": number, "document": document_of(result)}, lines, as_json=as_json)
 
 
 def unblind(
@@ -216,13 +237,21 @@ def write_package(
     write(conn, row.evaluation_id, to, key=signing_key(data_dir))
 
 
-def verify(package: Annotated[Path, typer.Argument(help="The directory of a package.")]) -> None:
+def verify(
+    package: Annotated[Path, typer.Argument(help="The directory of a package.")], as_json: JsonOption = False
+) -> None:
     """Recompute every number of a package, check its files, protocol and signature; needs no database."""
     checks = verify_package(package)
-    for check in checks:
-        say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}")
-        for line in check.lines:
-            say(f"     {line}")
-    if not all(check.ok for check in checks):
+    agrees = all(check.ok for check in checks)
+    document = {"agrees": agrees, "checks": [check._asdict() for check in checks]}
+    show(document, _lines_of_checks(checks), as_json=as_json)
+    if not agrees:
         raise Disagrees(f"{package} does not agree with itself; what differs is named above.")
-    say("Every number agrees.")
+
+
+def _lines_of_checks(checks: list[Check]) -> Iterator[str]:
+    for check in checks:
+        yield f"{'ok  ' if check.ok else 'FAIL'} {check.name}"
+        yield from (f"     {line}" for line in check.lines)
+    if all(check.ok for check in checks):
+        yield "Every number agrees."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -13,6 +14,15 @@ import typer.main
 from cli.output import fail, say
 from cli.verbs import VERBS, Verb
 from insitu.loading import loading
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What a shell is offered for an unfinished word."""
+
+    value: str
+    help: str
+    type: str = "plain"
 
 
 class Group(typer.core.TyperGroup):
@@ -29,6 +39,12 @@ class Group(typer.core.TyperGroup):
         """From the table, without importing a verb."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """From the table too: a shell asks at each press of the tabulator."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [Suggestion(name, verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
 
     def invoke(self, ctx: Any) -> Any:
         try:

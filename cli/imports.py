@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import progress, say, warn
+from cli.options import JsonOption
+from cli.output import console, errors, progress, warn
+from cli.reports import aside, show
 from cli.target import open_target
 from ingest.files.layout import understand
 from ingest.files.load import Loader, fingerprint
@@ -57,6 +61,7 @@ def import_file(
     ] = False,
     reason: Annotated[str, typer.Option(help="Why results are corrected; kept with each of them.")] = "",
     login: str = "lab",
+    as_json: JsonOption = False,
 ) -> None:
     """Take results from a CSV or Parquet file, through the same path as live messages; running it again
     changes nothing.
@@ -81,7 +86,7 @@ def import_file(
     if correct != bool(reason.strip()):
         raise CorrectInput('A correction needs both: --correct and --reason "why".')
     said = _said({name: what for name, what in given.items() if what}, columns)
-    _import(file, said, dry=dry_run, reason=reason.strip(), login=login)
+    _import(file, said, dry=dry_run, reason=reason.strip(), login=login, as_json=as_json)
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:
@@ -99,19 +104,19 @@ def _said(given: dict[str, Any], path: Path | None) -> FileMap:
     return make_map(given, source="import")
 
 
-def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str) -> None:
+def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as_json: bool) -> None:
     target, conn = open_target("insitu import")
     with conn:
         layout = understand(file, said, load_snapshot(conn))
         conn.rollback()
         for sentence in layout.sentences:
-            say(sentence)
+            aside(as_json)(sentence)
         correction: Correction | None = None
         if reason:
             correction = Correction(said.trial, login, reason, file.name, fingerprint(file))
         loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction)
         try:
-            with progress(file.name) as steps:
+            with progress(file.name, errors if as_json else console) as steps:
                 summary = loader.run(
                     lambda done, so_far: steps(done, 1.0, f"{so_far.rows} rows, {so_far.stored} stored")
                 )
@@ -121,13 +126,24 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str) ->
                 "completes it."
             )
             raise
-    _report(layout, summary, dry=dry)
+    _report(layout, summary, dry=dry, as_json=as_json)
 
 
-def _report(layout: Layout, summary: Summary, *, dry: bool) -> None:
+def _report(layout: Layout, summary: Summary, *, dry: bool, as_json: bool) -> None:
     """InsituError where something was refused, so that the exit code says so."""
+    document = {"trial": layout.trial, "understood": layout.sentences, "is_dry_run": dry, **asdict(summary)}
+    show(document, _lines(summary, dry=dry), as_json=as_json)
+    if summary.refused:
+        raise InsituError(
+            f"{layout.file}: not everything could be stored. docs/rejects.md says how to fix each reason. "
+            "After a change of the catalogue: "
+            f"`insitu replay --trial {layout.trial}`; after a change of the file: import it again."
+        )
+
+
+def _lines(summary: Summary, *, dry: bool) -> Iterator[str]:
     speed = summary.rows / summary.elapsed_s if summary.elapsed_s else 0
-    say(
+    yield (
         f"{'Nothing was written; it would be: ' if dry else ''}{summary.rows} rows, {summary.contained} "
         f"results: {summary.stored} stored, "
         f"{summary.duplicate} there already"
@@ -135,15 +151,9 @@ def _report(layout: Layout, summary: Summary, *, dry: bool) -> None:
         + f". {summary.elapsed_s:.1f} s, {speed:.0f} rows/s."
     )
     if summary.empty:
-        say(f"{summary.empty} rows have no result.")
+        yield f"{summary.empty} rows have no result."
     for code, refused in sorted(summary.refused.items()):
         what = (
             f"{refused.results} results of {refused.rows} rows" if refused.results else f"{refused.rows} rows"
         )
-        say(f"refused    {code}: {what}, the first in row {refused.first_row}: {refused.detail}")
-    if summary.refused:
-        raise InsituError(
-            f"{layout.file}: not everything could be stored. docs/rejects.md says how to fix each reason. "
-            "After a change of the catalogue: "
-            f"`insitu replay --trial {layout.trial}`; after a change of the file: import it again."
-        )
+        yield f"refused    {code}: {what}, the first in row {refused.first_row}: {refused.detail}"

@@ -26,7 +26,7 @@ def main() -> None:
     # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
     try:
         refuse_foreign_rooms()
-        app()
+        app(prog_name="insitu")
     except ReportDefect as error:
         fail(f"{error} Details: {_keep_traceback()}", code=error.exit_code)
     except InsituError as error:

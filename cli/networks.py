@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +15,9 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cli.devices import public_of, take_effect
+from cli.options import JsonOption
 from cli.output import say
+from cli.reports import aside, show
 from cli.target import Target, open_target
 from ingest import storage
 from insitu.embedded.users import hash_token, mosquitto_hash
@@ -32,6 +36,8 @@ from store.catalogue.networks import (
 )
 
 if TYPE_CHECKING:
+    from ingest.storage import Pulled
+    from store.catalogue.networks import Address, NetworkServer
     from store.database import Connection
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
@@ -113,6 +119,27 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
     say(f"entered address {entry.address}: {entry.trial}/{entry.device}")
 
 
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """`token` is shown once; `configuration` is what to write into the network server's own."""
+
+    username: str
+    token: str
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """A network server, and what was done to its credentials now; None where nothing was."""
+
+    network_server: str
+    kind: str
+    devices: list[Address]
+    enrolled: NewCredential | None = None
+    revoked: int | None = None
+    """Credentials that ended."""
+
+
 def network(
     code: str,
     enrol: Annotated[
@@ -121,6 +148,7 @@ def network(
     revoke: Annotated[
         bool, typer.Option(help="End every credential of it; an open connection is cut.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its
     credential.
@@ -128,57 +156,71 @@ def network(
     if enrol and revoke:
         raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
     target, conn = open_target("insitu network")
-    trouble = None
+    enrolled = revoked = trouble = None
     with conn:
-        server = get_network_server(conn, code)
-        addresses = list_addresses(conn, code)
+        server, addresses = get_network_server(conn, code), list_addresses(conn, code)
         if enrol:
-            username, token = _give(conn, target, server.network_server_id, code)
-            conn.commit()
-            trouble = take_effect(conn, target)
-            say(f"{username} is active. Its token is shown this once:\n\n    {token}\n")
-            _explain(target, server.kind, username)
+            enrolled = _give(conn, target, server)
         elif revoke:
-            now = target.clock.now()
-            ended = revoke_network_credentials(conn, network_server_id=server.network_server_id, at=now)
-            record(conn, at=now, login="cli", action="revoke", subject=code, detail={"credentials": ended})
-            conn.commit()
-            trouble = take_effect(conn, target) if ended else None
-            say(
-                f"{ended} credential{'s' if ended != 1 else ''} of {code} ended."
-                if ended
-                else "It had no credential."
-            )
-    say(f"{code} ({server.kind}) speaks for {len(addresses)} device{'s' if len(addresses) != 1 else ''}:")
-    for one in addresses:
-        say(f"  {one.address}  {one.trial}/{one.device}")
+            revoked = _revoke(conn, target, server)
+        conn.commit()
+        if enrolled or revoked:
+            trouble = take_effect(conn, target, tell=aside(as_json))
+    state = NetworkState(code, server.kind, addresses, enrolled, revoked)
+    show(state, _lines(state), as_json=as_json)
     if trouble is not None:
         raise trouble
 
 
-def _give(conn: Connection, target: Target, number: int, code: str) -> tuple[str, str]:
+def _lines(state: NetworkState) -> Iterator[str]:
+    if state.enrolled is not None:
+        yield f"{state.enrolled.username} is active. Its token is shown this once:"
+        yield f"\n    {state.enrolled.token}\n"
+        yield state.enrolled.configuration
+    if state.revoked is not None:
+        yield _ended(state.revoked, state.network_server)
+    number = len(state.devices)
+    yield (f"{state.network_server} ({state.kind}) speaks for {number} device{'s' if number != 1 else ''}:")
+    yield from (f"  {one.address}  {one.trial}/{one.device}" for one in state.devices)
+
+
+def _ended(number: int, code: str) -> str:
+    if not number:
+        return "It had no credential."
+    return f"{number} credential{'s' if number != 1 else ''} of {code} ended."
+
+
+def _give(conn: Connection, target: Target, server: NetworkServer) -> NewCredential:
     now = target.clock.now()
-    token, username = secrets.token_urlsafe(32), f"network.{code}.{secrets.token_hex(3)}"
+    token, username = secrets.token_urlsafe(32), f"network.{server.code}.{secrets.token_hex(3)}"
     add_credential(
         conn,
         device_id=None,
-        network_server_id=number,
+        network_server_id=server.network_server_id,
         username=username,
         token_sha256=hashlib.sha256(token.encode()).digest(),
         nats_hash=hash_token(token),
         mosquitto_hash=mosquitto_hash(token),
         now=now,
     )
-    record(conn, at=now, login="cli", action="enrol", subject=code, detail={"username": username})
-    return username, token
+    record(conn, at=now, login="cli", action="enrol", subject=server.code, detail={"username": username})
+    return NewCredential(username, token, _configuration(target, server.kind, username))
 
 
-def _explain(target: Target, kind: str, username: str) -> None:
+def _revoke(conn: Connection, target: Target, server: NetworkServer) -> int:
+    """How many credentials ended."""
+    now = target.clock.now()
+    ended = revoke_network_credentials(conn, network_server_id=server.network_server_id, at=now)
+    record(conn, at=now, login="cli", action="revoke", subject=server.code, detail={"credentials": ended})
+    return ended
+
+
+def _configuration(target: Target, kind: str, username: str) -> str:
     """What to write into the network server's own configuration."""
     where = public_of(target)
     scheme = "ssl" if where.tls else "tcp"
     if kind == CHIRPSTACK:
-        say(
+        return (
             "In chirpstack.toml, with a codec in each device profile:\n\n[integration]\n  enabled = "
             '["mqtt"]\n  [integration.mqtt]\n'
             f'    server = "{scheme}://{where.host}:{where.port}"\n    json = true\n    qos = 1\n    '
@@ -186,8 +228,8 @@ def _explain(target: Target, kind: str, username: str) -> None:
             f'    client_id = "chirpstack"\n    username = "{username}"\n    password = "THE TOKEN"\n'
             '    event_topic = "application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"\n'
         )
-    elif kind == THINGS_STACK:
-        say(
+    if kind == THINGS_STACK:
+        return (
             "The Things Stack is a broker of its own, at QoS 0: bridge it, for example with "
             "mosquitto.conf:\n\n"
             "connection things-stack\n  address eu1.cloud.thethings.network:8883\n  bridge_capath "
@@ -198,12 +240,11 @@ def _explain(target: Target, kind: str, username: str) -> None:
             "TOKEN\n  topic v3/+/devices/+/up out 1\n\n"
             "What the bridge missed `insitu pull` brings from its storage integration.\n"
         )
-    else:
-        say(
-            f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the "
-            "token, QoS 1. It publishes its own "
-            "spBv1.0 topics and hears its own NCMD; Insitu asks for a rebirth there.\n"
-        )
+    return (
+        f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the "
+        "token, QoS 1. It publishes its own "
+        "spBv1.0 topics and hears its own NCMD; Insitu asks for a rebirth there.\n"
+    )
 
 
 def pull(
@@ -215,6 +256,7 @@ def pull(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="From then on, UTC; default: a day ago."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring the uplinks that The Things Stack has kept and MQTT has missed; what is there already is a
     duplicate.
@@ -244,7 +286,11 @@ def pull(
             before=now,
             clock=target.clock,
         )
-    say(
+    show({"since": start, **asdict(done)}, [_pulled(done, start)], as_json=as_json)
+
+
+def _pulled(done: Pulled, start: datetime) -> str:
+    return (
         f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, "
         f"{done.duplicate} were there, "
         f"{done.refused} refused (see the page Rejects)."

@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
+from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
 from cli.policy import WRITE_FILES_ANEW, CannotAsk, devices_of_broker_config, throw_away_devices
+from cli.reports import show, show_each
 from cli.target import Target, find_target, open_target
 from ingest.policy import prove
 from ingest.probe import probe_once
@@ -30,11 +32,13 @@ from store.ledger import recount
 if TYPE_CHECKING:
     from store.database import Connection
 
+_WORDS: Final = {"ok": "ok  ", "bad": "BAD ", "not_asked": "--  "}
 
-def settings() -> None:
+
+def settings(as_json: JsonOption = False) -> None:
     """Effective settings, secrets hidden."""
-    for name, text in shown(load()).items():
-        say(f"{name}={text}")
+    texts = shown(load())
+    show(texts, (f"{name}={text}" for name, text in texts.items()), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +49,40 @@ class Question:
     answer: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    question: str
+    state: Literal["ok", "bad", "not_asked"]
+    detail: str
+    """The good news, or what is wrong and what to do."""
+
+
 def check(
     strict: Annotated[
         bool, typer.Option(help="Exit code 1 also where a question could not be asked.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where
     something is BAD.
     """
-    target = find_target()
-    bad = 0
-    for question in questions(target):
-        try:
-            good = question.answer()
-        except CannotAsk as error:
-            bad += strict
-            say(f"--   {question.title}: {error}")
-        except InsituError as error:
-            bad += 1
-            say(f"BAD  {question.title}: {error}")
-        else:
-            say(f"ok   {question.title}: {good}")
+    answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
+    bad = sum(answer.state == "bad" or (strict and answer.state == "not_asked") for answer in answers)
     if bad:
         raise InsituError(f"{bad} of these need attention; each line says what to do.")
+
+
+def _ask(question: Question) -> Answer:
+    try:
+        return Answer(question.title, "ok", question.answer())
+    except CannotAsk as error:
+        return Answer(question.title, "not_asked", str(error))
+    except InsituError as error:
+        return Answer(question.title, "bad", str(error))
+
+
+def _line(answer: Answer) -> str:
+    return f"{_WORDS[answer.state]} {answer.question}: {answer.detail}"
 
 
 def questions(target: Target) -> list[Question]:
@@ -154,6 +169,7 @@ def _policy(target: Target) -> str:
 def replay(
     trial: Annotated[str, typer.Option(help="Only this trial's rejects.")] = "",
     reason: Annotated[str, typer.Option(help="Only rejects with this reason code.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once
     each.
@@ -161,10 +177,11 @@ def replay(
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
-    say(
+    line = (
         f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, "
         f"{outcome.still_refused} still refused."
     )
+    show(outcome._asdict(), [line], as_json=as_json)
 
 
 def broker_config(

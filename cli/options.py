@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    pass
-
 
 ClockOption = Annotated[
     str, typer.Option("--clock", hidden=True, help="A trial clock, handed down by demo and tests.")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for a program, instead of text.")]

@@ -54,13 +54,11 @@ class Steps(Protocol):
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Steps]:
+def progress(title: str, where: Console = console) -> Iterator[Steps]:
     """A bar on a terminal; elsewhere a line at each tenth, at most one in two seconds."""
-    if console.is_terminal:
+    if where.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        with Progress(
-            *columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console
-        ) as bar:
+        with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=where) as bar:
             task = bar.add_task(title, note="")
 
             def draw(done: float, total: float, note: str = "") -> None:
@@ -74,6 +72,6 @@ def progress(title: str) -> Iterator[Steps]:
         tenth = int(10 * done / total) if total else 0
         if tenth > said["tenth"] and (time.monotonic() - said["at"] > 2 or tenth == 10):
             said.update(tenth=tenth, at=time.monotonic())
-            say(f"{title}: {10 * tenth} %{'  ' + note if note else ''}")
+            _print(where, f"{title}: {10 * tenth} %{'  ' + note if note else ''}")
 
     yield write

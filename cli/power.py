@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import say
+from cli.options import JsonOption
+from cli.reports import show
 from cli.target import open_target
 from insitu.errors import CorrectInput
 from trials.designs.reading import read_for_designs
@@ -32,7 +32,7 @@ def power(
     package: Annotated[
         Path | None, typer.Option(help="Take the observations from this package, not from a database.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="The document instead of the tables.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell from the days before the reporting period how wide intervals will be and which effects can be
     detected.
@@ -40,12 +40,8 @@ def power(
     lengths = _lengths(days)
     if not 0.5 <= power < 1:
         raise CorrectInput(f"--power {power:g} must lie between 0.5 and 1, as 0.8.")
-    found = _outlook(protocol, package, lengths, power)
-    if json_:
-        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
-        return
-    for line in told(found):
-        say(line)
+    outlook = _outlook(protocol, package, lengths, power)
+    show(outlook, told(outlook), as_json=as_json)
 
 
 def _outlook(path: Path, package: Path | None, lengths: Sequence[int], power: float) -> Outlook:

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import say
+from cli.options import JsonOption
+from cli.reports import show
 from cli.target import open_target
 from insitu.errors import CorrectInput
 from insitu.settings import load
 from store.shards import layout, resize, set_home
 
 if TYPE_CHECKING:
-    from store.shards import Layout
+    from store.shards import Layout, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    shard: int
+    trials: list[str]
+    ingestor: str | None
+    pending: int
+    """Messages in the hands of its ingestor."""
+    not_heard_yet: list[str]
+    """Topic filters."""
+    being_drained: list[str]
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsState:
+    count: int
+    is_ready: bool
+    """Every trial is heard."""
+    shards: list[ShardState]
 
 
 def shards(
@@ -26,6 +50,7 @@ def shards(
     move: Annotated[
         list[str] | None, typer.Option(help="TRIAL=SHARD: hear that trial in that shard from now on.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the shards, or change how many there are and which trial each hears; running ingestors follow by
     themselves.
@@ -40,30 +65,40 @@ def shards(
             if not number.isdigit():
                 raise CorrectInput(f"{text!r}: write TRIAL=SHARD, for example platform-air=1.")
             set_home(conn, trial, int(number), window=window)
-        found = layout(conn)
-    _show(found)
+        state = _state(layout(conn))
+    show(state, _lines(state), as_json=as_json)
 
 
-def _show(found: Layout) -> None:
-    state = (
-        "every trial is heard" if found.is_ready else "the sessions are being made: look again in ten seconds"
+def _state(found: Layout) -> ShardsState:
+    return ShardsState(found.count, found.is_ready, [_shard_state(found, shard) for shard in found.shards])
+
+
+def _shard_state(found: Layout, shard: Shard) -> ShardState:
+    wanted, has = set(found.wanted(shard.shard_id)), set(shard.filters)
+    return ShardState(
+        shard=shard.shard_id,
+        trials=[home.trial for home in found.homes if home.shard_id == shard.shard_id],
+        ingestor=shard.held_by,
+        pending=shard.pending,
+        not_heard_yet=sorted(wanted - has),
+        being_drained=sorted(has - wanted),
+        problem=shard.problem,
     )
-    say(f"{found.count} shard{'s' if found.count > 1 else ''}; {state}.")
-    for shard in found.shards:
-        wanted, has = set(found.wanted(shard.shard_id)), set(shard.filters)
-        trials = (
-            "every trial"
-            if found.count == 1
-            else ", ".join(h.trial for h in found.homes if h.shard_id == shard.shard_id) or "none"
-        )
-        say(f"shard {shard.shard_id}: {trials}")
-        say(
-            f"  ingestor: {shard.held_by or 'none: start `insitu ingest`'}; {shard.pending} messages in its "
-            "hands"
-        )
-        if wanted - has:
-            say(f"  not heard yet: {', '.join(sorted(wanted - has))}")
-        if has - wanted:
-            say(f"  being drained: {', '.join(sorted(has - wanted))}")
+
+
+def _lines(state: ShardsState) -> Iterator[str]:
+    ready = (
+        "every trial is heard" if state.is_ready else "the sessions are being made: look again in ten seconds"
+    )
+    yield f"{state.count} shard{'s' if state.count > 1 else ''}; {ready}."
+    for shard in state.shards:
+        trials = "every trial" if state.count == 1 else ", ".join(shard.trials) or "none"
+        yield f"shard {shard.shard}: {trials}"
+        holder = shard.ingestor or "none: start `insitu ingest`"
+        yield f"  ingestor: {holder}; {shard.pending} messages in its hands"
+        if shard.not_heard_yet:
+            yield f"  not heard yet: {', '.join(shard.not_heard_yet)}"
+        if shard.being_drained:
+            yield f"  being drained: {', '.join(shard.being_drained)}"
         if shard.problem:
-            say(f"  {shard.problem}")
+            yield f"  {shard.problem}"

@@ -139,6 +139,9 @@ def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def shown(settings: Settings) -> dict[str, str]:
-    """Effective settings for printing; secrets stay hidden."""
-    return {f"INSITU_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+def shown(settings: Settings) -> dict[str, str | None]:
+    """Effective settings for printing, None where nothing is set; secrets stay hidden."""
+    return {
+        f"INSITU_{name.upper()}": None if value is None else str(value)
+        for name, value in settings.model_dump().items()
+    }

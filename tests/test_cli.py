@@ -78,6 +78,11 @@ def test_help_names_every_verb() -> None:
         "network",
         "pull",
         "shards",
+        "trials",
+        "devices",
+        "people",
+        "windows",
+        "evaluations",
     ):
         assert f"  {verb} " in done.stdout, verb
 

@@ -78,7 +78,9 @@ class Soak:
         began = sampled = time.monotonic()
         self._sample(0.0)
         checked = 0
-        while not self.told and not self.goal.reached(time.monotonic() - began, self.kills(), self.messages()):
+        while not self.told and not self.goal.reached(
+            time.monotonic() - began, self.kills(), self.messages()
+        ):
             if killing:
                 await self._strike()
                 await asyncio.sleep(self.chance.uniform(0.0, 0.6))

@@ -58,3 +58,8 @@ def list_evaluations(
     conn: Connection, trial: str, *, below: int | None = None, most: int = 50
 ) -> list[EvaluationHead]:
     return rows(conn, EvaluationHead, _SQL.evaluation_heads, trial=trial, below=below, most=most)
+
+
+def list_all_evaluations(conn: Connection, *, most: int) -> list[EvaluationHead]:
+    """Of every trial. Only for the server's own shell: pages ask for one trial that their viewer sees."""
+    return rows(conn, EvaluationHead, _SQL.evaluation_heads, trial=None, below=None, most=most)

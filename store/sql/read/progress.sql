@@ -11,9 +11,9 @@ LEFT JOIN LATERAL (SELECT x.evaluation_id, CASE WHEN NOT x.blinded THEN x.verdic
 WHERE t.code = ANY(%(trials)s::text[]) ORDER BY t.code;
 
 -- name: evaluation_heads
--- Evaluations of a trial without their documents, newest first, from an id downwards.
+-- Evaluations of one trial, or of every trial, without their documents, newest first, from an id downwards.
 SELECT e.evaluation_id, t.code AS trial, e.evaluated_at, e.evaluated_by, CASE WHEN NOT e.blinded THEN e.verdict END AS verdict, e.interim,
        e.blinded, e.inputs_sha256, e.sha256, p.version
 FROM evaluation e JOIN trial t USING (trial_id) JOIN protocol p USING (protocol_id)
-WHERE t.code = %(trial)s::text AND (%(below)s::int IS NULL OR e.evaluation_id < %(below)s::int)
+WHERE (%(trial)s::text IS NULL OR t.code = %(trial)s::text) AND (%(below)s::int IS NULL OR e.evaluation_id < %(below)s::int)
 ORDER BY e.evaluation_id DESC LIMIT %(most)s::int;

@@ -1,0 +1,31 @@
+"""People as lists show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.database import Connection, rows
+from store.queries import Queries
+
+
+class _SQL(Queries, file="read/people"):
+    people: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`kind` is that of the organisation, whose code `organisation` is."""
+
+    login: str
+    name: str
+    organisation: str
+    kind: str
+    language: str
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+def list_people(conn: Connection) -> list[Person]:
+    """By login. Only for the server's own shell: no page shows them all."""
+    return rows(conn, Person, _SQL.people)

@@ -1,0 +1,40 @@
+"""Verbs called in this process: quick, and errors are raised."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+from typer.main import get_command
+
+from cli.group import app
+
+
+class Told(Protocol):
+    def __call__(self, *arguments: str, err: str = "") -> str:
+        """Stdout of a verb that succeeds and writes `err` to stderr."""
+
+
+def call(*arguments: str) -> None:
+    """The verb, on this process's own stdout and stderr."""
+    get_command(app).main(list(arguments), prog_name="insitu", standalone_mode=False)
+
+
+@pytest.fixture
+def told(capsysbinary: pytest.CaptureFixture[bytes]) -> Told:
+    """Without an installation."""
+
+    def ask(*arguments: str, err: str = "") -> str:
+        call(*arguments)
+        captured = capsysbinary.readouterr()
+        assert captured.err.decode() == err
+        return captured.out.decode()
+
+    return ask
+
+
+@pytest.fixture
+def told_here(told: Told, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """About this test's database."""
+    monkeypatch.setenv("INSITU_DATABASE_URL", database_url)
+    return told
