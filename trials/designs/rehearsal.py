@@ -1,5 +1,5 @@
-"""What the days before the reporting period say of a design's statistics: `trials.judge.outlook` makes from it
-what a protocol may expect.
+"""What the days before the reporting period say of a design's statistics: `trials.judge.outlook` makes from
+it what a protocol may expect.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def share_of(days: Days) -> float:
 def of_days(days: Days, values: Floats, use: Callable[[Bools, float], Seen], *, lift: float = 0.0) -> Seen:
     """What `use(counted, share)` says of day values; a note where they are too few or do not vary.
 
-    `counted`: which days count. `lift`: size of the numbers that the values are differences of, beside which a
-    last digit is nothing.
+    `counted`: which days count. `lift`: size of the numbers that the values are differences of, beside which
+    a last digit is nothing.
     """
     counted = np.isfinite(values)
     count = int(counted.sum())
