@@ -252,6 +252,7 @@ def test_what_was_kept_and_sent_later_is_stored_and_is_no_sign_of_life(edge: Con
         (payload(1, 2, part(1, b"pm25") + part(4, 13) + part(11, 5)), "wrong_type"),
         (payload(1, 2, *[metric("pm25", 1.0)] * 10_001), "too_large"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",
 )
 def test_bytes_that_are_no_message_are_refused(edge: Connection, content: bytes, reason: str | None) -> None:
     ingest(edge, nbirth(), dbirth())
