@@ -149,7 +149,7 @@ def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: in
     """
     write(conn, evaluated, tmp_path / "package", key=None)
     program = (
-        "import sys; from pathlib import Path; from trials.package.contents import evaluate_package; from "
+        "import sys; from pathlib import Path; from trials.package.reading import evaluate_package; from "
         "trials.evaluation import document_of; "
         "from trials.plan.protocol import canonical; "
         "sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
