@@ -151,7 +151,7 @@ def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: in
     program = (
         "import sys; from pathlib import Path; from trials.package.reading import evaluate_package; from "
         "trials.evaluation import document_of; "
-        "from trials.plan.protocol import canonical; "
+        "from trials.plan.reading import canonical; "
         "sys.stdout.buffer.write(canonical(document_of(evaluate_package(Path(sys.argv[1])))))"
     )
     root = str(Path(__file__).resolve().parents[2])
