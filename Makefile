@@ -30,7 +30,7 @@ docs: .venv/dev
 tutorial: .venv/dev
 	.venv/bin/python docs/follow_tutorial.py
 
-# The same, and its pictures drawn anew (needs chromium).
+# The same, and draws its pictures again (needs chromium).
 pictures: .venv/dev
 	.venv/bin/python docs/follow_tutorial.py --pictures docs/pictures
 
