@@ -3,7 +3,10 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: demo test check faults soak bench nightly wheel wheel-test test-timescale lock clean
+.PHONY: venv demo test check docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
+
+# Insitu alone, without starting anything: the command line is .venv/bin/insitu.
+venv: .venv/runtime
 
 demo: .venv/runtime
 	.venv/bin/insitu demo
@@ -16,6 +19,24 @@ check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# The documentation as a site in out/site. Every warning is an error, and nothing is loaded from another address.
+docs: .venv/dev
+	.venv/bin/python -m sphinx -W --keep-going -n -q -E -b html -d out/doctrees docs out/site
+	@! grep -rEo '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//[^>]*' --include=*.html out/site
+	@echo "The site begins at out/site/index.html."
+
+# Every command of docs/tutorial.md, word by word, against an installation of its own.
+tutorial: .venv/dev
+	.venv/bin/python docs/follow_tutorial.py
+
+# The same, and draws its pictures again (needs chromium).
+pictures: .venv/dev
+	.venv/bin/python docs/follow_tutorial.py --pictures docs/pictures
+
+# Which lines the tests reach, also in child processes: out/coverage/index.html.
+coverage: .venv/dev
+	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
 
 # Each kind of fault once, against a real installation (docs/faults.md).
 faults: .venv/runtime

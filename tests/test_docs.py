@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -39,6 +40,8 @@ _VERB = re.compile(
 )
 _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
+_PATH = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|j2|po|sql|md))?)`")
+_NAMED = re.compile(r"`(\w+)` (?:in|of) `([\w/]+\.py)`")
 
 
 def pages() -> list[Path]:
@@ -78,7 +81,42 @@ def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
         found = (page.parent / target).resolve() if target else page
         if not found.exists() or ROOT not in found.parents or (anchor and anchor not in anchors(found)):
             broken.append(link)
+        if DOCS in page.parents and (found.is_dir() or DOCS not in found.parents):
+            broken.append(f"{link}: the site has no such page")
     assert not broken
+
+
+def navigation() -> Iterator[str]:
+    """The pages that `docs/conf.py` names, by their path below `docs`."""
+    for statement in ast.parse((DOCS / "conf.py").read_text("utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "NAVIGATION":
+            for above, parts in ast.literal_eval(statement.value).items():
+                folder = Path(above).parent
+                yield from ((folder / page).as_posix() for pages in parts.values() for page in pages)
+
+
+def test_the_navigation_of_the_site_names_every_page_once() -> None:
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+    assert sorted(navigation()) == sorted(pages - {"index"})
+
+
+def named_paths(page: Path) -> set[str]:
+    """Files and folders of the repository that a page names; `mine` is a place for a name."""
+    paths = {path for path in _PATH.findall(page.read_text("utf-8")) if "mine" not in path}
+    return {path for path in paths if path.partition("/")[0] in {*_packages(), "docs", "deploy"}}
+
+
+@pytest.mark.parametrize(
+    "page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.relative_to(DOCS).as_posix()
+)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    assert {path for path in named_paths(page) if not (ROOT / path).exists()} == set()
+
+
+@pytest.mark.parametrize("recipe", sorted((DOCS / "recipes").glob("*.md")), ids=lambda recipe: recipe.stem)
+def test_the_table_that_a_recipe_adds_to_is_in_the_file_it_names(recipe: Path) -> None:
+    named = {pair for pair in _NAMED.findall(recipe.read_text("utf-8")) if "mine" not in pair[1]}
+    assert {pair for pair in named if pair[0] not in (ROOT / pair[1]).read_text("utf-8")} == set()
 
 
 def test_every_reason_code_has_a_row_and_every_row_a_reason_code() -> None:
@@ -205,8 +243,7 @@ def test_the_examples_of_the_library_give_what_the_page_says() -> None:
 def test_the_library_needs_no_database() -> None:
     program = (
         "import sys; from trials import designs; from trials.statistics import criteria, intervals, metrics; "
-        "print({'store', "
-        "'psycopg', 'api', 'ingest'} & set(sys.modules))"
+        "print({'store', 'psycopg', 'api', 'ingest'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
@@ -222,3 +259,23 @@ def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
     ]
     names = {re.split(r"[\[<>=! ]", dependency)[0] for dependency in declared}
     assert set(rows("decisions/0002-dependencies.md")) == names
+
+
+def test_the_newest_release_of_the_changelog_is_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    newest, *_ = re.findall(r"^## (\S+), ", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert newest == project["version"]
+
+
+def test_a_commit_is_checked_as_make_checks_it() -> None:
+    (rule,) = re.findall(r"^check:.*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    hooks = {hook["entry"].removesuffix(" --force-exclude") for hook in local["hooks"]}
+    assert hooks == {re.sub(r" --check| \.$", "", line.strip()).strip() for line in rule.splitlines()} - {""}
+
+
+def test_the_forge_runs_the_script_of_ci_on_every_python_of_the_lock() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"].values()
+    assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
+    (first, last) = re.findall(r"CPython 3\.(\d+) to 3\.(\d+)", (ROOT / "Makefile").read_text("utf-8"))[0]
+    assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(int(first), int(last) + 1)]

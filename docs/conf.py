@@ -1,0 +1,93 @@
+"""The documentation as a site, built by `make docs`: what it is called, how it looks, and its navigation."""
+
+from __future__ import annotations
+
+from pygments.lexers.data import JsonLexer
+from sphinx.application import Sphinx
+
+project = "Insitu"
+copyright = "the contributors to Insitu"
+extensions = ["myst_parser"]
+exclude_patterns = ["conf.py"]
+highlight_language = "text"
+html_theme = "furo"
+html_title = "Insitu"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+myst_heading_anchors = 6
+"""Anchors of headings are those that a forge makes, so one link leads there from both."""
+suppress_warnings = ["misc.highlighting_failure"]
+"""An example may be a part of a file: `"target": {…}` is no whole JSON."""
+
+NAVIGATION = {
+    "index": {
+        "Tutorial": ["tutorial"],
+        "How-to": ["operations", "simulators", "library", "faults", "recipes/README"],
+        "Reference": [
+            "glossary",
+            "protocol",
+            "profiles",
+            "designs/README",
+            "metrics",
+            "formats",
+            "rejects",
+            "pages",
+            "report",
+            "package",
+        ],
+        "Explanation": ["architecture", "reliability", "performance", "validation", "decisions/README"],
+    },
+    "recipes/README": {
+        "": ["check", "design", "metric", "payload-format", "page", "query"],
+    },
+    "designs/README": {
+        "": [
+            "0-gate",
+            "1-reference-collocation",
+            "2-replicates",
+            "3-availability",
+            "4-before-after",
+            "5-adjusted-before-after",
+            "6-interrupted-series",
+            "7-control-sites",
+            "8-synthetic-control",
+            "9-equivalence",
+            "10-limit-compliance",
+            "11-crossover",
+            "12-early-look",
+        ],
+    },
+    "decisions/README": {
+        "": [
+            "0001-embedded-servers",
+            "0002-dependencies",
+            "0003-plain-observation-table",
+            "0004-one-shard-advisory-lock",
+            "0005-users-file-gate",
+            "0006-leased-shards",
+            "0007-evaluations-read-results",
+            "0008-widths-of-intervals",
+            "0009-looks-stop-for-harm-only",
+            "0010-ready-means-a-device-can-deliver",
+            "0011-one-supervised-loop",
+            "0012-documentation-by-sphinx",
+        ],
+    },
+}
+"""Page → title of a part → pages below it, named from the folder of the page. Every page is named here once;
+`tests/test_docs.py` compares.
+"""
+
+
+def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
+    """Appends the pages below a page to its text. Not written into the page: a forge would print it."""
+    for part, pages in NAVIGATION.get(name, {}).items():
+        caption = f":caption: {part}\n" if part else ""
+        source[0] += "\n```{toctree}\n:hidden:\n" + caption + "\n".join(["", *pages]) + "\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", add_navigation)
+    app.add_lexer("json-endpoint", JsonLexer)
