@@ -128,18 +128,17 @@ def explain(page: Page, condition: Condition) -> str:
 
 def _sentence(page: Page, cause: Cause) -> str:
     match cause.code, cause.evidence:
-        case DeviceCause.POOR_RADIO, {"snr_db": float(ratio)}:
-            return page.t(WEAK_RADIO["snr_db"], number=page.number(ratio, 0))
-        case DeviceCause.POOR_RADIO, {"rssi_dbm": float(level)}:
-            return page.t(WEAK_RADIO["rssi_dbm"], number=page.number(level, 0))
+        case DeviceCause.POOR_RADIO, evidence:
+            ((name, level),) = evidence.items()
+            return page.t(WEAK_RADIO[name], number=page.number(float(level), 0))
         case DeviceCause.LOW_BATTERY, {"battery_percent": float(battery)}:
             return page.t(CAUSES[cause.code], number=page.number(battery, 0))
         case ((DeviceCause.SILENT | DeviceCause.LATE), {"silence_s": float(silence_s)}):
             return page.t(CAUSES[cause.code], span=page.span(timedelta(seconds=silence_s)))
         case DeviceCause.CLOCK_OFF, {"offset_s": float(offset_s)}:
             return page.t(CAUSES[cause.code], how=_ahead_or_behind(page, offset_s))
-        case DeviceCause.SILENT_DATASTREAM, {"name": str(name)}:
-            return page.t(CAUSES[cause.code], name=name)
+        case DeviceCause.SILENT_DATASTREAM, {"name": str(datastream)}:
+            return page.t(CAUSES[cause.code], name=datastream)
     return page.t(CAUSES[cause.code])
 
 

@@ -64,30 +64,35 @@ def device_page(
         host_id=viewer.host_id,
         span=series.SPANS[chosen],
     )
-    streams = record.judged.streams
     return respond(
         request,
         "device.j2",
         page,
         device=row,
-        one=show(page, row, record.judged),
-        streams=streams,
-        dead=record.judged.condition.silent_streams,
         query="",
-        **_charts(page, record, chosen),
         bundle=context.bundle.path.stem,
-        gaps=show_gaps(page, record.gaps),
-        windows=_recent(record.windows, page.now),
-        places=record.positions,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
-        **_connect(request, conn, context, viewer, page.now, row, streams),
-        causes=GAP_CAUSES,
-        window_words=WINDOWS,
-        flags=FLAGS,
-        interval_words=INTERVALS,
-        roles=ROLES,
+        **_condition(page, row, record),
+        **_charts(page, record, chosen),
+        **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
     )
+
+
+def _condition(page: Page, row: FleetRow, record: DeviceRecord) -> dict[str, Any]:
+    return {
+        "one": show(page, row, record.judged),
+        "streams": record.judged.streams,
+        "dead": record.judged.condition.silent_streams,
+        "gaps": show_gaps(page, record.gaps),
+        "windows": _recent(record.windows, page.now),
+        "places": record.positions,
+        "causes": GAP_CAUSES,
+        "window_words": WINDOWS,
+        "flags": FLAGS,
+        "interval_words": INTERVALS,
+        "roles": ROLES,
+    }
 
 
 def _recent(windows: list[DeviceWindow], now: datetime) -> list[DeviceWindow]:

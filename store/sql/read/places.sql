@@ -17,12 +17,14 @@ WHERE d.trial_id = (SELECT trial_id FROM device WHERE device_id = %(device_id)s:
 ORDER BY lower(p.period) DESC, d.code;
 
 -- name: windows
--- Declared windows that concern some devices and touch `[start, end)`.
-SELECT DISTINCT d.device_id, v.window_id, v.kind, w.code AS site, lower(v.period) AS start, upper(v.period) AS end, v.reason,
+-- Declared windows that concern some devices and touch `[start, end)`: their own, their trial's, and those of sites where they
+-- stood meanwhile.
+SELECT x.device_id, v.window_id, v.kind, w.code AS site, lower(v.period) AS start, upper(v.period) AS end, v.reason,
        v.declared_by, v.declared_at
-FROM declared_window v LEFT JOIN site w USING (site_id) JOIN device d ON v.device_id = d.device_id OR v.trial_id = d.trial_id
-     OR EXISTS (SELECT FROM deployment p JOIN site s USING (site_id)
-                WHERE p.device_id = d.device_id AND p.site_id = v.site_id AND p.period && v.period
-                  AND (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int))
-WHERE d.device_id = ANY(%(device_ids)s::int[]) AND v.period && tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
-ORDER BY 1, 5, 2;
+FROM declared_window v LEFT JOIN site w USING (site_id)
+CROSS JOIN LATERAL (
+    SELECT d.device_id FROM device d WHERE d.device_id = v.device_id OR d.trial_id = v.trial_id
+    UNION SELECT p.device_id FROM deployment p WHERE p.site_id = v.site_id AND p.period && v.period
+        AND (%(host_id)s::int IS NULL OR w.host_id = %(host_id)s::int)) x
+WHERE x.device_id = ANY(%(device_ids)s::int[]) AND v.period && tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
+ORDER BY x.device_id, start, v.window_id;
