@@ -74,7 +74,7 @@ class Prober:
         self._thread.start()
 
     def wait_tried(self, seconds: float) -> None:
-        """Returns after the first probe, at the latest after so many seconds."""
+        """Returns once the first probe has ended, or after `seconds`."""
         self._tried.wait(seconds)
 
     def stop(self) -> None:
@@ -203,7 +203,7 @@ class Heartbeats:
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
     def wait_tried(self, seconds: float) -> None:
-        """Returns after the first answer, at the latest after so many seconds."""
+        """Returns once the first answer or its absence is known, or after `seconds`."""
         self._tried.wait(seconds)
 
     def latest(self) -> Readiness:
@@ -226,6 +226,7 @@ class Heartbeats:
             except InsituError as error:
                 detail = _ADVICE[Stage.DATABASE].format(said=str(error))
                 self._latest = Readiness(Stage.DATABASE, detail, time.monotonic())
+                self._tried.set()
                 time.sleep(EVERY_S)
 
 

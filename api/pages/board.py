@@ -149,9 +149,7 @@ def _facts(row: FleetRow, streams: Sequence[Stream], counts: Sequence[DayCount],
     recent = [one for one in counts if last_day is not None and (last_day - one.day).days <= 1]
     n = sum(one.n for one in recent)
     # a will says offline at the moment the device was cut off; whatever it sent afterwards takes that back
-    offline = row.said == "offline" and (
-        row.last_seen_at is None or row.state_at is None or row.last_seen_at <= row.state_at + timedelta(seconds=30)
-    )
+    offline = row.said == "offline" and (row.last_seen_at is None or row.state_at is None or row.last_seen_at <= row.state_at)
     facts = DeviceFacts(
         last_seen_at=row.last_seen_at,
         last_result_at=max((s.latest_received_at for s in streams if s.latest_received_at), default=None),
