@@ -82,7 +82,7 @@ class Prober:
         self._thread.start()
 
     def wait_tried(self, seconds: float) -> None:
-        """Returns after the first probe, at the latest after so many seconds."""
+        """Returns once the first probe has ended, or after `seconds`."""
         self._tried.wait(seconds)
 
     def stop(self) -> None:
@@ -214,7 +214,7 @@ class Heartbeats:
         self._tried = threading.Event()
 
     def wait_tried(self, seconds: float) -> None:
-        """Returns after the first answer, at the latest after so many seconds."""
+        """Returns once the first answer or its absence is known, or after `seconds`."""
         self._tried.wait(seconds)
 
     def start(self) -> None:
@@ -242,6 +242,7 @@ class Heartbeats:
             except InsituError as error:
                 detail = _ADVICE[Stage.DATABASE].format(said=str(error))
                 self._latest = Readiness(Stage.DATABASE, detail, time.monotonic())
+                self._tried.set()
                 time.sleep(EVERY_S)
 
 

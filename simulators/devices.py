@@ -212,6 +212,14 @@ class Device:
             send_us, str(Topic(self.world.scenario.code, self.code, STATUS)), json.dumps(document).encode()
         )
 
+    def birth(self, now_us: int) -> Sent | None:
+        """What it says when it has connected: that it is online, and how it is; None where it does not stand at its place."""
+        step = (now_us - int(self.world.grid.time_us[0])) // STEP_US
+        first, last = self.lifetime()
+        if not first <= step < last or self._active(step / DAY_STEPS, "outage", "dies"):
+            return None
+        return self._status(now_us, step)
+
     def _of(self, kind: str) -> list[Fault]:
         return sorted((fault for fault in self._faults if fault.kind == kind), key=lambda fault: fault.start)
 

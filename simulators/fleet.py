@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from insitu.clock import Clock
 from insitu.wire import STATUS, Topic
@@ -54,10 +55,16 @@ class Station:
     """
 
     def __init__(
-        self, trial: str, device: str, login: BrokerLogin, on_acknowledged: Callable[[Sent], None]
+        self,
+        trial: str,
+        device: str,
+        login: BrokerLogin,
+        on_acknowledged: Callable[[Sent], None],
+        birth: Callable[[], Sent | None],
     ) -> None:
         self._login = login
         self._on_acknowledged = on_acknowledged
+        self._birth = birth
         self.due: deque[Sent] = deque()
         self.waiting: dict[int, Sent] = {}
         self._retry_at = 0.0
@@ -68,7 +75,14 @@ class Station:
         self.client.will_set(str(Topic(trial, device, STATUS)), b"offline", qos=1)
         self.client.max_inflight_messages_set(IN_FLIGHT + 1)
         self.client.on_publish = self._acknowledged
+        self.client.on_connect = self._connected
         self._connecting = False
+
+    def _connected(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
+        """Its last will has told that it was cut off: it says that it is back before anything else."""
+        said = None if code.is_failure else self._birth()
+        if said is not None:
+            self.due.appendleft(said)
 
     def _acknowledged(self, _client: Any, _data: Any, mid: int, _code: Any, _more: Any) -> None:
         sent = self.waiting.pop(mid, None)
@@ -122,11 +136,14 @@ class Fleet:
             f"{w.scenario.code}/{code}": Device(w, code) for w in worlds for code in w.scenario.device_codes()
         }
         self._stations = {
-            name: Station(name.split("/")[0], name.split("/")[1], logins[name], self._note)
-            for name in self._devices
+            name: self._station(name, device, logins[name]) for name, device in self._devices.items()
         }
         self._selector = selectors.DefaultSelector()
         self._registered: dict[str, int] = {}
+
+    def _station(self, name: str, device: Device, login: BrokerLogin) -> Station:
+        trial, _, code = name.partition("/")
+        return Station(trial, code, login, self._note, lambda: device.birth(self._clock.now_us()))
 
     def _note(self, sent: Sent) -> None:
         self.result.acknowledged += 1

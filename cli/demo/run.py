@@ -7,13 +7,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from cli.demo.committing import committed, never
 from cli.demo.protocols import protocol_of
 from cli.demo.register import SignIn, add_people, give_credentials, register
 from cli.evaluation import write_package
@@ -33,13 +34,18 @@ from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
 from simulators.truth import truth
 from store.access import broker_state
+from store.catalogue.trials import list_trials
+from store.database import Connection
 from store.ledger import totals
-from trials.evaluation import document_of
+from store.trials import latest_evaluation, locked_protocol
+from trials.evaluation import Evaluation, document_of
 from trials.report import Charts, write_reports
 from trials.report.texts import summary
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.locking import lock_protocol
+
+Kind = TypeVar("Kind")
 
 HISTORY_S = 70.0
 DAY_US = 86_400_000_000
@@ -156,14 +162,8 @@ class Demo:
     # -- the first time
 
     def _first_time(self) -> None:
-        logins: dict[str, tuple[str, str]] = {}
-        with _fresh(self.installation) as conn:
-            for scenario in self.scenarios:
-                register(conn, scenario, start=self.start)
-                logins |= give_credentials(conn, scenario, now=self.start)
-            people = add_people(conn, self.scenarios[0], now=self.start)
-            conn.commit()
-        _settle_credentials(self.installation)
+        people, logins = self._committed(self._register, is_done=lambda conn: bool(list_trials(conn)))
+        self._committed(lambda _: _settle_credentials(self.installation))
         self._introduce(people)
         fleet = self._start_fleet(logins, from_us=_us(self.start), until_us=int(self.clock.fast_until * 1e6))
         locked = self._history(fleet)
@@ -178,6 +178,14 @@ class Demo:
         self._conclude()
         if not self.once:
             self._keep(people, logins)
+
+    def _register(self, conn: Connection) -> tuple[list[SignIn], dict[str, tuple[str, str]]]:
+        """The people, and the credential (username, token) of each device."""
+        logins: dict[str, tuple[str, str]] = {}
+        for scenario in self.scenarios:
+            register(conn, scenario, start=self.start)
+            logins |= give_credentials(conn, scenario, now=self.start)
+        return add_people(conn, self.scenarios[0], now=self.start), logins
 
     def _introduce(self, people: Sequence[SignIn]) -> None:
         say(
@@ -264,14 +272,25 @@ class Demo:
     def _look_after(self) -> None:
         self.installation.step()
 
+    def _committed(
+        self, work: Callable[[Connection], Kind], *, is_done: Callable[[Connection], bool] = never
+    ) -> Kind:
+        def look_after() -> None:
+            self._look_after()
+            time.sleep(0.1)
+
+        return committed(work, connect=self.installation.connection, look_after=look_after, is_done=is_done)
+
     def _lock(self) -> None:
         now = self.clock.now()
         middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
-        with _fresh(self.installation) as conn:
+
+        def lock(conn: Connection) -> None:
             for scenario in self.scenarios:
                 protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
                 lock_protocol(conn, protocol, now=now, login="evaluator")
-            conn.commit()
+
+        self._committed(lock, is_done=lambda conn: locked_protocol(conn, self.scenarios[0].code) is not None)
 
     # -- the end
 
@@ -281,8 +300,7 @@ class Demo:
             limit = time.monotonic() + 120
             while not self.stop.is_set():
                 self._look_after()
-                with _fresh(self.installation) as conn:
-                    received = sum(line.received for line in totals(conn, None))
+                received = self._committed(lambda conn: sum(line.received for line in totals(conn, None)))
                 show(min(received, self.acknowledged), self.acknowledged)
                 if received >= self.acknowledged:
                     return
@@ -301,27 +319,33 @@ class Demo:
                 folder = self.out / scenario.code
                 if folder.exists():
                     shutil.rmtree(folder)
-                with _fresh(self.installation) as conn:
-                    check_quality(conn, scenario.code, now=self.clock.now())
-                    conn.commit()
-                    self._look_after()
-                    show(number + 0.3, len(self.scenarios), scenario.code)
-                    _, evaluation = evaluate_trial(
-                        conn, scenario.code, now=self.clock.now(), login="evaluator", simulated=True
-                    )
-                    conn.commit()
-
-                    write_reports(
-                        document_of(evaluation), folder=folder, language=self.settings.language, charts=charts
-                    )
-                    self._look_after()
-                    write_package(
-                        conn, scenario.code, folder / "package", data_dir=self.data_dir, reports=folder
-                    )
+                show(number + 0.3, len(self.scenarios), scenario.code)
+                evaluation = self._evaluate(scenario.code, folder, charts)
                 manifest = truth(scenario, start=self.start, days=self.days, seed=self.seed)
                 (folder / "truth.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
                 show(number + 1, len(self.scenarios), scenario.code)
                 say(summary(evaluation).splitlines()[0] + f"   → {folder / 'report.html'}")
+
+    def _evaluate(self, trial: str, folder: Path, charts: Charts) -> Evaluation:
+        """Its evaluation; its reports and its package are in `folder`."""
+
+        def evaluate(conn: Connection) -> Evaluation:
+            return evaluate_trial(conn, trial, now=self.clock.now(), login="evaluator", simulated=True)[1]
+
+        def package(conn: Connection) -> None:
+            to = folder / "package"
+            shutil.rmtree(to, ignore_errors=True)  # of an attempt that failed
+            write_package(conn, trial, to, data_dir=self.data_dir, reports=folder)
+
+        self._committed(lambda conn: check_quality(conn, trial, now=self.clock.now()))
+        self._look_after()
+        evaluation = self._committed(
+            evaluate, is_done=lambda conn: latest_evaluation(conn, trial) is not None
+        )
+        write_reports(document_of(evaluation), folder=folder, language=self.settings.language, charts=charts)
+        self._look_after()
+        self._committed(package)
+        return evaluation
 
     def _keep(self, people: Sequence[SignIn], logins: dict[str, tuple[str, str]]) -> None:
         kept = {
@@ -359,11 +383,6 @@ def _settle_credentials(installation: Installation, limit_s: float = 30.0) -> No
             if time.monotonic() > limit:
                 raise RetryLater(f"The broker did not take over the credentials. {installation.status()}")
             time.sleep(0.02)
-
-
-def _fresh(installation: Installation) -> Any:
-    """A connection of its own, closed at the end."""
-    return closing(installation.connection())
 
 
 def _free_or(wanted: int, once: bool, host: str = "127.0.0.1") -> int:

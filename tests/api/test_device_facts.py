@@ -117,3 +117,18 @@ def test_the_page_of_a_trial_shows_what_its_devices_send_to_its_parties(
     )  # a device of the trial is its guest, no more
     assert "guest" in page
     assert "t_k" not in page
+
+
+@pytest.mark.parametrize(
+    ("offline_since", "causes"),
+    [("1 second", ["offline"]), ("0 seconds", ["offline"]), ("-1 second", []), ("-1 hour", [])],
+)
+def test_a_last_will_holds_until_the_device_speaks_again(
+    own_world_url: str, own_client: SignIn, offline_since: str, causes: list[str]
+) -> None:
+    """Also where it is back within a second: a broker's restart makes no silent fleet."""
+    change(
+        own_world_url,
+        f"UPDATE device_contact SET state = 'offline', state_at = last_seen_at + interval '{offline_since}'".encode(),
+    )
+    assert own_client("lab").get(f"/api/v1{NORTH}").json()["causes"] == causes

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,19 +164,30 @@ class RunningDemo:
         return child_of(self.process.pid, name)
 
     def kill_during_history(self, plan: list[tuple[float, str]]) -> threading.Thread:
-        """SIGKILL each named child so many seconds after the first message, in a thread."""
+        """SIGKILL each named child, its seconds after the first message, or as soon as it runs, in a thread."""
 
         def run() -> None:
             self.wait_for("days of history", 60)
             begin = time.monotonic()
             for after, name in plan:
                 time.sleep(max(0.0, begin + after - time.monotonic()))
-                os.kill(self.child(name), signal.SIGKILL)
+                os.kill(self._await_child(name), signal.SIGKILL)
                 self.killed.times.append((name, time.monotonic() - begin))
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         return thread
+
+    def _await_child(self, name: str, patience_s: float = 20) -> int:
+        """It may just be starting again; AssertionError where the demo has ended, or starts none."""
+        limit = time.monotonic() + patience_s
+        while True:
+            try:
+                return self.child(name)
+            except AssertionError:
+                if self.process.poll() is not None or time.monotonic() > limit:
+                    raise
+                time.sleep(0.1)
 
     def stop(self) -> int:
         """As Ctrl-C does; its exit code."""
@@ -189,8 +201,9 @@ class RunningDemo:
 
 def child_of(parent: int, name: str) -> int:
     """The process id of a direct child of `parent` whose command line holds `name`."""
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        if name in words:
-            return int(pid)
+    with suppress(FileNotFoundError):  # the parent ended, or a child between the two looks
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if name in words:
+                return int(pid)
     raise AssertionError(f"no child runs {name}")

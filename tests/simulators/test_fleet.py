@@ -90,3 +90,21 @@ def test_a_scenario_that_is_wrong_names_the_field(tmp_path: Path, change: str, s
     path.write_text(text.replace(change, f"{says} = [1]", 1), "utf-8")
     with pytest.raises(CorrectInput, match=f"(?s)broken.toml.*{says}"):
         load_scenario(str(path))
+
+
+def test_a_device_that_connects_says_that_it_is_online_while_it_stands_at_its_place() -> None:
+    made = world("platform-air", days=60)
+    swap = made.scenario.swaps[0]
+    old, new = Device(made, swap.old), Device(made, swap.new)
+    times = made.grid.time_us
+    changed = int(swap.day * 96)
+    for device, moments in ((old, (5, changed // 2)), (new, (changed + 97, len(times) - 5))):
+        for step in moments:
+            said = device.birth(int(times[step]) + 1)
+            assert said is not None
+            assert said.topic.endswith(f"/{device.code}/status")
+            assert json.loads(said.payload)["state"] == "online"
+            assert said.send_us == int(times[step]) + 1
+    assert old.birth(int(times[changed]) + 1) is None
+    assert new.birth(int(times[changed]) - 1) is None
+    assert new.birth(int(times[0]) - 1) is None

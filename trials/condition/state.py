@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from insitu.model import DeviceCause, DeviceState
@@ -25,8 +25,6 @@ SILENT_AFTER: Final = 8.0
 """Times the expected interval without a result."""
 CLOCK_IN_ORDER_S: Final = 10.0
 """What a slow network alone may make of a clock that is right."""
-_TAKEN_BACK: Final = timedelta(seconds=30)
-"""A broker says "offline" for a device that it cut off; a message so much later takes it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +108,9 @@ def _judge_state(
 
 
 def _is_offline(contact: ContactFacts) -> bool:
+    """A broker says "offline" for a device that it cut off; whatever the device sent afterwards takes that back."""
     return contact.said == "offline" and (
-        contact.last_seen_at is None
-        or contact.said_at is None
-        or contact.last_seen_at <= contact.said_at + _TAKEN_BACK
+        contact.last_seen_at is None or contact.said_at is None or contact.last_seen_at <= contact.said_at
     )
 
 

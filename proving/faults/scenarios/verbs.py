@@ -144,13 +144,19 @@ async def killed_verbs(top: Path, chance: random.Random) -> str:
             await end(process)
         await installation.must("export", TRIAL, "--to", str(top / "package"), within=180)
         said.append(f"two evaluations at once ended with {both[0].code} and {both[1].code}")
-        seconds = await world.recovered(15)
-        check = await installation.verb("check")
-        if "BAD" in check.text:
-            raise Failed(check.text.strip())
+        seconds = await _whole_again(world)
     finally:
         await installation.remove()
     return f"{', '.join(said)}, package written; row {seconds:.1f} s after it"
+
+
+async def _whole_again(world: World) -> float:
+    """Seconds until the row of a fresh device was there; `insitu check` finds nothing."""
+    seconds = await world.recovered(15)
+    check = await world.installation.verb("check")
+    if "BAD" in check.text:
+        raise Failed(check.text.strip())
+    return seconds
 
 
 NIGHT = "SELECT content FROM installation WHERE name = 'evaluated_again'"
@@ -189,10 +195,7 @@ async def night(top: Path, chance: random.Random) -> str:
         by = await _made_up_for(world, yesterday)
         if by != ["lab", "nightly"]:
             raise Failed(f"after {kills} kills in a night the evaluations are by {by}")
-        seconds = await world.recovered(15)
-        check = await installation.verb("check")
-        if "BAD" in check.text:
-            raise Failed(check.text.strip())
+        seconds = await _whole_again(world)
     finally:
         await installation.remove()
     return f"{kills} kills, one evaluation by the night; row {seconds:.1f} s after it"

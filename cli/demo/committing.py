@@ -1,0 +1,51 @@
+"""A step of the demo and its commit, tried again where a server goes away amid it: the demo looks after its
+servers itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final, TypeVar
+
+from insitu.errors import RetryLater
+from store.database import Connection
+
+Kind = TypeVar("Kind")
+PATIENCE_S: Final = 120.0
+
+
+def never(_: Connection) -> bool:
+    """Nothing tells whether it is done: it may be repeated."""
+    return False
+
+
+def committed(
+    work: Callable[[Connection], Kind],
+    *,
+    connect: Callable[[], Connection],
+    look_after: Callable[[], None],
+    is_done: Callable[[Connection], bool] = never,
+    patience_s: float = PATIENCE_S,
+) -> Kind:
+    """What `work` returns, once it is committed; each attempt has a connection and a transaction of its own. RetryLater.
+
+    `look_after` is called after each attempt that failed, and waits a little. A commit may be kept although its
+    answer was lost: `is_done` looks for it before the next attempt. Without it the work may be repeated.
+    """
+    limit = time.monotonic() + patience_s
+    unanswered: list[Kind] = []
+    while True:
+        try:
+            with closing(connect()) as conn:
+                if unanswered and is_done(conn):
+                    return unanswered[-1]
+                found = work(conn)
+                unanswered.append(found)
+                conn.commit()
+                return found
+        except RetryLater:
+            if time.monotonic() > limit:
+                raise
+        look_after()
