@@ -1,8 +1,8 @@
-"""Items → one transaction → what to tell the devices.
+"""Prepared messages → one transaction → what to tell the devices.
 
-What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its
-readings; else its delivery (session, mid, hash). Timed readings go through the merge even when their `seq`
-was seen, so that a device that starts its counter again under an old boot loses nothing.
+A message is recognised as a repeat by `boot` and `seq` where it has them; else, with device times, by the keys of
+its readings; else by its delivery (session, packet id, hash). Timed readings are merged even when their `seq` was
+seen before: a device that starts its counter again under an old boot loses nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from ingest import sequences
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
-from ingest.item import Item, Outcome
+from ingest.outcome import Booked, Outcome
+from ingest.prepared import Prepared
 from ingest.signs import intervals, signs_of_life
 from insitu.model import Message, Observation, Reject, RejectReason
 from insitu.times import to_datetime
@@ -29,99 +30,97 @@ from store.sequences import Ranges, lock_sequences, save_sequences
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
 FRAMES = "frames"
-"""Instead of a session: frames of radio networks among the deliveries."""
+"""Takes the place of a session among the deliveries: frames of radio networks."""
 FRAME_AGE = timedelta(minutes=5)
 """Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same
 number later.
 """
 
 
-def keep(
+def book(
     conn: Connection,
-    items: Sequence[Item],
+    messages: Sequence[Prepared],
     *,
     client_id: str,
     now_us: int,
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
 ) -> Outcome:
-    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in
-    it.
+    """Write all that a batch means for the database. The caller owns the transaction, and puts one batch in it.
 
-    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are
+    `turn`: the broker session's turn that brought these messages. `quota`: how many bytes of refused messages are
     kept; None: all of them.
     """
-    live = [item for item in items if not item.reject_id]
+    batch = [Booked(message) for message in messages]
+    live = [one for one in batch if not one.message.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
-    seen = _recognise_sequences(conn, items, now_us)
-    _merge(conn, items)
-    outcome = Outcome()
+    ranges = _recognise_sequences(conn, batch, now_us)
+    _merge(conn, batch)
+    outcome = Outcome(batch)
     new = _save_rejects(conn, live, quota, outcome)
     ledger = Ledger()
-    for item in items:
-        _count(item, new, ledger, outcome)
+    for one in batch:
+        _count(one, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
-    save_sequences(conn, seen, to_datetime(now_us))
-    signs_of_life(conn, items)
-    report_intervals(conn, intervals(live))
-    names = {item.known.device_id: (item.trial, item.device) for item in items if item.known is not None}
-    listening = {item.known.device_id for item in items if item.known is not None and item.speaks_for_itself}
-    outcome.receipts = {
-        (*names[device_id], boot): ranges
-        for (device_id, boot), ranges in seen.items()
-        if device_id in listening
-    }
+    save_sequences(conn, ranges, to_datetime(now_us))
+    signs_of_life(conn, messages)
+    report_intervals(conn, intervals([one.message for one in live]))
+    outcome.receipts = _receipts(messages, ranges)
     return outcome
 
 
-def _save_rejects(
-    conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome
-) -> set[Refused]:
-    """The refusals that are new, kept or only counted; devices are to hear of both."""
-    rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
-    saved = save_rejects(
-        conn,
-        [reject for _, reject in rejects],
-        quota,
-        known={item.identity for item, _ in rejects if item.counted_before},
-        repeatable={item.identity for item, _ in rejects if not item.by_delivery},
-    )
-    for item, reject in rejects:
-        refused = reject.identity, str(reject.reason)
-        if item.known is not None and item.speaks_for_itself and refused in saved.new:
-            told = (
-                reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if refused in saved.dropped else reject
-            )
-            outcome.refusals.append((told, item.sequences[0][1] if item.sequences else None))
-    return saved.new
+def _receipts(
+    messages: Sequence[Prepared], ranges: dict[tuple[int, str], Ranges]
+) -> dict[tuple[str, str, str], Ranges]:
+    """For devices that hear them."""
+    listening = {
+        message.known.device_id: (message.trial, message.device)
+        for message in messages
+        if message.known is not None and message.speaks_for_itself
+    }
+    return {
+        (*listening[device_id], boot): accounted
+        for (device_id, boot), accounted in ranges.items()
+        if device_id in listening
+    }
 
 
-def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
-    """Those that only their delivery identifies: see `ingest.deliveries`."""
-    candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
+def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: str, turn: Turn) -> None:
+    """Marks repeats among messages that only their delivery identifies: see `ingest.deliveries`."""
+    candidates = [
+        one
+        for one in batch
+        if one.message.by_delivery and one.message.message.qos and one.message.message.mid
+    ]
     if not candidates:
         return
-    messages = [(item.message, _digest(item.message)) for item in candidates]
+    messages = [(one.message.message, _digest(one.message.message)) for one in candidates]
     keys = [key for message in messages for key in keys_of(*message)]
     repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
-    for item, is_repeat in zip(candidates, repeats, strict=True):
-        item.repeated |= is_repeat
+    for one, is_repeat in zip(candidates, repeats, strict=True):
+        one.repeated |= is_repeat
     save_deliveries(conn, client_id, fresh, number=turn.number)
 
 
-def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
-    """The same radio frame by another way: its copy has another time, so its readings' keys do not tell."""
-    candidates = [item for item in items if item.frame is not None and item.ignored_for is None]
+def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
+    """Marks copies of a radio frame that came another way: their times differ, so the keys of their readings do
+    not tell.
+    """
+    candidates = [one for one in batch if one.message.frame is not None and one.message.ignored_for is None]
     if not candidates:
         return
-    frames = {item.frame: item.message.received_us for item in reversed(candidates) if item.frame}
+    frames = {
+        one.message.frame: one.message.message.received_us
+        for one in reversed(candidates)
+        if one.message.frame
+    }
     new = claim_frames(conn, FRAMES, frames, age=FRAME_AGE)
-    for item in candidates:
-        if item.frame in new:
-            new.remove(item.frame)
+    for one in candidates:
+        if one.message.frame in new:
+            new.remove(one.message.frame)
         else:
-            item.repeated = True
+            one.repeated = True
 
 
 def _digest(message: Message) -> bytes:
@@ -133,120 +132,141 @@ def _digest(message: Message) -> bytes:
 
 
 def _recognise_sequences(
-    conn: Connection, items: Sequence[Item], now_us: int
+    conn: Connection, batch: Sequence[Booked], now_us: int
 ) -> dict[tuple[int, str], Ranges]:
-    wanted = {
-        (item.known.device_id, boot): None
-        for item in items
-        if item.sequences and item.known is not None and not item.message.retained
-        for boot, _ in item.sequences
-    }
+    """The ranges of seq, with those of this batch, by device and boot; marks repeats."""
+    numbered = [
+        (one, one.message.known.device_id)
+        for one in batch
+        if one.message.sequences and one.message.known is not None and not one.message.message.retained
+    ]
+    wanted = {(device_id, boot): None for one, device_id in numbered for boot, _ in one.message.sequences}
     if not wanted:
         return {}
-    seen = lock_sequences(conn, list(wanted), to_datetime(now_us))
-    for item in items:
-        if not item.sequences or item.known is None or item.message.retained:
-            continue
+    accounted = lock_sequences(conn, list(wanted), to_datetime(now_us))
+    for one, device_id in numbered:
         before = True
-        for boot, seq in item.sequences:
-            ranges = seen.setdefault((item.known.device_id, boot), [])
+        for boot, seq in one.message.sequences:
+            ranges = accounted.setdefault((device_id, boot), [])
             before &= not sequences.add(ranges, seq)
-        item.counted_before = before
+        one.counted_before = before
         # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        if before and not item.timed and not item.by_delivery and not item.reject_id:
-            item.repeated = True
-    return seen
+        message = one.message
+        if before and not message.timed and not message.by_delivery and not message.reject_id:
+            one.repeated = True
+    return accounted
 
 
-def _merge(conn: Connection, items: Sequence[Item]) -> None:
+def _merge(conn: Connection, batch: Sequence[Booked]) -> None:
     observations: list[Observation] = []
-    owners: list[Item] = []
-    for item in items:
-        if item.observations and not item.repeated:
-            observations += item.observations
-            owners += [item] * len(item.observations)
+    owners: list[Booked] = []
+    for one in batch:
+        if one.message.observations and not one.repeated:
+            observations += one.message.observations
+            owners += [one] * len(one.message.observations)
     merged = merge(conn, observations)
     for index in merged.duplicate:
         owners[index].duplicate += 1
     for index in merged.conflicting:
-        item = owners[index]
-        item.conflicting += 1
-        detail = "Another result of the same time is stored already; the first one stands."
-        count, first = item.refused.get(RejectReason.CONFLICTING_RESULT, (0, detail))
-        item.refused[RejectReason.CONFLICTING_RESULT] = (count + 1, first)
+        owners[index].conflicting += 1
 
 
-def _rejects(item: Item) -> list[Reject]:
-    message = item.message
-    if not item.refused:
+def _save_rejects(
+    conn: Connection, batch: Sequence[Booked], quota: Quota | None, outcome: Outcome
+) -> set[Refused]:
+    """The refusals that are new, kept or only counted; their devices hear of both."""
+    rejects = [(one, reject) for one in batch if not one.repeated for reject in _rejects(one)]
+    saved = save_rejects(
+        conn,
+        [reject for _, reject in rejects],
+        quota,
+        known={one.identity for one, _ in rejects if one.counted_before},
+        repeatable={one.identity for one, _ in rejects if not one.message.by_delivery},
+    )
+    for one, reject in rejects:
+        refused = reject.identity, str(reject.reason)
+        if one.message.known is None or not one.message.speaks_for_itself or refused not in saved.new:
+            continue
+        dropped = refused in saved.dropped
+        told = reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if dropped else reject
+        numbers = one.message.sequences
+        outcome.refusals.append((told, numbers[0][1] if numbers else None))
+    return saved.new
+
+
+def _rejects(one: Booked) -> list[Reject]:
+    refused = one.refused
+    if not refused:
         return []
+    prepared, message = one.message, one.message.message
     digest = _digest(message)
-    if item.by_delivery:
+    if prepared.by_delivery:
         # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
         digest = hashlib.sha256(
             digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")
         ).digest()
-    item.identity = digest
+    one.identity = digest
     return [
         Reject(
             reason,
-            f"{item.source}: {detail}" if item.source else detail,
+            f"{prepared.source}: {detail}" if prepared.source else detail,
             message.topic,
             message.payload,
             message.received_us,
-            item.trial,
-            item.device,
+            prepared.trial,
+            prepared.device,
             results,
             message.size or len(message.payload),
             digest,
         )
-        for reason, (results, detail) in item.refused.items()
+        for reason, (results, detail) in refused.items()
     ]
 
 
-def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Outcome) -> None:
-    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy
-    is a repeat.
+def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:
+    """Add one message to the two sums of the ledger. Takes its refusals from `new`, so that the next copy counts
+    as a repeat.
     """
-    if item.reject_id and item.refused and not item.stored and not item.settled:
+    message = one.message
+    refused = one.refused
+    if message.reject_id and refused and not one.stored and not one.settled:
         return  # a replay that has changed nothing leaves no line
-    received_us = item.message.received_us
-    key = Key(item.trial, item.device, received_us - received_us % HOUR_US, item.reject_id)
+    received_us = message.message.received_us
+    key = Key(message.trial, message.device, received_us - received_us % HOUR_US, message.reject_id)
     entry = ledger.entry(key)
     entry.received += 1
-    entry.contained += item.contained
-    if item.is_plain():
+    entry.contained += message.contained
+    if one.is_plain():
         entry.accepted += 1
-        entry.stored += item.contained
-        outcome.stored += item.contained
+        entry.stored += message.contained
+        outcome.stored += message.contained
         return
-    if item.ignored_for is not None and not item.refused:
+    if message.ignored_for is not None and not refused:
         entry.accepted += 1
-        entry.ignored += item.contained
-        ledger.reason(key, "ignored", str(item.ignored_for), item.contained)
+        entry.ignored += message.contained
+        ledger.reason(key, "ignored", str(message.ignored_for), message.contained)
         return
-    fresh = [reason for reason in item.refused if item.reject_id or (item.identity, str(reason)) in new]
-    new.difference_update((item.identity, str(reason)) for reason in fresh)
-    stored = item.stored
-    if item.repeated or (stored == 0 and not fresh and (item.refused or item.duplicate)):
+    fresh = [reason for reason in refused if message.reject_id or (one.identity, str(reason)) in new]
+    new.difference_update((one.identity, str(reason)) for reason in fresh)
+    stored = one.stored
+    if one.repeated or (stored == 0 and not fresh and (refused or one.duplicate)):
         entry.repeated += 1
-        entry.duplicate += item.contained
+        entry.duplicate += message.contained
         return
-    conflicting = item.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
-    refused = sum(item.refused[reason][0] for reason in fresh) - conflicting
+    conflicting = one.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
+    newly_refused = sum(refused[reason][0] for reason in fresh) - conflicting
     entry.stored += stored
-    entry.duplicate += (
-        item.contained - stored - conflicting - refused
-    )  # also what was refused, for the same reason, before
+    # with results that were refused before for the same reason
+    entry.duplicate += message.contained - stored - conflicting - newly_refused
     entry.conflicting += conflicting
-    entry.refused += refused
+    entry.refused += newly_refused
     outcome.stored += stored
-    outcome.refused += refused + conflicting
-    if not item.refused:
+    outcome.refused += newly_refused + conflicting
+    if not refused:
         entry.accepted += 1
-    elif stored + item.duplicate:
+    elif stored + one.duplicate:
         entry.partly += 1
     else:
         entry.rejected += 1
     for reason in fresh:
-        ledger.reason(key, "refused", str(reason), item.refused[reason][0])
+        ledger.reason(key, "refused", str(reason), refused[reason][0])

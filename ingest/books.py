@@ -11,15 +11,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from ingest.booking import FRAMES, keep
+from ingest.booking import FRAMES, book
 from ingest.budget import Budget
 from ingest.deliveries import Turn, repeatable
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
-from ingest.item import Item, Outcome
 from ingest.moves import Moves
 from ingest.mqtt import Receiver
+from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
+from ingest.prepared import Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
@@ -99,7 +100,7 @@ class DatabaseBooks:
             if refusal is None
             else _refused(messages, known, refusal, bare=bare)
         )
-        outcome = keep(
+        outcome = book(
             conn,
             items,
             client_id=self._client_id,
@@ -227,5 +228,5 @@ class DatabaseBooks:
 
 def _refused(
     messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool
-) -> list[Item]:
+) -> list[Prepared]:
     return [item for message in messages for item in prepare_refused(message, known, *refusal, bare=bare)]

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ingest.booking import keep
-from ingest.item import DEFECTS, Item
+from ingest.booking import book
+from ingest.outcome import Booked
+from ingest.prepared import DEFECTS, Prepared
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
@@ -118,14 +119,17 @@ class Taker:
         with self._connect() as conn:
             holders = token_holders(conn, [post.token_sha256 for post in posts], self._clock.now())
             known = self._current_snapshot(conn)
-            items: list[Item | None] = []
+            allowed: list[bool] = []
+            present: list[Prepared] = []
             for post in posts:
                 holder = holders.get(post.token_sha256)
-                allowed = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
-                items.append(_item(post.message, known, refusal, bare=bare) if allowed else None)
-            present = [item for item in items if item is not None]
-            keep(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
-        return [WrongToken() if item is None else _answer(item) for item in items]
+                is_own = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
+                allowed.append(is_own)
+                if is_own:
+                    present.append(_prepared(post.message, known, refusal, bare=bare))
+            outcome = book(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
+        booked = iter(outcome.messages)
+        return [_answer(next(booked)) if is_own else WrongToken() for is_own in allowed]
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
         """Looked at in every group, so that what was enrolled a moment ago is not refused."""
@@ -134,16 +138,17 @@ class Taker:
         return self._snapshot
 
 
-def _item(
+def _prepared(
     message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool
-) -> Item:
+) -> Prepared:
     (item,) = (
         prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
     )
     return item
 
 
-def _answer(item: Item) -> Answer:
-    refused = {str(reason): found for reason, found in item.refused.items()}
-    ignored = item.contained if item.ignored_for is not None else 0
-    return Answer(item.contained, item.stored, item.duplicate, ignored, item.repeated, refused)
+def _answer(booked: Booked) -> Answer:
+    contained = booked.message.contained
+    refused = {str(reason): found for reason, found in booked.refused.items()}
+    ignored = contained if booked.message.ignored_for is not None else 0
+    return Answer(contained, booked.stored, booked.duplicate, ignored, booked.repeated, refused)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ingest import sequences
 from ingest.decode.sparkplug import rebirth_command
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from insitu.model import Reject
 from insitu.times import to_datetime
 from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from insitu.errors import InsituError, RetryLater
 from insitu.model import Message, RejectReason
 

@@ -1,4 +1,4 @@
-"""Bytes → items: decoded and placed, or refused with a reason. Pure."""
+"""Bytes → prepared messages: decoded and placed, or refused with a reason. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
 from ingest.edge_nodes import EdgeNodes
-from ingest.item import UNKNOWN, Item
 from ingest.place import place
+from ingest.prepared import NO_REFUSALS, UNKNOWN, Prepared, Refusals
 from ingest.probe_messages import is_probe
-from insitu.model import IgnoreReason, Message, RejectReason
+from insitu.model import IgnoreReason, Message, Observation, RejectReason
 from insitu.wire import (
     MAX_PAYLOAD_BYTES,
     SPARKPLUG,
@@ -37,27 +37,38 @@ class Context:
 
 def prepare(
     messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None
-) -> list[Item]:
-    """Decode and place. What the service itself says below a trial, and what its probe says, is passed
-    over.
-    """
+) -> list[Prepared]:
+    """Decode and place. Leaves out messages that the service itself publishes below a trial, and its probe's."""
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
 
 
 def prepare_refused(
     message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
-) -> list[Item]:
+) -> list[Prepared]:
     """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
-    items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Item(message)]
+    items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Prepared(message)]
     route = _route(message.topic, snapshot)
-    for item in items:
-        if route is not None and route[2] is not None:
-            item.trial, item.device, item.known = route[0].trial, route[0].device, route[2]
-        item.contained, item.observations, item.refused, item.status = 0, [], {}, None
-        item.ignored_for = item.interval_us = item.frame = None
-        _refuse(item, reason, detail)
-    return items
+    if route is not None and route[2] is not None:
+        items = [
+            item._replace(trial=route[0].trial, device=route[0].device, known=route[2]) for item in items
+        ]
+    return [
+        _refused(
+            item._replace(
+                contained=0,
+                observations=(),
+                refused=NO_REFUSALS,
+                status=None,
+                ignored_for=None,
+                interval_us=None,
+                frame=None,
+            ),
+            reason,
+            detail,
+        )
+        for item in items
+    ]
 
 
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
@@ -76,48 +87,72 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
 
 
-def _prepare(message: Message, context: Context) -> Item | None:
-    item, routes = Item(message), context.routes
-    if message.retained:
-        item.ignored_for = IgnoreReason.RETAINED
+def _prepare(message: Message, context: Context) -> Prepared | None:
+    routes = context.routes
     if message.topic not in routes:
         routes[message.topic] = _route(message.topic, context.snapshot)
     route = routes[message.topic]
     if (route is None or route[2] is None) and (is_service_topic(message.topic) or is_probe(message.topic)):
         return None
     if route is None:
-        return _refuse(
-            item,
+        return _refused(
+            _unread(message),
             RejectReason.UNKNOWN_TOPIC,
             f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs.",
         )
     topic, decoder, known = route
     if known is None:
-        return _unknown(item, topic.trial, topic.device, context.snapshot)
-    item.trial, item.device, item.known = topic.trial, topic.device, known
+        return _unknown(message, topic.trial, topic.device, context.snapshot)
     if known.retired_us is not None and message.received_us >= known.retired_us:
-        return _refuse(
-            item,
+        return _refused(
+            _unread(message, topic, known),
             RejectReason.NOT_DEPLOYED,
             "The device was retired before this came: stop it, or have the lab enrol another one.",
         )
-    return _read(item, decoder, known, context)
+    return _read(message, topic, decoder, known, context)
 
 
-def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) -> Item:
-    message = item.message
+def _unread(message: Message, topic: Topic | None = None, known: KnownDevice | None = None) -> Prepared:
+    trial, device = (topic.trial, topic.device) if topic is not None else (UNKNOWN, UNKNOWN)
+    return Prepared(message, trial, device, known, ignored_for=_retained(message))
+
+
+def _retained(message: Message) -> IgnoreReason | None:
+    return IgnoreReason.RETAINED if message.retained else None
+
+
+def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, context: Context) -> Prepared:
+    unread = _unread(message, topic, known)
     if message.unread:
-        return _refuse(
-            item,
+        return _refused(
+            unread,
             RejectReason.TOO_FAST,
             f"The device sends more than it may: these {message.size} bytes were not read. Send less often, "
             "or fewer bytes, and let a backlog flow slowly.",
         )
     if message.size > MAX_PAYLOAD_BYTES:
-        return _refuse(
-            item, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read."
+        return _refused(
+            unread, RejectReason.TOO_LARGE, f"{message.size} bytes; at most {MAX_PAYLOAD_BYTES} are read."
         )
-    decoded: Decoded | StatusReport | Unreadable
+    decoded, also_gone = _decoded(message, decoder, context)
+    if isinstance(decoded, Unreadable):
+        return _refused(unread._replace(also_gone=also_gone), decoded.reason, decoded.detail)
+    if isinstance(decoded, StatusReport):
+        ignored_for = unread.ignored_for or IgnoreReason.STATUS
+        return unread._replace(also_gone=also_gone, status=decoded, contained=1, ignored_for=ignored_for)
+    if decoded.named is not None and decoded.named != _last_of_address(message.topic):
+        return _refused(
+            unread._replace(also_gone=also_gone),
+            RejectReason.INVALID_SHAPE,
+            f"The message is from {decoded.named[:64]!r}, its topic names another device.",
+        )
+    return _placed(message, topic, known, decoded, also_gone)
+
+
+def _decoded(
+    message: Message, decoder: Decoder, context: Context
+) -> tuple[Decoded | StatusReport | Unreadable, Sequence[int]]:
+    """What it says, and the devices that went down with it."""
     if (
         context.nodes is not None
         and not message.retained
@@ -125,22 +160,8 @@ def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) ->
         and node.address.startswith(SPARKPLUG)
     ):
         decoded, gone = context.nodes.read(node.address, node.suffix, message)
-        item.also_gone = _devices_at(gone, context.snapshot)
-    else:
-        decoded = decoder(message.payload, message.received_us)
-    if isinstance(decoded, Unreadable):
-        return _refuse(item, decoded.reason, decoded.detail)
-    if isinstance(decoded, StatusReport):
-        item.status, item.contained = decoded, 1
-        item.ignored_for = item.ignored_for or IgnoreReason.STATUS
-        return item
-    if decoded.named is not None and decoded.named != _last_of_address(message.topic):
-        return _refuse(
-            item,
-            RejectReason.INVALID_SHAPE,
-            f"The message is from {decoded.named[:64]!r}, its topic names another device.",
-        )
-    return _placed(item, known, decoded)
+        return decoded, _devices_at(gone, context.snapshot)
+    return decoder(message.payload, message.received_us), ()
 
 
 def _devices_at(addresses: Sequence[str], snapshot: CatalogueSnapshot) -> list[int]:
@@ -153,45 +174,62 @@ def _last_of_address(topic: str) -> str:
     return network.address.rpartition("/")[2] if network else ""
 
 
-def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
-    item.contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
-    item.sequences = decoded.sequences
-    item.timed = decoded.timed
-    item.interval_us = decoded.interval_us
-    item.status, item.frame, item.own_clock = decoded.status, decoded.frame, not decoded.network_time
-    item.historical = decoded.historical
-    item.ignored_for = item.ignored_for or decoded.ignored
-    item.by_delivery = not item.timed and (not item.sequences or decoded.in_part)
-    if item.ignored_for is IgnoreReason.STATUS:
-        item.contained = 1  # as a status of a device's own: one thing said
-    if item.ignored_for is None:
-        item.observations, item.refused = place(known, decoded, item.message.received_us)
+def _placed(
+    message: Message, topic: Topic, known: KnownDevice, decoded: Decoded, also_gone: Sequence[int]
+) -> Prepared:
+    ignored_for = _retained(message) or decoded.ignored
+    observations: Sequence[Observation] = ()
+    refused: Refusals = NO_REFUSALS
+    if ignored_for is None:
+        observations, found = place(known, decoded, message.received_us)
         for reason, results, detail in decoded.refused:
-            before, first = item.refused.get(reason, (0, detail))
-            item.refused[reason] = (before + results, first)
-    return item
+            before, first = found.get(reason, (0, detail))
+            found[reason] = (before + results, first)
+        refused = found
+    contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
+    if ignored_for is IgnoreReason.STATUS:
+        contained = 1  # as a status of a device's own: one thing said
+    return Prepared(
+        message,
+        topic.trial,
+        topic.device,
+        known,
+        contained,
+        observations,
+        refused,
+        decoded.sequences,
+        decoded.status,
+        decoded.frame,
+        own_clock=not decoded.network_time,
+        historical=decoded.historical,
+        also_gone=also_gone,
+        ignored_for=ignored_for,
+        interval_us=decoded.interval_us,
+        by_delivery=not decoded.timed and (not decoded.sequences or decoded.in_part),
+        timed=decoded.timed,
+    )
 
 
-def _refuse(item: Item, reason: RejectReason, detail: str) -> Item:
-    item.refused[reason] = (0, detail)
-    item.by_delivery, item.timed = True, False
-    return item
+def _refused(item: Prepared, reason: RejectReason, detail: str) -> Prepared:
+    return item._replace(refused={**item.refused, reason: (0, detail)}, by_delivery=True, timed=False)
 
 
-def _unknown(item: Item, trial: str, device: str, snapshot: CatalogueSnapshot) -> Item:
+def _unknown(message: Message, trial: str, device: str, snapshot: CatalogueSnapshot) -> Prepared:
+    unread = _unread(message)
     if trial == UNKNOWN and "/" in device:
         detail = (
             f"No device has the address {device[:200]!r} of a network server: register it as "
             "[[network_address]], then replay."
         )
-        return _refuse(item, RejectReason.UNKNOWN_DEVICE, detail)
+        return _refused(unread, RejectReason.UNKNOWN_DEVICE, detail)
     if trial not in snapshot.trials:
-        return _refuse(
-            item,
+        return _refused(
+            unread,
             RejectReason.UNKNOWN_TRIAL,
             f"There is no trial {trial[:64]!r}: correct the topic, or have the lab register it, then replay.",
         )
-    item.trial = trial
-    return _refuse(
-        item, RejectReason.UNKNOWN_DEVICE, f"The trial has no device {device[:64]!r}: enrol it, then replay."
+    return _refused(
+        unread._replace(trial=trial),
+        RejectReason.UNKNOWN_DEVICE,
+        f"The trial has no device {device[:64]!r}: enrol it, then replay.",
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.edge_nodes import EdgeNodes
-from ingest.item import DEFECTS, Item
+from ingest.outcome import Outcome
+from ingest.prepared import DEFECTS, Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -48,9 +49,8 @@ def replay(
     most = _AT_A_TIME
     while found := replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most):
         try:
-            items = _mended(conn, found)
-            keep(conn, items, client_id="replay", now_us=clock.now_us())
-            done = [item.reject_id for item in items if item.settled]
+            outcome = book(conn, _mended(conn, found), client_id="replay", now_us=clock.now_us())
+            done = [one.message.reject_id for one in outcome.messages if one.settled]
             mark_replayed(conn, done, clock.now())
             conn.commit()
         except (RowRefused, *DEFECTS):
@@ -58,8 +58,8 @@ def replay(
             if len(found) > 1:
                 most = len(found) // 2
                 continue
-            items, done = [], []
-        stored += sum(item.stored for item in items)
+            outcome, done = Outcome(), []
+        stored += sum(one.stored for one in outcome.messages)
         settled += len(done)
         tried += len(found)
         above = found[-1].reject_id
@@ -68,7 +68,7 @@ def replay(
     return Replayed(tried, stored, tried - settled)
 
 
-def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
+def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Prepared]:
     """Those that say something now; one batch for all of them, since a batch compares its results with each
     other.
     """
@@ -78,7 +78,7 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Item]:
     items = []
     for one, message in zip(found, messages, strict=True):
         for item in prepare([message], known, nodes):
-            item.reject_id, item.others = one.reject_id, frozenset(reasons[one.identity] - {one.reason})
             if item.observations or item.status is not None:
-                items.append(item)
+                others = frozenset(reasons[one.identity] - {one.reason})
+                items.append(item._replace(reject_id=one.reject_id, others=others))
     return items

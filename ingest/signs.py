@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
-from ingest.item import Item
+from ingest.prepared import Prepared
 from store.catalogue.snapshot import KnownDatastream
 from store.database import Connection
 from store.signs import StatusLine, save_statuses, touch_devices
@@ -19,7 +19,7 @@ EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that says an earlier time of its status has no clock."""
 
 
-def intervals(items: Sequence[Item]) -> dict[int, int]:
+def intervals(items: Sequence[Prepared]) -> dict[int, int]:
     """Datastream → how often its device says it measures, where nobody has declared it and it is news."""
     found: dict[int, int] = {}
     for item in items:
@@ -38,7 +38,7 @@ def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
     return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
 
 
-def signs_of_life(conn: Connection, items: Sequence[Item]) -> None:
+def signs_of_life(conn: Connection, items: Sequence[Prepared]) -> None:
     """When the devices were heard, and what they said of themselves."""
     seen: dict[int, tuple[int, float | None]] = {}
     lines: list[StatusLine] = []

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
@@ -73,13 +73,14 @@ def pull(
 
 
 def _keep(conn: Connection, batch: list[Message], clock: Clock, done: Pulled) -> None:
-    items = prepare(batch, load_snapshot(conn))
-    outcome = keep(conn, items, client_id="storage", now_us=clock.now_us())
+    outcome = book(conn, prepare(batch, load_snapshot(conn)), client_id="storage", now_us=clock.now_us())
     conn.commit()
     done.uplinks += len(batch)
     done.stored += outcome.stored
     done.refused += outcome.refused
-    done.duplicate += sum(item.contained if item.repeated else item.duplicate for item in items)
+    done.duplicate += sum(
+        one.message.contained if one.repeated else one.duplicate for one in outcome.messages
+    )
 
 
 def _topic(payload: bytes, application: str, tenant: str) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.item import DEFECTS
 from ingest.outbound import Outbound
 from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
+from ingest.prepared import DEFECTS
 from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RowRefused
 from insitu.model import Message, RejectReason
 

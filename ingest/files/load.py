@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.failpoints import reach
 from ingest.files.messages import Made, messages
 from ingest.files.shape import Layout
-from ingest.item import Item
+from ingest.outcome import Booked
+from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -103,7 +104,7 @@ class Loader:
         try:
             items = self._items(batch, refused)
             unwritten = self._correct(items)
-            keep(self._conn, items, client_id="import", now_us=self._clock.now_us())
+            outcome = book(self._conn, items, client_id="import", now_us=self._clock.now_us())
             self._end()
         except RowRefused as error:
             self._conn.rollback()
@@ -118,10 +119,10 @@ class Loader:
             return
         self.summary.stored -= unwritten
         self.summary.duplicate += unwritten
-        for one, item in zip(batch, items, strict=True):
-            self._count(one.row, item)
+        for made, booked in zip(batch, outcome.messages, strict=True):
+            self._count(made.row, booked)
 
-    def _items(self, batch: Sequence[Made], refused: str) -> list[Item]:
+    def _items(self, batch: Sequence[Made], refused: str) -> list[Prepared]:
         now_us = self._clock.now_us()
         sent = [
             Message(one.topic, one.payload[:MAX_PAYLOAD_BYTES], now_us, size=len(one.payload))
@@ -129,18 +130,20 @@ class Loader:
         ]
         known = load_snapshot(self._conn)
         items = prepare(sent, known)
-        for one, item in zip(batch, items, strict=True):
-            item.source = f"{self._layout.file}, row {one.row}"
-            item.by_delivery = False  # the same row again is the same message: a file has no deliveries
-            if one.problem:
-                item.observations, item.contained = [], 0
-                item.refused = {RejectReason.INVALID_SHAPE: (0, one.problem)}
-            if refused:
-                item.refused[RejectReason.DATABASE_REFUSED] = (len(item.observations), refused)
-                item.observations = []
-        return items
+        return [self._item(made, item, refused) for made, item in zip(batch, items, strict=True)]
 
-    def _correct(self, items: Sequence[Item]) -> int:
+    def _item(self, made: Made, item: Prepared, refused: str) -> Prepared:
+        # The same row again is the same message: a file has no deliveries.
+        item = item._replace(source=f"{self._layout.file}, row {made.row}", by_delivery=False)
+        if made.problem:
+            problem = {RejectReason.INVALID_SHAPE: (0, made.problem)}
+            item = item._replace(observations=(), contained=0, refused=problem)
+        if refused:
+            lost = {RejectReason.DATABASE_REFUSED: (len(item.observations), refused)}
+            item = item._replace(observations=(), refused={**item.refused, **lost})
+        return item
+
+    def _correct(self, items: Sequence[Prepared]) -> int:
         """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A
         dry run has one only: how many those are.
         """
@@ -161,12 +164,12 @@ class Loader:
         reach("before_commit")
         self._conn.commit()
 
-    def _count(self, row: int, item: Item) -> None:
+    def _count(self, row: int, booked: Booked) -> None:
         summary = self.summary
-        summary.contained += item.contained
-        summary.stored += len(item.observations) - item.duplicate - item.conflicting
-        summary.duplicate += item.duplicate
-        for reason, (results, detail) in item.refused.items():
+        summary.contained += booked.message.contained
+        summary.stored += len(booked.message.observations) - booked.duplicate - booked.conflicting
+        summary.duplicate += booked.duplicate
+        for reason, (results, detail) in booked.refused.items():
             found = summary.refused.setdefault(reason, Refused(first_row=row, detail=detail))
             found.results += results
             found.rows += 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ingest.deliveries import recognise, repeatable
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.passwords import hash_password
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.reading import prepare
 from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind
 from insitu.times import to_us
@@ -353,7 +353,7 @@ def _send(conn: Connection, messages: Iterator[Message]) -> None:
     found = sorted(messages, key=lambda one: one.received_us)
     for at in range(0, len(found), 2000):
         batch = found[at : at + 2000]
-        keep(conn, prepare(batch, known), client_id="tests", now_us=batch[-1].received_us)
+        book(conn, prepare(batch, known), client_id="tests", now_us=batch[-1].received_us)
         conn.commit()
 
 

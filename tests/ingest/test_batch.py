@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ingest import sequences
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.deliveries import FIRST_TURN, Turn
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from ingest.reading import prepare
 from insitu.model import Message
 from insitu.times import to_us
@@ -44,7 +44,7 @@ def result(n: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
 
 def ingest(conn: Connection, messages: list[Message], *, turn: Turn = FIRST_TURN) -> Outcome:
     items = prepare(messages, load_snapshot(conn))
-    outcome = keep(conn, items, client_id="session", now_us=T0, turn=turn)
+    outcome = book(conn, items, client_id="session", now_us=T0, turn=turn)
     conn.commit()
     return outcome
 
@@ -91,7 +91,7 @@ def test_of_two_writers_with_the_same_new_results_the_first_to_commit_stands(
     """
     ingest(conn, [message(result(9))])
     with connect(database_url, application="tests") as other:
-        keep(
+        book(
             other,
             prepare([message(result(n, 1.0)) for n in (2, 1)], load_snapshot(other)),
             client_id="other",

@@ -9,7 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from ingest.replay import replay
@@ -78,7 +78,7 @@ def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(
     for bare in (False, True):
         assert prepare_refused(probe("x", 1), known, RejectReason.INTERNAL_ERROR, "…", bare=bare) == []
     before = everything_but_probes(conn)
-    outcome = keep(conn, prepare([probe("x", 1)], known), client_id="session", now_us=0)
+    outcome = book(conn, prepare([probe("x", 1)], known), client_id="session", now_us=0)
     assert everything_but_probes(conn) == before
     assert (outcome.receipts, outcome.refusals) == ({}, [])
     assert conn.execute("SELECT count(*) FROM delivery").fetchone() == (0,)

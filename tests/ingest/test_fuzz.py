@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
@@ -148,7 +148,7 @@ def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
                 )
             )
         nodes = EdgeNodes.of(conn, messages)
-        keep(
+        book(
             conn, prepare(messages, load_snapshot(conn), nodes), client_id="s", now_us=T0 + batch * 1_000_000
         )
         if nodes is not None:

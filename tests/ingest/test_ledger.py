@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 )
 
 from ingest import sequences
-from ingest.booking import keep
-from ingest.item import Outcome
+from ingest.booking import book
+from ingest.outcome import Outcome
 from ingest.reading import prepare
 from ingest.replay import replay
 from insitu.clock import SYSTEM
@@ -300,7 +300,7 @@ class Path(RuleBasedStateMachine):
             self.now_us += 1
             messages.append(sent.received(self.now_us, repeat=sent.mid in self.delivered))
             self.delivered.add(sent.mid)
-        outcome = keep(
+        outcome = book(
             self.conn, prepare(messages, load_snapshot(self.conn)), client_id="session", now_us=self.now_us
         )
         return messages, outcome

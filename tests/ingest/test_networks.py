@@ -20,7 +20,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.reading import prepare
 from ingest.storage import pull
 from insitu.clock import SYSTEM
@@ -75,7 +75,7 @@ def ingest(conn: Connection, *messages: tuple[str, bytes], at: datetime = NOW) -
         for n, (topic, payload) in enumerate(messages)
     ]
     items = prepare(batch, load_snapshot(conn))
-    keep(conn, items, client_id="s", now_us=received_us)
+    book(conn, items, client_id="s", now_us=received_us)
     conn.commit()
     assert recount(conn) == []
     return items

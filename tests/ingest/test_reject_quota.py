@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cli.devices import give_credential
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.budget import Budget
 from ingest.http import Post, Taker, posted
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from ingest.reading import prepare
 from insitu.clock import SYSTEM
 from insitu.model import Message
@@ -32,7 +32,7 @@ NONE = Quota(per_hour=0)
 
 
 def ingest(conn: Connection, messages: list[Message], quota: Quota) -> Outcome:
-    outcome = keep(conn, prepare(messages, load_snapshot(conn)), client_id="session", now_us=T0, quota=quota)
+    outcome = book(conn, prepare(messages, load_snapshot(conn)), client_id="session", now_us=T0, quota=quota)
     conn.commit()
     return outcome
 

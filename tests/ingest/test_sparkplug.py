@@ -11,11 +11,11 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.booking import keep
+from ingest.booking import book
 from ingest.decode import Unreadable
 from ingest.decode.sparkplug import parse
 from ingest.edge_nodes import EdgeNodes
-from ingest.item import Outcome
+from ingest.outcome import Outcome
 from ingest.reading import prepare
 from ingest.replay import replay
 from insitu.clock import SYSTEM
@@ -132,7 +132,7 @@ def ingest(conn: Connection, *messages: tuple[str, bytes]) -> Outcome:
         batch.append(Message(where, content, _RECEIVED[0], mid=mid + 1, size=len(content)))
     nodes = EdgeNodes.of(conn, batch)
     assert nodes is not None
-    outcome = keep(conn, prepare(batch, load_snapshot(conn), nodes), client_id="s", now_us=_RECEIVED[0])
+    outcome = book(conn, prepare(batch, load_snapshot(conn), nodes), client_id="s", now_us=_RECEIVED[0])
     nodes.save(conn)
     outcome.rebirths = nodes.rebirths
     conn.commit()

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.booking import keep
-from ingest.item import Item
+from ingest.booking import book
+from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.errors import RetryLater
 from insitu.model import Message
@@ -131,13 +131,11 @@ def two_writers(
 
 
 def bring(
-    name: str, messages: Sequence[Message], mark: Callable[[Item], None] = lambda item: None
+    name: str, messages: Sequence[Message], mark: Callable[[Prepared], Prepared] = lambda item: item
 ) -> Callable[[Connection], None]:
     def work(conn: Connection) -> None:
         items = prepare(messages, load_snapshot(conn))
-        for item in items:
-            mark(item)
-        keep(conn, items, client_id=name, now_us=T0)
+        book(conn, [mark(item) for item in items], client_id=name, now_us=T0)
 
     return work
 
@@ -150,9 +148,9 @@ def copy(boot: str, number: int, writer: int) -> Message:
     return message(document, at=T0 + next(_numbers) * 1000, mid=writer * 1000 + number)
 
 
-def framed(item: Item) -> None:
+def framed(item: Prepared) -> Prepared:
     """As from a radio network: known by its frame, not by a seq."""
-    item.sequences, item.frame = (), hashlib.sha256(item.message.payload).digest()
+    return item._replace(sequences=(), frame=hashlib.sha256(item.message.payload).digest())
 
 
 def stored(conn: Connection) -> list[tuple[float, int]]:
@@ -165,7 +163,7 @@ def stored(conn: Connection) -> list[tuple[float, int]]:
 def test_wherever_one_writer_stands_the_copy_of_the_other_is_no_second_row(
     conn: Connection, catalogue: SmallTrial, database_url: str, known_by: str
 ) -> None:
-    mark = framed if known_by == "frame" else lambda item: None
+    mark = framed if known_by == "frame" else lambda item: item
     for behind in count():
         conn.execute("TRUNCATE observation")
         conn.execute("TRUNCATE ledger, datastream_latest")

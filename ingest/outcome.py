@@ -1,0 +1,68 @@
+"""What became of a batch: of each message, and for its devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ingest.prepared import Prepared, Refusals
+from insitu.model import Reject, RejectReason
+from store.sequences import Ranges
+
+CONFLICT = "Another result of the same time is stored already; the first one stands."
+
+
+@dataclass(slots=True)
+class Booked:
+    """What became of one message. Only `ingest.booking` writes to it."""
+
+    message: Prepared
+    repeated: bool = False
+    counted_before: bool = False
+    """Its `seq` was accounted for before."""
+    identity: bytes = b""
+    """Of its rejects."""
+    duplicate: int = 0
+    conflicting: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Results that became rows."""
+        return 0 if self.repeated else len(self.message.observations) - self.duplicate - self.conflicting
+
+    @property
+    def refused(self) -> Refusals:
+        """Those that were refused when it was read, and results that contradict stored ones."""
+        refused = self.message.refused
+        if not self.conflicting:
+            return refused
+        before, first = refused.get(RejectReason.CONFLICTING_RESULT, (0, CONFLICT))
+        return {**refused, RejectReason.CONFLICTING_RESULT: (before + self.conflicting, first)}
+
+    @property
+    def settled(self) -> bool:
+        """Of a replay: its reject need not be tried again."""
+        return all(str(reason) in self.message.others for reason in self.refused)
+
+    def is_plain(self) -> bool:
+        """Every result became a row, as for nearly all messages."""
+        message = self.message
+        return not (
+            message.refused or self.duplicate or self.conflicting or self.repeated or message.ignored_for
+        )
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Of a batch, with what to tell the devices after the commit."""
+
+    messages: Sequence[Booked] = ()
+    """In the order of the batch."""
+    receipts: dict[tuple[str, str, str], Ranges] = field(default_factory=dict)
+    """(trial, device, boot) → accounted ranges of seq."""
+    refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
+    """New rejects of known devices, with the message's seq."""
+    rebirths: set[tuple[str, str]] = field(default_factory=set)
+    """(group, edge node) that are to be asked for a birth."""
+    stored: int = 0
+    refused: int = 0

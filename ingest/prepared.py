@@ -1,0 +1,59 @@
+"""A message that was read and not yet stored: what it says, or why it is refused. Nothing changes it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from ingest.decode import StatusReport
+from insitu.model import IgnoreReason, Message, Observation, RejectReason
+from insitu.wire import PREFIX
+from store.catalogue.snapshot import KnownDevice
+
+Refusals = Mapping[RejectReason, tuple[int, str]]
+"""Reason → (results, the first of them in words); an unreadable message refuses 0 results."""
+
+DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Exceptions caused by our own bugs on a message. Trying again would not help; the database's errors are others."""
+UNKNOWN: Final = "unknown"
+NO_REFUSALS: Final[Refusals] = MappingProxyType({})
+
+
+class Prepared(NamedTuple):
+    """One message, read. A tuple, since one is made for every message."""
+
+    message: Message
+    trial: str = UNKNOWN
+    device: str = UNKNOWN
+    known: KnownDevice | None = None
+    contained: int = 0
+    """Results in it; a status counts as one."""
+    observations: Sequence[Observation] = ()
+    refused: Refusals = NO_REFUSALS
+    sequences: tuple[tuple[str, int], ...] = ()
+    """Pairs of boot and seq."""
+    status: StatusReport | None = None
+    frame: bytes | None = None
+    """Identifies a frame of a radio network, which may come by several gateways."""
+    own_clock: bool = True
+    """Its times are from a clock of the device."""
+    historical: bool = False
+    also_gone: Sequence[int] = ()
+    """Devices that went down with this one."""
+    ignored_for: IgnoreReason | None = None
+    interval_us: int | None = None
+    by_delivery: bool = False
+    """Only its delivery identifies it."""
+    timed: bool = True
+    reject_id: int = 0
+    """The reject that it replays; 0: none."""
+    others: frozenset[str] = frozenset()
+    """Of a replay: the reasons of the message's other rejects."""
+    source: str = ""
+    """File and row it came from: tells where to look, and is no sign of life of the device."""
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """False behind a network server: such a device hears neither receipts nor refusals."""
+        return self.message.topic.startswith(PREFIX)
