@@ -1,19 +1,22 @@
-"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets
-there.
-"""
+"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets there."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
-
-_NAME, _, _COUNT = os.environ.get("INSITU_FAILPOINT", "").partition(":")
-_passed: dict[str, int] = {}
+from functools import cache
 
 
 def reach(name: str) -> None:
-    """SIGKILL ourselves where the environment says so; otherwise nothing."""
-    if name == _NAME:
-        _passed[name] = _passed.get(name, 0) + 1
-        if _passed[name] >= int(_COUNT or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+    """SIGKILL our own process where the environment asks for it here; otherwise nothing."""
+    wanted, at, passes = _failpoint()
+    if name == wanted and next(passes) >= at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def _failpoint() -> tuple[str, int, itertools.count[int]]:
+    """Its name, the pass at which it ends us, and a counter of passes from 1."""
+    name, _, at = os.environ.get("INSITU_FAILPOINT", "").partition(":")
+    return name, int(at or 1), itertools.count(1)

@@ -18,6 +18,11 @@ def to_us(when: datetime) -> int:
     return (when - _EPOCH) // timedelta(microseconds=1)
 
 
+def to_whole_second_us(when: datetime) -> int:
+    """Microseconds of the nearest whole second."""
+    return round(when.timestamp()) * 1_000_000
+
+
 def to_rfc3339(when: datetime) -> str:
     """UTC with Z."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -30,6 +30,7 @@ from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import hold
 from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings, load, parse_listen
+from insitu.times import to_whole_second_us
 from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
 from simulators.truth import truth
@@ -165,7 +166,9 @@ class Demo:
         people, logins = self._committed(self._register, is_done=lambda conn: bool(list_trials(conn)))
         self._committed(lambda _: _settle_credentials(self.installation))
         self._introduce(people)
-        fleet = self._start_fleet(logins, from_us=_us(self.start), until_us=int(self.clock.fast_until * 1e6))
+        fleet = self._start_fleet(
+            logins, from_us=to_whole_second_us(self.start), until_us=int(self.clock.fast_until * 1e6)
+        )
         locked = self._history(fleet)
         if self.stop.is_set():
             return
@@ -251,7 +254,7 @@ class Demo:
         # started again.
         lock_at = self._local_midnight(self.days // 4).timestamp()
         locked = False
-        first, last = _us(self.start) / 1e6, self.clock.fast_until
+        first, last = to_whole_second_us(self.start) / 1e6, self.clock.fast_until
         with progress(f"{self.days} days of history") as show:
             while not self.stop.is_set():
                 self._look_after()
@@ -366,10 +369,6 @@ class Demo:
         logins = {name: (login[0], login[1]) for name, login in kept["logins"].items()}
         now_us = self.clock.now_us()
         self._start_fleet(logins, from_us=now_us, until_us=now_us)
-
-
-def _us(when: datetime) -> int:
-    return round(when.timestamp()) * 1_000_000
 
 
 def _settle_credentials(installation: Installation, limit_s: float = 30.0) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
 from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
@@ -36,7 +37,6 @@ from trials.statistics.metrics.savings import (
     savings_alpha,
 )
 
-Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 Interval = Callable[[float], tuple[float, float]]

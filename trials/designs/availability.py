@@ -19,7 +19,6 @@ from trials.statement import Sentence
 from trials.statistics.intervals import bootstrap
 from trials.statistics.metrics.availability import completeness, gap_lengths, mtbf
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 REPLICATES = 2000

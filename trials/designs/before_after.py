@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
@@ -20,7 +21,6 @@ from trials.statement import Kind, Sentence
 from trials.statistics.intervals import LOG, MIN_DAYS, Spread, TwoPeriods, hac_difference, spread, varies
 from trials.statistics.power import Basis
 
-Floats = NDArray[np.float64]
 SEASON_SHARE = 0.6
 CLEARLY = 3.0
 """Standard errors above 0 that a mean needs before anything is divided by it."""

@@ -12,21 +12,22 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
+from insitu.times import to_whole_second_us
 from trials.designs.design import EFFECT, REPORTING, Design, named
 from trials.designs.question import Answer, Known, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Line
 from trials.plan.parts import Block
 from trials.sentences import finding
-from trials.series.slots import Calendar, to_us
+from trials.series.slots import Calendar
 from trials.statement import Kind, Sentence
 from trials.statistics.intervals import reach_of_share, t_quantile, varies
 from trials.statistics.metrics.permutation import sign_flip_p
 from trials.statistics.power import Basis
 
 DAY = timedelta(days=1)
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MIN_PAIRS = 6
@@ -128,9 +129,11 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
     a block that lasts.
     """
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    if to_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
+    if to_whole_second_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
         return np.zeros(len(np.unique(calendar.day)), bool)
-    outside = (starts < to_us(block.start)) | (starts + calendar.step_us > to_us(block.end))
+    outside = (starts < to_whole_second_us(block.start)) | (
+        starts + calendar.step_us > to_whole_second_us(block.end)
+    )
     _, groups = np.unique(calendar.day, return_inverse=True)
     return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)
 

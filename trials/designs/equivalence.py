@@ -11,14 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.sentences import finding
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, spread, varies
-
-Floats = NDArray[np.float64]
 
 K = 1.96
 SHORT = 2.2

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
 from trials.designs.design import BOTH, Design, Statistic, named
@@ -24,7 +25,6 @@ from trials.statistics.fits import Fit, least_squares, quasi_poisson
 from trials.statistics.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
 from trials.statistics.metrics.permutation import rank_p
 
-Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 TRENDS = 4

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_sums
@@ -22,7 +22,6 @@ from trials.series.slots import fold, unfold
 from trials.statement import Kind, Sentence
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, varies
 
-Floats = NDArray[np.float64]
 K = 2.0
 """Coverage factor of the instruments' uncertainty."""
 U_MEAS_MISSING = Sentence(

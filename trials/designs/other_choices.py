@@ -5,13 +5,12 @@ printed and never decide.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from trials.designs.question import Answer, Known, Question
 from trials.evaluation import Estimate
 from trials.statistics.intervals import OfSums, block_weights, bootstrap
 
-Floats = NDArray[np.float64]
 REPLICATES = 2000
 BLOCK_LENGTH = {"block_length": "day-block bootstrap, days a block:"}
 DAY_BOOTSTRAP = {"day_bootstrap": "day-block bootstrap"}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
 from trials.evaluation import DayValue, Estimate, Line, Pair
@@ -25,7 +26,6 @@ from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_uni
 from trials.statement import Statement
 from trials.statistics.intervals import DayJackknife, Spread
 
-Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 Made = dict[tuple[object, Unit], object]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
@@ -30,7 +31,6 @@ from trials.statistics.intervals import (
     bootstrap,
 )
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NO_OVERLAP = Sentence("no_overlap", "blocking", "Candidate and reference share only {pairs} valid intervals.")

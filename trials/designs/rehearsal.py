@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.question import Answer, Question
 from trials.sentences import NOTES, note
@@ -17,7 +18,6 @@ from trials.statement import Kind, Sentence, Statement
 from trials.statistics.intervals import MIN_DAYS, varies
 from trials.statistics.power import Basis
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Days = NDArray[np.int64]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
@@ -17,7 +18,6 @@ from trials.sentences import finding
 from trials.statement import Kind, Sentence
 from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, OfSums, bootstrap, varies
 
-Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 MIN_STEPS = 20

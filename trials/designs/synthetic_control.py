@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
 from trials.designs.question import Answer, ArmRole, Known, Question, line
@@ -22,7 +23,6 @@ from trials.statistics.intervals import MIN_DAYS, always_valid_reach, spread, va
 from trials.statistics.metrics.permutation import rank_p
 from trials.statistics.metrics.synthetic import donor_weights
 
-Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 ARMS: tuple[ArmRole, ...] = ("candidate", "control")

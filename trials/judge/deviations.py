@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from insitu.model import PeriodName
+from insitu.times import to_whole_second_us
 from trials import quality
 from trials.designs import DESIGNS
 from trials.evaluation import LookSummary
@@ -22,7 +23,6 @@ from trials.plan.parts import Arm
 from trials.plan.protocol import Protocol
 from trials.sentences import deviation
 from trials.series.inputs import Placement, StreamInput, TrialInputs
-from trials.series.slots import to_us
 from trials.statement import Evidence, Statement
 
 DAY = timedelta(days=1)
@@ -248,7 +248,9 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement
         return
     steps = []
     for period in inputs.protocol.periods:
-        inside = (stream.time_us >= to_us(period.start)) & (stream.time_us < to_us(period.end))
+        inside = (stream.time_us >= to_whole_second_us(period.start)) & (
+            stream.time_us < to_whole_second_us(period.end)
+        )
         steps.append(np.diff(stream.time_us[inside]))
     every = np.concatenate(steps)
     planned_s = measured[0].interval.total_seconds()

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from insitu.arrays import Bools
+from insitu.arrays import Bools, Floats
 from insitu.model import AveragingScale, PeriodName
+from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
-from trials.designs.question import ArmRole, Floats, Made
+from trials.designs.question import ArmRole, Made
 from trials.plan.aggregation import ON_ENERGY, Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Period
@@ -27,7 +28,7 @@ from trials.series.inputs import (
     TrialInputs,
     WindowInput,
 )
-from trials.series.slots import Calendar, Unit, fill, filled, to_us
+from trials.series.slots import Calendar, Unit, fill, filled
 
 Key = tuple[object, ...]
 
@@ -237,6 +238,6 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
         return found
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
     for window in windows:
-        inside = starts >= to_us(window.start)
-        found |= inside & (starts < to_us(window.end)) if window.end is not None else inside
+        inside = starts >= to_whole_second_us(window.start)
+        found |= inside & (starts < to_whole_second_us(window.end)) if window.end is not None else inside
     return found

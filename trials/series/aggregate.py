@@ -14,10 +14,11 @@ from functools import lru_cache
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from insitu.times import to_whole_second_us
 from trials.plan.aggregation import OWN_HOURS, SHARES, Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
-from trials.series.slots import Calendar, Unit, day_groups, grouped, to_us
+from trials.series.slots import Calendar, Unit, day_groups, grouped
 from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
@@ -95,8 +96,8 @@ def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
     if endpoint.filter is not None and endpoint.filter.sites is not None:
         starts = unit.calendar.start_us + unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)
         for place in (p for p in places if p.site not in endpoint.filter.sites):
-            there = starts >= to_us(place.start)
-            planned &= ~(there & (starts < to_us(place.end)) if place.end is not None else there)
+            there = starts >= to_whole_second_us(place.start)
+            planned &= ~(there & (starts < to_whole_second_us(place.end)) if place.end is not None else there)
     return restricted(unit, planned)
 
 

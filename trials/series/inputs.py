@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Floats, Ints
 from insitu.model import Flag
+from insitu.times import to_whole_second_us
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
-from trials.series.slots import to_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +180,9 @@ def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
 
 
 def _during(stream: StreamInput, place: Placement) -> StreamInput:
-    inside = stream.time_us >= to_us(place.start)
+    inside = stream.time_us >= to_whole_second_us(place.start)
     if place.end is not None:
-        inside &= stream.time_us < to_us(place.end)
+        inside &= stream.time_us < to_whole_second_us(place.end)
     return replace(
         stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside]
     )

@@ -16,11 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
-
-
-def to_us(when: datetime) -> int:
-    """Microseconds since 1970-01-01 UTC, of the nearest whole second: slots begin on seconds."""
-    return round(when.timestamp()) * 1_000_000
+from insitu.times import to_whole_second_us
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +36,9 @@ class Calendar:
 
     @classmethod
     def of(cls, start: datetime, end: datetime, step: timedelta, time_zone: str) -> Calendar:
-        return _calendar(to_us(start), to_us(end), round(step.total_seconds() * 1e6), time_zone)
+        return _calendar(
+            to_whole_second_us(start), to_whole_second_us(end), round(step.total_seconds() * 1e6), time_zone
+        )
 
 
 @lru_cache(maxsize=64)
