@@ -15,7 +15,6 @@ from cli.output import warn
 from cli.reports import show_table
 from cli.target import open_target
 from insitu.language import Reader
-from insitu.model import OrganisationKind
 from store.catalogue.trials import get_trial, list_trials
 from store.catalogue.windows import list_windows
 from store.read.people import list_people
@@ -171,7 +170,7 @@ def _person_line(person: Person) -> PersonLine:
         login=person.login,
         name=person.name,
         organisation=person.organisation,
-        role=str(OrganisationKind(person.kind).role),
+        role=str(person.kind.role),
         language=person.language,
         created_at=person.created_at,
         disabled_at=person.disabled_at,

@@ -64,13 +64,13 @@ class Viewer:
     login: str
     name: str
     language: str
-    kind: str
+    kind: OrganisationKind
     organisation_id: int
     organisation: str
 
     @property
     def role(self) -> Role:
-        return OrganisationKind(self.kind).role
+        return self.kind.role
 
     @property
     def sees_measurements(self) -> bool:

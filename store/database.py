@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import psycopg
 import psycopg.sql
-from psycopg.rows import class_row
 
 from insitu.errors import (
     CorrectInput,
@@ -27,6 +26,7 @@ from insitu.errors import (
     UpgradePostgres,
 )
 from store.gate import Connection, Pool
+from store.typed_rows import rows_as
 
 __all__ = ["Connection", "Pool"]
 
@@ -211,14 +211,14 @@ def require_found(number: Any, what: str) -> int:
 
 
 def rows(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> list[Kind]:
-    """Each row as a `kind`, columns by name."""
-    with conn.cursor(row_factory=class_row(kind)) as cursor:
+    """Each row as a `kind`: columns by name, enums by annotation."""
+    with conn.cursor(row_factory=rows_as(kind)) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchall()
 
 
 def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -> Kind | None:
     """The first row as a `kind`, or None."""
-    with conn.cursor(row_factory=class_row(kind)) as cursor:
+    with conn.cursor(row_factory=rows_as(kind)) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchone()
 
 

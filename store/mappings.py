@@ -48,7 +48,7 @@ class Mapping:
     property: str
     property_unit: str
     unit: str
-    role: str
+    role: DatastreamRole
     result_type: str
     every_s: float | None
 
@@ -81,7 +81,7 @@ class _Stream:
     field: str
     property: str
     unit: str
-    role: str
+    role: DatastreamRole
     result_type: str
     scale: float
     shift: float
@@ -123,7 +123,7 @@ def new_mapping(
             f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial."
         )
     found = Mapping(
-        patterns, field, property, units[property], unit or units[property], str(role), result_type, every_s
+        patterns, field, property, units[property], unit or units[property], role, result_type, every_s
     )
     try:
         require_unit(found.unit)
@@ -246,7 +246,7 @@ def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
         name=mapping.field,
         property=mapping.property,
         unit=mapping.unit,
-        role=DatastreamRole(mapping.role),
+        role=mapping.role,
         scale=scale,
         shift=shift,
         result_type=mapping.result_type,

@@ -186,7 +186,7 @@ def unblind_endpoint(
 def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
     """The six states on the way and, where it is taken, the decision."""
     reached = {step.to_state: step.at for step in steps} | {TrialState.NEED.value: trial.created_at}
-    now = TrialState(trial.state)
+    now = trial.state
     before = {step.from_state for step in steps}
     stages = []
     for state in _WAY:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from insitu.model import (
-    DatastreamRole,
-)
+from insitu.model import AveragingScale, DatastreamRole
 from store.catalogue.deployments import Deployment, list_deployments
 from store.database import Connection, require_found, rows, scalar
 from store.queries import Queries
@@ -29,10 +27,10 @@ class TrialDatastream:
     property: str
     unit: str
     sent_unit: str
-    role: str
+    role: DatastreamRole
     scale: float
     shift: float
-    averaging_scale: str
+    averaging_scale: AveragingScale
     expected_interval_s: float | None
     sensor: str
     sensor_serial: str | None

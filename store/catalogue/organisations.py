@@ -6,10 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from insitu.model import (
-    OrganisationKind,
-    require_code,
-)
+from insitu.model import OrganisationKind, require_code
 from store.database import Connection, require_found, row, scalar
 from store.queries import Queries
 
@@ -25,7 +22,7 @@ class Organisation:
     organisation_id: int
     code: str
     name: str
-    kind: str
+    kind: OrganisationKind
 
 
 def add_organisation(conn: Connection, *, code: str, name: str, kind: OrganisationKind, now: datetime) -> int:

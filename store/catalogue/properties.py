@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from insitu.model import (
-    AveragingScale,
-    require_code,
-)
+from insitu.model import AveragingScale, require_code
 from store.database import Connection, rows, scalar
 from store.queries import Queries
 
@@ -24,7 +21,7 @@ class ObservedProperty:
     code: str
     name: dict[str, str]
     unit: str
-    averaging_scale: str
+    averaging_scale: AveragingScale
 
 
 def add_property(

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import CorrectInput, NotFound
-from insitu.model import (
-    TrialState,
-    require_code,
-)
+from insitu.model import TrialState, require_code
 from insitu.wire import CHECK, HEARTBEAT
 from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
@@ -29,7 +26,7 @@ class Trial:
     trial_id: int
     code: str
     title: dict[str, str]
-    state: str
+    state: TrialState
     time_zone: str
     ends_at: datetime | None
     created_at: datetime
@@ -44,8 +41,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class TrialStep:
-    from_state: str
-    to_state: str
+    from_state: TrialState
+    to_state: TrialState
     at: datetime
     by_login: str
     note: str
@@ -101,7 +98,7 @@ def move_trial(
 ) -> None:
     """The next step of a trial's life; CorrectInput where the life cycle has no such step."""
     now = get_trial(conn, trial)
-    if not TrialState(now.state).may_become(to):
+    if not now.state.may_become(to):
         raise CorrectInput(f"{trial} is in state {now.state!r}, which {to.value!r} cannot follow.")
     step = {"trial_id": now.trial_id, "from": now.state, "to": str(to)}
     if run(conn, _SQL.set_trial_state, **step) != 1:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from insitu.model import (
-    WindowKind,
-)
+from insitu.model import WindowKind
 from store.database import Connection, rows, scalar
 from store.queries import Queries
 
@@ -19,7 +17,7 @@ class _SQL(Queries, file="catalogue/windows"):
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWindow:
-    kind: str
+    kind: WindowKind
     target_kind: str
     target: str
     start: datetime

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from insitu.errors import NotFound
-from insitu.model import Role
+from insitu.model import Role, TrialState
 from store.access import Viewer, visible_trials
 from store.database import Connection, rows
 from store.queries import Queries
@@ -28,7 +28,7 @@ class FleetRow:
     trial_id: int
     trial: str
     trial_title: dict[str, str]
-    trial_state: str
+    trial_state: TrialState
     time_zone: str
     device: str
     name: str

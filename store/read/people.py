@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from insitu.model import OrganisationKind
 from store.database import Connection, rows
 from store.queries import Queries
 
@@ -20,7 +21,7 @@ class Person:
     login: str
     name: str
     organisation: str
-    kind: str
+    kind: OrganisationKind
     language: str
     created_at: datetime
     disabled_at: datetime | None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from insitu.model import WindowKind
 from store.catalogue.deployments import Deployment
 from store.database import Connection, rows
 from store.queries import Queries
@@ -28,7 +29,7 @@ class Placed(Deployment):
 class DeviceWindow:
     device_id: int
     window_id: int
-    kind: str
+    kind: WindowKind
     site: str | None
     """None: it was declared for the device or for its trial."""
     start: datetime

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from insitu.errors import NotFound
+from insitu.model import AveragingScale, DatastreamRole
 from store.database import Connection, row, rows
 from store.queries import Queries
 
@@ -28,9 +29,9 @@ class Stream:
     property_name: dict[str, str]
     unit: str
     sent_unit: str
-    role: str
+    role: DatastreamRole
     result_type: str
-    averaging_scale: str
+    averaging_scale: AveragingScale
     expected_interval_s: float | None
     """Declared, or as the device says."""
     interval_reported: bool
