@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insitu.model import PeriodName
+from insitu.times import to_whole_second_us
 from tests.trials.world import criterion, endpoint, inputs, noise, protocol, series
 from trials.designs import DESIGNS
 from trials.designs.question import Question
@@ -19,7 +20,7 @@ from trials.evaluation import Evaluation
 from trials.judge.compute import compute
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
-from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units, to_us
+from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units
 
 HOUR = timedelta(hours=1)
 SPRING = datetime(2026, 3, 27, 23, tzinfo=UTC)  # Saturday 28 March 00:00 in Paris; 29 March has 23 hours
@@ -146,7 +147,7 @@ def test_a_trial_across_the_change_of_clocks_loses_no_day(start: datetime, hours
 
 def filled(minutes: Sequence[float], results: Sequence[float], energetic: bool = False) -> Floats:
     calendar = calendar_of(SPRING, 4)
-    time = to_us(SPRING) + (np.array(minutes) * 60_000_000).astype(np.int64)
+    time = to_whole_second_us(SPRING) + (np.array(minutes) * 60_000_000).astype(np.int64)
     return fill(calendar, time, np.array(results, np.float64), energetic)
 
 

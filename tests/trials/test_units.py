@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from insitu.model import AveragingScale, PeriodName
+from insitu.times import to_whole_second_us
 from tests.trials.world import (
     DAY,
     START,
@@ -35,7 +36,7 @@ from trials.plan.parts import Arm, Period
 from trials.plan.reading import canonical
 from trials.series.aggregate import about, as_counted, is_about
 from trials.series.inputs import USED, USED_WITH_SUSPECT, Placement, StreamInput, TrialInputs
-from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, to_us, unfold
+from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, unfold
 
 HOURS = 48 * 24
 DEVICES = {"candidate": ["candidate-1", "candidate-2", "candidate-3"], "control": ["control-1", "control-2"]}
@@ -123,7 +124,7 @@ def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: t
         excused = np.zeros(calendar.n, bool)
         for w in given.windows:
             if w.covers(device, [arm.site]) and w.end is not None:
-                excused |= (starts >= to_us(w.start)) & (starts < to_us(w.end))
+                excused |= (starts >= to_whole_second_us(w.start)) & (starts < to_whole_second_us(w.end))
         places = [p for s in streams for p in s.placements if s.device == device]
         if is_about(one, device, places):
             found.append(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from insitu.model import PeriodName
+from insitu.times import to_whole_second_us
 from trials.designs.question import Question
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
@@ -20,7 +21,7 @@ from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
 from trials.report.sentence import sentences
 from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
-from trials.series.slots import Calendar, Unit, to_us
+from trials.series.slots import Calendar, Unit
 from trials.statement import Kind
 
 Floats = NDArray[np.float64]
@@ -100,7 +101,7 @@ def series(
 ) -> StreamInput:
     """Hourly results from `start`; NaN leaves a hole."""
     there = np.isfinite(values)
-    time_us = to_us(start) + 3_600_000_000 * np.arange(len(values), dtype=np.int64)
+    time_us = to_whole_second_us(start) + 3_600_000_000 * np.arange(len(values), dtype=np.int64)
     facts: dict[str, Any] = {
         "name": property,
         "unit": "ug/m3",
