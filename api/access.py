@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Form, Request, Response
 
-from api.attempts import Attempts
+from api.attempts import count_failure, require_few_failures
 from api.context import context_of
 from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
@@ -28,17 +28,18 @@ from store.database import Pool
 LIFETIME: Final = timedelta(days=7)
 
 
-def sign_in(pool: Pool, attempts: Attempts, *, login: str, password: str, address: str) -> str:
+def sign_in(pool: Pool, *, login: str, password: str, address: str) -> str:
     """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
 
     Holds a connection before and after the password is compared, not meanwhile: that takes a tenth of a
     second.
     """
-    attempts.check(address, login)
     with pool.connection() as conn:
+        require_few_failures(conn, address, login)
         known = access.password_of(conn, login)
     if not matches(known.password_hash if known else nobody(), password) or known is None:
-        attempts.failed(address, login)
+        with pool.connection() as conn:
+            count_failure(conn, address, login)
         raise NotAcceptedHere("The login or the password is wrong.")
     token = secrets.token_urlsafe(32)
     with pool.connection() as conn:

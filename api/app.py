@@ -15,7 +15,6 @@ from starlette.staticfiles import StaticFiles
 from api import problems
 from api.access import require_viewer
 from api.asgi import Guard
-from api.attempts import Attempts
 from api.context import Context, never_probed
 from api.door import Door
 from api.lanes import POOL_SIZE, THREADS, Lanes
@@ -151,7 +150,6 @@ def _context(
         clock=clock,
         mqtt_public=mqtt_public,
         live=Live(look),
-        attempts=Attempts(),
         meters=meters,
         bundle=Bundle(cache),
         strips=Strips(),

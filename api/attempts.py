@@ -1,49 +1,40 @@
-"""Failed attempts to sign in, counted by address and login."""
+"""Failed attempts to sign in, counted by address and login in the database, for all processes together."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
+import hashlib
+from datetime import timedelta
+from typing import Final
 
 from insitu.errors import RetryLater
+from store.attempts import add_failure, list_failures
+from store.database import Connection
+
+WITHIN: Final = timedelta(minutes=15)
+MOST_OF_LOGIN: Final = 8
+"""Failures of one login from one address."""
+MOST_OF_ADDRESS: Final = 40
+"""Failures of all logins from one address."""
 
 
 class TooManyAttempts(RetryLater):
     """Too many attempts to sign in: wait a quarter of an hour and try again."""
 
 
-class Attempts:
-    """Failed sign-ins of the last while, bounded in number; by the wall clock, since this is about the
-    machine.
-    """
+def require_few_failures(conn: Connection, address: str, login: str) -> None:
+    """TooManyAttempts where this address, or this login from this address, failed too often within WITHIN."""
+    limits = dict(zip(_keys(address, login), (MOST_OF_LOGIN, MOST_OF_ADDRESS), strict=True))
+    failures = list_failures(conn, list(limits), within=WITHIN)
+    if any(failures.get(key, 0) >= most for key, most in limits.items()):
+        raise TooManyAttempts()
 
-    def __init__(
-        self, *, within_s: float = 900.0, per_pair: int = 8, per_address: int = 40, most_keys: int = 10_000
-    ) -> None:
-        self._within_s, self._most_keys = within_s, most_keys
-        self._limits = {"pair": per_pair, "address": per_address}
-        self._failures: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def check(self, address: str, login: str) -> None:
-        """TooManyAttempts where this address, or this address with this login, failed too often."""
-        with self._lock:
-            for key in self._keys(address, login):
-                count, since = self._failures.get(key, (0, 0.0))
-                if count >= self._limits[key[0]] and time.monotonic() - since < self._within_s:
-                    raise TooManyAttempts()
+def count_failure(conn: Connection, address: str, login: str) -> None:
+    """The caller commits."""
+    add_failure(conn, _keys(address, login), within=WITHIN)
 
-    def failed(self, address: str, login: str) -> None:
-        with self._lock:
-            for key in self._keys(address, login):
-                count, since = self._failures.pop(key, (0, time.monotonic()))
-                if time.monotonic() - since >= self._within_s:
-                    count, since = 0, time.monotonic()
-                self._failures[key] = (count + 1, since)
-            while len(self._failures) > self._most_keys:
-                self._failures.popitem(last=False)
 
-    @staticmethod
-    def _keys(address: str, login: str) -> list[tuple[str, ...]]:
-        return [("pair", address, login), ("address", address)]
+def _keys(address: str, login: str) -> tuple[bytes, bytes]:
+    """Of the login from this address, and of the address."""
+    of_login, of_address = f"login\0{address}\0{login}", f"address\0{address}"
+    return hashlib.sha256(of_login.encode()).digest(), hashlib.sha256(of_address.encode()).digest()

@@ -20,7 +20,6 @@ from insitu.settings import Settings
 from store.database import Connection, Pool
 
 if TYPE_CHECKING:
-    from api.attempts import Attempts
     from api.door import Door
     from api.live import Live
     from api.measure import Meters
@@ -42,7 +41,6 @@ class Context:
     clock: Clock
     mqtt_public: PublicAddress
     live: Live
-    attempts: Attempts
     meters: Meters
     bundle: Bundle
     strips: Strips

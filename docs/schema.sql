@@ -674,6 +674,13 @@ CREATE TABLE public.shard_count (
     CONSTRAINT shard_count_wanted_check CHECK (((wanted >= 1) AND (wanted <= 64)))
 );
 
+CREATE TABLE public.sign_in_failure (
+    key bytea NOT NULL,
+    failures integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT sign_in_failure_key_check CHECK ((octet_length(key) = 32))
+);
+
 CREATE TABLE public.signed_in (
     token_sha256 bytea NOT NULL,
     person_id integer NOT NULL,
@@ -924,6 +931,9 @@ ALTER TABLE ONLY public.shard_count
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_pkey PRIMARY KEY (shard_id);
 
+ALTER TABLE ONLY public.sign_in_failure
+    ADD CONSTRAINT sign_in_failure_pkey PRIMARY KEY (key);
+
 ALTER TABLE ONLY public.signed_in
     ADD CONSTRAINT signed_in_pkey PRIMARY KEY (token_sha256);
 
@@ -968,6 +978,8 @@ CREATE INDEX network_address_by_server ON public.network_address USING btree (ne
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
+
+CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (since);
 
 CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
 

@@ -57,9 +57,7 @@ def sign_in(
     """A session, or the form again with what is wrong."""
     address = request.client.host if request.client else ""
     try:
-        token = access.sign_in(
-            context.pool, context.attempts, login=login.strip(), password=password, address=address
-        )
+        token = access.sign_in(context.pool, login=login.strip(), password=password, address=address)
     except NotAcceptedHere as error:
         page = page_of(request, None)
         return respond(
