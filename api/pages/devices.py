@@ -4,6 +4,7 @@ snippet, label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -62,7 +63,6 @@ def device_page(
         now=page.now,
         simulated=page.simulated,
         host_id=viewer.host_id,
-        span=series.SPANS[chosen],
     )
     return respond(
         request,
@@ -74,7 +74,7 @@ def device_page(
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
         **_condition(page, row, record),
-        **_charts(page, record, chosen),
+        **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
     )
 
@@ -101,10 +101,10 @@ def _recent(windows: list[DeviceWindow], now: datetime) -> list[DeviceWindow]:
     return [one for one in windows if one.start < end and (one.end is None or one.end > start)]
 
 
-def _charts(page: Page, record: DeviceRecord, span: str) -> dict[str, Any]:
+def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) -> dict[str, Any]:
     if not page.sees_measurements:
         return {"charts": [], "spans": list(series.SPANS), "span": span, "width": timedelta(0), "locale": {}}
-    drawn = series.draw_series(record.judged.streams, record.series, page.now, series.SPANS[span])
+    drawn = series.load_series(conn, streams, page.now, series.SPANS[span])
     words = {
         "time": page.t("Time"),
         "mean": page.t("Mean"),

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from insitu.arrays import Floats
 from insitu.model import AveragingScale, Flag
-from insitu.times import to_datetime, to_us
-from store.observations import SeriesKept
+from store.database import Connection
+from store.read.results import Bucket, list_buckets
 from store.read.streams import Stream
 
 SPANS: Final = {
@@ -28,7 +24,6 @@ BUCKETS: Final = 360
 """A series has at most this many buckets, of smallest and largest result each: more than a screen can
 show.
 """
-_LOWEST_DB, _HIGHEST_DB = -200.0, 300.0
 _WIDTHS_S: Final = (60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -65,69 +60,26 @@ def width_for(span: timedelta, expected_s: float | None) -> timedelta:
     return timedelta(seconds=next((w for w in _WIDTHS_S if w >= least), 86_400))
 
 
-def draw_series(
-    streams: Sequence[Stream], series: Mapping[int, SeriesKept], end: datetime, span: timedelta
-) -> list[Drawn]:
+def load_series(conn: Connection, streams: Sequence[Stream], end: datetime, span: timedelta) -> list[Drawn]:
     """One Drawn a datastream, in the order given; buckets begin at `end − span`."""
     expected = min((every for s in streams if (every := s.usual_interval_s())), default=None)
     width = width_for(span, expected)
     start = end - span
-    return [
-        Drawn(s, _points(series[s.datastream_id], s.averaging_scale, start, end, width), start, end, width)
-        for s in streams
-    ]
+    points: dict[int, list[Point]] = {stream.datastream_id: [] for stream in streams}
+    scales = {stream.datastream_id: stream.averaging_scale for stream in streams}
+    for bucket in list_buckets(conn, list(points), start, end, width):
+        points[bucket.datastream_id].append(_point(bucket, scales[bucket.datastream_id]))
+    return [Drawn(stream, points[stream.datastream_id], start, end, width) for stream in streams]
 
 
-def _points(series: SeriesKept, scale: str, start: datetime, end: datetime, width: timedelta) -> list[Point]:
-    """The buckets of `[start, end)` that hold a result."""
-    start_us, width_us = to_us(start), width // timedelta(microseconds=1)
-    low, high = np.searchsorted(series.time_us, [start_us, to_us(end)])
-    if low == high:
-        return []
-    results, flags = series.result[low:high], series.flag[low:high]
-    bins = (series.time_us[low:high] - start_us) // width_us
-    firsts = np.flatnonzero(np.r_[True, bins[1:] != bins[:-1]])
-    sizes = np.diff(np.r_[firsts, len(bins)])
-    return [
-        Point(to_datetime(start_us + bin * width_us), smallest, largest, middle, n, flag)
-        for bin, smallest, largest, middle, n, flag in zip(
-            bins[firsts].tolist(),
-            np.minimum.reduceat(results, firsts).tolist(),
-            np.maximum.reduceat(results, firsts).tolist(),
-            _middles(results, firsts, sizes, scale),
-            sizes.tolist(),
-            _worst(flags, firsts),
-            strict=True,
-        )
-    ]
+def _point(bucket: Bucket, scale: AveragingScale) -> Point:
+    flag = Flag.FAIL if bucket.failed else Flag.SUSPECT if bucket.suspect else Flag.PASS
+    return Point(bucket.at, bucket.smallest, bucket.largest, _middle(bucket, scale), bucket.n, flag)
 
 
-def _worst(flags: NDArray[np.int8], firsts: NDArray[np.intp]) -> list[int]:
-    failed = np.logical_or.reduceat(flags == Flag.FAIL, firsts)
-    suspect = np.logical_or.reduceat(flags == Flag.SUSPECT, firsts)
-    worst: list[int] = np.where(failed, Flag.FAIL, np.where(suspect, Flag.SUSPECT, Flag.PASS)).tolist()
-    return worst
-
-
-def _middles(
-    results: Floats, firsts: NDArray[np.intp], sizes: NDArray[np.intp], scale: str
-) -> list[float | None]:
-    if scale == AveragingScale.ENERGETIC:
-        return _levels(results, firsts)
-    with np.errstate(over="ignore"):
-        means = np.add.reduceat(results, firsts) / sizes
-    if scale == AveragingScale.CIRCULAR:  # the mean of 359° and 1° is not 180°
-        means[sizes > 1] = np.nan
-    return _known(means)
-
-
-def _levels(results: Floats, firsts: NDArray[np.intp]) -> list[float | None]:
-    """10·log10 of the mean of 10^(L/10), over levels that can be one."""
-    usable = (results >= _LOWEST_DB) & (results <= _HIGHEST_DB)
-    energy = np.add.reduceat(np.where(usable, 10 ** (np.where(usable, results, 0.0) / 10), 0.0), firsts)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _known(10 * np.log10(energy / np.add.reduceat(usable.astype(np.float64), firsts)))
-
-
-def _known(values: Floats) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values.tolist()]
+def _middle(bucket: Bucket, scale: AveragingScale) -> float | None:
+    if scale is AveragingScale.ENERGETIC:
+        return 10 * math.log10(bucket.energy) if bucket.energy else None
+    if scale is AveragingScale.CIRCULAR and bucket.n > 1:
+        return None  # the mean of 359° and 1° is not 180°
+    return bucket.mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from store.database import Connection, rows
@@ -12,8 +12,27 @@ from store.queries import Queries
 
 
 class _SQL(Queries, file="read/results"):
+    buckets: str
     own_observations: str
     export: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`[at, at + width)` of one datastream. `mean` None: beyond what a number holds; `energy`: the mean of
+    10^(L/10), None where no result can be a level.
+    """
+
+    datastream_id: int
+    at: datetime
+    smallest: float
+    largest: float
+    mean: float | None
+    energy: float | None
+    n: int
+    suspect: int
+    """Results with that flag."""
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,15 @@ class OwnObservation:
     received_at: datetime
     flag: int
     clock_quality: int
+
+
+def list_buckets(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
+) -> list[Bucket]:
+    """Those that hold a result, by datastream and time."""
+    return rows(
+        conn, Bucket, _SQL.buckets, datastream_ids=list(datastream_ids), start=start, end=end, width=width
+    )
 
 
 def list_own_observations(

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from insitu.model import WindowKind
+from insitu.model import OrganisationKind, WindowKind
 from store.access import Viewer
 from store.catalogue.windows import add_window
 from store.database import Connection, connect
@@ -15,8 +15,6 @@ from store.read.fleet import list_devices
 from tests.api.conftest import SignIn
 from tests.api.world import World
 from trials.workflow.condition import Judged, load_conditions, load_device
-
-SPAN = timedelta(days=7)
 
 
 @pytest.fixture
@@ -81,7 +79,7 @@ def test_one_device_by_itself_is_judged_as_among_all(
             conn, list(world.devices.values()), now=at, simulated=simulated, host_id=host
         )
         for code, number in world.devices.items():
-            alone = load_device(conn, number, now=at, simulated=simulated, host_id=host, span=SPAN)
+            alone = load_device(conn, number, now=at, simulated=simulated, host_id=host)
             assert alone.judged == together[number], code
 
 
@@ -125,16 +123,14 @@ def test_a_host_sees_what_concerns_its_own_sites(own_world_url: str, world: Worl
             "hospital": "in_window",
         }
         assert seen["metro"].window is None
-        record = load_device(
-            conn, number, now=world.now, simulated=False, host_id=hosts["metro-demo"], span=SPAN
-        )
+        record = load_device(conn, number, now=world.now, simulated=False, host_id=hosts["metro-demo"])
         assert record.windows == []
         assert {place.site for place in record.positions} == {"station-centre"}
 
 
 def test_a_viewer_is_bound_to_a_host_where_the_organisation_is_one(conn: Connection, world: World) -> None:
     def viewer(kind: str) -> Viewer:
-        return Viewer(1, "someone", "Someone", "en", kind, 42, "Somewhere")
+        return Viewer(1, "someone", "Someone", "en", OrganisationKind(kind), 42, "Somewhere")
 
     assert {kind: viewer(kind).host_id for kind in ("host", "company", "evaluator", "lab")} == {
         "host": 42,

@@ -6,46 +6,67 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 
-from api.pages.series import BUCKETS, Drawn, Point, draw_series, width_for
-from insitu.model import AveragingScale
-from store.observations import SeriesKept
+from api.pages.series import BUCKETS, Drawn, Point, load_series, width_for
+from insitu.model import AveragingScale, Observation
+from insitu.times import to_us
+from store.database import Connection
+from store.observations import merge
 from store.read.streams import Stream
+from tests.fix_catalogue import SmallTrial
 
 END = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SPAN = timedelta(hours=24)
 START = END - SPAN
 
 
-def stream(scale: str = AveragingScale.ARITHMETIC, number: int = 1) -> Stream:
+def stream(number: int, scale: AveragingScale = AveragingScale.ARITHMETIC) -> Stream:
     given: dict[str, Any] = dict.fromkeys(Stream.__dataclass_fields__)
     given |= {"datastream_id": number, "averaging_scale": scale, "expected_interval_s": 3600.0}
     return Stream(**given)
 
 
-def series(*rows: tuple[float, float, int]) -> SeriesKept:
-    """(minutes after the start, result, flag)."""
-    minutes, results, flags = zip(*rows, strict=True) if rows else ((), (), ())
-    time_us = [round((START + timedelta(minutes=m)).timestamp() * 1e6) for m in minutes]
-    late = np.zeros(len(rows), bool)
-    return SeriesKept(np.array(time_us, np.int64), np.array(results, float), np.array(flags, np.int8), late)
+class Charted:
+    """Draws what it stores, of device a."""
+
+    def __init__(self, conn: Connection, catalogue: SmallTrial) -> None:
+        self.conn = conn
+        self.a, self.b = catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]
+
+    def store(self, number: int, *rows: tuple[float, float, int]) -> None:
+        """(minutes after the start, result, flag)."""
+        times = [to_us(START + timedelta(minutes=minutes)) for minutes, _, _ in rows]
+        results = [result for _, result, _ in rows]
+        merge(self.conn, [Observation(number, t, r, t, 0) for t, r in zip(times, results, strict=True)])
+        self.conn.commit()  # a merge has a transaction of its own
+        for minutes, _, flag in rows:
+            self.conn.execute(
+                "UPDATE observation SET flag = %s WHERE datastream_id = %s AND phenomenon_time = %s",
+                (flag, number, START + timedelta(minutes=minutes)),
+            )
+
+    def drawn(
+        self, *rows: tuple[float, float, int], scale: AveragingScale = AveragingScale.ARITHMETIC
+    ) -> Drawn:
+        self.conn.execute("TRUNCATE observation")
+        self.store(self.a, *rows)
+        (one,) = load_series(self.conn, [stream(self.a, scale)], END, SPAN)
+        return one
+
+    def middles(self, scale: str, *results: float) -> list[float | None]:
+        """Of one bucket."""
+        rows = [(number, result, 1) for number, result in enumerate(results)]
+        return [point.middle for point in self.drawn(*rows, scale=AveragingScale(scale)).points]
 
 
-def drawn(given: SeriesKept, scale: str = AveragingScale.ARITHMETIC) -> Drawn:
-    (one,) = draw_series([stream(scale)], {1: given}, END, SPAN)
-    return one
+@pytest.fixture
+def charted(conn: Connection, catalogue: SmallTrial) -> Charted:
+    return Charted(conn, catalogue)
 
 
-def middles(scale: str, *results: float) -> list[float | None]:
-    """Of one bucket."""
-    rows = [(number, result, 1) for number, result in enumerate(results)]
-    return [point.middle for point in drawn(series(*rows), scale).points]
-
-
-def test_a_bucket_has_its_smallest_its_largest_its_mean_and_its_worst_flag() -> None:
-    one = drawn(series((0, 4.0, 1), (20, 1.0, 3), (59, 10.0, 1), (60, 7.0, 2), (200, 5.0, 4), (210, 5.0, 3)))
+def test_a_bucket_has_its_smallest_its_largest_its_mean_and_its_worst_flag(charted: Charted) -> None:
+    one = charted.drawn((0, 4.0, 1), (20, 1.0, 3), (59, 10.0, 1), (60, 7.0, 2), (200, 5.0, 4), (210, 5.0, 3))
     assert (one.width, one.start, one.end) == (timedelta(hours=1), START, END)
     assert one.points == [
         Point(START, 1.0, 10.0, 5.0, 3, 3),
@@ -54,31 +75,32 @@ def test_a_bucket_has_its_smallest_its_largest_its_mean_and_its_worst_flag() -> 
     ]
 
 
-def test_only_results_within_the_span_are_drawn() -> None:
+def test_only_results_within_the_span_are_drawn(charted: Charted) -> None:
     minute = SPAN / timedelta(minutes=1)
-    one = drawn(series((-1, 9.0, 1), (0, 1.0, 1), (minute - 1, 2.0, 1), (minute, 9.0, 1)))
+    one = charted.drawn((-1, 9.0, 1), (0, 1.0, 1), (minute - 1, 2.0, 1), (minute, 9.0, 1))
     assert [(point.low, point.n) for point in one.points] == [(1.0, 1), (2.0, 1)]
-    assert drawn(series((-5, 1.0, 1))).points == []
-    assert drawn(series()).points == []
+    assert charted.drawn((-5, 1.0, 1)).points == []
+    assert charted.drawn().points == []
 
 
-def test_levels_are_averaged_by_energy_and_directions_not_at_all() -> None:
+def test_levels_are_averaged_by_energy_and_directions_not_at_all(charted: Charted) -> None:
     """60 dB and 70 dB: 10·log10((10⁶ + 10⁷) / 2)."""
-    assert middles("energetic", 60.0, 70.0) == [pytest.approx(10 * math.log10(5.5e6))]
-    assert middles("energetic", 60.0, 9000.0) == [pytest.approx(60.0)], "9000 dB is no level"
-    assert middles("energetic", 9000.0) == [None]
-    assert middles("circular", 359.0, 1.0) == [None]
-    assert middles("circular", 359.0) == [359.0]
+    assert charted.middles("energetic", 60.0, 70.0) == [pytest.approx(10 * math.log10(5.5e6))]
+    assert charted.middles("energetic", 60.0, 9000.0) == [pytest.approx(60.0)], "9000 dB is no level"
+    assert charted.middles("energetic", 9000.0) == [None]
+    assert charted.middles("circular", 359.0, 1.0) == [None]
+    assert charted.middles("circular", 359.0) == [359.0]
 
 
-def test_a_mean_that_no_number_can_hold_is_none() -> None:
-    assert middles("arithmetic", 1.7e308, 1.7e308) == [None]
+def test_a_mean_that_no_number_can_hold_is_none(charted: Charted) -> None:
+    assert charted.middles("arithmetic", 1.7e308, 1.7e308) == [None]
 
 
-def test_each_datastream_has_its_own_buckets_in_the_order_given() -> None:
-    streams = [stream(number=2), stream(number=1)]
-    kept = {1: series((0, 1.0, 1)), 2: series((0, 2.0, 1))}
-    assert [one.points[0].low for one in draw_series(streams, kept, END, SPAN)] == [2.0, 1.0]
+def test_each_datastream_has_its_own_buckets_in_the_order_given(charted: Charted) -> None:
+    charted.store(charted.a, (0, 1.0, 1))
+    charted.store(charted.b, (0, 2.0, 1))
+    both = load_series(charted.conn, [stream(charted.b), stream(charted.a)], END, SPAN)
+    assert [one.points[0].low for one in both] == [2.0, 1.0]
 
 
 @pytest.mark.parametrize("days", [1, 7, 30, 90])

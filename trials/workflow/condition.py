@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from store.database import Connection
-from store.observations import SeriesKept, series_kept
+from store.observations import series_kept
 from store.read.condition import DeviceContact, StoredFacts, list_boots, load_device_facts, load_facts
 from store.read.places import DeviceWindow, Placed
 from store.read.streams import Stream, count_by_day
@@ -45,8 +45,6 @@ class DeviceRecord:
     positions: list[Placed]
     """Who stood where it stands or stood, newest first."""
     windows: list[DeviceWindow]
-    series: dict[int, SeriesKept]
-    """Results by datastream."""
     gaps: list[DeviceGap]
     """Of the GAPS_WITHIN before now, newest first."""
 
@@ -83,15 +81,13 @@ def load_conditions(
 
 
 def load_device(
-    conn: Connection, device_id: int, *, now: datetime, simulated: bool, host_id: int | None, span: timedelta
+    conn: Connection, device_id: int, *, now: datetime, simulated: bool, host_id: int | None
 ) -> DeviceRecord:
-    """One device with its results of the last `span`, or of GAPS_WITHIN where that is longer; each table is
-    read once.
-    """
+    """One device, with its gaps of GAPS_WITHIN; each table is read once."""
     stored, positions = load_device_facts(conn, device_id, now=now, host_id=host_id)
     late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     numbers = [stream.datastream_id for stream in stored.streams]
-    series = series_kept(conn, numbers, now - max(span, GAPS_WITHIN), now, late_after=late_after)
+    series = series_kept(conn, numbers, now - GAPS_WITHIN, now, late_after=late_after)
     zone = stored.contact.time_zone
     counts = [
         count
@@ -108,7 +104,7 @@ def load_device(
         boots=list_boots(conn, device_id, since),
     )
     (condition,) = judge_devices([facts], now, simulated=simulated)
-    return DeviceRecord(_judged(condition, stored), positions, stored.windows, series, gaps)
+    return DeviceRecord(_judged(condition, stored), positions, stored.windows, gaps)
 
 
 def _judged(condition: Condition, stored: StoredFacts) -> Judged:

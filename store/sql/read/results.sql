@@ -1,3 +1,14 @@
+-- name: buckets
+-- Smallest, largest and mean result per bucket of time. A mean is NULL where a sum may be no number any more; `energy` is the
+-- mean of 10^(L/10) over results that can be levels in dB.
+SELECT datastream_id, date_bin(%(width)s::interval, phenomenon_time, %(start)s::timestamptz) AS at, min(result) AS smallest,
+       max(result) AS largest,
+       CASE WHEN max(abs(result)) < 1e290 THEN avg(result) FILTER (WHERE abs(result) < 1e290) END AS mean,
+       avg(CASE WHEN result BETWEEN -200 AND 300 THEN power(10::float8, result / 10) END) AS energy, count(*)::int AS n,
+       (count(*) FILTER (WHERE flag = 3))::int AS suspect, (count(*) FILTER (WHERE flag = 4))::int AS failed
+FROM observation WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
+  AND phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2 ORDER BY 1, 2;
+
 -- name: own_observations
 -- One page of observations of one datastream, in order; `after` is the time of the last one of the page before.
 SELECT phenomenon_time, result, received_at, flag, clock_quality FROM observation
