@@ -33,7 +33,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What can be seen in the days so far for an endpoint."""
+    """Forecast for an endpoint from the days so far."""
 
     bases: Mapping[str, Basis] = field(default_factory=dict)
     """Statistic → its scatter."""
