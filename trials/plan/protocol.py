@@ -1,4 +1,4 @@
-"""The protocol of a trial: what was planned, in a form that can be checked, hashed and locked."""
+"""The protocol of a trial: the plan, in a form that can be checked, hashed and locked."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Protocol(Part):
     missing_data: Text
     interim_looks: list[Moment] = Field(default_factory=list)
     evaluate_by: Moment | None = None
-    """When the evaluation is to be made at the latest; None: whenever the reporting period has ended."""
+    """Latest time for the evaluation; None: any time after the reporting period."""
     seed: int = Field(default=1, ge=0, le=2**53 - 1)
     roles: dict[str, str] = Field(default_factory=dict)
     decisions: Decisions
     reason: Text | None = None
-    """Of an amendment: what changed and why; needed from version 2 on."""
+    """For an amendment: what changed and why; required from version 2 on."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -159,7 +159,7 @@ class Protocol(Part):
         return next(arm for arm in self.arms if arm.name == name)
 
     def interval_of(self, property: str, arm: str) -> timedelta:
-        """Planned time between two results of a device of the arm; an hour where none is planned
+        """Planned time between two results of a device of the arm; an hour for a property without a plan
         (covariates).
         """
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)

@@ -1,4 +1,4 @@
-"""How much several units of one kind differ among themselves."""
+"""How much several units of one kind differ from each other."""
 
 from __future__ import annotations
 
