@@ -150,7 +150,7 @@ def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, ti
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
         raise CorrectInput(
-            f"{name}: give one value an interval, as an array of one dimension; several devices go by name."
+            f"{name}: give one value per interval, as an array of one dimension; several devices go by name."
         )
     calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
     return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))

@@ -30,7 +30,7 @@ def unblind(
     if not any(one.name == endpoint and one.blinded for one in planned):
         raise NotFound(f"The locked protocol of {trial!r} has no blinded endpoint {endpoint!r}.")
     if not reason.strip():
-        raise CorrectInput("Say why: the reason stands in the audit log and in every report.")
+        raise CorrectInput("Say why: the audit log and every report show the reason.")
     if any(one.endpoint == endpoint for one in store_trials.unblindings(conn, trial)):
         raise AlreadyExists(f"{endpoint} of {trial} is unblinded already.")
     store_trials.save_unblinding(

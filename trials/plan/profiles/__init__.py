@@ -43,7 +43,7 @@ class ProfileTarget(Target):
 def _consistent(targets: list[ProfileTarget]) -> list[ProfileTarget]:
     names = [target.statistic for target in targets]
     if len(set(names)) != len(names):
-        raise ValueError("a statistic stands twice")
+        raise ValueError("a statistic is listed twice")
     if unknown := {t.alternative_to for t in targets if t.alternative_to} - set(names):
         raise ValueError(f"{sorted(unknown)[0]} is an alternative that has no target")
     return targets
@@ -202,7 +202,7 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
     for field in ("property", "unit"):
         wanted, stated = getattr(found, field), getattr(endpoint, field)
         if wanted is not None and stated != wanted:
-            yield f"{field}: {stated!r} stands here, {endpoint.profile} has {wanted!r}"
+            yield f"{field}: {stated!r} here, but {endpoint.profile} has {wanted!r}"
     asked = found.designs.get(endpoint.design)
     if asked is None:
         yield (
@@ -211,11 +211,11 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
         )
         return
     if found.grid is not None and endpoint.design in ON_GRID and endpoint.grid != found.grid:
-        yield f"grid: {_hours(endpoint.grid)} stands here, {endpoint.profile} has {_hours(found.grid)}"
+        yield f"grid: {_hours(endpoint.grid)} here, but {endpoint.profile} has {_hours(found.grid)}"
     for name, value in asked.parameters.items():
         if endpoint.parameters.get(name) != value:
             yield (
-                f"parameters.{name}: {endpoint.parameters.get(name)} stands here, {endpoint.profile} has "
+                f"parameters.{name}: {endpoint.parameters.get(name)} here, but {endpoint.profile} has "
                 f"{value:g}"
             )
     if asked.targets:
@@ -235,7 +235,7 @@ def _other_targets(endpoint: Endpoint, asked: Asked) -> Iterator[str]:
             yield f"criteria: {endpoint.profile} has no target for {criterion.statistic}"
         elif (criterion.target.low, criterion.target.high) != (target.low, target.high):
             yield (
-                f"criteria: {criterion.statistic} {_shown(criterion.target)} stands here, "
+                f"criteria: {criterion.statistic} {_shown(criterion.target)} here, but "
                 f"{endpoint.profile} has {_shown(target)}"
             )
     here, there = _pairs(endpoint.criteria), _pairs(asked.targets)
@@ -264,7 +264,7 @@ def _less_capture(capture: Capture, found: Entry, reference: str) -> Iterator[st
         least = getattr(found.capture, name)
         if least is not None and getattr(capture, name) < least:
             yield (
-                f"capture.{name}: {getattr(capture, name):g} stands here, {reference} asks for at least "
+                f"capture.{name}: {getattr(capture, name):g} here, but {reference} asks for at least "
                 f"{least:g}"
             )
 
