@@ -1,4 +1,4 @@
-"""What every bench prints: the machine it ran on, and its lines as they are made."""
+"""Shared by the benches: a description of the machine, and lines printed as they are made."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def machine() -> str:
 
 
 def say(text: str) -> None:
-    """At once, since a table may be an hour away from the one before."""
+    """Prints at once, since a table may take an hour after the one before."""
     print(text, flush=True)  # noqa: T201 - the table is the product

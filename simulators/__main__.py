@@ -1,5 +1,5 @@
-"""A fleet as a process of its own: `python -m simulators JOB`, a JSON file with what `run` needs; progress as
-JSON lines.
+"""A fleet as a process of its own: `python -m simulators JOB`, where JOB is a JSON file with the arguments of
+`run`. Reports progress as JSON lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one device measures and sends: truth → instrument → faults → messages."""
+"""The measurements and messages of one device: truth → instrument → faults → messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIVE_DAYS = 14
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A scenario in time: the grid, and what is true at each place with and without the intervention."""
+    """A scenario in time: the grid, and the true values at each place with and without the intervention."""
 
     scenario: Scenario
     seed: int
@@ -55,7 +55,7 @@ class Sent:
 
 @dataclass
 class Device:
-    """One device of a world; `messages` is the same for the same seed, whatever else there is."""
+    """One device of a world. The same seed gives the same `messages`, whatever other devices there are."""
 
     world: World
     code: str
@@ -76,8 +76,8 @@ class Device:
     # -- measuring
 
     def measured(self) -> dict[str, Floats]:
-        """What the instrument shows on the grid: gain, drift, offset, noise, resolution, and what is wrong
-        with it.
+        """Results that the instrument shows on the grid, with its gain, drift, offset, noise, resolution and
+        faults.
         """
         truth = self.world.truth[self._group.site, self._group.place]
         months = np.arange(len(self.world.grid.time_us)) / DAY_STEPS / 30
@@ -119,7 +119,7 @@ class Device:
     # -- sending
 
     def lifetime(self) -> tuple[int, int]:
-        """First and past-the-last step at which it stands at its place."""
+        """First step at which the device is at its place, and the step after the last one."""
         first, last = 0, len(self.world.grid.time_us)
         for swap in self.world.scenario.swaps:
             if swap.new == self.code:
@@ -129,7 +129,7 @@ class Device:
         return first, last
 
     def messages(self, from_step: int = 0) -> Iterator[list[Sent]]:
-        """Day by day in order of measurement; late ones carry a later `send_us`. `from_step`: start there (a
+        """Day by day in order of measurement; late ones have a later `send_us`. `from_step`: start there (a
         live fleet).
         """
         shown = self.measured()
@@ -213,7 +213,9 @@ class Device:
         )
 
     def birth(self, now_us: int) -> Sent | None:
-        """What it says when it has connected: that it is online, and how it is; None where it does not stand at its place."""
+        """The status that it sends after it has connected: online, battery, radio. None while it is not
+        deployed, or is off.
+        """
         step = (now_us - int(self.world.grid.time_us[0])) // STEP_US
         first, last = self.lifetime()
         if not first <= step < last or self._active(step / DAY_STEPS, "outage", "dies"):

@@ -50,8 +50,8 @@ class FleetResult:
 
 
 class Station:
-    """The radio of one device: a paho client without a thread, a queue of what is due, and what waits for its
-    PUBACK.
+    """The radio of one device: a paho client without a thread, a queue of due messages, and those that wait
+    for a PUBACK.
     """
 
     def __init__(
@@ -79,7 +79,9 @@ class Station:
         self._connecting = False
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
-        """Its last will has told that it was cut off: it says that it is back before anything else."""
+        """Puts its birth before everything else in the queue: the broker has published its last will, and it
+        must say that it is back.
+        """
         said = None if code.is_failure else self._birth()
         if said is not None:
             self.due.appendleft(said)
@@ -90,7 +92,7 @@ class Station:
             self._on_acknowledged(sent)
 
     def connect(self) -> None:
-        """Try again where there is no connection, at most a few times a second."""
+        """Connects if there is no connection, at most a few times a second."""
         if self.client.socket() is not None or time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_S
@@ -104,7 +106,7 @@ class Station:
             return  # the broker is away: the next round tries again
 
     def work(self) -> int:
-        """Hand what is due to paho, as far as its window goes; how many."""
+        """Hands due messages to paho, as far as its window allows; returns how many."""
         count = 0
         while self.due and len(self.waiting) < IN_FLIGHT and self.client.is_connected():
             sent = self.due.popleft()
@@ -151,7 +153,7 @@ class Fleet:
             self._log.write(sent.topic.encode() + b"\t" + sent.payload + b"\n")
 
     def _schedule(self, from_us: int, until_us: int) -> Iterator[tuple[str, Sent]]:
-        """Every message of `[from_us, until_us)` in order of sending, made a day at a time."""
+        """Every message of `[from_us, until_us)` in order of sending; makes one day at a time."""
         heap: list[tuple[int, int, str, Sent]] = []
         count = 0
         days = {
@@ -183,7 +185,7 @@ class Fleet:
         stop: threading.Event,
         progress: Callable[[FleetResult, int], None] = lambda _result, _now: None,
     ) -> FleetResult:
-        """Send the messages of `[from_us, until_us)` when the clock reaches them; return when all are
+        """Sends the messages of `[from_us, until_us)` when the clock reaches them; returns when all are
         acknowledged.
         """
         schedule = self._schedule(from_us, until_us)
@@ -237,7 +239,7 @@ class Fleet:
                 client.loop_write()
 
     def _register(self, name: str, station: Station) -> None:
-        """Watch the socket the client has now; writing only where something is left to write."""
+        """Watches the client's current socket; for writing only while something is left to write."""
         sock = station.client.socket()
         wanted = 0
         if sock is not None:

@@ -1,6 +1,4 @@
-"""A scenario file: who takes part, what stands where, which signals, which faults, what is true. TOML,
-checked on reading.
-"""
+"""A scenario file: participants, places, signals, faults and truth. TOML, checked on reading."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ class ObservedProperty(Part):
     unit: str
     averaging_scale: AveragingScale = AveragingScale.ARITHMETIC
     resolution: float = 0.01
-    """Results are sent in steps of this."""
+    """Results are rounded to multiples of this, in the unit."""
     noise: float
     """Standard deviation of a device's own noise, in the unit."""
 
@@ -55,7 +53,7 @@ class Group(Part):
     role: DatastreamRole
     site: Code
     place: str
-    """Devices of one place see the same air."""
+    """Devices at one place see the same air."""
     devices: list[Code] = Field(min_length=1)
     properties: list[Code] = Field(min_length=1)
     interval_s: Literal[900, 3600] = 900
@@ -65,13 +63,13 @@ class Group(Part):
     drift_sd: float = Field(default=0.004, ge=0)
     """Standard deviation over devices of the gain's drift in a month."""
     noise: float = 1.0
-    """Times the property's noise."""
+    """Multiplies the property's noise."""
     make: str
     model: str
 
 
 class Fault(Part):
-    """Something that goes wrong with a device: `from` and `to` in days from the start."""
+    """A fault of a device; `from` and `to` in days from the start."""
 
     kind: Literal[
         "outage",
@@ -95,7 +93,7 @@ class Fault(Part):
 
 
 class Swap(Part):
-    """`old` is taken away and `new` stands at its position, on `day`."""
+    """On `day`, `new` replaces `old` at its position."""
 
     old: Code
     new: Code
@@ -103,7 +101,7 @@ class Swap(Part):
 
 
 class Endpoint(Part):
-    """What is to be found: `statistic` of `property`, and the verdict a right evaluation comes to."""
+    """The answer to find: `statistic` of `property`, and the verdict of a correct evaluation."""
 
     name: Code
     design: str
@@ -140,7 +138,7 @@ class Scenario(Part):
             swap.new for swap in self.swaps
         ]
         if len(set(devices)) != len(devices):
-            raise ValueError("a device stands twice")
+            raise ValueError("a device is listed twice")
         sites, properties = {site.code for site in self.sites}, {p.code for p in self.properties}
         for group in self.groups:
             if group.site not in sites:
@@ -154,7 +152,7 @@ class Scenario(Part):
         return self
 
     def group_of(self, device: str) -> Group:
-        """The group a device stands in; a replacement stands in that of the device it replaces."""
+        """The group of a device; a replacement belongs to the group of the device it replaces."""
         old = next((swap.old for swap in self.swaps if swap.new == device), device)
         return next(group for group in self.groups if old in group.devices)
 
@@ -169,7 +167,7 @@ NAMES = ("platform-air", "ward-ventilation", "street-noise", "ward-aa")
 
 
 def load_scenario(name: str | Path) -> Scenario:
-    """A scenario by name or file; CorrectInput names the file, and the line or field."""
+    """A scenario by name or file. CorrectInput names the file, and the line or field."""
     if str(name) in NAMES:
         text, source = (files("simulators") / "scenarios" / f"{name}.toml").read_text("utf-8"), str(name)
     else:

@@ -1,4 +1,4 @@
-"""Physical signals as pure functions of time and seed: what a perfect instrument would measure.
+"""Physical signals as pure functions of time and seed: the values that a perfect instrument would measure.
 
 Times are µs since 1970 (UTC) on a regular grid; daily patterns follow the local clock of the site. Randomness
 comes from streams derived from names, so that adding a device changes no other device.

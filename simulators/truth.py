@@ -1,4 +1,4 @@
-"""The truth manifest of a scenario: what a perfect evaluation would find, and what was done to each
+"""The truth manifest of a scenario: the results of a perfect evaluation, and the faults injected into each
 device.
 """
 

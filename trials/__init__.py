@@ -1,5 +1,5 @@
-"""What observations mean: quality, condition, designs, metrics, criteria, verdicts, reports.
+"""Turns observations into judgements: quality, condition, designs, metrics, criteria, verdicts, reports.
 
-Imports `store` and `insitu`; the calculating modules (quality, condition, designs, metrics, criteria) import
+Imports `store` and `insitu`. The calculating modules (quality, condition, designs, metrics, criteria) import
 neither `store` nor a driver: numbers in, numbers out. `trials.workflow` loads, computes and saves.
 """

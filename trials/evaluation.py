@@ -1,8 +1,8 @@
-"""The document of an evaluation: what `evaluation.json`, the report, the pages and `verify` all read.
+"""The document of an evaluation, which `evaluation.json`, the report, the pages and `verify` all read.
 
 Computed in float64 and written with 9 significant digits, keys sorted: the same protocol, observations and
-lock give the same bytes on any machine. Nothing in here depends on the moment or the place where it was
-computed, except `evaluated_at`, `code` and `changed`, which `verify` does not compare.
+lock give the same bytes on any machine. Only `evaluated_at`, `code`, `changed` and `causes` depend on more
+than that (moment, place, an earlier evaluation); `verify` does not compare them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Estimate(Part):
     method: str
     """`day_mean`, `two_period`, `day_jackknife`, `day_bootstrap`, `hac`, `welch_naive`, `exact`, …"""
     n: int
-    """Values the estimate rests on (pairs, days)."""
+    """Number of values behind the estimate (pairs, days)."""
     n_effective: float | None = None
-    """Days worth of independent information (n′)."""
+    """Number of independent days that they are worth (n′)."""
 
 
 class CriterionResult(Part):
@@ -76,7 +76,9 @@ class Line(Part):
 
 
 class Pair(Part):
-    """For collocation: one grid step, reference (x) against candidate (y); at most 1,500, evenly thinned."""
+    """A pair of a collocation: one grid step, reference (x) against candidate (y); at most 1,500, evenly
+    thinned.
+    """
 
     x: float
     y: float
@@ -100,11 +102,11 @@ class EndpointResult(Part):
     lines: list[Line] = Field(default_factory=list)
     pairs: list[Pair] = Field(default_factory=list)
     blinded: Literal[True] | None = None
-    """Not estimated yet, whatever the data: its verdict says nothing."""
+    """Not estimated yet, whatever the data; the verdict means nothing."""
 
 
 class GateResult(Part):
-    """Data capture of one arm in one period against the plan; windows leave the denominator."""
+    """Data capture of one arm in one period against the plan. Windows leave the denominator."""
 
     arm: str
     property: str
@@ -137,13 +139,13 @@ class DatastreamSummary(Part):
     by_flag: dict[str, int]
     """Name of the flag (PASS, …) → observations."""
     by_check: dict[str, int]
-    """Check → observations it did not pass."""
+    """Check → observations that did not pass it."""
     checks_planned: int
     checks_run: int
     late: int
     """Received more than a day after their time."""
     sha256: str
-    """Of its times, results and flags: where a package was changed, `verify` names the datastream."""
+    """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
 
 
 class GapSummary(Part):
@@ -188,25 +190,25 @@ class LookSummary(Part):
     made: datetime | None
     """The first evaluation of that local day."""
     sha256: str | None
-    """Of that evaluation; None where it is this one, or was not made."""
+    """Hash of that evaluation; None if it is this one, or no look was made."""
 
 
 class VersionSummary(Part):
-    """A locked version of the protocol, up to the one that was applied."""
+    """A locked version of the protocol, up to the applied one."""
 
     version: int
     locked_at: datetime
     sha256: str
     reason: Text | None
-    """Of an amendment."""
+    """Why it was amended."""
     changed: list[str]
-    """Paths of the fields that are not as in the version before, as
+    """Paths of the fields that differ from the version before, as
     `endpoints.effect.criteria.0.target.high`.
     """
 
 
 class Change(Part):
-    """Against the previous evaluation."""
+    """Change of a number or a verdict since the previous evaluation."""
 
     previous_sha256: str
     endpoint: str
@@ -249,15 +251,17 @@ class Evaluation(Part):
     """insitu, numpy, scipy, statsmodels → version."""
     changed: list[Change] = Field(default_factory=list)
     blinded: Literal[True] | None = None
-    """A primary endpoint is blinded: the verdict says nothing."""
+    """A primary endpoint is blinded; the verdict means nothing."""
     unblinded: list[UnblindingSummary] | None = None
-    """Endpoints that were blinded at first; None where no endpoint ever was."""
+    """Endpoints that were blinded at first; None if no endpoint ever was."""
     looks: list[LookSummary] | None = None
-    """Planned and made before the end of the reporting period, in order of time; None where there is none."""
+    """Looks planned or made before the end of the reporting period, in order of time; None if there is
+    none.
+    """
     versions: list[VersionSummary] | None = None
-    """Of the protocol, oldest first; None where none was ever locked."""
+    """Versions of the protocol, oldest first; None if none was ever locked."""
     causes: list[AsCause] | None = None
-    """What is not as it was at the evaluation before; None where there is none before, or nothing."""
+    """Differences from the previous evaluation; None if there was none, or nothing differs."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

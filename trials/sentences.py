@@ -1,5 +1,5 @@
 """The catalogue of sentences that no single design owns; each design has its own in its file. Here is the
-English, the French stands in the PO files of the report (`trials/report/locale`) and, for notes, of the pages
+English. The French is in the PO files of the report (`trials/report/locale`) and, for notes, of the pages
 (`api/locale`).
 """
 
@@ -239,15 +239,15 @@ def finding(code: str, /, **evidence: Value) -> Statement:
 
 
 def deviation(code: str, /, **evidence: Value) -> Statement:
-    """What happened otherwise than planned."""
+    """A deviation from the plan."""
     return DEVIATIONS[code].state(**evidence)
 
 
 def cause(code: str, /, **evidence: Value) -> Statement:
-    """Why numbers may differ from those of the evaluation before."""
+    """A reason why numbers may differ from those of the previous evaluation."""
     return CAUSES[code].state(**evidence)
 
 
 def note(code: str, /, **evidence: Value) -> Statement:
-    """What an outlook says beside its numbers."""
+    """A remark of an outlook beside its numbers."""
     return NOTES[code].state(**evidence)

@@ -1,5 +1,5 @@
-"""Coded statements: what an evaluation found, what deviated from the plan, why numbers changed, and what a
-protocol may expect. A code with its numbers; `trials.report.sentence` puts it into words.
+"""Coded statements: findings of an evaluation, deviations from the plan, causes of changed numbers, and notes
+on what a protocol may expect. A code with its numbers; `trials.report.sentence` puts it into words.
 
 Documents write a statement without its kind, since the field says it, and only a finding with its severity:
 `AsFinding`, `AsDeviation`, `AsCause` and `AsNote` read and write them so.
@@ -17,18 +17,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 Severity = Literal["note", "warning", "blocking"]
 Value = float | int | str | bool | list[str] | None
 Evidence = dict[str, Value]
-"""The numbers and names of a sentence."""
+"""The numbers and names in a sentence."""
 
 
 class Kind(StrEnum):
     FINDING = "finding"
-    """Of an endpoint or of the whole evaluation."""
+    """About an endpoint or the whole evaluation."""
     DEVIATION = "deviation"
-    """What happened otherwise than planned."""
+    """Something happened that was not planned."""
     CAUSE = "cause"
-    """Why numbers may differ from those of the evaluation before."""
+    """Why numbers may differ from those of the previous evaluation."""
     NOTE = "note"
-    """Of an outlook."""
+    """About an outlook."""
 
 
 class _Part(BaseModel):
@@ -45,7 +45,7 @@ class Statement(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A code with its severity and its English sentence; `{names}` in it are those of the evidence."""
+    """A code with its severity and its English sentence. The `{names}` in it are those of the evidence."""
 
     code: str
     severity: Severity
@@ -84,7 +84,7 @@ def _write_weighed(statement: Statement) -> WeighedPart:
 
 
 def _reader_of(kind: Kind, severity: Severity | None = None) -> Callable[[Any], Any]:
-    """Adds what the document leaves out; a statement of another kind is refused."""
+    """A reader that adds what the document leaves out, and refuses a statement of another kind."""
     own: dict[str, Any] = {"kind": kind} if severity is None else {"kind": kind, "severity": severity}
 
     def read(part: Any) -> Any:

@@ -1,3 +1,3 @@
-"""Whether intervals hold the truth as often as they say, on arrays whose truth is known; `insitu bench
+"""Do intervals hold the truth as often as they say? Measured on arrays whose truth is known; `insitu bench
 evaluate` prints it.
 """

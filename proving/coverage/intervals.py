@@ -1,7 +1,7 @@
 """Do the intervals hold the truth as often as they say, and how often do they decide against it?
 
-Designs are asked on arrays whose truth is known. What a world is, is said by the caller: this room draws
-nothing and knows no simulator. Bounds: docs/validation.md.
+Designs are asked on arrays whose truth is known. The caller passes the worlds: this room draws nothing and
+knows no simulator. Bounds: docs/validation.md.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ POWER = 0.8
 LEAST = 0.93
 """Coverage of nominal .95 in every cell."""
 LEAST_MEAN = 0.945
-"""On average over the cells of a design."""
+"""Mean coverage over the cells of a design."""
 CONSERVATIVE = 0.985
-"""Above it a cell is called conservative, with its width ratio."""
+"""Above this coverage a cell is called conservative, with its width ratio."""
 ENOUGH = 100
-"""Answers without which nothing is said of a cell."""
+"""Answers that a cell needs before it is judged."""
 SEED = 20261128
 CHUNK = 50
 """Replications that a process takes at a time."""
@@ -66,8 +66,8 @@ AnyCell = TypeVar("AnyCell", bound=Cell, contravariant=True)
 
 
 class World(Protocol[AnyCell]):
-    """What is drawn, what is asked about it, what is true; it goes to other processes, so it must be possible
-    to pickle it.
+    """The arrays to draw, the question to ask about them, and the true answers. Must be picklable, since it
+    is sent to other processes.
     """
 
     @property
@@ -88,15 +88,17 @@ class World(Protocol[AnyCell]):
 
 
 class Ends(NamedTuple):
-    """Of one statistic in one replication."""
+    """One statistic in one replication."""
 
     value: float
     low: float
     high: float
     up: float
-    """t(.975)·se + t(.8)·se above the value, as the design's own interval has them at both levels."""
+    """t(.975)·se + t(.8)·se above the value: half-widths of the design's own interval at levels .95 and
+    .6.
+    """
     down: float
-    """The same below; another where the scale is none on which both sides are alike."""
+    """The same below the value; differs where the two sides of the scale are not alike."""
 
 
 class Counts(NamedTuple):
@@ -109,11 +111,11 @@ class Counts(NamedTuple):
     """
     below: float
     planned: float
-    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se as large as
-    four of five replications have it.
+    """Designed effect on the side with less power, unit of the statistic: t(.975)·se + t(.8)·se, its 80 %
+    quantile over the replications.
     """
     power: float
-    """Share of `met` where the margin lies so far from the truth, on the worse of the two sides."""
+    """Share of `met` when the margin lies that far from the truth, on the worse of the two sides."""
     width: float
     """How many times wider the intervals are than those that would hold the truth in 95 %."""
 
@@ -133,18 +135,18 @@ class Measured:
     answered: int
     counts: Mapping[str, Counts]
     targets: tuple[str, ...]
-    """Statistics that the world's own criterion is about."""
+    """Statistics in the world's own criterion."""
     met: float
-    """Share of `met` by that criterion: what an A/A trial must not have."""
+    """Share of `met` by that criterion; must stay low in an A/A trial."""
 
 
 def most_false(answered: int) -> float:
-    """2.5 % a side and three standard errors."""
+    """2.5 % a side plus three standard errors."""
     return 0.025 + 3 * float(np.sqrt(0.025 * 0.975 / answered))
 
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, Ends]]:
-    """Statistic → its ends in each replication; empty where the design finds that it cannot judge."""
+    """Statistic → its ends in each replication; empty where the design reports that it cannot judge."""
     wanted = world.truth(cell)
     found = []
     for number in numbers:
@@ -174,7 +176,9 @@ def drawn_of(world: World[AnyCell], cell: AnyCell, number: int) -> Drawn:
 
 
 def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | None = None) -> Answer:
-    """What the design answers; with `days` after so many days of the reporting period."""
+    """The design's answer to one draw. `days`: cut the reporting period after this number of days, as for an
+    early look.
+    """
     seen = None if days is None else 24 * days
 
     def named(role: str, period: str, units: list[Floats]) -> dict[str, Floats]:
@@ -206,7 +210,7 @@ def measure(
     replications: int,
     pool: ProcessPoolExecutor | None = None,
 ) -> list[Measured]:
-    """Every cell of a world; with a pool its processes share the replications."""
+    """Measures every cell of a world; the processes of `pool` share the replications."""
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
         return [
@@ -218,7 +222,7 @@ def measure(
 
 
 def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, Ends]]) -> Measured:
-    """Counts of the statistics whose truth the world tells."""
+    """Counts the statistics whose truth the world knows."""
     answers = [one for one in found if one]
     counts = {}
     for statistic, true in world.truth(cell).items():
@@ -244,7 +248,7 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
 
 
 def counted(rows: Floats, true: float) -> Counts:
-    """What the replications of one statistic say, judged by the rule of every verdict.
+    """Judges the replications of one statistic by the rule that every verdict uses.
 
     `rows`: (replications, 5), the columns of `Ends`.
     """
@@ -272,7 +276,7 @@ def counted(rows: Floats, true: float) -> Counts:
 
 @contextmanager
 def pool_of(number: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of so many processes, each with one thread for linear algebra; None for one."""
+    """A pool of `number` processes, each with one thread for linear algebra; None for fewer than two."""
     if number < 2:
         yield None
         return

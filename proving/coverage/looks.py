@@ -31,10 +31,10 @@ class Looked:
     phi: float
     days: int
     looks: float
-    """That were answered, of ten: with fewer than 14 days that count there is no interval."""
+    """Looks that were answered, of ten: with fewer than 14 days that count there is no interval."""
     always_valid: float
     single: float
-    """The same with intervals made for one look."""
+    """The share for intervals made for one look."""
 
 
 def days_of_looks(days: int) -> list[int]:
@@ -43,8 +43,8 @@ def days_of_looks(days: int) -> list[int]:
 
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[tuple[int, bool, bool]]:
-    """(looks answered, the truth excluded at any of them, the same by single-look intervals) of each
-    replication.
+    """For each replication (looks answered, whether any look excluded the truth, the same for single-look
+    intervals).
     """
     statistic, true = next(iter(world.truth(cell).items()))
     found = []
@@ -72,7 +72,7 @@ def measure(
     replications: int,
     pool: ProcessPoolExecutor | None = None,
 ) -> list[Looked]:
-    """Every cell of a world; with a pool its processes share the replications."""
+    """Measures every cell of a world; the processes of `pool` share the replications."""
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
         return [

@@ -15,8 +15,8 @@ Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
 
 
 def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
-    """Measure and print the tables of docs/validation.md, a world as it is done; then ten looks, and what
-    lies beyond the bounds.
+    """Prints the tables of docs/validation.md, each world when it is done; then the ten looks, and the
+    numbers beyond the bounds.
     """
     say(
         f"{datetime.now().astimezone():%-d %B %Y}; {machine()}, numpy {np.__version__}; {replications:,} "

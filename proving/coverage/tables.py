@@ -1,5 +1,5 @@
-"""What `proving.coverage.intervals` measured, as the tables of docs/validation.md, and what of it lies beyond
-the bounds.
+"""Formats the measurements of `proving.coverage.intervals` as the tables of docs/validation.md, and lists the
+numbers beyond the bounds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def section(found: Sequence[Measured]) -> str:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """The cells of one world: a row each, a column for each statistic, and the means; more than five
+    """The cells of one world: a row each, a column for each statistic, and the means. More than five
     statistics make two tables.
     """
     treated = [one for one in found if one.cell.treated]

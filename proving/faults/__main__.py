@@ -21,8 +21,8 @@ from proving.faults.soak import Goal, Soak, tables
 from proving.faults.world import EVERY_KIND, open_world
 
 SLOW = {Kind.UNREADABLE: 0.4, Kind.HTTP: 5.0, Kind.HTTP_BARE: 5.0}
-"""Messages a second of kinds that shall not grow with the rate of the soak: rejects are bounded, a post is a
-connection.
+"""Messages a second of the kinds that must not grow with the rate of the soak: rejects are bounded, and each
+post opens a connection.
 """
 
 
@@ -111,7 +111,7 @@ async def _soak(options: argparse.Namespace, seed: int, top: Path, kept: Path) -
 
 
 async def _until_told(work: Coroutine[None, None, bool]) -> bool:
-    """SIGTERM ends the work as Ctrl-C does: installations are stopped, folders removed."""
+    """On SIGTERM ends the work as Ctrl-C does: installations are stopped, folders removed."""
     task = asyncio.create_task(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:

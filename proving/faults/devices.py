@@ -1,4 +1,4 @@
-"""Devices that publish without a pause, all in one event loop. Each repeats, after a lost connection, what
+"""Devices that publish without a pause, all in one event loop. After a lost connection each one repeats what
 was not acknowledged.
 """
 
@@ -16,9 +16,9 @@ TICK_S = 0.05
 WINDOW = 50
 """Messages that a device sends before it waits for acknowledgements."""
 SILENCE_S = 10.0
-"""After this long without an acknowledgement a device gives its connection up, as a keep-alive would."""
+"""A device drops its connection after this long without an acknowledgement, as a keep-alive would."""
 QUEUE = 4000
-"""A device's own memory: while so many messages are unacknowledged it makes no new ones."""
+"""A device's own memory: with this many unacknowledged messages it makes no new ones."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Device:
         return len(self._waiting) + len(self._flying)
 
     async def run(self) -> None:
-        """Publishes until it is cancelled; `making = False` lets it only finish what it has."""
+        """Publishes until it is cancelled. With `making = False` it only finishes what it has."""
         await (self._post() if self.journal.kind in BY_HTTP else self._publish())
 
     def _make(self) -> None:

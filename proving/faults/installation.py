@@ -1,5 +1,5 @@
-"""`insitu up` as a user runs it, in a data directory of its own, started again as systemd would, and the
-verbs beside it.
+"""`insitu up` as a user runs it, in a data directory of its own, restarted as systemd would, and the verbs
+beside it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from proving.faults import processes, web
 from proving.faults.processes import Process
 
 RESTART_S = 2.0
-"""As `RestartSec` of deploy/systemd."""
+"""The `RestartSec` of deploy/systemd."""
 STOP_S = 45.0
 """`up` must have ended this long after SIGTERM, whatever its parts do; deploy/systemd waits longer."""
 START_S = 150.0
-"""A start, also the first one, on a machine that is busy with other things."""
+"""For a start, even the first one, on a machine that is busy with other things."""
 TRIAL = "fault-trial"
 
 PROGRAMME = """
@@ -119,7 +119,7 @@ class Installation:
     starts: list[float] = field(default_factory=list)
 
     attached: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    """What ends before the installation is removed: devices, probes, psql."""
+    """Called by `remove` before it removes the installation: they end devices, probes and psql."""
 
     def __post_init__(self) -> None:
         self.top.mkdir(parents=True, exist_ok=True)
@@ -150,11 +150,11 @@ class Installation:
 
     @property
     def pid(self) -> int | None:
-        """Of the supervisor; None while there is none."""
+        """The supervisor's; None while there is none."""
         return self._up.pid if self._up is not None and self._up.returncode is None else None
 
     async def start(self) -> None:
-        """Starts `up` once; the caller or `keep` sees to what follows."""
+        """Starts `up` once. Restarts are up to the caller, or `keep`."""
         self._asked = False
         self.starts.append(time.time())
         with self.log.open("ab") as log:
@@ -174,7 +174,7 @@ class Installation:
             )
 
     async def ended(self, within: float) -> Ending:
-        """Waits for the end of `up`. Raises `Failed` where it does not end in time."""
+        """Waits for the end of `up`. Raises `Failed` if it does not end in time."""
         assert self._up is not None
         try:
             code = await asyncio.wait_for(self._up.wait(), within)
@@ -185,7 +185,7 @@ class Installation:
         return ending
 
     def keep(self) -> None:
-        """From now on whatever ends is started again after two seconds, as `Restart=always` does."""
+        """From now on `up` is started again two seconds after it ends, as `Restart=always` does."""
         self._wanted = True
         self._keeper = asyncio.create_task(self._keep())
 
@@ -209,7 +209,7 @@ class Installation:
         return processes.children(self.pid) if self.pid is not None else {}
 
     def whole(self) -> bool:
-        """All five parts are there, and none is stopped."""
+        """Are all five parts there, and none stopped?"""
         parts = self.parts()
         return all(name in parts and parts[name].state not in "Tt" for name in processes.PARTS)
 
@@ -236,9 +236,7 @@ class Installation:
         self._save_logs()
 
     async def remove(self) -> None:
-        """Ends everything, what is attached first, and removes the data directory; its logs stay, in
-        `top/logs`.
-        """
+        """Ends everything, `attached` first, and removes the data directory. Its logs stay, in `top/logs`."""
         while self.attached:
             await self.attached.pop()()
         await self.stop()
@@ -252,7 +250,7 @@ class Installation:
                 shutil.copy(log, logs / log.name)
 
     async def ready(self) -> bool | None:
-        """What `/readyz` says; None where there is no answer within two seconds."""
+        """Whether `/readyz` says ready; None if it does not answer within two seconds."""
         try:
             return (await web.ask("127.0.0.1", self.http_port, "/readyz", timeout=2.0)).status == 200
         except web.Gone:
@@ -290,7 +288,7 @@ class Installation:
         )
 
     async def verb(self, *verb: str, within: float = 60.0) -> Output:
-        """Runs a verb to its end. Raises `Failed` where it does not end in time."""
+        """Runs a verb to its end. Raises `Failed` if it does not end in time."""
         process = await self.begin(*verb)
         try:
             text, _ = await asyncio.wait_for(process.communicate(), within)

@@ -1,7 +1,7 @@
-"""What a device itself knows: each message it made, how often it sent it, and when it was acknowledged.
+"""The device's own record: each message it made, how often it sent it, and when it was acknowledged.
 
-A message is its number n, from 0. Its result says device and number, `device number · 10⁷ + n`, so that a row
-or the bytes of a reject lead back to the one message. Of a constant device every message is number 0.
+Messages are numbered n from 0. The result holds device and number, `device number · 10⁷ + n`, so that a row
+or the bytes of a reject lead back to the message. A constant device sends number 0 every time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SPAN = 10_000_000
 
 
 class Kind(Enum):
-    """What a message carries besides its result, and the way it takes."""
+    """How a message identifies itself besides its result, its format and transport."""
 
     SEQUENCED = "boot+seq+time"
     TIMED = "time"
@@ -31,17 +31,15 @@ class Kind(Enum):
 
 
 TIMELESS = {Kind.COUNTED, Kind.BARE, Kind.CONSTANT, Kind.UNREADABLE, Kind.HTTP_BARE}
-"""Kinds whose rows carry the time of receipt, so that a row's time says nothing."""
+"""Kinds whose rows carry the time of receipt, so that a row's time does not identify a message."""
 
 REPEATABLE = {Kind.BARE, Kind.CONSTANT, Kind.UNREADABLE, Kind.HTTP_BARE}
-"""Kinds that docs/reliability.md knows by their delivery only: each transmission of the device may be stored
-once.
-"""
+"""Kinds that docs/reliability.md identifies by their delivery only: each transmission may be stored once."""
 
 BY_HTTP = {Kind.HTTP, Kind.HTTP_BARE}
 
 MESSAGES_OF_A_BOOT = 200
-"""A device "starts again" after so many messages, so that first messages of a boot are frequent."""
+"""A device "restarts" after this many messages, so that first messages of a boot are frequent."""
 
 
 @dataclass
@@ -59,8 +57,8 @@ class Journal:
     acknowledged: array[float] = field(default_factory=lambda: array("d"))
 
     def make(self, now: float) -> int:
-        """The number of a new message. Device times strictly increase, by a millisecond at least: ThingsBoard
-        has no finer ones.
+        """Adds a message and returns its number. Device times strictly increase, by at least a millisecond:
+        ThingsBoard has no finer ones.
         """
         at = int(now * 1000) * 1000
         self.made.append(max(at, self.made[-1] + 1000) if self.made else at)

@@ -1,4 +1,4 @@
-"""The seeded killer: one event is one or two signals to parts or supervisor, at any moment, also while they
+"""The seeded killer. One event is one or two signals to parts or supervisor, at any moment, even while they
 start.
 """
 
@@ -53,7 +53,7 @@ async def kill_two(world: World, chance: random.Random) -> int:
 
 
 async def kill_again(world: World, chance: random.Random) -> int:
-    """A part, and the same or another while the first starts again."""
+    """A part; then, while it starts again, the same part or another."""
     struck = await kill_part(chance.choice((BROKER, DATABASE, INGESTOR)))(world, chance)
     await asyncio.sleep(chance.uniform(0.2, 1.5))
     return struck + await kill_part(chance.choice((BROKER, DATABASE, INGESTOR)))(world, chance)
@@ -66,7 +66,7 @@ async def kill_supervisor(world: World, chance: random.Random) -> int:
 
 
 async def until_started_again(world: World) -> None:
-    """Waits for the next start of `up` by systemd's rule."""
+    """Waits until `keep` starts `up` again."""
     before, began = len(world.installation.starts), time.monotonic()
     while len(world.installation.starts) == before:
         if time.monotonic() - began > STOP_S + RESTART_S:
@@ -81,7 +81,7 @@ async def kill_supervisor_while_it_starts(world: World, chance: random.Random) -
 
 
 async def kill_part_while_up_starts(world: World, chance: random.Random) -> int:
-    """As soon as one of the parts is there: `up` may still be busy with its own start."""
+    """Kills a part as soon as it is there: `up` may still be starting the others."""
     struck = await kill_supervisor(world, chance)
     part, until = chance.choice(PARTS), time.monotonic() + 8
     while part not in (there := world.installation.parts()) and time.monotonic() < until:
@@ -120,7 +120,7 @@ STRIKES: dict[str, tuple[int, Strike]] = {
     "TERM of the supervisor": (1, end_politely),
     HANGS: (1, hang_part),
 }
-"""By name: how often of 100, and what it does."""
+"""By name: weight of 100, and the function."""
 
 
 def choose(chance: random.Random) -> str:
@@ -129,7 +129,7 @@ def choose(chance: random.Random) -> str:
 
 
 async def strike(world: World, name: str, chance: random.Random) -> Event:
-    """One event, and what follows: a fresh device's row within the stated time, and all parts there. Raises
+    """Runs one event, then waits for a fresh device's row within `RECOVER_S` and for all parts. Raises
     `Failed`.
     """
     before, starts = time.time(), len(world.installation.starts)
@@ -143,7 +143,7 @@ async def strike(world: World, name: str, chance: random.Random) -> Event:
     except Failed as problem:
         raise Failed(f"after {name}: {problem}") from problem
     now = time.time()
-    # A broker that restarts repeats; so does one whose acknowledgements wait for the database.
+    # A broker repeats messages after a restart, and while acknowledgements wait for the database.
     if name == HANGS or any(pids(world).get(part) != there.get(part) for part in (BROKER, DATABASE)):
         world.unsettled.append((before, now))
     return Event(name, kills, rowed - began, before)

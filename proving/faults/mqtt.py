@@ -1,6 +1,6 @@
 """A small MQTT 3.1.1 publisher: CONNECT, PUBLISH at QoS 1, PUBACK, PINGREQ, DISCONNECT.
 
-It has no memory of its own: who publishes keeps what was not acknowledged, as firmware does.
+It has no memory: its caller keeps what was not acknowledged, as firmware does.
 """
 
 from __future__ import annotations
@@ -138,13 +138,13 @@ class Session(asyncio.Protocol):
             raise Gone(f"no acknowledgement within {timeout:g} s") from None
 
     def _open(self) -> asyncio.Transport | None:
-        """None once the connection has ended, also where asyncio has not said so yet."""
+        """None once the connection has ended, even if asyncio has not reported it yet."""
         if self._transport is None or self.lost.is_set() or self._transport.is_closing():
             return None
         return self._transport
 
     def backlog(self) -> int:
-        """Bytes that wait in this process, since the broker does not read."""
+        """Bytes that wait in this process because the broker does not read."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def ping(self) -> None:

@@ -1,15 +1,15 @@
-"""Compares what devices know to be acknowledged with the rows and rejects that are there. Pure: journals and
-lists in, a judgement out.
+"""Compares the messages that devices know to be acknowledged with the rows and rejects in the database. Pure:
+journals and lists in, a judgement out.
 
-What docs/reliability.md permits, kind by kind:
+docs/reliability.md permits, by kind:
 
-- boot+seq, or a time of the device's own: one row, whatever was repeated by whom.
-- known by its delivery only (bare, unreadable, HTTP without time): a row, or a reject, for each transmission
-  of the device. A message that was on its way while the broker restarted or its trial moved may be there once
-  more for each such time: `as_documented`.
+- boot+seq, or the device's own time: one row, however often the message was repeated.
+- identified by its delivery only (bare, unreadable, HTTP without time): a row, or a reject, for each
+  transmission of the device; and once more for each unsettled interval that overlaps the time it was on its
+  way: `as_documented`.
 - constant: no row leads back to its message, so counts are compared.
 
-Acknowledged and neither row nor reject is lost, in every kind.
+In every kind, an acknowledged message with neither a row nor a reject is lost.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ON_ITS_WAY_S = 10.0
 """How long after its acknowledgement a message may still be between broker and database."""
 
 Interval = tuple[float, float]
-"""Seconds since 1970: the broker was down or restarting, or a trial was moving, between the two."""
+"""`(start, end)` in seconds since 1970: broker or database restarted, a part hung, or a trial moved."""
 
 
 @dataclass
 class Account:
-    """What became of the messages of one kind."""
+    """Counts for the messages of one kind."""
 
     kind: Kind
     messages: int = 0
@@ -54,8 +54,8 @@ class Account:
 class Judgement:
     accounts: dict[Kind, Account]
     strangers: list[str]
-    """Rows and rejects that lead to no message: another device's result, another time, a number that was
-    never sent.
+    """Rows and rejects that match no message: another device's result, another time, a number that was never
+    sent.
     """
 
     def failures(self) -> list[str]:
@@ -96,9 +96,9 @@ def judge(
     until: float = float("inf"),
 ) -> Judgement:
     """`unsettled`: when broker or database restarted, a part hung, or trials moved. `until`: when the rows
-    were read; acknowledgements after it count as none.
+    were read; later acknowledgements do not count.
 
-    Rows of devices without a journal are not looked at.
+    Ignores rows of devices without a journal.
     """
     tallies = {
         journal.device: _Tally(
@@ -205,13 +205,13 @@ def _settle_constant(tally: _Tally, account: Account, unsettled: _Unsettled, ack
 
 @dataclass(frozen=True)
 class _Unsettled:
-    """When a message on its way may have become two; starts and stops each in order."""
+    """When one message on its way may have become two; starts and stops are each in order."""
 
     starts: list[float]
     stops: list[float]
 
     def times(self, journal: Journal, n: int) -> int:
-        """How many of them message n was on its way through."""
+        """Number of intervals that overlap the time when message n was on its way."""
         if not journal.first[n]:
             return 0
         end = journal.acknowledged[n] + ON_ITS_WAY_S if journal.acknowledged[n] else float("inf")

@@ -1,5 +1,5 @@
-"""A fresh device: connects with a true credential, publishes at QoS 1, and looks for its row. The only sign
-of life that counts.
+"""A fresh device: connects with a true credential, publishes at QoS 1, and looks for its row. No other sign
+of life counts.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from proving.faults.devices import Address
 from proving.faults.installation import Failed, Installation
 
 TRIAL_S = 5.0
-"""A row that takes longer counts as none."""
+"""A row that takes longer does not count."""
 WATCHED_S = 4.0
-"""The same, for the trials that `/readyz` is compared with: longer than the product's own patience."""
+"""The same for the trials that are compared with `/readyz`: longer than the product's own patience."""
 
 
 @dataclass
 class Probe:
-    """`device` is a spare one; `database` is the probe's own connection. `reason`: why the last trial
+    """`device` is a spare one. `database` is the probe's own connection. `reason`: why the last trial
     failed.
     """
 
@@ -85,7 +85,7 @@ class Probe:
 
 @dataclass
 class Watch:
-    """Asks `/readyz` five times a second and lets a probe of its own try four times a second, for
+    """Asks `/readyz` five times a second, and tries a probe of its own four times a second, for
     `agreement`.
     """
 
@@ -95,7 +95,7 @@ class Watch:
     trials: list[Trial] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._look())
             group.create_task(self._try())

@@ -1,7 +1,7 @@
-"""Which processes belong to an installation, read from /proc, and signals to one of them at a time.
+"""Finds the processes of an installation in /proc, and sends signals to one of them at a time.
 
-A process belongs to a data directory where its arguments or its environment name it. Nothing is found by name
-alone, so that two installations on one machine never meet.
+A process belongs to a data directory if its arguments or environment name it. Nothing is found by program
+name alone, so that two installations on one machine never meet.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """`part` is one of the words above, or "" for workers of the database, verbs, and others; `state` is
-    /proc's letter.
+    """`part` is one of PARTS or SUPERVISOR, or "" for workers of the database, verbs and others; `state` is
+    the letter in /proc.
     """
 
     pid: int
@@ -31,7 +31,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Use:
-    """What a process holds: bytes of resident memory, open descriptors."""
+    """Resources of a process: bytes of resident memory, open descriptors."""
 
     memory: int
     descriptors: int
@@ -50,7 +50,7 @@ def _part(arguments: list[str]) -> str:
 
 
 def read(pid: int) -> Process | None:
-    """The process with this pid, or None where it has ended."""
+    """The process with this pid; None if it has ended."""
     try:
         stat = (PROC / str(pid) / "stat").read_text("utf-8", "replace")
         arguments = (PROC / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
@@ -63,7 +63,7 @@ def read(pid: int) -> Process | None:
 
 
 def belonging(data_dir: Path) -> list[Process]:
-    """Every process whose arguments or environment name the data directory, this one left out."""
+    """Every process whose arguments or environment name the data directory, except this one."""
     name = os.fsencode(data_dir)
     mine = []
     for entry in os.scandir(PROC):
@@ -96,7 +96,7 @@ def children(supervisor: int) -> dict[str, Process]:
 
 
 def send(pid: int, which: signal.Signals) -> bool:
-    """False where the process had ended already."""
+    """False if the process had already ended."""
     try:
         os.kill(pid, which)
     except ProcessLookupError:
@@ -105,8 +105,8 @@ def send(pid: int, which: signal.Signals) -> bool:
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL, where it has not ended by itself, and its end. By its pid: `kill` of the object would take its
-    exit status from asyncio.
+    """Sends SIGKILL unless it has ended, and waits for the end. By pid: the object's own `kill` would take
+    its exit status from asyncio.
     """
     if process.returncode is None:
         send(process.pid, signal.SIGKILL)
@@ -114,7 +114,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 def use(pid: int) -> Use | None:
-    """What the process holds now, or None where it has ended."""
+    """Memory and descriptors now; None if it has ended."""
     try:
         pages = int((PROC / str(pid) / "statm").read_text("utf-8").split()[1])
         return Use(pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(PROC / str(pid) / "fd")))
@@ -123,7 +123,7 @@ def use(pid: int) -> Use | None:
 
 
 def disk_use(folder: Path) -> int:
-    """Bytes on disk below a folder; files that vanish meanwhile are left out."""
+    """Bytes on disk below a folder; skips files that vanish meanwhile."""
     total = 0
     for top, _, names in os.walk(folder):
         for name in names:

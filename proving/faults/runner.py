@@ -1,5 +1,5 @@
-"""Runs scenarios and says what came of each. Folders of failures are kept, with all logs; the others are
-removed.
+"""Runs scenarios and reports their outcomes. Keeps the folders of failures, with all logs; removes the
+others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proving.faults.world import EVERY_KIND, World, open_world
 RATE = 8.0
 """Messages a second and device in a shared world."""
 LIMIT_S = 1200.0
-"""No scenario takes longer; one that does has failed."""
+"""A scenario that takes longer has failed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ Report = Callable[[Outcome], None]
 
 
 class Runner:
-    """`top`: where installations live; `kept`: where the folders of failures stay."""
+    """`top`: where installations live. `kept`: where the folders of failures stay."""
 
     def __init__(self, top: Path, kept: Path, seed: int, report: Report) -> None:
         self._top, self._kept, self._seed, self._report = top, kept, seed, report
@@ -85,7 +85,7 @@ class Runner:
         return outcome
 
     async def _shared(self, scenarios: Sequence[Scenario]) -> list[Outcome]:
-        """One world for all; after a failure the rest gets a new one, since the old one may not be whole."""
+        """One world for all. After a failure the rest gets a new one, since the old one may be damaged."""
         outcomes: list[Outcome] = []
         left = list(scenarios)
         while left:
@@ -130,7 +130,7 @@ class Runner:
         return outcomes
 
     def _clear(self, folder: Path, failed: bool) -> None:
-        """Removes the folder; the logs of a failure are kept, not its gigabytes."""
+        """Removes the folder. Keeps the logs of a failure, not its gigabytes."""
         if failed:
             shutil.copytree(
                 folder,

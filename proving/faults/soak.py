@@ -18,14 +18,14 @@ from proving.faults.oracle import Judgement
 from proving.faults.world import World, pids
 
 CHECKPOINT = 200
-"""Events between two judgements; meanwhile only the probe looks at the database."""
+"""Events between two judgements; in between only the probe looks at the database."""
 SAMPLE_S = 60.0
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The soak ends at whichever of `hours` or (`kills` and `messages`) comes first; 0 means: no such
-    goal.
+    """The soak ends after `hours`, or after both `kills` and `messages`, whichever comes first. 0 means: no
+    such goal.
     """
 
     hours: float
@@ -39,8 +39,8 @@ class Goal:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the parts hold at `seconds` after the start: memory and descriptors by part, bytes on disk of the
-    data directory.
+    """Resources at `seconds` after the start: memory and descriptors by part, bytes on disk of the data
+    directory.
     """
 
     seconds: float
@@ -62,7 +62,7 @@ class Soak:
     told: bool = False
 
     def end(self) -> None:
-        """After the event that goes on just now, and the judgement."""
+        """Ends the soak after the current event and the judgement."""
         self.told = True
 
     def kills(self) -> int:
@@ -72,8 +72,8 @@ class Soak:
         return sum(len(device.journal.made) for device in self.world.devices)
 
     async def run(self, killing: bool = True) -> None:
-        """Until the goal is reached. Faults that do not recover are noted, and it goes on if the installation
-        does.
+        """Runs until the goal is reached. Notes faults that do not recover, and goes on while the
+        installation does.
         """
         began = sampled = time.monotonic()
         self._sample(0.0)

@@ -1,6 +1,4 @@
-"""A small HTTP client over asyncio: one request, one connection, one status. As a device with curl would
-do.
-"""
+"""A small HTTP client over asyncio: one request, one connection, one status, as from a device with curl."""
 
 from __future__ import annotations
 

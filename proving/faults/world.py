@@ -1,6 +1,4 @@
-"""An installation with its fleet, its probe and its watch: what one scenario hurts, and the judgement at the
-end.
-"""
+"""An installation with its fleet, its probe and its watch, for one scenario; and the judgement at the end."""
 
 from __future__ import annotations
 
@@ -22,15 +20,15 @@ from proving.faults.oracle import Interval, Judgement, judge
 from proving.faults.probe import Probe, Watch
 
 DRAIN_S = 60.0
-"""After the last fault everything acknowledged must be a row or a reject within this time."""
+"""Within this time after the last fault every acknowledged message must be a row or a reject."""
 WHOLE_S = 20.0
-"""After a fault all parts must be there again within this time."""
+"""Within this time after a fault all parts must be there again."""
 EVERY_KIND = tuple(Kind)
 
 
 @dataclass
 class World:
-    """`unsettled`: intervals in which broker or database restarted, a part hung, or trials moved, for the
+    """`unsettled`: intervals in which broker or database restarted, a part hung, or trials moved; for the
     oracle.
     """
 
@@ -43,7 +41,7 @@ class World:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def add_devices(self, kinds: Sequence[Kind], rate: float) -> None:
-        """Enrols a device of each kind and lets it publish; `rate` in messages a second and device."""
+        """Enrols a device of each kind and starts it; `rate` in messages a second for each device."""
         first = len(self.devices) + 1
         names = [f"d{first + index}" for index in range(len(kinds))]
         tokens = await self.installation.enrol_all(names)
@@ -59,8 +57,8 @@ class World:
         self.tasks.append(asyncio.create_task(self.watch.run()))
 
     async def recovered(self, within: float) -> float:
-        """Seconds until a fresh device's row is there; then all parts must be there, and `/readyz` answers.
-        Raises `Failed`.
+        """Seconds until a fresh device's row is there. Then waits until all parts are there and `/readyz`
+        answers. Raises `Failed`.
         """
         try:
             seconds = await self.probe.until(within)
@@ -83,8 +81,8 @@ class World:
             await asyncio.sleep(0.1)
 
     async def drain(self, within: float = DRAIN_S) -> tuple[Judgement, int]:
-        """Devices finish what they have; then the oracle looks until nothing is lost, or the time is over.
-        Also: what stayed unacknowledged.
+        """Lets devices finish what they have, then asks the oracle until nothing is lost or time is up. Also
+        returns how many messages stayed unacknowledged.
         """
         began = time.monotonic()
         for device in self.devices:
@@ -97,7 +95,7 @@ class World:
             await self.probe.database.copy(ROWS, rows)
             await self.probe.database.copy(REJECTS, rejects)
             journals = [device.journal for device in self.devices]
-            # in a thread, so that devices and watchers go on meanwhile
+            # in a thread, so that devices and watchers keep running
             verdict = await asyncio.to_thread(
                 judge, journals, read_rows(rows), read_rejects(rejects), list(self.unsettled), read_at
             )
@@ -117,8 +115,8 @@ class World:
         return sum(len(device.turned_away) for device in self.devices)
 
     async def must_hold(self) -> Judgement:
-        """The judgement, the ledger's own sums, readiness and endings, all at once. Raises `Failed` with
-        everything that is wrong.
+        """Checks the judgement, the ledger's own sums, readiness and endings all at once. Raises `Failed`
+        with everything that is wrong.
         """
         verdict, stuck = await self.drain()
         problems = verdict.failures()
@@ -141,7 +139,7 @@ class World:
     async def close(self) -> None:
         while running := [task for task in self.tasks if not task.done()]:
             for task in running:
-                task.cancel()  # again, where `asyncio.wait_for` has swallowed the one before
+                task.cancel()  # again, in case `asyncio.wait_for` swallowed the one before
             await asyncio.wait(running, timeout=1.0)
         self.tasks.clear()
         await self.probe.database.close()
@@ -150,7 +148,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def folder(keep_in: Path | None = None) -> AsyncIterator[Path]:
-    """A new folder that the servers' account can reach."""
+    """A new folder that the account of the servers can reach."""
     top = Path(tempfile.mkdtemp(prefix="insitu-faults-", dir=keep_in))
     top.chmod(0o711)
     yield top

@@ -1,7 +1,7 @@
 """How long an evaluation takes, and how much memory: from database to verdict, on a PostgreSQL of its own.
 
-`fill` makes the data. What is measured is the real thing: `insitu evaluate` in a process of its own, and the
-job of the night.
+`fill` makes the data. Measures the real thing: `insitu evaluate` in a process of its own, and the nightly
+job.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ SMALL: Final = Size(devices=10, days=60, interval=timedelta(minutes=15))
 TRIALS: Final = 100
 REPLICATES: Final = 10_000
 LARGE_S, LARGE_MB, BOOTSTRAP_S, NIGHT_S = 20.0, 1536.0, 2.0, 60.0
-"""What each may take."""
+"""Limits: seconds and MB of a large trial, seconds of a bootstrap, seconds of a night."""
 
 
 class Usage(NamedTuple):
-    """Of a process so far."""
+    """Resources of a process so far."""
 
     cpu_s: float
     peak_mb: float
@@ -61,7 +61,7 @@ def measure(
     trials: int = TRIALS,
     runs: int = 3,
 ) -> None:
-    """Fill, measure, print the table. `night`: the job that evaluates again what changed; how many
+    """Fills, measures, prints the table. `night`: the job that evaluates again what changed; returns how many
     evaluations it made.
     """
     _say(
@@ -101,7 +101,7 @@ def measure(
 
 
 def evaluate_alone(database_url: str, trial: str) -> Run:
-    """`insitu evaluate` in a process of its own; InsituError with its last words where it fails."""
+    """Runs `insitu evaluate` in a process of its own. Raises InsituError with its last words if it fails."""
     with tempfile.TemporaryFile("w+") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
@@ -123,7 +123,7 @@ def evaluate_alone(database_url: str, trial: str) -> Run:
 
 
 def usage_of(pid: int) -> Usage | None:
-    """None where the process has ended, or the system does not tell."""
+    """None if the process has ended, or the system does not report it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -134,7 +134,7 @@ def usage_of(pid: int) -> Usage | None:
 
 
 def bootstrap_s(days: int) -> float:
-    """Seconds for an interval of a mean, from blocks of a week."""
+    """Seconds that the interval of a mean takes, with blocks of a week."""
     sums = np.stack([np.random.default_rng(1).normal(0, 1, days), np.ones(days)], axis=1)
     begin = time.perf_counter()
     bootstrap(sums, lambda s: s[..., 0] / s[..., 1], block=7, replicates=REPLICATES, seed=1, level=0.95)
@@ -144,8 +144,8 @@ def bootstrap_s(days: int) -> float:
 def _night(
     conn: Connection, night: Callable[[Connection], int], size: Size, trials: int
 ) -> tuple[float, float, int]:
-    """Trials that were evaluated, and then had one late observation each: (s, CPU s, new evaluations) of the
-    night.
+    """Evaluates the trials, then adds one late observation to each. (s, CPU s, new evaluations) of the night
+    that follows.
     """
     names = [f"small-{number:03}" for number in range(trials)]
     now = datetime.now(UTC)
@@ -168,7 +168,7 @@ def _timed(conn: Connection, night: Callable[[Connection], int]) -> tuple[float,
 
 @contextmanager
 def _database() -> Iterator[str]:
-    """Of this run alone; the server's account can reach its folder."""
+    """A database for this run alone; the server's account can reach its folder."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)
     try:
@@ -181,7 +181,7 @@ def _database() -> Iterator[str]:
 
 
 def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float | None = None) -> str:
-    """A row of the table; empty where nothing was measured."""
+    """A row of the table; cells that were not measured hold a dash."""
     memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
     return (
         f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | "

@@ -1,8 +1,8 @@
-"""Trials of any size in a database, the same for the same seed: what `proving.speed.evaluations` evaluates.
+"""Trials of any size in a database, the same for the same seed: the data of `proving.speed.evaluations`.
 
 Candidates and controls measure a daily cycle, weather that all share and noise of their own; in the second
 half the candidates lie lower by `EFFECT`. Every device falls silent about once in five days, for five hours
-on average; what it measured meanwhile is lost, or comes later. Of the other results 0.1 % are missing, 0.1 %
+on average; its results of that time are lost, or come later. Of the other results 0.1 % are missing, 0.1 %
 suspect, 0.02 % failed.
 """
 
@@ -39,7 +39,7 @@ START: Final = datetime(2024, 2, 29, 23, tzinfo=UTC)
 """Midnight in Paris."""
 EFFECT: Final = -2.0
 KEPT_BACK_US: Final = 6 * 3_600_000_000
-"""How long after its time a result comes that a device kept back."""
+"""How late a result is received that the device kept back."""
 CHUNK: Final = timedelta(days=2)
 _CHECK: Final = "gross_range"
 _PARAMETERS: Final[dict[str, float | int | str | bool]] = {"fail_low": -50, "fail_high": 500}
@@ -62,7 +62,7 @@ class Size:
 
 
 def add_lab(conn: Connection) -> None:
-    """What every trial needs, once."""
+    """Adds the organisations, sites and property that every trial needs. Call it once."""
     add_organisation(conn, code="host", name="Host", kind=OrganisationKind.HOST, now=START)
     add_organisation(conn, code="company", name="Company", kind=OrganisationKind.COMPANY, now=START)
     for role in ("candidate", "control"):
@@ -71,7 +71,7 @@ def add_lab(conn: Connection) -> None:
 
 
 def add_trial(conn: Connection, code: str, size: Size, *, seed: int) -> None:
-    """Catalogue, locked protocol, and every observation, checked; the caller owns the transaction."""
+    """Adds catalogue, locked protocol and every observation, checked; the caller owns the transaction."""
     title = {"en": f"Bench {code}", "fr": f"Banc {code}"}
     add_stored_trial(conn, code=code, title=title, host="host", company="company", now=START)
     numbers = [_add_device(conn, code, device, role, size) for device, role in _devices(size)]
@@ -145,7 +145,7 @@ def protocol(code: str, size: Size) -> Protocol:
 
 
 def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator) -> None:
-    """All of them in the order in which they come in, and one run of the checks over each datastream."""
+    """Stores all observations in the order of receipt, and one run of the checks over each datastream."""
     flagged: list[tuple[Ints, Ints, NDArray[np.int8]]] = []
     for streams, times, results, received, flags in _chunks(numbers, treated, size, rng):
         copy_straight(conn, streams, times, results, received, flags=flags)
@@ -177,8 +177,8 @@ def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, rng: n
 def _chunks(
     numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator
 ) -> Iterator[tuple[Ints, Ints, Floats, Ints, NDArray[np.int8]]]:
-    """(datastream, time, result, received, flag) of some days each, by time and then by datastream, as they
-    would arrive.
+    """(datastream, time, result, received, flag) in chunks of a few days, ordered by time and then by
+    datastream, as they would arrive.
     """
     step_us = round(size.interval.total_seconds() * 1e6)
     start_us, width = to_us(START), len(numbers)
@@ -222,8 +222,8 @@ def _outages(size: Size, rng: np.random.Generator) -> tuple[Bools, Bools]:
 
 
 def add_late(conn: Connection, code: str, now: datetime) -> None:
-    """One more observation of the first datastream, between two planned ones, received now and seen by no
-    check.
+    """Adds one observation to the first datastream, between two planned ones, received now and not checked
+    yet.
     """
     stream = list_datastreams(conn, code)[0].datastream_id
     merge(conn, [Observation(stream, to_us(START) + 1_000_001, 30.0, to_us(now), ClockQuality.DEVICE)])

@@ -1,4 +1,4 @@
-"""One run: servers, a catalogue, two sessions, a filled broker, and what drains it."""
+"""One run: servers, a catalogue, two sessions, a filled broker, and the programs that drain it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ CLEAN: Final = "clean"
 REPEATED: Final = "repeated"
 MALFORMED: Final = "malformed"
 INPUTS: Final = (CLEAN, REPEATED, MALFORMED)
-"""Each a trial of its own; of the last two one message in `ODD` is the one before again, or cut off in the
-middle.
+"""Each is a trial of its own. In the last two, one message in `ODD` repeats the one before, or is cut off in
+the middle.
 """
 ODD: Final = 101
-"""A prime: every device has its share, as in the field, not a few devices all of it."""
+"""A prime, so that every device has its share, as in the field."""
 
 
 @dataclass(frozen=True, slots=True)

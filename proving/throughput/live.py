@@ -22,8 +22,8 @@ _LOOK_EVERY_S: Final = 0.002
 
 
 def latencies(bench: Bench, *, rate: int, seconds: int = SECONDS) -> tuple[float, float]:
-    """(median, 99th percentile) in ms, over `rate` · `seconds` messages after those that came before; 2 ms
-    fine.
+    """(median, 99th percentile) in ms, over `rate` · `seconds` messages after those that came before;
+    resolution 2 ms.
     """
     count = rate * seconds
     published = np.zeros(count)

@@ -49,7 +49,7 @@ class Measured:
 
 
 def run(*, messages: int, results: Sequence[int], runs: int, rates: Sequence[int]) -> None:
-    """Measure and print the table, a line as each broker and number of results is done."""
+    """Measures and prints the table, a line as soon as each broker and number of results is done."""
     kinds = [kind for kind in KINDS if kind.binary() is not None]
     missing = [kind.name for kind in KINDS if kind.binary() is None] + (
         [] if telegraf.binary() else ["telegraf"]
@@ -127,7 +127,7 @@ def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, f
 
 
 def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
-    """The database away for so long, while devices publish."""
+    """Measures with the database away for each of `seconds`, while devices publish."""
     say(machine())
     say(
         f"{DEVICES} devices publish {RATE_AWAY:,} messages/s without a pause; the database is stopped, and "
@@ -155,7 +155,7 @@ def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Of one run; the servers' account can reach it."""
+    """A folder for one run; the servers' account can reach it."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)
     try:

@@ -36,12 +36,12 @@ class Outage:
 
     @property
     def factor(self) -> float:
-        """How many times the pace of the devices."""
+        """The drain rate as a multiple of the devices' pace."""
         return self.drain_rate / RATE
 
 
 def outage(bench: Bench, *, seconds: float) -> Outage:
-    """One outage of so many seconds; every message is there in the end, or InsituError."""
+    """Stops the database for `seconds`. Raises InsituError unless every message becomes rows."""
     count = int(RATE * (BEFORE_S + seconds + AFTER_S))
     published = [0]
     begin = time.perf_counter()

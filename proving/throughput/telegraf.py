@@ -1,5 +1,5 @@
-"""A yardstick that people would pick instead: Telegraf, mqtt_consumer into postgresql, where its program is
-on the PATH.
+"""A yardstick that people would pick instead: Telegraf, mqtt_consumer into postgresql, if its program is on
+the PATH.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATIENCE_S: Final = 300.0
 
 
 def binary() -> Path | None:
-    """Where it is; None where it is not installed."""
+    """The program; None where it is not installed."""
     found = shutil.which("telegraf")
     return Path(found) if found else None
 

@@ -1,5 +1,5 @@
-"""The database's side of a world: what became of each message, by the judge's own count, and the outcomes
-that a seed inflicts.
+"""The database's side of a world: the judge's own count of what became of each message, and the outcomes that
+a seed inflicts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from store.deliveries import Delivery
 
 
 class Violation(BaseException):
-    """The worker broke a promise. No error of the database or of a message, so that the worker does not
-    survive it.
-    """
+    """The worker broke a promise. Not an Exception, so that the worker does not survive it."""
 
 
 class Crash(BaseException):
@@ -30,7 +28,7 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Row:
-    """Where a row of a bare message came from: what decides whether a further one is allowed."""
+    """Where a row of a bare message came from; decides whether one more row is allowed."""
 
     life: str
     number: int
@@ -39,7 +37,7 @@ class Row:
 
 @dataclass(slots=True)
 class Ledger:
-    """What is committed. Outlives every worker."""
+    """The committed state. Outlives every worker."""
 
     keys: set[bytes] = field(default_factory=set)
     deliveries: dict[Delivery, tuple[int, int]] = field(default_factory=dict)
@@ -51,13 +49,13 @@ class Ledger:
     number: int = 0
     holder: str = ""
     in_hand: str = ""
-    """Whose transaction holds the shard: nobody takes it meanwhile."""
+    """The worker whose transaction holds the shard; nobody else takes it meanwhile."""
     origin: dict[tuple[int, int], Published] = field(default_factory=dict)
-    """(connection, receipt) → what the broker sent: the judge's knowledge."""
+    """(connection, receipt) → the copy that the broker sent. Only the judge looks at it."""
 
 
 class SimulatedBooks:
-    """Of one worker. Keys as PostgreSQL keeps them; `fault` draws what goes wrong."""
+    """The books of one worker. Keys as PostgreSQL keeps them; `fault` draws what goes wrong."""
 
     def __init__(
         self,
@@ -134,8 +132,8 @@ class SimulatedBooks:
                 ledger.rows[self._origin(message).name] += 1
 
     def _count(self, message: Message) -> None:
-        """A row, or a refusal, of a message that its delivery alone identifies. Two of one copy need an
-        excuse.
+        """Counts a row, or a refusal, of a message that only its delivery identifies. A second one for the
+        same copy needs an excuse.
         """
         ledger, copy = self._ledger, self._origin(message)
         before = ledger.last.get(id(copy))

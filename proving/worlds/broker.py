@@ -1,10 +1,10 @@
-"""A broker as NATS server 2.15 behaves towards one persistent session, with faults by seed; and the session
-as the ingestor sees it.
+"""Simulates NATS server 2.15 towards one persistent session, with faults by seed; and the session as the
+ingestor sees it.
 
-Packet ids are counted upwards, those in use are skipped; a repeat has the id of its first delivery while the
-broker lives; after a restart every id begins again. Each filter that matches brings a copy of its own. What
-could not be delivered is tried later, and marked as a repeat although nobody has seen it. An acknowledgement
-travels for a moment, and is lost with its connection.
+Packet ids count upwards and skip those in use. A repeat keeps the id of its first delivery while the broker
+lives; after a restart the ids begin again. A message is copied once for each filter that matches. A copy that
+could not be delivered is tried again, and marked as a repeat although nobody has seen it. Acknowledgements
+take a moment, and are lost with their connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ACK_WAIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a seed decides about the sizes: so small that packet ids come round several times."""
+    """Sizes that a seed chooses: so small that packet ids come round several times."""
 
     ids: int = 96
     window: int = 8
@@ -35,14 +35,14 @@ class Published:
     """One copy of a message for the session, as the broker keeps it until it is acknowledged."""
 
     name: int
-    """Which message it is: known to the judge, and to nobody who is judged."""
+    """Identifies the message to the judge; the worker never sees it."""
     topic: str
     payload: bytes
     tries: int = 0
     tried_at: float = -1e9
     mid: int = 0
     waits_for_room: bool = True
-    """Else it is tried in vain: several filters share the room of a session."""
+    """If False, it is tried even without room, in vain: several filters share the room of a session."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Link:
 
 
 class SimulatedBroker:
-    """`judge` is told of each copy that is acknowledged."""
+    """Calls `judge` with each copy that is acknowledged."""
 
     def __init__(self, random: Random, world: World, judge: Callable[[Published], None]) -> None:
         self._random, self._world, self._judge = random, world, judge
@@ -72,7 +72,7 @@ class SimulatedBroker:
         self._in_use: dict[int, int] = {}
         """Packet id → copy."""
         self._acknowledged: list[tuple[float, int, Published]] = []
-        """Of late: a kill forgets what was not written down."""
+        """Recent ones: a kill forgets those that were not written down."""
 
     def publish(self, name: int, topic: str, payload: bytes, copies: int, now: float) -> None:
         for _ in range(copies):
@@ -83,14 +83,14 @@ class SimulatedBroker:
         self.serve(now)
 
     def connect(self, session: SimulatedSession, now: float) -> Link:
-        """Whoever was connected is cut off."""
+        """Connects a session, and cuts off the one before."""
         self.cut(now)
         self._links += 1
         self.link = Link(self._links, session)
         return self.link
 
     def cut(self, now: float) -> None:
-        """What was on its way is lost, acknowledgements perhaps."""
+        """Cuts the connection. Loses what was on its way, sometimes even acknowledgements."""
         link, self.link = self.link, None
         if link is not None:
             if self._random.random() < 0.5:
@@ -112,7 +112,7 @@ class SimulatedBroker:
                 copy.tries = 0
 
     def serve(self, now: float) -> None:
-        """Read acknowledgements; send what is new, and again what waits too long."""
+        """Reads acknowledgements; sends new copies, and again those that have waited too long."""
         link = self.link
         if link is not None:
             self._read_acks(link, now)
@@ -120,7 +120,7 @@ class SimulatedBroker:
             if now - copy.tried_at < ACK_WAIT_S:
                 continue
             if link is None and copy.tries:
-                continue  # without a consumer one try fails, and no more are made
+                continue  # without a consumer it is tried once, and fails
             if not copy.mid and copy.waits_for_room and len(self._in_use) >= self._world.window:
                 continue
             copy.tries, copy.tried_at = copy.tries + 1, now
@@ -178,13 +178,13 @@ class SimulatedSession:
         self.connect()
 
     def stop(self) -> None:
-        """Also by a crash: the connection ends with the process."""
+        """Ends the connection; a crash does so too."""
         self.is_over = True
         if self._link is not None:
             self._broker.cut(self._now())
 
     def connect(self) -> None:
-        """Also later: a connection that was cut is made again by itself."""
+        """Connects, and connects again after a cut."""
         self._link = self._broker.connect(self, self._now())
         self._life = f"life {self._broker.life}" if self._knows_life else f"connection {self._link.number}"
         self._ids.begin(self._life)
@@ -202,7 +202,7 @@ class SimulatedSession:
         return True
 
     def receive(self) -> None:
-        """What has arrived goes into the tables."""
+        """Moves what has arrived into the tables."""
         link = self._link
         while link is not None and link.arriving:
             copy, repeat = link.arriving.popleft()

@@ -22,11 +22,11 @@ from proving.worlds.books import Crash, Ledger, SimulatedBooks, Violation
 from proving.worlds.broker import Published, SimulatedBroker, SimulatedSession, World
 
 CALM_S: Final = 30.0
-"""Until then things break."""
+"""Things break until then."""
 PATIENCE_S: Final = 120.0
-"""After that, every message must be acknowledged within this time."""
+"""Every message must be acknowledged within this time after that."""
 LONGEST_STEP: Final = 5_000
-"""Calls of one step to the world, at most."""
+"""Most calls that one step may make to the world."""
 KINDS: Final = (("bare", 12), ("keyed", 5), ("poison", 1), ("cursed", 0.1))
 FAULTS: Final = (
     ("away", 4),
@@ -59,7 +59,7 @@ class SimulatedTime:
 
 
 class Run:
-    """`worker_class` and `books_class`: so that a test can break one and see that it is found out."""
+    """`worker_class` and `books_class`: a test passes a broken one and sees that the run finds it out."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Run:
         self._broker.publish(name, "t", payload, copies, self.now)
 
     def _move_lease(self) -> None:
-        """To a new ingestor; not amid a transaction, which holds the shard."""
+        """Gives the lease to a new ingestor; tries again later while a transaction holds the shard."""
         if self._ledger.in_hand:
             self._at(self.now + 0.5, self._move_lease)
         else:
@@ -153,7 +153,7 @@ class Run:
     # -- time
 
     def wait(self, seconds: float) -> None:
-        """Time passes, and what is due happens: also a step of another ingestor, amid one's own."""
+        """Lets time pass, and runs what is due, even another ingestor's step in the middle of this one's."""
         self._calls += 1
         if self._calls > LONGEST_STEP:
             raise Violation("a step does not end")
@@ -183,7 +183,7 @@ class Run:
             self._depth -= 1
 
     def play(self) -> None:
-        """Raises Violation."""
+        """Plays the world to its end. Raises Violation."""
         while self.now < self._calm or self._events or self._left():
             if self.now > self._calm + PATIENCE_S:
                 raise Violation(f"messages {self._left()} were never acknowledged")
@@ -203,7 +203,7 @@ class Run:
         self._ledger.origin[message.epoch, message.received_us] = copy
 
     def _judge(self, copy: Published) -> None:
-        """The broker forgets it now: is it in the books."""
+        """The broker forgets the copy now, so it must be in the books."""
         kept = (
             self._ledger.rows[copy.name]
             if self._kinds[copy.name] == "keyed"
@@ -241,7 +241,7 @@ def failing_seeds(seeds: Sequence[int] | range) -> list[tuple[int, str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, help="play this one, with its log")
-    parser.add_argument("--seeds", type=int, default=2000, help="play so many from --first on")
+    parser.add_argument("--seeds", type=int, default=2000, help="how many to play, from --first on")
     parser.add_argument("--first", type=int, default=0)
     given = parser.parse_args()
     if given.seed is not None:

@@ -1,4 +1,4 @@
-"""What a world is: a design, a cell of its settings, and what is drawn for it."""
+"""A world: a design, a cell of its settings, and the arrays drawn for it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from simulators.signals import autoregressive
 BASELINE, REPORTING = "baseline", "reporting"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)
-"""When the reporting period begins, and the baseline ends: a Monday."""
+"""When the baseline ends and the reporting period begins: a Monday."""
 EFFECT = -4.0
 PHIS, DAYS, TRENDS = (0.0, 0.7, 0.95), (14, 30, 90), (3.0,)
 """The cells of docs/validation.md."""
 LOOKED = ("limit", "before_after")
-"""A mean of one period, and a difference of two, of which one lasts."""
+"""A mean of one period, and a difference of two periods that is looked at while the second lasts."""
 DONORS = 25
 PAIRS = 7
 MOST_LOST = 6
-"""Hours of a day that are lost at most in short cells, so that every day counts."""
+"""At most this many hours of a day are lost in short cells, so that every day counts."""
 SHORT = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How hard it is."""
+    """How hard a world is."""
 
     phi: float = 0.95
     """Autocorrelation of the hourly errors."""
     days: int = 30
     """Of each period."""
     trend: float = 0.0
-    """From the beginning to the end of a period, in standard deviations of the hourly errors of what
-    trends.
+    """Change from the beginning to the end of a period, in standard deviations of the hourly errors of the
+    series that trends.
     """
     treated: bool = True
     """False: an A/A trial, in which nothing was done."""
@@ -53,7 +53,7 @@ class Cell:
 
 
 LIMIT = 40.0
-"""Level at which the relative expanded uncertainty of a collocation is told."""
+"""Level at which a collocation states its relative expanded uncertainty."""
 USUAL = Cell()
 
 
@@ -71,7 +71,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is drawn, what is asked about it, and what is true."""
+    """How to draw the arrays, the question to ask about them, and the true answers."""
 
     name: str
     design: str
@@ -83,11 +83,11 @@ class World:
     unit: str = "ug/m3"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     changes: bool = True
-    """Whether something is done in it, so that it has an A/A twin."""
+    """Whether it contains an intervention, so that it has an A/A twin."""
     aggregation: Mapping[str, Any] = field(default_factory=lambda: {"name": "mean"})
     """How a day becomes one value."""
     aside: bool = False
-    """Measured at the usual number of days alone, and without a trend or a twin."""
+    """Measured at the usual number of days only, without a trend or a twin."""
 
     def starts(self, cell: Cell) -> dict[str, datetime]:
         """Period → when its first hour begins."""
@@ -102,8 +102,8 @@ def cycle(n: int, amplitude: float = 3.0) -> Floats:
 def with_gaps(
     rng: np.random.Generator, values: Floats, share: float = 0.1, *, whole_days: bool = False
 ) -> Floats:
-    """Some of the hours lost, half of them one by one, half in runs of six; with `whole_days` never more than
-    six of a day.
+    """Loses some of the hours, half of them one by one, half in runs of six; with `whole_days` at most six of
+    a day.
     """
     lost = rng.random(len(values)) < share / 2
     for at in np.flatnonzero(rng.random(len(values)) < share / 12):

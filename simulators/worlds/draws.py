@@ -36,7 +36,7 @@ def draw_before_after(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def draw_control_sites(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Weather moves all sites by far more than the effect, and trends with them; the effect itself trends
+    """Weather moves all sites by far more than the effect, and they trend together; the effect itself trends
     too.
     """
     treated: dict[str, list[Floats]] = {}
@@ -73,7 +73,7 @@ def draw_replicates(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def draw_equivalence(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Both lose the same hours: with different ones the air of those hours would be part of the
+    """Both devices lose the same hours: with different ones the air of those hours would be part of the
     difference.
     """
     air = lossy(rng, 20 + cycle(cell.hours) + autoregressive(rng, cell.hours, phi=0.98, sd=8.0), cell)
@@ -83,7 +83,7 @@ def draw_equivalence(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def draw_crossover(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Seven pairs in an order drawn by lot, on a level that drifts; 2 % of the hours lost, since blocks are
+    """Seven pairs in an order drawn by lot, on a level that drifts. Loses 2 % of the hours, since blocks are
     short.
     """
     blocks = 2 * PAIRS
@@ -122,10 +122,10 @@ def draw_counts(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def draw_adjusted(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Heat that falls by 1.5 a degree and at weekends; the reporting period is 2 degrees colder, which hides
+    """Heat that falls by 1.5 a degree and at weekends. The reporting period is 2 degrees colder, which hides
     half of the savings.
 
-    A trend is the season's: of the temperature, the same in both periods.
+    A trend is a trend of the temperature, the same in both periods.
     """
     both = 2 * cell.hours
     later = np.arange(both) >= cell.hours
@@ -144,7 +144,7 @@ def draw_adjusted(rng: np.random.Generator, cell: Cell) -> Drawn:
 
 
 def draw_synthetic(rng: np.random.Generator, cell: Cell) -> Drawn:
-    """Two things move all places, each place in its own measure."""
+    """Two factors move all places, each place by its own amounts."""
     both = 2 * cell.hours
     common = np.stack(
         [autoregressive(rng, both, phi=0.98, sd=6.0), autoregressive(rng, both, phi=0.99, sd=4.0)]

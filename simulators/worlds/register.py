@@ -1,4 +1,4 @@
-"""Every world by name, and which cells are measured."""
+"""Every world by name, and the cells that are measured."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ WORLDS: dict[str, World] = {
 def cells(
     world: World, *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS, trend: Sequence[float] = TRENDS
 ) -> list[Cell]:
-    """Every φ and number of days; then, at 30 days (or the first of `days`), with each trend; and as A/A
-    trials, where something is done.
+    """Every φ with every number of days; then, at 30 days (or the first of `days`), every φ with each trend,
+    and as an A/A trial if the world has an intervention.
     """
     usual = USUAL.days if USUAL.days in days else days[0]
     if world.aside:
@@ -132,8 +132,8 @@ def cells(
 def looked(
     worlds: Sequence[World], *, phi: Sequence[float] = PHIS, days: Sequence[int] = DAYS
 ) -> list[tuple[World, list[Cell]]]:
-    """Those on which early looks are measured, with cells that last longer than the 14 days before which
-    nobody looks.
+    """The worlds on which early looks are measured, with the cells of more than 14 days: nobody looks
+    before.
     """
     lasting = [Cell(one, number) for number in days if number > SHORT for one in phi]
     return [(world, lasting) for world in worlds if world.name in LOOKED and lasting]
@@ -146,8 +146,8 @@ def chosen(
     days: Sequence[int] = DAYS,
     trend: Sequence[float] = TRENDS,
 ) -> list[tuple[World, list[Cell]]]:
-    """The worlds of some designs (default: of all) with their cells. CorrectInput names what is not there or
-    not possible.
+    """The worlds of some designs (default: of all) with their cells. CorrectInput names what is unknown or
+    impossible.
     """
     known = {world.design for world in WORLDS.values()}
     for design in designs or ():

@@ -1,4 +1,4 @@
-"""What is true in every world."""
+"""The true values of every world."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulators.worlds.cell import LIMIT, Cell, cycle, trend_of
 
 
 def collocation_truth(cell: Cell) -> dict[str, float]:
-    """Of y = 1 + .9·x + e with Var x = 4² + 3²/2, more with a trend, and Var e = 1; x is 20 on average."""
+    """For y = 1 + .9·x + e with Var x = 4² + 3²/2, more with a trend, and Var e = 1; x is 20 on average."""
     variance = 16 + 4.5 + float(np.var(trend_of(cell, 4.0)))
     bias = 1 + (0.9 - 1) * 20
     of_y = 0.81 * variance + 1
@@ -38,8 +38,8 @@ def collocation_truth(cell: Cell) -> dict[str, float]:
 
 
 def equivalence_truth(cell: Cell) -> dict[str, float]:
-    """Variance of a mean over a day of 24 hours of which 10 % are lost, of two errors with variance 1; and of
-    the trend over the days.
+    """The variance is that of the difference of two means over a day of 24 hours, 10 % of them lost, with
+    errors of variance 1; plus the trend over the days.
     """
     apart = np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
     kept = 0.9
@@ -75,7 +75,7 @@ def limit_truth(_: Cell) -> dict[str, float]:
 
 
 def share_truth(cell: Cell) -> dict[str, float]:
-    """Change of the share of hours above 20, of errors with standard deviation 2 about a daily cycle."""
+    """Change of the share of hours above 20: errors with standard deviation 2 about a daily cycle."""
     above = [np.mean(ndtr((level - 20 + cycle(24)) / 2)) for level in (20 + cell.effect, 20)]
     return {"effect": float(above[0] - above[1])}
 

@@ -437,7 +437,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"filter": {"weekdays": ["lundi"]}}, "endpoints.0.filter.weekdays.0: Input should be 'mon'"),
     (
         {"filter": {"devices": ["nobody"]}},
-        "endpoints.main.filter.devices: 'nobody' stands in no arm of this endpoint",
+        "endpoints.main.filter.devices: 'nobody' is in no arm of this endpoint",
     ),
     ({"filter": {"months": [1]}}, "endpoints.0.filter.months: Extra inputs are not permitted"),
     (

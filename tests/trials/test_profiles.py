@@ -315,12 +315,12 @@ def test_every_difference_is_named_with_what_the_profile_has() -> None:
     slope = {**own[0], "target": {"low": 0.7, "high": 1.3}}
     alone = [{name: value for name, value in one.items() if name != "alternative_to"} for one in own]
     for changes, expected in (
-        ({"unit": "mg/m3"}, ["unit: 'mg/m3' stands here, us-epa-air-sensors/pm25 has 'ug/m3'"]),
-        ({"property": "pm10"}, ["property: 'pm10' stands here, us-epa-air-sensors/pm25 has 'pm25'"]),
-        ({"grid": "PT1H"}, ["grid: 1 h stands here, us-epa-air-sensors/pm25 has 24 h"]),
+        ({"unit": "mg/m3"}, ["unit: 'mg/m3' here, but us-epa-air-sensors/pm25 has 'ug/m3'"]),
+        ({"property": "pm10"}, ["property: 'pm10' here, but us-epa-air-sensors/pm25 has 'pm25'"]),
+        ({"grid": "PT1H"}, ["grid: 1 h here, but us-epa-air-sensors/pm25 has 24 h"]),
         (
             {"criteria": [slope, *own[1:]]},
-            ["criteria: slope [0.7, 1.3] stands here, us-epa-air-sensors/pm25 has [0.65, 1.35]"],
+            ["criteria: slope [0.7, 1.3] here, but us-epa-air-sensors/pm25 has [0.65, 1.35]"],
         ),
         (
             {"criteria": own[1:]},
@@ -338,10 +338,10 @@ def test_every_difference_is_named_with_what_the_profile_has() -> None:
     ):
         assert different(plan_of(pm25, "reference_collocation", **changes)) == expected
     elsewhere = plan_of(f"{DIRECTIVE}/no2", "reference_collocation", parameters={"limit_value": 40})
-    assert different(elsewhere) == [f"parameters.limit_value: 40 stands here, {DIRECTIVE}/no2 has 200"]
+    assert different(elsewhere) == [f"parameters.limit_value: 40 here, but {DIRECTIVE}/no2 has 200"]
     plan = plan_of(pm25, "reference_collocation")
     thin = plan.model_copy(update={"capture": plan.capture.model_copy(update={"day": 0.5})})
-    assert different(thin) == ["capture.day: 0.5 stands here, us-epa-air-sensors/pm25 asks for at least 0.75"]
+    assert different(thin) == ["capture.day: 0.5 here, but us-epa-air-sensors/pm25 asks for at least 0.75"]
     other = endpoint(
         "limit_compliance", [criterion("mean", high=1)], arms=["candidate"], profile=pm25, property="pm25"
     )

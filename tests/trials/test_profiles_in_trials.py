@@ -88,7 +88,7 @@ def test_lock_refuses_what_differs_and_takes_the_draft(conn: Connection, catalog
     wrong["endpoints"][0]["criteria"][0]["target"] = {"high": 6}
     with pytest.raises(
         CorrectInput,
-        match=r"endpoints\.precision\.criteria: sd \[, 6\] stands here, us-epa-air-sensors/pm25 has \[, 5\]",
+        match=r"endpoints\.precision\.criteria: sd \[, 6\] here, but us-epa-air-sensors/pm25 has \[, 5\]",
     ):
         lock_protocol(conn, read_protocol(json.dumps(wrong)), now=BEGIN, login="judge")
     assert lock_protocol(conn, read_protocol(json.dumps(alone)), now=BEGIN, login="judge").version == 1

@@ -74,7 +74,7 @@ REFUSED = [
     ("periods.1.start", "2026-03-10T00:00:00+01:00", "periods: baseline and reporting overlap"),
     ("periods.1.start", "2026-03-21T00:00:00", "give the offset from UTC"),
     ("periods.1.end", "2026-03-01T00:00:00+01:00", "a period must end after it starts"),
-    ("periods.1.name", "baseline", "periods: a period stands twice"),
+    ("periods.1.name", "baseline", "periods: a period is listed twice"),
     ("title", {"en": "English only"}, "title.fr: Field required"),
     ("verdict", "met", "verdict: Extra inputs are not permitted"),
 ]

@@ -1,4 +1,4 @@
-"""What is wrong with a device that speaks: codes with their evidence."""
+"""Finds the troubles of a device that still sends: codes with their evidence."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ POOR_RADIO_DBM: Final = -100.0
 POOR_SNR_DB: Final = -15.0
 """LoRa ends between −7.5 dB (SF7) and −20 dB (SF12)."""
 CLOCK_OFF_S: Final = 300.0
-"""Ahead. Behind, it counts beyond one interval, because many devices stamp a mean with the begin of its
-interval.
+"""Limit for a clock that is ahead. One that is behind may lag by one interval more, because many devices
+stamp a mean with the start of its interval.
 """
 FAILING_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a device is in its state. `evidence` is what the code rests on, by names that end in the unit."""
+    """Why a device is in its state. `evidence`: the numbers behind the code, by names that end in the
+    unit.
+    """
 
     code: DeviceCause
     evidence: dict[str, float | str]
 
     @property
     def key(self) -> str:
-        """The code; where one device can have it several times, with a name behind a colon."""
+        """The code; with a name after a colon where one device can have it several times."""
         name = self.evidence.get("name")
         return str(self.code) if name is None else f"{self.code}:{name}"
 
@@ -38,7 +40,9 @@ class Cause:
 def find_troubles(
     facts: DeviceFacts, silent: Sequence[StreamFacts], clock_offset: float | None
 ) -> tuple[Cause, ...]:
-    """Worst first. `silent`: its datastreams that say nothing; `clock_offset` in s, where it is believed."""
+    """Worst first. `silent`: its datastreams that send nothing. `clock_offset` in s; None where it is not
+    believed.
+    """
     return (
         *(Cause(DeviceCause.SILENT_DATASTREAM, {"name": stream.name}) for stream in silent),
         *_low_battery(facts.contact),
@@ -54,7 +58,9 @@ def _low_battery(contact: ContactFacts) -> Iterator[Cause]:
 
 
 def _poor_radio(contact: ContactFacts) -> Iterator[Cause]:
-    """The noise decides where it is known, since LoRa hears far below it and at −110 dBm."""
+    """Judges by the signal-to-noise ratio where it is known, since LoRa still works far below the noise and
+    at −110 dBm.
+    """
     if contact.snr is not None:
         if contact.snr < POOR_SNR_DB:
             yield Cause(DeviceCause.POOR_RADIO, {"snr_db": contact.snr})
@@ -68,7 +74,7 @@ def _clock_off(offset: float | None, expected_s: float) -> Iterator[Cause]:
 
 
 def _failing_checks(counts: Sequence[DayCount]) -> Iterator[Cause]:
-    """Of the last day that has results and the day before it."""
+    """Counts the last day that has results and the day before it."""
     if not counts:
         return
     since = max(count.day for count in counts) - timedelta(days=1)

@@ -1,8 +1,8 @@
-"""Completeness by local day from counts: what arrived and did not fail, against what was planned while the
-device stood there.
+"""Completeness by local day from counts: results that arrived and did not fail, against those planned while
+the device was deployed.
 
-Planned intervals come from the deployment and the expected interval, not from the first and last result;
-declared windows leave the denominator. A day on which nothing was planned has no share.
+Planned intervals come from the deployment and the expected interval, not from the first and last result.
+Declared windows leave the denominator. A day with no planned interval has no share.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trials.condition.facts import DayCount, DeviceFacts, StreamFacts
 
 DAYS: Final = 14
 COUNTED: Final = timedelta(days=DAYS + 1)
-"""How far back from now results are counted: DAYS local days and a bit."""
+"""How far back from now results are counted: enough for DAYS local days."""
 
 Span = tuple[int, int]
 """`[start, end)` in µs since 1970."""
@@ -32,7 +32,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LocalDay:
-    """`[start_us, end_us)` in µs since 1970: 23 or 25 hours where the clocks change; today ends now."""
+    """`[start_us, end_us)` in µs since 1970. 23 or 25 hours where the clocks change; today ends now."""
 
     day: date
     start_us: int
@@ -41,7 +41,7 @@ class LocalDay:
 
 @dataclass(frozen=True, slots=True)
 class DayShare:
-    """`share` None where nothing was planned."""
+    """`share` is None where nothing was planned."""
 
     day: date
     share: float | None
@@ -60,7 +60,7 @@ def list_days(now: datetime, time_zone: str, days: int = DAYS) -> list[LocalDay]
 
 
 def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:
-    """When the device was planned to send: deployed, not retired, outside declared windows, up to `now`."""
+    """When the device should have sent: deployed, not retired, outside declared windows, up to `now`."""
     now_us = to_us(now)
     last = min(now_us, to_us(facts.retired_at)) if facts.retired_at else now_us
     deployed = [_span(stay.start, stay.end, last) for stay in facts.stays]
@@ -103,7 +103,7 @@ def share_stored(stored: int, planned: int) -> float | None:
 def count_days(
     datastream_id: int, time_us: Ints, flag: NDArray[np.int8], *, now: datetime, time_zone: str
 ) -> list[DayCount]:
-    """Counts of the COUNTED before `now` from results in order of time; days without any are left out."""
+    """Counts for the COUNTED before `now`, from results in order of time; leaves out days without any."""
     days = list_days(now, time_zone, DAYS + 2)
     first, last = to_us(now - COUNTED), to_us(now)
     edges = np.searchsorted(time_us, [max(first, day.start_us) for day in days] + [last])
@@ -120,7 +120,7 @@ def _span(start: datetime, end: datetime | None, last_us: int) -> Span:
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
-    """Disjoint and in order, without those that are empty."""
+    """Disjoint and in order; drops empty ones."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if start >= end:
@@ -133,7 +133,7 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def _without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
-    """What of `spans` lies in none of `holes`; both disjoint and in order."""
+    """The parts of `spans` outside all `holes`. Both must be disjoint and in order."""
     left: list[Span] = []
     for start, end in spans:
         reached = start

@@ -1,4 +1,4 @@
-"""What is known of a device at one moment, as plain values. Times are aware; None is never, or not known."""
+"""Facts about a device at one moment, as plain values. Times are aware; None means never, or not known."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import date, datetime
 from typing import Final
 
 _UNDECLARED_INTERVAL_S: Final = 3600.0
-"""Expected of a device none of whose datastreams has a known interval."""
+"""Assumed for a device if no datastream has a known interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContactFacts:
-    """What the device last said of itself. `said`: online or offline."""
+    """First and last sign of life of a device, and its last status message. `said`: online or offline."""
 
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
@@ -30,14 +30,14 @@ class ContactFacts:
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """A datastream: how often it is expected to speak, and when it last did."""
+    """A datastream: its expected interval, and its last result."""
 
     datastream_id: int
     name: str
     expected_interval_s: float | None
     """Declared, or reported by the device."""
     usual_interval_s: float | None
-    """The same, or learned from what came."""
+    """`expected_interval_s`, or learned from past results."""
     latest_received_at: datetime | None
 
 
@@ -63,7 +63,7 @@ class WindowFacts:
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """Results of one datastream on one local day; a check has failed `failed` of its `n`."""
+    """Results of one datastream on one local day: `n`, and `failed` of them that failed a check."""
 
     datastream_id: int
     day: date
@@ -73,19 +73,19 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """Everything that the condition of a device follows from, but for the time at which it is asked for."""
+    """Everything that decides the condition of a device, except the time at which it is judged."""
 
     device_id: int
     time_zone: str
-    """Of its trial: days are local."""
+    """The trial's: days are local."""
     retired_at: datetime | None
     contact: ContactFacts
     streams: tuple[StreamFacts, ...]
     stays: tuple[Stay, ...]
-    """By time."""
+    """In order of time."""
     windows: tuple[WindowFacts, ...]
     counts: tuple[DayCount, ...]
-    """Of the last `completeness.COUNTED` before the time at which it is asked for."""
+    """For the last `completeness.COUNTED` before the time at which it is judged."""
 
     def expected_interval_s(self) -> float:
         """The shortest usual interval of its datastreams."""

@@ -16,31 +16,31 @@ from insitu.times import to_datetime, to_us
 from trials.condition.facts import DeviceFacts
 
 KEPT_BACK: Final = timedelta(hours=1)
-"""A result received so long after its time was kept back: a silence that was filled later."""
+"""A result received this long after its time was kept back: the silence was filled later."""
 KEPT_BACK_SIMULATED: Final = timedelta(days=1)
 """In a compressed history an hour passes in less time than one commit takes."""
 _LONGEST: Final = 2.5
-"""Times the expected interval that may pass between two results."""
+"""A silence may last this many expected intervals without being a gap."""
 _ABOUT: Final = timedelta(hours=1)
-"""A window, or a start of the device, this far from a silence still explains it."""
+"""A window, or a restart of the device, explains a silence within this distance."""
 
 Windows = Sequence[tuple[datetime, datetime | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Silence `[start, end)`: from the first missing result to the next one."""
+    """Silence `[start, end)`: from the first missing result to the next result."""
 
     start: datetime
     end: datetime
     cause: GapCause
     backfilled: bool
-    """Results of this time came, but later than they may."""
+    """Results for this time came, but late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The results of one datastream in order of time; `late`: received later than they may."""
+    """The results of one datastream in order of time. `late`: received later than allowed."""
 
     time_us: Ints
     late: Bools
@@ -48,7 +48,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGap:
-    """`datastream` None: the whole device was silent. `lasts`: it has not ended."""
+    """`datastream` is None if the whole device was silent. `lasts`: it has not ended."""
 
     gap: Gap
     datastream: str | None
@@ -67,11 +67,11 @@ def find_gaps(
     longest: float = _LONGEST,
     late_after: timedelta = KEPT_BACK,
 ) -> list[Gap]:
-    """Silences of a series within `[start, end)` longer than `longest` expected intervals, and late stretches
-    that were filled; by time.
+    """Silences of a series within `[start, end)` longer than `longest` expected intervals, and stretches that
+    were filled late; in order of time.
 
-    Cause: a declared window that covers it; the device, where it started right after; the network, where
-    results of that time came later; else unknown.
+    Cause: a declared window that covers it; else the device, if it restarted right after; else the network,
+    if results for that time came later; else unknown.
     """
     order = np.argsort(time_us)
     times = time_us[order]
@@ -98,7 +98,7 @@ def find_gaps_in_order(
     reboots: Sequence[datetime] = (),
     longest: float = _LONGEST,
 ) -> list[Gap]:
-    """`find_gaps` for results in order of time, where it is known which came late."""
+    """`find_gaps` for results in order of time, with the late ones already known."""
     gaps = []
     edges = np.r_[to_us(start), times, to_us(end)]
     wide = np.flatnonzero(np.diff(edges) > longest * expected_s * 1e6)
@@ -120,10 +120,11 @@ def find_device_gaps(
     now: datetime,
     boots: Sequence[datetime] = (),
 ) -> list[DeviceGap]:
-    """Silences of the device, and of single datastreams while the others spoke, from `since` or its first
-    deployment on; newest first.
+    """Silences of the device, and of single datastreams while the others sent, since `since` or its first
+    deployment; newest first.
 
-    `arrivals` by datastream, from `since` on or earlier; `boots`: first signs of each start of the device.
+    `arrivals` by datastream, from `since` on or earlier. `boots`: first signs of life after each start of the
+    device.
     """
     if not facts.stays or not facts.streams:
         return []
@@ -167,7 +168,7 @@ def _cut(series: Arrivals, start: datetime, end: datetime) -> Arrivals:
 
 
 def _together(series: Sequence[Arrivals]) -> Arrivals:
-    """The times of all of them; of results of one time the first decides whether it came late."""
+    """All their times. Where several results have one time, the first decides whether it came late."""
     times, first = np.unique(np.concatenate([one.time_us for one in series]), return_index=True)
     return Arrivals(times, np.concatenate([one.late for one in series])[first])
 

@@ -1,4 +1,6 @@
-"""The state of a device: retired and windows first, then silence, then what is wrong with one that speaks."""
+"""The state of a device: retired and windows first, then silence, then the troubles of a device that still
+sends.
+"""
 
 from __future__ import annotations
 
@@ -22,37 +24,39 @@ from trials.condition.facts import ContactFacts, DeviceFacts, StreamFacts, Windo
 
 LATE_AFTER: Final = 2.5
 SILENT_AFTER: Final = 8.0
-"""Times the expected interval without a result."""
+"""Expected intervals without a result."""
 CLOCK_IN_ORDER_S: Final = 10.0
-"""What a slow network alone may make of a clock that is right."""
+"""Offset (s) that a slow network alone can give to a correct clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a device is at one moment."""
+    """The condition of a device at one moment."""
 
     device_id: int
     state: DeviceState
     causes: tuple[Cause, ...]
-    """Worst first; none where the state says it all: online, in_window, retired, never_seen."""
+    """Worst first; empty where the state says it all: online, in_window, retired, never_seen."""
     window: WindowFacts | None
-    """The declared window that it is in; of several the one that ends last."""
+    """The declared window around now; of several, the one that ends last."""
     retired_at: datetime | None
-    """Declared, or the end of its last deployment: it was swapped, or taken away."""
+    """Declared, or the end of its last deployment: it was swapped or taken away."""
     clock_offset: float | None
-    """Device time − receipt in s, where it is believed."""
+    """Device time − receipt in s; None where it is not believed."""
     silent_streams: frozenset[int]
-    """Datastreams that say nothing while the device speaks."""
+    """Datastreams that send nothing while the device sends."""
     days: tuple[DayShare, ...]
     """Completeness of the last days, today included."""
     share: float | None
-    """Their mean."""
+    """Mean of their shares."""
     planned: int
     """Results planned so far, of all datastreams."""
 
 
 def judge_devices(facts: Sequence[DeviceFacts], now: datetime, *, simulated: bool) -> list[Condition]:
-    """Each of them, in the order given. `simulated`: `now` is the time of a simulated history."""
+    """The condition of each device, in the given order. `simulated`: `now` is the time of a simulated
+    history.
+    """
     calendars = {zone: list_days(now, zone) for zone in {one.time_zone for one in facts}}
     return [_judge(one, now, calendars[one.time_zone], simulated=simulated) for one in facts]
 
@@ -108,20 +112,24 @@ def _judge_state(
 
 
 def _is_offline(contact: ContactFacts) -> bool:
-    """A broker says "offline" for a device that it cut off; whatever the device sent afterwards takes that back."""
+    """The broker says "offline" for a device that it cut off; anything the device sent afterwards takes that
+    back.
+    """
     return contact.said == "offline" and (
         contact.last_seen_at is None or contact.said_at is None or contact.last_seen_at <= contact.said_at
     )
 
 
 def _taken_away_at(facts: DeviceFacts, now: datetime) -> datetime | None:
-    """When its last deployment ended; None while one lasts or is to come, and where there was none."""
+    """When its last deployment ended; None while one lasts or is still to come, and for a device that had
+    none.
+    """
     ends = [stay.end for stay in facts.stays if stay.end is not None and stay.end <= now]
     return max(ends) if ends and len(ends) == len(facts.stays) else None
 
 
 def _find_window(facts: DeviceFacts, now: datetime) -> WindowFacts | None:
-    """The window at `now` of the device, its trial, or the site where it stands or stood last."""
+    """The window at `now` of the device, its trial, or the site where it is, or was last."""
     latest = max(facts.stays, key=lambda stay: (stay.start <= now, stay.start), default=None)
     sites = {None} if latest is None else {None, latest.site}
     windows = [
@@ -133,13 +141,15 @@ def _find_window(facts: DeviceFacts, now: datetime) -> WindowFacts | None:
 
 
 def _believed_offset(contact: ContactFacts, *, simulated: bool) -> float | None:
-    """In a simulated history every message was long on its way, so a clock seems to be behind."""
+    """In a simulated history every message took long to arrive, so a clock seems to be behind: such an offset
+    is not believed.
+    """
     offset = contact.clock_offset
     return None if simulated and offset is not None and offset < -CLOCK_IN_ORDER_S else offset
 
 
 def _find_silent_streams(facts: DeviceFacts, now: datetime) -> list[StreamFacts]:
-    """Datastreams that say nothing while the device speaks."""
+    """Datastreams that send nothing while the device sends."""
     seen_at = facts.contact.last_seen_at
     if seen_at is None or (now - seen_at).total_seconds() > LATE_AFTER * facts.expected_interval_s():
         return []

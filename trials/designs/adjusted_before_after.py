@@ -1,8 +1,8 @@
 """Design 5: before and after, adjusted for weather and load (IPMVP option C).
 
-A baseline model ŷ = b₀ + Σ bₖ·xₖ + b_w·weekend on day values predicts what the reporting days would have
-been; effect = mean of observed − predicted. The model must first pass its gate out of sample. Two intervals,
-fractional savings uncertainty and block bootstrap; the wider decides.
+A baseline model ŷ = b₀ + Σ bₖ·xₖ + b_w·weekend on day values predicts the reporting days as if nothing had
+been done; effect = mean of observed − predicted. The model must first pass its gate out of sample. Of two
+intervals, fractional savings uncertainty and block bootstrap, the wider decides.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Days = NDArray[np.int64]
 Interval = Callable[[float], tuple[float, float]]
 DAYS_A_MONTH = 365.25 / 12
 INTERVAL_SCALES = ("Cel", "[degF]", "dB", "[pH]")
-"""Units with an arbitrary zero: per cent of them mean nothing."""
+"""Units with an arbitrary zero, in which per cent mean nothing."""
 COVARIATES_MISSING = Sentence(
     "covariates_missing", "blocking", "No covariate is declared: there is nothing to adjust for."
 )
@@ -226,7 +226,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
 
 
 def _other_choices(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:
-    """The bootstrap with blocks of two weeks; and with a model that knows no weekend."""
+    """The bootstrap with blocks of two weeks; and a model without weekends."""
     if question.bare:
         return
     plain, plain_reporting = (
@@ -249,7 +249,7 @@ def _other_choices(question: Question, result: Answer, baseline: Sample, reporti
 def _early(
     wider: Interval, effect: float, days: int, error: float
 ) -> Callable[[float, int], tuple[float, float]]:
-    """Always valid by the standard error of day values, and never narrower than the interval of one look."""
+    """Always valid by the standard error of day values, and never narrower than the single-look interval."""
 
     def early(level: float, planned: int) -> tuple[float, float]:
         low, high = wider(level)

@@ -1,4 +1,4 @@
-"""A design asked on plain arrays: no protocol, no catalogue, no database."""
+"""Asks a design on plain arrays, without a protocol, a catalogue or a database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trials.series.slots import Calendar, Unit
 
 _TEXT: Final = {"en": "-", "fr": "-"}
 Series = ArrayLike | Mapping[str, ArrayLike]
-"""One device, or several by name: one value an interval, NaN where missing."""
+"""One device, or several by name: one value per interval, NaN where missing."""
 Bounds = tuple[float | None, float | None]
 Placed = dict[tuple[ArmRole, PeriodName], list[Unit]]
 
@@ -50,12 +50,12 @@ def ask(
 ) -> Answer:
     """The answer of a design on plain arrays; docs/library.md shows it.
 
-    `arms`: role → period → series. `start`: period → when its first interval begins, with an offset from UTC.
-    `time_zone` decides the days; `levels`: results are dB; `level`: of the intervals that the design prints;
-    `day_share`: a day counts with this share of its intervals; `targets`: statistic → (low, high), None is
-    open; `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover:
-    start, end, on) as in a protocol; `covariates`: property → period → series; `bare`: no sensitivity, no
-    placebos, no pairs, which is several times as quick. CorrectInput names what is not there or not right.
+    `arms`: role → period → series. `start`: period → start of its first interval, with an offset from UTC.
+    `time_zone` decides the days. `levels`: results are dB. `level`: of the printed intervals. `day_share`: a
+    day counts with this share of its intervals. `targets`: statistic → (low, high), None is open.
+    `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
+    end, on) as in a protocol. `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
+    no pairs; several times faster. CorrectInput names a missing or wrong argument.
     """
     if design not in DESIGNS:
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")
@@ -86,7 +86,7 @@ def ask(
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
-    """An endpoint without the words that a protocol asks for."""
+    """An endpoint without the texts that a protocol requires."""
     unknown = set(stated["arms"]) - set(get_args(ArmRole))
     if unknown:
         raise CorrectInput(f"{sorted(unknown)[0]!r} is no role of an arm: {', '.join(get_args(ArmRole))}.")
@@ -125,7 +125,9 @@ def _placed(
     interval: timedelta,
     time_zone: str,
 ) -> dict[tuple[str, PeriodName], list[Unit]]:
-    """(role or covariate, period) → units; of what an endpoint is about, unless there is none."""
+    """(role or covariate, period) → units, with the slots that `endpoint` plans; with all slots if it is
+    None.
+    """
     placed = {}
     for role, periods in given.items():
         for name, series in periods.items():
@@ -148,7 +150,7 @@ def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, ti
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
         raise CorrectInput(
-            f"{name}: give one value an interval, as an array of one dimension; several devices go by name."
+            f"{name}: give one value per interval, as an array of one dimension; several devices go by name."
         )
     calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
     return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))

@@ -1,8 +1,8 @@
-"""Design 3: how much of what was planned came? A census of the planned intervals of the reporting period: no
-sampling error.
+"""Design 3: what share of the planned results came? A census of the planned intervals of the reporting
+period: no sampling error.
 
-L = U, but where windows were declared afterwards: L then counts what those excused as missing. A target
-between the two is `inconclusive`: whoever declares a window afterwards cannot reach it by that.
+L = U, unless windows were declared afterwards: L then counts the intervals they excused as missing. A target
+between the two is `inconclusive`, so that nobody can reach it by declaring a window afterwards.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ NO_GAP = Sentence(
 
 
 def answer(question: Question) -> Answer:
-    """Completeness (usable results), uptime (any result), gaps and time between them, over the devices of the
-    candidate arm.
+    """Completeness (usable results), uptime (any result), gaps and the time between them, over the devices of
+    the candidate arm.
     """
     result = Answer()
     units = question.arm("candidate", PeriodName.REPORTING)
@@ -69,13 +69,13 @@ def _heard(unit: Unit) -> Bools:
 
 
 def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:
-    """Planned and not excused; `strict`: a window that was declared afterwards excuses nothing."""
+    """Planned and not excused. `strict`: windows that were declared afterwards excuse nothing."""
     excused = unit.excused if not strict or unit.afterwards is None else unit.excused & ~unit.afterwards
     return (~excused | present) & unit.inside
 
 
 def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
-    """Every statistic over all devices; a gap is one of one device."""
+    """Every statistic over all devices; a gap belongs to one device."""
     heard = [
         (_heard(unit), _due(unit, _heard(unit), strict=strict), unit.calendar.step_us / 3.6e9)
         for unit in units
@@ -96,7 +96,7 @@ def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
 
 
 def _by_day(question: Question, result: Answer, units: list[Unit]) -> None:
-    """Completeness of each day for the figure, and its range under days drawn anew as a description."""
+    """Completeness of each day for the figure; and its range when days are resampled, as a description."""
     groups, days = day_groups(units[0].calendar)
     due = sum(
         np.bincount(groups, weights=_due(u, u.valid, strict=False).astype(float), minlength=len(days))

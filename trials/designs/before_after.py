@@ -23,14 +23,14 @@ from trials.statistics.power import Basis
 
 SEASON_SHARE = 0.6
 CLEARLY = 3.0
-"""Standard errors above 0 that a mean needs before anything is divided by it."""
+"""A mean must lie this many standard errors above 0 before anything is divided by it."""
 NOT_ABOVE_ZERO = Sentence(
     "not_above_zero", "note", "A ratio needs a mean that is clearly above 0.", Kind.NOTE
 )
 
 
 def answer(question: Question) -> Answer:
-    """Difference of the day means of the two periods; says that there is no control, and checks the
+    """Difference of the day means of the two periods. States that there is no control, and checks the
     season.
     """
     result = Answer(findings=[finding("no_control")])
@@ -49,7 +49,9 @@ def difference_of_periods(
     before: tuple[NDArray[np.int64], Floats],
     after: tuple[NDArray[np.int64], Floats],
 ) -> TwoPeriods | None:
-    """The effect with its interval and HAC as sensitivity, or the finding why not; shared with design 7."""
+    """The effect with its interval, and HAC as sensitivity; or a finding that says why not. Shared with
+    design 7.
+    """
     counted = {}
     for name, (days, values) in (("baseline", before), ("reporting", after)):
         kept = np.isfinite(values)
@@ -105,10 +107,10 @@ def difference_of_periods(
 
 
 def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
-    """after/before; interval by the delta method on the logarithm, with the degrees of freedom of the
+    """after/before. Interval by the delta method on the logarithm, with the degrees of freedom of the
     difference.
 
-    For means that are told from 0 only: a ratio to what may be nothing has no upper end.
+    Only for means clearly above 0: a ratio to a mean that may be 0 has no upper end.
     """
     before, after = periods.before, periods.after
     centre = float(np.log(after.mean / before.mean))
@@ -128,8 +130,8 @@ def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
 
 
 def season_overlap(question: Question, result: Answer) -> None:
-    """Do the reporting days look like days seen before (shared with designs 5 and 6)? Share of days whose
-    covariate lies in the baseline's range.
+    """Do the reporting days resemble the baseline? Share of days whose covariate lies in the baseline's
+    range. Shared with designs 5 and 6.
     """
     names = {name for name, _ in question.covariates}
     if not names:
@@ -158,7 +160,9 @@ def season_overlap(question: Question, result: Answer) -> None:
 
 
 def foretell(rehearsal: Rehearsal) -> Seen:
-    """The effect, and where the mean allows it the ratio: on the logarithm with the relative scatter."""
+    """The effect; and the ratio if the mean is clearly above 0, on the logarithm with the relative
+    scatter.
+    """
     question = rehearsal.question
     days, values = candidate_days(question)
 
@@ -178,7 +182,7 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 def effect_so_far(
     rehearsal: Rehearsal, days: NDArray[np.int64], values: Floats, share: float
 ) -> tuple[Seen, Spread]:
-    """How after − before scatters if all days do as those so far; shared with design 7."""
+    """How after − before scatters if all days behave like those so far. Shared with design 7."""
     found = spread(days, values)
     planned = max(round(rehearsal.baseline_days * share), MIN_DAYS)
     return Seen({"effect": Basis.of(found, before_days=planned)}, found.n, share), found

@@ -1,8 +1,7 @@
 """Design 7: difference in differences. D = treated − mean of controls, day by day; effect = D after − D
 before.
 
-The controls carry the season, the weather and the works next door; what is left is the effect, *for these
-sites*.
+The controls carry the season, the weather and the works next door; the rest is the effect, *for these sites*.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from trials.statistics.intervals import MIN_DAYS, Spread
 
 ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
-"""Days that a made-up date must leave on either side within the baseline."""
+"""Days on either side of a made-up date within the baseline."""
 BASELINE_TREND = Sentence(
     "baseline_trend",
     "blocking",
@@ -41,9 +40,7 @@ PLACEBO = Sentence(
 
 
 def answer(question: Question) -> Answer:
-    """Two-period interval on the daily difference; not evaluable where the arms drift apart in the
-    baseline.
-    """
+    """Two-period interval on the daily difference; not evaluable if the arms drift apart in the baseline."""
     result = Answer()
     differences = {}
     for period in (PeriodName.BASELINE, PeriodName.REPORTING):
@@ -75,7 +72,7 @@ def answer(question: Question) -> Answer:
 
 
 def _parallel(question: Question, result: Answer, before: Spread, days: int) -> None:
-    """The slope of D in the baseline, over its length, must stay inside ±δ."""
+    """The drift of D over the baseline, slope times length, must stay inside ±δ."""
     deltas = [margin(c.target) for c in question.endpoint.criteria if c.statistic == "effect"]
     known = [delta for delta in deltas if delta]
     drift = before.slope * days
@@ -84,7 +81,7 @@ def _parallel(question: Question, result: Answer, before: Spread, days: int) -> 
 
 
 def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-    """What the same comparison gives at every made-up date within the baseline, where nothing happened."""
+    """Repeats the comparison at every made-up date within the baseline, where nothing happened."""
     kept = np.isfinite(values)
     series = values[kept]
     dates = range(PLACEBO_SIDE, len(series) - PLACEBO_SIDE + 1)
@@ -94,7 +91,7 @@ def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64
 
 
 def foretell(rehearsal: Rehearsal) -> Seen:
-    """The difference of the arms on the days so far, taken for the change that is to come."""
+    """Forecasts the effect's scatter from the difference of the arms on the days so far."""
     question = rehearsal.question
     days, values = candidate_days(question)
     _, controls = question.days_of(question.arm("control", PeriodName.BASELINE))

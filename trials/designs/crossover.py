@@ -1,7 +1,7 @@
 """Design 11: the device is switched on and off on a schedule; on − off, block pair by block pair.
 
-The place is its own control, a few days later: what changes slowly cancels within a pair. What the device
-leaves behind after it was switched (carry-over) does not, and is tested.
+The place is its own control, a few days later: slow changes cancel within a pair. After-effects of the device
+beyond a switch (carry-over) do not cancel, and are tested.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ DAY = timedelta(days=1)
 Bools = NDArray[np.bool_]
 
 MIN_PAIRS = 6
-"""Of six pairs the smallest possible p of the permutation is 2/2⁶ = .031; of five it would be .063."""
+"""With six pairs the smallest possible p of the permutation is 2/2⁶ = .031; with five it would be .063."""
 MIN_PAIRS_SEEN = 3
-"""Pairs that the days so far must hold, none sharing a day with another, to show how much pairs scatter."""
+"""Pairs that must fit into the days so far, without sharing a day, to show how much pairs scatter."""
 SCHEDULE_MISSING = Sentence(
     "schedule_missing", "blocking", "The protocol has no schedule of blocks, which a crossover needs."
 )
@@ -74,7 +74,9 @@ CARRY_OVER_UNCHECKED = Sentence(
 
 
 def answer(question: Question) -> Answer:
-    """Mean of the paired block differences with its t interval; permutation and carry-over test beside it."""
+    """Mean of the paired block differences with its t interval, beside a permutation and a test of
+    carry-over.
+    """
     result = Answer()
     units = question.arm("candidate", PeriodName.REPORTING)
     days, values = question.days_of(units)
@@ -105,7 +107,7 @@ def answer(question: Question) -> Answer:
 
 
 def _effect(question: Question, differences: Floats, planned: int | None = None) -> Known:
-    """`planned`: pairs when all blocks are over; None: all that there are."""
+    """`planned`: number of pairs when all blocks are over; None: the pairs at hand."""
     n, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / np.sqrt(n)
 
@@ -114,7 +116,7 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
         return mean - half, mean + half
 
     def early(level: float, _days: int) -> tuple[float, float]:
-        """Pairs in place of days; so few of them do not tell their spread well, so the reach grows as t does
+        """Counts pairs instead of days. A few pairs tell their spread badly, so the reach grows as t does
         beside the normal distribution.
         """
         few = t_quantile(level, n - 1) / t_quantile(level, np.inf)
@@ -125,8 +127,8 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
 
 
 def _whole_days(calendar: Calendar, block: Block) -> Bools:
-    """Which local days of the period lie wholly in the block: on the others the device was switched. None of
-    a block that lasts.
+    """Local days of the period wholly in the block; on the others the device was switched. No days for a
+    block that has not ended.
     """
     starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
     if to_whole_second_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
@@ -141,8 +143,8 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
 def _pair_differences(
     question: Question, values: Floats, blocks: list[Bools], states: list[bool], skip: int = 0
 ) -> Floats:
-    """on − off of each pair in which both blocks have enough days; `skip` leaves out so many days at the
-    beginning of a block.
+    """on − off of each pair in which both blocks have enough days. `skip`: days left out at the beginning of
+    each block.
     """
     differences = []
     for first in range(0, len(blocks) - 1, 2):
@@ -160,11 +162,11 @@ def _pair_differences(
 def _carry_over(
     question: Question, result: Answer, values: Floats, blocks: list[Bools], states: list[bool]
 ) -> None:
-    """Does the state before a switch last into the block? First half minus second half, turned so that +
-    means that it does.
+    """Does the state before a switch last into the block? First half minus second half, with the sign turned
+    so that + means yes.
 
-    The sign is that of the effect: a device that lowers the level leaves a lower first half of the off block
-    behind.
+    The sign is that of the effect: a device that lowers the level leaves the first half of the next off block
+    lower.
     """
     lasting = []
     for at in range(1, len(blocks)):
@@ -195,8 +197,8 @@ def _switched(
 
 
 def foretell(rehearsal: Rehearsal) -> Seen:
-    """Block pairs of the schedule laid over the days so far at every possible day, nothing being switched:
-    how much they scatter.
+    """Lays the block pairs of the schedule over the days so far, at every possible day. Nothing was switched
+    then, so their differences show how much pairs scatter.
     """
     question = rehearsal.question
     days, values = candidate_days(question)
@@ -217,7 +219,9 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 
 
 def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tuple[list[float], int]:
-    """(difference of each pair of blocks that the days hold, how many of the pairs share no day)."""
+    """(difference of each pair of blocks that fits into the days, number of those pairs that share no
+    day).
+    """
     first, second = (max(1, int((block.end - block.start) / DAY)) for block in schedule[:2])
     gap = max(first, int((schedule[1].start - schedule[0].start) / DAY))
     length = gap + second

@@ -1,10 +1,9 @@
 """Design 12: an early look at any of designs 4–11, while the reporting period lasts. A wrapper: no endpoint
 names it as its design.
 
-Whoever looks often and stops when it suits finds an effect where there is none. So every statistic answers
-with an interval that holds at all looks together (`trials.statistics.intervals.always_valid_reach`), and the
-one decision that a look may lead to is to stop for harm. Designs 1–3 describe what they have seen, and decide
-nothing.
+If you look often and stop when it suits you, you find effects that do not exist. So every statistic has an
+interval that holds at all looks together (`trials.statistics.intervals.always_valid_reach`), and the only
+decision from a look is to stop for harm. Designs 1–3 describe what they have seen, and decide nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ SENTENCES = (EARLY_LOOK, DESCRIPTIVE_ONLY)
 
 
 def look(answer: Answer, *, days: int, planned: int) -> Answer:
-    """The answer after `days` of the `planned` days of the reporting period, its intervals made to hold at
+    """The answer after `days` of the `planned` days of the reporting period, with intervals that hold at
     every look.
 
     A statistic without an always-valid form keeps the interval of a single look; the finding
@@ -77,9 +76,9 @@ def _at(known: Known, planned: int, level: float) -> tuple[float, float]:
 def stop_for_harm(statistic: str, low: float, high: float, target: Target) -> Verdict:
     """`not_met` where [low, high] shows harm, else `inconclusive`; never `met`.
 
-    Harm: no part of the interval lies in the target, and, where the target is open on one side and the
-    statistic has a value that means no effect, all of it lies beyond that value on the unwanted side. Too
-    little of the wanted effect is no harm.
+    Harm: no part of the interval lies in the target; and, if the target is open on one side and the statistic
+    has a value that means no effect, all of it lies beyond that value on the unwanted side. Too little of the
+    wanted effect is no harm.
     """
     if criteria.judge(low, high, target) is not Verdict.NOT_MET:
         return Verdict.INCONCLUSIVE
@@ -93,5 +92,5 @@ def stop_for_harm(statistic: str, low: float, high: float, target: Target) -> Ve
 
 
 def undecided(_statistic: str, _low: float, _high: float, _target: Target) -> Verdict:
-    """What an early look says of a design that only describes."""
+    """Verdict of an early look for a design that only describes."""
     return Verdict.INCONCLUSIVE

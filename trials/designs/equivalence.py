@@ -3,7 +3,7 @@ time.
 
 d = candidate − incumbent, day by day. The interval of its mean decides by inclusion (two one-sided tests): an
 endpoint is judged at the level 1 − 2α. The limits of agreement, d̄ ± 1.96·s_d, say how far apart single days
-lie.
+are.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, spread, 
 
 K = 1.96
 SHORT = 2.2
-"""The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences: s_d comes
-out too small where few days resemble each other, and what they are wide by then decides wrongly more often
-than 2.5 % a side (docs/validation.md).
+"""The half-widths of the limits' intervals are 1 + 2.2/√n′ times as wide, n′ of the differences. If few days
+are independent, s_d comes out too small, and without the factor more than 2.5 % a side would be decided
+wrongly (docs/validation.md).
 """
 
 

@@ -1,8 +1,8 @@
-"""Design 6: one long series, interrupted; does its level, or its slope, change when the reporting period
-begins?
+"""Design 6: one long series with an interruption. Does its level, or its slope, change when the reporting
+period begins?
 
 y = a + b·t + c·step + d·step·(t − T) + season, on day values; by least squares, or for counts on the
-logarithm by quasi-Poisson. What the first line would have done is the counterfactual.
+logarithm by quasi-Poisson. The continued first line is the counterfactual.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TRENDS = 4
 """1, t, step, step·(t − T)."""
 LEVEL, SLOPE = 2, 3
 ENOUGH_PLACEBOS, MOST_PLACEBOS = 20, 200
-"""Fewer say nothing; more than these are thinned evenly."""
+"""Fewer placebos are not reported; more than the second number are thinned evenly."""
 Model = Callable[[Days, Floats, int], Fit]
 NOT_COUNTS = Sentence("not_counts", "blocking", "A rate needs values that are never negative and not all 0.")
 PLACEBO_DATES = Sentence(
@@ -47,7 +47,9 @@ TOO_FEW_PLACEBOS = Sentence(
 
 
 def answer(question: Question) -> Answer:
-    """Level and slope change at the beginning of the reporting period, with placebo dates in the baseline."""
+    """Change of level and slope at the beginning of the reporting period, with placebo dates in the
+    baseline.
+    """
     result = Answer(findings=[finding("no_control")])
     arm = question.endpoint.arms["candidate"]
     counts = question.endpoint.parameters.get("family") == "poisson"
@@ -130,8 +132,8 @@ def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -
 
 
 def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> None:
-    """The level change at every made-up date in the baseline that leaves 14 days on either side; under 20
-    dates none is printed.
+    """The level change at every made-up date that leaves 14 baseline days on either side; none is printed
+    with fewer than 20 dates.
     """
     days, values = baseline
     dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]
@@ -146,7 +148,7 @@ def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observ
 
 
 def _hac(question: Question, result: Answer, days: Days, values: Floats, first: int) -> None:
-    """Newey–West errors of the same fit; they count rows, so every day must be there."""
+    """Newey–West errors of the same fit. They count rows, so every day must be there."""
     if len(days) != days[-1] - days[0] + 1:
         result.findings.append(finding("hac_needs_full_grid"))
         return

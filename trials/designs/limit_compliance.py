@@ -36,8 +36,8 @@ WITHIN_GUARD_BAND = Sentence(
 
 
 def answer(question: Question) -> Answer:
-    """Mean of the day values of the reporting period; `u_meas` (standard uncertainty, unit of the endpoint)
-    is required.
+    """Mean of the day values of the reporting period. Requires `u_meas` (standard uncertainty, unit of the
+    endpoint).
     """
     result = Answer()
     days, values = question.days_of(question.arm("candidate", PeriodName.REPORTING))
@@ -87,7 +87,9 @@ def _u_meas(endpoint: Endpoint) -> float | None:
 
 
 def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
-    """The mean with the instruments' uncertainty as guard band about its sampling interval."""
+    """The mean; its guard band is the instruments' uncertainty, added to its sampling interval in
+    quadrature.
+    """
 
     def guarded(ends: tuple[float, float]) -> tuple[float, float]:
         width = float(np.hypot(K * u_meas, (ends[1] - ends[0]) / 2))
@@ -103,7 +105,7 @@ def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
 
 
 def foretell(rehearsal: Rehearsal) -> Seen:
-    """What the days so far give; no number of days lowers the instruments' part of the interval."""
+    """Forecast from the days so far. More days do not lower the instruments' part of the interval."""
     fixed = K * (_u_meas(rehearsal.question.endpoint) or 0.0)
     return of_answer(DESIGN.answer(rehearsal.question), DESIGN.sentences, fixed=fixed)
 

@@ -1,4 +1,4 @@
-"""Other choices of the same analysis, for several designs: block lengths of the day bootstrap. They are
+"""Other choices of the same analysis, shared by several designs: block lengths of the day bootstrap. They are
 printed and never decide.
 """
 
@@ -19,7 +19,7 @@ HAC = {"hac": "Newey–West errors"}
 
 
 def block_lengths(days: int) -> tuple[int, int]:
-    """∛n days, which is usual, and twice as many."""
+    """The usual ∛n days, and twice as many."""
     usual = max(1, int(np.rint(np.cbrt(days))))
     return usual, 2 * usual
 
@@ -27,8 +27,8 @@ def block_lengths(days: int) -> tuple[int, int]:
 def of_mean(
     question: Question, result: Answer, name: str, after: Floats, before: Floats | None = None
 ) -> None:
-    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths; both without
-    NaN.
+    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths. Neither may
+    contain NaN.
     """
     if question.bare or result.blocked:
         return
@@ -52,8 +52,8 @@ def of_sums(
     statistic: OfSums,
     lengths: tuple[int, ...],
 ) -> None:
-    """A statistic of per-day sums by day-block bootstrap with blocks of so many days; left out where it is
-    not always defined.
+    """A statistic of per-day sums by day-block bootstrap with blocks of each of `lengths` days. Left out if
+    it is undefined on some replicates.
     """
     if question.bare:
         return
@@ -67,7 +67,7 @@ def of_sums(
 
 
 def _means(values: Floats, length: int, seed: int) -> Floats:
-    """Of days drawn in blocks; blocks longer than the series are as long as it."""
+    """Means of days drawn in blocks; a block is at most as long as the series."""
     block = min(length, len(values))
     return np.asarray(
         block_weights(len(values), block=block, replicates=REPLICATES, seed=seed) @ values / len(values)

@@ -1,4 +1,4 @@
-"""What a design is asked, and what it answers."""
+"""The question put to a design, and its answer."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Kind = TypeVar("Kind")
 DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
 LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
-"""Beyond these, sums of squares (or energies of levels in dB) leave what a float64 can hold; nothing that is
-measured comes near.
+"""Beyond these, sums of squares (or energies of levels in dB) exceed a float64. Nothing measured comes
+near.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An endpoint with its arms' units for each period, and what the protocol says about them."""
+    """An endpoint with its arms' units for each period, and the protocol's settings for it."""
 
     endpoint: Endpoint
     capture: Capture
@@ -53,18 +53,16 @@ class Question:
     covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
     """(property, period) of the candidate arm, for the season check."""
     levels: bool = False
-    """The property is a level in dB, though the day values (a share, a percentile) may be averaged as they
-    are.
-    """
+    """The property is a level in dB, even if the day values (a share, a percentile) are averaged plainly."""
     bare: bool = False
-    """Only what decides is asked for: no sensitivity, no placebos, no pairs for the figure. For other choices
-    of the same analysis, and for measurements that ask thousands of times.
+    """Compute only what decides: no sensitivity, no placebos, no pairs for the figure. For other choices of
+    the same analysis, and for benches that ask thousands of times.
     """
     made: Made = field(default_factory=dict, repr=False)
-    """What was made of single units; questions that differ in which units they hold may share it."""
+    """Cache of values made from single units; questions that hold different units may share it."""
 
     def without(self, names: Collection[str]) -> Question:
-        """The same question when these units were never there."""
+        """The same question as if these units had never been there."""
         kept = {key: [unit for unit in found if unit.name not in names] for key, found in self.units.items()}
         return replace(self, units=kept)
 
@@ -96,7 +94,7 @@ class Question:
         return days, mean_of_units(tables, share=share, energetic=self.energetic, due=number_due)
 
     def once(self, what: object, unit: Unit, make: Callable[[Unit], Kind]) -> Kind:
-        """`make(unit)`, made at the first call; `what` names everything else that it depends on."""
+        """`make(unit)`, computed once. `what` names everything else that it depends on."""
         key = (what, unit)
         if key not in self.made:
             self.made[key] = make(unit)
@@ -104,7 +102,7 @@ class Question:
 
     def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
-        of one period.
+        units are of one period.
 
         A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25
         hours where the clocks change. A series slower than the grid ends on an earlier step.
@@ -125,9 +123,7 @@ class Question:
 
 
 def out_of_scale(question: Question) -> list[Statement]:
-    """A finding for each arm or covariate whose results are too large, or all too small, to be computed
-    with.
-    """
+    """A finding for each arm or covariate whose results are too large, or all too small, to compute with."""
     found = []
     named = [
         (question.endpoint.arms.get(role, role), question.levels, units)
@@ -164,11 +160,11 @@ class Known:
     n_effective: float | None = None
     early: Callable[[float, int], tuple[float, float]] | None = None
     """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None:
-    there is no such form.
+    it has no such form.
     """
     basis: Spread | DayJackknife | None = None
-    """What the interval is made of, where it is one of days alone: from it `trials.statistics.power` tells
-    other lengths.
+    """The scatter behind the interval, if it rests on days alone; `trials.statistics.power` computes other
+    lengths from it.
     """
 
     def estimate(self, level: float) -> Estimate:
@@ -188,7 +184,7 @@ class Known:
 
 @dataclass(slots=True)
 class Answer:
-    """What a design found; `statistics` empty where it cannot be evaluated, and `findings` says why."""
+    """The answer of a design. If it cannot be evaluated, `statistics` is empty and `findings` says why."""
 
     statistics: list[Known] = field(default_factory=list)
     findings: list[Statement] = field(default_factory=list)
@@ -197,7 +193,7 @@ class Answer:
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
 
     def statistic(self, name: str) -> Known:
-        """The statistic of that name; CorrectInput says what there is, or what stands in the way."""
+        """The statistic of that name. CorrectInput lists the statistics, or the findings that block them."""
         for known in self.statistics:
             if known.statistic == name and not self.blocked:
                 return known
@@ -222,5 +218,5 @@ def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
 
 
 def at_any_level(ends: tuple[float, float]) -> Callable[[float], tuple[float, float]]:
-    """An interval that was made for one level only, and is asked for no other."""
+    """An interval made for one level, for callers that ask for that level only."""
     return lambda _: ends

@@ -1,4 +1,4 @@
-"""A protocol from text, refused where an endpoint states what its design cannot use."""
+"""Reads a protocol from text, and refuses an endpoint that its design cannot use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trials.plan.reading import WrongProtocol, located, read_protocol
 
 
 def read_for_designs(text: str, *, source: str = "protocol") -> Protocol:
-    """As `read_protocol`, for a protocol that is not locked yet or comes from elsewhere."""
+    """`read_protocol`, for a protocol that is not locked yet or comes from elsewhere."""
     protocol = read_protocol(text, source=source)
     lines = [
         f"endpoints.{endpoint.name}.{problem}"

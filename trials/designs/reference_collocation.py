@@ -1,4 +1,4 @@
-"""Design 1: candidates beside a reference; does the candidate say what the reference says?
+"""Design 1: candidates beside a reference; do they say the same?
 
 Pairs lie on the protocol's grid: candidate y against the mean x of the references, pooled over candidates.
 Every statistic comes from per-day sums, with the day jackknife as interval and the day-block bootstrap as
@@ -40,18 +40,18 @@ MOST_PAIRS = 1500
 PAIRS = TypeAdapter(list[Pair])
 MIN_PAIRS = 20
 MIN_VARYING_DAYS = 5
-"""Else leaving out one day would leave (almost) nothing to draw a line through."""
+"""With fewer, leaving out one day could leave (almost) nothing to draw a line through."""
 REPLICATES = 2000
 SIZES = ("rmse", "nrmse", "mae", "reu")
 SHORT, SHORT_SIZES = 0.7, 1.3
 """The half-widths of all but the bias are 1 + .7/√n′ times as wide, of the sizes of the error 1 + 1.3/√n′, so
-that they cover what they say and false verdicts stay as rare (docs/validation.md).
+that coverage and false verdicts stay as stated (docs/validation.md).
 """
 
 
 def answer(question: Question) -> Answer:
     """R², slope, intercept (OLS and orthogonal), RMSE, NRMSE, bias, MAE of the pairs of the reporting period;
-    at a limit value REU.
+    and REU at a limit value.
     """
     result = Answer()
     candidates = question.arm("candidate", PeriodName.REPORTING)
@@ -118,8 +118,8 @@ def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats
 
 
 def _other_regression(question: Question, result: Answer) -> None:
-    """Slope and intercept by the regression that allows for errors of the reference as well, under the names
-    of the usual ones.
+    """Slope and intercept by the regression that also allows for errors of the reference, under the usual
+    names.
     """
     known = {one.statistic: one for one in result.statistics}
     for name in ("slope", "intercept"):
@@ -128,9 +128,7 @@ def _other_regression(question: Question, result: Answer) -> None:
 
 
 def _days_with_variation(days: Ints, series: Floats) -> int:
-    """Days on which the series leaves the level where it mostly stays; a slope that one day alone makes is no
-    slope.
-    """
+    """Number of days on which the series leaves its usual level; a slope needs more than one such day."""
     _, first, count = np.unique(np.sort(days), return_index=True, return_counts=True)
     ordered = series[np.lexsort((series, days))]
     usual = np.median(
@@ -141,7 +139,9 @@ def _days_with_variation(days: Ints, series: Floats) -> int:
 
 
 def _ratio_scale(sums: Floats, mean: float) -> bool:
-    """Whether the mean reference is above 0 whichever day is left out; else per cent of it mean nothing."""
+    """Whether the mean reference stays above 0 whichever day is left out; otherwise per cent of it mean
+    nothing.
+    """
     rest = sums.sum(axis=0) - sums
     return mean > 0 and bool((rest[:, 1] / rest[:, 0] + mean > 0).all())
 
@@ -151,7 +151,7 @@ def _block(days: float) -> int:
 
 
 def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -> tuple[Ints, Floats, Floats]:
-    """(local day, candidate, reference) of every step where both are there."""
+    """(local day, candidate, reference) of every step that has both."""
     if not candidates or not references:
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
     day_of_step, (of_candidates, of_references) = question.on_grid(candidates, references)
@@ -188,13 +188,13 @@ def _slope_orthogonal(s: Floats) -> Floats:
 
 
 def _number(given: object) -> float | None:
-    """A parameter that is a finite number of at least 0."""
+    """The parameter as a float, if it is a finite number of at least 0; else None."""
     usable = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < float("inf")
     return float(given) if usable else None  # type: ignore[arg-type]
 
 
 def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str, OfSums, Scale]]:
-    """The relative expanded uncertainty at `limit_value`, where the endpoint names one; `u_reference`: of the
+    """The relative expanded uncertainty at `limit_value`, if the endpoint has one. `u_reference`: that of the
     reference (default 0).
     """
     at = _number(question.endpoint.parameters.get("limit_value"))
@@ -213,7 +213,7 @@ def _at_limit(question: Question, shift: tuple[float, float]) -> list[tuple[str,
 
 
 def _statistics(shift: tuple[float, float]) -> list[tuple[str, OfSums, Scale]]:
-    """Each statistic as a function of the sums; `shift`: the means about which they were taken."""
+    """Each statistic as a function of the sums. `shift`: the means that were subtracted before summing."""
     mx0, my0 = shift
 
     def r2(s: Floats) -> Floats:

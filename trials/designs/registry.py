@@ -1,6 +1,6 @@
-"""The register of designs: one line each, and what is looked up in it.
+"""The register of designs, one line each, with its look-ups.
 
-Design 12, `early_look`, is none that an endpoint names: it wraps the others while the reporting period lasts.
+No endpoint names design 12, `early_look`: it wraps the others while the reporting period lasts.
 """
 
 from __future__ import annotations
@@ -43,18 +43,20 @@ DESIGNS: dict[str, Design] = {
 
 
 def find_statistic(name: str) -> Statistic | None:
-    """The statistic of that name, whichever design has it; None where no design has."""
+    """The statistic of that name, in any design; None if no design has it."""
     return next((design.statistics[name] for design in DESIGNS.values() if name in design.statistics), None)
 
 
 def unit_of(statistic: str, endpoint_unit: str) -> str:
-    """The unit of a statistic of an endpoint in that unit; a name that is no statistic has the endpoint's."""
+    """The unit of a statistic for an endpoint with `endpoint_unit`; a name that is no statistic has the
+    endpoint's unit.
+    """
     registered = find_statistic(statistic)
     return registered.unit_in(endpoint_unit) if registered else endpoint_unit
 
 
 def misfits(endpoint: Endpoint) -> Iterator[str]:
-    """What an endpoint states that its design cannot use, each as "field: problem"."""
+    """Fields of an endpoint that its design cannot use, each as "field: problem"."""
     design = DESIGNS.get(endpoint.design)
     if endpoint.schedule and not (design and design.schedule):
         scheduled = " or a ".join(name for name, other in DESIGNS.items() if other.schedule)

@@ -1,5 +1,5 @@
-"""What the days before the reporting period say of a design's statistics: `trials.judge.outlook` makes from
-it what a protocol may expect.
+"""Forecasts a design's statistics from the days before the reporting period. `trials.judge.outlook` turns
+them into what a protocol may expect.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ Days = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A question in which the days so far stand in each period that the design needs."""
+    """A question with the days so far in place of each period that the design needs."""
 
     question: Question
     baseline_days: int
-    """Calendar days of the planned baseline; 0 where there is none."""
+    """Calendar days of the planned baseline; 0 if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the days so far say of an endpoint."""
+    """Forecast for an endpoint from the days so far."""
 
     bases: Mapping[str, Basis] = field(default_factory=dict)
-    """Statistic → how it scatters."""
+    """Statistic → its scatter."""
     days: int = 0
     share: float = 1.0
-    """Of the calendar days between the first and the last that counts, how many count."""
+    """Share of the calendar days between the first and the last counting day that count."""
     notes: Sequence[Statement] = ()
 
 
 def share_of(days: Days) -> float:
-    """How many of the calendar days between the first and the last there are."""
+    """Share of the calendar days from the first to the last that are in `days`."""
     return len(days) / float(days[-1] - days[0] + 1)
 
 
 def of_days(days: Days, values: Floats, use: Callable[[Bools, float], Seen], *, lift: float = 0.0) -> Seen:
-    """What `use(counted, share)` says of day values; a note where they are too few or do not vary.
+    """`use(counted, share)` on day values; only a note if they are too few or do not vary.
 
-    `counted`: which days count. `lift`: size of the numbers that the values are differences of, beside which
-    a last digit is nothing.
+    `counted`: which days count. `lift`: size of the numbers whose differences are the values; rounding errors
+    of that size are no variation.
     """
     counted = np.isfinite(values)
     count = int(counted.sum())
@@ -73,9 +73,9 @@ def candidate_days(question: Question) -> tuple[Days, Floats]:
 
 
 def of_answer(answer: Answer, sentences: Sequence[Sentence] = (), *, fixed: float = 0.0) -> Seen:
-    """What a design finds when the days so far are taken for its reporting period.
+    """The answer of a design that took the days so far as its reporting period, as a forecast.
 
-    `sentences`: the design's own; `fixed`: part of every half-width that no number of days lowers.
+    `sentences`: the design's own. `fixed`: part of every half-width that more days do not lower.
     """
     days = [
         value.day.toordinal() for line in answer.lines[:1] for value in line.days if value.value is not None
@@ -98,7 +98,7 @@ _SAME = {
     "no_common_intervals": "no_overlap",
     "no_observations": "no_overlap",
 }
-"""Finding → the note that says as much."""
+"""Finding → the note with the same meaning."""
 
 
 def _as_note(finding: Statement, own: dict[str, Sentence]) -> Statement:

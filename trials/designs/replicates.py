@@ -1,7 +1,7 @@
-"""Design 2: units of one kind beside each other; how much do they differ among themselves?
+"""Design 2: units of one kind beside each other; how much do they differ from each other?
 
-N steps of the protocol's grid in which all M units are valid; every statistic from per-day sums, with the day
-jackknife.
+Uses the N steps of the protocol's grid in which all M units are valid. Every statistic comes from per-day
+sums, with the day jackknife.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Days = NDArray[np.int64]
 MIN_STEPS = 20
 REPLICATES = 2000
 SHORT = 1.0
-"""The half-widths are 1 + 1/√n′ times as wide, so that false verdicts stay as rare as they say
+"""The half-widths are 1 + 1/√n′ times as wide, so that false verdicts stay as rare as stated
 (docs/validation.md).
 """
 ONE_UNIT = Sentence("one_unit", "blocking", "Arm {arm} has one device: how units differ takes at least two.")
@@ -112,7 +112,7 @@ def _statistics(units: int) -> list[tuple[str, OfSums]]:
 
 
 def _above_zero(sums: Floats) -> bool:
-    """Whether the mean lies above 0 whichever day is left out; else per cent of it mean nothing."""
+    """Whether the mean stays above 0 whichever day is left out; otherwise per cent of it mean nothing."""
     return bool((sums[:, 1].sum() - sums[:, 1] > 0).all())
 
 

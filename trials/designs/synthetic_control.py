@@ -1,8 +1,8 @@
-"""Design 8: many controls. A weighted mean of donors that follows the treated arm in the baseline says what
-it would have done after.
+"""Design 8: many controls. A weighted mean of donors that follows the treated arm in the baseline is its
+counterfactual in the reporting period.
 
-Every series is taken about its own baseline mean. The same is done to each donor in turn, as if it had been
-treated: how large those placebo effects are is how far the effect may be off by chance.
+Every series is taken about its own baseline mean. Each donor in turn is treated the same way, as a placebo:
+the size of those placebo effects shows how far the effect may be off by chance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Days = NDArray[np.int64]
 
 ARMS: tuple[ArmRole, ...] = ("candidate", "control")
 MIN_DONORS = 19
-"""With fewer the rank of the treated arm among J + 1 cannot reach 5 %."""
+"""With fewer donors the rank of the treated arm among J + 1 cannot reach 5 %."""
 MIN_FIT = 0.5
 """Share of the treated arm's baseline variance that the synthetic control must follow."""
 TOO_FEW_DONORS = Sentence(
@@ -62,8 +62,8 @@ class Compared(NamedTuple):
 
 
 def answer(question: Question) -> Answer:
-    """Mean of treated − synthetic after, about its mean before; interval from the placebo effects of the
-    donors.
+    """Mean of treated − synthetic in the reporting period, about its mean in the baseline; interval from the
+    placebo effects of the donors.
     """
     result = Answer(findings=_absent(question))
     if result.blocked:
@@ -114,8 +114,8 @@ def _absent(question: Question) -> list[Statement]:
 
 
 def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
-    """(baseline, days of the reporting period, reporting period): column 0 the treated arm, then the donors
-    with enough days; only complete days.
+    """(baseline, days of the reporting period, reporting period). Column 0 is the treated arm, then the
+    donors with enough days; complete days only.
     """
     tables = []
     for period in (PeriodName.BASELINE, PeriodName.REPORTING):
@@ -136,7 +136,7 @@ def _tables(question: Question, result: Answer) -> tuple[Floats, Days, Floats]:
 def _compare(
     before: Floats, after: Floats, treated: int, donors: list[int], *, equal: bool = False
 ) -> Compared:
-    """`equal`: every donor weighs the same, however it followed the treated arm."""
+    """`equal`: every donor has the same weight, however well it followed the treated arm."""
     means = before.mean(axis=0)
     centred, later = before - means, after - means
     fitted = np.full(len(donors), 1 / len(donors)) if equal else None
@@ -150,7 +150,7 @@ def _compare(
 
 
 def _equal_weights(question: Question, result: Answer, before: Floats, after: Floats) -> None:
-    """The plain mean of the donors as counterfactual, with its own placebo rank: another model."""
+    """The plain mean of the donors as counterfactual, with its own placebo rank; a different model."""
     every = list(range(1, before.shape[1]))
     if question.bare:
         return
@@ -170,8 +170,8 @@ def _equal_weights(question: Question, result: Answer, before: Floats, after: Fl
 def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
     """Standard error of the effect from the day values treated − synthetic of the reporting period.
 
-    The baseline, in which the weights were fitted, would show too little of it: its mean is taken to be as
-    uncertain as that many days of the reporting period.
+    The baseline would understate it, because the weights were fitted there: its mean counts as uncertain as
+    the mean of `before` days of the reporting period.
     """
     return spread(days, gaps).standard_error * float(np.sqrt(1 + len(gaps) / before))
 
@@ -179,8 +179,7 @@ def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
 def _statistics(
     question: Question, result: Answer, found: Compared, placebos: list[Compared], of_days: tuple[float, int]
 ) -> None:
-    """effect ± the placebos' ratio |effect|/RMSPE of the rank that the level asks for, times the treated
-    arm's RMSPE.
+    """effect ± the placebos' ratio |effect|/RMSPE at the rank for the level, times the treated arm's RMSPE.
 
     `of_days`: standard error of the effect from day values, and their number; for early looks.
     """
@@ -192,7 +191,9 @@ def _statistics(
         return found.effect - half, found.effect + half
 
     def early(level: float, planned: int) -> tuple[float, float]:
-        """Day by day a rank says nothing new; the wider of the rank's interval and that of day values."""
+        """A rank says nothing new from day to day, so this is the wider of the rank's interval and that of
+        day values.
+        """
         low, high = interval(level)
         half = always_valid_reach(of_days[1], planned, level) * of_days[0]
         return min(low, found.effect - half), max(high, found.effect + half)

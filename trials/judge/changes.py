@@ -1,4 +1,4 @@
-"""What is not as it was at the evaluation before, and why. Pure: it compares two documents."""
+"""Compares an evaluation with the previous one: what differs, and why. Pure: reads two documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trials.statement import Evidence, Statement
 
 
 def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
-    """Statistics of criteria whose estimate or verdict is not what it was."""
+    """Criteria whose estimate or verdict differs from before."""
     found = []
     earlier = {(e.name, *key): c for e in before.endpoints for key, c in _numbered(e.criteria)}
     for endpoint in after.endpoints:
@@ -44,7 +44,9 @@ def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
 
 
 def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int], CriterionResult]]:
-    """Each with its statistic and its number among those about that statistic: two may be about one."""
+    """Each criterion with its statistic and its number among the criteria of that statistic: there may be
+    two.
+    """
     seen: Counter[str] = Counter()
     for criterion in found:
         yield (criterion.statistic, seen[criterion.statistic]), criterion
@@ -55,8 +57,8 @@ def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int
 
 
 def causes(before: Evaluation, after: Evaluation) -> list[Statement]:
-    """What the two were computed from, where it differs: protocol, time, observations, windows, unblinding,
-    versions of the code.
+    """Differences between the inputs of the two: protocol, time, observations, windows, unblinding, versions
+    of the code.
     """
     return [
         *_of_plan(before, after),
@@ -96,7 +98,7 @@ def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Statement
 
 
 def _of_results(old: DatastreamSummary, new: DatastreamSummary) -> Iterator[Statement]:
-    """More or fewer results, corrected ones, other flags."""
+    """More or fewer results, corrected results, other flags."""
     more = new.received - old.received
     if more > 0:
         late = max(0, new.late - old.late)

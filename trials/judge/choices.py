@@ -1,5 +1,5 @@
-"""Other choices under which an endpoint is answered once more: SUSPECT in, a device or a site left out.
-Pure.
+"""Other choices under which an endpoint is answered again: with SUSPECT observations, or without a device or
+a site. Pure.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from trials.plan.endpoint import Endpoint
 from trials.series.inputs import TrialInputs
 
 MOST_LEFT_OUT = 20
-"""Larger arms are not taken apart device by device: one of so many moves little."""
+"""Larger arms are not taken apart device by device: leaving out one of that many changes little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`left_out`: devices that are treated as if they had never been there."""
+    """`left_out`: devices to be treated as if they had never been there."""
 
     name: str
     suspect: bool = False
@@ -24,8 +24,8 @@ class Choice:
 
 
 def choices(inputs: TrialInputs, endpoint: Endpoint) -> Iterator[Choice]:
-    """In a fixed order. Of each arm with several devices every device, of each arm with several sites every
-    site, is left out in turn.
+    """In a fixed order. Leaves out in turn each device of an arm with several devices, and each site of an
+    arm with several sites.
     """
     yield Choice("suspect_included", suspect=True)
     for role in sorted(endpoint.arms):  # candidate comes first
@@ -42,7 +42,7 @@ def _devices(inputs: TrialInputs, endpoint: Endpoint, role: str) -> list[str]:
 
 
 def _sites(inputs: TrialInputs, devices: Sequence[str]) -> Iterator[Choice]:
-    """Sites at which some of the devices stood while the periods lasted, and others did not."""
+    """Sites where some of the devices were deployed during the periods, and others were not."""
     first, last = min(p.start for p in inputs.protocol.periods), max(p.end for p in inputs.protocol.periods)
     at: dict[str, set[str]] = {}
     for stream in inputs.streams:

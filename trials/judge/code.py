@@ -8,12 +8,14 @@ from importlib.metadata import version
 
 
 def code_versions() -> dict[str, str]:
-    """Versions of what computes: Insitu, Python and the numerical packages; they stand in the evaluation."""
+    """Versions of the code that computes: Insitu, Python and the numerical packages. The evaluation lists
+    them.
+    """
     names = ("insitu", "numpy", "scipy", "statsmodels")
     return {**{name: _version(name) for name in names}, "python": platform.python_version()}
 
 
 @cache
 def _version(name: str) -> str:
-    """Of an installed distribution; looking it up takes as long as a small evaluation."""
+    """Version of an installed distribution. Cached: looking it up takes as long as a small evaluation."""
     return version(name)

@@ -40,10 +40,10 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 
 def compute(inputs: TrialInputs) -> Evaluation:
-    """Everything but `changed`, which compares with another evaluation."""
+    """The whole evaluation, except `changed` and `causes`, which compare with another one."""
     with ThreadPoolExecutor(
         2
-    ) as pool:  # hashing leaves the interpreter free: it costs no time where there is another core
+    ) as pool:  # hashing releases the interpreter lock: with a second core it costs no time
         whole = pool.submit(fingerprint, inputs.streams)
         of_streams = {stream.key(): pool.submit(fingerprint, [stream]) for stream in inputs.streams}
         return _compute(inputs, whole, of_streams)
@@ -107,7 +107,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
 def _judged_endpoints(
     units: Units, gate: Sequence[GateResult], gate_findings: dict[str, list[Statement]]
 ) -> list[EndpointResult]:
-    """Each at the protocol's level; the secondary ones share α."""
+    """Judges each endpoint at the protocol's level; the secondary ones share α."""
 
     @cache
     def at(number: int, level: float) -> EndpointResult:
@@ -172,9 +172,7 @@ def _endpoint(
 
 
 def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
-    """What the design answers, or would by another choice; while the reporting period lasts, as an early
-    look.
-    """
+    """The design's answer, also for another choice; as an early look while the reporting period lasts."""
     inputs, question = (
         units.inputs,
         units.question(endpoint, level, suspect=choice is not None and choice.suspect),
@@ -195,8 +193,8 @@ def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:
 
 
 def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Statement]:
-    """Targets that did not hold yet, or no longer, in the reporting period. A profile that this version does
-    not know says nothing.
+    """A finding if the profile's targets were not valid throughout the reporting period. No finding about a
+    profile that this version does not know.
     """
     reporting = (inputs.whole or inputs.protocol).period(PeriodName.REPORTING)
     if endpoint.profile is None or reporting is None or not profiles.is_known(endpoint.profile):
@@ -208,10 +206,10 @@ def _profile_findings(inputs: TrialInputs, endpoint: Endpoint) -> list[Statement
 
 
 def _sensitivity(units: Units, endpoint: Endpoint, answer: Answer, level: float) -> list[Sensitivity]:
-    """The same under other choices; printed, never deciding."""
+    """The endpoint under other choices; printed, never deciding."""
     inputs, targets = units.inputs, {c.statistic for c in endpoint.criteria}
     rule = _rule(inputs, endpoint)
-    ended = inputs.whole is None  # the design's own other intervals hold at one look only: no verdict
+    ended = inputs.whole is None  # earlier, its other intervals give no verdict: they hold at one look only
     found = [
         Sensitivity(
             name=name,

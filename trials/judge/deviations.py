@@ -1,7 +1,7 @@
-"""What happened otherwise than planned: protocol against catalogue, observations, checks, looks and
-evaluations. Pure.
+"""Finds deviations from the plan: protocol against catalogue, observations, checks, looks and evaluations.
+Pure.
 
-The codes and their sentences stand in `trials.sentences`, what each means in docs/protocol.md.
+`trials.sentences` has the codes and their sentences; docs/protocol.md explains each.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from trials.statement import Evidence, Statement
 
 DAY = timedelta(days=1)
 GRACE = DAY
-"""A device may come or go so long after or before a period begins or ends."""
+"""A device may come or go this long before or after a period begins or ends."""
 OTHER_INTERVAL = 1.5
-"""So many times the planned interval, or so many times less, is another one."""
+"""A median interval deviates if it is more than this many times the planned one, or less than the planned one
+divided by this.
+"""
 ENOUGH_TIMES = 20
-"""Results that a median interval needs."""
+"""Results needed for a median interval."""
 
 
 def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Statement]:
-    """All of them, in a fixed order; `looks`: planned and made before the end."""
+    """All deviations, in a fixed order. `looks`: planned and made before the end."""
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
     found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
     found += [
@@ -52,7 +54,7 @@ def _minute(when: datetime) -> str:
 
 
 def _of_lock(inputs: TrialInputs) -> Iterator[Statement]:
-    """Of the first version: a later one is an amendment."""
+    """Judges the first version: a later one is an amendment."""
     first = inputs.versions[0] if inputs.versions else None
     locked_at = first.locked_at if first else inputs.locked_at
     reporting = (parsed(first) if first else inputs.protocol).period(PeriodName.REPORTING)
@@ -75,7 +77,7 @@ def _of_unblinding(inputs: TrialInputs) -> Iterator[Statement]:
 
 
 def _of_versions(inputs: TrialInputs) -> Iterator[Statement]:
-    """Amendments that were locked when something could be known: against the plan of the version before."""
+    """Amendments locked after something could be known, judged by the plan of the version before."""
     if not inputs.versions:
         return
     changed = summaries(inputs.versions)
@@ -108,7 +110,7 @@ def _of_looks(inputs: TrialInputs, looks: Sequence[LookSummary]) -> Iterator[Sta
 
 
 def _of_evaluation(inputs: TrialInputs) -> Iterator[Statement]:
-    """Whether the first evaluation that was no look came in time."""
+    """Whether the first evaluation that was not a look came in time."""
     by = inputs.protocol.evaluate_by
     reporting = inputs.protocol.period(PeriodName.REPORTING)
     if by is None or reporting is None or inputs.now < reporting.end:
@@ -122,7 +124,7 @@ def _of_evaluation(inputs: TrialInputs) -> Iterator[Statement]:
 
 
 def swaps(inputs: TrialInputs) -> list[tuple[str, str, str]]:
-    """(old, new, day) of devices that took another's position within the trial."""
+    """(old, new, day) of devices that took over another's position within the trial."""
     ends: dict[tuple[str, str, object], str] = {}
     for stream in inputs.streams:
         for place in stream.placements:
@@ -171,7 +173,7 @@ def _sites_of_filters(protocol: Protocol, arm: Arm) -> Iterator[str]:
 def _of_places(
     inputs: TrialInputs, device: str, planned: str, sites: set[str], places: Sequence[Placement]
 ) -> Iterator[Statement]:
-    """Places that the protocol does not name, and moves from one place to another, while the trial lasts."""
+    """Places that the protocol does not name, and moves from place to place, while the trial lasts."""
     first, last = min(p.start for p in inputs.protocol.periods), max(p.end for p in inputs.protocol.periods)
     during = [p for p in places if p.start < min(last, inputs.now) and (p.end is None or p.end > first)]
     for site in sorted({p.site for p in during} - sites):
@@ -191,8 +193,8 @@ def _day(when: datetime) -> str:
 
 
 def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Statement]:
-    """Whether the device, or what it was swapped for, stood there from the beginning to the end of each
-    period its endpoints need.
+    """Whether the device, or its replacement, was there from the beginning to the end of each period that its
+    endpoints need.
     """
     designs = [
         DESIGNS[e.design]

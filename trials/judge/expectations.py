@@ -1,4 +1,4 @@
-"""An outlook: what a protocol may expect of each endpoint and criterion, with notes and warnings."""
+"""The forecast for a protocol: what to expect of each endpoint and criterion, with notes and warnings."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ class Shown(BaseModel):
 
 
 class Expectation(Shown):
-    """Of one length of the reporting period."""
+    """Forecast for one length of the reporting period."""
 
     days: int
     """Calendar days."""
     counted: int
-    """Of those, how many will count for inference, if as large a share does as so far."""
+    """Number of those days that will count for inference, if the share stays as it is so far."""
     half_width: float | None = None
-    """Of the two-sided interval; None where there is no estimate, or where it would tell a blinded value."""
+    """Half-width of the two-sided interval; None if there is no estimate, or if it would reveal a blinded
+    value.
+    """
     smallest_effect: float | None = None
-    """How far from a bound the truth must lie; None on a scale on which it has no unit."""
+    """How far from a bound the truth must be; None on a scale where it has no unit."""
     met_low: float | None = None
     met_high: float | None = None
-    """True values between these are met with the power; None is open."""
+    """`met` is likely enough, with the power, for true values between these; None is open."""
     reachable: bool = False
-    """Whether any true value is."""
+    """Whether any true value reaches `met` with the power."""
     decided: float | None = None
     """Chance of `met` or `not_met`, if the true value is the assumed one."""
 
@@ -41,11 +43,11 @@ class CriterionOutlook(Shown):
     target: Target
     unit: str
     assumed: float | None = None
-    """True value that `decided` and `days_needed` rest on: no effect; for a level, what the days so far say
-    of it.
+    """True value assumed for `decided` and `days_needed`: no effect; for a level, its value in the days so
+    far.
     """
     planned: Expectation | None = None
-    """Of the reporting period as the protocol has it."""
+    """For the reporting period as planned."""
     lengths: list[Expectation] = []
     days_needed: int | None = None
     """Calendar days until the verdict is decided with the power."""
@@ -58,9 +60,9 @@ class EndpointOutlook(Shown):
     rank: str
     design: str
     level: float
-    """Of its intervals; a secondary endpoint shares α with the others."""
+    """Level of its intervals; a secondary endpoint shares α with the others."""
     days: int
-    """That count so far."""
+    """Days so far that count."""
     criteria: list[CriterionOutlook]
     notes: list[AsNote] = []
 
@@ -71,7 +73,7 @@ class Outlook(Shown):
     power: float
     start: datetime
     end: datetime
-    """What was looked at: `[start, end)`, before the reporting period."""
+    """The forecast uses `[start, end)`, before the reporting period."""
     planned_days: int
     """Calendar days of the reporting period."""
     endpoints: list[EndpointOutlook]

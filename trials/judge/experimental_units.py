@@ -1,8 +1,8 @@
-"""From datastreams to units: what a design compares, one series a device and period. Pure.
+"""Turns datastreams into units: the series that a design compares, one per device and period. Pure.
 
-One evaluation asks for the same series many times: for the gate, for the answer, with each device left out,
-at each level of Holm's correction. `Units` makes each of them once, and holds what belongs to one endpoint
-alone only while that endpoint is asked.
+One evaluation needs the same series many times: for the gate, for the answer, with each device left out, at
+each level of Holm's correction. `Units` makes each of them once. It keeps the values of a single endpoint
+only while that endpoint is asked.
 """
 
 from __future__ import annotations
@@ -48,13 +48,15 @@ class Units:
         self._made: Made = {}
 
     def usable(self, property: str, arm: str) -> tuple[int, ...]:
-        """PASS only; where the protocol plans no check for a property, what no check has seen is used, and a
-        finding says so.
+        """PASS only. If the protocol plans no check for a property, unchecked observations are used too, and
+        a finding says so.
         """
         return USED if self.inputs.protocol.checks_of(property, arm) else USED_UNCHECKED
 
     def question(self, endpoint: Endpoint, level: float, *, suspect: bool = False) -> Question:
-        """What the endpoint's design is asked; `suspect`: with observations that no check could clear."""
+        """The question to the endpoint's design. `suspect`: include observations that no check could
+        clear.
+        """
         design, inputs = DESIGNS[endpoint.design], self.inputs
         units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
         covariates: dict[tuple[str, PeriodName], list[Unit]] = {}
@@ -85,7 +87,7 @@ class Units:
         )
 
     def about(self, endpoint: Endpoint, arm: Arm, period: Period, *, suspect: bool = False) -> list[Unit]:
-        """One unit a device of the arm that the endpoint is about, with the slots that it plans."""
+        """One unit for each device of the arm that belongs to the endpoint, with the slots that it plans."""
         if endpoint.name != self._endpoint:
             self._endpoint, self._about, self._made = endpoint.name, {}, {}
         key = (arm.name, period.name)
@@ -109,7 +111,7 @@ class Units:
         return found
 
     def _measured(self, endpoint: Endpoint, period: Period, covariate: str) -> list[Unit]:
-        """The candidate's devices that measure the covariate; where none does, those of the endpoint's other
+        """The candidate's devices that measure the covariate; if none does, those of the endpoint's other
         arms (a weather station).
         """
         mean = Aggregation(name="mean")
@@ -124,7 +126,7 @@ class Units:
                 return units
         return []
 
-    # -- whole units: no filter yet
+    # -- whole units, before any filter
 
     def _whole(
         self,
@@ -136,8 +138,8 @@ class Units:
         *,
         keep: bool,
     ) -> list[Unit]:
-        """One unit a device of the arm, over one period; a device without any datastream is a unit without
-        observations.
+        """One unit for each device of the arm over one period; a device without a datastream gets a unit
+        without observations.
         """
         protocol = self.inputs.protocol
         calendar = Calendar.of(
@@ -159,7 +161,7 @@ class Units:
         *,
         keep: bool,
     ) -> Unit:
-        """`keep`: for whoever asks again. Flags that no observation has make no other unit."""
+        """`keep`: cache it for later calls. Usable flags that no observation has do not make another unit."""
         flags = self._flags_of(device, property).intersection(usable)
         counted = (aggregation.threshold or 0.0) if aggregation.name == "duty" else aggregation.name == "sum"
         key = (device, property, site, calendar, aggregation.name in ("duty", "sum"), counted, flags)
@@ -202,7 +204,7 @@ class Units:
         return self._heard[key]
 
     def _excused_by(self, windows: Sequence[WindowInput], calendar: Calendar) -> tuple[Bools, Bools]:
-        """(slots inside the windows, those of them that only windows excuse that were declared after they had
+        """(slots inside the windows, those of them that are excused only by windows declared after they had
         begun).
         """
         key = (calendar, *windows)
@@ -216,7 +218,7 @@ class Units:
 def _values(
     streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]
 ) -> Floats:
-    """Value of each slot: of the first datastream that has one."""
+    """Value of each slot, from the first datastream that has one."""
     value, counts = np.full(calendar.n, np.nan), np.zeros(128, bool)
     counts[list(usable)] = True
     for stream in streams:

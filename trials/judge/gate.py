@@ -1,4 +1,4 @@
-"""Is there enough of what was planned? The gate before every endpoint."""
+"""The gate before every endpoint: is there enough of the planned data?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNBALANCED = 0.15
 
 
 def check_gate(units: Units) -> tuple[list[GateResult], dict[str, list[Statement]]]:
-    """Capture of each arm, property and period that an endpoint needs, and the findings for each endpoint."""
+    """Capture of each arm, property and period that an endpoint needs, and the findings of each endpoint."""
     results: dict[tuple[str, str, PeriodName, str | None], GateResult] = {}
     findings: dict[str, list[Statement]] = {}
     inputs = units.inputs
@@ -41,7 +41,7 @@ def check_gate(units: Units) -> tuple[list[GateResult], dict[str, list[Statement
                 found.append(finding("period_missing", period=str(period_name)))
             elif period.start > inputs.now:
                 found.append(finding("period_in_future", period=str(period_name)))
-            elif period.end <= period.start:  # it has begun, and no day of it is over
+            elif period.end <= period.start:  # it has begun, but no day of it is over
                 found.append(finding("too_few_days", days=0, period=str(period_name), needed=MIN_DAYS))
             else:
                 found += _gate_of_period(units, endpoint, design, period, results)
@@ -84,10 +84,10 @@ def _gate_of_period(
 def _capture(
     inputs: TrialInputs, arm: str, endpoint: Endpoint, period: Period, units: Sequence[Unit]
 ) -> GateResult:
-    """Valid intervals of those planned; intervals inside windows are planned but leave the denominator.
+    """Valid intervals against planned ones; intervals inside windows are planned but leave the denominator.
 
-    What lies outside the endpoint's filter is not planned, and a day without a planned interval is no day of
-    it.
+    Intervals outside the endpoint's filter are not planned, and a day without a planned interval is not
+    counted.
     """
     capture = inputs.protocol.capture
     planned = sum(int(unit.inside.sum()) for unit in units)

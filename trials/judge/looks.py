@@ -1,5 +1,5 @@
-"""Looks before the end: what is seen of a reporting period that lasts, and which looks were planned and made.
-Pure.
+"""Looks before the end: the part of a running reporting period that can be seen, and the looks that were
+planned and made. Pure.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from trials.series.slots import Calendar
 
 HOUR = timedelta(hours=1)
 PATIENCE = timedelta(days=2)
-"""A planned look may be made so many local days after the day it was planned for."""
+"""A planned look may be made up to this many local days after its day."""
 
 
 def is_early(inputs: TrialInputs) -> bool:
-    """Whether the reporting period has not ended."""
+    """Whether the reporting period has not ended yet."""
     reporting = inputs.protocol.period(PeriodName.REPORTING)
     return reporting is not None and inputs.now < reporting.end
 
 
 def so_far(inputs: TrialInputs) -> TrialInputs:
-    """The inputs with the reporting period cut at the last local midnight, `whole` the protocol as it was;
-    themselves where it has ended.
+    """The inputs with the reporting period cut at the last local midnight, and the uncut protocol in `whole`;
+    the same inputs if it has ended.
 
-    What lies ahead is not planned yet, so that nobody misses it; the day that lasts does not count.
+    Nothing counts as planned after the cut, so nothing is missing there. Today does not count.
     """
     protocol, reporting = inputs.protocol, inputs.protocol.period(PeriodName.REPORTING)
     if not is_early(inputs) or reporting is None:
@@ -49,8 +49,8 @@ def so_far(inputs: TrialInputs) -> TrialInputs:
 def looks(inputs: TrialInputs) -> list[LookSummary]:
     """Looks that were planned or made, in order of time.
 
-    Evaluations of one local day are one look; those that were blinded, or made before the reporting period
-    had begun, show nothing.
+    Evaluations of one local day are one look. Those that were blinded, or made before the reporting period,
+    show nothing and are left out.
     """
     zone, reporting = ZoneInfo(inputs.protocol.time_zone), inputs.protocol.period(PeriodName.REPORTING)
     if reporting is None:
@@ -78,7 +78,7 @@ def _moment(look: LookSummary) -> datetime:
 
 
 def is_missed(look: LookSummary, inputs: TrialInputs) -> bool:
-    """Planned, not made, and too late by now."""
+    """Planned, not made, and too late now."""
     if look.planned is None or look.made is not None:
         return False
     zone = ZoneInfo(inputs.protocol.time_zone)

@@ -1,9 +1,9 @@
-"""What a protocol may expect of its planned days, from what was measured before its reporting period. Pure,
-like `trials.judge.compute`.
+"""Forecasts the planned days of a protocol from measurements before its reporting period. Pure, like
+`trials.judge.compute`.
 
-Looks at no observation of the reporting period, so that it may be made, and shown, at any time: while the
-protocol is written, and for a blinded endpoint too. Of a blinded endpoint it tells widths and distances only,
-never what the days so far say of its value.
+Uses no observation of the reporting period, so that it may be made and shown at any time: while the protocol
+is written, and for a blinded endpoint too. For a blinded endpoint it gives widths and distances only, never
+the value in the days so far.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from trials.statistics.power import Basis, chances, days_needed, half_width, met
 LENGTHS: Final = (14, 30, 60, 90)
 POWER: Final = 0.8
 LOOK_BACK: Final = timedelta(days=90)
-"""What is looked at where the protocol has no baseline period."""
+"""Time before the reporting period that is used if the protocol has no baseline period."""
 
 
 def seen_period(protocol: Protocol, now: datetime) -> tuple[datetime, datetime]:
-    """`[start, end)` of what an outlook looks at: the baseline so far, else the 90 days before the reporting
-    period.
+    """`[start, end)` of the observations that an outlook uses: the baseline so far, else the 90 days before
+    the reporting period.
     """
     reporting = protocol.period(PeriodName.REPORTING)
     assert reporting is not None  # a protocol without one cannot be read
@@ -50,10 +50,9 @@ def seen_period(protocol: Protocol, now: datetime) -> tuple[datetime, datetime]:
 
 
 def outlook(inputs: TrialInputs, *, lengths: Sequence[int] = LENGTHS, power: float = POWER) -> Outlook:
-    """Each endpoint of the protocol, for its own reporting period and for `lengths` (calendar days), at
-    `power`.
+    """Forecast of each endpoint, for its own reporting period and for `lengths` (calendar days), at `power`.
 
-    `inputs` need hold no more than the span of `seen_period`; what lies outside it is not looked at.
+    `inputs` need hold no more than the span of `seen_period`; the rest is not used.
     """
     protocol = inputs.protocol
     start, end = seen_period(protocol, inputs.now)
@@ -184,7 +183,7 @@ def _no_effect(statistic: str) -> float | None:
 
 
 def _assumed(statistic: str, basis: Basis, blinded: bool) -> float | None:
-    """No effect; of a level what the days so far say, but nothing where that is to stay unknown."""
+    """No effect; for a level, its value in the days so far; None if that must stay unknown."""
     nothing = _no_effect(statistic)
     if nothing is not None:
         return nothing
@@ -237,7 +236,7 @@ def _expected(
 def _warnings(
     basis: Basis, planned: Expectation, target: Target, assumed: float | None, power: float
 ) -> list[Statement]:
-    """Why the verdict will probably be inconclusive; empty where it will not."""
+    """Reasons why the verdict will probably be inconclusive; empty if it will not be."""
     if planned.counted < basis.fewest_days:
         return [note("too_short", days=planned.days, counted=planned.counted, needed=basis.fewest_days)]
     if not planned.reachable:

@@ -1,4 +1,4 @@
-"""What an evaluation says of each datastream."""
+"""Summarises each datastream for an evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trials.series.inputs import StreamInput, TrialInputs
 
 
 def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
-    """A datastream as the evaluation shows it: counts, flags, checks."""
+    """Counts, flags and checks of a datastream."""
     arm = next((a for a in inputs.protocol.arms if _stands_in(stream, a)), None)
     flags, counts = np.unique(stream.flag, return_counts=True)
     return DatastreamSummary(
@@ -40,7 +40,7 @@ def _stands_in(stream: StreamInput, arm: Arm) -> bool:
 
 
 def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
-    """Planned results while the device stood there, over all periods."""
+    """Planned results while the device was deployed, over all periods."""
     measured = next(
         (
             m

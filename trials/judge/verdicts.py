@@ -1,5 +1,5 @@
-"""The verdict of an endpoint from its statistics: each criterion, alternatives, all together. The rule itself
-stands in `trials.statistics.criteria`.
+"""The verdict of an endpoint from its statistics: each criterion, alternatives, all together.
+`trials.statistics.criteria` has the rule.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def verdict_of(
 
 
 def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
-    """The statistics of the criteria in groups: those that name each other as an alternative stand in one."""
+    """The statistics of the criteria in groups; a criterion and its alternative belong to one group."""
     groups: list[list[str]] = []
     for criterion in planned:
         names = [criterion.statistic, *([criterion.alternative_to] if criterion.alternative_to else [])]
@@ -77,8 +77,8 @@ def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
 def _together(
     planned: Sequence[Criterion], pairs: Sequence[tuple[Verdict, Verdict]], statistics: Sequence[str]
 ) -> tuple[Verdict, Verdict]:
-    """(verdict, strict verdict) of alternatives: one statistic is enough, but with all the criteria that name
-    it.
+    """(verdict, strict verdict) of alternatives: one statistic is enough, but it must meet all the criteria
+    that name it.
     """
     verdicts, stricts = [], []
     for statistic in statistics:
@@ -93,7 +93,7 @@ def _together(
 
 
 def judged(endpoint: Endpoint, estimate: Estimate, rule: Rule = at_the_end) -> Verdict:
-    """An estimate against every criterion that names its statistic."""
+    """Judges an estimate by every criterion that names its statistic."""
     verdicts = [
         rule(c.statistic, estimate.low, estimate.high, c.target)
         for c in endpoint.criteria

@@ -16,7 +16,7 @@ NOT_COMPARED = ("version", "reason")
 
 
 def summaries(versions: list[ProtocolVersion]) -> list[VersionSummary]:
-    """Of each version, oldest first, with the fields that are not as in the one before."""
+    """Summaries of the versions, oldest first, with the fields that differ from the one before."""
     documents = [json.loads(one.document) for one in versions]
     changed: list[list[str]] = [
         [],
@@ -40,10 +40,10 @@ def parsed(version: ProtocolVersion) -> Protocol:
 
 
 def changed_paths(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    """Paths of two protocol documents that do not agree, but for version and reason; sorted.
+    """Paths at which two protocol documents differ, except version and reason; sorted.
 
-    Things that have a name (arms, periods, endpoints) are compared by it, others by their number; a thing
-    that stands in one of the two only is one path.
+    Parts that have a name (arms, periods, endpoints) are matched by it, others by their number. A part that
+    only one of the two has is one path.
     """
     left, right = (
         {key: value for key, value in document.items() if key not in NOT_COMPARED}
@@ -67,7 +67,7 @@ def _changed(where: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def _parts(document: Any) -> dict[str, Any] | None:
-    """Key → part; None of what has none."""
+    """Key → part; None if it has no parts."""
     if isinstance(document, dict):
         return document
     if not isinstance(document, list):

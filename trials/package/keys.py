@@ -12,11 +12,11 @@ from insitu.whole import write_once
 
 
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
-    """The installation's own key, made at first use, readable by its account only."""
+    """The installation's own key. Made at first use; only its account can read it."""
     path = data_dir / "signing.key"
     if (
         not path.exists() or path.stat().st_size == 0
-    ):  # an interrupted start of an older version has left it empty
+    ):  # an interrupted start of an older version leaves it empty
         fresh = Ed25519PrivateKey.generate()
         content = fresh.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -32,7 +32,7 @@ from trials.series.inputs import (
 
 
 def read_inputs(folder: Path) -> TrialInputs:
-    """The inputs of a package; CorrectInput names the file and line that cannot be read."""
+    """The inputs of a package. CorrectInput names the file and line that cannot be read."""
     protocol_text = text_of(folder / "protocol.json")
     protocol = read_for_designs(protocol_text, source=str(folder / "protocol.json"))
     try:
@@ -77,7 +77,7 @@ def read_inputs(folder: Path) -> TrialInputs:
 
 
 def _read_versions(folder: Path, stated: list[dict[str, Any]], applied: str) -> list[ProtocolVersion]:
-    """With their documents, of which `protocol.json` is the last."""
+    """The versions with their documents. The last one's is `protocol.json`."""
     found = []
     for number, one in enumerate(stated, 1):
         path = folder / VERSIONS / f"{int(one['version'])}.json"
@@ -177,7 +177,7 @@ def _rows(path: Path, width: int) -> Iterable[tuple[int, list[str]]]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file in UTF-8; CorrectInput names one that cannot be read."""
+    """The text of a file in UTF-8. CorrectInput names a file that cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the files of a trial package hold."""
+"""Names and columns of the files in a trial package."""
 
 from __future__ import annotations
 

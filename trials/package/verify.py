@@ -1,5 +1,5 @@
-"""Does a package agree with itself? Checksums, protocol, every number, signature; each answer names what
-differs.
+"""Does a package agree with itself? Checksums, protocol, every number, signature; each check names the
+differences.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Check(NamedTuple):
     name: str
     ok: bool
     lines: list[str]
-    """What differs; or, where all is well, a remark."""
+    """The differences; a remark if there is none."""
 
 
 def verify(folder: Path) -> list[Check]:
-    """The four checks; a package that cannot be read at all raises CorrectInput."""
+    """Runs the four checks. A package that cannot be read at all raises CorrectInput."""
     if not (folder / "datapackage.json").is_file():
         raise CorrectInput(f"{folder} is no trial package: it has no datapackage.json.")
-    numbers = _numbers(folder)  # first: it reads every file, and names one that cannot be read
+    numbers = _numbers(folder)  # first, since it reads every file and names one that cannot be read
     return [_checksums(folder), _protocol(folder), numbers, _signature(folder)]
 
 
@@ -94,7 +94,7 @@ def _protocol(folder: Path) -> Check:
 
 
 def _versions(folder: Path) -> Iterator[str]:
-    """Versions whose document has not the hash that catalogue.json states; the last is protocol.json."""
+    """Versions whose document does not have the hash in catalogue.json; the last is protocol.json."""
     path = folder / "catalogue.json"
     stated = _json(path).get("versions", [])
     try:

@@ -24,8 +24,8 @@ from trials.series.inputs import StreamInput, TrialInputs
 def write_tables(
     folder: Path, inputs: TrialInputs, *, protocol: str, evaluation: str, flags: Iterable[tuple[object, ...]]
 ) -> None:
-    """Everything that `read_inputs` reads, and the evaluation; `flags`: (datastream, time, check, flag).
-    `seal` comes after.
+    """Writes everything that `read_inputs` reads, and the evaluation. `flags`: (datastream, time, check,
+    flag). Call `seal` afterwards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "protocol.json").write_text(protocol, encoding="utf-8")
@@ -44,7 +44,7 @@ def write_tables(
 
 
 def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) -> None:
-    """Write the descriptor with the checksum of every file, and sign it."""
+    """Writes the descriptor with the checksum of every file, and signs it."""
     resources = [
         _resource(path, folder)
         for path in sorted(folder.rglob("*"))
@@ -86,7 +86,7 @@ def _resource(path: Path, folder: Path) -> dict[str, Any]:
     }
     if path.suffix == ".json":
         resource["type"] = (
-            "json"  # said, since a checker may take a protocol with `checks` for a file of its own
+            "json"  # stated, since a checker may take a protocol with `checks` for one of its own files
         )
     if path.suffix == ".csv":
         schema = {
@@ -103,7 +103,7 @@ def _resource(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def _field(name: str, kind: str) -> dict[str, Any]:
-    """Of the table schema; a cell is never empty."""
+    """A field of the table schema; a cell is never empty."""
     constraints: dict[str, Any] = {"required": True}
     if name == "flag":
         constraints["enum"] = [int(flag) for flag in Flag if flag is not Flag.MISSING]
@@ -124,7 +124,7 @@ def _write_csv(path: Path, name: str, rows: Iterable[Sequence[object]]) -> None:
 
 
 def safe_cell(cell: object) -> object:
-    """Text that a spreadsheet would run as a formula gets a quote before it; numbers stay what they are."""
+    """Puts a quote before text that a spreadsheet would run as a formula; numbers stay as they are."""
     return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
@@ -144,7 +144,7 @@ def _observation_rows(streams: Sequence[StreamInput]) -> Iterable[tuple[object, 
 
 
 def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
-    """Everything but the observations that the computation needs."""
+    """Everything the computation needs except the observations."""
     return {
         "organisations": inputs.organisations,
         "sites": inputs.sites,

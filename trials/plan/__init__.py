@@ -1,1 +1,1 @@
-"""What a trial intends: its protocol and published targets. Imports nothing of `trials`."""
+"""The plan of a trial: its protocol and published targets. Imports nothing of `trials`."""

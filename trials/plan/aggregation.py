@@ -1,4 +1,4 @@
-"""How results become day values, and which of them an endpoint is about."""
+"""How results become day values, and which results an endpoint is about."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ WITH_THRESHOLD: Final = ("exceedance_share", "count", "duty")
 SHARES: Final = ("exceedance_share", "duty")
 OWN_HOURS: Final = ("lden", "ld", "le", "ln")
 ON_ENERGY: Final = ("mean", *OWN_HOURS)
-"""Aggregations whose day values are levels that are averaged by energy again, where the property is."""
+"""Aggregations whose day values are levels, averaged by energy again if the property is."""
 
 
 class Aggregation(Part):
-    """How the results of a local day become one value. Written as its name alone where it needs no number."""
+    """How the results of a local day become one value. Written as its name alone if it needs no number."""
 
     name: AggregationName
     q: float | None = Field(default=None, gt=0, lt=100)
-    """Of a percentile: so many per cent of the steps lie at or below it."""
+    """For a percentile: `q` per cent of the steps lie at or below it."""
     threshold: float | None = None
-    """Of `exceedance_share` and `count`: what lies above it counts. Of `duty`: above it, something is on
-    (default 0).
+    """For `exceedance_share` and `count`: steps above it count. For `duty`: something is on above it (default
+    0).
     """
     step: Span | None = None
-    """Steps are the means of this span, from local midnight on; None: the planned interval of the
+    """Steps are means over this span, from local midnight on; None: over the planned interval of the
     measurement.
     """
 
@@ -76,18 +76,18 @@ class Aggregation(Part):
 
     @classmethod
     def of(cls, given: Aggregation | str) -> Aggregation:
-        """Itself, or the aggregation of that name."""
+        """The aggregation itself, or the one of that name."""
         return given if isinstance(given, Aggregation) else cls.model_validate({"name": given})
 
 
 class Filter(Part):
-    """Which planned intervals an endpoint is about: those that fulfil every condition. The others are not
+    """The planned intervals that an endpoint is about: those that fulfil every condition. Nothing else is
     planned for it.
     """
 
     hours: tuple[ClockTime, ClockTime] | None = None
-    """Local time of day `[from, to)`, as ["07:00", "19:00"]; may wrap midnight. An interval lies where it
-    begins.
+    """Local time of day `[from, to)`, as ["07:00", "19:00"]; may wrap midnight. The start of an interval
+    decides.
     """
     weekdays: Annotated[list[Weekday], Field(min_length=1), AfterValidator(_each_once)] | None = None
     holidays: Literal["without", "only"] | None = None

@@ -31,17 +31,17 @@ class Endpoint(Part):
     filter: Filter | None = None
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
-    """True: neither estimate nor verdict is made before the evaluator unblinds it."""
+    """True: no estimate and no verdict is made before the evaluator unblinds it."""
     grid: Span = timedelta(hours=1)
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None
-    """Of a crossover only: blocks in order of time; the first two are a pair, the next two another; between
-    blocks is washout.
+    """For a crossover only: blocks in order of time. The first two are a pair, the next two another; the time
+    between blocks is washout.
     """
     profile: ProfileName | None = None
-    """Published targets that its criteria are, as `us-epa-air-sensors/pm25`; `trials.plan.profiles` has
+    """Published targets that its criteria follow, as `us-epa-air-sensors/pm25`; `trials.plan.profiles` has
     them.
     """
     parameters: dict[str, float | int | str | bool | list[str]] = Field(default_factory=dict)
-    """Of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""
+    """Parameters of the design: `u_meas`, `limit_value`, `covariates`, …; each design documents its own."""

@@ -26,7 +26,7 @@ class Period(Part):
 
 
 class Arm(Part):
-    """A group of devices with one role; each device is one series, joined with what replaces it at its
+    """A group of devices with one role. Each device is one series, joined with its replacements at its
     position.
     """
 
@@ -56,7 +56,7 @@ class Measurement(Part):
 
 
 class Target(Part):
-    """The set T = [low, high]; None is open. Only one of the two is needed, both for equivalence."""
+    """The set T = [low, high]; None is open. One bound is enough; an equivalence needs both."""
 
     low: float | None = None
     high: float | None = None
@@ -71,7 +71,7 @@ class Target(Part):
 
 
 class Block(Part):
-    """A stretch of a crossover in which the device is switched on, or off: half-open `[start, end)`."""
+    """A stretch of a crossover with the device switched on, or off: half-open `[start, end)`."""
 
     start: Moment
     end: Moment
@@ -91,11 +91,11 @@ class Criterion(Part):
     justification: Text
     """Why this margin and no other."""
     alternative_to: str | None = None
-    """Name of another statistic of this endpoint: one of the two being met is enough (RMSE or NRMSE)."""
+    """Another statistic of this endpoint: it is enough that one of the two is met (RMSE or NRMSE)."""
 
 
 class Capture(Part):
-    """The gate: an arm and period count when `share` of the planned intervals are valid on `days` of the
+    """The gate: an arm and period count if `share` of the planned intervals are valid on `days` of the
     days.
     """
 
@@ -106,7 +106,7 @@ class Capture(Part):
 
 
 class Decisions(Part):
-    """What each verdict leads to, agreed before anyone knows it."""
+    """The consequence of each verdict, agreed before anyone knows it."""
 
     met: Text
     not_met: Text

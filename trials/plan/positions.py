@@ -1,4 +1,4 @@
-"""On which line of a JSON text each field stands, for messages that name it."""
+"""Finds the line of each field in a JSON text, for messages that name it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class Lines:
-    """Line of every field of a text that `json.loads` accepts; an element of a list can be named by its
+    """Lines of the fields of a text that `json.loads` accepts. An element of a list can be named by its
     number or its `name`.
     """
 
@@ -26,8 +26,8 @@ class Lines:
         self._walk(_SPACE.match(text, 0).end(), ())  # type: ignore[union-attr]  # matches nothing too
 
     def of(self, path: Sequence[str | int]) -> int:
-        """Line of the field, 1 the first; of the nearest one around it where it is not there (a missing
-        field, a made-up step).
+        """Line of the field, 1 the first. For a field that is not there (missing, or a made-up step), the
+        line of the nearest one around it.
         """
         found: Path = ()
         for step in path:
@@ -46,7 +46,7 @@ class Lines:
         return low + 1
 
     def _walk(self, at: int, path: Path) -> int:
-        """Note the value that begins at `at`, and what is in it; where it ends."""
+        """Notes the value that begins at `at`, and the values in it; returns where it ends."""
         self._offsets.setdefault(path, at)
         if self._text[at] == "{":
             return self._object(at, path)
@@ -73,7 +73,7 @@ class Lines:
         return at + 1
 
     def _after(self, at: int) -> int:
-        """Where the next part begins, or the bracket stands, behind a part that ended at `at`."""
+        """Where the next part begins, or the closing bracket is, after a part that ended at `at`."""
         at = self._skip(at)
         return self._skip(at + 1) if self._text[at] == "," else at
 

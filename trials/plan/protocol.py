@@ -1,4 +1,4 @@
-"""The protocol of a trial: what was planned, in a form that can be checked, hashed and locked."""
+"""The protocol of a trial: the plan, in a form that can be checked, hashed and locked."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Protocol(Part):
     missing_data: Text
     interim_looks: list[Moment] = Field(default_factory=list)
     evaluate_by: Moment | None = None
-    """When the evaluation is to be made at the latest; None: whenever the reporting period has ended."""
+    """Latest time for the evaluation; None: any time after the reporting period."""
     seed: int = Field(default=1, ge=0, le=2**53 - 1)
     roles: dict[str, str] = Field(default_factory=dict)
     decisions: Decisions
     reason: Text | None = None
-    """Of an amendment: what changed and why; needed from version 2 on."""
+    """For an amendment: what changed and why; required from version 2 on."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -69,7 +69,7 @@ class Protocol(Part):
             yield f"time_zone: {self.time_zone!r} is not a time zone, use a name such as Europe/Paris"
         names = [period.name for period in self.periods]
         if len(set(names)) != len(names):
-            yield "periods: a period stands twice"
+            yield "periods: a period is listed twice"
         if PeriodName.REPORTING not in names:
             yield "periods: the reporting period is missing"
         for before, after in pairwise(sorted(self.periods, key=lambda period: period.start)):
@@ -92,7 +92,8 @@ class Protocol(Part):
         measured = {(m.property, arm) for m in self.measurements for arm in m.arms}
         names = [endpoint.name for endpoint in self.endpoints]
         yield from (
-            f"endpoints: {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+            f"endpoints: {name!r} is listed twice"
+            for name in sorted({n for n in names if names.count(n) > 1})
         )
         if not any(endpoint.rank == "primary" for endpoint in self.endpoints):
             yield "endpoints: none is primary"
@@ -123,7 +124,7 @@ class Protocol(Part):
             if chosen.step is not None and chosen.step % interval:
                 yield f"aggregation.step: not a whole number of the planned intervals of {arm.name!r}"
             if kept is not None and kept.devices is not None and not set(kept.devices) & set(arm.devices):
-                yield f"filter.devices: none of them stands in arm {arm.name!r}"
+                yield f"filter.devices: none of them is in arm {arm.name!r}"
         if chosen.name in SHARES and endpoint.unit not in ("1", "%"):
             yield f"unit: {chosen.name} is a share, its unit is 1 or %"
         if kept is None:
@@ -131,9 +132,7 @@ class Protocol(Part):
         if kept.hours is not None and chosen.name in OWN_HOURS:
             yield f"filter.hours: {chosen.name} has hours of its own"
         unknown = set(kept.devices or []) - {device for arm in arms for device in arm.devices}
-        yield from (
-            f"filter.devices: {device!r} stands in no arm of this endpoint" for device in sorted(unknown)
-        )
+        yield from (f"filter.devices: {device!r} is in no arm of this endpoint" for device in sorted(unknown))
 
     def _wrong_schedule(self, endpoint: Endpoint) -> Iterator[str]:
         blocks = endpoint.schedule or []
@@ -159,7 +158,7 @@ class Protocol(Part):
         return next(arm for arm in self.arms if arm.name == name)
 
     def interval_of(self, property: str, arm: str) -> timedelta:
-        """Planned time between two results of a device of the arm; an hour where none is planned
+        """Planned time between two results of a device of the arm; an hour for a property without a plan
         (covariates).
         """
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)

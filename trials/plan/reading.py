@@ -1,4 +1,4 @@
-"""A protocol as text: read, located errors, canonical form and hash."""
+"""A protocol as text: reading, errors with their location, canonical form and hash."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def digest(document: dict[str, Any]) -> str:
 
 
 def document_of(protocol: Protocol) -> dict[str, Any]:
-    """The protocol as JSON values: what is stored, hashed and packed."""
+    """The protocol as JSON values, as it is stored, hashed and packed."""
     document: dict[str, Any] = protocol.model_dump(mode="json", by_alias=True, exclude_none=True)
     return document
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a protocol, and where: a field by its path, a line of the text where there is
+    """An error in a protocol with its location: the path of the field, and the line of the text if there is
     one.
     """
 
@@ -49,7 +49,7 @@ class Problem:
 
 
 class WrongProtocol(CorrectInput):
-    """The text is not a protocol: every problem is named."""
+    """The text is not a protocol. Names every problem."""
 
     def __init__(self, problems: list[Problem], text: str) -> None:
         super().__init__(text)
@@ -57,7 +57,7 @@ class WrongProtocol(CorrectInput):
 
 
 def read_protocol(text: str, *, source: str = "protocol") -> Protocol:
-    """A protocol from JSON text; WrongProtocol names the line of broken JSON, or every wrong field with its
+    """A protocol from JSON text. WrongProtocol names the line of broken JSON, or every wrong field with its
     line.
     """
     try:
@@ -82,7 +82,7 @@ def _too_deep(source: str) -> WrongProtocol:
 
 
 def located(problems: list[str], lines: Lines) -> Iterator[Problem]:
-    """Problems that begin with a path and a colon, as "endpoints.main.unit: …", with their lines."""
+    """Adds lines to problems that begin with a path and a colon, as "endpoints.main.unit: …"."""
     for problem in problems:
         path, _, message = problem.partition(": ")
         yield Problem(path, lines.of(path.split(".")), message)

@@ -1,8 +1,8 @@
-"""Quality checks over arrays, in QARTOD's order, with IODE's flags: one file a check, one line in `CHECKS`.
+"""Quality checks over arrays, in QARTOD's order, with IODE's flags: one file per check, one line in `CHECKS`.
 
-A check sees one datastream in order of time and answers with a flag for each observation. All work on true
-time, not on row counts: any order of the rows gives the same flags, and so does any split into batches, where
-each batch is judged with `margin_us` of context.
+A check sees one datastream in order of time and returns a flag for each observation. All use true time, not
+row counts: the flags do not depend on the order of the rows, nor on a split into batches, if each batch has
+`margin_us` of context.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Check:
     run: Callable[..., Flags]
     """run(time_us, result, received_us, parameters) → flags, in order of time."""
     reach_s: Callable[..., float] = _own_row
-    """reach_s(parameters): how far away in time the rows may lie that decide about a row."""
+    """reach_s(parameters): how far away in time a row may be and still decide about another."""
 
 
 CHECKS: dict[str, Check] = {
@@ -58,7 +58,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class QualityResult:
-    """`flags` is the roll-up in the order given; `by_check` has the flags of each check that ran."""
+    """`flags`: the roll-up, in the given order. `by_check`: the flags of each check that ran."""
 
     flags: Flags
     by_check: dict[str, Flags]
@@ -67,7 +67,7 @@ class QualityResult:
 
 
 def plan(checks: Sequence[tuple[str, dict[str, Any]]]) -> list[Planned]:
-    """Checks by name with their parameters; CorrectInput names the check and the parameter that is wrong."""
+    """Checks by name with their parameters. CorrectInput names the wrong check or parameter."""
     planned = []
     for name, parameters in checks:
         if name not in CHECKS:
@@ -89,10 +89,10 @@ def run(
     result: NDArray[np.float64],
     received_us: NDArray[np.int64],
 ) -> QualityResult:
-    """Run the planned checks over one datastream, in any order of rows.
+    """Runs the planned checks over one datastream, in any order of rows.
 
-    Among rows of the same stamp the one received first comes first, then the smaller result: the order given
-    must not decide. A check planned twice gives each row its worse flag.
+    Rows with the same stamp are sorted by receipt, then by result, so that the given order does not matter. A
+    check that is planned twice gives each row its worse flag.
     """
     order = np.lexsort((result, received_us, time_us))
     by_check: dict[str, Flags] = {}
@@ -111,9 +111,7 @@ def run(
 
 
 def roll_up(flags: Sequence[Flags], n: int) -> Flags:
-    """The worst of them; PASS only where at least one check passed it, NOT_EVALUATED where none could
-    judge.
-    """
+    """The worst flag; PASS only if at least one check passed it, NOT_EVALUATED if none could judge."""
     if not flags:
         return np.full(n, Flag.NOT_EVALUATED, np.int8)
     table = np.stack(flags)
@@ -122,11 +120,11 @@ def roll_up(flags: Sequence[Flags], n: int) -> Flags:
 
 
 def margin_us(planned: Sequence[Planned]) -> int:
-    """A row's flags depend on no row further away than this (µs)."""
+    """Distance in µs beyond which no row affects another's flags."""
     return round(1e6 * max((item.check.reach_s(item.parameters) for item in planned), default=0.0))
 
 
 def parameters_text(planned: Sequence[Planned]) -> str:
-    """Canonical JSON of what a run used."""
+    """Canonical JSON of the parameters of a run."""
     content = {p.check.name: p.parameters.model_dump(mode="json") for p in planned}
     return json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Flat line (QARTOD test 8): a result that does not move for too long, measured in time, not in rows."""
+"""Flat line (QARTOD test 8): a result that does not move for too long. Measured in time, not in rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from trials.quality.parameters import Parameters
 
 
 class FlatLine(Parameters):
-    """A run of results whose range stays within `tolerance` (unit of the datastream), for so many seconds."""
+    """A run of results whose range stays within `tolerance` (unit of the datastream) is SUSPECT after
+    `suspect_s` seconds, FAIL after `fail_s`.
+    """
 
     tolerance: float = Field(default=0.0, ge=0)
     suspect_s: float = Field(gt=0)
     fail_s: float = Field(gt=0)
     longest_gap_s: float = Field(default=7200, gt=0)
-    """A longer silence ends a run: nobody knows what happened in it."""
+    """A longer silence ends a run: nobody knows what happened during it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> FlatLine:
@@ -29,7 +31,7 @@ class FlatLine(Parameters):
 
 
 def reach_s(parameters: FlatLine) -> float:
-    """A stretch that lasts `fail_s` ends at the latest one gap later."""
+    """A stretch that lasts `fail_s` ends at most one gap later."""
     return parameters.fail_s + parameters.longest_gap_s
 
 
@@ -39,11 +41,11 @@ def run(
     received_us: NDArray[np.int64],
     parameters: FlatLine,
 ) -> NDArray[np.int8]:
-    """The whole stuck run is flagged, its first part too.
+    """Flags the whole stuck run, its first part too.
 
-    A row is flagged when it lies in some stretch of rows, without a longer silence, whose range is at most
-    `tolerance` and which lasts `suspect_s` or `fail_s`. That is a property of the row's surroundings: where
-    the rows at hand begin does not matter.
+    A row is flagged if it lies in some stretch of rows, without a longer silence, whose range is at most
+    `tolerance` and which lasts `suspect_s` or `fail_s`. That depends on the row's surroundings only, not on
+    where the given rows begin.
     """
     flags = np.full(len(result), Flag.PASS, np.int8)
     if len(result) < 2:
@@ -65,8 +67,8 @@ def run(
 def _flag_stretches(
     time_us: NDArray[np.int64], result: NDArray[np.float64], flags: NDArray[np.int8], parameters: FlatLine
 ) -> None:
-    """For each row the longest stretch within `tolerance` that ends there, by queues of the extremes; flag
-    those that last.
+    """Finds for each row the longest stretch within `tolerance` that ends there, with queues of the extremes;
+    flags stretches that last.
     """
     times, values = time_us.tolist(), result.tolist()
     lowest: deque[int] = deque()

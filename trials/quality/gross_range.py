@@ -1,6 +1,4 @@
-"""Gross range (QARTOD test 4): outside what the instrument can show is FAIL, outside what is usual is
-SUSPECT.
-"""
+"""Gross range (QARTOD test 4): FAIL outside the range of the instrument, SUSPECT outside the usual range."""
 
 from __future__ import annotations
 
@@ -13,8 +11,8 @@ from trials.quality.parameters import Parameters
 
 
 class GrossRange(Parameters):
-    """In the datastream's unit. Small negative results of analysers are normal: clipping them at 0 would bias
-    means.
+    """Bounds in the datastream's unit. Small negative results of analysers are normal: clipping them at 0
+    would bias means.
     """
 
     fail_low: float

@@ -1,4 +1,4 @@
-"""What all parameters of checks have in common: unknown names are errors."""
+"""Base of the parameters of all checks: unknown names are errors."""
 
 from __future__ import annotations
 

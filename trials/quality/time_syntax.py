@@ -1,5 +1,5 @@
-"""Time syntax (QARTOD test 1): stamps that repeat, lie in the future of their receipt, or off the
-instrument's rhythm.
+"""Time syntax (QARTOD test 1): stamps that repeat, are later than their receipt, or break the instrument's
+rhythm.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from trials.quality.parameters import Parameters
 
 class TimeSyntax(Parameters):
     future_s: float = Field(default=600, ge=0)
-    """A stamp further ahead of its receipt than this is FAIL."""
+    """A stamp further ahead of its receipt is FAIL."""
     shortest_s: float | None = Field(default=None, gt=0)
-    """Two results closer than this: the later is SUSPECT (a resend under a new stamp, or a clock set
+    """Of two results closer than this, the later is SUSPECT (a resend under a new stamp, or a clock set
     back).
     """
 
 
 def reach_s(parameters: TimeSyntax) -> float:
-    """Only a row closer than `shortest_s` matters."""
+    """Only rows closer than `shortest_s` matter."""
     return parameters.shortest_s or 0.0
 
 

@@ -1,4 +1,4 @@
-"""What a report is made of: blocks that a renderer lays out, and nothing else."""
+"""The blocks of a report. A renderer lays them out and adds nothing."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ class ReportModel:
     """Printed on every page: simulated time, interim look."""
     blocks: list[Block] = field(default_factory=list)
     watermark: str = ""
-    """Behind every page of a report that is no verdict."""
+    """Behind every page of a report that is not a verdict."""

@@ -1,5 +1,5 @@
-"""Evaluation document → blocks of a report in one language: every sentence is made here, the renderers only
-lay out.
+"""Evaluation document → blocks of a report in one language. Makes every sentence; the renderers only lay
+out.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _FRENCH_TIMES = {
 
 
 def locale_of(language: Language) -> dict[str, Any]:
-    """What the renderer needs to write numbers and dates in a language."""
+    """Formats of numbers and dates in a language, for the renderer."""
     return {"format_locale": _FRENCH_NUMBERS, "time_format_locale": _FRENCH_TIMES} if language == "fr" else {}
 
 
@@ -96,11 +96,11 @@ def interval(
     target_high: float | None,
     unit: str,
 ) -> dict[str, Any]:
-    """An estimate with its interval, and the set in which the whole interval must lie, shaded."""
+    """An estimate with its interval, and the shaded set that must contain the whole interval."""
     marks = [mark for mark in (low, high, value, target_low, target_high) if mark is not None]
     span = max(marks) - min(marks) or 1.0
     if min(marks) - span <= 0.0 <= max(marks) + span:
-        marks.append(0.0)  # no effect, where that is near enough to mean something
+        marks.append(0.0)  # no effect, if near enough to mean something
         span = max(marks) - min(marks)
     left, right = min(marks) - 0.12 * span, max(marks) + 0.12 * span
     x = {
@@ -153,7 +153,7 @@ def daily(
     title: str,
     starts: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Day values of some lines; `starts`: (ISO day, label) of periods. A missing day breaks the line."""
+    """Day values of several lines. `starts`: (ISO day, label) of periods. A missing day breaks the line."""
     values = [{"line": name, "day": day, "value": value} for name, days in lines for day, value in days]
     names = [name for name, _ in lines]
     palette = [CANDIDATE, OTHER, INK, MUTED]

@@ -1,5 +1,5 @@
-"""What came before this evaluation, in words: looks, versions of the protocol, the evaluation before and why
-numbers moved.
+"""The history before this evaluation, in words: looks, versions of the protocol, the previous evaluation and
+why numbers moved.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from trials.statement import Statement
 
 
 class History:
-    """`translate`: English → the reader's language; `told`: a statement as a sentence; `number`:
-    as the report writes it.
+    """`translate`: English → the reader's language. `told`: a statement → its sentence. `number`: a number as
+    the report writes it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class History:
         return [self._(WORDS[name]) for name in names]
 
     def looks(self) -> Iterator[Block]:
-        """Planned and made, before the end of the reporting period."""
+        """Looks planned or made before the end of the reporting period."""
         rows = [
             [
                 self.reader.moment(look.planned, "short") if look.planned else self._(WORDS["not_planned"]),
@@ -50,7 +50,7 @@ class History:
             yield Table(self._("Looks before the end of the reporting period, planned and made."), head, rows)
 
     def changes(self) -> Iterator[Block]:
-        """Against the evaluation before: numbers of the criteria, and what the two were computed from."""
+        """Changes since the previous evaluation: numbers of the criteria, and differences of the inputs."""
         changed = [
             [
                 c.endpoint,
@@ -75,7 +75,7 @@ class History:
                 yield Paragraph(self.told(cause))
 
     def versions(self) -> Iterator[Block]:
-        """Every locked version of the protocol, with what an amendment changed and why."""
+        """Every locked version of the protocol, with the changes and the reason of each amendment."""
         rows = [
             [
                 str(one.version),

@@ -1,4 +1,4 @@
-"""What a day value is, in words: the aggregation of an endpoint and its filter. `trials/report/locale` has
+"""Describes a day value in words: the aggregation of an endpoint and its filter. `trials/report/locale` has
 the French.
 """
 
@@ -50,8 +50,8 @@ def day_value(
     quantity: Callable[[float], str] = "{:g}".format,
     number: Callable[[float], str] = "{:g}".format,
 ) -> str:
-    """As "percentile 95 of means over 1 h, 07:00–19:00, Monday, Tuesday"; `quantity` writes a threshold with
-    its unit.
+    """For example "percentile 95 of means over 1 h, 07:00–19:00, Monday, Tuesday". `quantity` writes a
+    threshold with its unit.
     """
     return ", ".join(
         [

@@ -1,4 +1,4 @@
-"""Blocks → HTML (Jinja2) and PDF (typst), with the charts made by one process of their own."""
+"""Blocks → HTML (Jinja2) and PDF (typst). A process of its own draws the charts."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _draw(spec: dict[str, Any], language: Language) -> tuple[str, bytes]:
 
 
 class Charts:
-    """The process that draws; it holds 100 MB and the interpreter lock, so it is not ours. Reuse it for
-    several reports.
+    """The process that draws. It is separate because it takes 100 MB and holds the interpreter lock. Reuse it
+    for several reports.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class _Page:
         )
 
     def pdf(self, source: str) -> bytes:
-        """PDF/A-3a and PDF/UA-1 with the JSON inside; made in a folder of its own, so no path gets into
+        """PDF/A-3a and PDF/UA-1 with the JSON inside. Made in a folder of its own, so that no path gets into
         it.
         """
         with TemporaryDirectory() as name:

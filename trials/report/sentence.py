@@ -10,7 +10,7 @@ from trials.statement import Kind, Sentence, Statement, Value
 
 
 def sentences(kind: Kind) -> Iterator[Sentence]:
-    """Every sentence of that kind: those of the catalogue, then what the designs say themselves."""
+    """Every sentence of that kind: first the catalogue's, then the designs' own."""
     yield from (sentence for sentence in SHARED if sentence.kind is kind)
     for design in DESIGNS.values():
         yield from (sentence for sentence in design.sentences if sentence.kind is kind)
@@ -28,8 +28,8 @@ def sentence_of(
 ) -> str:
     """The sentence of a statement; an unknown code is shown as it is.
 
-    `translate`: English template → the reader's language; `show`: name and value of a piece of evidence → how
-    the reader writes it.
+    `translate`: English template → the reader's language. `show`: name and value of a piece of evidence → its
+    form for the reader.
     """
     texts = (sentence.text for sentence in sentences(statement.kind) if sentence.code == statement.code)
     text = next(texts, "")

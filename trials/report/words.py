@@ -15,7 +15,7 @@ CHOICE_WORDS = {
     "leave_out": "without",
     "leave_out_site": "without site",
 }
-"""Other choices for every design; each design has words for its own."""
+"""Other choices that every design has; each design has words for its own."""
 UNITS = {
     "ug/m3": "µg/m³",
     "[ppm]": "ppm",
@@ -143,4 +143,4 @@ METHODS = {
     "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − "
     "r)/(1 + r)); where days are missing, what the trend makes of it is added in quadrature.",
 }
-"""Of every design; each has the words of its own method."""
+"""For every design; each design has the words of its own method."""

@@ -1,4 +1,4 @@
-"""What every section of a report needs: the evaluation, its language, numbers and words."""
+"""The tools of every section of a report: the evaluation, its language, numbers and words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trials.statement import Statement, Value
 
 LOCALE = Path(__file__).parent / "locale"
 MOST_GAPS = 20
-"""So many gaps a report prints, the longest first."""
+"""A report prints at most this many gaps, the longest first."""
 
 
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
@@ -45,7 +45,7 @@ class Writer:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
 
     def number(self, value: float | None, digits: int = 3) -> str:
-        """So many significant digits, in the reader's way, without an exponent."""
+        """The number with `digits` significant digits in the reader's format, without an exponent."""
         if value is None:
             return "–"
         size = abs(value)
@@ -93,7 +93,7 @@ class Writer:
         return self._(value)
 
     def design(self, name: str) -> str:
-        """What a design is called; the name itself where this version does not know it."""
+        """The title of a design; the name itself if this version does not know it."""
         return self._(DESIGNS[name].title) if name in DESIGNS else name
 
     def statistic(self, name: str) -> str:
@@ -101,17 +101,17 @@ class Writer:
         return self._(registered.words) if registered else name
 
     def line(self, design: str, name: str) -> str:
-        """What a series in the figure of a design is called."""
+        """The words for a series in the figure of a design."""
         own = DESIGNS[design].lines if design in DESIGNS else {}
         return self._(own.get(name) or WORDS.get(name, name))
 
     def choice(self, design: str, name: str) -> str:
-        """What another choice of the same analysis is called."""
+        """The words for another choice of the same analysis."""
         own = DESIGNS[design].other_choices if design in DESIGNS else {}
         return self._(own.get(name) or CHOICE_WORDS.get(name, name))
 
     def word(self, verdict: Verdict, blinded: bool | None) -> str:
-        """A verdict with its mark; what is blinded has none."""
+        """A verdict with its mark; a blinded one has none."""
         return (
             f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
             if blinded
@@ -122,7 +122,7 @@ class Writer:
         return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)
 
     def day_value(self, planned: Endpoint) -> str:
-        """What the day values are, in words: aggregation and filter."""
+        """The day values in words: aggregation and filter."""
         unit = next((d.unit for d in self.e.datastreams if d.property == planned.property), "")
         return day_value(
             planned, translate=self._, quantity=lambda v: self.with_unit(v, unit), number=self.number

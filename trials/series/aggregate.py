@@ -23,10 +23,10 @@ from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
 NO_LEVELS = ("duty", "sum")
-"""Their slots hold shares or sums, whatever the scale of the property."""
+"""Their slots hold shares or sums, even if the property is a level."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_STEPS = 10**9
-"""More than a day can have: keeps the steps of one day apart from those of the next."""
+"""More than a day can have; keeps the steps of one day apart from those of the next."""
 LEVEL_PERCENTILE = {"la10": 90.0, "la90": 10.0}
 """LA10 is exceeded 10 % of the time: nine tenths of the levels lie below it."""
 
@@ -59,7 +59,7 @@ def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) ->
 
 
 def restricted(unit: Unit, planned: Bools) -> Unit:
-    """The unit with the slots that are not planned taken out: no value, and nobody misses one."""
+    """The unit without the slots that are not planned: they have no value, and are not missing."""
     if planned.all():
         return unit
     outside = ~planned if unit.outside is None else ~planned | unit.outside
@@ -69,7 +69,9 @@ def restricted(unit: Unit, planned: Bools) -> Unit:
 
 
 def own_plan(endpoint: Endpoint) -> str | None:
-    """The endpoint's name, where it does not plan every interval of its arms: its capture is its own."""
+    """The endpoint's name, if it does not plan every interval of its arms: then it has a capture of its
+    own.
+    """
     return (
         endpoint.name
         if endpoint.filter is not None or endpoint.aggregation.name in DAY_EVENING_NIGHT
@@ -78,8 +80,8 @@ def own_plan(endpoint: Endpoint) -> str | None:
 
 
 def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bool:
-    """Whether the filter names the device and a site where it stood; one of which nobody knows where it stood
-    stays, and is missing.
+    """Whether the filter admits the device and a site where it stood. A device whose site is unknown stays
+    in, as missing.
     """
     kept = endpoint.filter
     if kept is None:
@@ -89,8 +91,8 @@ def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bo
 
 
 def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
-    """The unit with the slots that the endpoint plans: its hours and days, less the time the device stood at
-    other sites.
+    """The unit with the slots that the endpoint plans: its hours and days, without the time that the device
+    spent at other sites.
     """
     planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
     if endpoint.filter is not None and endpoint.filter.sites is not None:
@@ -130,7 +132,7 @@ def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
 
 
 def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
-    """Results as they go into a slot: 1 or 0 for whether something is on, else themselves."""
+    """Results as they go into a slot: for `duty` 1 or 0 for on or off, else unchanged."""
     if aggregation.name != "duty":
         return result
     return (result > (aggregation.threshold or 0.0)).astype(np.float64)
@@ -142,9 +144,9 @@ def day_values(
     """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots
     are valid.
 
-    A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` stand for the whole planned day: the mean
-    of what is valid times the number planned, so that a missing interval does not count as 0. A day that the
-    period cuts has a mean, but no sum, no extreme and no share: those of an hour are not those of a day.
+    A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
+    of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
+    the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day.
     """
     energetic = energetic and aggregation.name not in NO_LEVELS
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
@@ -177,19 +179,19 @@ def day_values(
 
 
 def penalties(calendar: Calendar) -> Floats:
-    """Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
+    """For Lden: the penalties of evening (5 dB) and night (10 dB) as factors of the energy."""
     evening, day = (in_period(hours=calendar.hour, period=period) for period in ("evening", "day"))
     return np.where(evening, 10**0.5, np.where(day, 1.0, 10.0))
 
 
 def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
-    """Slots of each day that the endpoint is about, windows included: the day was that long."""
+    """Slots of each day that belong to the endpoint. Includes windows, since the day was that long."""
     return np.bincount(groups[unit.inside], minlength=number).astype(np.float64)
 
 
 def _cut(calendar: Calendar, groups: Ints) -> list[int]:
-    """Days of which the period has only a part: the first where it begins later than midnight, the last where
-    it ends earlier.
+    """Days that the period cuts: the first if it begins after midnight, the last if it ends before
+    midnight.
     """
     step_h = calendar.step_us / 3.6e9
     begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h

@@ -1,6 +1,4 @@
-"""What an evaluation is computed from: plain arrays and facts, the same from a database and from a
-package.
-"""
+"""The inputs of an evaluation: plain arrays and facts, the same from a database and from a package."""
 
 from __future__ import annotations
 
@@ -51,7 +49,9 @@ class StreamInput:
     late: int = 0
     """Received more than a day after their time."""
     checked_with: str | None = None
-    """Parameters of the checks that ran last, as canonical JSON; None where none ran, or nobody kept them."""
+    """Parameters of the last run of the checks, as canonical JSON; None if none ran, or they were not
+    kept.
+    """
 
     def key(self) -> str:
         return f"{self.device}/{self.name}"
@@ -78,7 +78,7 @@ class WindowInput:
 
 @dataclass(frozen=True, slots=True)
 class Unblinding:
-    """From `at` on, the result of a blinded endpoint is told."""
+    """From `at` on, the result of a blinded endpoint is shown."""
 
     endpoint: str
     at: datetime
@@ -88,14 +88,14 @@ class Unblinding:
 
 @dataclass(frozen=True, slots=True)
 class EarlierEvaluation:
-    """One that was made before this one."""
+    """An evaluation that was made before this one."""
 
     at: datetime
     sha256: str
     interim: bool
-    """Before the end of the reporting period, as it was planned then."""
+    """Made before the end of the reporting period, as planned at that time."""
     blinded: bool
-    """Its verdict said nothing: nobody saw how the primary endpoints stood."""
+    """Its verdict meant nothing: nobody saw the results of the primary endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ class TrialInputs:
     earlier: list[EarlierEvaluation] = field(default_factory=list)
     """In order of time."""
     versions: list[ProtocolVersion] = field(default_factory=list)
-    """Oldest first; the last is the one that is applied."""
+    """Oldest first; the last is applied."""
     whole: Protocol | None = None
-    """At an early look the protocol as it is, while the reporting period of `protocol` is cut; else None
+    """At an early look the uncut protocol, while the reporting period of `protocol` is cut; else None
     (`trials.judge.looks`).
     """
 
@@ -135,7 +135,7 @@ class TrialInputs:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
 
     def places_of(self, device: str) -> list[Placement]:
-        """Where the device stood, and what it was swapped for, in order of time."""
+        """The places of the device and of its replacements, in order of time."""
         own = [s for s in self.streams if s.device == device]
         named = {name for arm in self.protocol.arms for name in arm.devices}
         places = {p for s in own for p in s.placements}
@@ -150,11 +150,11 @@ class TrialInputs:
         return sorted(places | swapped, key=lambda place: place.start)
 
     def series_of(self, device: str, property: str) -> list[StreamInput]:
-        """The device's datastream of a property, and what it was swapped for: devices of its role at its
+        """The device's datastream of a property, and those of its replacements: devices of its role at its
         position before or after it.
 
-        Of those, only the time at that position. A device that stood there at the same time is a neighbour,
-        and one that the protocol names is a series of its own: neither may fill this one's gaps.
+        Takes only their time at that position. A device that was there at the same time is a neighbour, and
+        one that the protocol names is a series of its own: neither may fill this one's gaps.
         """
         own = [s for s in self.streams if s.device == device and s.property == property]
         named = {name for arm in self.protocol.arms for name in arm.devices}
@@ -171,7 +171,7 @@ class TrialInputs:
 
 
 def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
-    """Whether `place` is the position of one of `places`, at another time than all of them."""
+    """Whether `place` has the position of one of `places`, at a time that overlaps none of them."""
     there = [p for p in places if (p.site, p.position) == (place.site, place.position)]
     return bool(there) and all(
         (p.end is not None and p.end <= place.start) or (place.end is not None and place.end <= p.start)

@@ -21,8 +21,8 @@ from insitu.times import to_whole_second_us
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """The slots of one period: their starts, local days (ordinals) and local hours. The same period has the
-    same object.
+    """The slots of one period: their starts, local days (ordinals) and local hours. Equal periods share one
+    object.
     """
 
     start_us: int
@@ -59,8 +59,8 @@ def _offset_s(hour: int, zone: ZoneInfo) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """One series (a device and what stood at its position) over one period; equal to itself alone, so that
-    what is made of it can be kept.
+    """One series (a device and its replacements at its position) over one period. Equal only to itself, so
+    that values made from it can be cached.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Unit:
     excused: Bools
     """Inside a declared window: planned, but not held against anybody."""
     heard: Bools | None = None
-    """Holds any observation, whatever its flag; None: the same as valid."""
+    """Holds any observation, whatever its flag; None: same as valid."""
     afterwards: Bools | None = None
     """Excused only by windows that were declared after they had begun; None: nowhere."""
     outside: Bools | None = None
-    """Not planned at all: outside the endpoint's filter (there also excused, and without a value); None:
-    nowhere.
+    """Not planned at all, since outside the endpoint's filter (also excused there, and without a value);
+    None: nowhere.
     """
 
     @property
@@ -84,23 +84,23 @@ class Unit:
 
     @property
     def inside(self) -> Bools:
-        """Slots that the endpoint is about."""
+        """Slots that belong to the endpoint."""
         return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
 
 
 MOST_DB = 2900.0
-"""Levels beyond are taken for it, so that their energies stay numbers: `designs.question.out_of_scale` then
-says that they are none.
+"""Levels beyond are cut to it, so that their energies stay finite; `designs.question.out_of_scale` then
+reports them.
 """
 
 
 def fold(energetic: bool, values: Floats) -> Floats:
-    """To the scale on which values are added."""
+    """Maps values to the scale on which they are added: energies for levels in dB."""
     return 10 ** (np.clip(values, -MOST_DB, MOST_DB) / 10) if energetic else values
 
 
 def unfold(energetic: bool, means: Floats) -> Floats:
-    """Back from the scale on which values were added: 10·log₁₀ for levels in dB."""
+    """Maps back from the scale on which values are added: 10·log₁₀ for levels in dB."""
     return 10 * np.log10(means) if energetic else means
 
 
@@ -131,7 +131,7 @@ def filled(calendar: Calendar, time_us: Ints) -> Bools:
 
 
 def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
-    """(slot of each observation of the period, which those are)."""
+    """(slot of each observation in the period, which observations those are)."""
     end_us = calendar.start_us + calendar.step_us * calendar.n
     rows: slice | Bools
     if bool(np.all(time_us[1:] >= time_us[:-1])):
@@ -169,7 +169,7 @@ def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     """(group of each slot, ordinals of the days)."""
     days, groups = np.unique(calendar.day, return_inverse=True)
     groups = groups.astype(np.int64)
-    groups.flags.writeable = days.flags.writeable = False  # whoever asks again gets the same
+    groups.flags.writeable = days.flags.writeable = False  # cached: every caller gets the same arrays
     return groups, days
 
 

@@ -1,4 +1,4 @@
-"""A linear model of the days of a baseline: fitted, drawn anew day by day, and its standard error."""
+"""A linear model of the days of a baseline: its fit, its bootstrap over days, and its standard error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ Days = NDArray[np.int64]
 BLOCK = 7
 REPLICATES = 2000
 NEARLY_SINGULAR = 1e-10
-"""det XᵀX over the product of its diagonal, at most 1; below, an inverse has no digits left to trust."""
+"""Limit of det XᵀX over the product of its diagonal (at most 1); below it an inverse has no digits left to
+trust.
+"""
 SLOW = 2
-"""Columns of the model that move slowly, as `fits.effective` counts them: the constant and the weather."""
+"""Slowly moving columns of the model, as `fits.effective` counts them: the constant and the weather."""
 
 
 class Sample(NamedTuple):
-    """Days of one period with all the model needs."""
+    """Days of one period on which everything is known that the model needs."""
 
     days: Days
     columns: Floats
@@ -34,13 +36,15 @@ def solve(columns: Floats, y: Floats) -> Floats:
 
 
 def few_blocks(blocks: float, level: float) -> float:
-    """A percentile of few blocks is too narrow: t of their number instead of the normal distribution."""
+    """Factor for percentiles of few blocks, which are too narrow: t with their number over the normal
+    distribution.
+    """
     return t_quantile(level, max(1.0, blocks - 1)) / t_quantile(level, np.inf)
 
 
 def error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
-    """Standard error of the effect from day values: that of the mean of observed − predicted, and that of the
-    model at the mean day.
+    """Standard error of the effect from day values: of the mean of observed − predicted, and of the model at
+    the mean day, in quadrature.
     """
     of_days = spread(reporting.days, reporting.y - reporting.columns @ b).standard_error
     model = least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
@@ -49,7 +53,7 @@ def error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
 
 
 def bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOCK) -> Floats:
-    """The effect when days of either period are drawn in blocks and the model is fitted anew."""
+    """The effect in each replicate: draws the days of both periods in blocks, and fits the model again."""
     weights = block_weights(len(baseline.y), block=block, replicates=REPLICATES, seed=seed)
     x, y = baseline.columns, baseline.y
     columns = x.shape[1]
@@ -62,7 +66,9 @@ def bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOCK
 
 
 def _inverses(squares: Floats) -> Floats:
-    """Of matrices XᵀX; the pseudo-inverse of one that is singular (no weekend was drawn), or nearly so."""
+    """Inverses of matrices XᵀX; the pseudo-inverse if one is singular (no weekend was drawn), or nearly
+    so.
+    """
     diagonals = np.prod(np.diagonal(squares, axis1=1, axis2=2), axis=1)
     sound = np.linalg.det(squares) > NEARLY_SINGULAR * diagonals
     found = np.empty_like(squares)

@@ -17,7 +17,7 @@ Question = TypeVar("Question", bound=Hashable)
 
 
 def judge(low: float, high: float, target: Target) -> Verdict:
-    """`[low, high]` against the target set; the target's bounds belong to it."""
+    """Judges `[low, high]` by the target set; the target's bounds belong to it."""
     above = target.low is None or low >= target.low
     below = target.high is None or high <= target.high
     if above and below:

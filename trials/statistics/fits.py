@@ -1,5 +1,5 @@
-"""Regressions on day values whose errors resemble those of the day before: standard errors with n′ in place
-of n.
+"""Regressions on day values whose errors resemble those of the day before: standard errors use n′ instead of
+n.
 
 Pure. `docs/designs/6-interrupted-series.md` has the formulas in words.
 """
@@ -16,27 +16,27 @@ from trials.statistics.intervals import t_quantile
 
 Days = Ints
 STEPS = 50
-"""Of the iteration of a Poisson fit; it settles in five or six."""
+"""Most iterations of a Poisson fit; it settles in five or six."""
 
 
 class Fit(NamedTuple):
-    """Coefficients b with their covariance, made larger by n/n′."""
+    """Coefficients b with their covariance, enlarged by n/n′."""
 
     coefficients: Floats
     covariance: Floats
     residuals: Floats
-    """y − ŷ; of a Poisson fit divided by √ŷ (Pearson)."""
+    """y − ŷ; for a Poisson fit divided by √ŷ (Pearson)."""
     n: int
     n_effective: float
     freedom: float
 
     def interval(self, at: int, level: float) -> tuple[float, float]:
-        """Of coefficient number `at`, two-sided at `level`: b ± t(n′ − p)·se."""
+        """Interval of coefficient number `at`, two-sided at `level`: b ± t(n′ − p)·se."""
         half = t_quantile(level, self.freedom) * float(np.sqrt(self.covariance[at, at]))
         return float(self.coefficients[at]) - half, float(self.coefficients[at]) + half
 
     def within(self, at: int, errors: float, level: float) -> tuple[float, float]:
-        """b ± so many standard errors, never narrower than the interval at `level`."""
+        """b ± `errors` standard errors, never narrower than the interval at `level`."""
         low, high = self.interval(at, level)
         b, half = float(self.coefficients[at]), errors * float(np.sqrt(self.covariance[at, at]))
         return min(low, b - half), max(high, b + half)
@@ -56,8 +56,8 @@ def effective(days: Days, residuals: Floats, trends: int) -> float:
     """n′ = max(p + 2, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 1.5p)/(n − 2p))); p: columns that move
     slowly (1, day, step, …).
 
-    For p = 2 that is the correction of `intervals.spread`; for two lines of n/2 days, p = 4, the same for
-    each.
+    For p = 2 this is the correction of `intervals.spread`; for two lines of n/2 days, p = 4, it is the same
+    for each line.
     """
     n = len(residuals)
     r = min(0.99, max(0.0, (n * lag_one(days, residuals) + 1.5 * trends) / (n - 2 * trends)))
@@ -65,7 +65,7 @@ def effective(days: Days, residuals: Floats, trends: int) -> float:
 
 
 def least_squares(columns: Floats, y: Floats, days: Days, trends: int) -> Fit:
-    """OLS of y on `columns` (n, k), the first `trends` of which move slowly; n > k."""
+    """OLS of y on `columns` (n, k), n > k. `trends`: number of slowly moving columns, which come first."""
     inverse = np.linalg.pinv(columns.T @ columns)
     b = inverse @ columns.T @ y
     residuals = y - columns @ b

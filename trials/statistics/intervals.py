@@ -1,7 +1,7 @@
-"""How sure: intervals that cover, with the day as unit of inference.
+"""Intervals that cover, with the day as unit of inference.
 
 Nothing here knows a protocol or a database. Days are whole numbers (proleptic ordinals of local dates);
-arrays hold one value a day. Measured coverage of nominal 95 % stands in docs/validation.md.
+arrays hold one value per day. docs/validation.md has the measured coverage of nominal 95 %.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ MIN_DAYS = 14
 
 
 def t_quantile(level: float, freedom: float) -> float:
-    """t of Student's distribution that a share `level` does not exceed in size, 1; many times as quick as
-    scipy.stats, and the same.
+    """Quantile t of Student's distribution: a share `level` lies within ±t. The same as scipy.stats, and many
+    times faster.
     """
     return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
 class Spread(NamedTuple):
-    """Mean of day values and how far it may be off."""
+    """Mean of day values, and how far it may be off."""
 
     mean: float
     standard_error: float
-    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days; d̄ the mean number
-    of the days that count, m the middle of the period: what a trend does to the mean where days are
-    missing.
+    """√(s²/n′ + (slope·(d̄ − m))²), with the lag-1 autocorrelation of the detrended days. d̄: mean number of
+    the days that count; m: middle of the period. The second term is the trend's effect on the mean if days
+    are missing.
     """
     n: int
     n_effective: float
@@ -44,7 +44,7 @@ class Spread(NamedTuple):
     """Trend per day."""
     slope_error: float
     autocorrelation: float
-    """r of the detrended days, corrected for short series; a longer period of the same kind has the same."""
+    """r of the detrended days, corrected for short series; the same for a longer period of the same kind."""
     deviation: float
     """s, the standard deviation of the detrended days."""
 
@@ -58,11 +58,11 @@ class Spread(NamedTuple):
         return self.mean - half, self.mean + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
-        """mean ± `always_valid_reach`·s/√n′: holds at every look from day 14 on, however many there are;
-        `planned` days when it is over.
+        """mean ± `always_valid_reach`·s/√n′: holds at every look from day 14 on, however many there are.
+        `planned`: days of the whole period.
 
-        Never narrower than the interval of one look, whose t is larger where n′ is small. CorrectInput under
-        14 days.
+        Never narrower than the single-look interval, whose t is larger if n′ is small. CorrectInput under 14
+        days.
         """
         low, high = self.interval(level)
         half = always_valid_reach(self.n, planned, level) * self.standard_error
@@ -74,7 +74,7 @@ class Spread(NamedTuple):
 
 
 def varies(values: Floats) -> bool:
-    """False where all are the same but for rounding; means of equal results may differ in their last
+    """False if all values are the same except for rounding: means of equal results may differ in their last
     digit.
     """
     return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
@@ -134,13 +134,13 @@ class TwoPeriods:
         return self.difference - half, self.difference + half
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
-        """As of one period, with the error of the difference; n and `planned` count the days of the second
+        """As for one period, with the error of the difference; n and `planned` count the days of the second
         period alone.
 
-        The first is over before anyone looks, so that its error is the same at every look. With v₁, v₂ the
-        variances of the two means, the difference holds a share (v₁ + v₂*)/(v₁ + v₂) of the information it
-        will have, which is more than n/planned = v₂*/v₂: the interval errs on the wide side. CorrectInput
-        under 14 days in the second period.
+        The first period is over before anyone looks, so its error is the same at every look. With v₁, v₂ the
+        variances of the two means, the difference has a share (v₁ + v₂*)/(v₁ + v₂) of its final information,
+        which is more than n/planned = v₂*/v₂: the interval errs on the wide side. CorrectInput under 14 days
+        in the second period.
         """
         low, high = self.interval(level)
         half = always_valid_reach(self.after.n, planned, level) * self.standard_error
@@ -148,7 +148,7 @@ class TwoPeriods:
 
 
 class Scale(NamedTuple):
-    """A monotone map on which a statistic is about symmetric, and its inverse."""
+    """A monotone map to a scale on which a statistic is about symmetric, and its inverse."""
 
     forth: Callable[[Floats], Floats]
     back: Callable[[Floats], Floats]
@@ -156,7 +156,7 @@ class Scale(NamedTuple):
 
 IDENTITY = Scale(lambda x: x, lambda x: x)
 LOG = Scale(lambda x: np.log(np.maximum(x, 1e-300)), lambda z: np.exp(np.clip(z, -700.0, 700.0)))
-"""Finite in both directions: an RMSE that is 0 without one day still gets numbers for ends."""
+"""Finite in both directions: even an RMSE that is 0 without one day gets numbers for its ends."""
 R_SQUARED = Scale(
     lambda x: np.arctanh(np.sqrt(np.clip(x, 0.0, 1 - 1e-15))), lambda z: np.tanh(np.maximum(z, 0.0)) ** 2
 )
@@ -178,7 +178,7 @@ class DayJackknife:
     spread: Spread
     scale: Scale
     wider: float = 1.0
-    """What the half-width is multiplied by on the scale."""
+    """Factor of the half-width on the scale."""
     short: float = 0.0
     """`wider` is 1 + short/√n′."""
 
@@ -194,9 +194,9 @@ class DayJackknife:
         worth: float | None = None,
         middle: float | None = None,
     ) -> DayJackknife:
-        """`sums`: (N, k), one row a day. `short`: where measured coverage asks for it, the half-width is 1 +
-        short/√n′ times as wide on the scale, since few days know their own scatter badly; `worth`: n′ of
-        other day values than the pseudo-values. `middle` as in `spread`.
+        """`sums`: (N, k), one row per day. `short`: the half-width is 1 + short/√n′ times as wide on the
+        scale, where measured coverage requires it, since few days tell their own scatter badly. `worth`: n′
+        from other day values than the pseudo-values. `middle` as in `spread`.
         """
         total = sums.sum(axis=0)
         n = len(days)
@@ -214,7 +214,9 @@ class DayJackknife:
         return float(ends[0]), float(ends[1])
 
     def always_valid(self, level: float, planned: int) -> tuple[float, float]:
-        """As of a mean of day values, on the scale, and transformed back. CorrectInput under 14 days."""
+        """As for a mean of day values: computed on the scale, then transformed back. CorrectInput under 14
+        days.
+        """
         low, high = self.spread.always_valid(level, planned)
         half = self.wider * (high - low) / 2
         ends = self.scale.back(np.array([self.centre - half, self.centre + half]))
@@ -222,13 +224,13 @@ class DayJackknife:
 
 
 def always_valid_reach(n: int, planned: int, level: float) -> float:
-    """Standard errors to either side of a mean of n days so that the interval holds at all looks together,
-    not at one alone.
+    """Standard errors to either side of a mean of n days with which the interval holds at all looks together,
+    not only at one.
 
     √n·√(2(nρ² + 1)/(n²ρ²)·ln(√(nρ² + 1)/α)) with ρ² = (−2 ln α + ln(−2 ln α + 1))/planned, α = 1 − `level`;
-    narrowest about n = `planned`. Of n and `planned` only their share matters. CorrectInput under 14 days or
-    without a planned day. Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Ann. Statist. 52 (2024);
-    s/√n′ stands for σ/√n.
+    narrowest about n = `planned`. Depends on n and `planned` only by their ratio. CorrectInput under 14 days
+    or without a planned day. Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Ann. Statist. 52 (2024),
+    with s/√n′ for σ/√n.
     """
     if n < MIN_DAYS:
         raise CorrectInput(
@@ -242,8 +244,8 @@ def always_valid_reach(n: int, planned: int, level: float) -> float:
 
 
 def reach_of_share(share: float, level: float) -> float:
-    """The same for any statistic of which so much of the information that it will have is there: of a mean
-    n/planned, of a slope (n/planned)³.
+    """`always_valid_reach` for any statistic. `share`: part of its final information that is there, n/planned
+    for a mean, (n/planned)³ for a slope.
     """
     alpha = 1 - level
     x = share * (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1))
@@ -253,11 +255,10 @@ def reach_of_share(share: float, level: float) -> float:
 def bootstrap(
     sums: Floats, statistic: OfSums, *, block: int, replicates: int, seed: int, level: float
 ) -> tuple[float, float]:
-    """Percentile interval from circular blocks of `block` days; a sensitivity, since it covers too little on
-    few days.
+    """Percentile interval from circular blocks of `block` days. Only a sensitivity, since it covers too
+    little with few days.
 
-    NaN where the statistic is not defined on some replicates (a slope, where only the days without variation
-    were drawn).
+    NaN if the statistic is undefined on some replicates (a slope, if only days without variation were drawn).
     """
     weights = block_weights(len(sums), block=block, replicates=replicates, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -279,10 +280,10 @@ def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[floa
 
 
 def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
-    """Interval of coefficient number `at` of a fit of statsmodels: b ± t(n − k)·√variance, a variance below 0
-    by rounding being 0.
+    """Interval of coefficient number `at` of a statsmodels fit: b ± t(n − k)·√variance. A variance below 0
+    from rounding counts as 0.
 
-    Where a period does not vary, that of its own level is such a one, and `conf_int` takes the root of all of
+    The own level of a period that does not vary has such a variance, and `conf_int` takes the roots of all of
     them.
     """
     b = float(fit.params[at])
@@ -292,8 +293,7 @@ def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=16)
 def block_weights(n: int, *, block: int, replicates: int, seed: int) -> Floats:
-    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days are put
-    together to n days.
+    """(replicates, n): how often each of n days is drawn when circular blocks of `block` days make up n days.
 
     Read-only, since every statistic of an endpoint shares one table.
     """

@@ -1,4 +1,4 @@
-"""What a trial may expect before it reports: widths of intervals, smallest detectable effects, days needed.
+"""Forecasts for a trial before it reports: widths of intervals, smallest detectable effects, days needed.
 
 From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r
 are those of `trials.statistics.intervals.spread`; a period of n days that count is worth n′ = max(3, n(1 −
@@ -29,11 +29,11 @@ from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale,
 
 Bounds = tuple[float | None, float | None]
 MOST_DAYS = 1830
-"""Five years: nobody plans a longer trial, and what needs more is told as "not reachable"."""
+"""Five years: nobody plans a longer trial. If more days are needed, the answer is "not reachable"."""
 MIN_PAIRS = 6
-"""Block pairs below which a crossover is not evaluated."""
+"""A crossover with fewer block pairs is not evaluated."""
 SURE = 0.8
-"""With this probability the true s lies below the limit that chances take."""
+"""Probability that the true s lies below the limit used for chances."""
 _NODES, _WEIGHTS = (np.asarray(part) for part in np.polynomial.legendre.leggauss(100))
 _QUANTILES, _SHARES = (_NODES + 1) / 2, _WEIGHTS / 2
 _DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(9))
@@ -42,31 +42,29 @@ _ODDS = _ODDS / _ODDS.sum()
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """How one statistic scatters, as seen in the baseline; everything on `scale`, on which its interval is
-    made.
-    """
+    """How one statistic scatters in the baseline. Everything is on `scale`, the scale of its interval."""
 
     sd: float
     """s of the day values (or pseudo-values, or pair differences), detrended."""
     autocorrelation: float = 0.0
     """r of `spread`, 0 … .99."""
     centre: float | None = None
-    """What the baseline says of the statistic itself; None for an effect, which has not happened yet."""
+    """Value of the statistic in the baseline; None for an effect, which has not happened yet."""
     scale: Scale = IDENTITY
     short: float = 0.0
-    """The design makes its half-widths 1 + short/√n′ times as wide (`DayJackknife`); of one period only."""
+    """Half-widths are 1 + short/√n′ times as wide (`DayJackknife`); only for statistics of one period."""
     fixed: float = 0.0
-    """Part of the half-width that no number of days lowers (k·u_meas of a limit), added in quadrature."""
+    """Part of the half-width that more days do not lower (k·u_meas of a limit), added in quadrature."""
     before_days: int = 0
-    """Days of the baseline that count, where the statistic is after − before; 0: of one period alone."""
+    """Days of the baseline that count, if the statistic is after − before; 0: it belongs to one period."""
     pair_days: float = 0.0
-    """Days that a block pair of a crossover takes; 0: the statistic is a mean of days."""
+    """Length in days of a block pair of a crossover; 0: the statistic is a mean of days."""
     freedom: float | None = None
-    """Of s², as far as the baseline tells it; None: s is known."""
+    """Degrees of freedom of s², from the baseline; None: s is known."""
 
     @classmethod
     def of(cls, found: Spread | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
-        """Of a mean of day values, or of a statistic by the day jackknife."""
+        """From a mean of day values, or a statistic with the day jackknife."""
         jack = found if isinstance(found, DayJackknife) else None
         days = jack.spread if jack else found
         assert isinstance(days, Spread)
@@ -93,7 +91,7 @@ class Basis:
 
     @property
     def cautious(self) -> Basis:
-        """With the upper 80 % limit of s, s·√(ν/χ²₀.₂(ν)), taken for known: what chances are made with."""
+        """With the upper 80 % limit of s, s·√(ν/χ²₀.₂(ν)), as if it were known; chances use this."""
         if self.freedom is None:
             return self
         return replace(
@@ -104,25 +102,25 @@ class Basis:
 
     @property
     def fewest_days(self) -> int:
-        """Below which the design gives no estimate."""
+        """With fewer days the design gives no estimate."""
         return int(np.ceil(MIN_PAIRS * self.pair_days)) if self.pair_days else MIN_DAYS
 
 
 class Sampling(NamedTuple):
-    """How estimate and interval scatter in a planned period, on the basis' scale."""
+    """Scatter of the estimate and its interval in a planned period, on the basis' scale."""
 
     error: float
     """Standard error of the estimate."""
     freedom: float
     """Degrees of freedom of its estimated square."""
     halves: Floats
-    """Half-width of the sampling part of the interval for each r that may be seen, where s is as planned."""
+    """Half-width of the sampling part of the interval for each r that may be seen, if s is as planned."""
     odds: Floats
-    """How likely each of them is; their sum is 1."""
+    """Probability of each of them; they add up to 1."""
 
 
 class Chances(NamedTuple):
-    """Of the verdicts on one criterion; what is missing to 1 is the chance of `inconclusive`."""
+    """Chances of the verdicts on one criterion; the rest to 1 is the chance of `inconclusive`."""
 
     met: float
     not_met: float
@@ -133,16 +131,18 @@ class Chances(NamedTuple):
 
 
 def effective_days(*, days: int, autocorrelation: float) -> float:
-    """n′ = max(3, n(1 − r)/(1 + r)): independent days that n days are worth. The same floor as `spread`."""
+    """n′ = max(3, n(1 − r)/(1 + r)): the number of independent days that n days are worth. The same floor as
+    `spread`.
+    """
     return max(3.0, days * (1 - autocorrelation) / (1 + autocorrelation))
 
 
 def half_width(*, basis: Basis, days: int, level: float) -> float:
-    """√(fixed² + ((1 + short/√n′)·t(n′ − 2)·s/√n′)²): the half-width to expect of the two-sided interval at
+    """√(fixed² + ((1 + short/√n′)·t(n′ − 2)·s/√n′)²): the expected half-width of the two-sided interval at
     `level`, on the basis' scale.
 
     After − before: variances add, freedom by Welch and Satterthwaite; k block pairs: t(k − 1)·s/√k.
-    CorrectInput below what the design asks for (14 days, 6 block pairs).
+    CorrectInput below what the design needs (14 days, 6 block pairs).
     """
     _enough(basis, days)
     if basis.pair_days:
@@ -165,7 +165,7 @@ def half_width(*, basis: Basis, days: int, level: float) -> float:
 def expected_interval(
     *, basis: Basis, days: int, level: float, true: float | None = None
 ) -> tuple[float, float]:
-    """[L, U] to expect around `true` (default: what the baseline says, 0 for an effect), in the unit of the
+    """Expected [L, U] around `true` (default: the value in the baseline, 0 for an effect), in the unit of the
     statistic.
     """
     centre = (basis.centre or 0.0) if true is None else _forth(basis.scale, true)
@@ -175,9 +175,9 @@ def expected_interval(
 
 
 def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: float) -> Chances:
-    """P(met) and P(not_met) by the verdict rule for T = [low, high], if the statistic is truly `true`.
+    """P(met) and P(not_met) by the verdict rule for T = [low, high], if the true value is `true`.
 
-    With estimate m ~ N(θ, σ²) and half-width h: met is low ≤ m − h and m + h ≤ high. One open end and no
+    With estimate m ~ N(θ, σ²) and half-width h: met is low ≤ m − h and m + h ≤ high. With one open end and no
     fixed part: noncentral t with noncentrality |θ − bound|/σ; else the same integral over the χ² of the
     estimated variance, by 100 Gauss–Legendre nodes.
     """
@@ -187,11 +187,11 @@ def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: floa
 
 
 def smallest_effect(*, basis: Basis, days: int, level: float, power: float = 0.8) -> float:
-    """Δ: how far from a bound the truth must lie, for the verdict to say on which side with probability
+    """Δ: how far from a bound the truth must be, so that the verdict says on which side with probability
     `power`; on the basis' scale.
 
-    An effect wanted to be at least δ must truly be δ + Δ; with δ = 0 this is the usual smallest detectable
-    effect. For a basis on the identity scale in the unit of the statistic.
+    If an effect must be at least δ, its true value must be δ + Δ; with δ = 0 this is the usual smallest
+    detectable effect. On the identity scale Δ has the unit of the statistic.
     """
     return _distance(basis, _sampling(basis, days, level), power)
 
@@ -200,8 +200,8 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
     """True values for which the verdict is `met` with at least probability `power`: [low, high], None is
     open.
 
-    In the unit of the statistic. None instead of the pair where no true value reaches it: the interval is too
-    wide for the target.
+    In the unit of the statistic. None instead of the pair if no true value reaches it, because the interval
+    is too wide for the target.
     """
     low, high = (None if end is None else _forth(basis.scale, end) for end in target)
     found = _sampling(basis, days, level)
@@ -225,11 +225,11 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
 def days_needed(
     *, basis: Basis, level: float, target: Bounds, true: float, power: float = 0.8, most: int = MOST_DAYS
 ) -> int | None:
-    """Fewest days that count for which the verdict is decided (`met` or `not_met`) with probability `power`,
-    if the truth is `true`.
+    """Fewest counting days for which the verdict is decided (`met` or `not_met`) with probability `power`, if
+    the true value is `true`.
 
-    None where `most` do not suffice: the truth lies on a bound, within the fixed part of it, or the baseline
-    is too short.
+    None if `most` days are not enough: the truth lies on a bound or within the fixed part of it, or the
+    baseline is too short.
     """
 
     def enough(days: int) -> bool:
@@ -238,7 +238,7 @@ def days_needed(
     few, many = basis.fewest_days, most
     if many < few or not enough(many):
         return None
-    while few < many:  # more days never decide less
+    while few < many:  # more days never lower the chance of a decision
         middle = (few + many) // 2
         few, many = (few, middle) if enough(middle) else (middle + 1, many)
     return many
@@ -262,7 +262,7 @@ def _half(level: float, freedom: Floats | float, error: Floats | float) -> Float
 
 
 def _welch(before: Floats | float, after: Floats | float) -> Floats:
-    """Freedom of 1/n′ + 1/n′ with n′ − 2 each."""
+    """Degrees of freedom of 1/n′ + 1/n′ with n′ − 2 each."""
     return np.asarray(
         (before + after) ** 2
         / (before**2 / (1 / np.maximum(before, 1e-300) - 2) + after**2 / (1 / after - 2))
@@ -270,19 +270,19 @@ def _welch(before: Floats | float, after: Floats | float) -> Floats:
 
 
 def _variance_freedom(days: int, r: float) -> float:
-    """(n − 2)(1 − r²)/(1 + r²): what s² of an AR(1) is worth."""
+    """(n − 2)(1 − r²)/(1 + r²): degrees of freedom of s² of an AR(1)."""
     return float(max(1.0, (days - 2) * (1 - r**2) / (1 + r**2)))
 
 
 def _seen(days: int, r: float) -> Floats:
-    """1/n′ for each r that so many days may show."""
+    """1/n′ for each r that may be seen in this many days."""
     shown = np.clip(r + _DEVIATES * np.sqrt((1 - r**2) / days) * days / (days - 4), 0.0, 0.99)
     seen: Floats = 1 / np.maximum(3.0, days * (1 - shown) / (1 + shown))
     return seen
 
 
 def _sampling(basis: Basis, days: int, level: float) -> Sampling:
-    """Of what is planned, with the cautious s."""
+    """Scatter in the planned period, with the cautious s."""
     _enough(basis, days)
     sd, r = basis.cautious.sd, basis.autocorrelation
     if basis.pair_days:
@@ -303,7 +303,7 @@ def _sampling(basis: Basis, days: int, level: float) -> Sampling:
 
 
 def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chances:
-    """On the basis' scale."""
+    """`chances`, with everything on the basis' scale."""
     low, high = target
     error, freedom, halves, odds = found
     if error == 0:
@@ -332,7 +332,7 @@ def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chan
 
 
 def _beyond(critical: Floats, freedom: float, noncentrality: float) -> Floats:
-    """P(T > t) of the noncentral t; beyond a noncentrality of −37 that is 0 to double precision."""
+    """P(T > t) of the noncentral t; below a noncentrality of −37 it is 0 in double precision."""
     if noncentrality < -37:
         return np.zeros_like(critical)
     return np.asarray(scipy.stats.nct.sf(critical, freedom, min(noncentrality, 1e3)))
@@ -346,7 +346,7 @@ def _relative_variances(freedom: float) -> Floats:
 
 
 def _distance(basis: Basis, found: Sampling, power: float) -> float:
-    """How far inside a half-open target the truth must lie for `met` with probability `power`."""
+    """How far inside a half-open target the truth must be for `met` with probability `power`."""
     if found.error == 0:
         return basis.fixed
 

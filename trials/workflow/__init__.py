@@ -1,1 +1,1 @@
-"""Load, compute, save. Only this alcove of `trials` knows the store; the caller owns the transaction."""
+"""Load, compute, save. Only this part of `trials` knows the store; the caller owns the transaction."""

@@ -1,5 +1,5 @@
-"""Evaluating a trial again, where what its last evaluation rests on is no longer what it was. The caller owns
-the transaction.
+"""Evaluates a trial again if the facts behind its last evaluation have changed. The caller owns the
+transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trials.workflow.evaluating import keep
 from trials.workflow.loading import load_inputs
 
 OPEN: Final = (TrialState.RUNNING, TrialState.EVALUATED)
-"""After a decision nothing is evaluated unasked."""
+"""After a decision nothing is evaluated unless somebody asks."""
 FACTS: Final = {
     "protocol_sha256": "protocol",
     "inputs_sha256": "observations",
@@ -31,13 +31,13 @@ FACTS: Final = {
     "unblinded": "unblinded endpoints",
     "interim": "the reporting period has ended",
 }
-"""Fields of an evaluation that say what it rests on, and their name in a line of the log. Not the refused
-messages: a device that sends nonsense does so every day, and no number depends on it.
+"""Facts behind an evaluation: its fields, and their names in a line of the log. Without refused messages: a
+device that sends nonsense does so every day, and no number depends on it.
 """
 
 
 class Again(NamedTuple):
-    """A new evaluation, and why."""
+    """A new evaluation, and the reasons for it."""
 
     number: int
     evaluation: Evaluation
@@ -56,12 +56,12 @@ def evaluated_trials(conn: Connection) -> list[str]:
 def evaluate_again(
     conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool
 ) -> Again | None:
-    """A new evaluation where late observations, amended windows or another protocol make one necessary; else
+    """A new evaluation if late observations, amended windows or another protocol make one necessary; else
     None.
 
-    Never before the reporting period has ended: an early look is planned and asked for, and one a night would
-    be dozens. What is blinded stays so. What counts is whether the facts differ, not when they were entered:
-    a clock cannot tell what a transaction that was under way has brought.
+    Never before the reporting period has ended: early looks are planned and asked for, and one each night
+    would be dozens. Blinded endpoints stay blinded. Compares the facts, not the times at which they were
+    entered: a clock cannot tell what a transaction that was still running has added.
     """
     stored, previous = store_trials.locked_protocol(conn, trial), store_trials.latest_evaluation(conn, trial)
     if stored is None or previous is None or get_trial(conn, trial).state not in OPEN:
@@ -79,6 +79,6 @@ def evaluate_again(
 
 
 def differences(before: Evaluation, after: Evaluation) -> list[str]:
-    """Names of the facts that are not what they were."""
+    """Names of the facts that differ."""
     was, now = document_of(before), document_of(after)
     return [name for field, name in FACTS.items() if was.get(field) != now.get(field)]

@@ -1,8 +1,7 @@
-"""Blinded endpoints: nobody sees their result, not even its evaluator, before it is unblinded for a stated
-reason.
+"""Blinded endpoints: nobody sees their result, not even the evaluator, before somebody unblinds it and states
+a reason.
 
-Nothing is hidden afterwards: while an endpoint is blinded its estimates are not computed, so that no page,
-file or log can show them.
+Their estimates are not hidden, they are not computed: so no page, file or log can show them.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from trials.workflow.evaluating import evaluate_trial
 def unblind(
     conn: Connection, trial: str, endpoint: str, *, reason: str, now: datetime, login: str, simulated: bool
 ) -> int | None:
-    """From now on the endpoint is estimated; the number of the new evaluation where the trial had one before.
+    """Starts to estimate the endpoint; returns the number of the new evaluation if the trial had one before.
 
-    The caller owns the transaction. NotFound where no locked protocol blinds such an endpoint, AlreadyExists
-    where it is open.
+    The caller owns the transaction. NotFound if no locked protocol blinds that endpoint, AlreadyExists if it
+    is unblinded already.
     """
     stored = store_trials.locked_protocol(conn, trial)
     planned = read_protocol(stored.document).endpoints if stored else []
     if not any(one.name == endpoint and one.blinded for one in planned):
         raise NotFound(f"The locked protocol of {trial!r} has no blinded endpoint {endpoint!r}.")
     if not reason.strip():
-        raise CorrectInput("Say why: the reason stands in the audit log and in every report.")
+        raise CorrectInput("Say why: the audit log and every report show the reason.")
     if any(one.endpoint == endpoint for one in store_trials.unblindings(conn, trial)):
         raise AlreadyExists(f"{endpoint} of {trial} is unblinded already.")
     store_trials.save_unblinding(

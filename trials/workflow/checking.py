@@ -1,4 +1,4 @@
-"""Running the planned quality checks over stored observations. The caller owns the transaction."""
+"""Runs the planned quality checks over stored observations. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from trials.plan.reading import digest, read_protocol
 
 
 def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bool = False) -> int:
-    """Run the planned checks over what no check has seen, and over everything (or `everything`) of a
-    datastream whose plan was amended.
+    """Runs the planned checks over observations that were not checked yet; and over all observations of a
+    datastream whose plan was amended, or of every one with `everything`.
 
-    Answers how many observations were judged.
+    Returns how many observations were judged.
     """
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
@@ -51,14 +51,14 @@ def check_quality(conn: Connection, trial: str, *, now: datetime, everything: bo
 def planned_checks(
     protocol: Protocol, stream: TrialDatastream
 ) -> list[tuple[str, dict[str, float | int | str | bool]]]:
-    """Those of the arm the device, or the one it replaced, stands in."""
+    """The checks planned for the arm of the device, or of the device that it replaced."""
     return list(
         protocol.planned_checks(stream.property, stream.device, [p.site for p in stream.deployments]).items()
     )
 
 
 def _planned_otherwise(run: store_quality.QualityRun | None, planned: Sequence[quality.Planned]) -> bool:
-    """Whether an amendment changed the checks since they ran."""
+    """Whether an amendment changed the checks after they last ran."""
     return run is not None and run.parameters != quality.parameters_text(planned)
 
 
@@ -70,7 +70,7 @@ def _check(
     save_from: datetime,
     now: datetime,
 ) -> int:
-    """Judge what was found, keep the flags of what lies at or after `save_from`; how many those are."""
+    """Judges the observations and saves the flags of those at or after `save_from`; returns their number."""
     result = quality.run(planned, found.time_us, found.result, found.received_us)
     saved = found.time_us >= int(save_from.timestamp() * 1e6)
     by_check = {}
@@ -95,5 +95,5 @@ def _check(
 
 
 def locked_trials(conn: Connection) -> list[str]:
-    """Trials whose protocol is locked: those whose observations are checked."""
+    """Trials with a locked protocol; their observations are checked."""
     return [t.code for t in list_trials(conn) if store_trials.locked_protocol(conn, t.code) is not None]

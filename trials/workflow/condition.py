@@ -1,8 +1,8 @@
 """The condition of devices: facts from the store, judged by `trials.condition` at one frozen now.
 
-Pages, the API and jobs all ask here. No rights are checked: pass ids of devices only that the reader may
-see. `host_id`: as seen from the sites of that host alone; None: from every site. `simulated`: `now` is the
-time of a simulated history. Nothing is written; the caller owns the transaction.
+Pages, the API and jobs all ask here. Checks no rights: pass only ids of devices that the reader may see.
+`host_id`: as seen from the sites of that host alone; None: from every site. `simulated`: `now` is the time of
+a simulated history. Writes nothing; the caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CountDays = Callable[[Connection, Sequence[int], datetime], Counts]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A device's condition, and what the tables hold of it."""
+    """A device's condition, and its stored contact and datastreams."""
 
     condition: Condition
     contact: DeviceContact
@@ -39,20 +39,20 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """Everything about one device that its condition rests on."""
+    """Everything about one device that its condition depends on."""
 
     judged: Judged
     positions: list[Placed]
-    """Who stood where it stands or stood, newest first."""
+    """Deployments at its positions, its own among them, newest first."""
     windows: list[DeviceWindow]
     gaps: list[DeviceGap]
-    """Of the GAPS_WITHIN before now, newest first."""
+    """Gaps in the GAPS_WITHIN before now, newest first."""
 
 
 def count_stored_days(
     conn: Connection, device_ids: Sequence[int], now: datetime
 ) -> dict[int, list[DayCount]]:
-    """Results by device, datastream and local day that completeness is made of."""
+    """Counts of results by device, datastream and local day, for completeness."""
     counts: dict[int, list[DayCount]] = {device_id: [] for device_id in device_ids}
     for row in count_by_day(conn, device_ids, now - COUNTED, now):
         counts[row.device_id].append(DayCount(row.datastream_id, row.day, row.n, row.failed))
@@ -68,7 +68,7 @@ def load_conditions(
     host_id: int | None,
     count: CountDays = count_stored_days,
 ) -> dict[int, Judged]:
-    """The condition of each device at `now`. `count` may give counts that are some seconds old."""
+    """The condition of each device at `now`. `count` may return counts that are some seconds old."""
     if not device_ids:
         return {}
     stored = load_facts(conn, device_ids, now=now, host_id=host_id)

@@ -24,18 +24,18 @@ _RANGES = {
     "no2": (-20, 1000),
     "o3": (-20, 1000),
 }
-"""What no result may leave; a property that is not here gets a mark."""
+"""Limits that no result may leave; a property that is not listed gets a mark."""
 _RANGE_UNITS = ("ug/m3", "[ppm]", "Cel", "%", "dB[SPL]")
-"""Units in which they are; of a profile in another unit (ppb) the range is a mark."""
+"""Units of these limits; with a profile in another unit (ppb) the range gets a mark."""
 _SECONDARY: dict[str, tuple[str, dict[str, str]]] = {
     "replicates": ("precision", {"en": "Precision between units", "fr": "Fidélité entre unités"}),
     "availability": ("data-capture", {"en": "Data capture", "fr": "Saisie des données"}),
 }
-"""Endpoints that a profile asks of the candidates alone."""
+"""Endpoints that a profile requires of the candidates alone."""
 
 
 def facts_of(conn: Connection, trial: str) -> Facts:
-    """Title, time zone, organisations and datastreams of a trial; NotFound where there is none of that
+    """Title, time zone, organisations and datastreams of a trial. NotFound if there is no trial of that
     name.
     """
     known = get_trial(conn, trial)
@@ -75,11 +75,11 @@ def draft(
     property: str | None = None,
     profile: str | None = None,
 ) -> Document:
-    """A protocol as a JSON document; `start`: its first local day, `days` of each period; `profile`:
+    """A protocol as a JSON document. `start`: its first local day; `days` of each period; `profile`:
     published targets for its criteria.
 
-    CorrectInput where there is no such template or profile, where the profile has nothing for the template's
-    design, or where nothing in the trial measures `property`.
+    CorrectInput if the template or profile does not exist, if the profile has nothing for the template's
+    design, or if nothing in the trial measures `property`.
     """
     if name not in TEMPLATES:
         known = "\n".join(f"  {one.name}: {one.purpose}" for one in TEMPLATES.values())
@@ -147,8 +147,8 @@ def _property_of(asked: profiles.Entry, wanted: str | None) -> str | None:
 
 
 def _as_profile(document: Document, profile: str, asked: profiles.Entry, candidates: int) -> None:
-    """The endpoint with the profile's unit, grid, parameters and targets; what else it asks of the same arms
-    as secondary endpoints.
+    """Gives the endpoint the profile's unit, grid, parameters and targets; what the profile also requires of
+    the same arms becomes secondary endpoints.
     """
     (main,) = document["endpoints"]
     if main["design"] not in asked.designs:
@@ -200,8 +200,8 @@ def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) 
 
 
 def _property(template: Template, facts: Facts, wanted: str | None) -> tuple[str, str]:
-    """(property, unit): the one asked for, else the template's where the trial measures it, else what most
-    candidates measure.
+    """(property, unit): the requested one, else the template's if the trial measures it, else the one that
+    most candidates measure.
     """
     units = {m.property: m.unit for m in facts.measured}
     if wanted is not None:
@@ -218,7 +218,7 @@ def _property(template: Template, facts: Facts, wanted: str | None) -> tuple[str
 
 
 def _arm(role: str, streams: Sequence[Measured]) -> Document:
-    """The devices of a role at the site where most of them stand; a mark where there is none."""
+    """The devices of a role at the site that has most of them; a mark if there is none."""
     own = [m for m in streams if m.role == role]
     if not own:
         return {"name": role, "role": role, "site": f"{NAME}-site", "devices": [f"{NAME}-{role}"]}
@@ -233,8 +233,8 @@ def _arm(role: str, streams: Sequence[Measured]) -> Document:
 
 
 def left_out(document: Document, facts: Facts) -> list[str]:
-    """Devices that measure the property in a role of the draft and stand in none of its arms: at another
-    site.
+    """Devices at other sites that measure the property in a role of the draft, and so are in none of its
+    arms.
     """
     about = document["endpoints"][0]["property"]
     roles = {arm["role"] for arm in document["arms"]}
@@ -243,9 +243,7 @@ def left_out(document: Document, facts: Facts) -> list[str]:
 
 
 def _interval(devices: Sequence[str], streams: Sequence[Measured]) -> float | str:
-    """The longest of what the devices are expected to keep, in seconds; a quarter of an hour where nobody
-    declared one.
-    """
+    """The longest expected interval of the devices, in seconds; a quarter of an hour if none is declared."""
     declared = [m.interval_s for m in streams if m.device in devices and m.interval_s]
     return max(declared) if declared else "PT15M"
 
@@ -261,7 +259,7 @@ def _range(property: str) -> Document:
 
 
 def _endpoint(template: Template, about: str, streams: Sequence[Measured]) -> Document:
-    """Levels in dB against a limit are judged as Lden; a property that is none is averaged as it is."""
+    """Judges levels in dB against a limit as Lden; any other property as a plain mean."""
     levels = about == "laeq" if not streams else streams[0].scale == "energetic"
     chosen = dict(template.endpoint)
     if template.name == "limit" and levels:
@@ -272,8 +270,8 @@ def _endpoint(template: Template, about: str, streams: Sequence[Measured]) -> Do
 
 
 def _criteria(template: Template, about: str) -> list[Document]:
-    """Published targets hold for the property they were made for; for another one they are numbers to be
-    justified.
+    """Published targets hold for their property only; for another one they are numbers that need a
+    justification.
     """
     own = about == template.property
     return [

@@ -1,5 +1,5 @@
-"""A protocol while it is written: what is wrong with it and on which line, and what it may expect. The caller
-owns the transaction.
+"""A protocol while it is written: its errors with their lines, and what it may expect. The caller owns the
+transaction.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ from trials.workflow.locking import not_lockable
 MOST_SLOTS = 10_000_000
 MOST_SLOTS_OF_DEVICE = 300_000
 MOST_CRITERIA = 200
-"""What is computed for a text that anyone who is signed in may send; a protocol beyond it is checked, but
-nothing is foretold.
+"""Limits of the computation for a text that any user may send. A larger protocol is checked, but not
+forecast.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A text that was looked at: `protocol` where it is one, `outlook` where something can be foretold."""
+    """A text after the check. `protocol`: None if it is not one; `outlook`: None if nothing can be
+    forecast.
+    """
 
     problems: list[Problem]
     protocol: Protocol | None
@@ -55,7 +57,7 @@ def check_draft(
     lengths: Sequence[int] = LENGTHS,
     power: float = POWER,
 ) -> Checked:
-    """Everything that would keep the text from being locked as the protocol of `trial`, and its outlook."""
+    """Everything that keeps the text from being locked as the protocol of `trial`, and its outlook."""
     try:
         protocol = read_for_designs(text)
     except WrongProtocol as error:
@@ -73,7 +75,7 @@ def check_draft(
         problems.append(Problem("version", lines.of(["version"]), told))
     unchecked = any(
         problem.field == "checks" for problem in problems
-    )  # then no observation is known to be good
+    )  # without checks no observation is known to be good
     if unchecked or not _small(protocol, now):
         return Checked(problems, protocol, None)
     return Checked(
@@ -84,7 +86,7 @@ def check_draft(
 
 
 def _small(protocol: Protocol, now: datetime) -> bool:
-    """Whether the planned intervals of all devices over all endpoints are few enough to be looked at while
+    """Whether the planned intervals of all devices over all endpoints are few enough to compute while
     somebody waits.
     """
     start, end = seen_period(protocol, now)
@@ -112,7 +114,7 @@ def outlook_of(
 ) -> Outlook:
     """The outlook of a protocol, draft or locked, from the observations in the database; nothing is stored.
 
-    CorrectInput where it plans a check that there is not.
+    CorrectInput if it plans a check that does not exist.
     """
     return outlook(_load(conn, protocol, now=now, simulated=simulated), lengths=lengths, power=power)
 
@@ -120,8 +122,8 @@ def outlook_of(
 def outlook_of_package(
     folder: Path, protocol: Protocol | None = None, *, lengths: Sequence[int] = LENGTHS, power: float = POWER
 ) -> Outlook:
-    """The same from a package, for its own protocol or another one about the same devices; its flags are
-    taken as they are.
+    """The same from a package, for its own protocol or another one about the same devices. Takes the
+    package's flags as they are.
     """
     inputs = read_inputs(folder)
     if protocol is not None:
@@ -130,9 +132,7 @@ def outlook_of_package(
 
 
 def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: bool) -> TrialInputs:
-    """Observations of the span that an outlook looks at, judged in memory by the checks that the protocol
-    plans.
-    """
+    """Observations of the span that an outlook uses, judged in memory by the protocol's checks."""
     get_trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
     start, end = seen_period(protocol, now)
     streams = needed_datastreams(conn, protocol)
@@ -165,5 +165,5 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
 
 
 def pretty(document: str) -> str:
-    """A stored protocol as people edit it: a field a line."""
+    """A stored protocol as people edit it: one field per line."""
     return json.dumps(json.loads(document), ensure_ascii=False, indent=2)

@@ -1,4 +1,4 @@
-"""Applying the locked protocol and keeping the evaluation. The caller owns the transaction."""
+"""Applies the locked protocol and keeps the evaluation. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from trials.workflow.loading import load_inputs
 def evaluate_trial(
     conn: Connection, trial: str, *, now: datetime, login: str, simulated: bool
 ) -> tuple[int, Evaluation]:
-    """Apply the newest locked protocol to the observations, keep the result; (its number, the evaluation)."""
+    """Applies the newest locked protocol to the observations and keeps the result; (its number, the
+    evaluation).
+    """
     stored = store_trials.locked_protocol(conn, trial)
     if stored is None:
         get_trial(conn, trial)
@@ -37,8 +39,8 @@ def keep(
     previous: store_trials.StoredEvaluation | None,
     login: str,
 ) -> tuple[int, Evaluation]:
-    """Store what was computed, with what changed since the previous evaluation; (its number, the evaluation
-    as stored).
+    """Stores the evaluation, with the changes since the previous one; (its number, the evaluation as
+    stored).
     """
     trial, now = evaluation.trial, evaluation.evaluated_at
     if previous is not None:

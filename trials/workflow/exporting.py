@@ -1,4 +1,4 @@
-"""Writing the trial package of a stored evaluation."""
+"""Writes the trial package of a stored evaluation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from trials.series.inputs import TrialInputs
 from trials.workflow.loading import load_inputs
 
 _MAY_CHANGE = {"inputs_sha256": "Observations", "windows": "Windows", "deviations": "Deviations"}
-"""What a package of an older evaluation may no longer agree about with the database, and its name."""
+"""Parts in which the database may have changed since an older evaluation, and their names in the message."""
 
 
 def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519PrivateKey | None) -> None:
-    """Fill `folder` (which may already hold the reports) from the database as it was for that evaluation.
+    """Fills `folder` (which may already hold the reports) from the database as it was for that evaluation.
 
-    CorrectInput where late observations have changed the inputs since: evaluate again, then export.
+    CorrectInput if the inputs have changed since, as by late observations: evaluate again, then export.
     """
     stored = store_trials.evaluation(conn, evaluation_id)
     if stored is None:

@@ -1,4 +1,4 @@
-"""Everything an evaluation is computed from, read from the store."""
+"""Reads the inputs of an evaluation from the store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from trials.series.inputs import (
 def load_inputs(
     conn: Connection, trial: str, stored: store_trials.StoredProtocol, *, now: datetime, simulated: bool
 ) -> TrialInputs:
-    """Everything the computation needs, over the span of the protocol's periods."""
+    """The inputs of the computation, over the span of the protocol's periods."""
     protocol = read_protocol(stored.document)
     facts = get_trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
@@ -79,7 +79,7 @@ def load_inputs(
 
 
 def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str) -> list[ProtocolVersion]:
-    """Locked ones up to the one that is applied, oldest first."""
+    """Locked versions up to the applied one, oldest first."""
     return [
         ProtocolVersion(p.version, p.locked_at, p.sha256, p.document)
         for p in reversed(store_trials.protocols(conn, trial))
@@ -88,7 +88,7 @@ def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str
 
 
 def needed_datastreams(conn: Connection, protocol: Protocol) -> list[TrialDatastream]:
-    """Those of its trial whose property it measures or has as a covariate."""
+    """The trial's datastreams of the properties that the protocol measures or has as covariates."""
     wanted = {m.property for m in protocol.measurements} | {
         str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
     }
@@ -113,7 +113,7 @@ def stream_input(
     counts: dict[str, int],
     run: store_quality.QualityRun | None,
 ) -> StreamInput:
-    """A datastream as the computation takes it, with what its checks counted."""
+    """A datastream as input of the computation, with the counts of its checks."""
     return StreamInput(
         device=stream.device,
         name=stream.name,
@@ -142,9 +142,7 @@ def _gaps(
     *,
     until: datetime,
 ) -> list[GapSummary]:
-    """Silences of the measured datastreams of the protocol's primary properties, while their device stood
-    there.
-    """
+    """Silences of datastreams of the protocol's primary properties while their device was deployed."""
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
     summaries = []
     start = min(p.start for p in protocol.periods)

@@ -1,5 +1,5 @@
-"""Locking a protocol: stored, checked against the catalogue and the designs, and final. The caller owns the
-transaction.
+"""Locks a protocol: checks it against the catalogue and the designs, then stores it for good. The caller owns
+the transaction.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Locked:
 
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
-    """Store and lock a version; CorrectInput lists what the catalogue does not have or no design knows."""
+    """Stores and locks a version. CorrectInput lists every problem of `not_lockable`; AlreadyExists unless
+    it is newer than all others.
+    """
     problems = not_lockable(conn, protocol)
     if problems:
         raise CorrectInput(
@@ -61,8 +63,8 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
 
 
 def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
-    """What stands in the way of a lock, each with its path: marks that are left, what the catalogue lacks,
-    what no design knows.
+    """Problems that prevent a lock, each with its path: marks that are left, names missing from the
+    catalogue, things that no design knows.
     """
     left = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
     return [*left, *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]

@@ -28,7 +28,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the catalogue says of a trial; empty where none is named."""
+    """Facts about a trial from the catalogue; empty if no trial is named."""
 
     trial: str = f"{NAME}-trial"
     title: dict[str, str] = field(default_factory=lambda: mark("a title", "un titre"))
@@ -39,9 +39,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`roles`: arms it needs; `property`, `unit`: what it is about unless the trial measures something
-    else.
-    """
+    """`roles`: arms it needs. `property`, `unit`: its subject, unless the trial measures something else."""
 
     name: str
     purpose: str
@@ -163,7 +161,7 @@ TEMPLATES: dict[str, Template] = {
 
 
 def marks(document: Any, where: str = "") -> Iterator[str]:
-    """Fields of a protocol document that still hold a mark, by their path."""
+    """Paths of the fields of a protocol document that still hold a mark."""
     if isinstance(document, dict):
         for name, part in document.items():
             yield from marks(part, f"{where}.{name}" if where else str(name))

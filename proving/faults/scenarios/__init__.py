@@ -1,6 +1,6 @@
 """Kinds of fault, one module each. A scenario is a function: it hurts a world, returns what it saw, and
 raises `Failed`.
 
-`catalogue` lists them all. A shared one takes a world that others use too and leaves it whole; one of its own
-takes an empty folder.
+`catalogue` lists them all. A shared scenario takes a world that others use too, and leaves it whole; a
+scenario of its own takes an empty folder.
 """

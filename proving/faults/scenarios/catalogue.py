@@ -1,5 +1,5 @@
-"""Every scenario by name. `quick` ones run in `make faults`; shared ones have a world in common, one after
-the other.
+"""Every scenario by name. `make faults` runs the `quick` ones. Shared ones run one after the other in one
+world.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Own = Callable[[Path, random.Random], Awaitable[str]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Exactly one of `shared` and `own` is there."""
+    """Exactly one of `shared` and `own` is set."""
 
     name: str
     quick: bool

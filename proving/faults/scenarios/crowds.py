@@ -23,7 +23,7 @@ MOVES_S = 60.0
 
 
 def _catalogue(count: int) -> str:
-    """A network server that speaks for `count` devices: enrolling each by itself would take hours."""
+    """A network server that speaks for `count` devices: enrolling them one by one would take hours."""
     blocks = ['[[network_server]]\ncode = "crowd"\nkind = "chirpstack"\n']
     for index in range(count):
         blocks.append(f'[[device]]\ntrial = "{TRIAL}"\ncode = "c{index}"\nsite = "station-a"\n')
@@ -119,7 +119,7 @@ async def crowd_quick(top: Path, chance: random.Random) -> str:
 
 
 async def moving_trials(world: World, chance: random.Random) -> str:
-    """Two ingestors, four shards, the trial moves from one to the next while its devices start anew."""
+    """Two ingestors, four shards: the trial moves from one to the next while its devices restart."""
     second = await world.installation.begin("ingest")
     began = time.time()
     moves = 0

@@ -1,8 +1,8 @@
-"""Target profiles: published targets as data, each with its source and the dates between which it holds.
+"""Target profiles: published targets as data, each with its source and the dates between which it is valid.
 docs/profiles.md shows them.
 
-One JSON file a profile, one entry a property or averaging time; an endpoint names both, as
-`us-epa-air-sensors/pm25`. A profile that a locked protocol may name is never changed: what replaces it gets
+One JSON file per profile, one entry per property or averaging time; an endpoint names both, as
+`us-epa-air-sensors/pm25`. A profile that a locked protocol may name is never changed: its replacement gets
 another name.
 """
 
@@ -24,7 +24,7 @@ from trials.plan.protocol import Protocol
 from trials.plan.values import Code, Part, Span, Text
 
 ON_GRID = ("reference_collocation", "replicates")
-"""Designs that ask for the steps of a grid."""
+"""Designs that use the steps of a grid."""
 Resolution = Literal["hourly", "daily", "monthly"]
 
 
@@ -34,7 +34,7 @@ class Source(Part):
 
 
 class ProfileTarget(Target):
-    """A statistic with the set in which its whole interval must lie."""
+    """A statistic with the set that must contain its whole interval."""
 
     statistic: str
     alternative_to: str | None = None
@@ -43,28 +43,28 @@ class ProfileTarget(Target):
 def _consistent(targets: list[ProfileTarget]) -> list[ProfileTarget]:
     names = [target.statistic for target in targets]
     if len(set(names)) != len(names):
-        raise ValueError("a statistic stands twice")
+        raise ValueError("a statistic is listed twice")
     if unknown := {t.alternative_to for t in targets if t.alternative_to} - set(names):
         raise ValueError(f"{sorted(unknown)[0]} is an alternative that has no target")
     return targets
 
 
 class Asked(Part):
-    """What a profile asks of an endpoint of one design."""
+    """Targets and parameters that a profile requires of an endpoint of one design."""
 
     targets: Annotated[list[ProfileTarget], AfterValidator(_consistent)]
     parameters: dict[str, float] = Field(default_factory=dict)
 
 
 class Gate(Part):
-    """The most a baseline model may have, per cent."""
+    """The largest errors allowed for a baseline model, per cent."""
 
     cv_rmse: float = Field(gt=0)
     nmbe: float = Field(gt=0)
 
 
 class Least(Part):
-    """The least that the protocol's `capture` must ask for; None: nothing is asked."""
+    """The least that the protocol's `capture` must require; None: no requirement."""
 
     share: float | None = None
     days: float | None = None
@@ -72,7 +72,7 @@ class Least(Part):
 
 
 class Entry(Part):
-    """Targets for one property and averaging time; what is None here is as in the profile, or not asked."""
+    """Targets for one property and averaging time. None: as in the profile, or no requirement."""
 
     name: Code
     title: Text
@@ -97,7 +97,7 @@ class Profile(Part):
     source: Source
     valid_from: date
     valid_to: date | None = None
-    """Exclusive; None: as far as is known it holds."""
+    """Exclusive; None: no end is known."""
     checked: Text | None = None
     entries: list[Entry] = Field(min_length=1)
 
@@ -118,7 +118,7 @@ class Profile(Part):
         return self
 
     def of(self, name: str) -> Entry:
-        """An entry with what it takes from its profile filled in; CorrectInput names those there are."""
+        """The entry of that name, completed from its profile. CorrectInput lists the names."""
         for entry in self.entries:
             if entry.name == name:
                 own = {
@@ -144,48 +144,46 @@ def profiles() -> dict[str, Profile]:
 
 
 def profile(name: str) -> Profile:
-    """CorrectInput names the profiles there are."""
+    """The profile of that name. CorrectInput lists the names."""
     if name not in profiles():
         raise CorrectInput(f"There is no profile {name!r}: there are {', '.join(profiles())}.")
     return profiles()[name]
 
 
 def entry(reference: str) -> Entry:
-    """Of `profile/entry`, as in the protocol; CorrectInput says what there is."""
+    """The entry for a `profile/entry` of a protocol. CorrectInput lists the names."""
     name, _, part = reference.partition("/")
     return profile(name).of(part)
 
 
 def is_known(reference: str) -> bool:
-    """Whether there is such a profile with such an entry."""
+    """Whether that profile with that entry exists."""
     name, _, part = reference.partition("/")
     return name in profiles() and any(one.name == part for one in profiles()[name].entries)
 
 
 def gate(resolution: Resolution) -> Gate:
-    """What a baseline model must keep to, by the spacing of the values it works on."""
+    """Limits for a baseline model, by the spacing of its values."""
     found = entry(f"ashrae-14-ipmvp/{resolution}").gate
     assert found is not None, "a test checks that it is there"
     return found
 
 
 def is_valid(found: Entry, start: date, end: date) -> bool:
-    """Whether it holds on all days of `[start, end)`."""
+    """Whether the entry is valid on all days of `[start, end)`."""
     begins = found.valid_from is None or start >= found.valid_from
     return begins and (found.valid_to is None or end <= found.valid_to)
 
 
 def holds_in(found: Entry, period: Period, time_zone: str) -> bool:
-    """Whether it holds on every local day of the period."""
+    """Whether the entry is valid on every local day of the period."""
     zone = ZoneInfo(time_zone)
     last = (period.end - timedelta(microseconds=1)).astimezone(zone).date()
     return is_valid(found, period.start.astimezone(zone).date(), last + timedelta(days=1))
 
 
 def validity(found: Entry) -> str:
-    """As an interval of ISO 8601, the end exclusive: `2008-06-11/2026-12-12`, or `2021-02-01/..` without an
-    end.
-    """
+    """ISO 8601 interval, the end exclusive: `2008-06-11/2026-12-12`, or `2021-02-01/..` without an end."""
     return f"{found.valid_from}/{found.valid_to or '..'}"
 
 
@@ -193,7 +191,7 @@ def validity(found: Entry) -> str:
 
 
 def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
-    """What is not as the endpoint's profile has it; nothing where it names none."""
+    """Differences of the endpoint from its profile; none if it names no profile."""
     if endpoint.profile is None:
         return
     try:
@@ -204,7 +202,7 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
     for field in ("property", "unit"):
         wanted, stated = getattr(found, field), getattr(endpoint, field)
         if wanted is not None and stated != wanted:
-            yield f"{field}: {stated!r} stands here, {endpoint.profile} has {wanted!r}"
+            yield f"{field}: {stated!r} here, but {endpoint.profile} has {wanted!r}"
     asked = found.designs.get(endpoint.design)
     if asked is None:
         yield (
@@ -213,11 +211,11 @@ def differences(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
         )
         return
     if found.grid is not None and endpoint.design in ON_GRID and endpoint.grid != found.grid:
-        yield f"grid: {_hours(endpoint.grid)} stands here, {endpoint.profile} has {_hours(found.grid)}"
+        yield f"grid: {_hours(endpoint.grid)} here, but {endpoint.profile} has {_hours(found.grid)}"
     for name, value in asked.parameters.items():
         if endpoint.parameters.get(name) != value:
             yield (
-                f"parameters.{name}: {endpoint.parameters.get(name)} stands here, {endpoint.profile} has "
+                f"parameters.{name}: {endpoint.parameters.get(name)} here, but {endpoint.profile} has "
                 f"{value:g}"
             )
     if asked.targets:
@@ -237,7 +235,7 @@ def _other_targets(endpoint: Endpoint, asked: Asked) -> Iterator[str]:
             yield f"criteria: {endpoint.profile} has no target for {criterion.statistic}"
         elif (criterion.target.low, criterion.target.high) != (target.low, target.high):
             yield (
-                f"criteria: {criterion.statistic} {_shown(criterion.target)} stands here, "
+                f"criteria: {criterion.statistic} {_shown(criterion.target)} here, but "
                 f"{endpoint.profile} has {_shown(target)}"
             )
     here, there = _pairs(endpoint.criteria), _pairs(asked.targets)
@@ -266,13 +264,13 @@ def _less_capture(capture: Capture, found: Entry, reference: str) -> Iterator[st
         least = getattr(found.capture, name)
         if least is not None and getattr(capture, name) < least:
             yield (
-                f"capture.{name}: {getattr(capture, name):g} stands here, {reference} asks for at least "
+                f"capture.{name}: {getattr(capture, name):g} here, but {reference} asks for at least "
                 f"{least:g}"
             )
 
 
 def criteria(found: Entry, asked: Asked) -> list[dict[str, Any]]:
-    """The targets as criteria of a protocol, justified by their source."""
+    """The targets as criteria of a protocol, with the source as justification."""
     assert found.source is not None, "filled in by `Profile.of`"
     source = found.source
     why = {

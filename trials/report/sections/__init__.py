@@ -1,1 +1,1 @@
-"""The sections of a report, one file each: a writer in, blocks added."""
+"""The sections of a report, one file each. A section takes a writer and adds blocks to it."""

@@ -31,7 +31,7 @@ def endpoints(w: Writer) -> None:
 
 
 def _profile(w: Writer, name: str) -> str:
-    """Whose targets these are, where they stand and when they hold."""
+    """The source of the targets, and when they are valid."""
     if not profiles.is_known(name):
         return w._("Targets: profile {name}, which this version does not know.").format(name=name)
     whole, found = profiles.profile(name.partition("/")[0]), profiles.entry(name)

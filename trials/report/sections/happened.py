@@ -1,4 +1,4 @@
-"""What happened: capture, deviations, windows, gaps, refusals, other choices."""
+"""Events of the trial: capture, deviations, windows, gaps, refusals, other choices."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def happened(w: Writer) -> None:
 
 
 def sensitivity(w: Writer) -> None:
-    """The same under other choices."""
+    """The endpoints under other choices."""
     rows = []
     for endpoint in w.e.endpoints:
         shown = {c.statistic for c in endpoint.criteria[:2]}

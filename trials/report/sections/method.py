@@ -1,4 +1,4 @@
-"""How it was computed, the protocol, and how to recompute it."""
+"""The method, the protocol, and how to recompute the numbers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def protocol(w: Writer) -> None:
 
 
 def recompute(w: Writer) -> None:
-    """How to recompute it, with fingerprints and versions."""
+    """How to recompute the numbers, with fingerprints and versions."""
     w.add(Heading(w._(WORDS["recompute"])))
     w.add(
         Paragraph(

@@ -1,4 +1,4 @@
-"""The verdict, what it leads to, and who took part."""
+"""The verdict, its consequence, and the parties."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _banner(w: Writer) -> Banner:
 
 
 def verdict(w: Writer) -> None:
-    """The verdict with its question and conclusions, and who took part."""
+    """The verdict with its question and conclusions, and the parties."""
     w.add(_banner(w))
     w.add(Paragraph(w.pick(w.e.protocol["question"]), "lead"))
     for endpoint in w.e.endpoints:

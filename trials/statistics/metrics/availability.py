@@ -1,7 +1,7 @@
-"""How much of what was planned is there, and how it breaks. Censuses of planned intervals: no sampling error.
+"""How much of the planned data came, and how it breaks. Censuses of planned intervals: no sampling error.
 
-present, due: booleans of shape (n,), one a planned interval in order of time; an interval inside a window
-that holds nothing is not due.
+present, due: booleans of shape (n,), one for each planned interval in order of time; an interval inside a
+window that holds nothing is not due.
 """
 
 from __future__ import annotations

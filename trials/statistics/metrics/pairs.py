@@ -1,5 +1,5 @@
-"""The one place where missing values are handled: of pairs, of single series, of numbers that nothing can be
-computed with.
+"""The one place that handles missing values: in pairs, in single series, and numbers too large to compute
+with.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 
 LARGEST = 1e100
-"""Squares and sums of larger numbers leave what a float64 can hold; nothing that is measured comes near."""
+"""Squares and sums of larger numbers exceed a float64. Nothing measured comes near."""
 
 
 def known(*, values: ArrayLike) -> Floats:
@@ -50,8 +50,8 @@ def paired(*, candidate: ArrayLike, reference: ArrayLike) -> tuple[Floats, Float
 
 
 def per_cent_of_mean(*, value: float, mean: float) -> float:
-    """100·value/mean, per cent; CorrectInput where the mean is not clearly above 0: per cent of such a mean
-    mean nothing.
+    """100·value/mean, per cent. CorrectInput unless the mean is clearly above 0: per cent of such a mean mean
+    nothing.
     """
     if not mean > 0 or abs(value) > LARGEST * mean:
         raise CorrectInput(f"Per cent of a mean need a mean above 0; it is {mean:.3g}.")

@@ -1,4 +1,4 @@
-"""How often chance alone would do as much: p values by exchange of labels."""
+"""How often chance alone gives as large a value: p values by exchange of labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from insitu.errors import CorrectInput
 from trials.statistics.metrics.pairs import known
 
 EXACT = 14
-"""Up to so many differences every sign is tried: 2¹⁴ of them."""
+"""Up to this many differences every sign is tried: 2¹⁴ patterns."""
 DRAWN = 16_384
 
 

@@ -11,7 +11,7 @@ from insitu.errors import CorrectInput
 from trials.statistics.metrics.pairs import paired
 
 TOGETHER = 1e-15
-"""Of covariance over the larger variance: below it the sign of the slope is that of a rounding error."""
+"""Limit of the covariance over the larger variance: below it the slope's sign comes from rounding."""
 
 
 class Line(NamedTuple):

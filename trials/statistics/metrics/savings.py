@@ -19,7 +19,7 @@ Resolution = Literal["hourly", "daily", "monthly"]
 
 
 MOST_MONTHS = 72
-"""The parabolas of α have their tops a little later; beyond they would fall again, and mean nothing."""
+"""The parabolas of α peak a little later; beyond their peak they fall and mean nothing."""
 
 
 def cv_rmse(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:
@@ -32,8 +32,8 @@ def cv_rmse(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -
 
 
 def nmbe(*, observed: ArrayLike, predicted: ArrayLike, parameters: int = 0) -> float:
-    """100·Σ(y − ŷ)/((n − p)·ȳ), per cent; + the model predicts too little; p = 0 out of sample. Source:
-    ASHRAE Guideline 14-2014.
+    """100·Σ(y − ŷ)/((n − p)·ȳ), per cent; positive: the model predicts too little; p = 0 out of sample.
+    Source: ASHRAE Guideline 14-2014.
     """
     y, fitted = paired(candidate=observed, reference=predicted)
     _enough(len(y) - parameters)

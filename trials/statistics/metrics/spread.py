@@ -1,4 +1,4 @@
-"""How much several units of one kind differ among themselves."""
+"""How much several units of one kind differ from each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trials.statistics.metrics.pairs import computable, per_cent_of_mean
 def _complete(units: ArrayLike) -> NDArray[np.float64]:
     table = np.asarray(units, np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
-        raise CorrectInput("Give one row an interval and one column a unit, at least two units.")
+        raise CorrectInput("Give one row per interval and one column per unit, at least two units.")
     table = table[np.isfinite(table).all(axis=1)]
     if not len(table):
         raise CorrectInput("There is no interval in which all units have a result.")

@@ -22,7 +22,7 @@ def donor_weights(*, treated: ArrayLike, donors: ArrayLike) -> NDArray[np.float6
     y, x = np.asarray(treated, np.float64), np.asarray(donors, np.float64)
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise CorrectInput(
-            "Give one row a time and one column a donor, and as many times for the treated unit."
+            "Give one row per time and one column per donor, and as many times for the treated unit."
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise CorrectInput("A synthetic control needs times at which all units have a value.")
