@@ -1,8 +1,9 @@
-"""Items → one transaction → what to tell the devices.
+"""Items → one transaction → receipts and refusals for the devices.
 
-What is "the same message again": `boot` and `seq` where it has them; else, with device times, the keys of its
-readings; else its delivery (session, mid, hash). Timed readings go through the merge even when their `seq`
-was seen, so that a device that starts its counter again under an old boot loses nothing.
+A message is the same as an earlier one if it has the same `boot` and `seq`; without them, if its readings
+with device times have the same keys; otherwise, if it is the same delivery (session, mid, hash). Timed
+readings are merged even if their `seq` was seen before, so that a device that restarts its counter under an
+old boot loses nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from store.sequences import Ranges, lock_sequences, save_sequences
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
 FRAMES = "frames"
-"""Instead of a session: frames of radio networks among the deliveries."""
+"""Replaces the session's name for frames of radio networks, which are listed among the deliveries."""
 FRAME_AGE = timedelta(minutes=5)
-"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same
-number later.
+"""Copies of a frame arrive within seconds. Later, a device that counts from 0 again may send the same content
+under the same number.
 """
 
 
@@ -45,11 +46,10 @@ def keep(
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
 ) -> Outcome:
-    """Everything the batch means for the database; the caller owns the transaction, and keeps one batch in
-    it.
+    """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
-    `turn`: of a session of the broker, with these messages. `quota`: how many bytes of refused messages are
-    kept; None: all of them.
+    `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
+    keep; None: all.
     """
     live = [item for item in items if not item.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
@@ -78,7 +78,7 @@ def keep(
 def _save_rejects(
     conn: Connection, items: Sequence[Item], quota: Quota | None, outcome: Outcome
 ) -> set[Refused]:
-    """The refusals that are new, kept or only counted; devices are to hear of both."""
+    """Save refusals, kept or only counted; returns the new ones, which devices should hear of."""
     rejects = [(item, reject) for item in items if not item.repeated for reject in _rejects(item)]
     saved = save_rejects(
         conn,
@@ -98,7 +98,9 @@ def _save_rejects(
 
 
 def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: str, turn: Turn) -> None:
-    """Those that only their delivery identifies: see `ingest.deliveries`."""
+    """Mark repeats among messages that have no other identity than their delivery: see
+    `ingest.deliveries`.
+    """
     candidates = [item for item in items if item.by_delivery and item.message.qos and item.message.mid]
     if not candidates:
         return
@@ -111,7 +113,9 @@ def _recognise_deliveries(conn: Connection, items: Sequence[Item], client_id: st
 
 
 def _recognise_frames(conn: Connection, items: Sequence[Item]) -> None:
-    """The same radio frame by another way: its copy has another time, so its readings' keys do not tell."""
+    """Mark copies of a radio frame that arrived by another way: a copy has another time, so the keys of its
+    readings differ.
+    """
     candidates = [item for item in items if item.frame is not None and item.ignored_for is None]
     if not candidates:
         return
@@ -152,7 +156,7 @@ def _recognise_sequences(
             ranges = seen.setdefault((item.known.device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         item.counted_before = before
-        # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
+        # The seq of a replayed message was accounted for when it was refused, so the replay is no repeat.
         if before and not item.timed and not item.by_delivery and not item.reject_id:
             item.repeated = True
     return seen
@@ -182,7 +186,8 @@ def _rejects(item: Item) -> list[Reject]:
         return []
     digest = _digest(message)
     if item.by_delivery:
-        # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
+        # Two deliveries of the same unreadable bytes are two messages, so the digest includes the time of
+        # receipt.
         digest = hashlib.sha256(
             digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")
         ).digest()
@@ -205,11 +210,11 @@ def _rejects(item: Item) -> list[Reject]:
 
 
 def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Outcome) -> None:
-    """The two sums of the ledger, for one message. Takes what it counts as refused from `new`: the next copy
-    is a repeat.
+    """Count one message in both sums of the ledger. Removes its refusals from `new`, so that the next copy
+    counts as a repeat.
     """
     if item.reject_id and item.refused and not item.stored and not item.settled:
-        return  # a replay that has changed nothing leaves no line
+        return  # a replay that changed nothing leaves no line
     received_us = item.message.received_us
     key = Key(item.trial, item.device, received_us - received_us % HOUR_US, item.reject_id)
     entry = ledger.entry(key)
@@ -237,7 +242,7 @@ def _count(item: Item, new: set[tuple[bytes, str]], ledger: Ledger, outcome: Out
     entry.stored += stored
     entry.duplicate += (
         item.contained - stored - conflicting - refused
-    )  # also what was refused, for the same reason, before
+    )  # including those refused before for the same reason
     entry.conflicting += conflicting
     entry.refused += refused
     outcome.stored += stored

@@ -1,5 +1,5 @@
-"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets
-there.
+"""Points at which a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it when it gets there
+for the third time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _passed: dict[str, int] = {}
 
 
 def reach(name: str) -> None:
-    """SIGKILL ourselves where the environment says so; otherwise nothing."""
+    """SIGKILL ourselves if the environment asks for it; otherwise do nothing."""
     if name == _NAME:
         _passed[name] = _passed.get(name, 0) + 1
         if _passed[name] >= int(_COUNT or 1):

@@ -1,4 +1,4 @@
-"""One message on its way from bytes to rows, and what a batch of them comes to."""
+"""One message on its way from bytes to rows, and the outcome of a batch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from store.catalogue.snapshot import KnownDevice
 from store.sequences import Ranges
 
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a mistake of ours raises on a message: nothing that waiting would mend, and nothing that the driver of
-the database says.
+"""Exceptions caused by our own bugs. Retrying would not help, and the database's driver raises none of
+them.
 """
 UNKNOWN = "unknown"
 
 
 @dataclass(slots=True)
 class Item:
-    """One message on its way. `refused`: reason → (results, first of them in words); an unreadable message
-    refuses 0.
+    """One message on its way. `refused`: reason → (number of results, text about the first); an unreadable
+    message has 0 results.
     """
 
     message: Message
@@ -34,28 +34,28 @@ class Item:
     status: StatusReport | None = None
     frame: bytes | None = None
     own_clock: bool = True
-    """Its times are of a clock of the device."""
+    """Its times come from the device's own clock."""
     historical: bool = False
     also_gone: list[int] = field(default_factory=list)
-    """Devices that went down with this one."""
+    """Devices that went offline with this one."""
     ignored_for: IgnoreReason | None = None
     interval_us: int | None = None
     by_delivery: bool = False
-    """Only its delivery identifies it."""
+    """It has no other identity than its delivery."""
     timed: bool = True
     repeated: bool = False
     counted_before: bool = False
-    """Its `seq` was accounted for before."""
+    """Its `seq` was already accounted for."""
     identity: bytes = b""
     duplicate: int = 0
     conflicting: int = 0
     reject_id: int = 0
-    """The reject of which this is the replay."""
+    """The reject that this item replays; 0 for live traffic."""
     others: frozenset[str] = frozenset()
-    """Of a replay: for what reasons the same message has other rejects."""
+    """For a replay: reasons of the message's other rejects."""
     source: str = ""
-    """Where it stands, if it came from a file: it tells a reject where to look, and is no sign of life of the
-    device.
+    """Place in the file from which the message comes. A reject quotes it; the message is then no sign of
+    life.
     """
 
     @property
@@ -65,28 +65,28 @@ class Item:
 
     @property
     def stored(self) -> int:
-        """Of its results, once they are merged."""
+        """Number of stored results, after the merge."""
         return 0 if self.repeated else len(self.observations) - self.duplicate - self.conflicting
 
     @property
     def settled(self) -> bool:
-        """Of a replay: nothing is left of what its reject stands for, once it is merged."""
+        """For a replay, after the merge: nothing is refused any more for its reject's reason."""
         return all(str(reason) in self.others for reason in self.refused)
 
     def is_plain(self) -> bool:
-        """Every result became a row: what nearly all messages are."""
+        """True if every result became a row, as for nearly all messages."""
         return not (self.refused or self.duplicate or self.repeated or self.ignored_for)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What to tell the devices after the commit."""
+    """Result of a batch: messages to send to the devices after the commit."""
 
     receipts: dict[tuple[str, str, str], Ranges] = field(default_factory=dict)
     """(trial, device, boot) → accounted ranges of seq."""
     refusals: list[tuple[Reject, int | None]] = field(default_factory=list)
     """New rejects of known devices, with the message's seq."""
     rebirths: set[tuple[str, str]] = field(default_factory=set)
-    """(group, edge node) that are to be asked for a birth."""
+    """(group, edge node) to ask for a birth."""
     stored: int = 0
     refused: int = 0

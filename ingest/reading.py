@@ -22,25 +22,23 @@ from insitu.wire import (
 from store.catalogue.snapshot import CatalogueSnapshot, KnownDevice
 
 Route = tuple[Topic, Decoder, KnownDevice | None]
-"""Where a topic leads: its parts, what reads it, whose it is."""
+"""Route of a topic: its parts, its decoder, its device."""
 
 
 @dataclass(slots=True)
 class Context:
-    """What a batch is read with."""
+    """Everything needed to read a batch."""
 
     snapshot: CatalogueSnapshot
     nodes: EdgeNodes | None
-    """Births of Sparkplug, where the batch has messages of edge nodes; they change as it is read."""
+    """Sparkplug births, if the batch has messages of edge nodes; reading changes them."""
     routes: dict[str, Route | None] = field(default_factory=dict)
 
 
 def prepare(
     messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None
 ) -> list[Item]:
-    """Decode and place. What the service itself says below a trial, and what its probe says, is passed
-    over.
-    """
+    """Decode and place. Skips the service's own messages below a trial, and those of its probe."""
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
 
@@ -48,7 +46,7 @@ def prepare(
 def prepare_refused(
     message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
 ) -> list[Item]:
-    """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
+    """The message as one refusal that accounts for its `seq`; with `bare`, without decoding it."""
     items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Item(message)]
     route = _route(message.topic, snapshot)
     for item in items:
@@ -68,7 +66,7 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
         network = parse_network_topic(topic)
         if network is None:
             return None
-        # An address that no device has is not refused by the trial's name: nobody knows whose it is.
+        # An address without a device is not refused under a trial: nobody knows whose it is.
         parts = Topic(*snapshot.addresses.get(network.address, (UNKNOWN, network.address)), network.suffix)
     decoder = DECODERS.get(parts.suffix)
     if decoder is None:
@@ -163,7 +161,7 @@ def _placed(item: Item, known: KnownDevice, decoded: Decoded) -> Item:
     item.ignored_for = item.ignored_for or decoded.ignored
     item.by_delivery = not item.timed and (not item.sequences or decoded.in_part)
     if item.ignored_for is IgnoreReason.STATUS:
-        item.contained = 1  # as a status of a device's own: one thing said
+        item.contained = 1  # like a device's own status: one statement
     if item.ignored_for is None:
         item.observations, item.refused = place(known, decoded, item.message.received_us)
         for reason, results, detail in decoded.refused:
