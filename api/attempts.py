@@ -14,9 +14,7 @@ class TooManyAttempts(RetryLater):
 
 
 class Attempts:
-    """Failed sign-ins of the last while, bounded in number; by the wall clock, since this is about the
-    machine.
-    """
+    """Recent failed sign-ins, bounded in number. Uses the wall clock, because it protects the machine."""
 
     def __init__(
         self, *, within_s: float = 900.0, per_pair: int = 8, per_address: int = 40, most_keys: int = 10_000
@@ -27,7 +25,7 @@ class Attempts:
         self._lock = threading.Lock()
 
     def check(self, address: str, login: str) -> None:
-        """TooManyAttempts where this address, or this address with this login, failed too often."""
+        """Raises TooManyAttempts if this address, or this address with this login, failed too often."""
         with self._lock:
             for key in self._keys(address, login):
                 count, since = self._failures.get(key, (0, 0.0))

@@ -229,7 +229,7 @@ def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
         code=code,
     )
     if found is None:
-        raise NotFound(f"There is no trial {code!r} for you.")
+        raise NotFound(f"There is no trial {code!r}, or you may not see it.")
     return found
 
 

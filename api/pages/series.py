@@ -1,4 +1,4 @@
-"""A device's series for its page: buckets on the property's averaging scale, and the span they cover."""
+"""A device's series for its page: buckets on the property's averaging scale, and their span."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ SPANS: Final = {
 }
 DEFAULT_SPAN: Final = "7d"
 BUCKETS: Final = 360
-"""A series has at most this many buckets, of smallest and largest result each: more than a screen can
-show.
-"""
+"""A series has at most this many buckets with smallest and largest result; a screen cannot show more."""
 _LOWEST_DB, _HIGHEST_DB = -200.0, 300.0
 _WIDTHS_S: Final = (60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One bucket; `flag` is the worst in it (4 FAIL, 3 SUSPECT, else 1). `middle` None where a mean has no
+    """One bucket; `flag` is its worst flag (4 FAIL, 3 SUSPECT, else 1). `middle` is None if a mean has no
     meaning.
     """
 
@@ -48,7 +46,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A datastream with its points of `[start, end)`, each `width` wide."""
+    """A datastream with its points in `[start, end)`, each `width` wide."""
 
     stream: Stream
     points: list[Point]
@@ -58,7 +56,7 @@ class Drawn:
 
 
 def width_for(span: timedelta, expected_s: float | None) -> timedelta:
-    """The narrowest usual width that keeps a series within BUCKETS and does not split the device's own
+    """The narrowest standard width that needs at most BUCKETS buckets and is no narrower than the device's
     interval.
     """
     least = max(span.total_seconds() / BUCKETS, expected_s or 0.0)
@@ -68,7 +66,7 @@ def width_for(span: timedelta, expected_s: float | None) -> timedelta:
 def draw_series(
     streams: Sequence[Stream], series: Mapping[int, SeriesKept], end: datetime, span: timedelta
 ) -> list[Drawn]:
-    """One Drawn a datastream, in the order given; buckets begin at `end − span`."""
+    """One Drawn for each datastream, in the given order; buckets begin at `end − span`."""
     expected = min((every for s in streams if (every := s.usual_interval_s())), default=None)
     width = width_for(span, expected)
     start = end - span
@@ -79,7 +77,7 @@ def draw_series(
 
 
 def _points(series: SeriesKept, scale: str, start: datetime, end: datetime, width: timedelta) -> list[Point]:
-    """The buckets of `[start, end)` that hold a result."""
+    """The buckets of `[start, end)` that contain a result."""
     start_us, width_us = to_us(start), width // timedelta(microseconds=1)
     low, high = np.searchsorted(series.time_us, [start_us, to_us(end)])
     if low == high:
@@ -122,7 +120,7 @@ def _middles(
 
 
 def _levels(results: Floats, firsts: NDArray[np.intp]) -> list[float | None]:
-    """10·log10 of the mean of 10^(L/10), over levels that can be one."""
+    """10·log10 of the mean of 10^(L/10), over valid levels."""
     usable = (results >= _LOWEST_DB) & (results <= _HIGHEST_DB)
     energy = np.add.reduceat(np.where(usable, 10 ** (np.where(usable, results, 0.0) / 10), 0.0), firsts)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -107,7 +107,7 @@ def get_device(conn: Connection, viewer: Viewer, trial: str, device: str, *, now
     """One visible device; raises NotFound if it does not exist or the viewer may not see it."""
     found = list_devices(conn, viewer, now=now, trial=trial, device=device)
     if not found:
-        raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
+        raise NotFound(f"There is no device {device!r} in trial {trial!r}, or you may not see it.")
     return found[0]
 
 

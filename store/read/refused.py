@@ -77,7 +77,7 @@ def get_reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -
         conn, RejectRow, _SQL.reject, reject_id=reject_id, trials=None if trials is None else list(trials)
     )
     if found is None:
-        raise NotFound(f"There is no reject {reject_id} for you.")
+        raise NotFound(f"There is no reject {reject_id}, or you may not see it.")
     return found
 
 

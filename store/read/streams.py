@@ -81,7 +81,7 @@ def list_streams(conn: Connection, device_ids: Sequence[int]) -> list[Stream]:
 def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
     found = row(conn, StreamOwner, _SQL.stream_owner, datastream_id=datastream_id)
     if found is None:
-        raise NotFound(f"There is no datastream {datastream_id} for you.")
+        raise NotFound(f"There is no datastream {datastream_id}, or you may not see it.")
     return found
 
 
