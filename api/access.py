@@ -1,7 +1,7 @@
-"""Signing in: passwords, sessions, form tokens, and who a request comes from.
+"""Signing in: passwords, sessions, form tokens, and the identity behind a request.
 
-Passwords are kept as argon2id; a session is a random token in a cookie, of which the database keeps the
-SHA-256. What a person may see is not decided here but in `store`.
+Passwords are stored as argon2id. A session is a random token in a cookie; the database stores its SHA-256.
+`store` decides what a person may see.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ LIFETIME: Final = timedelta(days=7)
 
 
 def sign_in(pool: Pool, *, login: str, password: str, address: str) -> str:
-    """The token of a new session; NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
+    """Returns the token of a new session. Raises NotAcceptedHere for a wrong login or password,
+    TooManyAttempts after many.
 
-    Holds a connection before and after the password is compared, not meanwhile: that takes a tenth of a
-    second.
+    Holds a connection before and after the comparison of the password, but not during it: that takes a tenth
+    of a second.
     """
     with pool.connection() as conn:
         require_few_failures(conn, address, login)
@@ -48,8 +49,8 @@ def sign_in(pool: Pool, *, login: str, password: str, address: str) -> str:
 
 
 async def admit_sign_in(request: Request) -> AsyncIterator[None]:
-    """A place to compare a password, in turns by address: 64 MiB each, so more than a few at once would let
-    anyone fill the memory.
+    """Wait for a place to compare a password; addresses take turns. A comparison takes 64 MiB, so without a
+    limit anybody could fill the memory.
     """
     async with context_of(request).lanes.sign_in.place(request.client.host if request.client else ""):
         yield
@@ -60,8 +61,8 @@ def digest(token: str) -> bytes:
 
 
 def _cookie_name(request: Request, name: str) -> str:
-    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers refuse
-    that name.
+    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers reject
+    such a name.
     """
     return f"__Host-{name}" if request.url.scheme == "https" else name
 
@@ -97,7 +98,7 @@ def drop_session(request: Request, response: Response) -> None:
 
 
 def visit_token(request: Request) -> str:
-    """What ties a form to a browser that has not signed in; made anew where the cookie is missing."""
+    """A token that ties a form to a browser that has not signed in. A new one if the cookie is missing."""
     found: str | None = request.cookies.get(_cookie_name(request, "insitu-visit"))
     if found is None:
         found = getattr(request.state, "visit", None) or secrets.token_urlsafe(24)
@@ -111,15 +112,15 @@ def keep_visit(request: Request, response: Response) -> None:
 
 
 def form_token(request: Request) -> str:
-    """The secret every form carries: derived from the session, or from the visit before one; no state is kept
-    for it.
+    """The secret in every form: derived from the session, or before sign-in from the visit, so that nothing
+    is stored.
     """
     secret = session_token(request) or visit_token(request)
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
 async def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
-    """CorrectInput for a form that another site sent, or that outlived its session."""
+    """Raises CorrectInput for a form that comes from another site or is older than its session."""
     if not hmac.compare_digest(form.encode(), form_token(request).encode()):
         raise CorrectInput(
             "This form is too old, or was sent from elsewhere: go back, reload the page and send it again."
@@ -127,7 +128,7 @@ async def require_form_token(request: Request, form: Annotated[str, Form()] = ""
 
 
 async def viewer_or_nobody(request: Request) -> Viewer | None:
-    """Whom the session belongs to, as it was found at the door. The same for every part of one request."""
+    """The person of the session, as found by `api.asgi`. The same for every part of one request."""
     found: Viewer | None = request.state.viewer
     return found
 
@@ -143,18 +144,18 @@ Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
 
 
 def require_measurements(viewer: Viewer, what: str) -> None:
-    """NotFound for a host, which sees how devices are and not what they measure."""
+    """Raises NotFound for a host, which sees the health of devices but no measurements."""
     if not viewer.sees_measurements:
-        raise NotFound(f"There is no {what} for you.")
+        raise NotFound(f"There is no {what}, or you may not see it.")
 
 
 def may_replay(viewer: Viewer) -> bool:
-    """The lab, and a company for what its own devices sent."""
+    """The lab, and a company for the messages of its own devices."""
     return viewer.role in (Role.LAB, Role.COMPANY)
 
 
 def may_unblind(viewer: Viewer, trial: Trial) -> bool:
-    """The evaluator of this trial, and nobody else."""
+    """Only the evaluator of this trial."""
     return viewer.role is Role.EVALUATOR and viewer.organisation_id == trial.evaluator_id
 
 
@@ -164,7 +165,7 @@ def may_lock(viewer: Viewer, trial: Trial) -> bool:
 
 
 def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:
-    """The lab, signed in; or whoever shows INSITU_METRICS_TOKEN as a bearer token."""
+    """The signed-in lab, or a client that sends INSITU_METRICS_TOKEN as a bearer token."""
     secret = context_of(request).settings.metrics_token
     given = request.headers.get("authorization", "")
     if secret is not None and hmac.compare_digest(

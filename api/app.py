@@ -50,9 +50,9 @@ def create_app(
     mqtt_public: PublicAddress,
     readiness: Callable[[], Readiness] = never_probed,
 ) -> FastAPI:
-    """The pages and the HTTP API. RunMigrate or UpgradeInsitu where the schema is another one.
+    """The pages and the HTTP API. Raises RunMigrate or UpgradeInsitu if the schema has another version.
 
-    `readiness` is asked at every `/readyz` and every page, on the event loop too: it gives a value at once.
+    Every `/readyz` and every page calls `readiness`, also on the event loop, so it must return at once.
     """
     with connect(database_url, application="insitu serve") as conn:
         require_current(conn)
@@ -92,7 +92,9 @@ def create_app(
 
 
 def _include(app: FastAPI) -> None:
-    """What is open is named here; everything else asks for a signed-in viewer before its own code runs."""
+    """Lists everything open to the public; all other routes require a signed-in viewer before their own code
+    runs.
+    """
     for router in (session.open_router, operations.open_router, files.open_router):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)

@@ -1,8 +1,8 @@
-"""Around every request: who asks, then the body, then the application; limits, security headers, counting.
+"""Wraps every request: identifies the sender, reads the body, then calls the application; also limits,
+security headers and counters.
 
-The order is the point: nothing is read for somebody unknown but the form to sign in, and a body is whole
-before a thread or a connection is taken (`api.context.connection` admits to those). It runs on the event
-loop.
+The order matters. From an unknown sender only the sign-in form is read, and a body is complete before a
+request takes a thread or a connection (`api.context.connection` grants those). It runs on the event loop.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from store.access import Viewer
 
 _OPEN_FORMS: Final = ("/sign-in", "/language")
 _NOBODYS: Final = ("/static/",)
-"""The same for everyone: no session is looked up for these, so they answer while the database does not."""
+"""The same for everyone: served without a look-up of the session, so also while the database is down."""
 
 
 class _Answered(NamedTuple):
-    """Instead of a route, for the counters."""
+    """Stands in for a route in the counters."""
 
     path: str
 
@@ -54,9 +54,7 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """Finds out who asks, reads the body within limits, adds headers that a route did not set itself, and
-    counts.
-    """
+    """Identifies the sender, reads the body within limits, adds missing headers, and counts."""
 
     def __init__(self, app: ASGIApp, *, meters: Meters) -> None:
         self._app, self._meters, self._bodies, self._turnstile = app, meters, Bodies(), Turnstile()
@@ -81,9 +79,9 @@ class Guard:
         try:
             await self._answer(scope, receive, guarded)
         except ClientGone:
-            status = 499  # as others count it: nobody hears the answer
+            status = 499  # a common code for this: the client is gone and nobody hears the answer
         except Exception as error:
-            if status:  # the answer has begun: the connection can only end
+            if status:  # the answer has begun, so only the connection can be ended
                 raise
             await problems.unexpected(Request(scope), error)(scope, receive, guarded)
         finally:
@@ -112,14 +110,14 @@ class Guard:
                         app = await answer_device(request, device[1], device[2], device[3], body)
             except (InsituError, HTTPException) as error:
                 app = problems.refusal(request, error)
-            if unread:  # of somebody unknown, or of a request that is refused: nobody looks at it
+            if unread:  # an unknown sender or a refused request: nobody reads this body
                 send = send if await discard(receive) else _closing(send)
                 receive = replay(b"", receive)
             await app(scope, receive, send)
 
 
 def _shown(request: Request) -> Hashable:
-    """Whom the request says it is from, before anybody looks whether that is true."""
+    """The sender that the request claims, before it is checked."""
     return (
         session_token(request)
         or request.headers.get("authorization")
@@ -128,8 +126,8 @@ def _shown(request: Request) -> Hashable:
 
 
 async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]:
-    """Whom the session or the token belongs to, None for nobody; and what a device posts to. WrongToken where
-    it shows none of its own.
+    """(the person or device of the session or token, None if unknown; the match of a device's path). Raises
+    WrongToken for a post without a token of that device.
     """
     request.state.viewer = None
     context, client = context_of(request), _shown(request)
@@ -163,12 +161,12 @@ def _announced(scope: Scope) -> int:
 
 
 def _sends(scope: Scope) -> bool:
-    """Whether a body comes with the request."""
+    """True if the request has a body."""
     return _announced(scope) > 0 or _header(scope, b"transfer-encoding") is not None
 
 
 def _closing(send: Send) -> Send:
-    """The answer ends the connection: what is left of the body must not be taken for the next request."""
+    """Make the answer end the connection, so that the rest of the body is not taken for the next request."""
 
     async def closing(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,5 +1,5 @@
-"""Bodies of requests, read whole before anything scarce is taken, and not from somebody who sends byte by
-byte for ever.
+"""Reads bodies of requests completely before anything scarce is taken, and not for ever from a slow
+sender.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from api.lanes import Busy
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_OPEN_BODY_BYTES: Final = 16_384
-"""Of somebody who is not signed in: the form to sign in is all he may send."""
+"""Limit for a sender who is not signed in, enough for the sign-in form."""
 GRACE_S: Final = 10.0
 SLOWEST_BYTES_S: Final = 4096
-"""A body may take GRACE_S, and a second more for each so many bytes that came: a slow radio passes, a byte a
-second does not.
+"""A body may take GRACE_S, plus a second for each SLOWEST_BYTES_S bytes received: a slow radio passes, a byte
+a second does not.
 """
 _IDLE_S: Final = 5.0
 _MOST_AT_ONCE: Final = 8
-"""Bodies that one device or one person sends at the same time."""
+"""Bodies that one device or one person may send at the same time."""
 _MOST_BUFFERED: Final = 64 * 1024**2
 _DISCARD_S: Final = 1.0
 
 
 class ClientGone(Exception):
-    """The client closed the connection amid its body: nobody waits for an answer."""
+    """The client closed the connection before the end of its body; nobody waits for an answer."""
 
 
 class Bodies:
-    """Bounds what is read at a time: by client in number, in all by bytes. Lives on the event loop."""
+    """Limits the bodies read at a time: by number for each client, by bytes in total. Lives on the event
+    loop.
+    """
 
     def __init__(self) -> None:
         self._reading: Counter[Hashable] = Counter()
@@ -43,9 +45,9 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, receive: Receive, client: Hashable | None, *, most: int) -> AsyncIterator[bytes]:
-        """The body, counted for as long as the block lasts. HTTPException 413 or 408, Busy, ClientGone.
+        """The body, counted until the block ends. Raises HTTPException 413 or 408, Busy, ClientGone.
 
-        `client` None: somebody unknown, whose bodies are so small that the number of connections bounds them.
+        `client` None: an unknown sender; its bodies are so small that the number of connections bounds them.
         """
         body = bytearray()
         if client is not None and self._reading[client] >= _MOST_AT_ONCE:
@@ -95,8 +97,8 @@ async def _next(receive: Receive, within_s: float) -> Message:
 
 
 async def discard(receive: Receive) -> bool:
-    """Read for a moment what nobody will look at, since an answer to a client that still sends may be lost;
-    True where it ended.
+    """Read and drop the body for a moment, because a client that still sends may miss the answer; True if the
+    body ended.
     """
     loop = asyncio.get_running_loop()
     limit = loop.time() + _DISCARD_S
@@ -112,7 +114,7 @@ async def discard(receive: Receive) -> bool:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """`receive` for the application: the whole body at once, then whatever the connection says."""
+    """`receive` for the application: the whole body at once, then the connection's own messages."""
     given = False
 
     async def again() -> Message:

@@ -15,7 +15,7 @@ from trials.workflow.condition import Judged, load_conditions
 def conditions_of(
     conn: Connection, context: Context, viewer: Viewer, devices: Sequence[FleetRow], now: datetime
 ) -> dict[int, Judged]:
-    """By device id, of devices that exist for this viewer, as its sites show them."""
+    """By device id, for devices that this viewer may see, judged by the viewer's sites."""
     return load_conditions(
         conn,
         [row.device_id for row in devices],

@@ -1,4 +1,4 @@
-"""Connections below HTTP: who sends nothing, or the head of a request letter by letter, does not stay."""
+"""Connections below HTTP: closes those that send nothing, or send the head of a request too slowly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOR_OURSELVES: Final = 200
 
 
 class PromptConnection(H11Protocol):
-    """uvicorn's, which itself waits for a head without an end."""
+    """uvicorn's protocol, which by itself would wait for ever for a head."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -34,7 +34,7 @@ class PromptConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """The clock runs while a head is incomplete, and does not begin again with each byte of it."""
+        """The clock runs while a head is incomplete, and does not restart with each byte."""
         if self.conn.their_state is not h11.IDLE:
             self._forget()
         elif self._deadline is None:
@@ -53,7 +53,9 @@ class PromptConnection(H11Protocol):
 
 
 def allow_connections() -> int:
-    """Raise the limit of descriptors as far as the system lets us; how many connections may be open then."""
+    """Raise the limit of descriptors as far as the system permits; returns the number of connections that may
+    be open.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST + _FOR_OURSELVES
     if hard != resource.RLIM_INFINITY:
@@ -64,16 +66,16 @@ def allow_connections() -> int:
 
 
 def server_options() -> dict[str, Any]:
-    """What uvicorn is given beside the address."""
+    """Options for uvicorn, except the address."""
     return {
         "http": PromptConnection,
-        # past this uvicorn answers 503 at once; a slow body costs a descriptor and a few kB, so thousands may
-        # stay
+        # beyond this uvicorn answers 503 at once; a slow body costs a descriptor and a few kB, so thousands
+        # are fine
         "limit_concurrency": allow_connections(),
-        # a thousand devices connect in the same second: those that are not accepted yet wait in the kernel
+        # a thousand devices may connect in the same second; those not accepted yet wait in the kernel
         "backlog": 2048,
-        # an idle browser connects again in a millisecond; its descriptor is for somebody who sends
+        # an idle browser reconnects in a millisecond, so its descriptor is better used by an active client
         "timeout_keep_alive": 5,
-        # a head of a request is a few hundred bytes and some cookies
+        # the head of a request has a few hundred bytes and some cookies
         "h11_max_incomplete_event_size": 16_384,
     }

@@ -1,4 +1,6 @@
-"""What every route needs: settings, database, clock, addresses; one object, handed down by `create_app`."""
+"""Everything that routes need: settings, database, clock, addresses; one object, passed on by
+`create_app`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ class Context:
     door: Door
     posts: Posts
     readiness: Callable[[], Readiness]
-    """What the probe found out last; a value, never a question to a server."""
+    """Result of the last probe; returns at once, without asking a server."""
     clock: Clock
     mqtt_public: PublicAddress
     live: Live
@@ -46,7 +48,7 @@ class Context:
     strips: Strips
     outlooks: Outlooks
     cache: Path
-    """Folder for what can be made again: the chart bundle, rendered reports."""
+    """Folder for files that can be made again: the chart bundle, rendered reports."""
 
 
 def context_of(request: Request) -> Context:
@@ -55,14 +57,14 @@ def context_of(request: Request) -> Context:
 
 
 async def given_context(request: Request) -> Context:
-    """`context_of` for a signature; asynchronous, as all that admits is, since a synchronous one takes a
-    thread for nothing.
+    """`context_of` as a dependency. Asynchronous like all dependencies that grant something, because a
+    synchronous one would take a thread.
     """
     return context_of(request)
 
 
 def readiness_of(context: Context) -> Readiness:
-    """What the probe found out, where that is fresh; else that it hangs: no news is bad news."""
+    """Result of the last probe if it is fresh, otherwise not ready: no news is bad news."""
     found = context.readiness()
     age = time.monotonic() - found.at
     if age <= FRESH_S:
@@ -72,7 +74,7 @@ def readiness_of(context: Context) -> Readiness:
 
 
 def never_probed() -> Readiness:
-    """For a server that nobody gave a probe: it must not say ready."""
+    """For a server without a probe, which must not report ready."""
     return Readiness(
         Stage.CONNECT,
         "Nothing probes whether devices can deliver: start the pages with `insitu up` or `insitu serve`.",
@@ -81,7 +83,7 @@ def never_probed() -> Readiness:
 
 
 def client_of(request: Request) -> Hashable:
-    """Who takes turns: a person, whatever the number of browsers; without one, an address."""
+    """The unit that takes turns: a person, in any number of browsers; else an address."""
     viewer = getattr(request.state, "viewer", None)
     return viewer.person_id if viewer else request.client.host if request.client else ""
 
@@ -94,10 +96,10 @@ def _transaction(pool: Pool) -> Iterator[Connection]:
 
 @asynccontextmanager
 async def connecting(request: Request, lane: Lane | None = None) -> AsyncIterator[Connection]:
-    """One connection and one transaction, committed at the end of the block, rolled back by an error; by
-    default of the pages' lane.
+    """One connection and one transaction, committed at the end of the block, rolled back after an error. Uses
+    the pages' lane by default.
 
-    Asynchronous, since it admits: a request waits here without a thread until a connection is kept for it.
+    Asynchronous, so a request waits here without a thread until a connection is reserved for it.
     """
     context = context_of(request)
     chosen = lane or context.lanes.pages
@@ -109,17 +111,16 @@ async def connecting(request: Request, lane: Lane | None = None) -> AsyncIterato
 
 
 async def connection(request: Request) -> AsyncIterator[Connection]:
-    """One connection and one transaction a request; committed before the answer leaves.
+    """One connection and one transaction for each request; committed before the answer is sent.
 
-    The body has been read by then, and the answer is sent afterwards, so neither end of a slow line holds a
-    connection.
+    The body was read before, and the answer is sent afterwards, so a slow line holds no connection.
     """
     async with connecting(request) as conn:
         yield conn
 
 
 async def connection_of_person(request: Request) -> AsyncIterator[Connection | None]:
-    """The same where somebody is signed in; None, and nothing taken, for anybody else."""
+    """The same for a signed-in person; None for anybody else, and then nothing is taken."""
     if request.state.viewer is None:
         yield None
         return
@@ -128,7 +129,7 @@ async def connection_of_person(request: Request) -> AsyncIterator[Connection | N
 
 
 async def export_connection(request: Request) -> AsyncIterator[Connection]:
-    """The same, of those that are kept for exports."""
+    """The same, from the connections reserved for exports."""
     async with connecting(request, context_of(request).lanes.exports) as conn:
         yield conn
 

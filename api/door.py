@@ -1,5 +1,5 @@
-"""Who asks, found out before anything is read or held for them: sessions of people and tokens of devices,
-many in one query.
+"""Identifies senders before anything is read or held for them: sessions of people and tokens of devices, many
+in one query.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MOST: Final = 500
 
 
 class Shown(NamedTuple):
-    """What a request shows: the SHA-256 of a session, or of a device's token."""
+    """The SHA-256 of the session or device token that a request presents."""
 
     sha256: bytes
     is_device: bool
 
 
 class Door:
-    """Answers from one connection of the pool, whatever the number of requests."""
+    """Uses one connection of the pool for any number of requests."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool, self._clock = pool, clock
@@ -37,7 +37,7 @@ class Door:
         )
 
     async def viewer(self, token: str | None) -> Viewer | None:
-        """Whom a session belongs to, as of now; RetryLater where the database does not answer within a
+        """The person of a session at this moment; raises RetryLater if the database does not answer within a
         second.
         """
         found = await self._ask(token, is_device=False)
@@ -45,7 +45,7 @@ class Door:
         return found
 
     async def device(self, token: str | None) -> TokenHolder | None:
-        """Which device holds a token, as of now; RetryLater as above."""
+        """The device that holds a token at this moment; raises RetryLater as above."""
         found = await self._ask(token, is_device=True)
         assert found is None or isinstance(found, TokenHolder)
         return found

@@ -1,6 +1,6 @@
-"""Many requests, one transaction: what arrives while a group is at work makes up the next one.
+"""Many requests, one transaction: requests that arrive while a group is processed form the next group.
 
-A thousand devices that post at the full minute are then a few transactions, and a flood of wrong tokens a few
+So a thousand devices that post at the full minute are a few transactions, and a flood of wrong tokens a few
 queries. The requests wait as coroutines; one thread and one connection do the work.
 """
 
@@ -26,15 +26,15 @@ class _Asked(Generic[Ask, Answer]):
     ask: Ask
     answer: asyncio.Future[Answer]
     given_up: bool = False
-    """Set by who waits no longer; read by the thread before it begins."""
+    """Set when the caller stops waiting; the thread reads it before it begins."""
 
 
 class Grouped(Generic[Ask, Answer]):
-    """`work` answers a group, each with its answer or its error, in order; what it raises is the answer for
-    all.
+    """Answers requests in groups. `work` returns an answer or an error for each, in order; an exception from
+    it goes to all.
 
     `most_waiting` bounds the queue, `most` a group. Ends with `close`; the thread never keeps the process
-    alive. Asked from one event loop only.
+    alive. Use it from one event loop only.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Grouped(Generic[Ask, Answer]):
         self._thread.start()
 
     async def answer(self, ask: Ask, patience_s: float) -> Answer:
-        """Busy where the queue is full; RetryLater where the answer takes longer than `patience_s`.
+        """Raises Busy if the queue is full, RetryLater if the answer takes longer than `patience_s`.
 
-        What has not begun by then is not done any more; what has begun may still be done.
+        A request that has not begun by then is dropped; one that has begun may still be carried out.
         """
         asked: _Asked[Ask, Answer] = _Asked(ask, asyncio.get_running_loop().create_future())
         try:
@@ -70,14 +70,14 @@ class Grouped(Generic[Ask, Answer]):
         return asked.answer.result()
 
     def close(self) -> None:
-        """The group at work is finished; those that still wait hear nothing more."""
+        """Finishes the present group; requests that still wait get no answer."""
         while True:
             try:
                 self._queue.put_nowait(None)
                 break
             except queue.Full:
                 self._queue.get_nowait()
-        self._thread.join(2.0)  # a database that hangs must not hold up the end
+        self._thread.join(2.0)  # a hanging database must not block the end
 
     def _run(self) -> None:
         while True:
@@ -89,7 +89,7 @@ class Grouped(Generic[Ask, Answer]):
                 self._answer(begun)
 
     def _gather(self) -> list[_Asked[Ask, Answer]] | None:
-        """The first that comes and all that wait behind it; None at the end."""
+        """The next request and all that wait behind it; None at the end."""
         group = []
         asked = self._queue.get()
         while asked is not None:
@@ -102,18 +102,18 @@ class Grouped(Generic[Ask, Answer]):
     def _answer(self, group: Sequence[_Asked[Ask, Answer]]) -> None:
         try:
             answers: Sequence[Answer | BaseException] = self._work([asked.ask for asked in group])
-        # Each asker raises it, and its request is answered and logged as a defect.
+        # Each caller raises it, and its request is answered and logged as a defect.
         except Exception as error:  # noqa: BLE001
             answers = [error] * len(group)
-        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
-            # once for all: to wake the loop for each would hand the interpreter to and fro as many times
+        with suppress(RuntimeError):  # the loop has ended: nobody is waiting
+            # one wake-up for all: one for each would switch between the threads each time
             group[0].answer.get_loop().call_soon_threadsafe(_deliver, group, answers)
 
 
 def _deliver(group: Sequence[_Asked[Ask, Answer]], answers: Sequence[Answer | BaseException]) -> None:
     for asked, answer in zip(group, answers, strict=True):
         if asked.answer.done():
-            continue  # given up
+            continue  # the caller stopped waiting
         if isinstance(answer, BaseException):
             asked.answer.set_exception(answer)
         else:

@@ -1,8 +1,8 @@
-"""Admission: who may have a database connection now, and who waits for one.
+"""Admission: which request may have a database connection now, and which one waits.
 
-A lane has as many places as connections are kept for it, so that no thread ever waits for a connection.
-Whoever finds no place waits as a coroutine, which costs nothing, and not for long. Clients take turns: one
-who sends 500 requests at once waits behind himself, and the next client is served after at most one of them.
+A lane has as many places as connections reserved for it, so no thread ever waits for a connection. A request
+without a place waits as a coroutine, which costs nothing, and only for a short time. Clients take turns: one
+that sends 500 requests at once waits behind its own, and the next client is served after at most one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anyio import CapacityLimiter
 from insitu.errors import RetryLater
 
 PATIENCE_S: Final = 1.0
-"""A request waits this long for a place; then it is better to say so than to keep somebody waiting."""
+"""A request waits this long for a place; after that a quick refusal is better than more waiting."""
 _MOST_WAITING: Final = 2000
 _MOST_OF_ONE: Final = 100
 _ARRIVING: Final = 16
@@ -30,10 +30,9 @@ class Busy(RetryLater):
 
 
 class Turnstile:
-    """Bounds how many requests of one client are under way at all: the rest of a crowd is refused at the
-    price of a look.
+    """Limits the requests of one client that are in progress; more are refused at almost no cost.
 
-    `most` is generous, since many people may come from one address; what they get is decided by the lanes.
+    `most` is generous, because many people may share an address; the lanes limit what they get.
     """
 
     def __init__(self, most: int = _MOST_OF_ONE) -> None:
@@ -42,7 +41,7 @@ class Turnstile:
 
     @contextmanager
     def pass_(self, client: Hashable) -> Iterator[None]:
-        """Busy where this client has too many requests under way."""
+        """Raises Busy if this client has too many requests in progress."""
         if self._inside[client] >= self._most:
             raise Busy()
         self._inside[client] += 1
@@ -57,7 +56,7 @@ class Turnstile:
 class Lane:
     """Places that clients share in turns. Lives on the event loop: no other thread may touch it.
 
-    `per_client`: a single client holds at most this many places, so that his slow pages leave room for
+    `per_client`: a single client holds at most this many places, so that its slow pages leave room for
     others.
     """
 
@@ -69,7 +68,7 @@ class Lane:
 
     @asynccontextmanager
     async def place(self, client: Hashable) -> AsyncIterator[None]:
-        """A place for as long as the block lasts; Busy where none becomes free in time."""
+        """A place until the block ends; raises Busy if none becomes free in time."""
         await self._enter(client)
         try:
             yield
@@ -116,8 +115,8 @@ class Lane:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """The free place goes to the client whose turn it is; that client then stands at the end of the
-        row.
+        """Give the free place to the client whose turn it is; that client then moves to the end of the
+        queue.
         """
         for client in self._waiting:
             if self._held[client] < self._per_client:
@@ -138,29 +137,29 @@ LIVE: Final = 2
 GROUPED: Final = 2
 EXPORTS: Final = 2
 POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS
-"""Connections are the sum of all places: nobody who has a place waits for a connection."""
+"""The sum of all places, so a request with a place never waits for a connection."""
 
 
 THREADS: Final = POOL_SIZE
-"""No more than connections: Python computes on one thread at a time, so that more only compete."""
+"""No more than connections: Python computes on one thread at a time, so more threads would only compete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """One for each kind of work, so that none takes the other's places."""
+    """One lane for each kind of work, so that no kind takes another's places."""
 
     pages: Lane = field(default_factory=lambda: Lane(PAGES, per_client=PAGES // 2))
     people: Lane = field(default_factory=lambda: Lane(_ARRIVING, per_client=_ARRIVING // 2))
-    """Requests of people whose session is looked up. The rest wait without a look-up, in turns by client."""
+    """Requests whose session is being looked up. Others wait without a look-up; clients take turns."""
     devices: Lane = field(default_factory=lambda: Lane(8 * _ARRIVING, per_client=8, patience_s=10.0))
-    """The same for posts of devices, which wait longer, since to send again costs them more."""
+    """The same for posts of devices, which wait longer, because sending again costs them more."""
     sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN // 2))
     """A password costs 64 MiB and a tenth of a second: as many at a time as the machine can bear."""
     exports: Lane = field(default_factory=lambda: Lane(EXPORTS, per_client=1))
-    """A whole trial takes minutes, so these never take a page's place."""
+    """A whole trial takes minutes, so exports never take a page's place."""
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
-    """A report takes seconds and a process: one at a time, and those that wait hold neither a thread nor a
+    """A report takes seconds and a process: one at a time; waiting ones hold neither a thread nor a
     connection.
     """
     bundle: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
-    """The same for the browser's half of the charts, which is made while the server starts."""
+    """The same for the charts' JavaScript, which is made while the server starts."""

@@ -1,9 +1,9 @@
 """The live stream (Server-Sent Events).
 
-One poller a process looks once a second which devices gave a sign of life; it runs while somebody listens.
-Streams that show the same (the same rights, language and filter) share a channel, which renders a change once
-for all of them, on the pool of threads. A channel's mailbox holds *which* devices changed, not how often, and
-a stream's outbox one part for each element of the page, so that a slow reader costs no memory.
+One poller in each process checks once a second which devices gave a sign of life, while anybody listens.
+Streams with the same content (same rights, language and filter) share a channel, which renders a change once
+for all of them on the thread pool. A channel stores *which* devices changed, not how often, and a stream's
+outbox one part for each element of the page, so a slow reader costs no memory.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from store.read.fleet import Contact
 _LOG: Final = logging.getLogger("insitu.api.live")
 Answer = TypeVar("Answer")
 TICK_S: Final = 15.0
-"""How often a stream looks at all of its devices, since time alone makes one late; and whether its session
-still lives.
+"""How often a stream checks all of its devices, because a device becomes late without any message, and
+whether its session is still valid.
 """
 
 
 class News(NamedTuple):
-    """Devices that gave a sign of life since the last news. `tick`: look at all of them, time alone may have
-    changed one.
+    """Devices that gave a sign of life since the last news. `tick`: check all devices, because time alone may
+    have changed one.
     """
 
     device_ids: frozenset[int]
@@ -41,7 +41,7 @@ class News(NamedTuple):
 
 
 class Part(NamedTuple):
-    """HTML that takes the place of the element of that id."""
+    """HTML that replaces the element with that id."""
 
     element: str
     html: str
@@ -51,7 +51,7 @@ Look = Callable[[News], list[Part]]
 
 
 class Outbox:
-    """What one stream has not sent yet: the newest part of each element."""
+    """Unsent parts of one stream: only the newest for each element."""
 
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
@@ -67,7 +67,7 @@ class Outbox:
         self._something.set()
 
     async def parts(self, tick_s: float) -> AsyncIterator[list[Part]]:
-        """Until closed: parts as they come, and an empty list where `tick_s` has passed."""
+        """Yields parts as they come, and an empty list every `tick_s`, until closed."""
         loop = asyncio.get_running_loop()
         last_tick = loop.time()
         while True:
@@ -85,7 +85,7 @@ class Outbox:
 
 
 class Channel:
-    """Renders once what several streams show. Runs while one of them listens."""
+    """Renders the common content of several streams once. Runs while one of them listens."""
 
     def __init__(self, look: Look, limiter: CapacityLimiter) -> None:
         self._look, self._limiter = look, limiter
@@ -113,7 +113,7 @@ class Channel:
             try:
                 parts = await to_thread.run_sync(self._look, News(changed, tick), limiter=self._limiter)
             except RetryLater:
-                continue  # the poller logs it; the next news brings what is missed now
+                continue  # the poller logs it; the next news includes the missed changes
             except NotFound:
                 self.close()
                 return
@@ -129,8 +129,8 @@ class Channel:
 
 
 class Live:
-    """`look` gives the last sign of life of every device; it is called on a thread, once per `every_s` for
-    all listeners.
+    """`look` returns the last sign of life of every device; a thread calls it once per `every_s` for all
+    listeners.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Live:
         self._closed = False
 
     def require_room(self, person: Hashable) -> None:
-        """RetryLater where this person, or all together, have too many streams."""
+        """Raises RetryLater if this person, or all together, have too many streams."""
         if self._listening[person] >= self._per_person:
             raise RetryLater("You have too many live pages open: close some, then reload this one.")
         if self._closed or self.listeners >= self._most:
@@ -157,9 +157,9 @@ class Live:
 
     @contextmanager
     def listen(self, person: Hashable, key: Hashable, look: Look) -> Iterator[Outbox]:
-        """An outbox for as long as the block lasts; RetryLater as `require_room`.
+        """An outbox until the block ends; raises RetryLater like `require_room`.
 
-        Streams of the same `key` show the same: `look` of the first of them is called for all.
+        Streams with the same `key` have the same content: the `look` of the first one is called for all.
         """
         self.require_room(person)
         if key not in self._channels or self._channels[key].task.done():
@@ -204,8 +204,8 @@ class Live:
             await asyncio.sleep(self._every_s)
 
     async def on_thread(self, work: Callable[..., Answer], *parameters: Any) -> Answer:
-        """`work` on a thread and a connection that are kept for streams: their number waits here, and nobody
-        else.
+        """Run `work` on a thread and a connection reserved for streams, so that only streams wait for each
+        other.
         """
         return await to_thread.run_sync(work, *parameters, limiter=self._limiter)
 
@@ -217,10 +217,10 @@ class Live:
 
 
 def close_on_signals(live: Live) -> None:
-    """End the streams at the first signal to stop: the server waits for open answers before it tells the
-    application anything.
+    """End the streams at the first stop signal: the server waits for open answers before it tells the
+    application.
 
-    Keeps what the server itself does at the signal. Nothing outside the main thread, where no signal arrives.
+    Keeps the server's own handlers. Does nothing outside the main thread, which receives all signals.
     """
     if threading.current_thread() is not threading.main_thread():
         return

@@ -1,4 +1,4 @@
-"""Counters of the process for Prometheus, and gauges read from the database when they are asked for."""
+"""Prometheus counters of the process, and gauges read from the database on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Meters:
-    """What this process counts. Labels are route templates, never what a client typed, so their number is
+    """Counters of this process. Labels are route templates, never a client's input, so their number is
     bounded.
     """
 
@@ -38,11 +38,11 @@ class Meters:
         route = getattr(scope.get("route"), "path", None) or "other"
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
         self._requests.labels(method, route, str(status)).inc()
-        if not route.startswith("/live/"):  # these last as long as somebody looks
+        if not route.startswith("/live/"):  # these last as long as somebody watches
             self._seconds.labels(route).observe(seconds)
 
     def exposition(self, conn: Connection, readiness: Readiness) -> bytes:
-        """Everything in the text format of Prometheus, the database's gauges read through `conn`."""
+        """Everything in Prometheus' text format; reads the database's gauges through `conn`."""
         present = CollectorRegistry()
         present.register(_Probed(readiness))
         present.register(_Stored(conn))

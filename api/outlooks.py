@@ -1,5 +1,5 @@
-"""Outlooks of stored protocols, at most five minutes old: a page asks for ninety days' observations of every
-device of an arm.
+"""Outlooks of stored protocols, at most five minutes old, because each needs ninety days of observations of
+every device of an arm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST: Final = 200
 
 
 class Outlooks:
-    """Bounded in number; by the wall clock, since this is about the machine."""
+    """Bounded in number. Uses the wall clock, because it protects the machine."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[object, ...], tuple[float, Outlook]] = OrderedDict()
@@ -38,7 +38,9 @@ class Outlooks:
         lengths: Sequence[int] = LENGTHS,
         power: float = POWER,
     ) -> Outlook:
-        """That of a stored protocol; whoever asks must be allowed to see measurements of its trial."""
+        """The outlook of a stored protocol. The caller checks that the viewer may see measurements of its
+        trial.
+        """
         key = (stored.protocol_id, stored.sha256, tuple(lengths), power)
         with self._lock:
             at, found = self._known.get(key, (float("-inf"), None))

@@ -1,4 +1,4 @@
-"""Passwords are kept as argon2id."""
+"""Passwords are stored as argon2id."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HASHER: Final = PasswordHasher()
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash that is kept instead of the password."""
+    """The argon2id hash to store instead of the password."""
     return _HASHER.hash(password)
 
 
 def matches(password_hash: str, password: str) -> bool:
-    """Takes a tenth of a second, as it must."""
+    """Takes a tenth of a second on purpose."""
     try:
         return _HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
@@ -28,7 +28,5 @@ def matches(password_hash: str, password: str) -> bool:
 
 @cache
 def nobody() -> str:
-    """Verified where the login is unknown, so that the time of the answer does not tell which logins
-    exist.
-    """
+    """Checked if the login is unknown, so that the response time does not show which logins exist."""
     return hash_password(secrets.token_urlsafe(16))

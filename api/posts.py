@@ -1,4 +1,4 @@
-"""What devices post, in groups: a success is answered after the commit of its group, never before."""
+"""Posts of devices, in groups: success is reported only after the commit of the group."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from store.database import Connection, Pool
 from store.rejects import Quota
 
 _MOST: Final = 300
-"""Posts in one transaction: some hundred cost little more than one, and a bad one is found in nine
-halvings.
-"""
+"""Posts in one transaction: some hundred cost little more than one, and nine halvings find a bad one."""
 _MOST_WAITING: Final = 3000
 PATIENCE_S: Final = 10.0
-"""A device waits longer than a person: its message is on its way already, and to send it again costs more."""
+"""A device waits longer than a person: its message has already been sent, and sending it again costs more."""
 
 
 class Posts:
-    """The taker on its thread."""
+    """Runs the taker on its thread."""
 
     def __init__(self, pool: Pool, clock: Clock, quota: Quota) -> None:
         @contextmanager
@@ -36,8 +34,8 @@ class Posts:
         )
 
     async def store(self, post: Post) -> Answer:
-        """What became of it. NotAcceptedHere for a token that is not the device's; RetryLater where it was
-        not stored in time.
+        """The result of the post. Raises NotAcceptedHere for a token that is not the device's; RetryLater if
+        the post was not stored in time.
         """
         return await self._grouped.answer(post, PATIENCE_S)
 

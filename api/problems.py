@@ -1,4 +1,4 @@
-"""Errors as people and programs meet them: a friendly page, or problem+json (RFC 9457) with a stable code."""
+"""Errors for people and programs: a friendly page, or problem+json (RFC 9457) with a stable code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from insitu.errors import (
 from insitu.language import Language, Reader
 
 _LOG: Final = logging.getLogger("insitu.api")
-# First match wins: subclasses before the classes they refine.
+# The first match wins: subclasses come before their base classes.
 _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (NotFound, 404, "not_found"),
     (NotAcceptedHere, 401, "sign_in"),
@@ -47,15 +47,15 @@ _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "too_slo
 _TITLES: Final = {
     400: "Something in this request is not right",
     401: "Sign in first",
-    404: "There is nothing here for you",
-    405: "That is not possible here",
+    404: "Not found",
+    405: "This is not possible here",
     408: "Too slow",
-    409: "It is taken or locked",
+    409: "Already taken or locked",
     413: "Too large",
     422: "Something in this request is not right",
     429: "Too many attempts",
     500: "Something went wrong here",
-    503: "Not at this moment",
+    503: "Not available right now",
     507: "No space left",
 }
 
@@ -67,10 +67,10 @@ class Problem(BaseModel):
         json_schema_extra={
             "example": {
                 "type": "urn:insitu:problem:not_found",
-                "title": "There is nothing here for you",
+                "title": "Not found",
                 "status": 404,
                 "code": "not_found",
-                "detail": "There is no trial 'platform-air' for you.",
+                "detail": "There is no trial 'platform-air', or you may not see it.",
             }
         }
     )
@@ -79,7 +79,7 @@ class Problem(BaseModel):
     title: str
     status: int
     code: str
-    """Stable: programs may decide by it."""
+    """Stable: programs may rely on it."""
     detail: str
     errors: list[dict[str, str]] = []
 
@@ -91,7 +91,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Answers are asynchronous, so that a refusal takes no thread from those that are served."""
+    """Handlers are asynchronous, so that a refusal takes no thread."""
 
     async def insitu_error(request: Request, error: Exception) -> Response:
         return _insitu_error(request, error)
@@ -128,7 +128,7 @@ def _insitu_error(request: Request, error: Exception) -> Response:
 
 @cache
 def _busy_page(language: Language, *, again: bool) -> str:
-    """The same for everybody, made once: a crowd must not be refused at the price of serving it."""
+    """The same for everybody, made once: refusing a crowd must not cost as much as serving it."""
     reader = Reader(language)
     translate = reader.translator(LOCALE)
     return ENVIRONMENT.get_template("busy.j2").render(
@@ -138,7 +138,7 @@ def _busy_page(language: Language, *, again: bool) -> str:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # what was sent is not repeated: it may hold a password or a foreign text
+    # input is not repeated: it may contain a password or foreign text
     errors = [{"field": ".".join(str(p) for p in e["loc"]), "problem": str(e["msg"])} for e in error.errors()]
     lines = "; ".join(f"{e['field']}: {e['problem']}" for e in errors)
     return answer(request, 422, "invalid_request", lines, errors=errors)
@@ -151,7 +151,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def refusal(request: Request, error: InsituError | HTTPException) -> Response:
-    """The answer to a request that did not get as far as the application."""
+    """The answer to a request that does not reach the application."""
     return _insitu_error(request, error) if isinstance(error, InsituError) else _http_error(request, error)
 
 

@@ -1,4 +1,4 @@
-"""Templates: what a page is filled with, in the reader's language and the trial's time zone."""
+"""Templates, filled in the reader's language and the trial's time zone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TICKS: Final = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What every template can ask: who reads, in which language and zone, at what time of the trial."""
+    """Everything that templates may use: reader, language, time zone, and the time of the trial."""
 
     path: str
     viewer: Viewer | None
@@ -39,9 +39,9 @@ class Page:
     now: datetime
     simulated: bool
     form: str
-    """Token of forms."""
+    """Token for forms."""
     trouble: Readiness | None = None
-    """Why no message comes in at the moment, on the pages of who is signed in."""
+    """Reason why no messages arrive at the moment; only on pages of signed-in readers."""
     problem: str | None = None
 
     @property
@@ -67,7 +67,7 @@ class Page:
 
     @property
     def colon(self) -> str:
-        """What stands between a word and its explanation."""
+        """The colon with its spacing: French has a no-break space before it."""
         return "\u00a0: " if self.language == "fr" else ": "
 
     def moment(self, when: datetime | None, style: str = "short") -> str:
@@ -96,7 +96,7 @@ class Page:
         return text
 
     def interval(self, seconds: float) -> str:
-        """Time between two results, exact where it is a whole number of seconds: 15 min, 90 s."""
+        """Time between two results, exact if it is a whole number of seconds: 15 min, 90 s."""
         whole = float(round(seconds)) if seconds >= 1 else seconds
         size, word = next(
             ((size, word) for size, word in ((3600, "h"), (60, "min")) if whole % size == 0), (1, "s")
@@ -108,7 +108,9 @@ class Page:
 
 
 def language_of(request: Request, viewer: Viewer | None) -> Language:
-    """The viewer's, else the cookie's, else the browser's first that is known, else the installation's."""
+    """The viewer's language, else the cookie's, else the first known one of the browser, else the
+    installation's.
+    """
     wanted = [viewer.language if viewer else request.cookies.get(LANGUAGE_COOKIE, "")]
     wanted += [
         part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")[:10]
@@ -137,7 +139,7 @@ def _fingerprint(name: str) -> str:
 
 
 def static(name: str) -> str:
-    """Address of a static file; it changes with the content, so that browsers may keep it for good."""
+    """Address of a static file; it changes with the content, so browsers may cache it for ever."""
     return f"/static/{name}?v={_fingerprint(name)}"
 
 
@@ -149,7 +151,7 @@ def ticks(text: str) -> Markup:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,  # text from devices is hostile
+        autoescape=True,  # text from devices may be hostile
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

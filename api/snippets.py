@@ -1,5 +1,5 @@
-"""Ready-to-run lines for a device, with the address, port and certificate authority this installation really
-has.
+"""Ready-to-run snippets for a device, with the actual address, port and certificate authority of this
+installation.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Final
 from insitu.wire import OBS, PREFIX
 
 CA_FILE: Final = "insitu-ca.pem"
-TOKEN_PLACE: Final = "TOKEN"  # noqa: S105 - stands for one
-"""Stands where the token goes: it was shown once, at enrolment."""
+TOKEN_PLACE: Final = "TOKEN"  # noqa: S105 - a placeholder
+"""Placeholder for the token, which was shown only once, at enrolment."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
-    """Where devices reach the broker; `ca_pem` is the authority that signed its certificate."""
+    """Address of the broker for devices; `ca_pem` is the authority that signed its certificate."""
 
     host: str
     port: int
@@ -37,7 +37,7 @@ class _Device:
 
     @property
     def client_id(self) -> str:
-        """Without dots, which the embedded broker refuses in the name of a session."""
+        """Without dots, which the embedded broker refuses in client ids."""
         return self.username.replace(".", ":")
 
     @property
@@ -55,7 +55,7 @@ def snippets(
     names: list[str],
     http: str | None = None,
 ) -> dict[str, str]:
-    """Title → text. `names` are those of the device's datastreams, `http` the address of the pages (for
+    """Title → text. `names` are those of the device's datastreams; `http` is the address of the pages (for
     curl).
     """
     results = dict.fromkeys(names or ["temperature"], 12.3)
@@ -110,10 +110,10 @@ def _python(it: _Device) -> str:
 
 
 def _arduino(it: _Device) -> str:
-    """With arduino-mqtt by Joël Gähwiler: unlike others it publishes at QoS 1, which is what is promised to
-    arrive.
+    """Uses arduino-mqtt by Joël Gähwiler: unlike other libraries it publishes at QoS 1, the only level with
+    guaranteed delivery.
     """
-    text = json.dumps  # a JSON string is a C string for what stands here
+    text = json.dumps  # a JSON string is a valid C string for these texts
     secure = it.public.tls
     lines = [
         "// Libraries: WiFi (ESP32), MQTT by Joel Gaehwiler (it publishes at QoS 1)",

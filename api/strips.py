@@ -1,4 +1,4 @@
-"""Daily counts of devices, kept for some seconds."""
+"""Daily counts of devices, cached for some seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FRESH_S: Final = 20.0
 
 
 class Strips:
-    """Daily counts of devices, at most some seconds old: a fleet page asks for half a million rows' worth of
+    """Daily counts of devices, at most some seconds old, because a fleet page counts half a million rows for
     them.
     """
 
@@ -25,7 +25,7 @@ class Strips:
         self._lock = threading.Lock()
 
     def counts(self, conn: Connection, device_ids: Sequence[int], now: datetime) -> dict[int, list[DayCount]]:
-        """`count_stored_days`: pass ids of devices only that the reader may see."""
+        """Like `count_stored_days`: pass only ids of devices that the reader may see."""
         with self._lock:
             limit = time.monotonic() - _FRESH_S
             missing = [n for n in device_ids if n not in self._counts or self._counts[n][0] < limit]

@@ -1,8 +1,7 @@
-"""The browser's half of the charts: Vega-Lite as one file, made on this machine from a wheel and kept on
-disk.
+"""The charts' JavaScript: Vega-Lite as one file, made on this machine from a wheel and kept on disk.
 
-No third-party JavaScript lies in the repository, and none is fetched. Making it takes a second, 100 MB and
-the interpreter lock, so it runs in a process of its own.
+The repository contains no third-party JavaScript, and none is downloaded. Making it takes a second, 100 MB
+and the interpreter lock, so it runs in its own process.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ write_whole(pathlib.Path(sys.argv[1]), vl_convert.javascript_bundle("export { ve
 
 
 class Bundle:
-    """`path` is there once `ready`; `start` asks for it, once."""
+    """`path` exists once `ready`; `start` makes it, once."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"vega-{version('vl-convert-python')}.js"
@@ -50,14 +49,14 @@ class Bundle:
                 text=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            # pages stay whole without it: every chart has a drawing and a table of the server's
+            # pages work without it: every chart also has a drawing and a table from the server
             _LOG.warning(
                 "interactive charts are not available: %s %s", error, getattr(error, "stderr", "") or ""
             )
         self._made.set()
 
     def wait(self, seconds: float = 20.0) -> Path:
-        """The file; RetryLater where it is not there in time."""
+        """The file; raises RetryLater if it is not ready in time."""
         self._made.wait(seconds)
         if not self.path.exists():
             raise RetryLater(

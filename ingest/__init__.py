@@ -1,5 +1,5 @@
-"""MQTT (and, later, HTTP and files) in, observations out; receipts and refusals back to the device.
+"""Turns messages (MQTT, HTTP, files) into observations, and answers devices with receipts and refusals.
 
-Imports `store` and `insitu`. Decoding and placing are pure; one transaction per batch; commit, then
+Imports `store` and `insitu`. Decoding and placing are pure; each batch is one transaction; commit, then
 acknowledge.
 """

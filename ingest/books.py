@@ -1,5 +1,5 @@
-"""The books of a shard in PostgreSQL: decode → place → one transaction a batch, and what is due between
-batches.
+"""Writes a shard's messages to PostgreSQL: decode → place → one transaction for each batch, and housekeeping
+in between.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
 DELIVERY_AGE: Final = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds of a connection: after minutes of one it cannot
-any more.
+"""The broker repeats an unacknowledged message within seconds of a connection, so after minutes of one it
+repeats no more.
 """
 DROP_EVERY_S: Final = 60.0
 SUSPEND_EVERY_S: Final = 5.0
-"""A device that is cut off is looked at again after that: what it sent before comes still."""
+"""A suspended device is checked again only after this time, because its earlier messages still arrive."""
 CONNECT_TIMEOUT_S: Final = 5
 
 
 class DatabaseBooks:
-    """Written as long as `holder` has the lease; every call comes from the worker's thread."""
+    """The books of one shard, valid while `holder` has the lease. All calls come from the worker's thread."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class DatabaseBooks:
         budget: Budget,
         quota: Quota,
     ) -> None:
-        """`budget`: what each device may send. `quota`: how many bytes of refused messages are kept."""
+        """`budget`: limits of each device. `quota`: bytes of refused messages to keep."""
         self._database_url = database_url
         self._clock = clock
         self._holder = holder
@@ -78,7 +78,7 @@ class DatabaseBooks:
     def commit(
         self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
     ) -> Outcome:
-        """One transaction, in which nobody takes the shard."""
+        """Write the messages in one transaction, during which nobody can take the shard."""
         outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
         self._committed = True
         self._budget.back("commit")
@@ -151,15 +151,15 @@ class DatabaseBooks:
         return Outcome()
 
     def _suspend_floods(self, conn: Connection) -> list[str]:
-        """Cut off, at the broker, devices that do not stop; what they have sent so far is refused. In words,
-        for the log.
+        """Suspend devices that keep flooding; the broker then disconnects them. Their earlier messages were
+        refused. Returns lines for the log.
         """
         now, told = time.monotonic(), []
         self._suspended_at = {who: at for who, at in self._suspended_at.items() if now - at < SUSPEND_EVERY_S}
         for flood in self._budget.floods():
             trial, _, device = flood.who.partition("/")
             if "/" in device or flood.who in self._suspended_at:
-                continue  # a network server speaks for others too: its floods are refused only
+                continue  # a network server also publishes for other devices, so its floods are only refused
             self._suspended_at[flood.who] = now
             until = access.suspend(conn, trial=trial, device=device, sent=flood.sent, seconds=flood.seconds)
             if until is not None:
@@ -171,7 +171,7 @@ class DatabaseBooks:
         return told
 
     def _drop_deliveries(self, conn: Connection) -> None:
-        """Those that the broker cannot repeat any more."""
+        """Drop the deliveries that the broker can no longer repeat."""
         drop_deliveries(conn, self._client_id, upto=self._turn.above)
         age = time.monotonic() - (self._receiver.connected_since or time.monotonic())
         if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._dropped_at > DROP_EVERY_S:
@@ -182,7 +182,7 @@ class DatabaseBooks:
             probes.drop_old_probes(conn)
 
     def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:
-        """`write` commits. Whatever it raises, nothing of it is left open."""
+        """Run `write`, which commits. Rolls back after any error."""
         conn = self._connection()
         try:
             return write(conn)
@@ -191,7 +191,7 @@ class DatabaseBooks:
             raise
 
     def _roll_back(self, conn: Connection) -> None:
-        """Or begin with a new connection: what matters is the error that led here."""
+        """Roll back, or use a new connection if that fails: the original error matters more."""
         try:
             if not conn.closed:
                 conn.rollback()
@@ -199,7 +199,7 @@ class DatabaseBooks:
             self.start_over()
 
     def _connection(self) -> Connection:
-        """The open connection, or a new one; RetryLater while the database is away."""
+        """The open connection, or a new one; raises RetryLater while the database is away."""
         if self._conn is None or self._conn.closed:
             self._snapshot = None
             self._conn = connect(
@@ -211,7 +211,9 @@ class DatabaseBooks:
         return self._conn
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
-        """Looked at in every batch, so that what was enrolled a moment ago is not refused."""
+        """The catalogue, checked for changes in every batch, so that a device enrolled a moment ago is not
+        refused.
+        """
         if self._snapshot is None or self._snapshot.version != get_catalogue_version(conn):
             self._snapshot = load_snapshot(conn)
         return self._snapshot

@@ -1,8 +1,8 @@
-"""How many bytes a device may send: a bucket each, which fills at a rate and is emptied as its messages
-arrive.
+"""Limits the bytes that a device may send: each has a bucket that fills at a fixed rate and that its messages
+empty.
 
-What the broker kept because we could not take it is no flood: for as long as we were away, every bucket fills
-without its cap.
+A backlog is no flood: the broker kept it because we could not take it. So while we are away, every bucket
+fills without its cap.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PREPAID_BYTES: Final = 65_536
 """Taken from a bucket at once, so that the next small messages need no look at the clock."""
 MOST_TOPICS: Final = 20_000
 OVER_S: Final = 1.0
-"""So long over its budget, and a device floods."""
+"""A device floods once it has been over its budget for this long."""
 CALM_S: Final = 2.0
-"""So long without a refusal, and the flood has ended."""
+"""A flood has ended after this long without a refusal."""
 
 Away = Literal["connection", "commit"]
 
@@ -32,7 +32,7 @@ class Bucket:
     left: float
     at: float
     away_s: float
-    """Of the budget's time away, how much this bucket has been filled for."""
+    """Seconds of our time away for which this bucket has already been filled."""
     settled: int
     prepaid: int = 0
     over_since: float | None = None
@@ -44,7 +44,7 @@ class Bucket:
 @dataclass(frozen=True, slots=True)
 class Flood:
     """A device, `trial/device` or an address at a network server, that sent `sent` bytes within `seconds` and
-    did not stop.
+    is still sending.
     """
 
     who: str
@@ -53,10 +53,12 @@ class Flood:
 
 
 class Budget:
-    """Of every device of a session. `allows` is called by the thread that receives, the rest by any."""
+    """Budgets of all devices of a session. The receiving thread calls `allows`; any thread may call the
+    rest.
+    """
 
     def __init__(self, rate: int, burst: int, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`rate` in bytes a second, sustained; `burst` in bytes."""
+        """`rate`: sustained, in bytes a second; `burst` in bytes."""
         self._rate, self._burst, self._now = rate, burst, now
         self._topics: dict[str, Bucket] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -67,7 +69,7 @@ class Budget:
         self._settled, self._settled_s = 0, 0.0
 
     def allows(self, topic: str, size: int) -> bool:
-        """Whether its device may send so much more now; if so it is paid for."""
+        """True if the device may send `size` bytes now; they are then paid for."""
         bucket = self._topics.get(topic)
         if bucket is not None and bucket.prepaid >= size:  # nearly always
             bucket.prepaid -= size
@@ -116,7 +118,9 @@ class Budget:
         return bucket
 
     def _forget(self) -> None:
-        """All but those that are over their budget now: they must not get a full bucket by it."""
+        """Forget all buckets except those that are over their budget now; these must not get a full bucket
+        that way.
+        """
         now = self._now()
         self._buckets = {who: b for who, b in self._over.items() if now - b.over_last <= CALM_S}
         self._over = dict(self._buckets)
@@ -139,17 +143,17 @@ class Budget:
                     self._away_total += self._now() - self._away_since
 
     def was_away(self, seconds: float) -> None:
-        """Before this process began."""
+        """Add time away from before this process began."""
         with self._lock:
             self._away_total += max(0.0, seconds)
 
     def away_s(self, now: float) -> float:
-        """Seconds away so far, in all."""
+        """Seconds away so far, in total."""
         with self._lock:
             return self._away_total + (now - self._away_since if self._causes else 0.0)
 
     def caught_up(self) -> None:
-        """What was kept for us meanwhile has come: from now on every bucket has its cap again."""
+        """The backlog has arrived: from now on every bucket has its cap again."""
         settled_s = self.away_s(self._now())
         if settled_s > self._settled_s:
             self._settled_s = settled_s
@@ -158,7 +162,7 @@ class Budget:
     # -- those that do not stop
 
     def floods(self) -> list[Flood]:
-        """Who has been over its budget for more than a second and still is."""
+        """Senders that have been over their budget for more than a second and still are."""
         now = self._now()
         found = []
         for who, bucket in list(self._over.items()):
@@ -171,8 +175,8 @@ class Budget:
 
 
 def sender(topic: str) -> str:
-    """Who a topic's bytes are counted for: `trial/device`, an address at a network server, an edge node of
-    Sparkplug with all its devices; else the topic itself.
+    """The sender to charge for a topic: `trial/device`, an address at a network server, or a Sparkplug edge
+    node including its devices; else the topic itself.
     """
     parts = parse_topic(topic)
     if parts is not None:

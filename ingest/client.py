@@ -1,10 +1,9 @@
-"""paho's client, reading by the block.
+"""paho's client, but reading whole blocks.
 
-paho reads a packet with three system calls and a `select`, makes an object of it, formats a log line and
-looks up a table of callbacks: 26 to 32 µs a message, which the decoding of the batch before then waits for.
-Here PUBLISH packets are cut out of blocks of up to 256 KiB and handed over as they are; every other packet,
-the connection, keep-alive, TLS and reconnecting are paho's own. `tests/ingest/test_client.py` holds the two
-together.
+For each message paho makes three system calls and a `select`, creates an object, formats a log line and looks
+up callbacks: 26 to 32 µs, during which the decoding of the previous batch waits. Here PUBLISH packets are cut
+out of blocks of up to 256 KiB and passed on as they are. All other packets, the connection, keep-alive, TLS
+and reconnecting are paho's own. `tests/ingest/test_client.py` compares the two.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ OnPublish = Callable[[str, bytes, int, int, bool, bool], None]
 class BlockClient(paho.Client):
     """MQTT 3.1.1 only; acknowledges nothing by itself.
 
-    While `full` says so nothing is read: the broker's own window is what bounds memory, and this is for
-    brokers that do not keep it (Mosquitto 2.0.11 sends past `max_inflight_messages` after the first
-    acknowledgement).
+    Reads nothing while `full` returns True. Normally the broker's limit of messages in flight bounds memory;
+    `full` is for brokers that ignore the limit (Mosquitto 2.0.11 sends more than `max_inflight_messages`
+    after the first acknowledgement).
     """
 
     def __init__(
@@ -46,17 +45,17 @@ class BlockClient(paho.Client):
         self._topics: dict[bytes, str] = {}
 
     def _create_socket(self) -> Any:
-        self._block = bytearray()  # what the connection before left half-read is worth nothing
+        self._block = bytearray()  # a half-read packet of the previous connection is worthless
         return super()._create_socket()
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
-        """One block from the socket, every whole packet of it handled."""
+        """Read one block from the socket and handle every complete packet in it."""
         sock = self._sock
         if sock is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         if self._full():
             time.sleep(_PAUSE_S)
-            self._ping_t = 0.0  # the answer lies unread behind what waits: that it does not come says nothing
+            self._ping_t = 0.0  # the answer to the ping may be unread behind other data
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         try:
             data = sock.recv(_BLOCK)
@@ -131,14 +130,16 @@ class BlockClient(paho.Client):
         return rc
 
     def acknowledge(self, mids: list[int]) -> None:
-        """The PUBACKs of a batch as one write; of this connection only, the caller sees to it."""
+        """Send the PUBACKs of a batch in one write. The caller makes sure that they belong to this
+        connection.
+        """
         packets = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
         self._packet_queue(_PUBACK, packets, 0, 0)
 
 
 def _length(block: bytearray, at: int, size: int) -> tuple[int, int]:
-    """(remaining length, where the body begins) of the field at `at`; (0, 0) while it is not whole, (-1, 0)
-    where it is none.
+    """(remaining length, start of the body) of the field at `at`; (0, 0) while it is incomplete, (-1, 0) if
+    it is invalid.
     """
     length = 0
     for place in range(4):

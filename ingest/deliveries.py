@@ -1,16 +1,15 @@
-"""Which deliveries may be repeats of earlier ones: what an MQTT packet id is worth. No input or output but
-the broker's life.
+"""Decides which deliveries may be repeats of earlier ones, by their MQTT packet ids. Reads only the broker's
+life file.
 
-A packet id names a message only between its delivery and our acknowledgement. It begins again with each
-process of the broker, and comes round after 65,535 messages. So a message without time and `seq` counts as a
-repeat only where the broker marks it as one (DUP), in the same life of the broker, by the same packet id and
-bytes, and before the id can have come round. In doubt it is a message of its own. The mark alone proves
-nothing: it is also set where an earlier try never reached us.
+A packet id identifies a message only between its delivery and our acknowledgement. Ids restart with each
+process of the broker, and repeat after 65,535 messages. So a message without time and `seq` counts as a
+repeat only if the broker marks it as one (DUP), in the same life of the broker, with the same packet id and
+bytes, and before the id can be reused. In doubt it counts as a new message. The mark alone proves nothing: it
+is also set if an earlier delivery never reached us.
 
-NATS server 2.15 (server/mqtt.go): ids are counted upwards per session and process, those in use are skipped;
-a repeat has the id of its first delivery, over reconnections too, while the process lives, unless our
-acknowledgement crosses it; after a restart
-messages come again under new ids.
+NATS server 2.15 (server/mqtt.go): ids count upwards for each session and process, and skip those in use.
+While the process lives, a repeat keeps the id of its first delivery, even after a reconnection, unless it
+crosses our acknowledgement. After a restart messages come again with new ids.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ IDS: Final = 65_535
 
 
 def repeatable(window: int, ids: int = IDS) -> int:
-    """How many more messages a session may commit before the id of a committed one can belong to another.
+    """Number of messages that a session may still commit before the id of a committed message can be reused.
 
-    An id comes round after at least `ids - window` others were given, up to `window` of those before it was
-    committed, and up to `window` of them are not committed yet. Half of what is left: the other half is for
-    ids that were given earlier (PacketIds).
+    An id is reused after at least `ids - window` others were assigned. Up to `window` of those were assigned
+    before the message was committed, and up to `window` are not committed yet. The result is half of the
+    remainder; the other half is for ids that were assigned earlier (PacketIds).
     """
     return max(0, (ids - 3 * window) // 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How far a session is: it has committed `number` messages; a delivery is known for `repeatable` of
-    them.
+    """Progress of a session: it has committed `number` messages, and remembers a delivery for the next
+    `repeatable` ones.
     """
 
     number: int = 0
@@ -55,21 +54,21 @@ FIRST_TURN: Final = Turn()
 
 
 class PacketIds:
-    """Whether the id of a message that arrives is far from coming round, by the ids of first deliveries of
-    the same life.
+    """Tells whether the id of an arriving message is far from reuse, from the ids of first deliveries in the
+    same life.
 
-    A message that the broker could not deliver for long keeps its id while others go by: once it is
-    acknowledged, its id may be given at once. Only the distance from the newest id tells.
+    A message that the broker could not deliver for a long time keeps its id while other ids advance. Once it
+    is acknowledged, its id may be reused at once. So only the distance from the newest id counts.
     """
 
     def __init__(self, window: int, ids: int = IDS) -> None:
         self._ids = ids
-        self._far = repeatable(window, ids) + 4 * window  # given but not arrived, not committed, skipped
+        self._far = repeatable(window, ids) + 4 * window  # assigned but not arrived, not committed, skipped
         self._life = ""
         self._newest = self._since = 0
 
     def begin(self, life: str) -> None:
-        """A connection to that life of the broker."""
+        """Begin a connection to that life of the broker."""
         if life != self._life:
             self._life, self._newest, self._since = life, 0, 0
 
@@ -82,8 +81,8 @@ class PacketIds:
 
 
 def keys_of(message: Message, sha256: bytes) -> list[Delivery]:
-    """Under which keys a delivery is looked for; it is kept under the last. Without a life the mark of a
-    repeat finds nothing.
+    """Keys under which to look up a delivery; it is stored under the last one. A key without a life never
+    matches a marked repeat.
     """
     key = Delivery(message.life, message.mid, sha256)
     return [key] if message.is_far else [key, key._replace(life="")]
@@ -92,16 +91,16 @@ def keys_of(message: Message, sha256: bytes) -> list[Delivery]:
 def recognise(
     messages: Sequence[tuple[Message, bytes]], known: Mapping[Delivery, int]
 ) -> tuple[list[bool], dict[Delivery, int]]:
-    """(which are repeats, what to keep of the others) of messages with their SHA-256; `known`: delivery →
-    received (µs).
+    """(True for each repeat, what to store of the others) for messages with their SHA-256; `known`: delivery
+    → received (µs).
     """
     repeats = []
     fresh: dict[Delivery, int] = {}
     for message, sha256 in messages:
         keys = keys_of(message, sha256)
         marked = message.repeat and (keys[0] in known or keys[0] in fresh)
-        # Our own repeat, where a commit was not answered, is marked by nobody: it has the receipt of the
-        # first try.
+        # If a commit got no answer, we try the same message again. It has no mark, but the time of receipt of
+        # the first try.
         is_repeat = marked or known.get(keys[-1]) == message.received_us
         repeats.append(is_repeat)
         if not is_repeat:
@@ -110,12 +109,11 @@ def recognise(
 
 
 class BrokerLife:
-    """Names the broker's life that a connection belongs to: by the file its owner writes before each start,
-    else by chance.
+    """Names the life of the broker for a connection: from the file that the broker's owner writes before each
+    start, otherwise a random name.
 
-    `before` is called before the connection is made and `named` once it stands. A file that is missing, or
-    that has changed in between, proves nothing: then nothing but this connection itself bounds what its
-    packet ids mean.
+    Call `before` before connecting and `named` once connected. A missing file, or one that changed in
+    between, proves nothing; packet ids are then valid for this connection only.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -126,7 +124,9 @@ class BrokerLife:
         self._before = self._read()
 
     def named(self) -> str:
-        """The life, the same for connections to one process of the broker; never that of another process."""
+        """The life's name: equal for connections to one process of the broker, never equal for two
+        processes.
+        """
         now = self._read()
         return now if now and now == self._before else f"connection {secrets.token_hex(8)}"
 

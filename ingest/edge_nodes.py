@@ -1,10 +1,8 @@
-"""Sparkplug edge nodes and their births: which alias is which metric, who is alive, whether a message was
-lost on the way.
+"""Sparkplug edge nodes and their births: the metric of each alias, who is alive, and lost messages.
 
-The state is read and written in the transaction of the batch, in which messages follow one another: after a
-crash, a retry or a halved batch it is what the committed messages made it. `seq` (0 to 255, shared by an edge
-node and its devices) tells what was lost; a message that comes again is older than the newest one, and
-changes nothing.
+The state is read and written in the transaction of the batch, whose messages are in order. So after a crash,
+a retry or a halved batch it matches the committed messages. Gaps in `seq` (0 to 255, shared by an edge node
+and its devices) show lost messages. A repeated message is older than the newest one and changes nothing.
 """
 
 from __future__ import annotations
@@ -24,21 +22,23 @@ _TOPIC = "spBv1.0/"
 
 @dataclass(slots=True)
 class _Edge:
-    """An edge node: its own birth, and those of its devices by address."""
+    """An edge node: its own birth, and the births of its devices by address."""
 
     own: Birth
     devices: dict[str, Birth] = field(default_factory=dict)
 
 
 class EdgeNodes:
-    """The births that a batch needs. `frozen`: names only, for a replay, which is no news of who is alive."""
+    """The births that a batch needs. `frozen`: only look up names; for a replay, which does not show who is
+    alive.
+    """
 
     def __init__(self, births: Sequence[Birth], *, frozen: bool = False) -> None:
         self._frozen = frozen
         self._edges: dict[str, _Edge] = {}
         self._changed: dict[str, Birth] = {}
         self.rebirths: set[tuple[str, str]] = set()
-        """(group, edge) that are to be asked for a birth."""
+        """(group, edge) of edge nodes to ask for a birth."""
         for birth in sorted(births, key=lambda birth: birth.address):
             edge = self._edge(_edge_of(birth.address))
             if birth.address.count("/") == 2:
@@ -48,8 +48,8 @@ class EdgeNodes:
 
     @classmethod
     def of(cls, conn: Connection, messages: Sequence[Message], *, frozen: bool = False) -> EdgeNodes | None:
-        """The births of the edge nodes of a batch, held until it is committed; None where it has none of
-        their messages.
+        """The births of a batch's edge nodes, locked until it is committed; None if it has no messages of
+        edge nodes.
         """
         edges = set()
         for message in messages:
@@ -69,7 +69,7 @@ class EdgeNodes:
         return found
 
     def read(self, address: str, suffix: str, message: Message) -> tuple[Decoded | Unreadable, list[str]]:
-        """(what a message says with its birth known, addresses that went down with it)."""
+        """(the message decoded with its birth, addresses of devices that went down with it)."""
         told = parse(suffix.partition("/")[2], message.payload)
         if isinstance(told, Unreadable):
             return told, []
@@ -97,7 +97,7 @@ class EdgeNodes:
         return decoded, gone
 
     def _names(self, edge: _Edge, address: str, time_us: int | None) -> Names:
-        """Those of the birth that held then; a device that was not born again after its node's birth has none
+        """Names of the birth that was valid then. A device without a birth since its node's birth has none
         yet.
         """
         birth = edge.own if address == edge.own.address else edge.devices.get(address)
@@ -109,8 +109,8 @@ class EdgeNodes:
         )
 
     def _node_birth(self, edge: _Edge, told: EdgeMessage, received_us: int) -> None:
-        """A birth ends those of the devices, which give birth again. One that comes again while its node has
-        gone on changes nothing.
+        """A node's birth ends the births of its devices, which then send new ones. A repeat of a birth that
+        later messages followed changes nothing.
         """
         own = edge.own
         again = (
@@ -135,14 +135,14 @@ class EdgeNodes:
         return gone
 
     def _is_news(self, edge: _Edge, told: EdgeMessage) -> bool:
-        """False for what came before: it is older than the newest message, whatever its `seq`."""
+        """False for a repeat: it is older than the newest message, whatever its `seq`."""
         own = edge.own
         if told.time_us is None or own.stamp_us is None or told.time_us > own.stamp_us:
             return True
         return told.time_us == own.stamp_us and own.seq is not None and told.seq == (own.seq + 1) % 256
 
     def _advance(self, edge: _Edge, address: str, told: EdgeMessage, received_us: int) -> str | None:
-        """The next message of a living node; what is amiss, in words."""
+        """Apply the next message of a living node; returns a text if something is wrong."""
         own, note = edge.own, None
         if not own.alive:
             note = "it spoke before its birth: asked for one"
@@ -176,5 +176,5 @@ def _lacks_names(decoded: Decoded | Unreadable) -> bool:
 
 
 def _edge_of(address: str) -> str:
-    """`sparkplug/GROUP/EDGE` of it or of one of its devices."""
+    """`sparkplug/GROUP/EDGE` of the node or of one of its devices."""
     return "/".join([SPARKPLUG, *address.split("/")[1:3]])

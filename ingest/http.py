@@ -1,4 +1,4 @@
-"""The same payloads over HTTP: same decoders, same transaction, an answer a row; many posts in one
+"""The same payloads over HTTP: same decoders, same transaction, one answer for each post; many posts share a
 transaction.
 """
 
@@ -25,14 +25,14 @@ from store.rejects import Quota
 
 _log = logging.getLogger("insitu.ingest")
 Connect = Callable[[], AbstractContextManager[Connection]]
-"""A connection whose transaction is committed at the end of the block, rolled back by an error; driver errors
-are ours.
+"""Context manager for a connection: commits at the end of the block and rolls back after an error. Raises
+Insitu's errors.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One message as a device posted it, with the token it showed."""
+    """One message posted by a device, with its token."""
 
     trial: str
     device: str
@@ -41,7 +41,7 @@ class Post:
 
 
 class Answer(NamedTuple):
-    """What became of one posted message; `refused`: reason → (results, in words)."""
+    """Result of one post; `refused`: reason → (results, text)."""
 
     contained: int
     stored: int
@@ -52,16 +52,20 @@ class Answer(NamedTuple):
 
 
 class WrongToken(NotAcceptedHere):
-    """This token is not one of this device: it is wrong, expired or revoked, or of another one."""
+    """This token is not valid for this device: it is wrong, expired or revoked, or belongs to another
+    device.
+    """
 
 
 Outcome = Answer | InsituError
 _TRIES: Final = 2
-"""A deadlock with the ingestor, or a connection that a restart broke, is over at the second try."""
+"""A deadlock with the ingestor, or a connection broken by a restart, does not happen again at the second
+try.
+"""
 
 
 def posted(topic: str, payload: bytes, clock: Clock) -> Message:
-    """A message received now; of what is too long to be read only the beginning is kept."""
+    """A message received now; only the beginning of an overlong payload is kept."""
     return Message(topic, payload[:MAX_PAYLOAD_BYTES], clock.now_us(), size=len(payload))
 
 
@@ -69,16 +73,16 @@ class Taker:
     """Stores posts, a group in one transaction. One thread only."""
 
     def __init__(self, connect: Connect, clock: Clock, quota: Quota | None = None) -> None:
-        """`quota`: how many bytes of refused messages are kept; None: all of them."""
+        """`quota`: bytes of refused messages to keep; None: all."""
         self._connect, self._clock, self._quota = connect, clock, quota
         self._snapshot: CatalogueSnapshot | None = None
 
     def take(self, posts: Sequence[Post]) -> list[Outcome]:
-        """What became of each, in order; committed where it is an Answer. RetryLater or FreeSpace: that post
+        """The result of each post, in order. An Answer is committed; after RetryLater or FreeSpace that post
         was not stored.
 
-        Where the database refuses a row, or we fail on a message, halves are tried until the one message
-        stands alone.
+        If the database refuses a row, or we fail on a message, the group is halved until that message is
+        alone.
         """
         for attempt in range(1, _TRIES + 1):
             try:
@@ -113,8 +117,8 @@ class Taker:
     def _commit(
         self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False
     ) -> list[Outcome]:
-        """One transaction; with a `refusal`, the posts become nothing but that. Tokens count as of this
-        moment.
+        """Commit the posts in one transaction; with a `refusal`, store each post as that refusal. Tokens are
+        checked now.
         """
         with self._connect() as conn:
             holders = token_holders(conn, [post.token_sha256 for post in posts], self._clock.now())
@@ -132,7 +136,9 @@ class Taker:
         return [_answer(next(booked)) if is_own else WrongToken() for is_own in allowed]
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
-        """Looked at in every group, so that what was enrolled a moment ago is not refused."""
+        """The catalogue, checked for changes in every group, so that a device enrolled a moment ago is not
+        refused.
+        """
         if self._snapshot is None or self._snapshot.version != get_catalogue_version(conn):
             self._snapshot = load_snapshot(conn)
         return self._snapshot

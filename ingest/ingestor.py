@@ -1,5 +1,5 @@
-"""One ingestor: a fair share of the shards by lease, a worker for each. Several of them, on any machines,
-share the work.
+"""One ingestor: leases a fair share of the shards and runs a worker for each. Several ingestors, on any
+machines, share the work.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from store.rejects import Quota
 _log = logging.getLogger("insitu.ingest")
 RENEW_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 8.0
-"""All that ends at a signal ends within this time or is left behind: the broker keeps what was not
-acknowledged.
+"""Threads that do not end within this time after a signal are left behind; the broker keeps unacknowledged
+messages.
 """
 FOR_A_PERSON: Final = (NotAcceptedHere, RunMigrate, UpgradeInsitu)
-"""Errors that trying again does not mend."""
+"""Errors that retrying does not fix."""
 
 Employ = Callable[[Connection, int, str], Worker]
-"""(connection, shard, holder) → the worker of a shard that `holder` has."""
+"""(connection, shard, holder) → the worker for a shard that `holder` has leased."""
 
 
 def run_ingestor(
     settings: Settings, *, database_url: str, broker: BrokerAddress, clock: Clock, stop: threading.Event
 ) -> None:
-    """Ingest until `stop`. Another ingestor on the same installation is a partner, or waits where it has no
-    shard to hold.
+    """Ingest until `stop`. Other ingestors of the installation share the shards; one without a shard
+    waits.
     """
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    # A batch makes tens of thousands of short-lived tuples and no cycles: scanning them costs a fifth of the
-    # decoding.
+    # A batch creates tens of thousands of short-lived tuples and no cycles; scanning them would take a fifth
+    # of the decoding time.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
 
@@ -86,7 +86,7 @@ def run_ingestor(
 
 
 class Post:
-    """A worker in its thread."""
+    """A worker and its thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -98,7 +98,7 @@ class Post:
     def _run(self) -> None:
         try:
             self._worker.run(self._stop)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that looks after the leases
+        except BaseException as error:  # noqa: BLE001 - passed to the thread that renews the leases
             self.error = error
 
     @property
@@ -113,7 +113,7 @@ class Post:
 
 
 class Ingestor:
-    """Renews its leases each second."""
+    """Runs the workers of this ingestor's shards and renews its leases each second."""
 
     def __init__(self, database_url: str, employ: Employ) -> None:
         self._database_url = database_url
@@ -128,10 +128,11 @@ class Ingestor:
         self._error: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Runs until `stop`, and ends within STOP_TIMEOUT_S of it whatever hangs. Raises what a person must
-        mend.
+        """Runs until `stop`, and ends within STOP_TIMEOUT_S of it even if something hangs. Raises errors that
+        a person must fix.
         """
-        # A call to a database that hangs returns to nobody: the thread that hears the signal makes none.
+        # A call to a hanging database never returns, so the thread that waits for the signal makes no such
+        # calls.
         keeper = threading.Thread(target=self._run_keeper, daemon=True)
         keeper.start()
         while keeper.is_alive() and not stop.wait(0.1):
@@ -148,7 +149,7 @@ class Ingestor:
     def _run_keeper(self) -> None:
         try:
             self._look_after()
-        except BaseException as error:  # noqa: BLE001 - raised where the signal is heard
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the signal
             self._error = error
 
     def _look_after(self) -> None:
@@ -162,7 +163,7 @@ class Ingestor:
                 except (RetryLater, FreeSpace) as error:
                     _log.warning("the leases wait: %s", error)
                     self._drop_connection()
-                # Nobody foresaw it: the workers go on, and it is tried again.
+                # An unexpected error: the workers continue, and this is tried again.
                 except Exception as error:  # noqa: BLE001
                     _log.error("the leases wait: %r", error, exc_info=error)
                     self._drop_connection()
@@ -189,9 +190,9 @@ class Ingestor:
             self._give_up(shard_id)
 
     def _dismiss(self) -> None:
-        """Forget workers that have ended; the next look at the leases begins with new ones.
+        """Remove workers that have ended; the next renewal of the leases starts new ones.
 
-        Raises the error of one, if a person must mend it and no other worker is left.
+        Raises a worker's error if a person must fix it and no other worker is left.
         """
         for shard_id, post in list(self._posts.items()):
             if not post.is_over:
@@ -207,7 +208,7 @@ class Ingestor:
                 _log.error("shard %s begins again: %r", shard_id, post.error, exc_info=post.error)
 
     def _give_up(self, shard_id: int) -> None:
-        """Let another ingestor have it. A worker that hangs cannot commit without the lease."""
+        """Give the shard to another ingestor. A hanging worker cannot commit without the lease."""
         post = self._posts.pop(shard_id, None)
         if post is not None:
             post.ask_to_stop()

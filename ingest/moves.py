@@ -1,11 +1,11 @@
-"""What a session is to hear, brought about without losing a message: hear it in the new shard, drain it in
-the old, then let go.
+"""Moves filters between sessions without losing a message: hear it in the new shard, drain it in the old one,
+then let it go.
 
-A shard lets go of a filter when everybody hears what they are to hear, and when a message of our own, sent on
-that filter after that, has come back and is committed with all that came before it. What is published
-meanwhile arrives in both sessions: its key absorbs the copy. Only a message without time and without `seq` is
-known by its delivery alone, and may become two rows; no third filter hears it, since `store.shards` begins no
-move before the last has ended.
+A shard lets go of a filter when every shard hears its trials, and when a message of our own, published on
+that filter afterwards, has come back and is committed together with all earlier messages. Messages published
+meanwhile arrive in both sessions, and their keys absorb the copies. Only a message without time and `seq`,
+which its delivery alone identifies, may become two rows. It never becomes three, because `store.shards`
+allows no move before the last one has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from store.shards import Layout, Shard
 
 _log = logging.getLogger("insitu.ingest")
 SETTLED_S: Final = 6.0
-"""What an earlier connection left unacknowledged has come again by then (three times the broker's
+"""By then everything that an earlier connection left unacknowledged has come again (three times the broker's
 `ack_wait`).
 """
 
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
 
 
 class Moves:
-    """The changes of one session; every call is the worker's."""
+    """Filter changes of one session; all calls come from the worker."""
 
     def __init__(self, shard_id: int, receiver: Receiver) -> None:
         self._shard_id = shard_id
@@ -49,14 +49,14 @@ class Moves:
         self._strays: list[str] = []
 
     def committed(self, messages: Sequence[Message]) -> None:
-        """These, and all that came before them, are in the database."""
+        """These messages, and all earlier ones, are in the database."""
         if not self._marks:
             return
         seen = {message.topic for message in messages}
         self._drained.update(topic for topic, mark in self._marks.items() if mark.topic in seen)
 
     def advance(self, conn: Connection) -> None:
-        """One step of every change under way; the caller commits, then calls `let_go`."""
+        """Advance every pending change by one step; the caller commits, then calls `let_go`."""
         layout = shards.layout(conn, hold=True)
         mine = next((shard for shard in layout.shards if shard.shard_id == self._shard_id), None)
         if mine is None or not self._receiver.connection:
@@ -70,16 +70,16 @@ class Moves:
         have = sorted(self._receiver.filters - set(self._going))
         if set(have) != set(mine.filters) or mine.subscribed_at is None:
             reach("granted" if set(have) - set(mine.filters) else "drained")
-            # Less is written before the broker is told, more after it has granted it: what stands here is
-            # always heard.
+            # The database gets a removal before the broker does, and an addition after the broker has granted
+            # it. So every stored filter is always heard.
             shards.subscribed(conn, self._shard_id, have)
             _log.info("shard %s hears %s filters", self._shard_id, len(have))
             shards.drop_spare_shards(conn)
         self._strays = self._find_strays(layout, mine, wanted)
 
     def let_go(self) -> None:
-        """After the commit: the broker may forget what is drained, and what an earlier ingestor left half
-        done.
+        """Call after the commit: unsubscribe drained filters, and those that an earlier ingestor left
+        behind.
         """
         going = [*self._going, *self._strays]
         if going:
@@ -92,8 +92,8 @@ class Moves:
         self._going, self._strays = [], []
 
     def _forget_unless(self, spare: Sequence[str]) -> None:
-        """A mark of another connection proves nothing: what that one left unacknowledged comes again after
-        it.
+        """Forget marks of earlier connections: messages left unacknowledged there come again after the
+        mark.
         """
         connection = self._receiver.connection
         for topic, mark in list(self._marks.items()):
@@ -113,8 +113,8 @@ class Moves:
                 reach("marked")
 
     def _find_strays(self, layout: Layout, mine: Shard, wanted: Sequence[str]) -> list[str]:
-        """Once a connection: filters that the session may still have from an ingestor that died between
-        database and broker.
+        """Once for each connection: filters that the session may still have from an ingestor that died
+        between the commit and the broker's answer.
         """
         if self._tidied == self._receiver.connection:
             return []
@@ -124,7 +124,7 @@ class Moves:
 
 
 def mark_topic(topic_filter: str) -> str:
-    """A topic of ours that the filter matches and no device may publish on."""
+    """A topic of ours that matches the filter and on which no device may publish."""
     token = secrets.token_hex(8)
     trial, _, suffix = topic_filter.removeprefix(f"{PREFIX}/").partition("/+/")
     if suffix == "+":

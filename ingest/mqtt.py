@@ -1,7 +1,7 @@
-"""paho-mqtt: one persistent session, a bounded table of what waits for its commit, acknowledgements when
-told.
+"""paho-mqtt: one persistent session, a bounded table of messages that wait for their commit, acknowledgements
+on request.
 
-The callbacks only put things into tables: a callback that waits stops the keep-alive, and an exception in one
+The callbacks only put things into tables. A callback that waits stops the keep-alive, and an exception in one
 would end the network thread while `is_connected()` stays true.
 """
 
@@ -31,19 +31,19 @@ from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
 
 KEEPALIVE_S = 20
 UNREAD_BYTES = 512
-"""What is kept of a message that is more than its device may send."""
+"""Bytes kept of a message that exceeds its device's limit."""
 CAUGHT_UP_S = 5.0
-"""Nothing waits for so long: what the broker kept while we were away has come. It repeats what nobody
-acknowledged after 2 s.
+"""If nothing waits for this long, the backlog from our time away has arrived. The broker repeats an
+unacknowledged message after 2 s.
 """
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Names of this machine itself: nobody listens on the way."""
+"""Names of this machine itself: nobody can listen in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is and who we are to it; with `tls` and no `tls_ca` the system's authorities are
+    """The broker's address and our account there. With `tls` and no `tls_ca`, the system's authorities are
     trusted.
     """
 
@@ -56,30 +56,26 @@ class BrokerAddress:
 
 
 def new_client(address: BrokerAddress, client_id: str, *, clean: bool) -> paho.Client:
-    """A client with our habits: manual acknowledgement, TCP without delay, TLS where there is an
-    authority.
-    """
+    """A client with our settings: manual acknowledgement, TCP without delay, TLS if there is an authority."""
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, manual_ack=True)
     introduce(client, address)
     return client
 
 
 def introduce(client: paho.Client, address: BrokerAddress) -> None:
-    """User, password, and TLS where there is an authority."""
+    """Set user, password, and TLS if there is an authority."""
     client.username_pw_set(address.username, address.password)
     if address.tls:
         client.tls_set(
             ca_certs=str(address.tls_ca) if address.tls_ca else None, tls_version=ssl.PROTOCOL_TLS_CLIENT
         )
-        if (
-            address.host in LOOPBACK
-        ):  # nobody is in between, and a certificate for the outside need not name it
+        if address.host in LOOPBACK:  # nobody is in between, and an external certificate need not name it
             client.tls_insecure_set(True)
     client.max_inflight_messages_set(200)
 
 
 class Receiver:
-    """The session of one shard. `take`, `ack`, `publish` are for the worker's thread."""
+    """The session of one shard. The worker's thread calls `take`, `ack` and `publish`."""
 
     def __init__(
         self,
@@ -93,8 +89,8 @@ class Receiver:
         life_file: Path | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`budget`: what each device may send; without one there is no bound. `granted`: what the session has
-        from before; `filters`: what it is to have where it has nothing.
+        """`budget`: limits of each device; None: no limits. `granted`: filters that the session already has;
+        `filters`: those to subscribe to if it has none.
         """
         self._address = address
         self._client_id = client_id
@@ -107,7 +103,7 @@ class Receiver:
         self._empty_since: float | None = None
         self._arrived = threading.Event()
         self._lock = threading.Lock()
-        self._waiting: dict[int, Message] = {}  # by mid: what came by this connection and is not acknowledged
+        self._waiting: dict[int, Message] = {}  # by mid: unacknowledged messages of this connection
         self._epoch = 0
         self._connected = False
         self._known_session = bool(granted)
@@ -126,7 +122,7 @@ class Receiver:
         self._dropped = 0
         self._disconnects = 0
         self._stopping = False
-        # QoS 0 messages by topic, into the queue (written by paho's thread) and out of it (by the worker's)
+        # QoS 0 messages by topic: put into the queue (by paho's thread) and taken out (by the worker's)
         self._came: dict[str, int] = {}
         self._went: dict[str, int] = {}
         self._client = self._make_client()
@@ -174,11 +170,11 @@ class Receiver:
         if flags.session_present and self._known_session:
             self.granted.set()
             return
-        # Subscribing again would bring every retained message again, so only a new session subscribes.
+        # Subscribing again would deliver every retained message again, so only a new session subscribes.
         self._ask(self._filters)
 
     def _ask(self, filters: Sequence[str]) -> None:
-        with self._asking:  # the answer may come, in the other thread, before the question is written down
+        with self._asking:  # the answer may arrive in the other thread before the request is recorded
             _, mid = self._client.subscribe([(topic, 1) for topic in filters])
             if mid is not None:
                 self._asked[mid] = list(filters)
@@ -197,7 +193,7 @@ class Receiver:
                 self.fatal = InsituError(
                     f"{said}: nothing would arrive. Check the rights of the service user."
                 )
-            else:  # what is heard already goes on; the credentials of what is not heard are withheld
+            else:  # existing filters continue; credentials of trials that nobody hears are withheld
                 self.problem = (
                     f"{said}: make more shards (`insitu shards --count`), or check the rights of "
                     "the service user."
@@ -240,8 +236,8 @@ class Receiver:
             and before.topic == topic
             and payload.startswith(before.payload)
         ):
-            # a copy of what still waits for its commit; a first delivery never is, whatever its mid and
-            # content
+            # a copy of a message that still waits for its commit; a first delivery never is one, whatever its
+            # mid and content
             return
         is_far = not qos or self._ids.is_far(mid, repeat=repeat)
         unread = b""
@@ -267,15 +263,15 @@ class Receiver:
         if qos:
             self._waiting[mid] = message
         elif not self._has_room(topic):
-            self._dropped += 1  # QoS 0 has no window; nothing was acknowledged
+            self._dropped += 1  # QoS 0 has no limit of messages in flight; nothing was acknowledged
             return
         self._queue.put(message)
         if not self._arrived.is_set():
             self._arrived.set()
 
     def _has_room(self, topic: str) -> bool:
-        """For one more at QoS 0: past half of the queue no topic has more than a sixteenth, so that one that
-        floods loses its own.
+        """True if there is room for one more at QoS 0. Beyond half of the queue no topic may have more than a
+        sixteenth, so a flooding topic loses only its own messages.
         """
         waiting = len(self._queue)
         came = self._came.get(topic, 0)
@@ -291,7 +287,7 @@ class Receiver:
     # -- for the worker
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
-        """Up to `most` messages, bounded in bytes too: waits up to `wait_s` for the first, then up to
+        """Up to `most` messages, also bounded in bytes: waits up to `wait_s` for the first, then up to
         `gather_s` for more.
         """
         queue = self._queue
@@ -313,11 +309,11 @@ class Receiver:
         return taken
 
     def wait_granted(self, seconds: float) -> bool:
-        """True once every subscription is granted; waits up to `seconds` for it."""
+        """True once every subscription is granted; waits up to `seconds` for that."""
         return self.granted.wait(seconds)
 
     def _rest(self) -> None:
-        """Nothing waits."""
+        """Called when nothing waits."""
         now = time.monotonic()
         if not self._connected or self._empty_since is None:
             self._empty_since = now
@@ -325,8 +321,8 @@ class Receiver:
             self._budget.caught_up()
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge in order what came by the connection that still stands; the rest comes again and is a
-        repeat.
+        """Acknowledge, in order, messages of the present connection. Messages of earlier ones come again as
+        repeats.
         """
         with self._lock:
             if not self._connected:
@@ -335,16 +331,16 @@ class Receiver:
             for mid in mids:
                 self._waiting.pop(mid, None)
             if mids:
-                # The queue of packets is emptied when a connection ends, and the lock keeps it from carrying
-                # mids to the next.
+                # The packet queue is emptied when a connection ends; the lock prevents mids from reaching the
+                # next connection.
                 self._client.acknowledge(mids)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """QoS 0, latest wins: receipts and refusals are repeated by what comes next."""
+        """QoS 0, latest wins: a lost receipt or refusal is covered by the next one."""
         self._client.publish(topic, payload, qos=0)
 
     def subscribe(self, filters: Sequence[str]) -> None:
-        """Ask for more; `filters` says when they are granted."""
+        """Request more filters; `filters` shows when they are granted."""
         with self._asking:
             asked = {topic for topics in self._asked.values() for topic in topics}
         fresh = [topic for topic in filters if topic not in asked]
@@ -352,21 +348,19 @@ class Receiver:
             self._ask(fresh)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
-        """Hear these no more. What the broker still held for them is gone."""
+        """Unsubscribe; the broker discards the messages that it still held for these filters."""
         with self._lock:
             self._filters = [topic for topic in self._filters if topic not in filters]
             self.filters -= set(filters)
         self._client.unsubscribe(list(filters))
 
     def mark(self, topic: str) -> None:
-        """A message of ours at QoS 1 that comes after everything that others published on that filter
-        before.
-        """
+        """Publish our own message at QoS 1; it arrives after everything published earlier on that filter."""
         self._client.publish(topic, b"drained", qos=1)
 
     @property
     def connection(self) -> int:
-        """Number of the connection that stands, 0 where none does."""
+        """Number of the present connection; 0 if there is none."""
         return self._epoch if self._connected else 0
 
     def beat(self) -> None:
@@ -378,7 +372,7 @@ class Receiver:
         return len(self._queue)
 
     def take_disconnects(self) -> int:
-        """Connections that ended by themselves since the last call."""
+        """Connections that broke since the last call."""
         ended, self._disconnects = self._disconnects, 0
         return ended
 

@@ -1,5 +1,5 @@
-"""What devices hear: receipts (latest wins, one a second each) and refusals (ten a minute each, the rest as a
-count).
+"""Messages to devices: receipts (latest wins, one a second for each) and refusals (ten a minute for each, the
+rest as a count).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ EXCERPT = 120
 
 
 class Outbound:
-    """Holds what is due; `send` publishes what may be sent now. Wall time throughout: a link knows no trial
-    clock.
+    """Holds pending messages; `send` publishes those that may be sent now. Uses wall time: a link has no
+    trial clock.
     """
 
     def __init__(self, publish: Callable[[str, bytes], None]) -> None:
@@ -35,7 +35,7 @@ class Outbound:
         self._asked_at: dict[tuple[str, str], float] = {}
 
     def note(self, outcome: Outcome) -> None:
-        """What a committed batch means for the devices."""
+        """Queue the messages for a committed batch."""
         for (trial, device, boot), ranges in outcome.receipts.items():
             self._due[trial, device] = (boot, ranges)
         for group, edge in outcome.rebirths:
@@ -44,7 +44,7 @@ class Outbound:
             self._refuse(reject, seq)
 
     def send(self) -> None:
-        """Publish the receipts whose device has heard none for a second."""
+        """Publish receipts to devices that received none within the last second."""
         now = time.monotonic()
         for key in [
             key for key in self._due if now - self._receipt_at.get(key, -RECEIPT_EVERY_S) >= RECEIPT_EVERY_S
@@ -56,7 +56,7 @@ class Outbound:
             self._publish(str(Topic(*key, RECEIPT)), receipt.model_dump_json().encode())
 
     def _ask_for_birth(self, group: str, edge: str) -> None:
-        """Latest wins; the edge node answers with a birth of its own and of each of its devices."""
+        """Latest wins; the edge node answers with its own birth and a birth of each of its devices."""
         now = time.monotonic()
         if now - self._asked_at.get((group, edge), -REBIRTH_EVERY_S) >= REBIRTH_EVERY_S:
             self._asked_at[group, edge] = now

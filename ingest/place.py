@@ -1,7 +1,7 @@
 """Readings + catalogue snapshot → observations or refusals. Pure.
 
-The time of a result is the device's, judged against where the device was deployed and when the message came;
-only a device that sends no time gets the time of receipt, give or take what it says of the time in between.
+A result has the device's time, checked against the device's deployments and the time of receipt. Only a
+device that sends no time gets the time of receipt, shifted by the offset that it reports.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from store.catalogue.snapshot import KnownDatastream, KnownDevice
 
 DAY_US = 86_400_000_000
 FUTURE_US = 600_000_000
-"""A device's clock may be ahead by so much."""
+"""A device's clock may be ahead by this much."""
 
 _DEVICE, _NETWORK = int(ClockQuality.DEVICE), int(ClockQuality.NETWORK)
 _REPAIRED, _ARRIVAL = int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
@@ -26,11 +26,11 @@ _NO_FACTORS = (math.nan, math.nan)
 class Placed(NamedTuple):
     observations: list[Observation]
     refused: dict[RejectReason, tuple[int, str]]
-    """Reason → (how many results, the first of them in words)."""
+    """Reason → (number of results, text about the first)."""
 
 
 def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
-    """Each reading becomes an observation or counts in `refused`."""
+    """Turn each reading into an observation, or count it in `refused`."""
     observations: list[Observation] = []
     refused: dict[RejectReason, tuple[int, str]] = {}
     streams = device.datastreams
@@ -39,13 +39,13 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
         name, result, given_us, repaired, offset_us, unit, source = (
-            reading  # once, for every result that arrives
+            reading  # unpacked once, for every result that arrives
         )
         stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
             before = refused.get(
                 RejectReason.UNKNOWN_PROPERTY
-            )  # in words for the first only: there may be thousands
+            )  # text for the first only: there may be thousands
             refused[RejectReason.UNKNOWN_PROPERTY] = (
                 (before[0] + 1, before[1]) if before else (1, _unknown(reading, streams))
             )
@@ -63,7 +63,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         else:
             scale, shift = stream.accepts.get(unit, _NO_FACTORS)
             number = result * scale + shift  # type: ignore[operator]
-        if not -_MAX <= number <= _MAX:  # also what only the factor has made too large
+        if not -_MAX <= number <= _MAX:  # also if only the factor made it too large
             _refuse(refused, *_no_number(reading, stream))
             continue
         time_us = received_us + offset_us if given_us is None else given_us
@@ -78,7 +78,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
 
 
 def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[RejectReason, str] | None:
-    """None for a time that can be right: in a deployment, give or take a day, and not in the future."""
+    """None if the time is plausible: within a deployment, give or take a day, and not in the future."""
     places = device.deployments
     if len(places) == 1:  # nearly always
         start, end = places[0]
@@ -112,7 +112,9 @@ def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, 
 
 
 def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> KnownDatastream | None:
-    """`source.property`, by which two sources of one property are told apart; else the property alone."""
+    """The datastream `source.property`, which distinguishes two sources of one property; else `property`
+    alone.
+    """
     return streams.get(f"{reading.source}.{reading.property}") or streams.get(reading.property)
 
 
@@ -135,7 +137,9 @@ def _other_unit(reading: Reading, stream: KnownDatastream) -> str:
 
 
 def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason, str]:
-    """Why it has no finite result: its unit has no factor to the datastream's, or it is none itself."""
+    """Reason and text why it has no finite result: its unit has no factor to the datastream's, or the result
+    itself is not finite.
+    """
     if reading.unit and reading.unit != stream.unit and reading.unit not in stream.accepts:
         return RejectReason.UNIT_MISMATCH, _other_unit(reading, stream)
     return (

@@ -1,6 +1,7 @@
-"""Proof that the broker keeps devices apart: what one device may not do is tried, and must not happen.
+"""Proves that the broker keeps devices apart: tries each forbidden action, which must fail.
 
-MQTT does not tell a subscriber who published, so the whole of an observation's origin rests on these rules.
+MQTT does not tell a subscriber who published a message, so the origin of every observation depends on these
+rules.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from insitu.wire import CHECK, PREFIX, RECEIPT
 
 PATIENCE_S: Final = 5.0
 SILENCE_S: Final = 0.5
-"""A forbidden message has not arrived when an allowed one, sent after it, has, and this much time has
+"""A forbidden message counts as absent once an allowed one, sent after it, has arrived and this much time has
 passed.
 """
 
@@ -45,10 +46,10 @@ class Probe:
 
 
 def prove(address: BrokerAddress, first: Probe, second: Probe, *, if_refused: str = JUST_ENROLLED) -> str:
-    """Try what the rules forbid, as `first` against `second`; `address` is the service's. InsituError names
-    each hole.
+    """Try the forbidden actions as `first` against `second`; `address` is the service's. Raises an
+    InsituError that names each hole.
 
-    `if_refused`: what the error says where the broker does not let `first` in at all.
+    `if_refused`: text of the error if the broker does not accept `first` at all.
     """
     holes = []
     with _Ear(address) as ear:
@@ -90,7 +91,7 @@ def _attempts(
 
 
 class _Ear:
-    """The service's subscription to what probes publish."""
+    """The service's subscription to everything that probes publish."""
 
     def __init__(self, address: BrokerAddress) -> None:
         self.heard: set[bytes] = set()
@@ -130,7 +131,7 @@ class _Ear:
         self._client.loop_stop()
 
     def say(self, topic: str, word: bytes) -> None:
-        """Publish as the service, which may speak to every device."""
+        """Publish as the service, which may publish to every device."""
         self._client.publish(topic, word, qos=1).wait_for_publish(PATIENCE_S)
 
     def hears(self, word: bytes, patience_s: float) -> bool:
@@ -160,7 +161,7 @@ def _open(client: paho.Client, address: BrokerAddress) -> None:
 def _signed_in(
     address: BrokerAddress, probe: Probe, *, will: tuple[str, bytes] | None = None
 ) -> Iterator[paho.Client | None]:
-    """A client of the probe, or None where the broker refuses it."""
+    """A client of the probe, or None if the broker refuses it."""
     own = replace(address, username=probe.username, password=probe.token)
     client = new_client(own, f"check-{secrets.token_hex(8)}", clean=True)
     answered, refused = threading.Event(), threading.Event()
@@ -184,7 +185,7 @@ def _signed_in(
 
 
 def _expect_own(address: BrokerAddress, ear: _Ear, probe: Probe) -> None:
-    """What is allowed must work, or its absence would prove nothing."""
+    """Check that allowed messages arrive; otherwise a missing forbidden message would prove nothing."""
     word = secrets.token_bytes(16)
     with _signed_in(address, probe) as client:
         if client is None:
@@ -216,13 +217,15 @@ def _will_heard(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe) 
             client.loop_stop()
             sock = client.socket()
             if sock is not None:
-                sock.close()  # without DISCONNECT: the broker must publish the will, if it took it
+                sock.close()  # without DISCONNECT: the broker must publish the will if it accepted it
     _expect_own(address, ear, first)
     return ear.hears(forbidden, SILENCE_S)
 
 
 def _hears_another(address: BrokerAddress, ear: _Ear, first: Probe, second: Probe, topic: str) -> bool:
-    """What counts is what arrives: some brokers grant a subscription and then deliver nothing."""
+    """True if a foreign message arrives. A granted subscription alone is no hole: some brokers grant it and
+    then deliver nothing.
+    """
     heard: set[bytes] = set()
     forbidden, allowed = secrets.token_bytes(16), secrets.token_bytes(16)
     subscribed = threading.Event()

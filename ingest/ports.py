@@ -1,6 +1,6 @@
-"""What the worker needs of the world: a session of the broker, the books of its shard, and time.
+"""Interfaces that the worker needs: a session of the broker, the books of its shard, and time.
 
-`ingest.mqtt` and `ingest.books` are the real ones; `proving.worlds` simulates them by the thousand.
+`ingest.mqtt` and `ingest.books` implement them; `proving.worlds` simulates thousands of them.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from insitu.errors import InsituError, RetryLater
 from insitu.model import Message, RejectReason
 
 Refusal = tuple[RejectReason, str]
-"""(reason, in words): what messages become that cannot be stored."""
+"""(reason, text): a refusal to store in place of messages that cannot be stored."""
 
 
 class LeaseLost(RetryLater):
-    """Another ingestor has taken this shard: what is not committed here comes again there."""
+    """Another ingestor has taken this shard and receives the messages that were not committed here."""
 
 
 class Session(Protocol):
-    """A persistent session of the broker, over any number of connections."""
+    """A persistent session of the broker, across connections."""
 
     @property
     def fatal(self) -> InsituError | None:
-        """Why this session will never hear anything, until a person mends it."""
+        """Reason why this session cannot hear anything until a person fixes it."""
 
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
 
     def wait_granted(self, seconds: float) -> bool:
-        """True once every subscription is granted; waits up to `seconds` for it."""
+        """True once every subscription is granted; waits up to `seconds` for that."""
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
         """Up to `most` messages in the order of receipt; waits up to `wait_s` for the first, then up to
@@ -41,31 +41,30 @@ class Session(Protocol):
         """
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge those that came by the connection that stands; the others come again."""
+        """Acknowledge messages of the present connection; the others come again."""
 
     def publish(self, topic: str, payload: bytes) -> None: ...
 
 
 class Books(Protocol):
-    """What a shard's messages become. Each call is a transaction; every exception leaves it rolled back or,
-    where the answer was lost, committed.
+    """Stores a shard's messages. Each call is a transaction. After an exception it is rolled back, or
+    committed if only the answer was lost.
     """
 
     def commit(
         self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
     ) -> Outcome:
-        """Store the messages; with a `refusal` they become nothing but that, if `bare` without a look at what
-        they hold.
+        """Store the messages. With a `refusal` store only that; with `bare` do not even decode them.
 
-        Raises LeaseLost, RetryLater and FreeSpace (nothing is wrong with the messages), another InsituError
-        or a defect of ours (something may be), anything else (a moment nobody foresaw).
+        Raises LeaseLost, RetryLater and FreeSpace if the messages are not the cause; another InsituError or
+        one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.
         """
 
     def keep_house(self) -> None:
-        """Signs of life, and what is due between batches. Raises as `commit`."""
+        """Record signs of life and do other work between batches. Raises the same errors as `commit`."""
 
     def start_over(self) -> None:
-        """Forget the connection and what was read by it: the next call begins with a new one."""
+        """Drop the connection and everything read through it; the next call opens a new one."""
 
     def close(self) -> None: ...
 
@@ -77,7 +76,7 @@ class Time(Protocol):
 
 
 class WallTime:
-    """The real one."""
+    """The real time."""
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -1,9 +1,8 @@
-"""Ready means: a device that connects now gets its message into the database. A probe tries it, again and
-again.
+"""Tests readiness: a device that connects now gets its message into the database. A probe tries this again
+and again.
 
-Each time it makes a connection of its own with the rights of a device, publishes at QoS 1 to every shard, and
-waits until it can read the rows. The answer is a value that anybody may ask for without waiting: also where
-the probe itself hangs.
+Each time it opens a new connection with a device's rights, publishes at QoS 1 to every shard, and waits until
+it can read the rows. The answer can be read at any time without waiting, even if the probe itself hangs.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from store.shards import health, layout, probe_trials
 _log = logging.getLogger("insitu.probe")
 EVERY_S: Final = 1.0
 PATIENCE_S: Final = 3.0
-"""Of one probe, from the connection to the row."""
+"""Limit for one probe, from the connection to the row."""
 HUNG_S: Final = 10.0
 _ADVICE: Final = {
     Stage.CONNECT: "No device can connect: the broker does not answer at {where}. Is it running?",
@@ -47,7 +46,7 @@ _ADVICE: Final = {
 
 
 class Failed(Exception):
-    """The probe ended at `stage`."""
+    """The probe failed at `stage`."""
 
     def __init__(self, stage: Stage, **facts: str) -> None:
         super().__init__(_ADVICE[stage].format(**facts))
@@ -55,8 +54,8 @@ class Failed(Exception):
 
 
 class Prober:
-    """Probes once a second in a thread of its own. `service`: the service's address; the probe's rights are a
-    device's.
+    """Probes once a second in its own thread. `service`: the service's address; the probe itself has only a
+    device's rights.
     """
 
     def __init__(self, service: BrokerAddress, database_url: str, *, every_s: float = EVERY_S) -> None:
@@ -86,12 +85,12 @@ class Prober:
         self._tried.wait(seconds)
 
     def stop(self) -> None:
-        """Ask it to end, and free it where it waits on the database."""
+        """Ask it to end, and interrupt it if it waits for the database."""
         self._stop.set()
         self._free()
 
     def latest(self) -> Readiness:
-        """What the last probe found; where it hangs, the stage at which it does. Never waits."""
+        """Result of the last probe; if the probe hangs, the stage at which it hangs. Never waits."""
         now, began = time.monotonic(), self._began
         if now - self._latest.at <= FRESH_S:
             return self._latest
@@ -121,7 +120,7 @@ class Prober:
             self._began = None
 
     def probe(self) -> Readiness:
-        """Try once, at most PATIENCE_S long but for a server that hangs."""
+        """Probe once, for at most PATIENCE_S, or longer if a server hangs."""
         try:
             self._try(time.monotonic() + PATIENCE_S)
         except Failed as failure:
@@ -129,9 +128,7 @@ class Prober:
         return Readiness(None, "", time.monotonic())
 
     def _try(self, limit: float) -> None:
-        """The broker first, as a device meets it; where the database hangs, with the trials that were known
-        before.
-        """
+        """Probe the broker first, like a device; if the database hangs, use the trials of the last probe."""
         self._number += 1
         if self._trials is None:
             self._look_up_trials()
@@ -204,8 +201,8 @@ class Prober:
 
 
 class Heartbeats:
-    """For pages that know no broker: what the ingestor says of itself in the database, once a second, in a
-    thread of its own.
+    """For pages without a broker: reads the ingestor's own report from the database once a second, in its own
+    thread.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -214,14 +211,14 @@ class Heartbeats:
         self._tried = threading.Event()
 
     def wait_tried(self, seconds: float) -> None:
-        """Returns once the first answer or its absence is known, or after `seconds`."""
+        """Returns once the first answer, or its absence, is known, or after `seconds`."""
         self._tried.wait(seconds)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
     def latest(self) -> Readiness:
-        """What was heard last; not ready where the database has not answered for FRESH_S. Never waits."""
+        """The last answer; not ready if the database has not answered for FRESH_S. Never waits."""
         now = time.monotonic()
         if now - self._latest.at <= FRESH_S:
             return self._latest
@@ -247,7 +244,7 @@ class Heartbeats:
 
 
 def probe_address(service: BrokerAddress) -> BrokerAddress:
-    """The same broker, as the probe."""
+    """The same broker, with the probe's account."""
     return replace(service, username=PROBE, password=probe_token(service.password))
 
 

@@ -1,5 +1,5 @@
-"""Messages of the probe: they go the way of every other, and the transaction of their batch books that they
-came.
+"""Messages of the probe: they take the usual way, and the transaction of their batch records their
+arrival.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _MARK = f"/{PROBE}/"
 
 
 def is_probe(topic: str) -> bool:
-    """True where the probe publishes, below whatever trial. Only its own user has the right to."""
-    if _MARK not in topic:  # every message is asked
+    """True for the probe's topics below any trial. Only the probe's own user may publish there."""
+    if _MARK not in topic:  # asked for every message
         return False
     parts = parse_topic(topic)
     return parts is not None and parts.device == PROBE and parts.suffix == OBS
 
 
 def probes_in(messages: Sequence[Message]) -> dict[str, int]:
-    """Prober → its highest `seq` among the messages, read as a device's would be."""
+    """Prober → its highest `seq` among the messages, decoded like a device's message."""
     newest: dict[str, int] = {}
     for message in messages:
         if _MARK in message.topic and is_probe(message.topic) and not message.retained:

@@ -1,7 +1,8 @@
-"""Rejects once more through the path, after a registration, mapping or unit was fixed; exactly once each.
+"""Sends rejects through the path once more, after a registration, mapping or unit was fixed; each exactly
+once.
 
-A reject of which nothing is refused any more is marked; its first refusal stays visible, and the ledger gets
-lines that point to it.
+A reject is marked as replayed when none of its results is refused any more. Its first refusal stays visible,
+and the ledger gets lines that point to it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _AT_A_TIME = 200
 class Replayed(NamedTuple):
     tried: int
     stored: int
-    """Observations."""
+    """Number of observations."""
     still_refused: int
-    """Rejects of which something is refused again; they can be tried later."""
+    """Rejects that were refused again, at least in part; they can be tried later."""
 
 
 def replay(
@@ -41,9 +42,11 @@ def replay(
     reason: str | None = None,
     trials: Sequence[str] | None = None,
 ) -> Replayed:
-    """Try every reject that matches; commits as it goes. `trials`: only those (what a viewer may manage).
+    """Try every matching reject; commits after each batch. `trials`: only these (those that a viewer may
+    manage).
 
-    What the database refuses, or we fail on, is found as live messages are: by smaller and smaller batches.
+    If the database refuses a row, or we fail on a message, the batch is halved until that message is alone,
+    as for live messages.
     """
     tried = stored = settled = above = 0
     most = _AT_A_TIME

@@ -1,4 +1,4 @@
-"""Which `seq` of a boot are accounted for, as sorted half-open ranges."""
+"""The accounted `seq` of a boot, as sorted half-open ranges."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import pairwise
 from store.sequences import Ranges
 
 MAX_RANGES = 1000
-"""A device that draws `seq` at random must not grow its row without end: past this, the oldest hole counts as
-lost for good.
+"""Keeps the row of a device with random `seq` from growing without end: beyond this number, the oldest hole
+counts as lost for good.
 """
 MAX_MISSING = 20
 
 
 def add(ranges: Ranges, seq: int) -> bool:
-    """Account for `seq`, in place; False where it was accounted for already."""
+    """Account for `seq`, in place; False if it was already accounted for."""
     if ranges and ranges[-1][1] == seq:  # nearly always: the next one
         ranges[-1] = (ranges[-1][0], seq + 1)
         return True

@@ -1,4 +1,4 @@
-"""What a batch says of its devices: that they are alive, how they are, how often they measure."""
+"""Signs of life in a batch: the devices that were heard, their status and their reported intervals."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from store.database import Connection
 from store.signs import StatusLine, save_statuses, touch_devices
 
 NEWS = 0.1
-"""A reported interval is written where it differs by more: each writing makes every ingestor read the
-catalogue again.
+"""A reported interval is stored only if it differs by more than this share, because each change makes every
+ingestor reload the catalogue.
 """
 EARLIEST_STATUS_US = 946_684_800_000_000
-"""2000-01-01: a device that says an earlier time of its status has no clock."""
+"""2000-01-01: a device that reports an earlier time for its status has no clock."""
 
 
 def intervals(items: Sequence[Prepared]) -> dict[int, int]:

@@ -1,7 +1,8 @@
-"""Uplinks that The Things Stack has kept: its storage integration, through the path of live messages.
+"""Uplinks kept by The Things Stack: reads its storage integration and sends them along the path of live
+messages.
 
-Its MQTT is QoS 0, so what came while nobody listened is only there. An uplink that arrived has the same
-network time and is a duplicate.
+Its MQTT is QoS 0, so uplinks sent while nobody listened are only there. An uplink that already arrived has
+the same network time and becomes a duplicate.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PAGE: Final = 10_000
 class Pulled:
     uplinks: int = 0
     stored: int = 0
-    """Observations."""
+    """Number of observations."""
     duplicate: int = 0
     refused: int = 0
 
@@ -50,8 +51,8 @@ def pull(
     before: datetime,
     clock: Clock,
 ) -> Pulled:
-    """Every uplink of an application in `[after, before)`; commits as it goes, and may be run again at any
-    time.
+    """Pull every uplink of an application in `[after, before)`. Commits after each batch and may be run again
+    at any time.
     """
     done = Pulled()
     batch: list[Message] = []
@@ -90,7 +91,7 @@ def _topic(payload: bytes, application: str, tenant: str) -> str:
 
 
 def _uplinks(base: str, application: str, key: str, after: datetime, before: datetime) -> Iterator[bytes]:
-    """Each uplink as its JSON, oldest first; asks page after page until one is not full."""
+    """Each uplink as JSON, oldest first; requests pages until one is not full."""
     while True:
         count, newest = 0, after
         for payload in _page(base, application, key, after, before):
@@ -99,7 +100,7 @@ def _uplinks(base: str, application: str, key: str, after: datetime, before: dat
             yield payload
         if count < _PAGE or newest <= after:
             return
-        after = newest  # the last uplink comes twice, and is a duplicate
+        after = newest  # the last uplink comes twice; the copy is a duplicate
 
 
 def _page(base: str, application: str, key: str, after: datetime, before: datetime) -> Iterator[bytes]:

@@ -1,9 +1,9 @@
-"""What has arrived and waits for its batch: bounded in bytes, and large messages do not keep small ones of
-others waiting.
+"""Messages that wait for their batch: bounded in bytes, and large messages do not delay small ones of other
+senders.
 
-Two lanes. A large message, and whatever its sender sends after it, waits in the second, of which each batch
-takes a little: a sender's own order is kept. What the service marks for itself comes after everything that
-arrived before it.
+There are two lanes. A large message, and everything its sender sends after it, waits in the second lane, so a
+sender's own order is kept; each batch takes a little of that lane. The service's own marks come after
+everything that arrived before them.
 """
 
 from __future__ import annotations
@@ -17,29 +17,27 @@ from insitu.model import Message
 from insitu.wire import is_service_topic
 
 MOST_BYTES: Final = 64 * 2**20
-"""Of payload that waits; past it nothing is read until some of it is committed."""
+"""Bytes of waiting payload; beyond this, nothing is read until some of it is committed."""
 BATCH_BYTES: Final = 2**20
-"""Of a batch: its transaction, in which the shard is held and for which others wait, stays short whatever
-devices send.
-"""
+"""Bytes in a batch: keeps its transaction short, because it holds the shard and others wait for it."""
 LARGE_BYTES: Final = 16_384
 LARGE_SHARE: Final = 2**16
-"""Of a batch, for the second lane: at least one message."""
+"""Bytes taken from the second lane for each batch, but at least one message."""
 
 
 class Waiting:
-    """`put` is for the thread that receives, `take` for the worker's."""
+    """The receiving thread calls `put`, the worker's thread `take`."""
 
     def __init__(self) -> None:
         self._quick: deque[Message] = deque()
         self._slow: deque[tuple[Message, str, int]] = deque()
-        """With the sender, and how many had been put into the quick lane before: those go first, its sender's
-        may be among them.
+        """(message, sender, number of messages put into the quick lane before it). Those go first: they may
+        be from the same sender.
         """
         self._senders: dict[str, int] = {}
-        """How many of each wait in the second lane."""
+        """Sender → number of its messages in the second lane."""
         self._lock = threading.Lock()
-        """Of the second lane and its senders."""
+        """Protects the second lane and its senders."""
         self._slow_turn = False
         self._came = self._went = 0
         self._bytes_in = self._bytes_out = 0
@@ -61,7 +59,7 @@ class Waiting:
         self._came += 1
 
     def _put_slow(self, message: Message, size: int) -> bool:
-        """False where it may overtake what waits there."""
+        """False if the message may overtake those in the second lane."""
         who = sender(message.topic)
         with self._lock:
             waiting = self._senders.get(who, 0)
@@ -72,10 +70,10 @@ class Waiting:
             return True
 
     def take(self, most: int) -> list[Message]:
-        """Up to `most` messages of BATCH_BYTES and one message together; those of the second lane first, in
-        every other batch.
+        """Up to `most` messages, with at most BATCH_BYTES plus one message. Every other batch begins with the
+        second lane.
 
-        So a small message waits for the batch under way, and not for one more large one in its own.
+        So a small message waits for the present batch, but not for another large message in its own.
         """
         self._slow_turn = not self._quick or not self._slow_turn
         taken = self._take_slow(most) if self._slow_turn else []

@@ -1,5 +1,5 @@
-"""take → commit → acknowledge → tell the devices: the order that loses nothing. No input or output of its
-own.
+"""take → commit → acknowledge → answer the devices: the order that loses nothing. All input and output is in
+the ports.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ HOUSEKEEPING_S: Final = 1.0
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 _FAULT_OF_THE_MESSAGE: Final = (InsituError, *DEFECTS)
-"""Errors that halving the batch can pin on one message; those of the moment are told apart before."""
+"""Errors that halving the batch can trace to one message; transient ones are handled before."""
 
 
 class _Fault(Exception):
-    """The books raised `error` for what the messages are: halving finds the one."""
+    """The books raised `error` because of a message; halving finds it."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -33,21 +33,19 @@ class _Fault(Exception):
 
 
 class _Stopped(Exception):
-    """The worker was told to stop while a batch waited: its messages come again."""
+    """The worker was stopped while a batch waited; the broker delivers its messages again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Of batches: at most so many messages, gathered for so long."""
+    """Limits of a batch: `messages`, gathered for at most `gather_s`."""
 
     messages: int = 2000
     gather_s: float = 0.02
 
 
 class Worker:
-    """The only writer of its shard's messages, as long as it has the lease; everything here runs in one
-    thread.
-    """
+    """The only writer of its shard's messages while it has the lease; everything here runs in one thread."""
 
     def __init__(
         self, session: Session, books: Books, *, pace: Pace = Pace(), time: Time | None = None
@@ -61,9 +59,7 @@ class Worker:
         self._housekept_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Runs until `stop`. Raises LeaseLost and errors that a person must mend; waits out every other
-        one.
-        """
+        """Runs until `stop`. Raises LeaseLost and errors that a person must fix; retries all others."""
         self._stop = stop
         self._session.start()
         try:
@@ -85,7 +81,7 @@ class Worker:
         return True
 
     def step(self) -> None:
-        """One batch, if there is one, and what is due beside it."""
+        """Process one batch, if there is one, and do pending work."""
         self._require_session()
         messages = self._session.take(
             self._pace.messages, gather_s=self._pace.gather_s, wait_s=HOUSEKEEPING_S / 2
@@ -103,10 +99,10 @@ class Worker:
     # -- one batch
 
     def _keep(self, messages: Sequence[Message]) -> list[Message]:
-        """Commit the batch, however long the database is away; halves it where something in it fails.
+        """Commit the batch, however long the database is away; halve it if something in it fails.
 
-        Returns the messages that are committed, rows or refusals. One that not even a refusal can be made of
-        is left to the broker.
+        Returns the committed messages, as rows or refusals. A message that cannot even be refused stays with
+        the broker.
         """
         try:
             self._commit(messages)
@@ -143,7 +139,7 @@ class Worker:
     def _commit(
         self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
     ) -> None:
-        """Waits until the books take or refuse the messages. Raises LeaseLost, and _Fault."""
+        """Waits until the books accept or refuse the messages. Raises LeaseLost, and _Fault."""
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -155,7 +151,7 @@ class Worker:
                 _log.warning("the batch waits: %s", error)
             except _FAULT_OF_THE_MESSAGE as error:
                 raise _Fault(error) from error
-            # Nobody foresaw it: it is tried again, like everything of the moment.
+            # An unexpected error: tried again, like every transient one.
             except Exception as error:  # noqa: BLE001
                 _log.error("the batch waits: %r", error, exc_info=error)
             self._pause(pause)

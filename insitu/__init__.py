@@ -1,5 +1,5 @@
-"""The words everyone shares (bottom) and the command line that starts everything (top).
+"""The shared vocabulary, the settings and the embedded servers.
 
 `insitu.model`, `insitu.wire`, `insitu.errors`, `insitu.clock` and `insitu.language` import nothing of ours;
-`insitu.settings` and `insitu.embedded` build on them; `cli` may import every room, and nobody imports it.
+`insitu.settings` and `insitu.embedded` build on them. Every room may import this one.
 """

@@ -1,8 +1,8 @@
-"""The trial clock: what time it is, as a value handed down from the command line.
+"""The trial clock: maps the system's time to the time of the trial. The command line creates it and passes it
+down.
 
-Real use runs on the system's time. A demo or a test runs fast through its history and then at the pace of the
-wall: `clock(real) = start + rate · (real − real_start)` until `fast_until`, afterwards `clock` advances with
-the wall.
+Real use runs on the system's time. A demo or a test runs fast through its history and then in real time:
+`clock(real) = start + rate · (real − real_start)` until `fast_until`; afterwards the rate is 1.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Clock:
     def simulated(
         cls, *, real_start: float, history: timedelta, takes: timedelta, ends: float | None = None
     ) -> Clock:
-        """A clock that runs through `history` in `takes` of wall time and then *is* the wall clock, or goes
-        on from `ends`.
+        """A clock that runs through `history` within `takes` of wall time. Afterwards it *is* the wall clock,
+        or continues from `ends`.
         """
         if takes.total_seconds() <= 0 or history <= takes:
             raise CorrectInput("A simulated history must be longer than the time it takes to run through it.")
@@ -44,7 +44,7 @@ class Clock:
 
     @property
     def runs_fast(self) -> bool:
-        """Whether it still runs through its history."""
+        """True while it still runs through its history."""
         return self.is_simulated and self.at(time.time()) < self.fast_until
 
     def at(self, real: float) -> float:
@@ -73,7 +73,7 @@ class Clock:
         return int(self.at(time.time()) * 1_000_000)
 
     def dumps(self) -> str:
-        """One line that `loads` reads, for handing the clock to another process or keeping it with the
+        """The clock as one line that `loads` reads: for passing it to another process or storing it with the
         data.
         """
         return json.dumps(

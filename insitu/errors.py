@@ -1,5 +1,5 @@
-"""Every error a person can meet. Each is named by what the caller does next; the docstring is the default
-message.
+"""All errors a person can meet. Each class is named after the caller's next step; its docstring is the
+default message.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class InsituError(Exception):
 
 
 class CorrectInput(InsituError):
-    """What was given is not valid: correct it and try again."""
+    """The input is not valid: correct it and try again."""
 
     exit_code = 2
 
 
 class NotFound(InsituError):
-    """There is nothing of that name here, or it is not yours to see."""
+    """Nothing of that name exists here, or you may not see it."""
 
     exit_code = 2
 
@@ -51,7 +51,7 @@ class RetryLater(InsituError):
 
 
 class RowRefused(InsituError):
-    """The database refuses this row for what it holds; its neighbours are not concerned."""
+    """The database refuses this row because of its content; other rows are not affected."""
 
 
 class FreePort(InsituError):
@@ -85,4 +85,4 @@ class ReportDefect(InsituError):
 
 
 class Disagrees(InsituError):
-    """What was recomputed is not what the package says."""
+    """The recomputed results differ from those in the package."""

@@ -1,7 +1,7 @@
-"""French and English: catalogues read from .po at start, numbers and dates in the reader's way.
+"""French and English: catalogues read from .po files at start; numbers and dates in the reader's format.
 
-A room keeps its texts in `<room>/locale/fr.po`; the English text is the key. A missing translation shows the
-key, and a test fails for it.
+A room keeps its texts in `<room>/locale/fr.po`; the English text is the key. A text without a translation
+appears in English, and a test fails for it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def write_unit(ucum: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Whom a text is written for: a language and a time zone."""
+    """The reader of a text: language and time zone."""
 
     language: Language = "en"
     time_zone: str = "Europe/Paris"
@@ -68,7 +68,7 @@ class Reader:
         return lambda text: texts.get(text, text)
 
     def pick(self, texts: dict[str, str] | str) -> str:
-        """One text of a `{"en": …, "fr": …}` pair, in the reader's language when it is there."""
+        """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available."""
         if isinstance(texts, str):
             return texts
         return texts.get(self.language) or next(iter(texts.values()), "")
@@ -79,7 +79,7 @@ class Reader:
             return "–"
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
         text: str = format_decimal(value, format=pattern, locale=LOCALES[self.language])
-        return text.replace("-", "−")  # a minus sign, which no line breaks at
+        return text.replace("-", "−")  # a true minus sign: lines do not break at it
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
         """A date and time in the reader's zone; an en dash for None."""

@@ -1,6 +1,4 @@
-"""Loading modules quickly: what is loaded stays, so nobody looks through it for garbage, neither meanwhile
-nor later.
-"""
+"""Faster imports: modules stay loaded, so the garbage collector need not look at them, now or later."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Around the imports of a program that starts: a third of their time would be the collector's."""
+    """Wrap the imports of a starting program: garbage collection would take a third of their time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

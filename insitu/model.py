@@ -1,8 +1,8 @@
-"""Frozen nouns and their small rules: the words of the glossary as types.
+"""The words of the glossary as types: frozen nouns and their small rules.
 
 Times are UTC-aware `datetime`s, or, in bulk, microseconds since 1970-01-01 UTC in names that end in `_us`.
-Intervals are half-open `[start, end)`. In all numbers error = candidate − reference and
-effect = observed − counterfactual.
+Intervals are half-open `[start, end)`. Everywhere error = candidate − reference and effect = observed −
+counterfactual.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CODE = re.compile(CODE_PATTERN)
 
 
 def require_code(text: str, what: str) -> str:
-    """`text`, if it can be part of a topic; else a CorrectInput that says which letters can."""
+    """`text` if it can be part of a topic; raises a CorrectInput that lists the allowed characters."""
     if not _CODE.match(text):
         raise CorrectInput(
             f"{text[:80]!r} cannot name a {what}: use 1 to 64 of a–z, 0–9, '-' and '_', beginning with a "
@@ -28,7 +28,7 @@ def require_code(text: str, what: str) -> str:
 
 
 class Role(StrEnum):
-    """What a person may do; follows from the kind of their organisation."""
+    """Decides what a person may do; follows from the kind of their organisation."""
 
     LAB = "lab"
     OPERATOR = "operator"
@@ -110,7 +110,7 @@ class ClockQuality(IntEnum):
     DEVICE = 0
     REPAIRED = 1  # the device's stamp, read as s, ms or µs by its magnitude
     ARRIVAL = 2  # no stamp: the first receipt
-    NETWORK = 3  # the stamp of the network that heard the device, which has no clock that anybody sees
+    NETWORK = 3  # stamped by the network that heard the device, whose own clock we cannot see
 
 
 class WindowKind(StrEnum):
@@ -204,27 +204,25 @@ class Message(NamedTuple):
     received_us: int
     mid: int = 0
     epoch: int = 0
-    """Number of the connection it came by; an acknowledgement is valid on that connection only."""
+    """Number of the connection that delivered it; an acknowledgement is valid on that connection only."""
     qos: int = 1
     retained: bool = False
     size: int = 0
-    """Length as received, where `payload` was cut."""
+    """Length as received, if `payload` was cut."""
     repeat: bool = False
-    """The broker says that it may have sent it before (MQTT's DUP)."""
+    """The broker may have sent it before (MQTT's DUP flag)."""
     life: str = ""
-    """Scope of `mid`: which life of the broker it was, or which connection where the broker's life is
-    unknown.
-    """
+    """Scope of `mid`: the life of the broker, or the connection if the broker's life is unknown."""
     is_far: bool = True
-    """The broker cannot give its `mid` to another message soon after our acknowledgement."""
+    """True if the broker cannot reuse `mid` soon after our acknowledgement."""
     unread: bytes = b""
-    """SHA-256 of topic and payload where the device sent more than it may: the first bytes are kept, and it
-    is refused unread.
+    """SHA-256 of topic and payload if the device exceeded its limit: only the first bytes are kept, and the
+    message is refused unread.
     """
 
 
 class Reading(NamedTuple):
-    """Decoded: one result as the device sent it. `time_us` is None where the device gave no time of its own
+    """Decoded: one result as the device sent it. `time_us` is None if the device sent no time of its own
     clock.
     """
 
@@ -232,14 +230,14 @@ class Reading(NamedTuple):
     result: object
     time_us: int | None
     repaired: bool = False
-    """True where the unit of the stamp was told apart by its magnitude."""
+    """True if the unit of the stamp was inferred from its magnitude."""
     offset_us: int = 0
-    """Without a time: how long after (negative: before) the receipt the device says it measured."""
+    """If there is no time: how long after the receipt (negative: before) the device says that it measured."""
     unit: str = ""
-    """What the message says of its unit, UCUM; empty where it says nothing."""
+    """UCUM unit as sent; empty if the message names none."""
     source: str = ""
-    """What the message calls the thing that has the property (a measurement, a base name); `source.property`
-    names it in full.
+    """The message's name for the thing that has the property (a measurement, a base name); `source.property`
+    is the full name.
     """
 
 
@@ -263,7 +261,7 @@ class Reject(NamedTuple):
     received_us: int
     trial: str
     device: str
-    """'unknown' where the topic names none that is known."""
+    """'unknown' if the topic names no known device."""
     results: int
     size: int
     """Length of the payload as received; `payload` holds at most the first 262,144."""

@@ -1,4 +1,6 @@
-"""What a probe found out: can a device that connects now deliver a message, and where does it end if not."""
+"""Result of a probe: whether a device that connects now can deliver a message, and the failed stage if
+not.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from enum import StrEnum
 from typing import Final
 
 FRESH_S: Final = 5.0
-"""An answer older than this counts as none: what hangs is not ready."""
+"""An older answer does not count: a probe that hangs means not ready."""
 
 
 class Stage(StrEnum):
-    """The way of the probe's message, in order; each stage needs those before it."""
+    """Stages of the probe's message, in order; each needs the ones before it."""
 
     CONNECT = "connect"
     """TCP and TLS to the broker."""
@@ -27,7 +29,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`stage`: where the probe ended, None where it arrived. `detail`: what is wrong and what to do next, for
+    """`stage`: where the probe failed, None if it arrived. `detail`: what is wrong and what to do next, for
     people.
     """
 

@@ -15,7 +15,9 @@ from insitu.errors import CorrectInput
 
 
 def default_data_dir() -> Path:
-    """$XDG_STATE_HOME/insitu, or /var/lib/insitu for root, whose own folders other accounts cannot search."""
+    """$XDG_STATE_HOME/insitu, or /var/lib/insitu for root, because other accounts cannot enter root's own
+    folders.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/insitu")
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -23,7 +25,7 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseSettings):
-    """Effective settings. Any `INSITU_X` can be given as `INSITU_X_FILE`, a file that holds the value."""
+    """Effective settings. Each `INSITU_X` can also come as `INSITU_X_FILE`, a file that holds the value."""
 
     model_config = SettingsConfigDict(env_prefix="INSITU_", frozen=True, extra="ignore")
 
@@ -36,21 +38,23 @@ class Settings(BaseSettings):
     """mqtt[s]://user:password@host:port of an external broker."""
     mqtt_ca: Path | None = None
     broker_life_file: Path | None = None
-    """Where the owner of the broker writes, before each start of it, a name that it has never had before."""
+    """File in which the owner of the broker writes a new, never used name before each start of the broker."""
     mqtt_listen: str = "127.0.0.1:1883"
     http_listen: str = "127.0.0.1:8080"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     allow_plaintext: bool = False
     metrics_token: SecretStr | None = None
-    """Bearer token with which Prometheus reads /metrics; without it only the lab can, signed in."""
+    """Bearer token with which Prometheus reads /metrics; without it only a signed-in member of the lab
+    can.
+    """
     things_stack_key: SecretStr | None = None
     """API key with which `insitu pull` reads The Things Stack's storage integration."""
     public_host: str | None = None
-    """Name or address that snippets and QR labels carry; default: the listening address."""
+    """Name or address in snippets and QR labels; default: the listening address."""
 
     postgres_bin: Path | None = None
-    """Folder of another PostgreSQL's initdb and postgres (with TimescaleDB, say)."""
+    """Folder with initdb and postgres of another PostgreSQL (with TimescaleDB, say)."""
     nats_server: Path | None = None
     max_file_store: int = 2 * 1024**3
     """Bytes the embedded broker may keep for devices while the database is away."""
@@ -60,21 +64,21 @@ class Settings(BaseSettings):
     batch_messages: int = Field(default=2000, ge=1, le=20_000)
     batch_ms: int = Field(default=20, ge=1, le=10_000)
     window: int = Field(default=4000, ge=1, le=20_000)
-    """Messages in flight that the broker allows before an acknowledgement (max_ack_pending)."""
+    """Messages that the broker sends before it waits for an acknowledgement (max_ack_pending)."""
 
     device_bytes_per_s: int = Field(default=512 * 1024, ge=1024)
-    """What a device may send, sustained; beyond it messages are refused unread."""
+    """Sustained limit of one device; messages beyond it are refused unread."""
     device_burst_bytes: int = Field(default=8 * 1024**2, ge=1024**2)
-    """What it may send at once."""
+    """Burst limit of one device."""
     reject_bytes_per_hour: int = Field(default=1024**2, ge=0)
-    """Of the refused messages of a device, so many bytes are kept; the rest is counted."""
+    """Bytes of refused messages kept for each device and hour; the rest is only counted."""
     reject_bytes: int = Field(default=2 * 1024**3, ge=0)
-    """Of the refused messages of all devices together."""
+    """Bytes of refused messages kept for all devices together."""
 
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)
-    """Hour of `time_zone` from which on trials whose inputs changed are evaluated again, once a day."""
+    """Hour of `time_zone` from which trials with changed inputs are evaluated again, once a day."""
     log_level: str = "info"
     test_timescale_url: SecretStr | None = None
 
@@ -116,7 +120,7 @@ def _from_files() -> dict[str, str]:
 
 
 def load(**overrides: object) -> Settings:
-    """Settings from the environment and `overrides`; CorrectInput names each variable that is wrong."""
+    """Settings from the environment and `overrides`; raises a CorrectInput that names each wrong variable."""
     try:
         return Settings(**{**_from_files(), **overrides})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -125,7 +129,7 @@ def load(**overrides: object) -> Settings:
 
 
 def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a child with another working directory: every path of a setting made absolute."""
+    """`environment` for a child with another working directory: paths in settings become absolute."""
     paths = {
         f"INSITU_{name.upper()}"
         for name, field in Settings.model_fields.items()
@@ -140,7 +144,7 @@ def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown(settings: Settings) -> dict[str, str | None]:
-    """Effective settings for printing, None where nothing is set; secrets stay hidden."""
+    """Effective settings for printing; None for unset ones; secrets stay hidden."""
     return {
         f"INSITU_{name.upper()}": None if value is None else str(value)
         for name, value in settings.model_dump().items()

@@ -1,8 +1,8 @@
-"""Units are UCUM, the words of https://ucum.org: what a device sends becomes what a property is kept in, kept
-= sent · scale + shift.
+"""Units are written in UCUM (https://ucum.org). A device's unit is converted to the property's unit: kept =
+sent · scale + shift.
 
-The library that knows units takes half a second to load and must never be asked with what a stranger sends:
-it is loaded where something is registered, and what it says is stored. Ingest reads the stored factors.
+The unit library takes half a second to load and must never parse a stranger's input. It is loaded only when
+something is registered, and its factors are stored; ingest reads the stored factors.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ SENML: Final[dict[str, str]] = {
     "/100": "%",
     "/1000": "[ppth]",
 }
-"""Names of SenML → UCUM: RFC 8428 section 12.1 and RFC 8798 sections 2 and 3. UCUM has no unit for dBm and
-none for reactive power (var).
+"""SenML unit names → UCUM: RFC 8428 section 12.1 and RFC 8798 sections 2 and 3. UCUM has no unit for dBm or
+for reactive power (var).
 """
 
 USUAL: Final = frozenset(SENML.values()) | {
@@ -181,7 +181,7 @@ USUAL: Final = frozenset(SENML.values()) | {
     "mg/l",
     "ug/l",
 }
-"""What devices speak in: the units whose factors are stored for each datastream that they fit."""
+"""Units that devices commonly send; their factors are stored with each datastream that they fit."""
 
 _MEANT: Final = {
     "°c": "Cel",
@@ -243,11 +243,11 @@ _KINDS: Final = {
     "information": ("bit", "byte"),
     "light": ("lumen", "lux", "phot"),
 }
-"""Kinds that UCUM does not tell apart by their dimension → how the library's names of their units end."""
+"""Kinds with the same dimension in UCUM → endings of the library's names of their units."""
 
 
 def require_unit(unit: str) -> str:
-    """`unit`, if UCUM has it; else a CorrectInput, with what may be meant."""
+    """`unit` if UCUM has it; raises CorrectInput with a suggestion."""
     if not _known(unit):
         raise CorrectInput(f"{unit[:40]!r} is no unit of UCUM{_hint(unit)}.")
     return unit
@@ -255,8 +255,8 @@ def require_unit(unit: str) -> str:
 
 @cache
 def conversion(sent: str, kept: str) -> Factors:
-    """From one unit to another; CorrectInput where one is no unit of UCUM, or where no factor leads from one
-    to the other.
+    """Factors from `sent` to `kept`; raises CorrectInput if one is not a UCUM unit or no fixed factor
+    exists.
     """
     require_unit(sent)
     require_unit(kept)
@@ -270,7 +270,7 @@ def conversion(sent: str, kept: str) -> Factors:
 
 @cache
 def accepted(kept: str) -> dict[str, Factors]:
-    """The usual units that can become `kept`, itself left out; empty where `kept` is no unit of UCUM."""
+    """The usual units that convert to `kept`, without `kept` itself; empty if `kept` is no UCUM unit."""
     if not _known(kept):
         return {}
     found = {sent: _factors(sent, kept) for sent in USUAL if sent != kept}
@@ -286,7 +286,7 @@ def _library() -> Any:
 
 @cache
 def _known(unit: str) -> bool:
-    """True for what the grammar of UCUM allows, in ASCII as it must be."""
+    """True for ASCII text that the grammar of UCUM accepts."""
     from ucumvert.parser import InvalidUcumError, parse_ucum
 
     if not 0 < len(unit) <= 64 or not unit.isascii():
@@ -300,8 +300,8 @@ def _known(unit: str) -> bool:
 
 @cache
 def _quantity(unit: str) -> Any:
-    """What the library makes of it, annotations left out because they change nothing; None for the few units
-    it cannot compute with.
+    """The library's quantity for `unit` without annotations, which change nothing; None for the few units
+    that it cannot compute with.
     """
     from lark.exceptions import VisitError
     from pint.errors import PintError
@@ -319,9 +319,7 @@ def _is_level(unit: str) -> bool:
 
 
 def _kinds(unit: str) -> list[str]:
-    """What it is of beyond its dimension: a degree is no per cent, a becquerel no hertz, and [NTU] is of no
-    kind but its own.
-    """
+    """Kinds of `unit` beyond its dimension: deg is no %, Bq is no Hz, and [NTU] is a kind of its own."""
     names = {name for name, _ in _quantity(unit).unit_items()}
     found = [kind for kind, ends in _KINDS.items() if any(name.endswith(ends) for name in names)]
     if any(name.endswith("volt") for name in names) and any(name.endswith("ampere") for name in names):
@@ -353,7 +351,7 @@ def _factors(sent: str, kept: str) -> Factors | None:
 
 
 def _plain(number: float, off: float) -> float:
-    """5/9 or 0.001 for what rounding has moved away from it by less than `off`."""
+    """`number` as the short value (5/9, 0.001) that it differs from by at most `off`, through rounding."""
     for short in (float(Fraction(number).limit_denominator(1000)), float(f"{number:.12g}")):
         if abs(short - number) <= off:
             return short
@@ -386,7 +384,7 @@ def _is_concentration(unit: str) -> bool:
 
 
 def _hint(unit: str) -> str:
-    """What may be meant, where that is a unit."""
+    """Text that suggests a valid unit, or where to look it up."""
     plain = unit.strip().translate(_SIGNS)
     for meant in (_MEANT.get(unit.strip().lower()), _MEANT.get(plain.lower()), plain, SENML.get(unit)):
         if meant and meant != unit and _known(meant):

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever is killed in between."""
+"""Files that are written completely or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write_whole(
     """Write to a temporary name beside `path`, fsync, rename, fsync the folder. `owner`: (uid, gid), for root
     only.
 
-    Raises OSError, and leaves what was at `path` untouched then.
+    Raises OSError, and then leaves `path` as it was.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -35,9 +35,9 @@ def write_whole(
 
 
 def write_once(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Write as `write_whole` does, but keep what another process has put there first, unless that is empty.
+    """Write as `write_whole` does, but keep a non-empty file that another process wrote first.
 
-    Read the file afterwards: what it holds is what all processes see.
+    Read the file afterwards: its content is what all processes see.
     """
     if path.exists() and path.stat().st_size == 0:
         write_whole(path, content, mode=mode)
@@ -62,14 +62,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def secret_file(path: Path, *, length: int = 32) -> str:
-    """The secret that `path` holds; drawn now where there is no file, or an empty one that an interrupted
-    start has left.
-    """
+    """The secret in `path`; drawn now if there is no file, or only an empty one from an interrupted start."""
     return secret_of(path, lambda: secrets.token_urlsafe(length))
 
 
 def secret_of(path: Path, draw: Callable[[], str]) -> str:
-    """The same, drawn by `draw`."""
+    """Like `secret_file`, with a value from `draw`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

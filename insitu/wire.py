@@ -1,8 +1,8 @@
 """Topics and payloads: the contract between a device and the service.
 
-The inbound half is read by `ingest` and spoken by `simulators`; the outbound half the other way round. The
-models here document and check; `ingest.decode` may read the same bytes faster, and a test holds the two
-together.
+`ingest` reads the inbound half and `simulators` write it; for the outbound half it is the other way round.
+The models here document and validate; `ingest.decode` may read the same bytes faster, and a test keeps the
+two in step.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ THINGS_STACK: Final = "things_stack"
 SPARKPLUG: Final = "sparkplug"
 SPARKPLUG_TYPES: Final = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
 SPARKPLUG_COMMAND: Final = "spBv1.0/+/NCMD/+"
-"""Where an edge node is asked for a rebirth."""
+"""Topic on which an edge node receives the request for a rebirth."""
 RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
-"""A device may publish here and nobody keeps it: `insitu check` proves with it who may publish what."""
+"""A device may publish here and nobody stores it: `insitu check` uses it to test who may publish where."""
 PROBE: Final = "insitu-probe"
-"""A device of no trial: what it publishes goes the way of every message and ends in a table of its own. No
-device may be called so.
+"""A device outside all trials. Its messages go the usual way and end in a table of their own. No other device
+may have this name.
 """
 INBOUND_SUFFIXES: Final = (OBS, STATUS, SENML, INFLUX, TELEMETRY)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
@@ -41,10 +41,10 @@ OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 MAX_PAYLOAD_BYTES: Final = 262_144
 MAX_DEPTH: Final = 8
 MAX_RESULTS: Final = 10_000
-"""Bounds of one message; beyond them it is refused with its first bytes kept."""
+"""Bounds of one message; a larger one is refused and its first bytes are kept."""
 
 MAX_SEQ: Final = 2**63 - 2
-"""What is accounted for is kept as ranges that end before the next `seq`, which must be a bigint too."""
+"""Accounted ranges are stored with an exclusive end, so `seq` + 1 must also fit a bigint."""
 
 
 class Topic(NamedTuple):
@@ -57,14 +57,14 @@ class Topic(NamedTuple):
 
 
 class NetworkTopic(NamedTuple):
-    """A topic of a network server, which speaks for many devices in its own tongue."""
+    """A topic of a network server, which publishes for many devices in its own format."""
 
     address: str
-    """What the catalogue knows the device by: `chirpstack/DEVEUI`, `things_stack/APPLICATION/DEVICE`,
+    """The device's address in the catalogue: `chirpstack/DEVEUI`, `things_stack/APPLICATION/DEVICE`,
     `sparkplug/GROUP/EDGE[/DEVICE]`.
     """
     suffix: str
-    """Which decoder reads it: `chirpstack/up`, `things_stack/up`, `sparkplug/DDATA`, …"""
+    """Selects the decoder: `chirpstack/up`, `things_stack/up`, `sparkplug/DDATA`, …"""
 
 
 def parse_network_topic(text: str) -> NetworkTopic | None:
@@ -80,9 +80,7 @@ def parse_network_topic(text: str) -> NetworkTopic | None:
 
 
 def network_topics(address: str) -> list[str]:
-    """The topic filters on which an address is spoken for: what its network server may publish, and nobody
-    else.
-    """
+    """Topic filters of an address: only its network server may publish there."""
     kind, _, rest = address.partition("/")
     names = rest.split("/")
     if kind == CHIRPSTACK and len(names) == 1:
@@ -109,10 +107,10 @@ def parse_topic(text: str) -> Topic | None:
 
 
 def is_service_topic(text: str) -> bool:
-    """True for what the service says, or marks, below a trial; the broker's rules keep devices from all of it
-    but `check`.
+    """True for topics below a trial that the service itself publishes; the broker's rules keep devices from
+    all of them except `check`.
 
-    Also for commands and host states of Sparkplug, which come along with the rest.
+    Also True for Sparkplug commands and host states, which the same subscription delivers.
     """
     if text.startswith("spBv1.0/"):
         return text.split("/")[1] == "STATE" or text.split("/")[2:3] in (["NCMD"], ["DCMD"])
@@ -121,35 +119,31 @@ def is_service_topic(text: str) -> bool:
 
 
 def inbound_filters() -> list[str]:
-    """What the ingestor subscribes to: each inbound suffix by name, so that it never hears its own
-    refusals.
-    """
+    """The ingestor's subscriptions: each inbound suffix by name, so that it never hears its own refusals."""
     return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES] + network_filters()
 
 
 def trial_filter(trial: str) -> str:
-    """Everything below a trial, where it has a session of its own; what the service says there comes along
-    and is passed over.
+    """Everything below a trial that has its own session; the service's own messages arrive too and are
+    skipped.
     """
     return f"{PREFIX}/{trial}/+/+"
 
 
 def network_filters() -> list[str]:
-    """Where network servers publish. One filter for all of Sparkplug: a broker keeps the order of messages
-    within a filter only.
+    """Topics on which network servers publish. All of Sparkplug is one filter, because a broker keeps the
+    order only within a filter.
     """
     return ["application/+/device/+/event/+", "v3/+/devices/+/up", "spBv1.0/#"]
 
 
 def probe_topic(trial: str) -> str:
-    """Where the probe publishes, to be heard by the session that hears `trial`; with one session any name
-    does.
-    """
+    """Topic of the probe for the session that hears `trial`; with a single session any name works."""
     return f"{PREFIX}/{trial}/{PROBE}/{OBS}"
 
 
 def heartbeat_topic(client_id: str) -> str:
-    """Where an ingestor sends itself a sign of life through the broker."""
+    """Topic on which an ingestor sends itself a heartbeat through the broker."""
     return f"{PREFIX}/{HEARTBEAT}/{client_id}"
 
 
@@ -164,7 +158,7 @@ class Results(Payload):
     time: datetime | int | float | None = None
     """RFC 3339 with an offset, or a Unix time in s, ms or µs; absent: the time of receipt."""
     boot: str | None = Field(default=None, min_length=1, max_length=64)
-    """Drawn anew at each start of the device."""
+    """Random text, new at each start of the device."""
     seq: int | None = Field(default=None, ge=0, le=MAX_SEQ)
     """+1 for each message of a boot, from 0 or 1."""
 
@@ -184,7 +178,7 @@ class Observations(Payload):
 
 
 class Status(Payload):
-    """What `…/status` carries as JSON; the bare words `online` and `offline` are valid too."""
+    """JSON payload of `…/status`; the bare words `online` and `offline` are valid too."""
 
     state: Literal["online", "offline"] | None = None
     battery: float | None = Field(default=None, ge=0, le=100)
@@ -203,7 +197,7 @@ class Receipt(Payload):
     boot: str
     seq: int | None
     missing: list[tuple[int, int]] = Field(default_factory=list, max_length=20)
-    """Closed ranges of seq that never arrived although later ones did."""
+    """Closed ranges of `seq` that are missing although later messages arrived."""
 
 
 class Refusal(Payload):
@@ -215,4 +209,4 @@ class Refusal(Payload):
     seq: int | None = None
     excerpt: str = Field(default="", max_length=200)
     more: int = 0
-    """Refusals since the last one that were not sent, to spare the link."""
+    """Refusals that were not sent since the last one, to spare the link."""

@@ -1,1 +1,1 @@
-"""What runs by itself: quality checks, nights. Imports `trials`, `store` and `insitu`."""
+"""Background jobs: quality checks and nightly evaluations. Imports `trials`, `store` and `insitu`."""

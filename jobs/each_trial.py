@@ -1,4 +1,6 @@
-"""A job over many trials: each in a transaction of its own, so that one that fails delays no other."""
+"""Runs a job over many trials, each in its own transaction, so that a failed trial does not delay the
+others.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ def each_trial(
     failure: str,
     line: Callable[[str, Kind], str | None],
 ) -> tuple[dict[str, Kind], list[str]]:
-    """(results of `action` by trial, trials that failed). Commits after each, and then logs its `line`.
+    """(results of `action` by trial, trials that failed). Commits after each trial and then logs its `line`.
 
-    Errors are logged as "TRIAL `failure`: …". Raises RetryLater only.
+    Logs errors as "TRIAL `failure`: …". Raises only RetryLater.
     """
     results: dict[str, Kind] = {}
     failed: list[str] = []

@@ -1,4 +1,4 @@
-"""Once a night: trials whose inputs have changed are evaluated again."""
+"""Once a night: evaluates trials again if their inputs have changed."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _FACT: Final = "evaluated_again"
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """When: from `hour` of the local day on."""
+    """Begins at `hour` of the local day."""
 
     hour: int
     zone: ZoneInfo
 
     def begun(self, clock: Clock) -> str | None:
-        """The local day, once its hour has come; None before it, and while a simulated history runs.
+        """The local day, once its hour has come; None before, and while a simulated history runs.
 
-        Days pass within seconds there: its trials are evaluated when it has ended.
+        During such a history days pass within seconds; its trials are evaluated when it has ended.
         """
         now = clock.now().astimezone(self.zone)
         return None if clock.runs_fast or now.hour < self.hour else now.date().isoformat()
 
 
 def evaluate_when_due(conn: Connection, clock: Clock, night: Night, stop: threading.Event) -> None:
-    """At most once a day; what was missed, because nothing ran at that hour, is done at the next start.
+    """Evaluate at most once a day. A night missed because nothing was running is made up at the next start.
 
     A new installation has missed nothing: its first night is the next one.
     """
@@ -51,14 +51,14 @@ def evaluate_when_due(conn: Connection, clock: Clock, night: Night, stop: thread
 
 
 def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> dict[str, Again]:
-    """Every trial with an evaluation, a transaction each; the new evaluations. One that fails is said, and
-    delays no other.
+    """Evaluate every trial whose inputs have changed since its last evaluation, one transaction for each;
+    returns the new evaluations. Logs a failed trial, which does not delay the others.
     """
     trials = evaluated_trials(conn)
     conn.rollback()
 
     def again(trial: str) -> Again | None:
-        take_turn(conn, trial)  # another worker that does the same waits, and then finds nothing changed
+        take_turn(conn, trial)  # another worker waits here, and then finds nothing changed
         return evaluate_again(conn, trial, now=clock.now(), login=LOGIN, simulated=clock.is_simulated)
 
     def line(trial: str, result: Again | None) -> str | None:
@@ -69,7 +69,7 @@ def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> d
 
 
 def said(trial: str, again: Again) -> str:
-    """One line: why, and what has become of the verdict and the statistics; nothing about what is blinded."""
+    """One line: the reasons, and the changes of verdict and statistics; nothing about blinded endpoints."""
     evaluation = again.evaluation
     verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
     changed = [

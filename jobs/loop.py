@@ -1,5 +1,5 @@
-"""What runs by itself: one loop, one transaction a job and trial. A job that fails is logged and tried again;
-it ends neither the loop nor another job.
+"""Runs the background jobs: one loop, one transaction for each job and trial. A failed job is logged and
+tried again; it stops neither the loop nor another job.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from store.database import Connection, connect, require_current
 log = logging.getLogger("insitu.jobs")
 
 PAUSE_S: Final = 5.0
-"""Between two rounds: a flag appears this long after its observation at most, when nothing else waits."""
+"""Between two rounds: a flag appears at most this long after its observation, if nothing else waits."""
 LONGEST_PAUSE_S: Final = 60.0
-"""After rounds that failed one after the other, so that their tracebacks do not fill the disk."""
+"""After repeated failed rounds, so that their tracebacks do not fill the disk."""
 
 Job = Callable[[Connection], object]
 
@@ -28,10 +28,10 @@ Job = Callable[[Connection], object]
 def run_jobs(
     database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False
 ) -> None:
-    """Rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
+    """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
 
-    Raises what a person must mend before any round can succeed (RunMigrate, NotAcceptedHere); waits for a
-    database that is away.
+    Raises errors that a person must fix before any round can succeed (RunMigrate, NotAcceptedHere); waits for
+    a database that is away.
     """
     jobs: Sequence[Job] = (
         lambda conn: check_new_observations(conn, clock, stop),
@@ -77,7 +77,7 @@ def _connect(database_url: str) -> Connection:
 
 
 def _round(conn: Connection, jobs: Sequence[Job]) -> list[Exception]:
-    """Each job once, and what failed; RetryLater where the database went away."""
+    """Run each job once; returns the errors. Raises RetryLater if the database went away."""
     failed: list[Exception] = []
     for job in jobs:
         try:

@@ -1,4 +1,4 @@
-"""The planned checks over what came in since the last round."""
+"""Runs the planned checks over observations that arrived since the last round."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from trials.workflow.checking import check_quality, locked_trials
 
 
 def check_new_observations(conn: Connection, clock: Clock, stop: threading.Event) -> int:
-    """Every trial with a locked protocol, a transaction each; how many observations were judged. InsituError
-    names those that failed.
+    """Check every trial with a locked protocol, one transaction for each; returns the number of checked
+    observations. Raises an InsituError that names the failed trials.
     """
     trials = locked_trials(conn)
     conn.rollback()

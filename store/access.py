@@ -1,6 +1,6 @@
-"""Who may sign in and see what, which device may publish, and a log that shows if it was altered.
+"""Who may sign in and see what, which devices may publish, and a tamper-evident audit log.
 
-What a person may see is decided here, below routes and pages. The caller owns the transaction.
+Rights are decided here, below routes and pages. The caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -74,12 +74,14 @@ class Viewer:
 
     @property
     def sees_measurements(self) -> bool:
-        """An operator sees the health of devices at its sites, not what they measure."""
+        """False for an operator, who sees the health of devices at its sites but no measurements."""
         return self.role is not Role.OPERATOR
 
     @property
     def host_id(self) -> int | None:
-        """The host whose sites alone this person sees; None: every site of the devices that exist for it."""
+        """The host whose sites this person is limited to; None: all sites of the devices that this person may
+        see.
+        """
         return self.organisation_id if self.role is Role.OPERATOR else None
 
 
@@ -90,8 +92,8 @@ class _Session(Viewer):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What the broker needs: `trial` and `device` say below which topics it may publish; a network server has
-    `addresses` instead.
+    """A user of the broker. It may publish below `trial` and `device`; a network server has `addresses`
+    instead.
     """
 
     username: str
@@ -118,15 +120,15 @@ class CredentialLife:
     expires_at: datetime | None
     revoked_at: datetime | None
     suspended_until: datetime | None = None
-    """Wall clock; None where it is not suspended now."""
+    """Wall clock; None if it is not suspended now."""
     suspended_bytes: int | None = None
-    """What was sent, the last time that it was suspended, and in which time."""
+    """Bytes that the device sent within `suspended_seconds` before the last suspension."""
     suspended_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """`wanted` moves with each change of a credential; the broker runs on `applied`."""
+    """`wanted` grows with each change of a credential; the broker uses the state `applied`."""
 
     wanted: int
     applied: int
@@ -156,7 +158,7 @@ def add_person(
     now: datetime,
     language: str = "fr",
 ) -> int:
-    """Their role follows from the kind of their organisation."""
+    """The role follows from the kind of the organisation."""
     number = scalar(
         conn,
         _SQL.add_person,
@@ -185,14 +187,14 @@ def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: 
 
 
 def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewer]:
-    """Those of the sessions that live, and whose they are."""
+    """The valid sessions among these tokens, with their people."""
     return {
         one.token_sha256: one for one in rows(conn, _Session, _SQL.signed_in, tokens_sha256=tokens_sha256)
     }
 
 
 def ever_signed_in(conn: Connection) -> bool:
-    """Is anybody signed in; asked while nobody has signed out yet."""
+    """True if a session exists, even an expired one. Exact until somebody signs out."""
     return bool(scalar(conn, _SQL.any_session))
 
 
@@ -205,7 +207,7 @@ def set_language(conn: Connection, viewer: Viewer, language: str) -> None:
 
 
 def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
-    """The trials that exist for this viewer."""
+    """The trials that this viewer may see."""
     return rows(
         conn,
         Trial,
@@ -217,7 +219,7 @@ def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
 
 
 def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
-    """One of them; NotFound also where it exists but not for this viewer."""
+    """One visible trial; raises NotFound if it does not exist or the viewer may not see it."""
     found = row(
         conn,
         Trial,
@@ -227,7 +229,7 @@ def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
         code=code,
     )
     if found is None:
-        raise NotFound(f"There is no trial {code!r} for you.")
+        raise NotFound(f"There is no trial {code!r}, or you may not see it.")
     return found
 
 
@@ -243,8 +245,8 @@ def add_credential(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> None:
-    """Of a device or a network server; of neither: a probe `check.<name>` of the access rules, which may
-    publish below `check/<name>`.
+    """For a device or a network server. For neither it is a probe `check.<name>` of the access rules, which
+    may publish below `check/<name>`.
     """
     run(
         conn,
@@ -265,7 +267,7 @@ def username_taken(conn: Connection, username: str) -> bool:
 
 
 def revoke_credentials(conn: Connection, *, device_id: int, at: datetime) -> int:
-    """How many ended."""
+    """Returns how many ended."""
     return run(conn, _SQL.revoke_credentials, device_id=device_id, at=at)
 
 
@@ -274,23 +276,23 @@ def drop_probes(conn: Connection, usernames: list[str]) -> None:
 
 
 def revoke_network_credentials(conn: Connection, *, network_server_id: int, at: datetime) -> int:
-    """How many ended."""
+    """Returns how many ended."""
     return run(conn, _SQL.revoke_network_credentials, network_server_id=network_server_id, at=at)
 
 
 def active_credentials(conn: Connection, now: datetime, *, suspended: bool = False) -> list[Credential]:
-    """What the broker is to let in; `suspended`: with those that are only suspended, for a broker that nobody
-    tells when it ends.
+    """Users that the broker must accept. `suspended` includes suspended ones, for a broker that gets no
+    notice of the end of a suspension.
     """
     return rows(conn, Credential, _SQL.active_credentials, now=now, suspended=suspended)
 
 
 def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: float) -> datetime | None:
-    """The broker, where it is ours, lets the device in again from the time returned on; None where it does
-    not let it in now.
+    """Returns the time from which the device may connect again; None if our broker does not accept it now, or
+    the broker is not ours.
     """
     found = conn.execute(_SQL.suspendable.encode(), {"trial": trial, "device": device}).fetchall()
-    if not found:  # a change of none would make the broker read its users again all the same
+    if not found:  # an empty update would still make the broker reload its users
         return None
     until: datetime = scalar(
         conn, _SQL.suspend, credential_ids=[number for (number,) in found], bytes=sent, seconds=seconds
@@ -299,12 +301,12 @@ def suspend(conn: Connection, *, trial: str, device: str, sent: int, seconds: fl
 
 
 def suspensions(conn: Connection) -> int:
-    """How often a device was cut off because it flooded."""
+    """How often devices were suspended for flooding."""
     return int(scalar(conn, _SQL.suspensions))
 
 
 def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -> dict[bytes, TokenHolder]:
-    """Those of the tokens that are in force, and which devices hold them."""
+    """The valid tokens among these, with the devices that hold them."""
     found = rows(conn, TokenHolder, _SQL.credentials_by_token, tokens_sha256=tokens_sha256, now=now)
     return {one.token_sha256: one for one in found}
 
@@ -315,7 +317,7 @@ def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLi
 
 def broker_state(conn: Connection) -> BrokerState:
     state = row(conn, BrokerState, _SQL.broker_state)
-    assert state is not None  # the migration puts the only row there
+    assert state is not None  # the migration inserts the only row
     return state
 
 
@@ -344,7 +346,7 @@ def record(
     subject: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """One line of the audit log, chained to the one before."""
+    """Append one line to the audit log, chained to the line before."""
     run(conn, _SQL.audit_lock)
     previous = scalar(conn, _SQL.audit_last) or ""
     sha256 = _line_hash(previous, at, login, action, subject, detail or {})
@@ -366,8 +368,8 @@ def audit(conn: Connection) -> list[AuditLine]:
 
 
 def audit_problem(conn: Connection) -> str | None:
-    """The first line of the audit log that does not follow from the one before, in words; None where all
-    do.
+    """Text about the first line of the audit log that does not follow from the line before; None if the chain
+    is intact.
     """
     previous = ""
     for line in audit(conn):

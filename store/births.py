@@ -34,22 +34,22 @@ class Birth:
     names: Names = field(default_factory=dict)
     """Alias → (name, datatype)."""
     since_us: int | None = None
-    """From when on, on the clock of the edge node, the names hold."""
+    """The names hold from this time, by the edge node's clock."""
     previous: Names = field(default_factory=dict)
-    """Those of the birth before, for what was sent before and comes late."""
+    """Names of the birth before, for older data that arrives late."""
 
     def names_at(self, time_us: int | None) -> Names:
         old = self.since_us is not None and time_us is not None and time_us < self.since_us
         return {**self.names, **self.previous} if old else self.names
 
     def give(self, names: Names, time_us: int | None, received_us: int) -> None:
-        """A new birth."""
+        """Store the names of a new birth."""
         self.previous, self.names = self.names, names
         self.since_us, self.born_us, self.alive = time_us, received_us, True
 
 
 def load_births(conn: Connection, edges: Sequence[str]) -> list[Birth]:
-    """Of edge nodes and their devices; held until the transaction ends."""
+    """Births of these edge nodes and their devices, locked until the transaction ends."""
     found = conn.execute(_SQL.load_births.encode(), {"edges": list(edges)}).fetchall()
     return [
         Birth(

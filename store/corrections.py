@@ -1,7 +1,7 @@
-"""What was entered or stored wrongly, put right with a reason; what it was is kept, the audit log has a line.
+"""Corrections of entered or stored data, with a reason. The old value is kept and the audit log gets a line.
 The caller owns the transaction.
 
-Stored results are replaced by an import; a deployment gets another beginning or end.
+An import replaces stored results; a deployment gets another start or end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _SQL(Queries, file="corrections"):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Who corrects, by what, and why."""
+    """Who corrects, from which file, and why."""
 
     trial: str
     login: str
@@ -65,16 +65,16 @@ class Corrected:
 def correct(
     conn: Connection, observations: Sequence[Observation], *, correction: Correction, now: datetime
 ) -> int:
-    """Replace what is stored with another result; how many. Of several for one time the first counts; times
-    without a row are left.
+    """Replace stored results by different ones; returns how many. Of several results for one time the first
+    counts. Times without a stored row are ignored.
 
-    Commit before the same observations are merged: `merge` takes rows that its own transaction wrote for new
-    ones.
+    Commit before you merge the same observations: `merge` would take rows written by its own transaction for
+    new ones.
     """
     offered: dict[tuple[int, int], float] = {}
     for one in observations:
         offered.setdefault((one.datastream_id, one.time_us), one.result)
-    quality.take_turn(conn, correction.trial)  # a run of the checks reads the rows either before or after
+    quality.take_turn(conn, correction.trial)  # a run of the checks then sees either all old or all new rows
     found = rows(
         conn,
         Differing,
@@ -118,13 +118,13 @@ def correct(
 
 
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:
-    """Of a trial, newest first."""
+    """Corrections of a trial, newest first."""
     return rows(conn, Corrected, _SQL.corrections, trial=trial, most=most)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A deployment, `[start, end)`; `end` None: it lasts."""
+    """A deployment, `[start, end)`; `end` is None while it lasts."""
 
     deployment_id: int
     site: str
@@ -145,10 +145,11 @@ def correct_deployment(
     reason: str,
     now: datetime,
 ) -> Placed:
-    """The deployment at that time (None: the last) with another start or end; None leaves that as it is.
+    """Change start or end of the deployment at `at` (None: the last one). A None for `start` or `end` keeps
+    the old value.
 
-    CorrectInput where there is none, where it would end before it starts, and where it would overlap another
-    one.
+    Raises CorrectInput if there is no such deployment, if it would end before it starts, or if it would
+    overlap another one.
     """
     before = row(conn, Placed, _SQL.deployment_at, device_id=device_id, at=at)
     if before is None:

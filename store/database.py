@@ -1,5 +1,5 @@
-"""Connections, transactions and migrations. Driver errors are translated by `store.gate`, through which all
-of it goes.
+"""Connections, transactions and migrations. All access goes through `store.gate`, which translates driver
+errors.
 
 The caller owns the transaction: nothing in `store` commits.
 """
@@ -40,11 +40,11 @@ _OLDEST_POSTGRES = 17
 def connect(
     url: str, *, application: str, autocommit: bool = False, longest_pause_s: float = 0, timeout_s: int = 10
 ) -> Connection:
-    """A connection that calls itself `application`; RetryLater where nothing answers, NotAcceptedHere for a
-    password.
+    """Open a connection named `application`. Raises RetryLater if the server does not answer, NotAcceptedHere
+    if it rejects the password.
 
-    `longest_pause_s`: the server ends the connection, and what it has locked, when a transaction waits so
-    long for its client (0: never).
+    `longest_pause_s`: the server ends a connection whose transaction waits longer than this for its client,
+    and releases its locks (0: never).
     """
     options = (
         f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
@@ -62,16 +62,14 @@ def connect(
         if "password authentication failed" in first or "no password supplied" in first:
             raise NotAcceptedHere(f"The database refuses the sign-in: {first}") from error
         raise RetryLater(f"The database does not answer: {first}") from error
-    except (psycopg.ProgrammingError, UnicodeError) as error:  # what libpq says of it may hold the password
+    except (psycopg.ProgrammingError, UnicodeError) as error:  # libpq's message may contain the password
         raise CorrectInput(
             "INSITU_DATABASE_URL: write postgresql://user:password@host:port/database."
         ) from error
 
 
 def limit_statements(conn: Connection, seconds: float | None) -> None:
-    """Each statement, and each wait for a lock, takes at most so long from now on; None: as long as it
-    needs.
-    """
+    """From now on limit each statement and each wait for a lock to `seconds`; None: no limit."""
     limit = str(int(1000 * (seconds or 0)))
     conn.execute(
         "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
@@ -81,8 +79,8 @@ def limit_statements(conn: Connection, seconds: float | None) -> None:
 
 
 def abort(conn: Connection) -> None:
-    """Cut the connection from another thread: what waits on it for a server that does not answer fails at
-    once, with RetryLater.
+    """Cut the connection from another thread. A call that waits for a silent server then fails at once with
+    RetryLater.
     """
     with suppress(OSError, InsituError), socket.socket(fileno=os.dup(conn.fileno())) as link:
         link.shutdown(socket.SHUT_RDWR)
@@ -91,11 +89,11 @@ def abort(conn: Connection) -> None:
 def open_pool(
     url: str, *, application: str, size: int = 8, statement_timeout_s: float = 30, patience_s: float = 1.0
 ) -> Pool:
-    """A pool of at most `size` connections, each with a statement timeout; one that a restart of the server
-    broke is not handed out.
+    """A pool of at most `size` connections with a statement timeout. Checks each connection before it hands
+    it out.
 
-    Who finds none waits `patience_s` at most. An absent server is tried again at every request, never after a
-    pause that grows.
+    Waits at most `patience_s` for a free connection. Tries an absent server again at every request, without
+    growing pauses.
     """
     return Pool(
         url,
@@ -120,8 +118,8 @@ def migrations() -> list[Path]:
 
 
 def migrate(conn: Connection) -> list[str]:
-    """Bring the schema up to date, one transaction a file, under an advisory lock; names of what was
-    applied.
+    """Bring the schema up to date under an advisory lock, one transaction for each file; returns the names of
+    the applied migrations.
     """
     applied: list[str] = []
     require_postgres(conn.server_version())
@@ -132,7 +130,7 @@ def migrate(conn: Connection) -> list[str]:
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
         )
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
-        # else the blocks below are savepoints of this transaction, still open when the lock is given back
+        # otherwise the blocks below would be savepoints of this transaction, still open at the unlock
         conn.commit()
         for path in migrations():
             if path.stem not in done:
@@ -142,16 +140,14 @@ def migrate(conn: Connection) -> list[str]:
                 applied.append(path.stem)
     finally:
         if not conn.closed:
-            conn.rollback()  # of a statement that failed; the steps before it are committed
+            conn.rollback()  # rolls back a failed statement; earlier files are committed
             conn.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
             conn.commit()
     return applied
 
 
 def has_schema(conn: Connection) -> bool:
-    """True where a schema of Insitu, of whatever version, is there: its list of migrations is, and is not
-    empty.
-    """
+    """True if the database has a schema of Insitu, of any version: a non-empty list of migrations."""
     if conn.execute("SELECT to_regclass('schema_migration')").fetchall() == [(None,)]:
         return False
     return bool(conn.execute("SELECT EXISTS (SELECT FROM schema_migration)").fetchall()[0][0])
@@ -167,7 +163,9 @@ def restore_under_way(conn: Connection) -> bool:
 
 
 def require_postgres(version: int) -> None:
-    """UpgradePostgres for a server that is too old; `version` as PostgreSQL counts: 150020 is 15.20."""
+    """Raises UpgradePostgres for a server that is too old. `version` in PostgreSQL's notation: 150020 is
+    15.20.
+    """
     if version < _OLDEST_POSTGRES * 10_000:
         raise UpgradePostgres(
             f"The database is PostgreSQL {version // 10_000}; Insitu needs {_OLDEST_POSTGRES} or 18: "
@@ -177,15 +175,14 @@ def require_postgres(version: int) -> None:
 
 
 def require_current(conn: Connection) -> None:
-    """RunMigrate where a migration is missing, UpgradeInsitu where the database knows more than this version.
-
-    UpgradePostgres where the server is too old for either.
+    """Raises RunMigrate if a migration is missing, UpgradeInsitu if the database has one that this version
+    does not know, and UpgradePostgres if the server is too old.
     """
     require_postgres(conn.server_version())
     known = {path.stem for path in migrations()}
     try:
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
-    except RunMigrate as error:  # not even the table that lists the migrations is there
+    except RunMigrate as error:  # even the table of migrations is missing
         raise RunMigrate() from error
     if known - done:
         raise RunMigrate()
@@ -194,7 +191,7 @@ def require_current(conn: Connection) -> None:
 
 
 def run(conn: Connection, statement: str, **parameters: Any) -> int:
-    """Execute; the number of rows it touched."""
+    """Execute; returns the number of affected rows."""
     return conn.execute(statement.encode(), parameters).rowcount
 
 
@@ -223,8 +220,8 @@ def row(conn: Connection, kind: type[Kind], statement: str, **parameters: Any) -
 
 
 def count_table(conn: Connection, table: str) -> int:
-    """Rows of a table that is not ours, which no migration makes and no named query can name; 0 while it does
-    not exist.
+    """Number of rows of a table that is not ours, so no migration creates it and no named query uses it; 0 if
+    it does not exist.
     """
     if conn.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
         return 0
@@ -233,8 +230,8 @@ def count_table(conn: Connection, table: str) -> int:
 
 
 def wait_for(conn: Connection, channel: str, *, timeout_s: float) -> bool:
-    """True when a notification came on `channel` within the time; `conn` is in autocommit and does nothing
-    else.
+    """True if a notification came on `channel` within the time. `conn` must be in autocommit and used for
+    nothing else.
     """
     conn.execute(f"LISTEN {channel}".encode())
     return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))

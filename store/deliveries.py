@@ -1,4 +1,4 @@
-"""Deliveries and radio frames that were committed. The caller owns the transaction."""
+"""Committed deliveries and radio frames, kept to recognise repeats. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _LONG = timedelta(days=36_500)
 
 
 class Delivery(NamedTuple):
-    """What identifies a message that has neither time nor `seq`, within a session."""
+    """Identifies a message without time and `seq` within a session."""
 
     life: str
-    """Of the broker: packet ids begin again with each."""
+    """Life of the broker's process; packet ids restart with each."""
     mid: int
     sha256: bytes
-    """Of topic and bytes."""
+    """Hash of topic and payload."""
 
 
 def known_deliveries(
     conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
 ) -> dict[Delivery, int]:
-    """Those that were committed before → received (µs); of a number above `above`, kept for no longer than
-    `age`.
+    """Those of `keys` that were committed with a number above `above` within the last `age` → received
+    (µs).
     """
     if not keys:
         return {}
@@ -55,7 +55,7 @@ def known_deliveries(
 def save_deliveries(
     conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0
 ) -> None:
-    """Delivery → received (µs) of messages that only their delivery identifies."""
+    """Store delivery → received (µs) of messages that have no other identity."""
     if deliveries:
         run(
             conn,
@@ -72,8 +72,8 @@ def save_deliveries(
 def claim_frames(
     conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta
 ) -> set[bytes]:
-    """SHA-256 of radio frames → received µs; those that nobody brought within `age`. A writer that brings the
-    same one now is waited for.
+    """`frames`: SHA-256 of a radio frame → received µs. Returns those that no writer claimed within `age`.
+    Waits for another writer that claims the same one now.
     """
     parameters = {
         "client_id": client_id,
@@ -85,10 +85,10 @@ def claim_frames(
 
 
 def drop_deliveries(conn: Connection, client_id: str, *, upto: int) -> int:
-    """Those of a number up to `upto`."""
+    """Drop those with a number up to `upto`."""
     return run(conn, _SQL.drop_deliveries, client_id=client_id, upto=upto)
 
 
 def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
-    """Those kept longer than `age`, of whatever number."""
+    """Drop those older than `age`, with any number."""
     return run(conn, _SQL.drop_old_deliveries, client_id=client_id, age=age)

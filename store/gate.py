@@ -1,7 +1,6 @@
-"""The gate to the driver: connections, cursors and a pool that raise Insitu's errors and none of psycopg's.
+"""The gate to the driver: connections, cursors and a pool that raise Insitu's errors instead of psycopg's.
 
-Everything that talks to a server goes through the methods named here, so callers need not know which driver
-there is.
+All traffic with a server goes through the methods named here, so callers do not depend on the driver.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from insitu.errors import (
 )
 
 _MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
-"""SQLSTATEs, or their first two characters, of what passes by itself: connection, read-only standby,
-conflict, resources, shutdown.
+"""SQLSTATEs, or their first two characters, of transient errors: connection, read-only standby, conflict,
+resources, shutdown.
 """
 _CHANGED_UNDER_US: Final = "cached plan must not change result type"
-"""A migration ran while this connection was open; the next connection does not know the old plan."""
+"""A migration ran while this connection was open. A new connection does not have the old plan."""
 
 Class = TypeVar("Class", bound=type)
 
@@ -47,8 +46,8 @@ def _translated() -> Iterator[None]:
 
 
 def insitu_error(error: psycopg.Error) -> InsituError:
-    """The error that says what the caller does next: whether it is the row's fault, the moment's, the disk's,
-    the schema's or ours.
+    """The error named after the caller's next step: wrong row, transient fault, full disk, wrong schema, or
+    our bug.
     """
     text = (str(error).strip().splitlines() or [repr(error)])[0]
     match error:
@@ -81,7 +80,7 @@ def _by_state(error: psycopg.Error, text: str) -> InsituError:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
         return RetryLater(
             f"The database does not answer: {text}"
-        )  # said by the driver: lost, closed, nothing there
+        )  # raised by the driver itself: connection lost, closed or refused
     return ReportDefect(
         f"The database refuses a statement of Insitu ({state or type(error).__name__}: {text}). Please "
         "report it."
@@ -121,7 +120,7 @@ def _rows(method: Callable[..., Any]) -> Callable[..., Any]:
 def _guarded(
     *, calls: tuple[str, ...], contexts: tuple[str, ...] = (), rows: tuple[str, ...] = ()
 ) -> Callable[[Class], Class]:
-    """Puts these methods behind the translation; their types stay those of psycopg."""
+    """Wrap these methods with the translation; they keep psycopg's types."""
 
     def guard(cls: Class) -> Class:
         for names, wrapper in ((calls, _call), (contexts, _context), (rows, _rows)):
@@ -149,7 +148,7 @@ def _guarded(
     rows=("stream", "results"),
 )
 class Cursor(psycopg.Cursor[Any]):
-    """A cursor without driver errors."""
+    """A cursor that raises no driver errors."""
 
 
 @_guarded(
@@ -177,18 +176,18 @@ class Cursor(psycopg.Cursor[Any]):
     rows=("notifies",),
 )
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection without driver errors, and without named cursors, which nobody needs here."""
+    """A connection that raises no driver errors. It has no named cursors, because nobody needs them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = Cursor
 
     def server_version(self) -> int:
-        """As PostgreSQL counts: 180001 is 18.1."""
+        """Version in PostgreSQL's notation: 180001 is 18.1."""
         with _translated():
             return self.info.server_version
 
 
 @_guarded(calls=("getconn", "putconn", "wait", "open", "check", "drain", "resize"))
 class Pool(ConnectionPool[Connection]):
-    """A pool of such connections: RetryLater where none is free in time."""
+    """A pool of such connections; raises RetryLater if none is free in time."""

@@ -1,4 +1,4 @@
-"""The ledger: what became of every message and result, by trial, device and hour. The caller owns the
+"""The ledger: the outcome of every message and result, by trial, device and hour. The caller owns the
 transaction.
 """
 
@@ -25,7 +25,7 @@ class _SQL(Queries, file="ledger"):
 
 @dataclass(slots=True)
 class Entry:
-    """Counts of one (trial, device, hour): see the sums in the migration."""
+    """Counts of one (trial, device, hour); the migration's constraints show how they add up."""
 
     received: int = 0
     accepted: int = 0
@@ -54,7 +54,7 @@ class Key:
 
 @dataclass(slots=True)
 class Ledger:
-    """What one transaction adds."""
+    """Counts that one transaction adds."""
 
     entries: dict[Key, Entry] = field(default_factory=dict)
     reasons: dict[tuple[Key, str, str], list[int]] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class RejectCount:
 
 
 def clean(text: str) -> str:
-    """Text that PostgreSQL can hold: no NUL, no lone surrogates."""
+    """`text` without the characters that PostgreSQL cannot store: NUL and lone surrogates."""
     return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()[:2000]
 
 
@@ -164,12 +164,12 @@ def _key_columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
 
 
 def recount(conn: Connection) -> list[Difference]:
-    """Where ledger and rows differ; none in a healthy installation."""
+    """Differences between ledger and rows; none in a healthy installation."""
     return rows(conn, Difference, _SQL.recount_stored) + rows(conn, Difference, _SQL.recount_rejects)
 
 
 def totals(conn: Connection, trials: Sequence[str] | None) -> list[Totals]:
-    """The ledger by device; None: of every trial."""
+    """The ledger by device; None: of all trials."""
     return rows(conn, Totals, _SQL.totals, trials=None if trials is None else list(trials))
 
 

@@ -1,8 +1,9 @@
 """Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the
 transaction.
 
-The mappings of a trial are one list: entering it anew replaces it. Each device has the datastreams that the
-list says, the ones to come as well. What has observations does not change: results were stored by it.
+A trial has one list of mappings; entering a list replaces the old one. Each device, also a later one, gets
+the datastreams of the list. A datastream with observations cannot change, because they were stored with its
+definition.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class _SQL(Queries, file="mappings"):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """`field` as the payload calls it, or `source.field`; `unit` as sent, `every_s` the declared interval."""
+    """`field` is the key in the payload, or `source.field`; `unit` as sent; `every_s` the declared interval
+    in s.
+    """
 
     devices: Sequence[str]
     """Codes, or patterns with * and ?."""
@@ -56,7 +59,7 @@ class Mapping:
         return any(fnmatchcase(device, pattern) for pattern in self.devices)
 
     def factors(self) -> Factors:
-        """CorrectInput where its unit cannot become the property's."""
+        """Raises CorrectInput if its unit cannot be converted to the property's."""
         return (
             Factors(1.0, 0.0) if self.result_type == "boolean" else conversion(self.unit, self.property_unit)
         )
@@ -108,8 +111,8 @@ def new_mapping(
     result_type: str = "number",
     every_s: float | None = None,
 ) -> Mapping:
-    """One that can be entered; without `unit` the devices send the property's. CorrectInput says what is
-    wrong with it.
+    """A checked mapping; without `unit` the devices send the property's unit. Raises a CorrectInput that says
+    what is wrong.
     """
     units = {known.code: known.unit for known in list_properties(conn)}
     if property not in units:
@@ -134,7 +137,7 @@ def new_mapping(
 
 
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
-    """The trial's mappings are these from now on, for the devices it has and those to come."""
+    """Replace the trial's mappings, for its present and future devices."""
     get_trial(conn, trial_code)
     scalar(conn, _SQL.hold_mappings, trial=trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
@@ -171,11 +174,11 @@ def apply_mappings(
     device: str | None = None,
     dropped: set[str] | frozenset[str] = frozenset(),
 ) -> list[Change]:
-    """Give each device of a trial (or one) the datastreams of its mappings. A `dropped` field is one that had
-    another name before.
+    """Give each device of a trial (or `device` only) the datastreams of its mappings. `dropped`: fields that
+    the previous mappings had and these do not, so a datastream may be renamed.
 
-    CorrectInput where a datastream with observations would change, or where two mappings of one field meet in
-    a device.
+    Raises CorrectInput if a datastream with observations would change, or if a device has two mappings of one
+    field.
     """
     mappings = mappings_of_trial(conn, trial_code)
     changes = []
@@ -188,7 +191,7 @@ def apply_mappings(
 
 
 def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
-    """Field → mapping of one device; CorrectInput where two mappings meet."""
+    """Field → mapping of one device; raises CorrectInput if a field has two mappings."""
     found: dict[str, Mapping] = {}
     for mapping in mappings:
         if not mapping.holds(device):
@@ -225,8 +228,8 @@ def _apply(
 def _renamed(
     mapping: Mapping, present: dict[str, _Stream], dropped: set[str] | frozenset[str]
 ) -> _Stream | None:
-    """The unused datastream of the same property whose field no mapping names any more: this one, under its
-    old name.
+    """The stream to rename for this mapping: unused, same property and role, with a field that no mapping
+    names any more.
     """
     for stream in present.values():
         if (
@@ -256,7 +259,7 @@ def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
 
 
 def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) -> bool:
-    """True where something changed."""
+    """True if something changed."""
     changed = False
     scale, shift = mapping.factors()
     wanted = (mapping.field, mapping.property, mapping.unit, mapping.role, mapping.result_type, scale, shift)
@@ -296,7 +299,7 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
 
 
 def accept_usual_units(conn: Connection, unit: str) -> None:
-    """Store the factors with which a message may say another unit than `unit` of its datastream."""
+    """Store the factors for messages that name another unit than their datastream's `unit`."""
     found = accepted(unit)
     if found and not scalar(conn, _SQL.has_conversions, unit=unit):
         run(
@@ -310,7 +313,7 @@ def accept_usual_units(conn: Connection, unit: str) -> None:
 
 
 def report_intervals(conn: Connection, intervals: dict[int, int]) -> None:
-    """Datastream → µs between two results, as its device says; a declared interval stays."""
+    """Store datastream → µs between two results, as reported by the device. A declared interval stays."""
     if intervals:
         run(
             conn,

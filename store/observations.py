@@ -1,7 +1,7 @@
-"""Observations: in by COPY and merge, out as arrays. The caller owns the transaction.
+"""Observations: written by COPY and merge, read as arrays. The caller owns the transaction.
 
-`merge` runs once in a transaction, and not inside a savepoint: it tells its own rows by the transaction that
-wrote them, and its staging table is empty at a transaction's beginning only.
+Call `merge` once in a transaction and outside savepoints: it recognises its own rows by the writing
+transaction, and its staging table is empty only at the beginning of a transaction.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class _SQL(Queries, file="observations"):
 
 _EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
-"""Of a datastream without a result: it has no row whose absence would prove that nobody else begins it at
-this moment.
+"""For a datastream without results: it has no row whose absence proves that nobody else is starting it right
+now.
 """
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
@@ -99,7 +99,7 @@ _READ = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a batch: `duplicate` and `conflicting` are indexes into it, the rest was stored."""
+    """Result of a batch: `duplicate` and `conflicting` are indexes into it; the others were stored."""
 
     stored: int
     duplicate: list[int]
@@ -131,13 +131,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class SeriesKept:
-    """One datastream in order of time, for keeping many at once: 18 bytes an observation."""
+    """One datastream in order of time, compact enough to keep many: 18 bytes for each observation."""
 
     time_us: Ints
     result: Floats
     flag: NDArray[np.int8]
     late: Bools
-    """Received more than a given time after its own."""
+    """True if it was received more than the given time after its own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +149,15 @@ class Latest:
 
 
 def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
-    """Store what is new; first write wins on (datastream, time), within the batch and against what is
-    there.
+    """Store new observations. First write wins on (datastream, time), within the batch and against stored
+    rows.
     """
     if not observations:
         return Merged(0, [], [])
     flat = np.fromiter(chain.from_iterable(observations), np.float64, len(observations) * 5)
-    table = flat.reshape(-1, 5)  # exact: ids and microseconds stay far below 2^53
+    table = flat.reshape(-1, 5)  # exact: ids and microseconds are far below 2^53
     streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
-    order = np.lexsort((times, streams))  # stable: of equal keys the first in the batch comes first
+    order = np.lexsort((times, streams))  # stable: of equal keys, the first in the batch stays first
     streams, times, received, table = streams[order], times[order], received[order], table[order]
     results = table[:, 2]
     again = np.zeros(len(order), bool)
@@ -176,8 +176,7 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     if stored < kept.sum():
         for ordinal, earlier in conn.execute(_SQL.not_merged.encode()):
             stands[ordinal], late[ordinal] = earlier, True
-    # Every other result of a key is judged by the one that stands in the table, whichever of the batch came
-    # first.
+    # Every other result of a key is compared with the stored one, even if that one came later in the batch.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
     if stored:
@@ -186,8 +185,8 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
 
 
 def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
-    """Which of them, sorted by datastream, lie after all that is stored of their datastream: no row of theirs
-    can exist.
+    """True for those that are later than everything stored of their datastream, so no row with their key can
+    exist. Input sorted by datastream.
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
@@ -197,11 +196,11 @@ def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
 
 
 def _copied(conn: Connection, new: _Rows) -> bool:
-    """COPY them into the table itself, at a third of the cost of a merge; False where another writer was
-    first with one of them.
+    """COPY them directly into the table, at a third of the cost of a merge. False if another writer stored
+    one of them first.
     """
     try:
-        with conn.transaction():  # a savepoint: the transaction has read already
+        with conn.transaction():  # a savepoint, because the transaction has already read
             copy_straight(conn, *new)
     except AlreadyExists:
         return False
@@ -209,7 +208,7 @@ def _copied(conn: Connection, new: _Rows) -> bool:
 
 
 def _merged(conn: Connection, ordinals: Ints, new: _Rows) -> int:
-    """How many of them, sorted by key, were new."""
+    """Merge them, sorted by key; returns how many were new."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
@@ -246,7 +245,7 @@ def _touch_latest(
 def series(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> dict[int, Series]:
-    """Each datastream's observations of `[start, end)`; an empty Series where there are none."""
+    """Each datastream's observations in `[start, end)`; an empty Series if there are none."""
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     content = bytearray()
     statement = f"COPY ({_SQL.series}) TO STDOUT (FORMAT binary)".encode()
@@ -276,8 +275,8 @@ def series(
 def series_kept(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, *, late_after: timedelta
 ) -> dict[int, SeriesKept]:
-    """Like `series`, for many observations: nothing but what is returned is ever in memory."""
-    # A bytearray grows without a second copy of what it holds.
+    """Like `series`, for many observations: memory holds only the result."""
+    # A bytearray grows without a second copy of its content.
     kept = {number: tuple(bytearray() for _ in range(4)) for number in datastream_ids}
     late_us = late_after // timedelta(microseconds=1)
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
@@ -309,19 +308,19 @@ _ELEMENTS = tuple(
 
 
 def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[Any, ...]]:
-    """(datastream, times, results, received, flags) of each row of `series_by_day`; the server sends one row
-    in one block.
+    """(datastream, times, results, received, flags) of each row of `series_by_day`; the server sends each row
+    as one block.
     """
-    at = len(_HEADER)  # it comes with the first row
+    at = len(_HEADER)  # the header comes with the first row
     for block in blocks:
         if len(block) - at <= len(_TRAILER):
-            continue  # the last block; the copy is over when there is none after it
+            continue  # the last block; the copy ends after it
         (number,) = struct.unpack_from(">i", block, at + 6)
         at += 10
         columns = []
         for stored, wanted in _ELEMENTS:
             # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
-            # each with its length.
+            # each preceded by its length.
             length, *_, elements, _ = struct.unpack_from(">6i", block, at)
             columns.append(np.frombuffer(block, stored, elements, at + 24)["value"].astype(wanted))
             at += 4 + length
@@ -338,10 +337,10 @@ def copy_straight(
     quality: Floats | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
 ) -> None:
-    """Binary COPY into the table itself: no merge, AlreadyExists for a key that exists. Also what `insitu
-    bench` fills tables with.
+    """Binary COPY directly into the table, without a merge; raises AlreadyExists for an existing key. `insitu
+    bench` also fills tables with it.
 
-    `flags`: as the checks would have left them; None: no check has seen any.
+    `flags`: as the checks would set them; None: not checked.
     """
     table = np.empty(len(streams), _STRAIGHT)
     table["fields"], table["quality"] = 6, quality
@@ -356,7 +355,7 @@ def copy_straight(
 
 
 def settle(conn: Connection) -> None:
-    """What the server does by itself within a minute after much was written; ends the transaction, then runs
+    """Vacuum and analyse now, as autovacuum would within a minute. Ends the transaction; the vacuum runs
     outside of one.
     """
     conn.commit()
@@ -368,7 +367,7 @@ def settle(conn: Connection) -> None:
 
 
 def first_receipt(conn: Connection, trial: str) -> datetime | None:
-    """When the first stored observation of a trial was received."""
+    """Time of receipt of a trial's first stored observation."""
     found: datetime | None = scalar(conn, _SQL.first_receipt, trial=trial)
     return found
 

@@ -1,4 +1,4 @@
-"""Which messages of the probe were committed. The caller owns the transaction."""
+"""Committed messages of the probe. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class _SQL(Queries, file="probes"):
 
 
 PROBE_AGE: Final = timedelta(hours=1)
-"""A prober of a process that has ended is forgotten after that."""
+"""After this time a prober whose process has ended is forgotten."""
 
 
 def save_probes(conn: Connection, shard_id: int, newest: Mapping[str, int]) -> None:
-    """Prober → the highest `seq` that this batch of the shard brought; an older one changes nothing."""
+    """Store prober → highest `seq` in this batch of the shard; a lower one changes nothing."""
     if newest:
         run(conn, _SQL.save_probes, shard_id=shard_id, probers=list(newest), seqs=list(newest.values()))
 
 
 def probe_seen(conn: Connection, prober: str) -> dict[int, int]:
-    """Shard → the highest `seq` of that prober that was committed; empty before the first."""
+    """Shard → highest committed `seq` of the prober; empty before the first."""
     return {int(shard): int(seq) for shard, seq in conn.execute(_SQL.probe_seen.encode(), {"prober": prober})}
 
 
 def drop_old_probes(conn: Connection, age: timedelta = PROBE_AGE) -> int:
-    """How many rows of probers that have fallen silent went."""
+    """Forget probers that have been silent for `age`; returns how many rows."""
     return run(conn, _SQL.drop_old_probes, age=age)

@@ -1,5 +1,5 @@
-"""Flags of the quality checks: the roll-up on the observation, per-check flags beside it. The caller owns the
-transaction.
+"""Flags of the quality checks: their roll-up in the observation, and flags by check in a table. The caller
+owns the transaction.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def save_flags(
     now: datetime,
     received_before: datetime,
 ) -> None:
-    """One run over one datastream: `flags` is the roll-up of every observation it saw, `by_check` those that
-    are not PASS.
+    """Save one run over one datastream. `flags` is the roll-up for each observation it saw; `by_check` holds
+    the flags that are not PASS.
 
-    `received_before`: the newest receipt the run has seen; what came later stays unchecked.
+    `received_before`: the newest receipt that the run has seen; later observations stay unchecked.
     """
     if len(times_us):
         run(conn, _SQL.make_staging)

@@ -20,8 +20,8 @@ def queries(name: str) -> dict[str, str]:
 
 
 class Queries:
-    """A subclass lists the names of one file. A name too many or too few fails at import, a misspelt use in
-    the type check.
+    """A subclass lists the names of one file. A missing or extra name fails at import, a misspelt use in the
+    type check.
     """
 
     def __init_subclass__(cls, *, file: str) -> None:

@@ -1,4 +1,4 @@
-"""Refusals: kept with their bytes up to a bound, and counted beyond it. The caller owns the transaction."""
+"""Refusals: kept with their bytes up to a bound, then only counted. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class _SQL(Queries, file="rejects"):
 
 _HOUR_US = 3_600_000_000
 OVERFLOW: Final = "overflow"
-"""Instead of a session: refusals that were counted only, among the deliveries, so that a repeat of one is
-known for some minutes.
+"""Replaces the session's name for refusals that are only counted: they are listed among the deliveries, so
+that a repeat is recognised for some minutes.
 """
 ROW_BYTES: Final = 256
-"""What a reject takes beside its payload: else a flood of empty messages would cost nothing."""
+"""Cost of a reject besides its payload; otherwise a flood of empty messages would cost nothing."""
 
 Refused = tuple[bytes, str]
 """(identity, reason)."""
@@ -38,7 +38,7 @@ Refused = tuple[bytes, str]
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Bytes of rejects that are kept: of a device and hour, and what the table may take on disk."""
+    """Bytes of rejects to keep: for each device and hour, and for the whole table on disk."""
 
     per_hour: int = 1024**2
     on_disk: int = 2 * 1024**3
@@ -47,9 +47,9 @@ class Quota:
 @dataclass(frozen=True, slots=True)
 class Saved:
     new: set[Refused]
-    """Kept or counted now."""
+    """Refusals kept or counted by this call."""
     dropped: set[Refused]
-    """Of these, those whose bytes were not kept."""
+    """Those of `new` whose bytes were not kept."""
 
 
 def save_rejects(
@@ -60,10 +60,10 @@ def save_rejects(
     known: Set[bytes] = frozenset(),
     repeatable: Set[bytes] = frozenset(),
 ) -> Saved:
-    """Keep refusals as far as `quota` goes (None: all of them), and count the others.
+    """Keep refusals within `quota` (None: all) and count the others.
 
-    The same message refused again is the same reject. Of one that was only counted a repeat is told by its
-    identity: one of those that are `known` to have been accounted for, or a `repeatable` one that comes again
+    The same message refused again is the same reject. For refusals that were only counted, a repeat is
+    recognised by its identity: it is in `known` (already accounted for), or in `repeatable` and comes again
     within some minutes.
     """
     if not rejects:
@@ -89,7 +89,7 @@ def save_rejects(
 
 
 def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
-    """Those of them that are new."""
+    """Store these; returns the new ones."""
     if not rejects:
         return set()
     parameters = {
@@ -112,7 +112,7 @@ def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
 def _count(
     conn: Connection, rejects: Sequence[Reject], kept_now: set[Refused], repeatable: Set[bytes]
 ) -> set[Refused]:
-    """Those of them that are new, counted without their bytes."""
+    """Count these without their bytes; returns the new ones."""
     if not rejects:
         return set()
     found = conn.execute(_SQL.known_rejects.encode(), {"identities": [r.identity for r in rejects]})
@@ -136,7 +136,7 @@ def _count(
 
 Key = tuple[str, str, datetime]
 _REPEATABLE: Final = timedelta(minutes=5)
-"""The broker repeats what is not acknowledged within seconds: what comes again later is counted again."""
+"""The broker repeats an unacknowledged message within seconds, so a later copy is counted again."""
 
 
 def _name(reject: Reject) -> Refused:
@@ -157,7 +157,7 @@ def _columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
 
 
 def _hold(conn: Connection, rejects: Sequence[Reject]) -> dict[Key, int]:
-    """What is kept of their devices and hours so far; no other writer changes it before the transaction
+    """Bytes kept so far for their devices and hours; locked against other writers until the transaction
     ends.
     """
     found = conn.execute(_SQL.hold_kept.encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()

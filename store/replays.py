@@ -1,4 +1,4 @@
-"""Rejects that may be replayed, and what was counted without being kept. The caller owns the transaction."""
+"""Rejects that may be replayed, and refusals that were only counted. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def list_overflow(
     reason: str | None = None,
     most: int = 200,
 ) -> list[Overflow]:
-    """What was refused and not kept, newest hour first; None is everybody's."""
+    """Refusals that were not kept, newest hour first; None for `trials` or `devices` means all."""
     return rows(
         conn,
         Overflow,
@@ -104,7 +104,7 @@ def replayable(
 
 
 def reasons_of(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, set[str]]:
-    """For what reasons some messages have rejects that were not replayed yet."""
+    """Reasons of the rejects of these messages that were not replayed yet."""
     found: dict[bytes, set[str]] = {identity: set() for identity in identities}
     for identity, reason in conn.execute(_SQL.reasons_of.encode(), {"identities": list(found)}):
         found[bytes(identity)].add(reason)

@@ -1,4 +1,4 @@
-"""Which `seq` of a device and boot were accounted for. The caller owns the transaction."""
+"""The accounted `seq`s of each device and boot. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Ranges = list[tuple[int, int]]
 def lock_sequences(
     conn: Connection, keys: Sequence[tuple[int, str]], now: datetime
 ) -> dict[tuple[int, str], Ranges]:
-    """What is accounted for of each (device, boot), empty where it is new; no other writer changes it before
-    the transaction ends.
+    """Accounted ranges of each (device, boot), empty for a new one; locked against other writers until the
+    transaction ends.
     """
     found = _ranges(conn, _SQL.lock_sequences, keys)
     new = [key for key in keys if key not in found]

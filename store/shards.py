@@ -1,5 +1,5 @@
-"""Shards (persistent sessions of the broker), who hears which trial, and the leases of ingestors. The caller
-owns the transaction.
+"""Shards (persistent sessions of the broker), which shard hears which trial, and the leases of ingestors. The
+caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class _SQL(Queries, file="shards"):
 HEARTBEAT_LIMIT_S = 15.0
 LEASE: Final = timedelta(seconds=10)
 LONGEST_PAUSE_S: Final = 20.0
-"""A transaction that holds a shard and hears no more from its ingestor is ended after so long: no lease runs
-out before that.
+"""The server ends a transaction that holds a shard if its ingestor is silent for this long. Until then nobody
+else can take the shard's lease.
 """
 MAX_SHARDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """`filters` is what the broker has granted so far."""
+    """`filters`: the subscriptions that the broker has granted so far."""
 
     shard_id: int
     client_id: str
@@ -84,7 +84,7 @@ class Health:
 
     @property
     def alive(self) -> bool:
-        """True while every shard's own heartbeat comes back through the broker."""
+        """True while the heartbeat of every shard comes back through the broker."""
         return self.trouble is None
 
     @property
@@ -100,31 +100,29 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who is to hear what, and who does."""
+    """Which shard should hear which trial, and which does."""
 
     count: int
     homes: list[Home]
     shards: list[Shard]
 
     def wanted(self, shard_id: int) -> list[str]:
-        """Topic filters that a shard is to have: one shard hears every trial, several share the trials."""
+        """Topic filters that a shard should have: a single shard hears all trials, several share them."""
         if self.count == 1:
             return inbound_filters() if shard_id == 0 else []
         own = [trial_filter(home.trial) for home in self.homes if home.shard_id == shard_id]
         return own + (network_filters() if shard_id == 0 else [])
 
     def spare(self, shard: Shard) -> list[str]:
-        """Filters that a shard has and need not have, because whoever is to hear their messages hears them
-        already.
-        """
+        """Filters that a shard no longer needs, because the right shard already hears their messages."""
         if any(set(self.wanted(other.shard_id)) - set(other.filters) for other in self.shards):
-            return []  # somebody still waits for a subscription
+            return []  # a subscription is still missing somewhere
         wanted = set(self.wanted(shard.shard_id))
         return [topic for topic in shard.filters if topic not in wanted]
 
     @property
     def is_ready(self) -> bool:
-        """True where every trial is heard."""
+        """True if every trial is heard."""
         by_id = {shard.shard_id: shard for shard in self.shards}
         if not all(number in by_id and by_id[number].subscribed_at for number in range(self.count)):
             return False
@@ -138,28 +136,28 @@ class Layout:
 
 
 def ensure_shards(conn: Connection) -> None:
-    """As many as are wanted, each with a client id that nobody can guess; idempotent."""
+    """Create the missing shards, each with a client id that nobody can guess; idempotent."""
     for shard_id in range(int(scalar(conn, _SQL.wanted_count))):
         run(conn, _SQL.add_shard, shard_id=shard_id, client_id=f"insitu-{secrets.token_hex(16)}")
 
 
 def layout(conn: Connection, *, hold: bool = False) -> Layout:
-    """`hold`: nobody changes what is wanted before this transaction has ended."""
+    """`hold`: locks the planned layout against changes until the transaction ends."""
     count = int(scalar(conn, _SQL.hold_count if hold else _SQL.wanted_count))
     return Layout(count, rows(conn, Home, _SQL.homes), rows(conn, Shard, _SQL.shards))
 
 
 def shards_ready(conn: Connection) -> bool:
-    """Is every trial heard by a session."""
+    """True if every trial is heard by a session."""
     return layout(conn).is_ready
 
 
 def resize(conn: Connection, count: int, *, window: int) -> None:
-    """So many shards from now on, the trials spread evenly. CorrectInput where a session could not hear so
-    many trials.
+    """Use `count` shards from now on and spread the trials evenly. Raises CorrectInput if a session would
+    have too many trials.
 
-    Ingestors take the change over by themselves: each trial is heard by its new shard before the old one
-    stops. RetryLater while they still do so for the change before.
+    Ingestors carry out the change by themselves: the new shard of a trial hears it before the old one stops.
+    Raises RetryLater while they still carry out an earlier change.
     """
     if not 1 <= count <= MAX_SHARDS:
         raise CorrectInput(f"Between 1 and {MAX_SHARDS} shards, not {count}.")
@@ -172,8 +170,8 @@ def resize(conn: Connection, count: int, *, window: int) -> None:
 
 
 def _require_settled(conn: Connection) -> None:
-    """RetryLater while a session still hears what it need not: a trial that moves on meanwhile would be heard
-    three times.
+    """Raises RetryLater while a session still has filters that it no longer needs: a trial that moves again
+    meanwhile would be heard three times.
     """
     found = layout(conn)
     moving = [
@@ -188,24 +186,26 @@ def _require_settled(conn: Connection) -> None:
 
 
 def set_home(conn: Connection, trial: str, shard_id: int, *, window: int) -> None:
-    """The trial is heard by that shard from now on, as `resize` does it."""
+    """Let that shard hear the trial from now on; the change happens as for `resize`."""
     _require_settled(conn)
     count = layout(conn).count
     if not 0 <= shard_id < count:
         raise CorrectInput(f"There are {count} shards, 0 to {count - 1}: `insitu shards --count` makes more.")
-    run(conn, _SQL.set_wanted_count, wanted=count)  # whoever holds the layout is waited for
+    run(conn, _SQL.set_wanted_count, wanted=count)  # waits for a transaction that holds the layout
     if run(conn, _SQL.set_home, trial=trial, shard_id=shard_id) != 1:
         raise NotFound(f"There is no trial {trial!r}.")
     require_room(layout(conn), window)
 
 
 MOST_IN_FLIGHT: Final = 65_535
-"""MQTT packet identifiers, and so NATS's bound on the windows of a session's filters together."""
+"""Number of MQTT packet ids, and so NATS's bound on the sum of messages in flight over all filters of a
+session.
+"""
 
 
 def require_room(found: Layout, window: int) -> None:
-    """CorrectInput where the broker would refuse a subscription. The session's own heartbeat has a filter
-    too.
+    """Raises CorrectInput if the broker would refuse a subscription. Counts a filter for the session's own
+    heartbeat.
     """
     for number in range(found.count):
         wanted = found.wanted(number)
@@ -225,11 +225,13 @@ def require_room(found: Layout, window: int) -> None:
 class Leases:
     held: frozenset[int]
     too_many: int
-    """How many of them another ingestor waits for."""
+    """Held shards beyond the fair share, for which another ingestor is waiting."""
 
 
 def keep_leases(conn: Connection, holder: str, name: str) -> Leases:
-    """A sign of life, and a fair share of the shards; to be called again well within LEASE."""
+    """Renew leases, give a sign of life, and take free shards up to a fair share. Call it well within
+    LEASE.
+    """
     run(conn, _SQL.seen_ingestor, holder=holder, name=name)
     run(conn, _SQL.forget_ingestors, lease=LEASE, leaving="")
     held = _ids(conn, _SQL.renew_leases, holder=holder, lease=LEASE)
@@ -245,7 +247,7 @@ def _ids(conn: Connection, statement: str, **parameters: object) -> frozenset[in
 
 
 def leave(conn: Connection, holder: str, shard_ids: Iterable[int]) -> None:
-    """Give leases back; others may take them at once."""
+    """Give leases back, so that others may take them at once."""
     for shard_id in shard_ids:
         release(conn, holder, shard_id)
     run(conn, _SQL.forget_ingestors, lease=LEASE, leaving=holder)
@@ -256,14 +258,14 @@ def release(conn: Connection, holder: str, shard_id: int) -> None:
 
 
 def holds(conn: Connection, holder: str, shard_id: int) -> bool:
-    """True where the ingestor has the lease; then nobody takes it before this transaction has ended."""
+    """True if the ingestor has the lease; nobody can take it until this transaction ends."""
     return scalar(conn, _SQL.holds, holder=holder, shard_id=shard_id) is not None
 
 
 def hold_for_batch(conn: Connection, holder: str, shard_id: int, *, messages: int) -> int | None:
-    """As `holds`, for `messages` that are committed with this transaction.
+    """Like `holds`, for `messages` that this transaction commits.
 
-    Returns how many the session has committed in all, these included; None where another ingestor has the
+    Returns the session's total of committed messages, including these; None if another ingestor has the
     lease.
     """
     found = scalar(conn, _SQL.hold_for_batch, holder=holder, shard_id=shard_id, messages=messages)
@@ -275,16 +277,14 @@ def subscribed(conn: Connection, shard_id: int, filters: Sequence[str]) -> None:
 
 
 def forget_sessions(conn: Connection) -> None:
-    """The broker has none of the sessions any more: ingestors subscribe again, and until then no device is
-    let in.
+    """Record that the broker has lost all sessions: ingestors subscribe again, and no device is let in until
+    then.
     """
     run(conn, _SQL.forget_sessions)
 
 
 def probe_trials(found: Layout) -> dict[int, str]:
-    """Shard → a trial that it hears, to be probed by; a shard without a trial has nothing to hear and is left
-    out.
-    """
+    """Shard → a trial that it hears, for the probe. A shard without a trial is left out."""
     if found.count == 1:
         return {0: CHECK}
     filters = {shard.shard_id: shard.filters for shard in found.shards}
@@ -296,7 +296,7 @@ def probe_trials(found: Layout) -> dict[int, str]:
 
 
 def drop_spare_shards(conn: Connection) -> int:
-    """Those beyond the count that hear nothing any more."""
+    """Delete shards beyond the count that no longer hear anything; returns how many."""
     return run(conn, _SQL.drop_shards)
 
 
@@ -312,7 +312,9 @@ def alive(
     window: int,
     problem: str | None,
 ) -> None:
-    """What the holder of a shard knows of its session; `dropped` and `disconnects` since it said so last."""
+    """Record the state of a session, reported by its holder; `dropped` and `disconnects` since the last
+    report.
+    """
     run(
         conn,
         _SQL.alive,

@@ -34,7 +34,7 @@ class StatusLine:
 
 
 def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]) -> None:
-    """device → (received µs, the largest device time − receipt in s, None where it sent no time)."""
+    """`seen`: device → (received µs, largest device time − receipt in s, None if it sent no time)."""
     if seen:
         run(
             conn,
@@ -62,7 +62,7 @@ def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:
 
 
 def _newer(before: StatusLine | None, line: StatusLine) -> StatusLine:
-    """`line`, with what it does not say taken from before: a last will says nothing of the battery."""
+    """`line`, with missing values taken from `before`: a last will does not contain the battery."""
     if before is None:
         return line
     kept = {

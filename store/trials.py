@@ -1,4 +1,6 @@
-"""Protocols and evaluations: both immutable once they count, by trigger. The caller owns the transaction."""
+"""Protocols and evaluations; triggers keep locked protocols and all evaluations immutable. The caller owns
+the transaction.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class _SQL(Queries, file="trials"):
 
 @dataclass(frozen=True, slots=True)
 class StoredProtocol:
-    """`document` is the canonical JSON whose SHA-256 `sha256` is."""
+    """`document` is canonical JSON; `sha256` is its hash."""
 
     protocol_id: int
     version: int
@@ -52,7 +54,7 @@ class StoredEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationHead:
-    """What later evaluations want to know of one. `blinded`: its verdict says nothing."""
+    """Facts of an evaluation that later ones use. `blinded`: its verdict has no meaning."""
 
     evaluated_at: datetime
     sha256: str
@@ -71,7 +73,7 @@ class StoredUnblinding:
 def save_protocol(
     conn: Connection, *, trial: str, version: int, document: str, sha256: str, now: datetime, reason: str = ""
 ) -> int:
-    """A new version, not locked yet; its id."""
+    """Save a new version, not locked yet; returns its id."""
     number = scalar(
         conn,
         _SQL.save_protocol,
@@ -88,7 +90,7 @@ def save_protocol(
 
 
 def lock_protocol(conn: Connection, *, protocol_id: int, at: datetime, login: str) -> None:
-    """ProtocolLocked where it is locked already."""
+    """Raises ProtocolLocked if it is already locked."""
     if run(conn, _SQL.lock_protocol, protocol_id=protocol_id, at=at, login=login) != 1:
         raise ProtocolLocked()
 
@@ -117,7 +119,7 @@ def save_evaluation(
     document: str,
     blinded: bool = False,
 ) -> int:
-    """`blinded`: the verdict says nothing."""
+    """`blinded`: the verdict has no meaning."""
     return int(
         scalar(
             conn,
@@ -150,17 +152,17 @@ def latest_evaluation(conn: Connection, trial: str) -> StoredEvaluation | None:
 
 
 def evaluations_before(conn: Connection, trial: str, at: datetime) -> list[EvaluationHead]:
-    """Those made before that moment, oldest first."""
+    """Evaluations made before `at`, oldest first."""
     return rows(conn, EvaluationHead, _SQL.evaluations_before, trial=trial, at=at)
 
 
 def save_unblinding(
     conn: Connection, *, trial: str, endpoint: str, at: datetime, login: str, reason: str
 ) -> None:
-    """For good; the key refuses a second one."""
+    """Permanent; the key refuses a second one."""
     run(conn, _SQL.save_unblinding, trial=trial, endpoint=endpoint, at=at, login=login, reason=reason)
 
 
 def unblindings(conn: Connection, trial: str) -> list[StoredUnblinding]:
-    """In the order in which they happened."""
+    """In order of time."""
     return rows(conn, StoredUnblinding, _SQL.unblindings, trial=trial)

@@ -1,1 +1,1 @@
-"""The pages, one file per noun: they ask the same functions as the routes and fill a template."""
+"""The pages, one file for each noun: they call the same functions as the routes and fill a template."""

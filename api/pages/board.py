@@ -1,4 +1,4 @@
-"""Devices as pages show them: what `trials.condition` finds, in the reader's words."""
+"""Devices for pages: the findings of `trials.condition` in the reader's words."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ WORST_FIRST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Completeness of one local day; `share` None where nothing was planned."""
+    """Completeness of one local day; `share` is None if nothing was planned."""
 
     day: date
     share: float | None
 
     @property
     def level(self) -> str:
-        """How it is drawn: full, fair, poor."""
+        """Style of the bar: full, fair, poor."""
         share = self.share or 0.0
         return "full" if share >= _FULL else ("fair" if share >= _FAIR else "poor")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A device ready for a template. `cause` is a sentence, `codes` what it rests on."""
+    """A device ready for a template. `cause` is a sentence; `codes` are the causes behind it."""
 
     row: FleetRow
     contact: DeviceContact
@@ -90,7 +90,7 @@ def list_shown(
     site: str | None = None,
     device_ids: Sequence[int] | None = None,
 ) -> list[Shown]:
-    """The reader's devices, worst first, as of the page's now."""
+    """The reader's devices, worst first, at the page's time."""
     rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
     judged = conditions_of(conn, context, viewer, rows, page.now)
     shown = [show(page, row, judged[row.device_id]) for row in rows]
@@ -113,7 +113,7 @@ def show(page: Page, row: FleetRow, judged: Judged) -> Shown:
 
 
 def explain(page: Page, condition: Condition) -> str:
-    """Why it is in that state, as a sentence; empty for one that is well."""
+    """A sentence that explains the state; empty for a healthy device."""
     window = condition.window
     if condition.state is DeviceState.IN_WINDOW and window is not None:
         word = page.t(WINDOWS[window.kind])  # type: ignore[index]  # a StrEnum's member is its text
@@ -143,8 +143,8 @@ def _sentence(page: Page, cause: Cause) -> str:
 
 
 def _clock(page: Page, offset: float | None) -> str:
-    """What the device's clock shows against ours, at best: a message that was kept back counts only where
-    none came in time.
+    """Text about the offset of the device's clock (s, positive: ahead). A delayed message affects the offset
+    only if none came in time.
     """
     if offset is None:
         return "–"
@@ -157,7 +157,7 @@ def _ahead_or_behind(page: Page, offset: float) -> str:
 
 
 def show_gaps(page: Page, gaps: Sequence[DeviceGap]) -> list[ShownGap]:
-    """The newest of them, in the order given."""
+    """The newest gaps, in the given order."""
     return [
         ShownGap(
             start=found.gap.start,

@@ -1,7 +1,7 @@
 """Charts of the pages: Vega-Lite specifications as plain dicts for the browser, and a drawing that needs no
 script.
 
-Times are handed over as the trial's wall-clock time on a UTC scale, so that no browser draws its own zone.
+Times are sent as the trial's wall-clock time on a UTC scale, so that no browser applies its own time zone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from insitu.language import Reader
 WIDTH: Final = 640
 HEIGHT: Final = 150
 _FEW: Final = 50
-"""So few points get a mark each: a line through one point is invisible."""
+"""With at most this many points each gets a mark, because a line through a single point is invisible."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 22
 
 
@@ -45,7 +45,7 @@ class Drawing:
 
 
 def drawing(drawn: Drawn, reader: Reader) -> Drawing | None:
-    """None where there is nothing to draw."""
+    """None if there is nothing to draw."""
     if not drawn.points:
         return None
     low, high = _extent(drawn.points)
@@ -64,7 +64,7 @@ def drawing(drawn: Drawn, reader: Reader) -> Drawing | None:
         lower = [f"{at} {y(p.low)}" for at, p in zip(centres, run, strict=True)]
         bands.append("M" + "L".join(upper + lower[::-1]) + "Z")
         middles = [f"{at} {y(p.middle)}" for at, p in zip(centres, run, strict=True) if p.middle is not None]
-        if middles:  # a single point becomes a dot by its round cap
+        if middles:  # the round line cap makes a single point a dot
             lines.append("M" + "L".join(middles if len(middles) > 1 else middles * 2))
     flagged = [(x(p.at + drawn.width / 2), y(p.high), p.flag) for p in drawn.points if p.flag > 2]
     levels = [Label(y(level), reader.number(level, 2)) for level in (low, (low + high) / 2, high)]
@@ -82,14 +82,14 @@ def drawing(drawn: Drawn, reader: Reader) -> Drawing | None:
 
 def _extent(points: list[Point]) -> tuple[float, float]:
     low, high = min(p.low for p in points), max(p.high for p in points)
-    if high - low < 1e-9:  # a flat line lies in the middle of its drawing
+    if high - low < 1e-9:  # put a flat line in the middle of its drawing
         margin = max(abs(high) * 0.05, 0.5)
         return low - margin, high + margin
     return low, high
 
 
 def _runs(points: list[Point], most: timedelta) -> list[list[Point]]:
-    """Points without a hole between them: a gap is not bridged by a line."""
+    """Runs of points without a hole between them: no line crosses a gap."""
     runs: list[list[Point]] = []
     for point in points:
         if runs and point.at - runs[-1][-1].at <= most:
@@ -100,8 +100,8 @@ def _runs(points: list[Point], most: timedelta) -> list[list[Point]]:
 
 
 def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
-    """Vega-Lite: band, line and flagged points; `words` are the texts of axes and tooltips. Colours come from
-    the page.
+    """Vega-Lite: band, line and flagged points; `words` are the texts of axes and tooltips. The page sets the
+    colours.
     """
     zone = ZoneInfo(reader.time_zone)
     rows: list[dict[str, Any]] = []
@@ -164,7 +164,7 @@ _FLAGGED: Final[dict[str, Any]] = {
 
 
 def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
-    """Band, line, flagged points, and the rule that carries the tooltip."""
+    """Band, line, flagged points, and the rule that shows the tooltip."""
     scale = {"zero": False, "nice": True}
     return [
         {
@@ -214,7 +214,7 @@ def _layers(words: dict[str, str], *, marked: bool) -> list[dict[str, Any]]:
 
 
 def _day_format(drawn: Drawn) -> str:
-    """One style for a whole axis: d3's own mixes weekdays and months."""
+    """One style for the whole axis: d3's own mixes weekdays and months."""
     days = (drawn.end - drawn.start).total_seconds() / 86_400
     return "%H:%M" if days <= 2 else "%a %e" if days <= 10 else "%e %b"
 

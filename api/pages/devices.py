@@ -1,5 +1,5 @@
-"""One device: what it says now, its series with flags, gaps with causes, places, status, credentials,
-snippet, label.
+"""One device: latest results, series with flags, gaps with causes, places, status, credentials, snippet,
+label.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _condition(page: Page, row: FleetRow, record: DeviceRecord) -> dict[str, Any
 
 
 def _recent(windows: list[DeviceWindow], now: datetime) -> list[DeviceWindow]:
-    """Those that touch the days of the gaps, or are near."""
+    """Windows that overlap the days of the gaps, or are near."""
     start, end = now - GAPS_WITHIN, now + WINDOWS_AHEAD
     return [one for one in windows if one.start < end and (one.end is None or one.end > start)]
 
@@ -142,7 +142,7 @@ def _connect(
     row: FleetRow,
     streams: list[Stream],
 ) -> dict[str, Any]:
-    """Credentials and snippets: for the company whose device it is, and for the lab."""
+    """Credentials and snippets, only for the device's company and for the lab."""
     if viewer.role not in (Role.COMPANY, Role.LAB):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
     lives = credentials_of_device(conn, row.device_id)
@@ -169,7 +169,7 @@ def _connect(
 
 
 def label(address: str) -> Markup:
-    """A QR code as inline SVG; the address holds codes and our own host only."""
+    """A QR code as inline SVG; the address contains only codes and our own host."""
     drawing = segno.make(address, error="m").svg_inline(
         scale=3, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None
     )

@@ -1,6 +1,4 @@
-"""An outlook as a page shows it: numbers with three significant digits, sentences in the reader's
-language.
-"""
+"""An outlook for a page: numbers with three significant digits, sentences in the reader's language."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ class Criterion:
     assumed: str | None
     rows: list[Row]
     needed: int | None
-    """Calendar days; None where no number of days will do, or where `assumed` is None."""
+    """Calendar days; None if no number of days is enough, or if `assumed` is None."""
     notes: list[Sentence]
 
 
@@ -79,7 +77,7 @@ def expected(outlook: Outlook | None, page: Page) -> Expected | None:
 
 
 def significant(page: Page, value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, in the reader's way; an en dash for None."""
+    """A number with `digits` significant digits in the reader's format; an en dash for None."""
     if value is None:
         return "–"
     if value == 0:

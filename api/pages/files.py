@@ -26,9 +26,9 @@ from trials.workflow.exporting import write
 open_router = APIRouter()
 router = APIRouter()
 LANGUAGE: Final = "fr"
-"""Of `report.html` and `report.pdf`; the other language's files carry its code in their names."""
+"""Language of `report.html` and `report.pdf`; files in the other language have its code in their names."""
 _FOREVER: Final = "private, max-age=31536000, immutable"
-# Reports hold their styles and drawings inside, and need nothing else: no script, no form, no other address.
+# Reports contain their styles and drawings and need nothing else: no script, no form, no other address.
 _REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -39,7 +39,7 @@ ReportFile = Literal["report.html", "report.pdf", "report.json", "report.en.html
 
 @open_router.get("/charts/vega.js")
 async def vega(context: Ctx) -> FileResponse:
-    """The browser's half of the charts; the address changes with its version."""
+    """The charts' JavaScript; its address changes with its version."""
     return FileResponse(
         await to_thread.run_sync(context.bundle.wait, limiter=context.lanes.bundle),
         media_type="text/javascript",
@@ -48,7 +48,7 @@ async def vega(context: Ctx) -> FileResponse:
 
 
 def rendered(context: Context, stored: StoredEvaluation) -> Path:
-    """The folder with the reports of an evaluation; made at first, kept by the hash of the document."""
+    """Folder with the reports of an evaluation; made at first use and named by the hash of the document."""
     folder = context.cache / "reports" / stored.sha256
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def rendered(context: Context, stored: StoredEvaluation) -> Path:
 
 
 async def _stored(request: Request, trial: str, evaluation_id: int, viewer: Signed) -> StoredEvaluation:
-    """Read, and the connection given back, before the seconds that a report may take begin."""
+    """Reads the evaluation and returns the connection before the report, which may take seconds."""
     async with connecting(request) as conn:
         return await run_in_threadpool(evaluation_of, conn, viewer, trial, evaluation_id)
 
@@ -72,8 +72,8 @@ Stored = Annotated[StoredEvaluation, Depends(_stored)]
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/package.zip")
 async def package(request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx) -> Response:
-    """With this anyone can recompute the evaluation: observations, protocol, results, reports, signed by this
-    installation.
+    """With this package anyone can recompute the evaluation: observations, protocol, results, reports, signed
+    by this installation.
     """
     path = context.cache / "packages" / f"{stored.sha256}.zip"
     if not path.exists():
@@ -101,7 +101,7 @@ def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports:
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/{file}")
 async def report(file: ReportFile, stored: Stored, context: Ctx) -> FileResponse:
-    """A report: French under `report.html` and `report.pdf`, English with `.en` in the name; JSON is the
+    """A report: French as `report.html` and `report.pdf`, English with `.en` in the name; JSON is the
     document itself.
     """
     folder = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)

@@ -1,6 +1,4 @@
-"""The fleet: every device the reader may know of, its state and why, on a map and in a table that stays
-current.
-"""
+"""The fleet: every device that the reader may see, its state and the reason, on a map and in a live table."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The filters, as the address holds them."""
+    """The filters in the address."""
 
     trial: str | None
     site: str | None
@@ -45,7 +43,7 @@ class Chosen:
 
 
 Count = tuple[str, str, int, str]
-"""State, its word, how many, the address that shows them."""
+"""(state, its word, number of devices, address that shows them)."""
 
 
 @router.get("/fleet", response_class=HTMLResponse)
@@ -58,7 +56,7 @@ def fleet_page(
     site: Annotated[str, Query(max_length=64)] = "",
     state: Annotated[str, Query(max_length=64)] = "",
 ) -> HTMLResponse:
-    """Devices with their state; the filters are in the address, so that a selection can be kept and sent."""
+    """Devices with their state. The filters are in the address, so that a selection can be kept and sent."""
     chosen = Chosen(trial or None, site or None, state or None)
     page = page_of(request, viewer)
     known = list_shown(conn, context, viewer, page)
@@ -79,7 +77,7 @@ def fleet_page(
 
 
 def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
-    """Devices by state, of the chosen trial and site; a second click on a chosen state takes it back."""
+    """Devices by state, within the chosen trial and site; a second click on a state removes that filter."""
     where = Chosen(chosen.trial, chosen.site, None)
     number = count_states([one for one in known if where.holds(one)])
     return [

@@ -1,6 +1,4 @@
-"""Writing a protocol: a text is checked, with the lines of what is wrong and what may be expected of it, and
-locked.
-"""
+"""Writing a protocol: the page checks a text, shows errors by line and the outlook, and can lock it."""
 
 from __future__ import annotations
 
@@ -38,8 +36,8 @@ def protocol_page(
     viewer: Signed,
     template: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """The form, empty, with a draft from a template, or with the newest version to start an amendment
-    from.
+    """The form: empty, with a draft from a template, or with the newest version as the start of an
+    amendment.
     """
     found = _visible(conn, viewer, trial)
     text = ""
@@ -66,8 +64,8 @@ def send_protocol(
     text: Text = "",
     action: Annotated[str, Form()] = "check",
 ) -> Response:
-    """Check the text, or lock it where nothing is wrong; to lock is for the evaluator of the trial and the
-    lab.
+    """Check the text, or lock it if it has no errors. Only the evaluator of the trial and the lab may
+    lock.
     """
     found = _visible(conn, viewer, trial)
     text = text.replace("\r\n", "\n")
@@ -75,7 +73,7 @@ def send_protocol(
     if action != "lock":
         return _respond(request, conn, found, viewer, text, checked)
     if not may_lock(viewer, found):
-        raise NotFound(f"There is nothing to lock in {found.code!r} for you.")
+        raise NotFound(f"There is no protocol of {found.code!r} that you may lock.")
     if checked.problems or checked.protocol is None:
         return _respond(request, conn, found, viewer, text, checked, status=422)
     try:

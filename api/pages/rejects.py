@@ -1,4 +1,4 @@
-"""What was refused, why, how to mend it, and the ledger that shows that nothing is missing."""
+"""Rejects with reasons and fixes, and the ledger, which shows that nothing is missing."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Line:
 
 
 def excerpt(payload: bytes, most: int = EXCERPT_BYTES) -> tuple[str, bool]:
-    """The first bytes as text, or as hexadecimal lines where they are not text (then True)."""
+    """The first bytes as text, or as hexadecimal lines if they are no text (then True)."""
     cut = payload[:most]
     try:
         text = cut.decode("utf-8")
     except UnicodeDecodeError as error:
-        # an excerpt may end in the middle of a character, which is not the device's fault
+        # an excerpt may end in the middle of a character, which is no error of the device
         if error.start < len(cut) - 3 or len(payload) <= most:
             return _hexadecimal(cut), True
         text = cut[: error.start].decode("utf-8")
@@ -165,8 +165,8 @@ def _fields(one: ReasonCount) -> dict[str, Any]:
 def _messages(
     conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None
 ) -> list[Shown]:
-    """One more than a page shows, so that the page knows whether there are older ones; none for who sees no
-    measurements.
+    """One more than a page shows, so that the page knows whether there are older ones; none for a viewer who
+    sees no measurements.
     """
     if not viewer.sees_measurements:
         return []
@@ -205,9 +205,9 @@ def _sums(lines: Sequence[Line]) -> list[int]:
 
 @router.get("/rejects/{reject_id}/payload")
 def payload(reject_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Response:
-    """The bytes of one reject, as a file: a browser must not interpret what a device sent."""
+    """The bytes of one reject as a download, because a browser must not interpret a device's data."""
     if not viewer.sees_measurements:
-        raise NotFound(f"There is no reject {reject_id} for you.")
+        raise NotFound(f"There is no reject {reject_id}, or you may not see it.")
     within = load_scope(conn, viewer, now=context.clock.now())
     found = get_reject(conn, within.trials, reject_id)
     return Response(
@@ -228,11 +228,9 @@ def replay_rejects(
     reason: Annotated[str, Form()] = "",
     trial: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
-    """Send what was refused through the path again; for the lab, and for a company what its own devices
-    sent.
-    """
+    """Send rejects through the path again: the lab may do so for all, a company for its own devices."""
     if not may_replay(viewer):
-        raise NotFound("There is nothing to replay for you.")
+        raise NotFound("There are no rejects that you may replay.")
     known = RejectReason(reason) if reason in set(RejectReason) else None
     within = load_scope(conn, viewer, now=context.clock.now(), trial=trial or None)
     trials = None if viewer.role is Role.LAB and not trial else within.trials

@@ -21,8 +21,8 @@ router = APIRouter()
 
 
 def own_path(text: str) -> str:
-    """`text` where it is a path of this site, else the start page: a link must not lead a signed-in reader
-    elsewhere.
+    """`text` if it is a path of this site, else the start page: a link must not lead a signed-in reader to
+    another site.
     """
     safe = (
         text.startswith("/")
@@ -54,7 +54,7 @@ def sign_in(
     password: Annotated[str, Form(max_length=512)],
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    """A session, or the form again with what is wrong."""
+    """Start a session, or show the form again with the error."""
     address = request.client.host if request.client else ""
     try:
         token = access.sign_in(context.pool, login=login.strip(), password=password, address=address)
@@ -70,7 +70,7 @@ def sign_in(
 
 @router.post("/sign-out", dependencies=[Depends(require_form_token)])
 def leave(request: Request, conn: Conn, viewer: Signed) -> Response:
-    """The session ends here and in the database."""
+    """End the session in the browser and in the database."""
     token = access.session_token(request)
     if token:
         sign_out(conn, access.digest(token))
@@ -87,7 +87,7 @@ def language(
     language: Annotated[str, Form(max_length=8)] = "",
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    """Kept with the person who signed in, else in a cookie."""
+    """Store the language with the signed-in person, else in a cookie."""
     response = RedirectResponse(own_path(next), status_code=303)
     if language in LANGUAGES:
         if viewer is not None and conn is not None:

@@ -1,5 +1,5 @@
-"""The map of sites as inline SVG: outlines from GeoJSON, one mark a site, labels that stay inside and off
-each other.
+"""The map of sites as inline SVG: outlines from GeoJSON, one mark for each site, labels inside the map that
+do not overlap.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ OUTLINE: Final = STATIC / "ile-de-france.geojson"
 _WIDTH, _HEIGHT = 440, 320
 _MARGIN = 28
 _LETTER = 7.2
-"""Width of a letter of a label at most, in units of the drawing."""
+"""Largest width of a letter of a label, in units of the drawing."""
 _LINE = 17
 _LEAST_SPAN_DEGREES = 0.22  # about 25 km: outlines stay recognisable around a single site
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A site to be drawn; degrees WGS84."""
+    """A site to draw; degrees WGS84."""
 
     code: str
     name: str
@@ -73,7 +73,7 @@ class _Projection:
 
 
 def draw(spots: Sequence[Spot], outline: Path = OUTLINE) -> SiteMap | None:
-    """A map that shows every spot, or None where there is none to show."""
+    """A map that shows every spot; None without spots."""
     if not spots:
         return None
     project = _around(spots)
@@ -107,7 +107,7 @@ def _ring(project: _Projection, ring: Sequence[Sequence[float]]) -> str:
 
 
 def _marks(spots: Sequence[Spot], project: _Projection) -> list[Mark]:
-    """From north to south; a label that would meet another one moves down, at the lower edge up."""
+    """Marks from north to south; a label that would touch another one moves down, or up at the lower edge."""
     placed: list[tuple[float, float, float]] = []  # left, right, baseline
     points = [project(spot.longitude, spot.latitude) for spot in spots]
     marks = []
@@ -137,7 +137,7 @@ def _marks(spots: Sequence[Spot], project: _Projection) -> list[Mark]:
 
 
 def _free(left: float, right: float, wanted: float, placed: Sequence[tuple[float, float, float]]) -> float:
-    """The nearest baseline to `wanted` where nothing else stands; `wanted` itself where the map is full."""
+    """The nearest free baseline to `wanted`; `wanted` itself if the map is full."""
     steps = sorted(range(-16, 17), key=abs)
     for step in steps:
         y = wanted + step * _LINE / 2

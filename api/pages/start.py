@@ -1,4 +1,4 @@
-"""The start page: what waits for the reader, the worst first."""
+"""The start page: tasks that wait for the reader, worst first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_DEVICES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One thing to look at: `state` draws its shape; `href` leads to where something can be done."""
+    """One task: `state` selects its shape; `href` leads to the place for action."""
 
     state: str
     title: str
@@ -41,7 +41,7 @@ class Waiting:
 
 @router.get("/", response_class=HTMLResponse)
 def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
-    """What waits, and the figures of the reader's devices."""
+    """Waiting tasks, and figures about the reader's devices."""
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in trials])
@@ -104,7 +104,7 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
                 reason=word,
             )
             yield Waiting(
-                "degraded", title, page.t("The page says how to mend it."), f"/rejects?reason={one.reason}"
+                "degraded", title, page.t("The page says how to fix it."), f"/rejects?reason={one.reason}"
             )
 
 

@@ -1,4 +1,4 @@
-"""What the live pages hear: fragments of HTML, each to take the place of the element of the same id."""
+"""Live updates of pages: fragments of HTML that replace the element with the same id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from store.read.fleet import get_device
 
 router = APIRouter()
 Rows = dict[int, Any]
-"""Device → what its row showed last."""
+"""Device → last shown content of its row."""
 
 
 async def follow(
@@ -34,10 +34,9 @@ async def follow(
     look: Look,
     first: Callable[[], list[Part]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Events until the reader leaves, signs out, or loses sight of what is followed.
+    """Events until the reader leaves, signs out, or may no longer see the content.
 
-    `key` names what is shown, for one kind of reader; whoever may see the same in the same language shares
-    it.
+    `key` names the content for one kind of reader; readers with the same rights and language share it.
     """
     shared = (viewer.role, viewer.organisation_id, viewer.language, key)
     with context.live.listen(viewer.person_id, shared, look) as outbox:
@@ -57,8 +56,8 @@ async def follow(
 
 
 async def _require_still(request: Request, context: Context) -> None:
-    """NotAcceptedHere for who signed out or was disabled meanwhile; while nobody can tell, the stream goes
-    on.
+    """Raises NotAcceptedHere for a reader who signed out or was disabled meanwhile; while the database cannot
+    answer, the stream continues.
     """
     try:
         viewer = await context.door.viewer(session_token(request))
@@ -69,7 +68,7 @@ async def _require_still(request: Request, context: Context) -> None:
 
 
 async def _room(context: Ctx, viewer: Signed) -> None:
-    """Asked before the stream begins, when a status can still be answered."""
+    """Checked before the stream begins, while a status can still be sent."""
     context.live.require_room(viewer.person_id)
 
 
@@ -109,8 +108,8 @@ def _rows(
     known: Rows,
     made: datetime | None = None,
 ) -> list[Part]:
-    """Parts of devices that changed against `known`, which is brought up to date; without news, against the
-    page `made` then.
+    """Parts of devices that differ from `known`, which is updated. Without news: parts that changed since the
+    page was `made`.
     """
     page = page_of(request, viewer)
     wanted = None if news is None or news.tick else sorted(news.device_ids)
@@ -137,7 +136,7 @@ def _spoke_since(one: Shown, when: datetime) -> bool:
 
 
 def _facts(one: Shown) -> Any:
-    """What makes a row look different, apart from how long ago something was."""
+    """Everything visible in a row, except how long ago something was."""
     return (
         one.state,
         one.codes,
@@ -150,7 +149,7 @@ def _facts(one: Shown) -> Any:
 
 
 def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> int:
-    """The device's id; NotFound before the stream begins."""
+    """The device's id; raises NotFound before the stream begins."""
     return get_device(conn, viewer, trial, device, now=context.clock.now()).device_id
 
 

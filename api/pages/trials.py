@@ -45,9 +45,7 @@ _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.NEVER_
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A state of the life cycle: past, present or to come; `at` is when the trial came to it, where that is
-    known.
-    """
+    """A state of the life cycle: past, present or future; `at` is when the trial reached it, if known."""
 
     state: str
     kind: Literal["past", "present", "future"]
@@ -64,8 +62,8 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Data capture of an arm so far: mean share of its devices, and on how many of the last days it was
-    enough.
+    """Data capture of an arm so far: mean share of its devices, and the number of recent days with enough
+    data.
     """
 
     name: str
@@ -93,7 +91,7 @@ class ShownProtocol:
 
 @router.get("/trials", response_class=HTMLResponse)
 def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
-    """The trials that exist for the reader."""
+    """The trials that the reader may see."""
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
@@ -111,7 +109,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> H
 
 
 def may_read_protocol(viewer: Viewer, trial: Trial) -> bool:
-    """The parties of the trial; not a host on whose premises it merely has a device."""
+    """The parties of the trial, but not a host that only has a device of it on its premises."""
     return viewer.role is not Role.OPERATOR or viewer.organisation_id == trial.host_id
 
 
@@ -147,7 +145,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
 
 
 def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
-    """What the ledger has stored of each, against what was planned."""
+    """Results of each device stored so far, compared with the plan."""
     within = Scope(None, [f"{one.row.trial}/{one.row.device}" for one in devices])
     lines = list_ledger(conn, within) if devices else []
     stored = {(line.trial, line.device): line.stored for line in lines}
@@ -166,10 +164,10 @@ def unblind_endpoint(
     viewer: Signed,
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> RedirectResponse:
-    """The form of the trial's page; for its evaluator."""
+    """The form of the trial's page; only for the trial's evaluator."""
     found = visible_trial(conn, viewer, trial)
     if not may_unblind(viewer, found):
-        raise NotFound("There is nothing to unblind for you.")
+        raise NotFound("There is no endpoint that you may unblind.")
     clock = context.clock
     unblind(
         conn,
@@ -184,7 +182,7 @@ def unblind_endpoint(
 
 
 def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
-    """The six states on the way and, where it is taken, the decision."""
+    """The six states on the way and, once made, the decision."""
     reached = {step.to_state: step.at for step in steps} | {TrialState.NEED.value: trial.created_at}
     now = trial.state
     before = {step.from_state for step in steps}
@@ -221,7 +219,7 @@ def _shown(stored: list[StoredProtocol], devices: list[Captured], page: Page) ->
 
 
 def _reached(arm: dict[str, Any], devices: list[Captured], share: float) -> Reached:
-    """Of the devices that the arm names and the reader may see."""
+    """Data capture of those devices of the arm that the reader may see."""
     own = [one for one in devices if one.shown.row.device in arm["devices"]]
     shares = [one.share for one in own if one.share is not None]
     days: dict[date, list[float]] = {}
@@ -236,7 +234,9 @@ def _reached(arm: dict[str, Any], devices: list[Captured], share: float) -> Reac
 def _expected(
     conn: Connection, context: Context, viewer: Viewer, stored: list[StoredProtocol], page: Page
 ) -> Expected | None:
-    """Of the newest locked version, for who sees measurements: it is made of them."""
+    """The outlook of the newest locked version, for readers who may see measurements, because it is made of
+    them.
+    """
     newest = next((one for one in stored if one.locked_at), None)
     if newest is None or not viewer.sees_measurements:
         return None
@@ -250,7 +250,7 @@ def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Respo
     stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
     wanted = next((one for one in stored if one.version == version), None)
     if wanted is None:
-        raise NotFound(f"{trial!r} has no protocol version {version} for you.")
+        raise NotFound(f"{trial!r} has no protocol version {version}, or you may not see it.")
     return Response(
         wanted.document.encode(),
         media_type="application/json",
@@ -259,13 +259,13 @@ def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Respo
 
 
 def evaluation_of(conn: Connection, viewer: Viewer, trial: str, evaluation_id: int) -> Any:
-    """A stored evaluation of a trial; NotFound where the viewer sees no measurements, since it is made of
-    them.
+    """A stored evaluation of a trial; raises NotFound if the viewer sees no measurements, because it is made
+    of them.
     """
     found = visible_trial(conn, viewer, trial)
     stored = (
         evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None
     )
     if stored is None or stored.trial != found.code:
-        raise NotFound(f"{trial!r} has no evaluation {evaluation_id} for you.")
+        raise NotFound(f"{trial!r} has no evaluation {evaluation_id}, or you may not see it.")
     return stored

@@ -1,4 +1,4 @@
-"""English words of codes, as keys of the translation; a test finds each of them in every language."""
+"""English words for codes, as keys of the translation; a test checks each of them in every language."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WEAK_RADIO: Final = {
     "snr_db": "weak radio: signal to noise {number} dB",
     "rssi_dbm": "weak radio: {number} dBm",
 }
-"""DeviceCause.POOR_RADIO, by the evidence that there is."""
+"""DeviceCause.POOR_RADIO, by the available evidence."""
 
 TRIAL_STATES: Final = {
     TrialState.NEED: "need",
@@ -114,7 +114,7 @@ REASONS: Final = {
     RejectReason.UNPARSABLE: "Cannot be read",
     RejectReason.INVALID_SHAPE: "Unexpected shape",
     RejectReason.TOO_LARGE: "Too large",
-    RejectReason.TOO_FAST: "More than it may send",
+    RejectReason.TOO_FAST: "Over its limit",
     RejectReason.TOO_DEEP: "Nested too deeply",
     RejectReason.WRONG_TYPE: "Result of the wrong type",
     RejectReason.UNKNOWN_ALIAS: "Alias without a birth",
@@ -132,32 +132,32 @@ FIXES: Final = {
     RejectReason.UNKNOWN_TRIAL: "No trial has that name: correct the topic, or ask the lab to register the "
     "trial, then replay.",
     RejectReason.UNKNOWN_DEVICE: "Enrol the device in this trial under that name, then replay.",
-    RejectReason.NOT_DEPLOYED: "The device stood nowhere at that time, or was retired: correct its "
+    RejectReason.NOT_DEPLOYED: "The device was not deployed at that time, or was retired: correct its "
     "deployment, then replay.",
     RejectReason.UNKNOWN_PROPERTY: "The device has no datastream of that name: add one, or correct the name "
     "it sends, then replay.",
     RejectReason.UNPARSABLE: "The bytes, or some lines of them, are not in the format of this topic (on "
     "…/obs: JSON in UTF-8): look at the excerpt, correct the device's program.",
-    RejectReason.INVALID_SHAPE: "It can be read, but is not one of the shapes this topic takes: compare it "
-    "with the snippet of the device.",
+    RejectReason.INVALID_SHAPE: "It can be read, but has none of the shapes that this topic accepts: compare "
+    "it with the snippet of the device.",
     RejectReason.TOO_LARGE: "Send fewer results in one message: at most 262,144 bytes and 10,000 results.",
-    RejectReason.TOO_FAST: "Send less often, or fewer bytes, and let a backlog flow slowly: what is beyond "
-    "the bound is not read. A device that goes on is cut off for a while.",
+    RejectReason.TOO_FAST: "Send less often, or fewer bytes, and send a backlog slowly: messages beyond "
+    "the limit are not read. A device that goes on is cut off for a while.",
     RejectReason.TOO_DEEP: "Nest at most 8 levels of lists and objects in one message.",
     RejectReason.WRONG_TYPE: "Send a number (or true and false where the datastream is of that kind), not a "
     "text, without quotes.",
-    RejectReason.UNKNOWN_ALIAS: "The edge node gave an alias that none of its births has named; it was "
-    "asked for a birth. Replay once it has come.",
-    RejectReason.UNIT_MISMATCH: "The message names a unit that cannot become the datastream's: correct what "
-    "the device says, or map the field in that unit, then replay.",
+    RejectReason.UNKNOWN_ALIAS: "The edge node used an alias that none of its births defines; it was asked "
+    "for a birth. Replay once the birth has arrived.",
+    RejectReason.UNIT_MISMATCH: "The message names a unit that cannot be converted to the datastream's: "
+    "correct the unit that the device sends, or map the field in that unit, then replay.",
     RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor "
     "gives none.",
     RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its "
     "deployment, then replay.",
-    RejectReason.CONFLICTING_RESULT: "Another result is stored for that time already; the first one stands. "
+    RejectReason.CONFLICTING_RESULT: "Another result is already stored for that time, and the first one is kept. "
     "Give each result its own time.",
     RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of "
     "the reject.",
     RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of "
-    "the reject; replay once it is mended.",
+    "the reject; replay once it is fixed.",
 }

@@ -1,3 +1,3 @@
-"""The HTTP API, one file per noun. Routes are synchronous and run on a small pool of threads, apart from
-those that wait for a group or a report.
+"""The HTTP API, one file for each noun. Routes are synchronous and run on a small thread pool, except those
+that wait for a group or a report.
 """

@@ -1,4 +1,4 @@
-"""Datastreams: what a device sends under one name."""
+"""Datastreams: the results that a device sends under one name."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def list_devices(
     cursor: Code = None,
     limit: Limit = 100,
 ) -> Listed[DeviceOut]:
-    """Devices by code, with their state and why."""
+    """Devices by code, with their state and its causes."""
     found = visible_trial(conn, viewer, trial)
     now = context.clock.now()
     rows = [

@@ -31,19 +31,19 @@ class Unblinding(BaseModel):
 class UnblindingOut(BaseModel):
     endpoint: str
     evaluation_id: int | None
-    """The evaluation made anew; null where the trial had none before."""
+    """The new evaluation; null if the trial had none before."""
 
 
 @router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201)
 def unblind_endpoint(
     trial: str, endpoint: str, body: Unblinding, conn: Conn, context: Ctx, viewer: Signed
 ) -> UnblindingOut:
-    """Tell the result of a blinded endpoint from now on; for the evaluator of the trial. It cannot be taken
-    back.
+    """Reveal the result of a blinded endpoint from now on; only for the evaluator of the trial. This cannot
+    be undone.
     """
     found = visible_trial(conn, viewer, trial)
     if not may_unblind(viewer, found):
-        raise NotFound(f"There is nothing to unblind in {trial!r} for you.")
+        raise NotFound(f"There is no endpoint of {trial!r} that you may unblind.")
     number = unblind(
         conn,
         found.code,
@@ -83,5 +83,5 @@ def get_evaluation(
     conn: Conn,
     viewer: Signed,
 ) -> Response:
-    """The document of one evaluation: canonical JSON, whose SHA-256 is the one it is listed with."""
+    """The document of one evaluation: canonical JSON with the SHA-256 shown in the list."""
     return tagged(request, evaluation_of(conn, viewer, trial, evaluation_id).document.encode())

@@ -25,8 +25,8 @@ class Refused(BaseModel):
 
 
 class Taken(BaseModel):
-    """What became of the message. Every result it contained is stored, a duplicate, ignored by rule, or
-    refused with a reason.
+    """Outcome of a message. Every result in it is stored, a duplicate, ignored by rule, or refused with a
+    reason.
     """
 
     model_config = example(
@@ -42,11 +42,11 @@ class Taken(BaseModel):
     stored: int
     duplicate: int
     ignored: int
-    """What a device says of itself (…/status) is no observation."""
+    """Statuses of devices (…/status) count here, because they are no observations."""
     repeated: bool
-    """True where this very message (same boot and seq) was taken before: nothing was stored again."""
+    """True if the same message (same boot and seq) was accepted before; nothing was stored again."""
     refused: dict[str, Refused]
-    """Reason code → what it concerns; docs/rejects.md says how to mend each."""
+    """Reason code → affected results; docs/rejects.md says how to fix each."""
 
 
 _JSON: Final = "application/json"
@@ -83,15 +83,15 @@ _FORMATS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     (
         "status",
         STATUS,
-        "What a device says of itself.",
+        "Status of a device.",
         {_JSON: {"example": {"state": "online", "battery": 81.5, "rssi": -71}}},
     ),
 )
-"""Last part of the path, suffix of the topic it stands for, what it takes, examples by content type."""
+"""Last part of the path, suffix of the corresponding topic, description, examples by content type."""
 
 
 async def raw_body(request: Request) -> bytes:
-    """The bytes as they came, whatever their type says they are; only an async function can read them."""
+    """The bytes as sent, whatever their content type; only an async function can read them."""
     return await request.body()
 
 
@@ -99,17 +99,17 @@ _SUFFIXES: Final = {path: suffix for path, suffix, *_ in _FORMATS}
 DEVICE_PATH: Final = re.compile(
     r"/api/v1/trials/([^/]+)/devices/([^/]+)/(" + "|".join(path for path, *_ in _FORMATS) + ")"
 )
-"""What devices post to: trial, device, format."""
+"""Path to which devices post: trial, device, format."""
 
 
 def device_token(request: Request) -> str | None:
-    """The token a device shows, if it shows one."""
+    """The token that a device sends, if any."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def take(request: Request, topic: str, trial: str, device: str, payload: bytes) -> Taken:
-    """Store one payload in the next group; what became of it, once that is committed."""
+    """Store one payload in the next group; returns its outcome after the commit."""
     context = context_of(request)
     token_sha256 = hashlib.sha256((device_token(request) or "").encode()).digest()
     answer = await context.posts.store(
@@ -126,7 +126,7 @@ async def take(request: Request, topic: str, trial: str, device: str, payload: b
 
 
 async def answer_device(request: Request, trial: str, device: str, path: str, payload: bytes) -> Response:
-    """What the route below answers, without what FastAPI does around it: that is half of the work of a
+    """Does the same as the route below, but without FastAPI's overhead, which is half of the cost of a
     post.
     """
     taken = await take(request, f"{PREFIX}/{trial}/{device}/{_SUFFIXES[path]}", trial, device, payload)
@@ -134,7 +134,7 @@ async def answer_device(request: Request, trial: str, device: str, path: str, pa
 
 
 def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:
-    """The path of a format. Which format it is, the path says and not the content type: devices get that one
+    """Add the route of a format. The path selects the format, not the content type, which devices often get
     wrong.
     """
 
@@ -145,7 +145,7 @@ def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> 
         payload: Annotated[bytes, Depends(raw_body)],
         authorization: Annotated[str, Header(max_length=300)] = "",
     ) -> Taken:
-        # describes it; `api.asgi` answers at the door by `answer_device`
+        # for the documentation only; `api.asgi` answers through `answer_device`
         return await take(request, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload)
 
     router.post(

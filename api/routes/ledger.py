@@ -36,10 +36,9 @@ def list_ledger(
     cursor: Code = None,
     limit: Limit = 100,
 ) -> Listed[LedgerOut]:
-    """Sums of live traffic or (`replay`) of what replays of rejects added.
+    """Sums of live traffic or (`replay`) of replayed rejects.
 
-    By device over all time; or by hour, newest first, those of `[start, end)`, by default of the last seven
-    days.
+    By device over all time; or by hour, newest first, in `[start, end)`, by default the last seven days.
     """
     found = visible_trial(conn, viewer, trial)
     now = context.clock.now()

@@ -1,4 +1,4 @@
-"""Observations, to read: page by page, or all of a span as CSV."""
+"""Observations for reading: page by page, or a whole span as CSV."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def list_observations(
     cursor: Annotated[str | None, "`next` of the page before"] = None,
     limit: Limit = 1000,
 ) -> Listed[ObservationOut]:
-    """Observations of `[start, end)` by time; the last seven days where nothing is said."""
+    """Observations in `[start, end)` by time; by default the last seven days."""
     require_measurements(viewer, f"datastream {datastream_id}")
     now = context.clock.now()
     owner = get_owner(conn, datastream_id)
     if not list_devices(conn, viewer, now=now, trial=owner.trial, device=owner.device):
-        raise NotFound(f"There is no datastream {datastream_id} for you.")
+        raise NotFound(f"There is no datastream {datastream_id}, or you may not see it.")
     since, until = span(start, end, now=now)
     after = time_cursor(cursor)
     found = list_own_observations(conn, datastream_id, since, until, after=after, most=limit + 1)
@@ -91,15 +91,13 @@ def export_csv(
     start: Moment = None,
     end: Moment = None,
 ) -> StreamingResponse:
-    """Every observation of `[start, end)`, UTF-8, by datastream and time; all there is where nothing is
-    said.
-    """
+    """All observations in `[start, end)`, UTF-8, by datastream and time; by default everything."""
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"export of {trial!r}")
     now = context.clock.now()
     rows = list_devices(conn, viewer, now=now, trial=found.code, device=device)
     if device is not None and not rows:
-        raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
+        raise NotFound(f"There is no device {device!r} in trial {trial!r}, or you may not see it.")
     streams = [one.datastream_id for one in list_streams(conn, [row.device_id for row in rows])]
     since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
     name = "-".join(part for part in (found.code, device, "observations.csv") if part)
@@ -113,11 +111,11 @@ def export_csv(
 def _lines(
     conn: Connection, context: Context, streams: Sequence[int], start: datetime, end: datetime
 ) -> Iterator[str]:
-    """The table in blocks, from a file that is written first: the reader may take as long as he likes and
-    holds no connection.
+    """The table in blocks, from a temporary file that is written first, so a slow reader holds no
+    connection.
     """
     context.cache.mkdir(parents=True, exist_ok=True)
-    # closed by the blocks, which outlive this function
+    # `blocks` closes it after this function has returned
     file: TextIO = TemporaryFile("w+", encoding="utf-8", newline="", dir=context.cache)  # noqa: SIM115
     try:
         file.writelines(csv_blocks(conn, streams, start, end))

@@ -1,4 +1,4 @@
-"""Is it alive, does it take in messages, and what it counts."""
+"""Whether the service is alive and takes in messages, and its counters."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ router = APIRouter()
 
 
 def healthz(context: Context) -> Response:
-    """This process answers; it says nothing of the database."""
+    """This process answers; says nothing about the database."""
     return PlainTextResponse("alive\n")
 
 
 def readyz(context: Context) -> Response:
-    """200 while a device that connects now can deliver a message; else where that ends. No details: anybody
-    may ask.
+    """200 while a device that connects now can deliver a message; else the failed stage. No details, because
+    anybody may ask.
     """
     found = readiness_of(context)
     content = {"ready": True} if found.stage is None else {"ready": False, "stage": str(found.stage)}
@@ -35,16 +35,16 @@ def readyz(context: Context) -> Response:
 
 
 AT_THE_DOOR: Final[dict[str, Callable[[Context], Response]]] = {"/healthz": healthz, "/readyz": readyz}
-"""Values, answered by `api.asgi` before anything else, so that they come however many wait for threads and
-connections.
+"""Values that `api.asgi` returns before anything else, so they are available even while many requests wait
+for threads and connections.
 """
 
 
 async def require_metrics(request: Request, viewer: Anyone) -> None:
-    """Before a connection is taken: anybody may knock here."""
+    """Runs before a connection is taken, because anybody may call this."""
     if not may_read_metrics(request, viewer):
         if viewer is not None:
-            raise NotFound("There are no metrics for you.")
+            raise NotFound("There are no metrics that you may see.")
         raise NotAcceptedHere("Show INSITU_METRICS_TOKEN as a bearer token, or sign in as the lab.")
 
 
@@ -62,9 +62,9 @@ def openapi(request: Request, viewer: Signed) -> JSONResponse:
 
 @router.get("/docs", response_class=HTMLResponse)
 def docs(request: Request, viewer: Signed) -> HTMLResponse:
-    """The same, to read and to try; from files of this machine."""
+    """The same as a page for reading and trying; from files of this machine."""
     response = respond(request, "docs.j2", page_of(request, viewer))
-    # the viewer of FastAPI draws its icons as data addresses
+    # FastAPI's viewer draws its icons as data addresses
     response.headers["Content-Security-Policy"] = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"

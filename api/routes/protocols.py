@@ -1,4 +1,4 @@
-"""The protocol of a trial while it is written: what it may expect, and what is wrong with a draft."""
+"""The protocol of a trial while it is written: its outlook, and errors in a draft."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PowerOut(BaseModel):
 
     trial: str
     version: int | None
-    """Of the newest locked protocol; null where the trial has none."""
+    """Of the newest locked protocol; null if the trial has none."""
     locked: bool
     outlook: Outlook | None
 
@@ -76,7 +76,7 @@ class PowerOut(BaseModel):
 class ProblemOut(BaseModel):
     field: str
     line: int | None
-    """Of the text, 1 the first."""
+    """Line in the text, from 1."""
     message: str
 
 
@@ -96,7 +96,7 @@ class CheckOut(BaseModel):
     lockable: bool
     problems: list[ProblemOut]
     outlook: Outlook | None
-    """Null where nothing can be foretold of it."""
+    """Null if nothing can be predicted for it."""
 
 
 Days = Annotated[
@@ -108,7 +108,7 @@ _PLAIN: Final = ",".join(map(str, LENGTHS))
 
 
 def lengths_of(text: str) -> list[int]:
-    """Days from "14,30"; CorrectInput for anything else."""
+    """Days from "14,30"; raises CorrectInput for anything else."""
     parts = [part.strip() for part in text.split(",")]
     found = sorted({int(part) for part in parts}) if all(p.isdecimal() and len(p) < 5 for p in parts) else []
     if not found or found[0] < 1 or found[-1] > _MOST_DAYS or len(found) > 12:
@@ -126,8 +126,8 @@ def get_power(
     days: Days = _PLAIN,
     power: Power = 0.8,
 ) -> Response:
-    """What the newest locked protocol may expect of its planned days, from what was measured before its
-    reporting period.
+    """The outlook of the newest locked protocol for its planned days, from data before its reporting
+    period.
     """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"power of {trial!r}")
@@ -160,8 +160,8 @@ def check_protocol(
     days: Days = _PLAIN,
     power: Power = 0.8,
 ) -> CheckOut:
-    """Everything that would keep a draft from being locked, each with its field and line, and what it may
-    expect. Nothing is stored.
+    """Everything that prevents a draft from being locked, each with its field and line, and its outlook.
+    Stores nothing.
     """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"protocol of {trial!r}")

@@ -1,4 +1,4 @@
-"""What was refused, with its reason and the first of its bytes."""
+"""Rejects, with their reason and their first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP API answers with: models with examples, pages of a list, ETags."""
+"""Shapes of the HTTP API's answers: models with examples, pages of a list, ETags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from insitu.errors import CorrectInput
 
 Item = TypeVar("Item")
-Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items.")]
 Code = Annotated[str | None, Query(max_length=64)]
 Moment = Annotated[
     datetime | None, Query(description="RFC 3339 with an offset.", examples=["2026-03-01T00:00:00+01:00"])
@@ -20,7 +20,7 @@ Moment = Annotated[
 
 
 class Listed(BaseModel, Generic[Item]):
-    """One page of a list; `next` is the `cursor` of the page after it, null on the last one."""
+    """One page of a list; `next` is the `cursor` of the next page, null on the last one."""
 
     items: list[Item]
     next: str | None = None
@@ -56,7 +56,7 @@ class TrialOut(BaseModel):
     protocol_sha256: str | None
     protocol_locked_at: datetime | None
     verdict: str | None
-    """Of the latest evaluation; null for who sees no measurements, and while a primary endpoint is
+    """Of the latest evaluation; null for a viewer who sees no measurements, and while a primary endpoint is
     blinded.
     """
 
@@ -128,12 +128,12 @@ class DatastreamOut(BaseModel):
     role: str
     expected_interval_s: float | None
     interval_source: str | None
-    """declared, reported (the device says so), or learned (the median spacing of its last results)."""
+    """declared, reported (by the device), or learned (the median spacing of its last results)."""
     averaging_scale: str
     sensor: str
     latest_at: datetime | None
     latest_result: float | None
-    """Null for who sees no measurements."""
+    """Null for a viewer who sees no measurements."""
 
 
 class ObservationOut(BaseModel):
@@ -267,10 +267,10 @@ class EvaluationOut(BaseModel):
     evaluated_at: datetime
     evaluated_by: str
     verdict: str | None
-    """Null where it is withheld."""
+    """Null if it is withheld."""
     interim: bool
     blinded: bool
-    """A primary endpoint is blinded: its estimates and the verdict come when the evaluator unblinds it."""
+    """A primary endpoint is blinded: its estimates and the verdict appear when the evaluator unblinds it."""
     sha256: str
     inputs_sha256: str
     version: int
@@ -280,7 +280,9 @@ class EvaluationOut(BaseModel):
 def span(
     start: datetime | None, end: datetime | None, *, now: datetime, default_days: int = 7
 ) -> tuple[datetime, datetime]:
-    """`[start, end)`, by default the last days; CorrectInput for a naive or reversed one."""
+    """`[start, end)`, by default the last `default_days` days; raises CorrectInput for naive times or a
+    reversed span.
+    """
     until = end or now
     since = start or until - timedelta(days=default_days)
     if since.tzinfo is None or until.tzinfo is None:
@@ -291,7 +293,7 @@ def span(
 
 
 def number_cursor(cursor: str | None) -> int | None:
-    """The cursor of a list that goes by number."""
+    """The cursor of a list ordered by number."""
     if cursor is None:
         return None
     if not cursor.isdigit() or len(cursor) > 18:
@@ -300,7 +302,7 @@ def number_cursor(cursor: str | None) -> int | None:
 
 
 def time_cursor(cursor: str | None) -> datetime | None:
-    """The cursor of a list that goes by time."""
+    """The cursor of a list ordered by time."""
     if cursor is None:
         return None
     try:
@@ -310,7 +312,7 @@ def time_cursor(cursor: str | None) -> datetime | None:
 
 
 def tagged(request: Request, body: bytes, *, media_type: str = "application/json") -> Response:
-    """`body` with its ETag, or 304 where the caller has it already."""
+    """`body` with its ETag, or 304 if the client already has it."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in [part.strip() for part in request.headers.get("if-none-match", "").split(",")]:

@@ -34,7 +34,7 @@ def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
 def list_trials(
     request: Request, conn: Conn, viewer: Signed, cursor: str | None = None, limit: Limit = 100
 ) -> Response:
-    """The trials that exist for you, by code."""
+    """The trials that you may see, by code."""
     found = [one for one in visible_trials(conn, viewer) if cursor is None or one.code > cursor]
     facts = load_trial_facts(conn, [one.code for one in found[:limit]])
     items = [shown(one, facts[one.code], viewer) for one in found[:limit]]

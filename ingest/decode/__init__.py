@@ -1,6 +1,6 @@
-"""Bytes → readings: one file per format, registered by one line in `DECODERS`.
+"""Bytes → readings: one file for each format, registered by one line in `DECODERS`.
 
-A decoder is pure and never raises on bytes: it returns a `Decoded` or an `Unreadable`.
+A decoder is pure and never raises, whatever the bytes: it returns a `Decoded` or an `Unreadable`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ DECODERS: dict[str, Decoder] = {
     **things_stack.DECODERS,
     **sparkplug.DECODERS,
 }
-"""Suffix of the topic → decoder; that of a network server's topic begins with its kind."""
+"""Suffix of the topic → decoder; the suffix for a network server begins with the server's kind."""
 
 __all__ = ["DECODERS", "Decoded", "Decoder", "StatusReport", "Unreadable"]

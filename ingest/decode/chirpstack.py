@@ -1,7 +1,7 @@
 """`application/+/device/+/event/+`: the JSON events of ChirpStack v4, a LoRaWAN network server.
 
-Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON leaves out what is empty or zero.
-The time is the network's: a device of this kind has no clock that anybody sees.
+Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON omits empty and zero fields. The
+time is the network's, because we cannot see the clock of such a device.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 
 def _up(event: Document) -> Decoded:
-    """An uplink: what the codec made of it, how it was heard, and which frame it is."""
+    """An uplink: its decoded payload, its signal, and the identity of its frame."""
     time_us = time_of(event.get("time"), "time")
     counted = (boot_of(event.get("devAddr")), count_of(event.get("fCnt", 0), "fCnt"))
     radio = radio_of(event.get("rxInfo"), time_us)
@@ -28,7 +28,7 @@ def _up(event: Document) -> Decoded:
             raise native.shape_refused(
                 "The frame has `data` but no `object`: give its device profile a codec in ChirpStack."
             )
-        # A frame of the network's own, such as an answer to a request: it counts, and measures nothing.
+        # A frame of the network itself, such as an answer to a request: it is counted and has no results.
         return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS)
     parts = (event["deviceInfo"]["devEui"].lower(), *map(str, counted), str(event.get("data", "")))
     return Decoded(
@@ -132,11 +132,13 @@ def _said(event: Document, report: StatusReport) -> Decoded:
     )
 
 
-# -- what both LoRaWAN network servers say in the same way
+# -- shared by both LoRaWAN network servers
 
 
 def radio_of(gateways: Any, time_us: int) -> StatusReport | None:
-    """Signal (dBm) and signal-to-noise ratio (dB) at the gateway that heard it best; None where none says."""
+    """Signal (dBm) and signal-to-noise ratio (dB) at the gateway with the best reception; None if no gateway
+    reports it.
+    """
     heard = (
         [g for g in gateways if isinstance(g, dict) and _is_number(g.get("rssi"))]
         if isinstance(gateways, list)
@@ -175,7 +177,7 @@ def _leaves(before: str, found: Any) -> Iterator[tuple[str, object]]:
 
 
 def time_of(given: Any, name: str) -> int:
-    """µs of an RFC 3339 time; of its nanoseconds the first three digits of each six are kept."""
+    """µs of an RFC 3339 time; digits beyond microseconds are cut."""
     time_us = times.of_text(given) if isinstance(given, str) else None
     if time_us is None:
         raise native.shape_refused(f"`{name}` must be an RFC 3339 time with an offset.")
@@ -183,7 +185,7 @@ def time_of(given: Any, name: str) -> int:
 
 
 def boot_of(given: Any) -> str:
-    """A name of the session in which frames are counted, fit to be a `boot`."""
+    """Name of the session in which frames are counted, usable as a `boot`."""
     return given if isinstance(given, str) and 0 < len(given) <= 64 and given.isprintable() else "unknown"
 
 

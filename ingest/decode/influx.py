@@ -1,9 +1,10 @@
-"""`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) that were made to speak to InfluxDB.
+"""`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) made for InfluxDB.
 
-`measurement,tag=value field=value,field=value timestamp`, one point a line. The field names the datastream,
-or `measurement.field` where several measurements have it; tags are checked and not kept. Written against the
-reference of the line protocol, https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A
-line that is wrong is refused alone: what one program logs into a message says nothing of the lines beside it.
+`measurement,tag=value field=value,field=value timestamp`, one point on each line. The field is the name of
+the datastream, or `measurement.field` if several measurements have that field; tags are checked but not kept.
+Follows the reference of the line protocol,
+https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A wrong line is refused alone: it
+does not make the other lines of the message wrong.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from ingest.decode.result import Decoded, Unreadable, settle
 from insitu.model import Reading, RejectReason
 from insitu.wire import MAX_RESULTS
 
-_MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and cost quadratic time
+_MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and take quadratic time
 
-# Possessive throughout, so that no text takes longer than its length. Bytes that are no UTF-8 arrive as lone
-# surrogates (`surrogateescape`): no part may hold them, and so only their line is refused.
+# All quantifiers are possessive, so time is linear in the length of the text. Bytes that are not UTF-8 become
+# lone surrogates (`surrogateescape`); no part may contain them, so only their line is refused.
 _NO = r"\x00-\x1f\x7f\udc80-\udcff"
 _MEASUREMENT = rf"(?![#=])(?:\\[, ]|[^, {_NO}])++"
 _KEY = rf"(?:\\[,= ]|[^,= {_NO}])++"
@@ -49,7 +50,7 @@ class _Malformed(Exception):
 
 
 def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
-    """Points, one a line; comments and empty lines are passed over."""
+    """Points, one on each line; skips comments and empty lines."""
     text = payload.decode("utf-8", "surrogateescape")
     readings: list[Reading] = []
     problems: list[tuple[RejectReason, str]] = []
@@ -80,8 +81,8 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
 
 
 def _point(text: str, at: int) -> tuple[list[Reading], int]:
-    """The results of the line that begins at `at`, and where the next one begins. A text in quotes may hold a
-    line break.
+    """The results of the line that begins at `at`, and the start of the next line. A quoted text may contain
+    a line break.
     """
     head = _HEAD.match(text, at)
     if head is None:
@@ -131,11 +132,13 @@ def _value(text: str) -> object:
 
 
 def _time(digits: str) -> tuple[int, bool]:
-    """Nanoseconds; another unit is told by its magnitude, as everywhere."""
+    """(µs, repaired) of a timestamp: nanoseconds, or another unit if the magnitude shows it, as in all
+    formats.
+    """
     number = int(digits) if len(digits) <= 20 else 10**20
     found = times.of_number(number, times.NANOSECONDS)
     if found is None:
         raise _Malformed(f"the timestamp {digits[:40]} is no Unix time in any unit.")
-    if abs(number) >= 10**17:  # a float would lose some of its digits
+    if abs(number) >= 10**17:  # a float would lose digits
         return number // 1000, False
     return found

@@ -1,8 +1,8 @@
 """Insitu's own JSON, in its three shapes (see `insitu.wire`).
 
-The fast path reads with msgspec what nearly all messages are. Whatever it does not understand, or what has
-more quotation marks than it has read (an unknown field, a duplicate key), goes to the exact path, which says
-what is wrong.
+The fast path reads nearly all messages with msgspec. A message that it cannot read, or that has more
+quotation marks than it used (an unknown field, a duplicate key), goes to the exact path, which names the
+error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from insitu.model import Reading, RejectReason
 from insitu.times import to_us
 from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
 
-_MAX_DIGITS = 400  # longer numbers overflow any result and cost quadratic time
+_MAX_DIGITS = 400  # longer numbers overflow any result and take quadratic time
 
 
 class _Plain(msgspec.Struct, gc=False):
@@ -44,7 +44,7 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
 
 
 def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
-    """None where the exact path must look."""
+    """None if the message needs the exact path."""
     time, boot, seq = plain.time, plain.boot, plain.seq
     quotes = 2 + 2 * len(plain.results)
     time_us, repaired = None, False
@@ -106,9 +106,7 @@ def _exactly(payload: bytes) -> Decoded | Unreadable:
 
 
 def read_json(payload: bytes) -> Any:
-    """JSON with every trap closed: depth, encoding, duplicate keys, endless numbers; floats may be
-    infinite.
-    """
+    """Strict JSON: bounded depth, UTF-8, no duplicate keys, no endless numbers; floats may be infinite."""
     depth_limit(payload)
     try:
         text = payload.decode("utf-8")
@@ -126,7 +124,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 def depth_limit(payload: bytes) -> None:
-    """Bound the nesting before any parser recurses: brackets outside of strings, at most MAX_DEPTH open."""
+    """Refuse deep nesting before any parser recurses: at most MAX_DEPTH open brackets outside of strings."""
     if payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH:
         return
     depth = 0

@@ -1,4 +1,4 @@
-"""What a decoder returns."""
+"""Return types of decoders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from insitu.model import IgnoreReason, Reading, RejectReason
 
 
 class StatusReport(NamedTuple):
-    """What a device says of itself; None where it does not say."""
+    """Status that a device reports about itself; None for missing values."""
 
     state: str | None = None
     battery: float | None = None
@@ -22,11 +22,11 @@ class StatusReport(NamedTuple):
     margin: float | None = None
     """Link margin that the device reports, dB."""
     note: str | None = None
-    """An event worth keeping in words: joined, a log line of the network server."""
+    """An event worth showing as text: joined, a log line of the network server."""
 
 
 LONGEST_INTERVAL_US: Final = 366 * 86_400_000_000
-"""A longer time between two results says nothing of a device's health."""
+"""A longer interval between two results is no measure of a device's health."""
 
 
 class Decoded(NamedTuple):
@@ -36,34 +36,36 @@ class Decoded(NamedTuple):
     sequences: tuple[tuple[str, int], ...] = ()
     """(boot, seq) of the message, or of each part of a list of messages."""
     refused: tuple[tuple[RejectReason, int, str], ...] = ()
-    """Parts that could not be read beside others that could: reason, how many results, the first of them in
-    words.
-    """
+    """Unreadable parts of a readable message: reason, number of results, text about the first."""
     status: StatusReport | None = None
-    """What the same message says of the device itself."""
+    """Status of the device in the same message."""
     frame: bytes | None = None
-    """What makes two copies of one radio frame the same although their times differ; known again for some
+    """Identity of a radio frame: two copies share it although their times differ. Remembered for some
     minutes.
     """
     ignored: IgnoreReason | None = None
-    """By rule no trial data: all of its results count as ignored."""
+    """By rule these are no trial data: all results count as ignored."""
     interval_us: int | None = None
-    """How often the device says it measures; what is not in (0, LONGEST_INTERVAL_US] says nothing."""
+    """Interval between measurements as reported by the device. Values outside (0, LONGEST_INTERVAL_US] are
+    ignored.
+    """
 
     in_part: bool = False
-    """Not every message of a list has a `seq`: where a time is missing too, the `seq` of the others do not
-    identify it.
+    """Some messages of the list have no `seq`. If a time is missing too, the others' `seq` do not identify
+    the message.
     """
     historical: bool = False
-    """All of it was measured before and kept: no sign that the device is alive now."""
+    """All of it was measured and stored earlier, so it does not show that the device is alive now."""
     network_time: bool = False
-    """The times are those of the network that heard the device, not of a clock of its own."""
+    """The times come from the network that heard the device, not from the device's own clock."""
     named: str | None = None
-    """What the message itself calls the device at its network server: the last part of its address."""
+    """Name of the device at its network server according to the payload; equals the last part of its
+    address.
+    """
 
     @property
     def timed(self) -> bool:
-        """True where every reading carries a device time, so that its own key identifies it."""
+        """True if every reading has a device time, so that its own key identifies it."""
         for reading in self.readings:  # noqa: SIM110 - a third of the time of all(), for every message
             if reading.time_us is None:
                 return False
@@ -71,19 +73,19 @@ class Decoded(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A message that could not be read, and why, in words for who sent it."""
+    """A message that could not be read, with the reason as text for its sender."""
 
     reason: RejectReason
     detail: str
 
 
 Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
-"""(payload, received µs) → what it says."""
+"""(payload, received µs) → content."""
 
 
 def settle(readings: list[Reading], problems: Sequence[tuple[RejectReason, str]]) -> Decoded | Unreadable:
-    """What could be read with what could not beside it, one result a problem; the first problem, where
-    nothing could be read.
+    """Combine the readings with the problems, one result for each problem. Without any reading, the first
+    problem.
     """
     if not problems:
         return Decoded(readings)

@@ -1,12 +1,12 @@
-"""`…/senml`: Sensor Measurement Lists (RFC 8428), as JSON or CBOR; the first byte tells which.
+"""`…/senml`: Sensor Measurement Lists (RFC 8428), as JSON or CBOR; the first byte distinguishes them.
 
-A pack is resolved as section 4 of the RFC says: base fields hold for their record and all later ones. The
-last part of a record's name, after '/' or ':', names the datastream; what stands before it is its source,
-which mostly names the device once more. A pack is read whole or not at all, because a wrong base field would
-be wrong for every later record.
+A pack is resolved as in section 4 of the RFC: base fields apply to their record and all later ones. The last
+part of a record's name, after '/' or ':', is the name of the datastream; the part before is its source, which
+usually names the device. A pack is read completely or not at all, because a wrong base field would make every
+later record wrong.
 
-CBOR is read here, and not by a library: a pack needs few of its types, and a general reader hashes whatever a
-device sends as a key of a map, which it can choose so that a single message takes seconds.
+CBOR is read here without a library. A pack needs few of its types, and a general reader hashes any map key a
+device sends; chosen keys could make a single message take seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from insitu.wire import MAX_DEPTH, MAX_RESULTS
 
 VERSION: Final = 10
 ABSOLUTE_S: Final = 2**28
-"""Times below are seconds from now, others since 1970."""
+"""Smaller times are seconds from now, larger ones seconds since 1970."""
 _FURTHEST_S: Final = 1e11
 
 _LABELS: Final = {
@@ -60,7 +60,7 @@ _SEPARATOR: Final = re.compile(r"[/:]")
 def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
     """The records of one pack."""
     try:
-        # No JSON text begins with such a byte; an array of CBOR and the tag that announces CBOR do.
+        # No JSON text begins with such a byte. An array in CBOR does, and so does the tag that marks CBOR.
         pack = _Cbor(payload).document() if payload[:1] >= b"\x80" else native.read_json(payload)
         if not isinstance(pack, list) or not pack:
             raise shape_refused('Expected a list of records, such as [{"n": "pm25", "v": 12.3}].')
@@ -84,7 +84,7 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
         if base.setdefault("bver", version) != version:
             raise shape_refused(f"`bver` must be the same for all records{where}.")
         if record and all(label[0] == "b" for label in record):
-            continue  # it carries base fields for the others, as in section 5.1.7
+            continue  # it only carries base fields for others, as in section 5.1.7
         source, name = _name(base.get("bn", "") + record.get("n", ""), where)
         time = _time(_sum(base.get("bt", 0), record.get("t", 0)), where)
         values = [label for label in _VALUES if label in record]
@@ -108,7 +108,7 @@ def _resolve(pack: list[Any]) -> Decoded | Unreadable:
 
 
 def _checked(record: Any, where: str) -> dict[str, Any]:
-    """Its known labels, each of the right type."""
+    """Its known labels, each checked for its type."""
     if not isinstance(record, dict):
         raise shape_refused(f"A record must be an object{where}.")
     found: dict[str, Any] = {}
@@ -122,7 +122,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
             raise shape_refused(f"The label {name[:60]!r} must be understood, and is not{where}.")
     for name, given in found.items():
         kinds, words = _KINDS[name]
-        if given.__class__ not in kinds:  # isinstance would take true for a number
+        if given.__class__ not in kinds:  # isinstance would accept True as a number
             raise shape_refused(f"`{name}` must be {words}{where}.")
     if not 0 < found.get("bver", VERSION) <= VERSION:
         raise shape_refused(f"`bver` must be at most {VERSION}, the version of RFC 8428{where}.")
@@ -154,7 +154,7 @@ def _time(seconds: float, where: str) -> tuple[int | None, bool, int]:
 def _sum(base: float, given: float) -> float:
     try:
         return base + given
-    except OverflowError:  # an integer too large for a float, beside a float
+    except OverflowError:  # an integer too large for a float, added to a float
         return math.inf if (base if isinstance(base, int) else given) > 0 else -math.inf
 
 
@@ -172,8 +172,8 @@ def _unparsable(detail: str) -> Refused:
 
 
 class _Cbor:
-    """The part of RFC 8949 that SenML needs, with the bounds of JSON: depth, keys that are names, nothing
-    twice.
+    """The part of RFC 8949 that SenML needs, with the same bounds as JSON: depth, text or integer keys, no
+    duplicates.
     """
 
     def __init__(self, payload: bytes) -> None:
@@ -181,7 +181,7 @@ class _Cbor:
         self._at = 0
 
     def document(self) -> Any:
-        """The one item that the payload is."""
+        """The single item of the payload."""
         found = self._item(0)
         if self._at != len(self._payload):
             raise _unparsable(f"more bytes after its end at {self._at}")
@@ -203,7 +203,7 @@ class _Cbor:
         if info in _SIZES:
             argument = int.from_bytes(self._take(_SIZES[info]), "big")
         elif info == 31 and _BYTES <= kind <= _MAP:
-            argument = None  # its end is told by a break
+            argument = None  # it ends with a break
         elif info >= 24:
             raise _unparsable(f"byte {first:#04x} at {self._at - 1}")
         if kind in (_BYTES, _TEXT):
@@ -287,4 +287,4 @@ class _Cbor:
             and [part.__class__ for part in content] == [int, int]
         ):
             return float(f"{content[1]}e{content[0]}")
-        return [tag, content]  # of no type that a label of SenML takes
+        return [tag, content]  # a type that no SenML label accepts

@@ -1,9 +1,8 @@
 """`spBv1.0/GROUP/TYPE/EDGE[/DEVICE]`: Sparkplug B 3.0, as a host that listens.
 
-A birth names every metric and gives it an alias; data may carry the alias alone. What a message says by
-itself is decoded here; what it says to who knows the birth, in `ingest/edge_nodes.py`. The numbers of the
-fields are those of the specification's payload (chapter 6); parts that nest (properties, data sets,
-templates) are left as bytes, so that nothing recurses.
+A birth names every metric and gives it an alias; data may use the alias alone. This file decodes a message
+without knowing the birth; `ingest/edge_nodes.py` adds the birth. Field numbers follow the payload of the
+specification (chapter 6). Nested parts (properties, data sets, templates) stay bytes, so nothing recurses.
 """
 
 from __future__ import annotations
@@ -40,10 +39,12 @@ _METRIC: Final = (
 )
 _VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value"))
 _BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
-"""Signed whole numbers by datatype (Int8 … Int64), which travel as the unsigned number of the same bits."""
+"""Bits of signed whole numbers by datatype (Int8 … Int64), which are sent as unsigned numbers with the same
+bits.
+"""
 _NUMBERS: Final = range(1, 12)
 _OWN: Final = ("Node Control/", "Device Control/", "Properties/")
-"""Names by which an edge node speaks of itself: no results."""
+"""Names of an edge node's own settings; they are no results."""
 BD_SEQ: Final = "bdSeq"
 
 
@@ -73,7 +74,7 @@ _Payload: Final = _payload_class()
 
 
 class Metric(NamedTuple):
-    """One metric as it came; `name` None where only the alias says which it is."""
+    """One metric as sent; `name` is None if only the alias identifies it."""
 
     name: str | None
     alias: int | None
@@ -82,11 +83,11 @@ class Metric(NamedTuple):
     repaired: bool
     historical: bool
     value: object
-    """None for a null; bytes for what is no single value."""
+    """None for a null; bytes if it is not a single value."""
 
 
 class EdgeMessage(NamedTuple):
-    """What an edge node said, before its birth is known."""
+    """A message of an edge node, decoded without its birth."""
 
     kind: str
     time_us: int | None
@@ -95,7 +96,7 @@ class EdgeMessage(NamedTuple):
 
     @property
     def bd_seq(self) -> int | None:
-        """Number of the connection of which this is the birth or the death."""
+        """Number of the connection to which this birth or death belongs."""
         found = next((metric.value for metric in self.metrics if metric.name == BD_SEQ), None)
         return found if isinstance(found, int) and not isinstance(found, bool) and found < 2**63 else None
 
@@ -112,7 +113,7 @@ DECODERS: dict[str, Decoder] = {f"{SPARKPLUG}/{kind}": _decoder(kind) for kind i
 
 
 def parse(kind: str, payload: bytes) -> EdgeMessage | Unreadable:
-    """The message, field by field."""
+    """Decode the message, field by field."""
     found = _Payload()
     try:
         found.ParseFromString(payload)
@@ -162,7 +163,7 @@ def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
 
 
 def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
-    """Its results, with the names of a birth; deaths have none."""
+    """Results of the message with the names from a birth; a death has none."""
     status = _STATUS[message.kind]
     if message.kind.endswith("DEATH"):
         return Decoded([], status=status, ignored=IgnoreReason.STATUS)
@@ -210,8 +211,8 @@ _STATUS: Final = {
 
 
 def _result(value: object, datatype: int | None) -> object:
-    """Signed numbers out of their bits; what is no number, boolean or text stays bytes, which no datastream
-    takes.
+    """Converts signed numbers from their bits. A value other than a number, boolean or text stays bytes,
+    which no datastream accepts.
     """
     if not isinstance(value, int) or isinstance(value, bool):
         return value
@@ -223,7 +224,7 @@ def _result(value: object, datatype: int | None) -> object:
 
 
 def names_of(metrics: Iterable[Metric]) -> Names:
-    """What a birth calls its aliases."""
+    """Alias → (name, datatype) as defined by a birth."""
     return {
         metric.alias: (metric.name, metric.datatype)
         for metric in metrics

@@ -14,7 +14,7 @@ _WORDS = ("online", "offline")
 
 
 def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
-    """What the device says of itself."""
+    """Status of the device from one payload."""
     word = payload.strip().strip(b'"').lower()
     if word in (b"online", b"offline"):
         return StatusReport(state=word.decode())

@@ -1,4 +1,4 @@
-"""`…/telemetry`: the JSON of ThingsBoard's device API, for devices that were made to speak to it.
+"""`…/telemetry`: the JSON of ThingsBoard's device API, for devices made for it.
 
 `{"key": value}` without a time, `{"ts": ms, "values": {…}}` with one, and lists of either. A key is the name
 of a datastream.
@@ -38,9 +38,7 @@ def _read(part: Any, where: str) -> list[Reading]:
         raise native.shape_refused(
             f'Expected an object such as {{"pm25": 12.3}}, or with `ts` and `values`{where}.'
         )
-    if (
-        "ts" not in part or "values" not in part
-    ):  # either alone is a name like any other, as ThingsBoard reads it
+    if "ts" not in part or "values" not in part:  # ThingsBoard treats either one alone as an ordinary key
         return [Reading(name, result, None) for name, result in part.items()]
     values = part["values"]
     if not isinstance(values, dict) or not values:

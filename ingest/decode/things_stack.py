@@ -1,8 +1,8 @@
-"""`v3/+/devices/+/up`: uplinks of The Things Stack v3, a LoRaWAN network server; the same JSON comes from its
-storage.
+"""`v3/+/devices/+/up`: uplinks of The Things Stack v3, a LoRaWAN network server. Its storage returns the same
+JSON.
 
-Empty and zero fields are left out. The time is the network server's, which every uplink has and no gateway's
-wrong clock can move.
+Empty and zero fields are omitted. The time is the network server's: every uplink has it, and a gateway with a
+wrong clock cannot change it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The result in a cell → the JSON in which a device would have sent it, number for number. Pure."""
+"""The result in a cell → the JSON that a device would have sent, without changing a digit. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BITS = {**_TRUTH, "1": "true", "0": "false"}
 
 
 class Cells:
-    """How results are written in a file: its decimal sign, and what stands for none."""
+    """Format of the results in a file: the decimal sign, and the texts for a missing result."""
 
     def __init__(self, *, decimal: str, missing: Iterable[str]) -> None:
         self._comma = decimal == ","
@@ -24,8 +24,8 @@ class Cells:
         self._missing_numbers = {float(number) for number in numbers if number is not None}
 
     def token(self, cell: object, *, boolean: bool) -> str | None:
-        """JSON, or None for no result. What is no number becomes a text, which the path refuses with its
-        name.
+        """JSON, or None if there is no result. A cell that is no number becomes a text, which the path
+        refuses by its name.
         """
         if isinstance(cell, str):
             text = cell.strip()
@@ -46,7 +46,7 @@ class Cells:
         return _BITS.get(number, number) if boolean else number
 
     def _number(self, text: str) -> str | None:
-        """As JSON writes it; None for what is no number. A separator of thousands is none: 1.234 may be
+        """The number as JSON; None if it is none. Thousands separators are not accepted: 1.234 could mean
         either.
         """
         if self._comma:
@@ -71,5 +71,5 @@ def _written(number: float | Decimal) -> str:
 
 
 def _endless(number: float) -> str:
-    """JSON has no infinity; what overflows a float is refused like it."""
+    """JSON has no infinity; a number that overflows a float is refused in the same way."""
     return "1e999" if number > 0 else "-1e999"

@@ -1,5 +1,5 @@
-"""What is where in a file: from what a person says, the header, the first rows and the catalogue. Reads,
-writes nothing.
+"""Finds out the meaning of each column, from the user's description, the header, the first rows and the
+catalogue. Reads the file, writes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _WITH_POINT = re.compile(r"-?[0-9]+\.[0-9]+")
 
 
 def understand(path: Path, said: FileMap, known: CatalogueSnapshot) -> Layout:
-    """CorrectInput says what must be said where the file does not tell."""
+    """Raises a CorrectInput that says which option is needed if the file is ambiguous."""
     if not path.is_file():
         raise CorrectInput(f"There is no file {path}.")
     if said.trial not in known.trials:
@@ -63,13 +63,13 @@ def _open(path: Path, said: FileMap) -> Source:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             return TextFile(path, said)
-    from ingest.files.parquet import ParquetTable  # large, and most files are text
+    from ingest.files.parquet import ParquetTable  # a large library, and most files are text
 
     return ParquetTable(path)
 
 
 class _Finding:
-    """The steps of `understand`, each of which needs those before."""
+    """The steps of `understand`, in order; each needs the earlier ones."""
 
     def __init__(self, path: Path, said: FileMap, known: CatalogueSnapshot, source: Source) -> None:
         self._path, self._said, self._source = path, said, source
@@ -138,7 +138,7 @@ class _Finding:
         self._sentences.append(f"  {what:<10} {text}")
 
     def _index(self, name: str) -> int:
-        """Of a column that was named; as written, else in other letters."""
+        """Index of a named column: exact match first, then ignoring upper and lower case."""
         header = self._source.header
         found = [i for i, one in enumerate(header) if one == name] or [
             i for i, one in enumerate(self._folded) if one == name.casefold()
@@ -245,9 +245,9 @@ class _Finding:
         )
 
     def _by_header(self, header: str, device_index: int | None) -> tuple[str, str] | None:
-        """A column that is called like a datastream, perhaps with its unit in brackets."""
+        """Match a header with a datastream's name, possibly followed by a unit in brackets."""
         if self._said.columns and device_index is None and not self._said.device and len(self._devices) != 1:
-            return None  # every column has its device said
+            return None  # the user must name the device of every column
         for name in (header, _BRACKETS.sub("", header)):
             for device in self._candidates(device_index):
                 found = [one for one in device.datastreams if one.casefold() == name.casefold()]
@@ -259,7 +259,7 @@ class _Finding:
         device, slash, name = given.partition("/")
         if not slash or any(
             given in one.datastreams for one in self._devices.values()
-        ):  # a datastream may have a slash in its name
+        ):  # the name of a datastream may contain a slash
             device, slash, name = "", "", given
         if slash and device not in self._devices:
             raise CorrectInput(
@@ -367,7 +367,9 @@ class _Finding:
         return formats[0] if formats else ""
 
     def _told_apart(self, indexes: tuple[int, ...], formats: list[str]) -> list[str]:
-        """Day and month, by the first date of the file whose day is after the 12th."""
+        """Decide between day-month and month-day by the first date in the file whose day is after the
+        12th.
+        """
         for row in self._source.rows(indexes):
             cells = [row.cells[index] for index in indexes] if row.cells else []
             able = [made for made in formats if cells and read_time(cells, made) is not None]

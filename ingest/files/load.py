@@ -1,5 +1,5 @@
-"""Messages of a file through place, merge, ledger and rejects, a transaction a batch: whatever ends it,
-running it again completes it.
+"""Sends the messages of a file through place, merge, ledger and rejects, one transaction for each batch.
+After an interruption, run it again to complete the import.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ class Refused:
 
 @dataclass(slots=True)
 class Summary:
-    """What became of a file."""
+    """Result of an import."""
 
     rows: int = 0
-    """Those with content; the last one read is `last_row`."""
+    """Rows with content; the last one read is `last_row`."""
     last_row: int = 0
     empty: int = 0
-    """Rows that have no result."""
+    """Rows without a result."""
     contained: int = 0
-    """Results of rows that could be read."""
+    """Results in readable rows."""
     stored: int = 0
     duplicate: int = 0
     corrected: int = 0
-    """Of the duplicates: those that were stored otherwise until now."""
+    """Duplicates whose stored result was replaced."""
     refused: dict[RejectReason, Refused] = field(default_factory=dict)
     elapsed_s: float = 0.0
 
 
 class Loader:
-    """`correction`: replace what differs, for this reason; else the first result stands. `dry`: roll every
-    batch back.
+    """`correction`: replace different stored results, for this reason; without it the first result stays.
+    `dry`: roll back every batch.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Loader:
         self.summary = Summary()
 
     def run(self, say: Callable[[float, Summary], None]) -> Summary:
-        """Commits as it goes, and calls `say` with what is done (0 to 1) after each batch."""
+        """Commits after each batch and then calls `say` with the share done (0 to 1)."""
         began = time.monotonic()
         made = messages(self._layout)
         while batch := list(itertools.islice(made, BATCH)):
@@ -98,7 +98,7 @@ class Loader:
         self.summary.last_row = max(self.summary.last_row, *numbers, 0)
 
     def _keep(self, batch: Sequence[Made], *, refused: str = "") -> None:
-        """Halves where the database refuses a row, as live messages do."""
+        """Halve the batch if the database refuses a row, as for live messages."""
         if not batch:
             return
         try:

@@ -1,5 +1,5 @@
-"""What a person says of a file: on the command line, or in a TOML file that can be reviewed and used
-again.
+"""The user's description of a file, from the command line or from a TOML file that can be reviewed and
+reused.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ MISSING = ("NA", "N/A", "NaN", "null", "None", "-", "--")
 
 
 class FileMap(BaseModel):
-    """Everything may be left out: then it is found from the header and the first rows, or asked for."""
+    """Every field is optional: missing ones are found from the header and the first rows, or asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     trial: str = ""
     device: str = ""
-    """Of all columns that do not say otherwise."""
+    """Device of all columns that name no other."""
     device_column: str = ""
     time_columns: list[str] = Field(default_factory=list, max_length=2)
-    """One column with date and time, or two: the date, then the time of day."""
+    """One column with date and time, or two: date, then time of day."""
     time_format: str = ""
-    """As of strptime; with two columns, of both joined by a space."""
+    """In the format of strptime; two columns are joined by a space."""
     zone: str = ""
-    """Of times without an offset."""
+    """Time zone of times without an offset."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Column → datastream of the device, or DEVICE/DATASTREAM; empty: leave it out."""
+    """Column → datastream of the device, or DEVICE/DATASTREAM; empty: skip the column."""
     property_column: str = ""
     result_column: str = ""
-    """Together: one result a row."""
+    """With `property_column`: each row has one result."""
     delimiter: Literal["", ",", ";", "\t", "|"] = ""
     decimal: Literal["", ".", ","] = ""
     encoding: Literal["", "utf-8", "utf-8-sig", "cp1252", "utf-16"] = ""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines above the header."""
+    """Number of lines above the header."""
     units_row: bool = False
-    """The line below the header has units."""
+    """The line below the header contains units."""
     missing: list[str] = Field(default_factory=lambda: list(MISSING))
-    """What stands for no result, besides an empty cell; in capital or small letters."""
+    """Texts that mean no result, besides an empty cell; case is ignored."""
 
 
 def make_map(given: dict[str, Any], *, source: str) -> FileMap:
-    """CorrectInput names `source` and every place in it that is wrong."""
+    """Raises a CorrectInput that names `source` and each wrong field."""
     try:
         return FileMap.model_validate(given)
     except ValidationError as error:
@@ -56,7 +56,7 @@ def make_map(given: dict[str, Any], *, source: str) -> FileMap:
 
 
 def read_map(path: Path) -> dict[str, Any]:
-    """What a TOML file says, checked; only what it names."""
+    """The entries of a TOML file, checked; only those that it contains."""
     try:
         given = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,6 @@
-"""A row → for each device in it, the message that the device would have sent, on the device's own topic.
+"""A row → for each device in it, the message that the device would have sent on its own topic.
 
-The payload has nothing of the file or the row: the same results are the same message, from whichever file
-they come.
+The payload contains nothing about the file or row, so the same results are the same message in every file.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from insitu.wire import OBS, PREFIX
 
 
 class Made(NamedTuple):
-    """One message of one row; without results only where the row has none."""
+    """One message of one row; it has no results only if the row has none."""
 
     row: int
     topic: str
     payload: bytes
     problem: str = ""
-    """Why the row is refused whole."""
+    """Reason why the whole row is refused."""
 
 
 class _Read(NamedTuple):
     row: Row
     stamp: str
-    """As it stood, for the payload of a row that is refused."""
+    """The text as in the file, for the payload of a refused row."""
 
 
 def messages(layout: Layout) -> Iterator[Made]:
-    """In the order of the file, but for rows in an hour that the clocks showed twice."""
+    """Messages in the order of the file, except for rows in an hour that the clocks showed twice."""
     return _Maker(layout).run()
 
 
@@ -94,7 +93,7 @@ class _Maker:
         yield from self._make(row, _rfc3339(earlier))
 
     def _key(self, row: Row) -> object:
-        """The series a row belongs to."""
+        """The series to which a row belongs."""
         layout = self._layout
         return tuple(
             row.cells[index] for index in (layout.device_index, layout.property_index) if index is not None
@@ -129,7 +128,7 @@ class _Maker:
             yield Made(row.number, "", b"")
 
     def _results(self, row: Row, whose: str) -> Iterator[tuple[str, list[str]]]:
-        """Device and its results as JSON."""
+        """(device, results as JSON) for each device in the row."""
         layout, token = self._layout, self._layout.cells.token
         if layout.property_index is not None and layout.result_index is not None:
             device = whose or layout.device

@@ -1,4 +1,4 @@
-"""Parquet: batch by batch, only the columns that are needed."""
+"""Parquet: reads batch by batch, only the needed columns."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ParquetTable:
 
 
 def _cells(column: Any) -> list[Any]:
-    """Python's own: text, numbers, Decimals, dates; times to the microsecond, with a zone as UTC."""
+    """Python values: text, numbers, Decimals, dates; times in microseconds, those with a zone as UTC."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type

@@ -1,4 +1,4 @@
-"""One row of a file, whatever the file is."""
+"""One row of a file of any format."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from typing import Any, NamedTuple, Protocol
 
 class Row(NamedTuple):
     number: int
-    """As an editor counts the lines of a text, the header included; of Parquet from 1."""
+    """Line number as in an editor, including the header; for Parquet, the row from 1."""
     cells: Sequence[Any]
-    """One for each column of the header: text, or what Parquet holds; None where nothing is."""
+    """One for each column of the header: text, or Parquet's value; None if missing."""
     text: str = ""
-    """As it stood; of Parquet empty."""
+    """The row's original text; empty for Parquet."""
     problem: str = ""
-    """Why the cells are not those of the header."""
+    """Reason why the cells do not match the header."""
 
 
 class Source(Protocol):
-    """A file that can be read from its first row more than once, and is never in memory as a whole."""
+    """A file whose rows can be read more than once, and which is never completely in memory."""
 
     header: list[str]
     described: str
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
-        """`wanted`: indexes of the columns that are needed; others may be None. Rows without any content are
-        left out.
-        """
+        """`wanted`: indexes of the needed columns; others may be None. Skips rows without content."""
         ...
 
     def done(self) -> float:
-        """How much of the file was read, 0 to 1."""
+        """Share of the file that was read, 0 to 1."""
         ...

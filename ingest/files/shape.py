@@ -1,4 +1,4 @@
-"""What was understood of a file: its columns, and what each of them means."""
+"""The layout of a file: its columns and their meaning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest.files.rows import Source
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Of the file, for a datastream of a device; `device` is empty where another column names it."""
+    """A column with results of a datastream; `device` is empty if another column names the device."""
 
     index: int
     device: str
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How every row is read. Either `columns`, or `property_index` and `result_index`."""
+    """How to read every row. Either `columns`, or `property_index` and `result_index`."""
 
     source: Source
     file: str
@@ -35,9 +35,9 @@ class Layout:
     result_index: int | None
     cells: Cells
     booleans: frozenset[tuple[str, str]]
-    """(device, datastream) whose results are true or false."""
+    """(device, datastream) pairs whose results are true or false."""
     sentences: tuple[str, ...]
-    """What was understood, for who starts the import."""
+    """Description of the layout, for the person who starts the import."""
 
     def needed(self) -> set[int]:
         single = (self.device_index, self.property_index, self.result_index)

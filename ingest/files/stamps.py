@@ -1,8 +1,8 @@
-"""Times of a file → microseconds since 1970; what the change of the clocks makes of local ones. Pure.
+"""Times in a file → microseconds since 1970, including local times around a clock change. Pure.
 
-A local time that the clocks skipped does not exist. One that they showed twice is told apart by the order of
-the rows only: a series that runs twice through the hour, one way, had summer time in the earlier pass and
-winter time in the later one.
+A local time that the clocks skipped does not exist. For one that they showed twice only the order of the rows
+decides: if a series runs through the hour exactly twice in one direction, the first pass in time is summer
+time and the second winter time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y"
 _DAYTIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "")
 _MOST_HELD = 100_000
 _ONE_CHANGE = timedelta(hours=3)
-"""Two local times of the same change of the clocks are closer than this."""
+"""Two local times of the same clock change are closer than this."""
 
 Kept = TypeVar("Kept")
 
 
 def read_time(cells: Sequence[object], time_format: str) -> datetime | int | None:
-    """Microseconds, or a local time without an offset; None for what is no time. `cells`: one, or date and
+    """Microseconds, or a local time without an offset; None if it is no time. `cells`: one cell, or date and
     time of day.
     """
     cell = cells[0] if len(cells) == 1 else _joined(cells)
@@ -62,7 +62,7 @@ def _joined(cells: Sequence[object]) -> object:
 def _of_text(text: str, time_format: str) -> datetime | int | None:
     try:
         if time_format:
-            return datetime.strptime(text, time_format)  # noqa: DTZ007 - local times are what this is about
+            return datetime.strptime(text, time_format)  # noqa: DTZ007 - local times are the purpose here
         if _UNIX.fullmatch(text):
             known = times.of_number(float(text))
             return None if known is None else known[0]
@@ -72,8 +72,8 @@ def _of_text(text: str, time_format: str) -> datetime | int | None:
 
 
 def find_formats(texts: Sequence[str]) -> list[str]:
-    """The formats that read the most of them: none, '' for ISO 8601 and Unix times, or several where day and
-    month cannot be told.
+    """The formats that read most of these texts: none; '' for ISO 8601 and Unix times; or several if day and
+    month are ambiguous.
     """
     found = {"": sum(_of_text(text, "") is not None for text in texts)}
     if found[""] < len(texts):
@@ -84,7 +84,7 @@ def find_formats(texts: Sequence[str]) -> list[str]:
 
 
 def in_zone(local: datetime, zone: ZoneInfo) -> tuple[int | None, int | None]:
-    """(earlier, later) reading of a local time in µs: the same for nearly all, (None, None) for one that does
+    """(earlier, later) reading of a local time in µs. Usually both are equal; (None, None) if the time does
     not exist.
     """
     first = local.replace(tzinfo=zone)
@@ -101,12 +101,12 @@ def in_zone(local: datetime, zone: ZoneInfo) -> tuple[int | None, int | None]:
 @dataclass(slots=True)
 class _Series(Generic[Kept]):
     last: datetime | None = None
-    """Before what is held."""
+    """Last local time before the held rows."""
     held: list[tuple[datetime, tuple[int, int], Kept]] = field(default_factory=list)
 
 
 class Twice(Generic[Kept]):
-    """Rows in an hour that the clocks showed twice, held until their series leaves it."""
+    """Holds rows of an hour that the clocks showed twice, until their series leaves the hour."""
 
     def __init__(self) -> None:
         self._series: dict[object, _Series[Kept]] = {}
@@ -115,7 +115,7 @@ class Twice(Generic[Kept]):
     def hold(
         self, key: object, local: datetime, readings: tuple[int, int], kept: Kept
     ) -> Iterator[tuple[int | None, Kept]]:
-        """Yields what this settles: (µs, or None where the order does not tell, what was kept)."""
+        """Hold a row. Yields settled rows: (µs, or None if the order is ambiguous, row)."""
         series = self._series.setdefault(key, _Series())
         if series.held and abs(local - series.held[0][0]) > _ONE_CHANGE:
             yield from self._settle(series, local)
@@ -126,7 +126,7 @@ class Twice(Generic[Kept]):
         self._held += 1
 
     def passed(self, key: object, local: datetime) -> Iterator[tuple[int | None, Kept]]:
-        """A row of the series whose local time is plain."""
+        """Note a row of the series with an unambiguous local time."""
         series = self._series.get(key)
         if series is None:
             self._series[key] = _Series(local)
@@ -161,7 +161,7 @@ def _second_pass(
     following: datetime | None,
     goes_on: Callable[[datetime, datetime], bool],
 ) -> int | None:
-    """Where the second of exactly two passes in one direction begins; None where the order is another one."""
+    """Index at which the second of exactly two passes in one direction begins; None for any other order."""
     if not held or (before is not None and not goes_on(before, held[0])):
         return None
     if following is not None and not goes_on(held[-1], following):

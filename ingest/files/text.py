@@ -1,5 +1,5 @@
-"""CSV as loggers and spreadsheets write it: any of four delimiters, a byte-order mark, lines above the
-header, a row of units.
+"""CSV as loggers and spreadsheets write it: one of four delimiters, an optional byte-order mark, lines above
+the header, a row of units.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from insitu.errors import CorrectInput
 
 _DELIMITERS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
 _MOST_LINES = 50
-"""Of one row, whose quoted cells may hold line ends."""
+"""Limit for one row, whose quoted cells may contain line ends."""
 _LONGEST_LINE = 262_144
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
@@ -25,20 +25,20 @@ _NOT_DECODED = re.compile("[\udc80-\udcff]")
 def _line(file: TextIO) -> str:
     try:
         return file.readline(_LONGEST_LINE)
-    except UnicodeError as error:  # UTF-16 only: elsewhere what is not decoded stays in the line
+    except UnicodeError as error:  # UTF-16 only: with other encodings undecodable bytes stay in the line
         raise CorrectInput(f"{file.name} is not {file.encoding}: {error}. Say --encoding.") from error
 
 
 class _Lines:
-    """Lines for csv.reader that can be given back: a quotation mark that is never closed must not swallow the
-    rows after it.
+    """Lines for csv.reader that can be put back: an unclosed quotation mark must not swallow the following
+    rows.
     """
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._back = file, deque[str]()
         self.taken: list[str] = []
         self.number = 1
-        """Of the line that comes first in `taken`."""
+        """Line number of the first line in `taken`."""
 
     def __iter__(self) -> _Lines:
         return self
@@ -53,7 +53,7 @@ class _Lines:
         return line
 
     def next_row(self, *, give_back: bool = False) -> None:
-        """What was taken is one row; with `give_back`, only its first line is."""
+        """Finish a row of all taken lines, or, with `give_back`, of the first line only."""
         if give_back:
             self._back.extendleft(reversed(self.taken[1:]))
             del self.taken[1:]
@@ -62,7 +62,7 @@ class _Lines:
 
 
 class TextFile:
-    """Reads the header when it is made; CorrectInput where there is none."""
+    """Reads the header at construction; raises CorrectInput if there is none."""
 
     def __init__(self, path: Path, said: FileMap) -> None:
         self._path, self._said, self._read = path, said, 0
@@ -117,8 +117,8 @@ class TextFile:
                     yield row
 
     def _row(self, reader: Iterator[list[str]], lines: _Lines, wanted: Collection[int] | None) -> Row | None:
-        """None at the end of the file. A comment may hold line ends; a time or a result that does has lost a
-        quotation mark.
+        """The next row; None at the end of the file. A comment may contain line ends; a time or result that
+        does has an unclosed quotation mark.
         """
         width, number = len(self.header), lines.number
         try:
@@ -164,5 +164,5 @@ def _encoding(path: Path) -> str:
 
 
 def _delimiter(line: str) -> str:
-    """The one that makes the most cells of the header."""
+    """The delimiter that splits the header into the most cells."""
     return max(_DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter))))

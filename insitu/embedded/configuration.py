@@ -1,4 +1,4 @@
-"""What the NATS server reads: its configuration, and how much it may store."""
+"""Configuration of the NATS server, and the size of its store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_PAYLOAD = 1_572_864
-"""Larger publishes end the connection; up to here the ingestor refuses readably."""
+"""A larger publish ends the connection; up to here the ingestor refuses it with a readable reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Configuration:
     native_port: int
     mqtt: tuple[str, int]
     tls: tuple[Path, Path] | None
-    """Certificate and key that its account can read."""
+    """Certificate and key, readable by the server's account."""
     ack_wait_s: int
     window: int
     max_file_store: int
@@ -37,8 +37,8 @@ class Configuration:
             f"port: {self.native_port}\n"
             f"log_file: {_quoted(self.folder / 'server.log')}\nlogfile_size_limit: 20MB\nlogfile_max_num: "
             "3\nlogtime: true\n"
-            # An ingestor whose whole window holds the largest messages must not be cut off as a slow
-            # consumer.
+            # An ingestor must not be cut off as a slow consumer while all its messages in flight are of the
+            # largest size.
             f"max_payload: {MAX_PAYLOAD}\nmax_pending: {max(64 * 2**20, self.window * MAX_PAYLOAD)}\n"
             'write_deadline: "60s"\nmax_connections: 20000\n'
             f"jetstream {{\n  store_dir: {_quoted(self.folder / 'store')}\n  max_file_store: "
@@ -54,8 +54,8 @@ class Configuration:
 
 
 def store_limit(store: Path, wanted: int) -> int:
-    """Bytes that the broker may store: what it holds and a third of what is free, at most `wanted`, never
-    less than it holds.
+    """Bytes that the broker may store: its present size plus a third of the free space, at most `wanted`, but
+    never less than its present size.
     """
     held = sum(
         (Path(place) / name).lstat().st_blocks * 512 for place, _, names in os.walk(store) for name in names
@@ -64,16 +64,16 @@ def store_limit(store: Path, wanted: int) -> int:
 
 
 def reserved(store: Path) -> int:
-    """The cap that an earlier start has put on the stream of device messages, as the server has noted it.
+    """The cap that an earlier start put on the stream of device messages, read from the server's own file.
 
-    A server that may store less than that refuses to have the stream changed; one that may store less than it
-    holds lets nobody in ("unable to persist session").
+    A server whose store limit is below that cap refuses changes to the stream. One whose limit is below its
+    present size lets nobody in ("unable to persist session").
     """
     try:
         text = (store / "jetstream" / "$G" / "streams" / "$MQTT_msgs" / "meta.inf").read_text("utf-8")
         return max(0, int(json.loads(text)["max_bytes"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return 0  # there is no stream yet, or the server will say what is wrong with it
+        return 0  # no stream yet, or a fault that the server itself will report
 
 
 def _quoted(text: object) -> str:

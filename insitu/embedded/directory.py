@@ -1,4 +1,4 @@
-"""Who holds a data directory, and what runs there."""
+"""Which process holds a data directory, and what is running there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _RUNNING = "running.json"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What other verbs on this machine need to know; holds passwords, so the file is 0600."""
+    """Addresses and credentials for other commands on this machine. Holds passwords, so the file has mode
+    0600.
+    """
 
     pid: int
     data_dir: str
@@ -42,7 +44,7 @@ class Running:
 
 
 class Lock:
-    """An exclusive lock on a file. A server may inherit `descriptor`; then the lock is held until the last
+    """An exclusive lock on a file. A server may inherit `descriptor`; the lock is then held until the last
     heir ends.
     """
 
@@ -52,8 +54,8 @@ class Lock:
         self.descriptor = -1
 
     def taking(self, patience_s: float) -> Iterator[None]:
-        """Ends when the lock is ours; AlreadyRunning after `patience_s`. `release` after an error does no
-        harm.
+        """Wait for the lock in short steps; raises AlreadyRunning after `patience_s`. `release` is safe after
+        an error.
         """
         self.release()
         try:
@@ -76,7 +78,7 @@ class Lock:
             yield
 
     def take(self, patience_s: float = 0.0) -> int:
-        """`taking`, run to its end; returns the descriptor."""
+        """Run `taking` to its end; returns the descriptor."""
         finish(self.taking(patience_s))
         return self.descriptor
 
@@ -97,16 +99,16 @@ class Lock:
 
 
 def _end_orphans(lock: Path, *, kill: bool) -> None:
-    """Let servers whose supervisor is gone end, and kill them in the end: one that was halted would hold the
+    """End servers that outlived their supervisor. With `kill`, SIGKILL them: a stopped process would hold the
     lock for ever.
 
-    Only processes that hold the lock's file open, and only where no supervisor is among them.
+    Looks only at processes that hold the lock file open, and does nothing if a supervisor may be among them.
     """
     heirs = holders(lock)
     if any(_may_supervise(program_of(heir)) for heir in heirs):
         return
     for heir in heirs:
-        send(heir, signal.SIGCONT)  # the signal that its supervisor's end has sent is waiting
+        send(heir, signal.SIGCONT)  # lets a stopped process receive the signal sent at its supervisor's end
         if kill:
             _log.warning(
                 "%s (pid %d) of an earlier start does not end and is killed.", program_of(heir), heir.pid
@@ -120,7 +122,7 @@ def _may_supervise(program: str) -> bool:
 
 @contextmanager
 def locked(path: Path, *, patience_s: float = 0.0, whose: str = "") -> Iterator[int]:
-    """Hold an exclusive lock on `path`; AlreadyRunning where it is not to be had within `patience_s`."""
+    """Hold an exclusive lock on `path`; raises AlreadyRunning if it is not free within `patience_s`."""
     lock = Lock(path, whose=whose)
     try:
         yield lock.take(patience_s)
@@ -130,7 +132,7 @@ def locked(path: Path, *, patience_s: float = 0.0, whose: str = "") -> Iterator[
 
 @contextmanager
 def hold(data_dir: Path, *, run_as: str | None = None) -> Iterator[None]:
-    """Hold the data directory; AlreadyRunning while another process does."""
+    """Hold the data directory; raises AlreadyRunning while another process does."""
     prepare_data_dir(data_dir, server_account(run_as))
     with locked(data_dir / _LOCK):
         try:
@@ -140,12 +142,12 @@ def hold(data_dir: Path, *, run_as: str | None = None) -> Iterator[None]:
 
 
 def write_running(data_dir: Path, running: Running) -> None:
-    """Say what runs here, readable by this account only."""
+    """Write down what is running here; only this account can read it."""
     write_whole(data_dir / _RUNNING, json.dumps(asdict(running)))
 
 
 def read_running(data_dir: Path) -> Running | None:
-    """What runs here, believed only while somebody holds the lock."""
+    """The running installation, or None. The file counts only while somebody holds the lock."""
     path = data_dir / _RUNNING
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Runs between fork and server: drop privileges, ask to be ended with the supervisor, exec.
+"""Runs between fork and server: drops privileges, ties its life to the supervisor's, then execs.
 
-A file of its own, run by a bare interpreter, because Python code between fork and exec is not safe in a
+It is a separate file, run by a bare interpreter, because Python code between fork and exec is unsafe in a
 process with threads. PDEATHSIG is set after the change of account (which clears it) and is bound to the
-thread that started this process. Where the system has none (macOS), this process stays as the parent and
-watches the supervisor.
+thread that started this process. A system without it (macOS) keeps this process as the parent, which watches
+the supervisor.
 """
 
 import ctypes

@@ -1,6 +1,4 @@
-"""A server's own log file: what it has said since we last looked, and room for what it will say on a full
-disk.
-"""
+"""A server's log file: reading its new lines, and reserving room for messages on a full disk."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class Tail:
-    """Reads a growing file from where it left off, through its rotation, without losing a line."""
+    """Reads a growing file from where it left off, across rotation, without losing a line."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,12 +23,12 @@ class Tail:
         self._half = ""
 
     def skip(self) -> None:
-        """Begin at the present end."""
+        """Move to the present end."""
         self.lines()
         self._half = ""
 
     def lines(self) -> list[str]:
-        """The complete lines that were added since the last call."""
+        """The complete lines added since the last call."""
         try:
             text = self._rest_of_the_rotated() + self._read(self._path)
         except OSError:
@@ -39,7 +37,7 @@ class Tail:
         return complete
 
     def _rest_of_the_rotated(self) -> str:
-        """The server renames its log when it is large and begins another."""
+        """The unread end of the previous log file: the server renames a large log and begins a new one."""
         if not self._inode or self._path.stat().st_ino == self._inode:
             return ""
         old = next(
@@ -58,7 +56,7 @@ class Tail:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             if facts.st_size < self._offset:
-                self._offset = 0  # it was cut
+                self._offset = 0  # it was truncated
             file.seek(self._offset)
             text = file.read()
             self._inode, self._offset = facts.st_ino, file.tell()
@@ -66,9 +64,9 @@ class Tail:
 
 
 def reserve(log: Path) -> None:
-    """Keep blocks ready behind the end of a log, so that what goes wrong on a full disk can be read there.
+    """Reserve blocks beyond the end of a log, so that errors can still be logged on a full disk.
 
-    Raises OSError (no space) where there are none; does nothing where the system has no such reservation.
+    Raises OSError (no space) if there are none left. Does nothing on a system without such reservations.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -7,8 +7,8 @@ import socket
 
 
 def notify(**fields: str | int) -> bool:
-    """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1` and such; False where nobody asked for it or
-    nobody listens.
+    """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1` and such; False if systemd asked for nothing or
+    does not listen.
 
     Never waits and never raises: a supervisor must not stop because systemd does not read. Newlines in a text
     become spaces.
@@ -29,9 +29,7 @@ def notify(**fields: str | int) -> bool:
 
 
 def watchdog_interval_s() -> float | None:
-    """How often systemd wants to hear WATCHDOG=1: half of WatchdogSec, for this process only; None where it
-    does not.
-    """
+    """Seconds between two WATCHDOG=1, half of WatchdogSec; None if systemd expects none from this process."""
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or int(microseconds) == 0 or (pid and pid != str(os.getpid())):
         return None

@@ -9,14 +9,16 @@ from insitu.errors import CorrectInput, FreePort
 
 
 def free_port(host: str) -> int:
-    """A port that is free now."""
+    """A port that is free at this moment."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def require_free_port(host: str, port: int) -> None:
-    """FreePort naming the port when somebody listens there; CorrectInput for an address that is not ours."""
+    """Raises FreePort, naming the port, if somebody listens there; CorrectInput if the address is not
+    ours.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

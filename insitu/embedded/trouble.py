@@ -1,4 +1,4 @@
-"""What an error of the operating system means for the person who runs Insitu."""
+"""Translates an error of the operating system for the person who runs Insitu."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_NOW = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EINTR,
 
 def explained(error: OSError, place: Path) -> InsituError:
     """FreeSpace, RetryLater or FixPermissions, naming the file."""
-    # shutil's own error has no number, only the texts of those it collected
+    # shutil's own error has no errno, only the collected texts
     if error.errno in _NO_SPACE or os.strerror(errno.ENOSPC) in str(error):
         return FreeSpace(f"{place}: no space left. Free some, or choose another INSITU_DATA_DIR.")
     words = f"{error.filename or place}: {error.strerror or error}"

@@ -1,7 +1,7 @@
-"""Who may do what at a broker: the devices, the service, and how NATS and Mosquitto write it.
+"""Permissions at a broker for devices and the service, in the syntax of NATS, Mosquitto and EMQX.
 
-One rule a credential: a device publishes below its own name and hears its own receipts and refusals. The
-service hears every inbound suffix by name and speaks to the devices. Both brokers are given hashes only.
+One rule for each credential: a device publishes below its own name and hears its own receipts and refusals.
+The service hears every inbound suffix by name and speaks to the devices. Brokers receive only hashes.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from insitu.wire import (
 _BCRYPT_COST: Final = (
     4  # a random 256-bit token needs no slow hash, and each reload hashes once per connected client
 )
-_PBKDF2_ROUNDS: Final = 101  # likewise; what mosquitto_passwd uses
+_PBKDF2_ROUNDS: Final = 101  # likewise; the value of mosquitto_passwd
 CHECK_DEVICES: Final = ("insitu-a", "insitu-b")
-"""Devices of no trial, with users of their own at a broker of one's own: the one tries what it may not do to
-the other.
+"""Two devices outside all trials, with users of their own at an external broker: one tries to do to the other
+what the rules forbid.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerUser:
-    """A user of the broker; `publish` and `subscribe` are MQTT topic filters, `password_hash` is the broker's
-    own kind.
+    """A user of the broker. `publish` and `subscribe` are MQTT topic filters; `password_hash` is in the
+    broker's format.
     """
 
     username: str
@@ -54,12 +54,12 @@ class BrokerUser:
 
 
 def hash_token(token: str) -> str:
-    """bcrypt hash of a random token, as NATS reads it."""
+    """bcrypt hash of a random token, in the form that NATS reads."""
     return bcrypt.hashpw(token.encode(), bcrypt.gensalt(_BCRYPT_COST, prefix=b"2a")).decode()
 
 
 def mosquitto_hash(token: str) -> str:
-    """PBKDF2-SHA512 hash of a random token, as Mosquitto 2 reads it."""
+    """PBKDF2-SHA512 hash of a random token, in the form that Mosquitto 2 reads."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", token.encode(), salt, _PBKDF2_ROUNDS)
     return f"$7${_PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
@@ -72,7 +72,7 @@ def subject(topic_filter: str) -> str:
 
 
 def device_user(username: str, password_hash: str, trial: str, device: str) -> BrokerUser:
-    """What a device may do: publish below its own name, hear its receipts and refusals."""
+    """A device publishes below its own name and hears its own receipts and refusals."""
     below = f"{PREFIX}/{trial}/{device}"
     return BrokerUser(
         username=username,
@@ -83,8 +83,8 @@ def device_user(username: str, password_hash: str, trial: str, device: str) -> B
 
 
 def network_user(username: str, password_hash: str, addresses: Sequence[str]) -> BrokerUser:
-    """What a network server may do: publish for each of its addresses; a Sparkplug edge node hears the
-    commands to itself.
+    """A network server publishes for each of its addresses; a Sparkplug edge node also hears its own
+    commands.
     """
     commands = [
         f"spBv1.0/{parts[1]}/NCMD/{parts[2]}"
@@ -102,15 +102,15 @@ def network_user(username: str, password_hash: str, addresses: Sequence[str]) ->
 def user_of(
     username: str, password_hash: str, trial: str, device: str, addresses: Sequence[str] | None
 ) -> BrokerUser:
-    """What a credential may do: a device its own topics, a network server those of its addresses."""
+    """The rights of a credential: a device's own topics, or those of a network server's `addresses`."""
     if addresses is not None:
         return network_user(username, password_hash, addresses)
     return device_user(username, password_hash, trial, device)
 
 
 def service_user(username: str, password_hash: str) -> BrokerUser:
-    """What the ingestor may do: hear each inbound suffix or a whole trial, speak on each outbound suffix, and
-    mark its own place.
+    """The ingestor hears each inbound suffix or a whole trial, speaks on each outbound suffix, and publishes
+    its own marks.
     """
     below = f"{PREFIX}/+/+"
     marks = (f"{PREFIX}/{HEARTBEAT}/+", f"{PREFIX}/{HEARTBEAT}/+/+", f"{below}/{CHECK}")
@@ -123,19 +123,19 @@ def service_user(username: str, password_hash: str) -> BrokerUser:
 
 
 def probe_token(service_password: str) -> str:
-    """Password of the probe, derived from the service's: whoever knows that one needs no second secret."""
+    """Password of the probe, derived from the service's, so that it needs no second secret."""
     return hmac.new(service_password.encode(), PROBE.encode(), hashlib.sha256).hexdigest()
 
 
 def check_token(service_password: str, device: str) -> str:
-    """Password of a device with which `insitu check` tries what a broker of one's own allows; derived like
-    the probe's.
+    """Password of a device with which `insitu check` tests the rules of an external broker; derived like the
+    probe's.
     """
     return hmac.new(service_password.encode(), f"{CHECK}.{device}".encode(), hashlib.sha256).hexdigest()
 
 
 def probe_user(password_hash: str) -> BrokerUser:
-    """What the probe may do: publish as a device of its own name below any trial, and hear nothing."""
+    """The probe publishes under its own device name below any trial and hears nothing."""
     return BrokerUser(username=PROBE, password_hash=password_hash, publish=(probe_topic("+"),), subscribe=())
 
 
@@ -143,7 +143,7 @@ def nats_user(
     name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]
 ) -> str:
     """One entry of the list of users; `publish` and `subscribe` are subjects."""
-    # An empty list of what is allowed would allow everything.
+    # An empty allow list would allow everything.
     permissions = {
         verb: {"allow": list(subjects)} if subjects else {"deny": [">"]}
         for verb, subjects in (("publish", publish), ("subscribe", subscribe))
@@ -158,7 +158,7 @@ def nats_user(
 
 
 def _subjects(topics: Sequence[str]) -> list[str]:
-    """`a/#` is both `a` and all below it."""
+    """Subjects of `topics`; `a/#` covers both `a` and everything below it."""
     both = [
         name
         for topic in topics
@@ -190,8 +190,8 @@ def mosquitto_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
 
 
 def emqx_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
-    """(users of the built-in database, access rules as Erlang terms) of EMQX, which reads the bcrypt hashes
-    of NATS.
+    """(users of the built-in database, access rules as Erlang terms) of EMQX, which can read the bcrypt
+    hashes for NATS.
     """
     passwords = "user_id,password_hash,salt,is_superuser\n" + "".join(
         f"{u.username},{u.password_hash},,false\n" for u in users

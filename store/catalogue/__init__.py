@@ -1,3 +1,3 @@
-"""What is registered: organisations, sites, trials, devices, datastreams. Imports only `store.database`
-and `insitu`.
+"""The catalogue: organisations, sites, trials, devices, datastreams. Imports only `store.database` and
+`insitu`.
 """

@@ -18,7 +18,7 @@ class _SQL(Queries, file="catalogue/datastreams"):
 
 @dataclass(frozen=True, slots=True)
 class TrialDatastream:
-    """`unit` is the property's (results are stored in it), `sent_unit` what the device sends."""
+    """`unit` is the property's (results are stored in it); `sent_unit` is the device's."""
 
     datastream_id: int
     device_id: int
@@ -53,7 +53,9 @@ def add_datastream(
     sensor_id: int | None = None,
     result_type: str = "number",
 ) -> int:
-    """What the device sends as `name`; stored result = sent · scale + shift, in the property's unit."""
+    """`name` is the key in the device's payload. Stored result = sent · scale + shift, in the property's
+    unit.
+    """
     number = scalar(
         conn,
         _SQL.add_datastream,

@@ -1,4 +1,4 @@
-"""Where devices stand, and since when. The caller owns the transaction."""
+"""Where devices are deployed, and when. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _SQL(Queries, file="catalogue/deployments"):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a device stands since when."""
+    """Present place of a device, and since when."""
 
     site: str
     position: str
@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`[start, end)`; `end` None while it stands there."""
+    """`[start, end)`; `end` is None while it lasts."""
 
     device_id: int
     device: str
@@ -47,7 +47,7 @@ def deploy(
     start: datetime,
     end: datetime | None = None,
 ) -> int:
-    """`[start, end)`; CorrectInput where the device stands elsewhere then."""
+    """Deploy for `[start, end)`; raises CorrectInput if the device is deployed elsewhere during that time."""
     number = scalar(
         conn, _SQL.deploy, device_id=device_id, site=site, position=position, start=start, end=end
     )
@@ -60,7 +60,7 @@ def end_deployment(conn: Connection, *, device_id: int, at: datetime) -> None:
 
 
 def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at: datetime) -> None:
-    """The new device takes the old one's position at `at`: the series at that position goes on."""
+    """Replace the old device by the new one at the same position at `at`; the position's series continues."""
     place = row(conn, Place, _SQL.open_deployment, device_id=old_device_id)
     if place is None:
         raise CorrectInput("The device to be replaced stands nowhere at the moment.")

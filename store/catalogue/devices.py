@@ -63,7 +63,7 @@ def find_device(conn: Connection, trial: str, device: str) -> Device:
 
 
 def retire_device(conn: Connection, *, device_id: int, at: datetime) -> None:
-    """From `at` on its messages are refused. Idempotent: the first time stands."""
+    """Refuse its messages from `at`. Idempotent: the first call counts."""
     run(conn, _SQL.retire_device, device_id=device_id, at=at)
 
 

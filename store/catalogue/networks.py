@@ -29,7 +29,7 @@ class NetworkServer:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whose device an address is, and which server speaks for it."""
+    """The device of an address, and the network server that publishes for it."""
 
     address: str
     network_server: str
@@ -38,14 +38,14 @@ class Address:
 
 
 def add_network_server(conn: Connection, *, code: str, kind: str, now: datetime) -> int:
-    """One that speaks for many devices; `kind` is the first part of its addresses."""
+    """A server that publishes for many devices; `kind` is the first part of its addresses."""
     require_code(code, "network server")
     return int(scalar(conn, _SQL.add_network_server, code=code, kind=kind, now=now))
 
 
 def add_address(conn: Connection, *, network_server: str, address: str, device_id: int) -> None:
-    """The device is `address` at the network server. AlreadyExists where it is spoken for, NotFound without
-    such a server.
+    """Make `address` at the network server an address of the device. Raises AlreadyExists if it is taken,
+    NotFound if there is no such server.
     """
     if run(conn, _SQL.add_address, network_server=network_server, address=address, device_id=device_id) != 1:
         raise NotFound(f"There is no network server {network_server!r} for {address!r}.")

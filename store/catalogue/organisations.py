@@ -26,7 +26,7 @@ class Organisation:
 
 
 def add_organisation(conn: Connection, *, code: str, name: str, kind: OrganisationKind, now: datetime) -> int:
-    """AlreadyExists where the code is taken."""
+    """Raises AlreadyExists if the code is taken."""
     require_code(code, "organisation")
     return int(scalar(conn, _SQL.add_organisation, code=code, name=name, kind=str(kind), now=now))
 

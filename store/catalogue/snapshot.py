@@ -1,4 +1,4 @@
-"""The catalogue as ingest needs it, read at once."""
+"""The catalogue for ingest, read in one go."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class KnownDatastream:
     shift: float
     result_type: str
     unit: str = ""
-    """What the device sends where its message does not say."""
+    """Unit of results whose message names none."""
     accepts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Other units that a message may name → (scale, shift), which take the place of the datastream's."""
+    """Other units that a message may name → (scale, shift) to use instead of the datastream's."""
     interval_us: int | None = None
     interval_declared: bool = False
-    """True where somebody has declared the interval: what the device says of it does not count."""
+    """True if somebody declared the interval; the interval that the device reports is then ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class KnownDevice:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSnapshot:
-    """What ingest must know, as of one version."""
+    """The catalogue for ingest at one version."""
 
     version: int
     trials: frozenset[str]
@@ -67,8 +67,8 @@ def _us(when: datetime | None) -> int | None:
 
 
 def load_snapshot(conn: Connection) -> CatalogueSnapshot:
-    """What ingest must know. Read the version first: a change in between only makes the next look refresh
-    again.
+    """Load the catalogue for ingest. Reads the version first, so a change during the load only causes another
+    refresh.
     """
     version = get_catalogue_version(conn)
     places: dict[int, list[tuple[int, int | None]]] = {}

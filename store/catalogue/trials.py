@@ -1,4 +1,4 @@
-"""Trials and the steps of their life. The caller owns the transaction."""
+"""Trials and the steps of their life cycle. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def add_trial(
 
 
 def list_trials(conn: Connection) -> list[Trial]:
-    """Every trial, whoever asks: pages use `store.access.visible_trials`."""
+    """All trials, without checking rights; pages use `store.access.visible_trials`."""
     return rows(conn, Trial, _SQL.trials, code=None)
 
 
 def get_trial(conn: Connection, code: str) -> Trial:
-    """NotFound where there is none."""
+    """Raises NotFound if there is none."""
     found = row(conn, Trial, _SQL.trials, code=code)
     if found is None:
         raise NotFound(f"There is no trial {code!r}.")
@@ -96,7 +96,7 @@ def get_trial(conn: Connection, code: str) -> Trial:
 def move_trial(
     conn: Connection, *, trial: str, to: TrialState, at: datetime, login: str, note: str = ""
 ) -> None:
-    """The next step of a trial's life; CorrectInput where the life cycle has no such step."""
+    """Move a trial to its next state; raises CorrectInput if the life cycle has no such step."""
     now = get_trial(conn, trial)
     if not now.state.may_become(to):
         raise CorrectInput(f"{trial} is in state {now.state!r}, which {to.value!r} cannot follow.")

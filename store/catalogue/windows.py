@@ -40,7 +40,9 @@ def add_window(
     site: str | None = None,
     device_id: int | None = None,
 ) -> int:
-    """For exactly one of trial, site and device; may lie in the past, and `declared_at` shows it."""
+    """Declare a window for exactly one of trial, site and device. It may lie in the past; `declared_at` then
+    shows that.
+    """
     return int(
         scalar(
             conn,

@@ -1,4 +1,4 @@
--- Who takes part in which trial, where, with what: the catalogue. Small tables; ingest reads them as one snapshot.
+-- The catalogue: who takes part in which trial, where, and with which devices. Small tables; ingest reads them as one snapshot.
 
 CREATE TABLE organisation (
     organisation_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -8,7 +8,7 @@ CREATE TABLE organisation (
     created_at      timestamptz NOT NULL
 );
 
--- What a host is looking for.
+-- A need: something that a host is looking for.
 CREATE TABLE need (
     need_id     int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code        text NOT NULL UNIQUE CHECK (code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
@@ -88,14 +88,14 @@ CREATE TABLE sensor (
     UNIQUE (device_id, make, model, serial)
 );
 
--- A device at a place for a while. Two devices one after the other at one position are a swap: the series goes on.
+-- A device at a position for a period. Two devices one after the other at a position are a swap: the series continues.
 CREATE TABLE deployment (
     deployment_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     device_id     int NOT NULL REFERENCES device,
     site_id       int NOT NULL REFERENCES site,
     position      text NOT NULL,
     period        tstzrange NOT NULL CHECK (NOT isempty(period) AND lower_inc(period) AND NOT upper_inc(period)),
-    -- btree_gist is not in every build of PostgreSQL: a one-element range stands for the equality
+    -- btree_gist is not in every build of PostgreSQL, so a one-element range replaces the equality
     EXCLUDE USING gist (int4range(device_id, device_id, '[]') WITH &&, period WITH &&)
 );
 CREATE INDEX deployment_by_site ON deployment (site_id); -- serves fleet
@@ -116,7 +116,7 @@ CREATE TABLE datastream (
 );
 CREATE INDEX datastream_by_property ON datastream (property_id); -- serves datastreams_of_trial
 
--- Maintenance, access or incident, declared for a trial, a site or a device; may be declared afterwards, and shows it.
+-- Maintenance, access or incident, declared for a trial, a site or a device. It may be declared later; declared_at shows that.
 CREATE TABLE declared_window (
     window_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind        text NOT NULL CHECK (kind IN ('maintenance', 'access', 'incident')),
@@ -130,7 +130,7 @@ CREATE TABLE declared_window (
     CHECK (num_nonnulls(trial_id, site_id, device_id) = 1)
 );
 
--- One number that moves with every change of what ingest must know, and one channel that says so.
+-- A number that grows with each change of the catalogue that ingest reads, and a channel that announces the change.
 CREATE TABLE catalogue_version (only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), version bigint NOT NULL);
 INSERT INTO catalogue_version (version) VALUES (1);
 

@@ -1,7 +1,7 @@
--- The path of a message: what is stored, what is refused, and the ledger that adds the two up.
+-- The path of a message: stored rows, rejects, and the ledger that adds both up.
 
--- First write wins on the key. No foreign key: the table is a hypertable where TimescaleDB is. `flag` is the roll-up of
--- the quality checks (1 PASS, 2 NOT_EVALUATED, 3 SUSPECT, 4 FAIL); results never change.
+-- First write wins on the key. No foreign key, because with TimescaleDB the table is a hypertable. `flag` sums up the quality
+-- checks (1 PASS, 2 NOT_EVALUATED, 3 SUSPECT, 4 FAIL); results never change.
 CREATE TABLE observation (
     datastream_id   int NOT NULL,
     phenomenon_time timestamptz NOT NULL,
@@ -20,7 +20,7 @@ BEGIN
     END IF;
 END $$;
 
--- Per datastream: what is latest, and from when on the quality checks have not seen what came in.
+-- For each datastream: the latest result, and the first time that the quality checks have not seen.
 CREATE TABLE datastream_latest (
     datastream_id   int PRIMARY KEY REFERENCES datastream,
     phenomenon_time timestamptz NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE datastream_latest (
     unchecked_from  timestamptz
 );
 
--- Per device: signs of life.
+-- For each device: its last signs of life.
 CREATE TABLE device_contact (
     device_id     int PRIMARY KEY REFERENCES device,
     first_seen_at timestamptz NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE device_status (
     UNIQUE (device_id, at) -- a redelivered status is the same status; serves status_log
 );
 
--- Which seq of which boot is accounted for (stored, duplicate or refused); its holes are loss before the broker.
+-- The accounted seqs of each boot (stored, duplicate or refused). Holes are messages lost before the broker.
 CREATE TABLE boot_sequence (
     device_id     int NOT NULL REFERENCES device,
     boot          text NOT NULL CHECK (length(boot) <= 64),
@@ -66,8 +66,8 @@ CREATE TABLE boot_sequence (
     PRIMARY KEY (device_id, boot)
 );
 
--- Deliveries of messages that carry neither time nor seq: the only thing that tells a repeat from a new message.
--- A row is dropped once the broker can no longer repeat it.
+-- Deliveries of messages without time and seq; nothing else distinguishes a repeat from a new message. A row is dropped once the
+-- broker can no longer repeat it.
 CREATE TABLE delivery (
     client_id   text NOT NULL,
     mid         int NOT NULL,
@@ -86,18 +86,18 @@ CREATE TABLE reject (
     size        int NOT NULL,   -- length as received
     received_at timestamptz NOT NULL,
     trial       text NOT NULL,
-    device      text NOT NULL,  -- 'unknown' where the topic names none that is known
-    results     int NOT NULL,   -- results refused for this reason; 0 where the message could not be read
+    device      text NOT NULL, -- 'unknown' if the topic names no known device
+    results     int NOT NULL, -- results refused for this reason; 0 if the message could not be read
     identity    bytea NOT NULL,
     replayed_at timestamptz,
-    UNIQUE (identity, reason)   -- the same message refused again is the same reject
+    UNIQUE (identity, reason) -- the same message refused again is the same reject
 );
 CREATE INDEX reject_by_device ON reject (trial, device, reject_id DESC); -- serves rejects, reject_counts
 
 -- Messages: received = accepted + partly + rejected + repeated.
 -- Results:  contained = stored + duplicate + conflicting + refused + ignored.
--- Written in the transaction of the rows; counters only grow. `reject_id` 0 is live traffic; a replay of a reject adds
--- lines of its own, so the first refusal stays visible.
+-- Written in the transaction of the rows; counters only grow. `reject_id` 0 is live traffic. A replay of a reject adds its own
+-- lines, so the first refusal stays visible.
 CREATE TABLE ledger (
     trial       text NOT NULL,
     device      text NOT NULL,
@@ -132,16 +132,16 @@ CREATE TABLE ledger_reason (
     PRIMARY KEY (trial, device, hour, reject_id, outcome, reason)
 );
 
--- A shard is a persistent session of the broker: it exists before the first device may publish. Who ingests for it holds
--- an advisory lock for as long as its connection lives. Times are of the wall clock.
+-- A shard is a persistent session of the broker. It exists before the first device may publish. Its ingestor holds an advisory
+-- lock while its connection is open. Times are wall clock.
 CREATE TABLE shard (
     shard_id      int PRIMARY KEY,
-    client_id     text NOT NULL UNIQUE, -- secret: who connects with it takes the session
+    client_id     text NOT NULL UNIQUE, -- secret: a client that connects with it takes over the session
     filters       text[] NOT NULL,
-    subscribed_at timestamptz,          -- null until the broker has granted every subscription
+    subscribed_at timestamptz, -- null until the broker has granted every subscription
     heartbeat_at  timestamptz,          -- last sign of life that came back through the broker
     committed_at  timestamptz,          -- last batch
     pending       int NOT NULL DEFAULT 0,
-    dropped       bigint NOT NULL DEFAULT 0, -- QoS 0 messages that found the queue full
+    dropped       bigint NOT NULL DEFAULT 0, -- QoS 0 messages that met a full queue
     problem       text
 );

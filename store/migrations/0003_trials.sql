@@ -1,4 +1,4 @@
--- What a trial planned, what the checks found, what the evaluations said.
+-- Protocols and evaluations of a trial, runs and flags of the quality checks.
 
 -- `document` is canonical JSON (RFC 8785) as text, so that its bytes and its hash are the same everywhere.
 CREATE TABLE protocol (
@@ -8,7 +8,7 @@ CREATE TABLE protocol (
     document    text NOT NULL,
     sha256      text NOT NULL,
     created_at  timestamptz NOT NULL,
-    reason      text NOT NULL DEFAULT '', -- of the amendment, from version 2 on
+    reason      text NOT NULL DEFAULT '', -- of the amendment, from version 2
     locked_at   timestamptz,
     locked_by   text,
     UNIQUE (trial_id, version)
@@ -44,7 +44,7 @@ CREATE TABLE quality_run (
     datastream_id int PRIMARY KEY REFERENCES datastream,
     checked_at    timestamptz NOT NULL,
     checks        text[] NOT NULL,          -- planned
-    ran           text[] NOT NULL,          -- those that could run; coverage = ran / checks
+    ran           text[] NOT NULL, -- those that could run; coverage = ran / checks
     parameters    text NOT NULL,            -- canonical JSON
     sha256        text NOT NULL
 );

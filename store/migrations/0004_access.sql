@@ -1,4 +1,4 @@
--- Who may sign in, which device may publish, and a log that shows if it was altered.
+-- Who may sign in, which devices may publish, and a tamper-evident audit log.
 
 CREATE TABLE person (
     person_id       int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -18,7 +18,7 @@ CREATE TABLE signed_in (
     expires_at   timestamptz NOT NULL
 );
 
--- One device, one active credential; an older one may overlap during a rotation.
+-- One active credential for each device; an older one may overlap during a rotation.
 CREATE TABLE credential (
     credential_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     device_id     int REFERENCES device, -- null for a probe of the access rules
@@ -33,11 +33,11 @@ CREATE TABLE credential (
 );
 CREATE INDEX credential_by_device ON credential (device_id); -- serves credentials_of_device
 
--- The process that owns the broker writes which state of the credentials the broker runs on.
+-- The process that owns the broker records which state of the credentials the broker uses.
 CREATE TABLE broker_state (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    wanted     bigint NOT NULL DEFAULT 1, -- moves with every change of a credential
-    applied    bigint NOT NULL DEFAULT 0, -- the state the broker has taken over
+    wanted     bigint NOT NULL DEFAULT 1, -- grows with every change of a credential
+    applied    bigint NOT NULL DEFAULT 0, -- the state that the broker uses
     problem    text,                      -- why the last attempt failed
     applied_at timestamptz
 );
@@ -65,5 +65,5 @@ CREATE TABLE audit (
 );
 CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
--- Facts of this installation: the trial clock it runs on, where its parts listen.
+-- Facts of this installation: its trial clock, the addresses of its parts.
 CREATE TABLE installation (name text PRIMARY KEY, content text NOT NULL);

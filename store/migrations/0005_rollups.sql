@@ -1,6 +1,6 @@
--- Hours of observations per flag: a continuous aggregate where TimescaleDB is, an ordinary view with the same columns
--- where it is not. Days are made from hours in the trial's time zone, never by a UTC day bucket.
--- `energy` is Σ 10^(L/10) for levels in dB; outside −200…300 it has no meaning and would overflow.
+-- Observations by hour and flag: a continuous aggregate with TimescaleDB, otherwise a view with the same columns. Days are made
+-- from hours in the trial's time zone, never from UTC days. `energy` is Σ 10^(L/10) for levels in dB; outside −200…300 it has no
+-- meaning and would overflow.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
@@ -23,7 +23,7 @@ BEGIN
     END IF;
 END $$;
 
--- Local days: hours are joined to the zone of the trial their datastream belongs to.
+-- Local days, in the time zone of the datastream's trial.
 CREATE VIEW observation_daily AS
 SELECT h.datastream_id, (h.hour AT TIME ZONE t.time_zone)::date AS day, h.flag, sum(h.n)::bigint AS n,
        sum(h.total) AS total, sum(h.energy) AS energy, min(h.smallest) AS smallest, max(h.largest) AS largest

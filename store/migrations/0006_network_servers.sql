@@ -1,5 +1,5 @@
--- Devices that do not speak for themselves: a network server (ChirpStack, The Things Stack, a Sparkplug edge) publishes on topics
--- of its own for a list of devices. An address is spoken for by one server and is one device, so the topic says whose message it is.
+-- Devices behind a network server (ChirpStack, The Things Stack, a Sparkplug edge), which publishes for them on its own topics.
+-- An address has one server and one device, so the topic identifies the device.
 
 CREATE TABLE network_server (
     network_server_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE INDEX network_address_by_device ON network_address (device_id);         -
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON network_address
     FOR EACH STATEMENT EXECUTE FUNCTION catalogue_changed();
 
--- Its credential may publish for the devices of its list: a change of the list is a change of what the broker must let in.
+-- Its credential may publish for the devices on its list, so a change of the list changes the users of the broker.
 ALTER TABLE credential ADD network_server_id int REFERENCES network_server;
 ALTER TABLE credential DROP CONSTRAINT credential_check;
 ALTER TABLE credential ADD CONSTRAINT credential_of_one
@@ -27,22 +27,22 @@ ALTER TABLE credential ADD CONSTRAINT credential_of_one
 CREATE TRIGGER credentials_changed AFTER INSERT OR UPDATE OR DELETE ON network_address
     FOR EACH STATEMENT EXECUTE FUNCTION credentials_changed();
 
--- What a radio network says of a device.
+-- Status of a device as reported by a radio network.
 ALTER TABLE device_status ADD snr double precision, ADD margin double precision, ADD note text; -- dB, dB
 ALTER TABLE device_contact ADD snr double precision, ADD margin double precision;
 
--- The last birth of a Sparkplug edge node or device: what its aliases mean, until the next one.
+-- The last birth of a Sparkplug edge node or device, which defines its aliases until the next birth.
 CREATE TABLE sparkplug_birth (
     address  text PRIMARY KEY, -- sparkplug/GROUP/EDGE[/DEVICE]
     alive    boolean NOT NULL,
-    bd_seq   bigint,           -- of the node's birth: a death with another one is an old one
+    bd_seq   bigint, -- of the node's birth: a death with another bdSeq belongs to an older birth
     seq      smallint,         -- of the newest message of the edge node, 0 to 255; null on devices
     stamp_us bigint,           -- its time, by the edge node's clock
     born_at  timestamptz NOT NULL,
     aliases  jsonb NOT NULL,   -- alias → [name, datatype]
-    since_us bigint,           -- from when on they hold, by the edge node's clock
-    previous jsonb NOT NULL    -- those of the birth before, for what was sent before and comes late
+    since_us bigint, -- the aliases hold from this time, by the edge node's clock
+    previous jsonb NOT NULL -- aliases of the birth before, for older data that arrives late
 );
 
--- Where the planned interval of a datastream comes from.
-ALTER TABLE datastream ADD interval_reported boolean NOT NULL DEFAULT false; -- true: the device said so, nobody declared it
+-- Source of a datastream's expected interval.
+ALTER TABLE datastream ADD interval_reported boolean NOT NULL DEFAULT false; -- true: reported by the device, declared by nobody

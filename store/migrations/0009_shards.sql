@@ -1,25 +1,25 @@
--- Several shards, leased: who ingests for a shard says so here, and proves it in every transaction that it commits.
+-- Several shards with leases: an ingestor records its lease here and proves it in every transaction that it commits.
 
 ALTER TABLE shard
     ADD holder          text,        -- the ingestor that has the lease
-    ADD holder_backend  int,         -- its connection to this server: where that ended, the lease ended with it
-    ADD holder_since    timestamptz, -- start of that connection: backend numbers come again
-    ADD lease_until     timestamptz; -- for an ingestor whose machine died and whose connection seems to stand
+    ADD holder_backend  int, -- its connection to this server; if that ends, the lease ends
+    ADD holder_since    timestamptz, -- start of that connection, because backend numbers are reused
+    ADD lease_until     timestamptz; -- for an ingestor whose machine died while its connection looks alive
 
--- Ingestors that are alive share the shards evenly. Wall clock.
+-- Living ingestors share the shards evenly. Wall clock.
 CREATE TABLE ingestor (
     holder  text PRIMARY KEY,
     name    text NOT NULL, -- host and process, for people
     seen_at timestamptz NOT NULL
 );
 
--- With one shard it hears every trial; with more, each trial is heard by its own.
+-- A single shard hears every trial; with several, each trial is heard by its own shard.
 ALTER TABLE trial ADD shard_id int NOT NULL DEFAULT 0;
 
 CREATE TABLE shard_count (only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), wanted int NOT NULL CHECK (wanted BETWEEN 1 AND 64));
 INSERT INTO shard_count (wanted) VALUES (1);
 
--- What a device publishes before a session hears its trial would be lost: until then its credential is withheld.
+-- Messages published before a session hears the trial would be lost, so credentials are withheld until then.
 CREATE FUNCTION trial_is_heard(trial text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (SELECT wanted = 1 FROM shard_count)
         OR EXISTS (SELECT FROM shard WHERE subscribed_at IS NOT NULL

@@ -1,4 +1,5 @@
--- Endpoints whose result nobody sees before the evaluator says so: who said it, when and why; evaluations that withhold the verdict.
+-- Blinded endpoints: nobody sees the result before the evaluator unblinds it. Records who did so, when and why, and which
+-- evaluations withhold the verdict.
 
 CREATE TABLE unblinding (
     trial_id int NOT NULL REFERENCES trial,
@@ -10,5 +11,5 @@ CREATE TABLE unblinding (
 );
 CREATE TRIGGER unblindings_stay BEFORE UPDATE OR DELETE ON unblinding FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
--- True: the column `verdict` says nothing, since a primary endpoint is blinded.
+-- True: a primary endpoint is blinded, so the column `verdict` has no meaning.
 ALTER TABLE evaluation ADD blinded boolean NOT NULL DEFAULT false;

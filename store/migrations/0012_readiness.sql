@@ -1,7 +1,7 @@
--- Ready means that a device which connects now gets its message into the database: a probe tries it, again and again.
+-- Ready means that the message of a device that connects now reaches the database: a probe tests this again and again.
 
--- The newest message of each prober that was committed, by the session that brought it. Wall clock. Written in the
--- transaction of the batch in which it came, and read by the prober: no observation, no line of the ledger.
+-- The newest committed message of each prober, by session. Wall clock. Written in the transaction of its batch and read by the
+-- prober; it is no observation and has no line in the ledger.
 CREATE TABLE probe (
     prober       text NOT NULL,     -- the boot of its messages
     shard_id     int NOT NULL,

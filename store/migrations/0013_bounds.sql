@@ -1,15 +1,15 @@
--- One device that floods costs itself only: refusals are kept up to a bound and counted beyond it, and its credential is suspended.
+-- A flooding device harms only itself: refusals are kept up to a bound and then only counted, and its credential is suspended.
 
--- How much of a device's refused messages is kept, by hour of receipt.
+-- Bytes kept of a device's refused messages, by hour of receipt.
 CREATE TABLE reject_kept (
     trial  text NOT NULL,
-    device text NOT NULL, -- 'unknown' where the topic names none that is known
+    device text NOT NULL, -- 'unknown' if the topic names no known device
     hour   timestamptz NOT NULL,
     bytes  bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (trial, device, hour)
 );
 
--- Refusals beyond that: counted in the ledger as every other, without their bytes.
+-- Refusals beyond the bound: counted in the ledger like all others, without their bytes.
 CREATE TABLE reject_overflow (
     trial    text NOT NULL,
     device   text NOT NULL,
@@ -23,11 +23,11 @@ CREATE TABLE reject_overflow (
     PRIMARY KEY (trial, device, hour, reason)
 );
 
--- Wall clock. The broker lets nobody in by a suspended credential; it is let in again by itself.
+-- Wall clock. The broker accepts nobody with a suspended credential. The suspension ends by itself.
 ALTER TABLE credential
     ADD suspended_at      timestamptz,
     ADD suspended_until   timestamptz,
-    ADD suspended_bytes   bigint,           -- what was sent, and in which time
+    ADD suspended_bytes   bigint, -- bytes sent within suspended_seconds
     ADD suspended_seconds double precision,
-    ADD suspended_step    int NOT NULL DEFAULT 0, -- how many in a row: each doubles the time
-    ADD suspensions       bigint NOT NULL DEFAULT 0; -- ever
+    ADD suspended_step    int NOT NULL DEFAULT 0, -- suspensions in a row: each doubles the time
+    ADD suspensions       bigint NOT NULL DEFAULT 0; -- in all

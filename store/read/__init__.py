@@ -1,1 +1,1 @@
-"""What pages and the API read, limited to what a viewer may see. Imports only the store and `insitu`."""
+"""Reads for pages and the API, limited to what a viewer may see. Imports only the store and `insitu`."""

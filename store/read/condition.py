@@ -1,4 +1,4 @@
-"""The facts that the condition of a device follows from. Checks no rights: pass ids of devices only that the
+"""Facts from which the condition of a device follows. Checks no rights: pass only ids of devices that the
 reader may see.
 """
 
@@ -26,8 +26,8 @@ WINDOWS_AHEAD: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class DeviceContact:
-    """What a device last said of itself (`said`: online or offline), `clock_offset` in s (positive: its clock
-    is ahead), and the time zone of its trial.
+    """Last status of a device (`said`: online or offline), its `clock_offset` in s (positive: its clock is
+    ahead), and the time zone of its trial.
     """
 
     device_id: int
@@ -47,7 +47,9 @@ class DeviceContact:
 
 @dataclass(frozen=True, slots=True)
 class StoredFacts:
-    """Everything but the results. `places` by time; `windows` of the past and of the next WINDOWS_AHEAD."""
+    """All facts except results. `places` in order of time; `windows` of the past and of the next
+    WINDOWS_AHEAD.
+    """
 
     contact: DeviceContact
     streams: list[Stream]
@@ -58,8 +60,8 @@ class StoredFacts:
 def load_facts(
     conn: Connection, device_ids: Sequence[int], *, now: datetime, host_id: int | None
 ) -> dict[int, StoredFacts]:
-    """Facts by device, each table read once for all of them. `host_id`: as seen from the sites of that host
-    alone; None: from every site.
+    """Facts by device; reads each table once for all devices. `host_id`: limit to that host's sites; None:
+    all sites.
     """
     return _gathered(conn, device_ids, list_places(conn, device_ids, host_id), now, host_id)
 
@@ -67,7 +69,7 @@ def load_facts(
 def load_device_facts(
     conn: Connection, device_id: int, *, now: datetime, host_id: int | None
 ) -> tuple[StoredFacts, list[Placed]]:
-    """The same of one device, and who stood at its positions, newest first: its own places are among them."""
+    """Facts of one device, and all deployments at its positions, newest first, including its own."""
     positions = list_positions(conn, device_id, host_id)
     own = sorted((one for one in positions if one.device_id == device_id), key=lambda place: place.start)
     return _gathered(conn, [device_id], own, now, host_id)[device_id], positions
@@ -89,6 +91,6 @@ def _gathered(
 
 
 def list_boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
-    """First signs of each start of a device since `start`."""
+    """First sign of life of each boot of a device since `start`."""
     found = conn.execute(_SQL.boots.encode(), {"device_id": device_id, "start": start}).fetchall()
     return [when for (when,) in found]

@@ -1,4 +1,4 @@
-"""Devices as a viewer may see them."""
+"""Devices, limited to what a viewer may see."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _SQL(Queries, file="read/fleet"):
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """Which device it is, and where it stands or stood last."""
+    """A device and its present or last place."""
 
     device_id: int
     trial_id: int
@@ -67,7 +67,9 @@ class StatusEntry:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rejects and ledger lines; None is everybody's. `devices` are pairs written `trial/device`."""
+    """Whose rejects and ledger lines to read; None means everybody's. `devices` are pairs written
+    `trial/device`.
+    """
 
     trials: list[str] | None
     devices: list[str] | None
@@ -83,7 +85,7 @@ def list_devices(
     device: str | None = None,
     device_ids: Sequence[int] | None = None,
 ) -> list[FleetRow]:
-    """The devices that exist for this viewer, with their place as of `now`, by trial and code."""
+    """The devices that this viewer may see, with their place at `now`, by trial and code."""
     return rows(
         conn,
         FleetRow,
@@ -102,15 +104,15 @@ def _who(viewer: Viewer) -> dict[str, Any]:
 
 
 def get_device(conn: Connection, viewer: Viewer, trial: str, device: str, *, now: datetime) -> FleetRow:
-    """One of them; NotFound also where it exists but not for this viewer."""
+    """One visible device; raises NotFound if it does not exist or the viewer may not see it."""
     found = list_devices(conn, viewer, now=now, trial=trial, device=device)
     if not found:
-        raise NotFound(f"There is no device {device!r} in a trial {trial!r} for you.")
+        raise NotFound(f"There is no device {device!r} in trial {trial!r}, or you may not see it.")
     return found[0]
 
 
 def load_scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | None = None) -> Scope:
-    """Whose rejects and ledger a viewer may read: an operator's by device, others' by trial, the lab's
+    """Whose rejects and ledger lines a viewer may read: an operator by device, others by trial, the lab
     all.
     """
     if viewer.role is Role.OPERATOR:
@@ -124,7 +126,7 @@ def load_scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | 
 
 
 def list_contacts(conn: Connection) -> dict[int, Contact]:
-    """Of every device, whoever asks: only for finding out what changed."""
+    """Contacts of all devices, without checking rights; only for detecting changes."""
     return {one.device_id: one for one in rows(conn, Contact, _SQL.contacts)}
 
 

@@ -1,4 +1,4 @@
-"""The ledger by device and by hour, as a viewer may see it."""
+"""The ledger by device and by hour, limited to what a viewer may see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _SQL(Queries, file="read/ledger_lines"):
 def list_ledger(
     conn: Connection, within: Scope, *, replay: bool = False, device: str | None = None
 ) -> list[Totals]:
-    """Sums by device: of live traffic, or of what replaying rejects added."""
+    """Sums by device of live traffic, or (`replay`) of replayed rejects."""
     return rows(
         conn,
         Totals,

@@ -1,4 +1,4 @@
-"""People as lists show them."""
+"""People, for lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _SQL(Queries, file="read/people"):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`kind` is that of the organisation, whose code `organisation` is."""
+    """`organisation` is the code of the organisation, `kind` its kind."""
 
     login: str
     name: str
@@ -28,5 +28,5 @@ class Person:
 
 
 def list_people(conn: Connection) -> list[Person]:
-    """By login. Only for the server's own shell: no page shows them all."""
+    """People by login. Only for the server's own shell: no page lists everybody."""
     return rows(conn, Person, _SQL.people)

@@ -1,6 +1,4 @@
-"""Where devices stood, and declared windows. `host_id`: as seen from the sites of that host alone; None: from
-every site.
-"""
+"""Deployments and declared windows of devices. `host_id`: limit to that host's sites; None: all sites."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ class DeviceWindow:
     window_id: int
     kind: WindowKind
     site: str | None
-    """None: it was declared for the device or for its trial."""
+    """None: declared for the device or its trial."""
     start: datetime
     end: datetime | None
     reason: str
@@ -40,19 +38,19 @@ class DeviceWindow:
 
 
 def list_places(conn: Connection, device_ids: Sequence[int], host_id: int | None) -> list[Placed]:
-    """By device and time."""
+    """Ordered by device and time."""
     return rows(conn, Placed, _SQL.places, host_id=host_id, device_ids=list(device_ids))
 
 
 def list_positions(conn: Connection, device_id: int, host_id: int | None) -> list[Placed]:
-    """Newest first: who stood where this device stands or stood."""
+    """All deployments at the device's positions, newest first."""
     return rows(conn, Placed, _SQL.position_history, host_id=host_id, device_id=device_id)
 
 
 def list_windows(
     conn: Connection, device_ids: Sequence[int], host_id: int | None, start: datetime, end: datetime
 ) -> list[DeviceWindow]:
-    """By device and time, those that touch `[start, end)`."""
+    """Windows that overlap `[start, end)`, by device and time."""
     return rows(
         conn, DeviceWindow, _SQL.windows, host_id=host_id, device_ids=list(device_ids), start=start, end=end
     )

@@ -1,4 +1,4 @@
-"""Trials and evaluations as lists show them."""
+"""Trials and evaluations, for lists."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ class _SQL(Queries, file="read/progress"):
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
-    """`version`, `sha256`, `locked_at` of the latest locked protocol; `draft`: there is one that is not
-    locked.
-    """
+    """`version`, `sha256`, `locked_at` of the latest locked protocol; `draft`: there is an unlocked one."""
 
     trial_id: int
     trial: str
@@ -42,7 +40,7 @@ class EvaluationHead:
     evaluated_at: datetime
     evaluated_by: str
     verdict: str | None
-    """None where it is withheld."""
+    """None if it is withheld."""
     interim: bool
     blinded: bool
     inputs_sha256: str
@@ -61,5 +59,7 @@ def list_evaluations(
 
 
 def list_all_evaluations(conn: Connection, *, most: int) -> list[EvaluationHead]:
-    """Of every trial. Only for the server's own shell: pages ask for one trial that their viewer sees."""
+    """Evaluations of all trials. Only for the server's own shell: pages ask for one trial that their viewer
+    sees.
+    """
     return rows(conn, EvaluationHead, _SQL.evaluation_heads, trial=None, below=None, most=most)

@@ -1,4 +1,4 @@
-"""Rejects as a viewer may see them."""
+"""Rejects, limited to what a viewer may see."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class ReasonCount:
     replayed: int
     recent: int
     dropped: int
-    """Messages that were counted and not kept."""
+    """Messages that were counted but not kept."""
 
 
 def count_reasons(
     conn: Connection, within: Scope, *, since: datetime, device: str | None = None
 ) -> list[ReasonCount]:
-    """Most frequent first; `recent` counts those received from `since` on."""
+    """Most frequent first; `recent` counts those received since `since`."""
     return rows(
         conn,
         ReasonCount,
@@ -58,7 +58,7 @@ def list_rejects(
     most: int = 50,
     excerpt: int = 2000,
 ) -> list[RejectRow]:
-    """Newest first, `payload` cut to `excerpt` bytes; `below` is the last id of the page before."""
+    """Newest first, `payload` cut to `excerpt` bytes; `below` is the last id of the previous page."""
     return rows(
         conn,
         RejectRow,
@@ -77,10 +77,10 @@ def get_reject(conn: Connection, trials: Sequence[str] | None, reject_id: int) -
         conn, RejectRow, _SQL.reject, reject_id=reject_id, trials=None if trials is None else list(trials)
     )
     if found is None:
-        raise NotFound(f"There is no reject {reject_id} for you.")
+        raise NotFound(f"There is no reject {reject_id}, or you may not see it.")
     return found
 
 
 def sum_refusals(conn: Connection) -> list[ReasonSum]:
-    """Of every trial, live traffic."""
+    """Live traffic of all trials."""
     return rows(conn, ReasonSum, _SQL.refused_by_reason)

@@ -1,4 +1,4 @@
-"""Observations as exports and companies read them."""
+"""Observations, for exports and for companies."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def export_observations(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> Generator[tuple[Any, ...], None, None]:
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they
-    are taken.
+    are consumed.
     """
     with conn.cursor() as cursor:
         yield from cursor.stream(

@@ -1,4 +1,4 @@
-"""Datastreams of devices, and how many results a day has."""
+"""Datastreams of devices, and their number of results by day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _SQL(Queries, file="read/streams"):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A datastream with what came last; `unit` is the property's, `sent_unit` the device's."""
+    """A datastream with its latest result; `unit` is the property's, `sent_unit` the device's."""
 
     datastream_id: int
     device_id: int
@@ -33,10 +33,10 @@ class Stream:
     result_type: str
     averaging_scale: AveragingScale
     expected_interval_s: float | None
-    """Declared, or as the device says."""
+    """Declared, or reported by the device."""
     interval_reported: bool
     learned_interval_s: float | None
-    """Median spacing of the last results, where none is expected."""
+    """Median spacing of the last results, if no interval is expected."""
     scale: float
     shift: float
     sensor: str
@@ -49,7 +49,7 @@ class Stream:
     latest_flag: int | None
 
     def usual_interval_s(self) -> float | None:
-        """How often it is judged to speak: declared, else reported, else learned."""
+        """The interval by which its silence is judged: declared, else reported, else learned."""
         return self.expected_interval_s or self.learned_interval_s
 
     def interval_source(self) -> str | None:
@@ -60,7 +60,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """One local day of one datastream; a check has failed `failed` of its `n` observations."""
+    """One local day of one datastream; `failed` of its `n` observations failed a check."""
 
     device_id: int
     datastream_id: int
@@ -82,7 +82,7 @@ def list_streams(conn: Connection, device_ids: Sequence[int]) -> list[Stream]:
 def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
     found = row(conn, StreamOwner, _SQL.stream_owner, datastream_id=datastream_id)
     if found is None:
-        raise NotFound(f"There is no datastream {datastream_id} for you.")
+        raise NotFound(f"There is no datastream {datastream_id}, or you may not see it.")
     return found
 
 

@@ -1,15 +1,15 @@
 -- name: add_person
--- Somebody who can sign in.
+-- A person who can sign in.
 INSERT INTO person (login, name, organisation_id, password_hash, language, created_at)
 SELECT %(login)s::text, %(name)s::text, organisation_id, %(password_hash)s::text, %(language)s::text, %(now)s::timestamptz
 FROM organisation WHERE code = %(organisation)s::text RETURNING person_id;
 
 -- name: anybody
--- Is there anybody who can sign in.
+-- True if anybody can sign in.
 SELECT EXISTS (SELECT FROM person);
 
 -- name: password_of
--- What signing in compares.
+-- The password hash to compare at sign-in.
 SELECT person_id, password_hash FROM person WHERE login = %(login)s::text AND disabled_at IS NULL;
 
 -- name: sign_in
@@ -18,17 +18,17 @@ INSERT INTO signed_in (token_sha256, person_id, expires_at)
 VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifetime)s::interval);
 
 -- name: signed_in
--- Who these sessions belong to.
+-- The people of these sessions.
 SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.name AS organisation
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
 WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
 
 -- name: any_session
--- Is anybody signed in, or was within the life of a session.
+-- True if anybody is signed in, or was within the lifetime of a session.
 SELECT EXISTS (SELECT FROM signed_in);
 
 -- name: sign_out
--- The session ends; expired ones go with it.
+-- End a session and remove expired ones.
 DELETE FROM signed_in WHERE token_sha256 = %(token_sha256)s::bytea OR expires_at < clock_timestamp();
 
 -- name: set_language
@@ -36,8 +36,8 @@ DELETE FROM signed_in WHERE token_sha256 = %(token_sha256)s::bytea OR expires_at
 UPDATE person SET language = %(language)s::text WHERE person_id = %(person_id)s::int;
 
 -- name: visible_trials
--- The one place that decides whose trials exist for whom: lab all, company its own, evaluator those assigned to it, host those
--- at its places. `measurements` is false for a host: it sees health, not results.
+-- The one place that decides which trials a viewer may see: the lab all, a company its own, an evaluator those assigned to it, a
+-- host those at its sites. A host sees health, not results.
 SELECT t.trial_id, t.code, t.title, t.state, t.time_zone, t.ends_at, t.created_at, n.code AS need, h.name AS host,
        c.name AS company, e.name AS evaluator, t.host_id, t.company_id, t.evaluator_id
 FROM trial t JOIN organisation h ON h.organisation_id = t.host_id JOIN organisation c ON c.organisation_id = t.company_id
@@ -60,23 +60,23 @@ VALUES (%(device_id)s::int, %(network_server_id)s::int, %(username)s::text, %(to
         %(expires_at)s::timestamptz);
 
 -- name: username_taken
--- Was that name ever given.
+-- True if the name was ever used.
 SELECT EXISTS (SELECT FROM credential WHERE username = %(username)s::text);
 
 -- name: revoke_credentials
--- A device's credentials end.
+-- End a device's credentials.
 UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND revoked_at IS NULL;
 
 -- name: revoke_network_credentials
--- A network server's credentials end.
+-- End a network server's credentials.
 UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE network_server_id = %(network_server_id)s::int AND revoked_at IS NULL;
 
 -- name: drop_probes
--- The throw-away users of `insitu check` go.
+-- Remove the throw-away users of `insitu check`.
 DELETE FROM credential WHERE device_id IS NULL AND network_server_id IS NULL AND username = ANY(%(usernames)s::text[]);
 
 -- name: active_credentials
--- What the broker must let in now.
+-- Users that the broker must accept now.
 SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS trial, coalesce(d.code, split_part(c.username, '.', 2)) AS device,
        CASE WHEN c.network_server_id IS NOT NULL THEN ARRAY(
            SELECT a.address FROM network_address a JOIN device USING (device_id) JOIN trial USING (trial_id)
@@ -86,33 +86,33 @@ FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
   AND (%(suspended)s::boolean OR c.suspended_until IS NULL OR c.suspended_until <= clock_timestamp())
-  AND (t.code IS NULL OR trial_is_heard(t.code)) -- what is published before a session hears it is lost
+  AND (t.code IS NULL OR trial_is_heard(t.code)) -- messages published before a session hears the trial would be lost
 ORDER BY c.username;
 
 -- name: credentials_by_token
--- Which devices hold these tokens (for HTTP ingest).
+-- The devices that hold these tokens (for HTTP ingest).
 SELECT c.token_sha256, c.username, t.code AS trial, d.code AS device, d.device_id
 FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE c.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND c.revoked_at IS NULL AND d.retired_at IS NULL
   AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz) AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz);
 
 -- name: credentials_of_device
--- What a device has had, newest first.
+-- All credentials of a device, newest first.
 SELECT username, created_at, expires_at, revoked_at,
        CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds
 FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
 
 -- name: broker_state
--- Which credentials the broker should and does run on.
+-- The state of the credentials that the broker should use, and the one that it uses.
 SELECT wanted, applied, problem, applied_at FROM broker_state;
 
 -- name: broker_applied
--- The broker runs on that state, or why not.
+-- Record the state that the broker uses, or why it does not.
 UPDATE broker_state SET applied = %(version)s::bigint, problem = %(problem)s::text, applied_at = %(at)s::timestamptz;
 
 -- name: next_expiry
--- When the next credential ends by itself, or the next suspension does. That one is of the wall clock: so long from now.
+-- When the next credential or suspension ends. A suspension ends by the wall clock, so its remaining time is added to now.
 SELECT min(at) FROM (
     SELECT least(c.expires_at, t.ends_at) AS at FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
     WHERE c.revoked_at IS NULL
@@ -120,14 +120,14 @@ SELECT min(at) FROM (
 WHERE at > %(now)s::timestamptz;
 
 -- name: suspendable
--- Credentials of a device that the broker lets in, where the broker is ours: another one would not hear of it.
+-- Credentials of a device that the broker accepts, only if the broker is ours: another one would not get the change.
 SELECT c.credential_id FROM credential c JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND d.code = %(device)s::text AND c.revoked_at IS NULL
   AND (c.suspended_until IS NULL OR c.suspended_until <= clock_timestamp())
   AND EXISTS (SELECT FROM broker_state WHERE applied_at IS NOT NULL) ORDER BY 1 FOR UPDATE OF c;
 
 -- name: suspend
--- A minute, and twice as long, up to a quarter of an hour, where the last time ended not long ago.
+-- For a minute; doubled, up to a quarter of an hour, if the last suspension ended within 15 minutes.
 UPDATE credential SET suspended_at = clock_timestamp(), suspensions = suspensions + 1,
     suspended_bytes = %(bytes)s::bigint, suspended_seconds = %(seconds)s::float8,
     suspended_step = CASE WHEN suspended_until > clock_timestamp() - interval '15 minutes' THEN least(suspended_step + 1, 5) ELSE 1 END,
@@ -136,21 +136,21 @@ UPDATE credential SET suspended_at = clock_timestamp(), suspensions = suspension
 WHERE credential_id = ANY(%(credential_ids)s::int[]) RETURNING suspended_until;
 
 -- name: suspensions
--- How often a device was cut off by its credential.
+-- How often credentials were suspended.
 SELECT coalesce(sum(suspensions), 0)::bigint FROM credential;
 
 -- name: audit_last
--- The end of the chain, held until the next line is written.
+-- The end of the chain, locked until the next line is written.
 SELECT sha256 FROM audit ORDER BY audit_id DESC LIMIT 1 FOR UPDATE;
 
 -- name: audit_add
--- One more line.
+-- Append a line.
 INSERT INTO audit (at, login, action, subject, detail, previous_sha256, sha256)
 VALUES (%(at)s::timestamptz, %(login)s::text, %(action)s::text, %(subject)s::text, %(detail)s::jsonb, %(previous)s::text,
         %(sha256)s::text);
 
 -- name: audit_lock
--- One writer at a time, also while the log is still empty.
+-- One writer at a time, even while the log is still empty.
 SELECT pg_advisory_xact_lock(7031868);
 
 -- name: audit
@@ -158,7 +158,7 @@ SELECT pg_advisory_xact_lock(7031868);
 SELECT audit_id, at, login, action, subject, detail, previous_sha256, sha256 FROM audit ORDER BY audit_id;
 
 -- name: put_fact
--- A fact of this installation; the newest stands.
+-- Store a fact of this installation; a newer value replaces it.
 INSERT INTO installation (name, content) VALUES (%(name)s::text, %(content)s::text)
 ON CONFLICT (name) DO UPDATE SET content = excluded.content;
 

@@ -1,5 +1,6 @@
 -- name: differing
--- Stored results that differ from what is offered, held until they are corrected; not those that this file has corrected before.
+-- Stored results that differ from the offered ones, locked until they are corrected; without those that this file corrected
+-- before.
 SELECT o.datastream_id, o.phenomenon_time, o.result AS old_result, k.result AS new_result, o.received_at AS old_received_at
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
 JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time AND o.result <> k.result
@@ -8,13 +9,13 @@ WHERE NOT EXISTS (SELECT FROM correction c WHERE c.datastream_id = k.datastream_
 ORDER BY o.datastream_id, o.phenomenon_time FOR UPDATE OF o;
 
 -- name: replace_results
--- The results of some observations, and when they came; no check has seen them.
+-- Replace results and their time of receipt; marks them as unchecked.
 UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 0, flag = 2
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
 WHERE o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time;
 
 -- name: save_corrections
--- What they were, and why they changed.
+-- Record the old results and the reason.
 INSERT INTO correction (datastream_id, phenomenon_time, old_result, new_result, old_received_at, corrected_at, login, reason, file,
                         file_sha256)
 SELECT datastream_id, phenomenon_time, old_result, new_result, received_at, %(now)s::timestamptz, %(login)s::text, %(reason)s::text,
@@ -23,7 +24,7 @@ FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(old_results)s
             %(received)s::timestamptz[]) AS k(datastream_id, phenomenon_time, old_result, new_result, received_at);
 
 -- name: check_again
--- From the first corrected time on, the checks are due; the latest result may be one of those.
+-- Make the checks due from the first corrected time; refresh the latest result, which may be a corrected one.
 UPDATE datastream_latest l SET received_at = greatest(l.received_at, %(now)s::timestamptz),
     unchecked_from = least(l.unchecked_from, k.first),
     result = coalesce((SELECT o.result FROM observation o
@@ -39,13 +40,13 @@ FROM correction c JOIN datastream s USING (datastream_id) JOIN device d USING (d
 WHERE t.code = %(trial)s::text ORDER BY c.correction_id DESC LIMIT %(most)s::int;
 
 -- name: deployment_at
--- Where a device stood at a time, or, without one, its last deployment; held until the transaction ends.
+-- The deployment of a device at a time, or the last one if no time is given; locked until the transaction ends.
 SELECT p.deployment_id, s.code AS site, p.position, lower(p.period) AS start, upper(p.period) AS end
 FROM deployment p JOIN site s USING (site_id)
 WHERE p.device_id = %(device_id)s::int AND (%(at)s::timestamptz IS NULL OR p.period @> %(at)s::timestamptz)
 ORDER BY lower(p.period) DESC LIMIT 1 FOR UPDATE OF p;
 
 -- name: correct_deployment
--- It began, or ended, at another time than was entered.
+-- Change start or end of a deployment that was entered wrongly.
 UPDATE deployment SET period = tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
 WHERE deployment_id = %(deployment_id)s::int;

@@ -15,7 +15,7 @@ ON CONFLICT (trial, device, hour, reject_id) DO UPDATE SET
     refused = l.refused + excluded.refused, ignored = l.ignored + excluded.ignored;
 
 -- name: add_reasons
--- The refused and the ignored, by reason.
+-- Refused and ignored results, by reason.
 INSERT INTO ledger_reason AS l (trial, device, hour, reject_id, outcome, reason, messages, results)
 SELECT * FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reject_ids)s::bigint[],
                      %(outcomes)s::text[], %(reasons)s::text[], %(messages)s::bigint[], %(results)s::bigint[]) AS k
@@ -24,7 +24,7 @@ ON CONFLICT (trial, device, hour, reject_id, outcome, reason) DO UPDATE SET
     messages = l.messages + excluded.messages, results = l.results + excluded.results;
 
 -- name: recount_stored
--- Ledger against rows, by device.
+-- Compare ledger and observations, by device.
 WITH counted AS (SELECT trial, device, sum(stored) AS stored FROM ledger GROUP BY 1, 2),
      present AS (SELECT t.code AS trial, d.code AS device, count(*) AS n FROM observation o
                  JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
@@ -33,7 +33,7 @@ SELECT trial, device, 'observations' AS what, coalesce(stored, 0)::bigint AS cou
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(stored, 0) <> coalesce(n, 0) ORDER BY 1, 2;
 
 -- name: recount_rejects
--- Refusals of the ledger against rejects, kept or counted, by device.
+-- Compare the ledger's refusals with rejects, kept or counted, by device.
 WITH counted AS (SELECT trial, device, sum(messages) AS refused FROM ledger_reason
                  WHERE outcome = 'refused' AND reject_id = 0 GROUP BY 1, 2),
      present AS (SELECT trial, device, sum(n) AS n FROM (
@@ -52,7 +52,7 @@ FROM ledger WHERE reject_id = 0 AND (%(trials)s::text[] IS NULL OR trial = ANY(%
 GROUP BY trial, device ORDER BY trial, device;
 
 -- name: reject_counts
--- Rejects of a trial by device and reason, with those that were not kept.
+-- Rejects of a trial by device and reason, including those that were not kept.
 SELECT device, reason, sum(messages)::int AS messages, sum(results)::int AS results, max(last_at) AS last_at FROM (
     SELECT device, reason, count(*) AS messages, sum(results) AS results, max(received_at) AS last_at FROM reject
     WHERE trial = %(trial)s::text AND received_at < %(before)s::timestamptz GROUP BY 1, 2

@@ -1,16 +1,16 @@
 -- name: mappings_of_trial
--- Which field of which devices is what.
+-- The mappings of a trial, with the properties of their fields.
 SELECT m.devices, m.field, p.code AS property, p.unit AS property_unit, m.unit, m.role, m.result_type,
        extract(epoch FROM m.expected_interval)::float8 AS every_s
 FROM mapping m JOIN trial t USING (trial_id) JOIN observed_property p USING (property_id)
 WHERE t.code = %(trial)s::text ORDER BY m.field, m.devices;
 
 -- name: hold_mappings
--- Whoever enters other mappings of the trial at this moment is waited for: else the two sets would be mixed.
+-- Wait for another writer of the trial's mappings: otherwise both lists would be mixed.
 SELECT trial_id FROM trial WHERE code = %(trial)s::text FOR NO KEY UPDATE;
 
 -- name: drop_mappings
--- Before the trial's mappings are entered anew.
+-- Remove the old list before the new one is entered.
 DELETE FROM mapping WHERE trial_id = (SELECT trial_id FROM trial WHERE code = %(trial)s::text);
 
 -- name: add_mapping
@@ -21,23 +21,23 @@ SELECT t.trial_id, %(devices)s::text[], %(field)s::text, p.property_id, %(unit)s
 FROM trial t, observed_property p WHERE t.code = %(trial)s::text AND p.code = %(property)s::text;
 
 -- name: mapped_devices
--- Devices of a trial that still send.
+-- Devices of a trial that are not retired.
 SELECT d.device_id, d.code AS device FROM device d JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND d.retired_at IS NULL ORDER BY d.code;
 
 -- name: datastreams_of_device
--- What a device has, and whether anything is stored of it.
+-- Datastreams of a device, and whether they have observations.
 SELECT m.datastream_id, m.name AS field, p.code AS property, m.unit, m.role, m.result_type, m.scale, m.shift,
        extract(epoch FROM m.expected_interval)::float8 AS every_s, m.interval_reported,
        EXISTS (SELECT FROM observation o WHERE o.datastream_id = m.datastream_id) AS in_use
 FROM datastream m JOIN observed_property p USING (property_id) WHERE m.device_id = %(device_id)s::int ORDER BY m.name;
 
 -- name: only_sensor
--- What measures in a device, where that is one thing.
+-- The sensor of a device that has exactly one.
 SELECT min(sensor_id) FROM sensor WHERE device_id = %(device_id)s::int HAVING count(*) = 1;
 
 -- name: change_datastream
--- Nothing is stored of it yet: it may become another one.
+-- Change a datastream, only while it has no observations.
 UPDATE datastream SET name = %(field)s::text, unit = %(unit)s::text, scale = %(scale)s::float8, shift = %(shift)s::float8,
     role = %(role)s::text, result_type = %(result_type)s::text,
     property_id = (SELECT property_id FROM observed_property WHERE code = %(property)s::text)
@@ -45,23 +45,23 @@ WHERE datastream_id = %(datastream_id)s::int
   AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = %(datastream_id)s::int);
 
 -- name: declare_interval
--- How often results are expected changes no result. Undeclared: what the device says goes on, if it ever said something.
+-- Declare the expected interval, which changes no result. Undeclared (null): the interval that the device reports next applies.
 UPDATE datastream SET expected_interval = make_interval(secs => %(every_s)s::float8), interval_reported = false
 WHERE datastream_id = %(datastream_id)s::int;
 
 -- name: report_intervals
--- How often devices say that they measure, where nobody has declared it.
+-- Store the intervals that devices report, unless one was declared.
 UPDATE datastream m SET expected_interval = k.every, interval_reported = true
 FROM unnest(%(datastream_ids)s::int[], %(intervals)s::interval[]) AS k(datastream_id, every)
 WHERE m.datastream_id = k.datastream_id AND (m.expected_interval IS NULL OR m.interval_reported);
 
 -- name: add_conversions
--- Factors from the usual units to one of them.
+-- Factors from the usual units to one unit.
 INSERT INTO unit_conversion (unit, sent, scale, shift)
 SELECT %(unit)s::text, sent, scale, shift
 FROM unnest(%(sent)s::text[], %(scales)s::float8[], %(shifts)s::float8[]) AS k(sent, scale, shift)
 ON CONFLICT (unit, sent) DO UPDATE SET scale = excluded.scale, shift = excluded.shift;
 
 -- name: has_conversions
--- Were the factors to this unit stored.
+-- True if the factors to this unit are stored.
 SELECT EXISTS (SELECT FROM unit_conversion WHERE unit = %(unit)s::text);

@@ -1,5 +1,5 @@
 -- name: make_staging
--- Where COPY puts a batch before it is merged; a temporary table has no row-level security.
+-- COPY target for a batch before the merge; a temporary table has no row-level security.
 CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
     ordinal int, datastream_id int, phenomenon_time timestamptz, result double precision, received_at timestamptz,
     clock_quality smallint
@@ -12,19 +12,19 @@ SELECT datastream_id, phenomenon_time, result, received_at, clock_quality FROM o
 ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
 
 -- name: not_merged
--- Which staged rows met an earlier one, and what it says. `xmin` tells the rows of this transaction; LIMIT keeps
--- the look-up an index probe whatever the planner believes about the staging table.
+-- Staged rows that met an earlier row, and its result. `xmin` identifies the rows of this transaction; LIMIT keeps the look-up an
+-- index probe, whatever the planner assumes about the staging table.
 SELECT s.ordinal, o.result FROM observation_staging s
 CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
                     WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
 WHERE o.writer <> pg_current_xact_id()::xid;
 
 -- name: newest_of
--- The newest time that is stored of some datastreams.
+-- Newest stored time of some datastreams.
 SELECT datastream_id, phenomenon_time FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]);
 
 -- name: touch_latest
--- What is latest per datastream, and from when on the checks have not seen what came in.
+-- Update the latest result of each datastream, and the first time that the checks have not seen.
 INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
 SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
                      %(firsts)s::timestamptz[])
@@ -41,8 +41,8 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(st
   AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
 
 -- name: series_by_day
--- Observations of some datastreams in `[start, end)`: a row for each day and datastream that has any, each column an array, in no
--- promised order. Day by day, since what came in at one time lies together on disk; in arrays, since a row costs more than a value.
+-- Observations of some datastreams in `[start, end)`: one row for each day and datastream that has any, columns as arrays, in no
+-- guaranteed order. By day, because data of one time is close together on disk; as arrays, because a row costs more than a value.
 SELECT o.* FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 day') AS day
 CROSS JOIN LATERAL (
     SELECT datastream_id, array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received,
@@ -60,10 +60,10 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id;
 SELECT count(*) FROM observation;
 
 -- name: first_receipt
--- When the first stored observation of a trial was received.
+-- Time of receipt of a trial's first stored observation.
 SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
 JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
 
 -- name: settle
--- What autovacuum does soon after much was written.
+-- Do now what autovacuum would do soon.
 VACUUM (ANALYZE) observation;

@@ -1,34 +1,34 @@
 -- name: take_turn
--- One run of the checks over a trial at a time: the turn ends with the transaction.
+-- Let only one transaction at a time run the checks over a trial; the lock ends with the transaction.
 SELECT pg_advisory_xact_lock(7031871, t.trial_id) FROM trial t WHERE t.code = %(trial)s::text;
 
 -- name: make_staging
--- Where a run of the checks puts its flags first; the table lives as long as the transaction.
+-- Temporary table for the flags of a run; it lives until the transaction ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS quality_staging (phenomenon_time timestamptz, flag smallint) ON COMMIT DROP;
 
 -- name: raise_flags
--- Roll-up of a run: only rows whose flag changes are touched.
+-- Roll up a run; touches only rows whose flag changes.
 UPDATE observation o SET flag = s.flag FROM quality_staging s
 WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time = s.phenomenon_time AND o.flag <> s.flag;
 
 -- name: empty_staging
--- Ready for the next datastream.
+-- Empty the table for the next datastream.
 TRUNCATE quality_staging;
 
 -- name: clear_flags
--- Flags of the run before, within the times checked now.
+-- Remove the flags of the previous run within the times checked now.
 DELETE FROM quality_flag WHERE datastream_id = %(datastream_id)s::int
   AND phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz;
 
 -- name: save_run
--- What ran, with which parameters.
+-- Record the checks that ran and their parameters.
 INSERT INTO quality_run (datastream_id, checked_at, checks, ran, parameters, sha256)
 VALUES (%(datastream_id)s::int, %(now)s::timestamptz, %(checks)s::text[], %(ran)s::text[], %(parameters)s::text, %(sha256)s::text)
 ON CONFLICT (datastream_id) DO UPDATE SET checked_at = excluded.checked_at, checks = excluded.checks, ran = excluded.ran,
     parameters = excluded.parameters, sha256 = excluded.sha256;
 
 -- name: mark_checked
--- Everything up to the run is checked; what came meanwhile asks again.
+-- Mark everything up to the run as checked; a result that arrived meanwhile stays unchecked.
 UPDATE datastream_latest SET unchecked_from = NULL
 WHERE datastream_id = %(datastream_id)s::int AND received_at <= %(received_before)s::timestamptz;
 

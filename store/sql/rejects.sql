@@ -7,27 +7,27 @@ SELECT * FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
 -- name: hold_kept
--- How much is kept of some devices and hours; held, in order, until the batch is committed.
+-- Bytes kept of some devices and hours; locked, in order, until the batch is committed.
 INSERT INTO reject_kept AS r (trial, device, hour)
 SELECT trial, device, hour FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[]) AS k(trial, device, hour)
 ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes RETURNING trial, device, hour, bytes;
 
 -- name: add_kept
--- What this batch keeps.
+-- Add the bytes that this batch keeps.
 UPDATE reject_kept r SET bytes = r.bytes + k.bytes
 FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
 WHERE (r.trial, r.device, r.hour) = (k.trial, k.device, k.hour);
 
 -- name: kept_on_disk
--- What all of them take, with their indexes.
+-- Size of all rejects on disk, with their indexes.
 SELECT pg_total_relation_size('reject');
 
 -- name: known_rejects
--- Which refusals were kept before.
+-- Refusals that were kept before.
 SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]);
 
 -- name: add_overflow
--- Refusals that are counted only.
+-- Refusals that are only counted.
 INSERT INTO reject_overflow AS o (trial, device, hour, reason, messages, results, bytes, first_at, last_at)
 SELECT trial, device, hour, reason, count(*), sum(results), sum(size), min(received_at), max(received_at)
 FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(reasons)s::text[], %(results)s::int[],

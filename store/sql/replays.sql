@@ -1,5 +1,5 @@
 -- name: overflow
--- What was refused and not kept, newest hour first.
+-- Refusals that were not kept, newest hour first.
 SELECT trial, device, hour, reason, messages, results, bytes, first_at, last_at FROM reject_overflow
 WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
   AND (%(devices)s::text[] IS NULL OR trial || '/' || device = ANY(%(devices)s::text[]))
@@ -7,7 +7,7 @@ WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
 ORDER BY hour DESC, trial, device, reason LIMIT %(most)s::int;
 
 -- name: replayable
--- Rejects that were not replayed yet, oldest first, held until the replay is committed.
+-- Rejects that were not replayed yet, oldest first, locked until the replay is committed.
 SELECT reject_id, reason, topic, payload, size, received_at, trial, device, identity FROM reject
 WHERE replayed_at IS NULL AND size = length(payload) AND reject_id > %(above)s::bigint
   AND (%(trial)s::text IS NULL OR trial = %(trial)s::text) AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
@@ -19,5 +19,5 @@ ORDER BY reject_id LIMIT %(most)s::int FOR UPDATE SKIP LOCKED;
 SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]) AND replayed_at IS NULL;
 
 -- name: mark_replayed
--- Nothing of these is refused any more.
+-- Mark rejects as replayed: none of their results is refused any more.
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);

@@ -1,5 +1,5 @@
 -- name: touch_devices
--- Signs of life. The clock's offset is the largest of the current six hours and of those before: see migration 0007.
+-- Signs of life. The clock's offset is the largest of the current six hours and of the six before: see migration 0007.
 INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, clock_offset, clock_since, clock_largest)
 SELECT device_id, seen_at, seen_at, clock_offset, CASE WHEN clock_offset IS NOT NULL THEN seen_at END, clock_offset
 FROM unnest(%(device_ids)s::int[], %(seen)s::timestamptz[], %(offsets)s::float8[]) AS k(device_id, seen_at, clock_offset)
@@ -17,7 +17,7 @@ ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, ex
                        ELSE coalesce(c.clock_since, excluded.clock_since) END;
 
 -- name: save_statuses
--- What devices say of themselves; a redelivered one is the same.
+-- Statuses of devices; a redelivered status changes nothing.
 INSERT INTO device_status (device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at)
 SELECT device_id, at, state, battery, rssi, firmware, uptime, snr, margin, note, received_at
 FROM unnest(%(device_ids)s::int[], %(at)s::timestamptz[], %(states)s::text[], %(batteries)s::float8[],
@@ -28,7 +28,7 @@ ORDER BY device_id, at, arrival
 ON CONFLICT (device_id, at) DO NOTHING;
 
 -- name: touch_status
--- The newest of them, field by field.
+-- Copy the newest status into the contact, field by field.
 UPDATE device_contact c SET state = coalesce(k.state, c.state), state_at = k.at, battery = coalesce(k.battery, c.battery),
     rssi = coalesce(k.rssi, c.rssi), firmware = coalesce(k.firmware, c.firmware), uptime = coalesce(k.uptime, c.uptime),
     snr = coalesce(k.snr, c.snr), margin = coalesce(k.margin, c.margin)

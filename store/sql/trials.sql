@@ -5,7 +5,7 @@ SELECT trial_id, %(version)s::int, %(document)s::text, %(sha256)s::text, %(now)s
 FROM trial WHERE code = %(trial)s::text RETURNING protocol_id;
 
 -- name: lock_protocol
--- From now on it stands.
+-- Lock a protocol.
 UPDATE protocol SET locked_at = %(at)s::timestamptz, locked_by = %(login)s::text
 WHERE protocol_id = %(protocol_id)s::int AND locked_at IS NULL;
 
@@ -33,12 +33,12 @@ SELECT e.evaluation_id, t.code AS trial, e.protocol_id, e.evaluated_at, e.evalua
 ORDER BY e.evaluation_id DESC LIMIT %(most)s::int;
 
 -- name: evaluations_before
--- What was evaluated before a moment, oldest first.
+-- Evaluations before a moment, oldest first.
 SELECT e.evaluated_at, e.sha256, e.interim, e.blinded FROM evaluation e JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND e.evaluated_at < %(at)s::timestamptz ORDER BY e.evaluated_at, e.evaluation_id;
 
 -- name: save_unblinding
--- The result of an endpoint is told from now on.
+-- Record that an endpoint is no longer blinded.
 INSERT INTO unblinding (trial_id, endpoint, at, login, reason)
 SELECT trial_id, %(endpoint)s::text, %(at)s::timestamptz, %(login)s::text, %(reason)s::text FROM trial WHERE code = %(trial)s::text;
 

@@ -1,5 +1,5 @@
 -- name: add_datastream
--- What a device sends under one name.
+-- A datastream: the results that a device sends under one name.
 INSERT INTO datastream (device_id, sensor_id, property_id, name, unit, scale, shift, role, result_type, expected_interval)
 SELECT %(device_id)s::int, %(sensor_id)s::int, property_id, %(name)s::text, %(unit)s::text, %(scale)s::float8, %(shift)s::float8,
        %(role)s::text, %(result_type)s::text, %(expected_interval)s::interval

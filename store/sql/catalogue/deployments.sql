@@ -1,16 +1,16 @@
 -- name: deploy
--- A device at a position of a site, from then on.
+-- Deploy a device at a position of a site from `start`.
 INSERT INTO deployment (device_id, site_id, position, period)
 SELECT %(device_id)s::int, site_id, %(position)s::text, tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)')
 FROM site WHERE code = %(site)s::text RETURNING deployment_id;
 
 -- name: open_deployment
--- Where a device stands now.
+-- Present place of a device.
 SELECT s.code AS site, p.position, lower(p.period) AS start FROM deployment p JOIN site s USING (site_id)
 WHERE p.device_id = %(device_id)s::int AND upper_inf(p.period);
 
 -- name: end_deployment
--- The device leaves its place.
+-- End the device's present deployment.
 UPDATE deployment SET period = tstzrange(lower(period), %(at)s::timestamptz, '[)')
 WHERE device_id = %(device_id)s::int AND upper_inf(period) AND lower(period) < %(at)s::timestamptz;
 

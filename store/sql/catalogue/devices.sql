@@ -10,11 +10,11 @@ SELECT d.device_id, d.trial_id, t.code AS trial, d.code, d.name, d.model, d.seri
 FROM device d JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text AND d.code = %(device)s::text;
 
 -- name: retire_device
--- From then on its messages are refused.
+-- Refuse its messages from then on.
 UPDATE device SET retired_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND retired_at IS NULL;
 
 -- name: add_sensor
--- What measures inside a device.
+-- A sensor inside a device.
 INSERT INTO sensor (device_id, make, model, serial, calibrated_at, calibration)
 VALUES (%(device_id)s::int, %(make)s::text, %(model)s::text, %(serial)s::text, %(calibrated_at)s::timestamptz,
         %(calibration)s::text) RETURNING sensor_id;

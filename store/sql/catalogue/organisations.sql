@@ -8,7 +8,7 @@ VALUES (%(code)s::text, %(name)s::text, %(kind)s::text, %(now)s::timestamptz) RE
 SELECT organisation_id, code, name, kind FROM organisation WHERE code = %(code)s::text;
 
 -- name: add_need
--- What a host is looking for.
+-- A need of a host.
 INSERT INTO need (code, host_id, title, description, created_at)
 SELECT %(code)s::text, organisation_id, %(title)s::jsonb, %(description)s::jsonb, %(now)s::timestamptz
 FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING need_id;

@@ -1,5 +1,5 @@
 -- name: add_property
--- What can be observed, its unit, and on which scale it is averaged.
+-- A property with its unit and averaging scale.
 INSERT INTO observed_property (code, name, unit, averaging_scale)
 VALUES (%(code)s::text, %(name)s::jsonb, %(unit)s::text, %(averaging_scale)s::text) RETURNING property_id;
 

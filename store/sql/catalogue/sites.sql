@@ -1,10 +1,10 @@
 -- name: add_site
--- A place of a host.
+-- A site of a host.
 INSERT INTO site (code, host_id, name, kind, latitude, longitude)
 SELECT %(code)s::text, organisation_id, %(name)s::text, %(kind)s::text, %(latitude)s::float8, %(longitude)s::float8
 FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING site_id;
 
 -- name: sites_of_trial
--- Sites where devices of a trial stand or stood.
+-- Sites where devices of a trial are or were deployed.
 SELECT DISTINCT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude FROM site s JOIN deployment p USING (site_id)
 JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text ORDER BY s.code;

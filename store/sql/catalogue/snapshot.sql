@@ -1,5 +1,5 @@
 -- name: version
--- Moves with every change of what ingest must know.
+-- Version of the catalogue for ingest; grows with every change.
 SELECT version FROM catalogue_version;
 
 -- name: snapshot_devices
@@ -17,11 +17,11 @@ SELECT datastream_id, device_id, name, unit, scale, shift, result_type,
        expected_interval IS NOT NULL AND NOT interval_reported AS interval_declared FROM datastream;
 
 -- name: snapshot_conversions
--- Factors from the units that messages may name to those of datastreams.
+-- Factors from the units that messages may name to the units of datastreams.
 SELECT unit, sent, scale, shift FROM unit_conversion;
 
 -- name: snapshot_addresses
--- Which device an address at a network server is.
+-- The device of each address at a network server.
 SELECT a.address, t.code AS trial, d.code AS device FROM network_address a JOIN device d USING (device_id) JOIN trial t USING (trial_id);
 
 -- name: snapshot_trials

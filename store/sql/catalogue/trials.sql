@@ -10,7 +10,7 @@ FROM organisation h, organisation c
 WHERE h.code = %(host)s::text AND h.kind = 'host' AND c.code = %(company)s::text AND c.kind = 'company' RETURNING trial_id;
 
 -- name: trials
--- Trials with the names of who takes part; one where a code is given.
+-- Trials with the names of those who take part; only one if a code is given.
 SELECT t.trial_id, t.code, t.title, t.state, t.time_zone, t.ends_at, t.created_at, n.code AS need, h.name AS host,
        c.name AS company, e.name AS evaluator, t.host_id, t.company_id, t.evaluator_id
 FROM trial t JOIN organisation h ON h.organisation_id = t.host_id JOIN organisation c ON c.organisation_id = t.company_id
@@ -18,14 +18,14 @@ LEFT JOIN organisation e ON e.organisation_id = t.evaluator_id LEFT JOIN need n 
 WHERE %(code)s::text IS NULL OR t.code = %(code)s::text ORDER BY t.code;
 
 -- name: set_trial_state
--- The next step of a trial's life; nothing where somebody else moved it first.
+-- Move a trial to its next state; changes nothing if somebody else moved it first.
 UPDATE trial SET state = %(to)s::text WHERE trial_id = %(trial_id)s::int AND state = %(from)s::text;
 
 -- name: add_trial_step
--- Who moved the trial, when, why.
+-- Record who moved the trial, when and why.
 INSERT INTO trial_step (trial_id, from_state, to_state, at, by_login, note)
 VALUES (%(trial_id)s::int, %(from)s::text, %(to)s::text, %(at)s::timestamptz, %(login)s::text, %(note)s::text);
 
 -- name: trial_steps
--- The life of a trial so far.
+-- The steps of a trial so far.
 SELECT from_state, to_state, at, by_login, note FROM trial_step WHERE trial_id = %(trial_id)s::int ORDER BY at, trial_step_id;

@@ -1,11 +1,11 @@
 -- name: contacts
--- What some devices last said of themselves and when, also of those that never spoke; with the zone of their days.
+-- Last status of some devices, including those that never sent one, with their trial's time zone.
 SELECT d.device_id, t.time_zone, d.retired_at, c.first_seen_at, c.last_seen_at, c.state AS said, c.state_at AS said_at, c.battery,
        c.rssi, c.snr, c.margin, c.firmware, c.clock_offset
 FROM device_contact c RIGHT JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE d.device_id = ANY(%(device_ids)s::int[]) ORDER BY d.device_id;
 
 -- name: boots
--- When a device started, as far as its messages say.
+-- When a device started, according to its messages.
 SELECT first_seen_at FROM boot_sequence WHERE device_id = %(device_id)s::int AND first_seen_at >= %(start)s::timestamptz
 ORDER BY 1;

@@ -1,7 +1,6 @@
 -- name: fleet
--- Devices that exist for a viewer, with where they stand. The one place that decides which devices exist for whom: lab all,
--- company and evaluator those of their trials, operator those that stand or stood at places of its host (and then the place shown
--- is its own).
+-- Devices that a viewer may see, with their place. The one place that decides this: the lab sees all; company and evaluator those
+-- of their trials; an operator those that are or were at its host's sites (and the place shown is then one of those sites).
 SELECT d.device_id, t.trial_id, t.code AS trial, t.title AS trial_title, t.state AS trial_state, t.time_zone, d.code AS device,
        d.name, d.model, d.serial, d.created_at, d.retired_at, o.name AS company, p.site, p.site_name, p.latitude, p.longitude,
        p.position, p.start AS deployed_at, p.finish AS deployed_until
@@ -24,10 +23,10 @@ WHERE CASE %(role)s::text
 ORDER BY t.code, d.code;
 
 -- name: contacts
--- Signs of life of every device: what the live stream compares from one look to the next.
+-- Signs of life of all devices, which the live stream compares with its last look.
 SELECT device_id, last_seen_at, state_at FROM device_contact;
 
 -- name: status_log
--- What a device said of itself, newest first.
+-- Statuses of a device, newest first.
 SELECT at, state, battery, rssi, snr, firmware, uptime, note FROM device_status WHERE device_id = %(device_id)s::int
 ORDER BY at DESC LIMIT %(most)s::int;

@@ -1,5 +1,5 @@
 -- name: ledger
--- The ledger by device: live traffic (`replay` false) apart from replays of rejects.
+-- The ledger by device: live traffic (`replay` false) or replays of rejects.
 SELECT trial, device, sum(received)::bigint AS received, sum(accepted)::bigint AS accepted, sum(partly)::bigint AS partly,
        sum(rejected)::bigint AS rejected, sum(repeated)::bigint AS repeated, sum(contained)::bigint AS contained,
        sum(stored)::bigint AS stored, sum(duplicate)::bigint AS duplicate, sum(conflicting)::bigint AS conflicting,

@@ -1,5 +1,5 @@
 -- name: places
--- Where some devices stood when.
+-- Deployments of some devices.
 SELECT p.device_id, d.code AS device, s.code AS site, s.name AS site_name, p.position, lower(p.period) AS start,
        upper(p.period) AS end
 FROM deployment p JOIN device d USING (device_id) JOIN site s USING (site_id)
@@ -7,7 +7,7 @@ WHERE p.device_id = ANY(%(device_ids)s::int[])
   AND (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int) ORDER BY p.device_id, lower(p.period);
 
 -- name: position_history
--- Who stood at the positions of one device, itself included: two one after the other are a swap.
+-- All deployments at the positions of one device, including its own: two one after the other are a swap.
 SELECT p.device_id, d.code AS device, s.code AS site, s.name AS site_name, p.position, lower(p.period) AS start,
        upper(p.period) AS end
 FROM deployment p JOIN device d USING (device_id) JOIN site s USING (site_id)
@@ -17,8 +17,8 @@ WHERE d.trial_id = (SELECT trial_id FROM device WHERE device_id = %(device_id)s:
 ORDER BY lower(p.period) DESC, d.code;
 
 -- name: windows
--- Declared windows that concern some devices and touch `[start, end)`: their own, their trial's, and those of sites where they
--- stood meanwhile.
+-- Declared windows that apply to some devices and overlap `[start, end)`: their own, their trial's, and those of sites where they
+-- were deployed during the window.
 SELECT x.device_id, v.window_id, v.kind, w.code AS site, lower(v.period) AS start, upper(v.period) AS end, v.reason,
        v.declared_by, v.declared_at
 FROM declared_window v LEFT JOIN site w USING (site_id)

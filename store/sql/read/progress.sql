@@ -1,5 +1,5 @@
 -- name: trial_facts
--- Per trial: devices, latest locked protocol, latest evaluation.
+-- For each trial: devices, latest locked protocol, latest evaluation.
 SELECT t.trial_id, t.code AS trial, (SELECT count(*)::int FROM device d WHERE d.trial_id = t.trial_id) AS devices,
        p.version, p.sha256, p.locked_at, e.evaluation_id, e.verdict, e.evaluated_at, e.interim, e.blinded,
        EXISTS (SELECT FROM protocol x WHERE x.trial_id = t.trial_id AND x.locked_at IS NULL) AS draft
@@ -11,7 +11,7 @@ LEFT JOIN LATERAL (SELECT x.evaluation_id, CASE WHEN NOT x.blinded THEN x.verdic
 WHERE t.code = ANY(%(trials)s::text[]) ORDER BY t.code;
 
 -- name: evaluation_heads
--- Evaluations of one trial, or of every trial, without their documents, newest first, from an id downwards.
+-- Evaluations of one trial or of all, without their documents, newest first, below an id.
 SELECT e.evaluation_id, t.code AS trial, e.evaluated_at, e.evaluated_by, CASE WHEN NOT e.blinded THEN e.verdict END AS verdict, e.interim,
        e.blinded, e.inputs_sha256, e.sha256, p.version
 FROM evaluation e JOIN trial t USING (trial_id) JOIN protocol p USING (protocol_id)

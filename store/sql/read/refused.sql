@@ -1,5 +1,6 @@
 -- name: reject_reasons
--- Rejects by reason, with those that were only counted. `devices` null: of every device of the trials; else pairs `trial/device`.
+-- Rejects by reason, including those that were only counted. `devices` null: all devices of the trials; else pairs
+-- `trial/device`.
 WITH every AS (
     SELECT trial, device, reason, 1 AS messages, results, received_at AS last_at, replayed_at IS NOT NULL AS replayed, 0 AS dropped
     FROM reject
@@ -13,12 +14,12 @@ FROM every WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
 GROUP BY 1 ORDER BY 2 DESC, 1;
 
 -- name: reject
--- One reject with all of its bytes.
+-- One reject with all of its kept bytes.
 SELECT reject_id, reason, detail, topic, payload, size, received_at, trial, device, results, replayed_at FROM reject
 WHERE reject_id = %(reject_id)s::bigint AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]));
 
 -- name: rejects
--- Rejects, newest first, from an id downwards, with the first bytes of each.
+-- Rejects, newest first, below an id, with the first bytes of each.
 SELECT reject_id, reason, detail, topic, substr(payload, 1, %(excerpt)s::int) AS payload, size, received_at, trial, device, results,
        replayed_at
 FROM reject WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
@@ -27,6 +28,6 @@ FROM reject WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[])
 ORDER BY reject_id DESC LIMIT %(most)s::int;
 
 -- name: refused_by_reason
--- Results refused, conflicting ones among them, by trial and reason.
+-- Refused results, including conflicting ones, by trial and reason.
 SELECT trial, reason, sum(messages)::bigint AS messages, sum(results)::bigint AS results FROM ledger_reason
 WHERE outcome = 'refused' AND reject_id = 0 GROUP BY 1, 2 ORDER BY 1, 2;

@@ -1,5 +1,5 @@
 -- name: streams
--- Datastreams of some devices with what came last. Where no interval is known: the median spacing of the last 50 results.
+-- Datastreams of some devices with their latest result. If no interval is known: the median spacing of the last 50 results.
 SELECT m.datastream_id, m.device_id, m.name, q.code AS property, q.name AS property_name, q.unit, m.unit AS sent_unit, m.role,
        m.result_type, q.averaging_scale, extract(epoch FROM m.expected_interval)::float8 AS expected_interval_s, m.interval_reported,
        g.learned_interval_s, m.scale, m.shift,
@@ -18,7 +18,7 @@ LEFT JOIN LATERAL (
 WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
--- Observations of some devices by datastream and local day of their trial; how many of them a check has failed.
+-- Observations of some devices by datastream and local day of their trial, and how many of them failed a check.
 SELECT m.device_id, o.datastream_id, (o.phenomenon_time AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
        (count(*) FILTER (WHERE o.flag = 4))::int AS failed
 FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
@@ -26,6 +26,6 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) AND o.phenomenon_time >= %(start)
   AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: stream_owner
--- Which trial and device a datastream belongs to.
+-- Trial and device of a datastream.
 SELECT t.code AS trial, d.code AS device FROM datastream m JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE m.datastream_id = %(datastream_id)s::int;
