@@ -190,7 +190,7 @@ def test_what_has_no_meaning_is_refused_in_words() -> None:
         sign_flip_p(differences=[1.0, NAN])
     with pytest.raises(CorrectInput, match="no placebo"):
         rank_p(observed=1.0, placebos=[NAN])
-    with pytest.raises(CorrectInput, match="one row a time"):
+    with pytest.raises(CorrectInput, match="one row per time"):
         donor_weights(treated=[1, 2], donors=[1, 2])
     with pytest.raises(CorrectInput, match="all units have a value"):
         donor_weights(treated=[1, NAN], donors=[[1, 2], [3, 4]])

@@ -49,9 +49,7 @@ def difference_of_periods(
     before: tuple[NDArray[np.int64], Floats],
     after: tuple[NDArray[np.int64], Floats],
 ) -> TwoPeriods | None:
-    """The effect with its interval, and HAC as sensitivity; or a finding that says why not. Shared with
-    design 7.
-    """
+    """The effect with its interval, and HAC as sensitivity; or None, with a finding. Shared with design 7."""
     counted = {}
     for name, (days, values) in (("baseline", before), ("reporting", after)):
         kept = np.isfinite(values)
