@@ -1,8 +1,8 @@
 """Prepared messages → one transaction → what to tell the devices.
 
-A message is recognised as a repeat by `boot` and `seq` where it has them; else, with device times, by the keys of
-its readings; else by its delivery (session, packet id, hash). Timed readings are merged even when their `seq` was
-seen before: a device that starts its counter again under an old boot loses nothing.
+A message is recognised as a repeat by its `boot` and `seq`; without them, by the keys of its readings if they
+have device times; otherwise by its delivery (session, packet id, hash). Timed readings are merged even if their
+`seq` was seen before: a device that restarts its counter under an old boot loses nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from store.sequences import Ranges, lock_sequences, save_sequences
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
 FRAMES = "frames"
-"""Takes the place of a session among the deliveries: frames of radio networks."""
+"""Replaces the session's name for frames of radio networks, which are listed among the deliveries."""
 FRAME_AGE = timedelta(minutes=5)
-"""Copies of a frame come within seconds; a device that counts from 0 again may say the same under the same
-number later.
+"""Copies of a frame arrive within seconds. Later, a device that counts from 0 again may send the same content
+under the same number.
 """
 
 
@@ -46,10 +46,10 @@ def book(
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
 ) -> Outcome:
-    """Write all that a batch means for the database. The caller owns the transaction, and puts one batch in it.
+    """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
-    `turn`: the broker session's turn that brought these messages. `quota`: how many bytes of refused messages are
-    kept; None: all of them.
+    `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
+    keep; None: all.
     """
     batch = [Booked(message) for message in messages]
     live = [one for one in batch if not one.message.reject_id]
@@ -104,9 +104,7 @@ def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: 
 
 
 def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
-    """Marks copies of a radio frame that came another way: their times differ, so the keys of their readings do
-    not tell.
-    """
+    """Marks copies of a radio frame that came another way. Their times differ, so their keys differ too."""
     candidates = [one for one in batch if one.message.frame is not None and one.message.ignored_for is None]
     if not candidates:
         return
@@ -224,9 +222,7 @@ def _rejects(one: Booked) -> list[Reject]:
 
 
 def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:
-    """Add one message to the two sums of the ledger. Takes its refusals from `new`, so that the next copy counts
-    as a repeat.
-    """
+    """Add one message to the two sums of the ledger. Removes its refusals from `new`: the next copy is a repeat."""
     message = one.message
     refused = one.refused
     if message.reject_id and refused and not one.stored and not one.settled:

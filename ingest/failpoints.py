@@ -1,4 +1,4 @@
-"""Where a test may end the process: INSITU_FAILPOINT=before_commit:3 kills it the third time it gets there."""
+"""Points where a test can end the process: INSITU_FAILPOINT=before_commit:3 kills it at its third pass."""
 
 from __future__ import annotations
 

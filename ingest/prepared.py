@@ -1,4 +1,4 @@
-"""A message that was read and not yet stored: what it says, or why it is refused. Nothing changes it afterwards."""
+"""A message that was read and not yet stored: its results, or why it is refused. It never changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Refusals = Mapping[RejectReason, tuple[int, str]]
 """Reason → (results, the first of them in words); an unreadable message refuses 0 results."""
 
 DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""Exceptions caused by our own bugs on a message. Trying again would not help; the database's errors are others."""
+"""Exceptions caused by our own bugs on a message. Trying again would not help. The database raises others."""
 UNKNOWN: Final = "unknown"
 NO_REFUSALS: Final[Refusals] = MappingProxyType({})
 

@@ -38,7 +38,7 @@ class Context:
 def prepare(
     messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None
 ) -> list[Prepared]:
-    """Decode and place. Leaves out messages that the service itself publishes below a trial, and its probe's."""
+    """Decode and place. Leaves out messages that the service or its probe publishes below a trial."""
     context = Context(snapshot, nodes)
     return [item for message in messages if (item := _prepare(message, context)) is not None]
 

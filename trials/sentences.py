@@ -188,7 +188,7 @@ NOTES = _named(
     Sentence(
         "constant_series",
         "note",
-        "What was measured so far does not vary: nothing can be foretold from it.",
+        "The results so far do not vary: nothing can be foretold from them.",
         Kind.NOTE,
     ),
     Sentence("no_overlap", "note", "Candidate and reference share too few intervals so far.", Kind.NOTE),
@@ -224,7 +224,7 @@ NOTES = _named(
     Sentence(
         "too_short",
         "warning",
-        "{days} days are planned, of which {counted} will count; at least {needed} are needed.",
+        "{days} days are planned; {counted} of them will count, and at least {needed} are needed.",
         Kind.NOTE,
     ),
 )

@@ -1,6 +1,4 @@
-"""A step of the demo and its commit, tried again where a server goes away amid it: the demo looks after its
-servers itself.
-"""
+"""A step of the demo and its commit. It is tried again if a server goes away: the demo runs its own servers."""
 
 from __future__ import annotations
 
@@ -29,10 +27,11 @@ def committed(
     is_done: Callable[[Connection], bool] = never,
     patience_s: float = PATIENCE_S,
 ) -> Kind:
-    """What `work` returns, once it is committed; each attempt has a connection and a transaction of its own. RetryLater.
+    """Returns the result of `work` once it is committed. Each attempt has its own connection and transaction.
 
-    `look_after` is called after each attempt that failed, and waits a little. A commit may be kept although its
+    `look_after` is called after each failed attempt, and waits a little. A commit may be kept although its
     answer was lost: `is_done` looks for it before the next attempt. Without it the work may be repeated.
+    Raises RetryLater after `patience_s`.
     """
     limit = time.monotonic() + patience_s
     unanswered: list[Kind] = []

@@ -129,6 +129,7 @@ def test_a_last_will_holds_until_the_device_speaks_again(
     """Also where it is back within a second: a broker's restart makes no silent fleet."""
     change(
         own_world_url,
-        f"UPDATE device_contact SET state = 'offline', state_at = last_seen_at + interval '{offline_since}'".encode(),
+        "UPDATE device_contact SET state = 'offline',"
+        f" state_at = last_seen_at + interval '{offline_since}'".encode(),
     )
     assert own_client("lab").get(f"/api/v1{NORTH}").json()["causes"] == causes

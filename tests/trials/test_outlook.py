@@ -316,7 +316,7 @@ def test_days_that_a_filter_leaves_out_do_not_count_in_a_planned_length_either()
 def test_a_reporting_period_too_short_to_be_evaluated_is_a_warning() -> None:
     given = before_after(periods=[period("baseline", 0, 28), period("reporting", 28, 38)])
     (warned,) = outlook(given).warnings()
-    assert sentence_of(warned[2]) == "10 days are planned, of which 10 will count; at least 14 are needed."
+    assert sentence_of(warned[2]) == "10 days are planned; 10 of them will count, and at least 14 are needed."
 
 
 def test_what_is_looked_at_ends_now_or_with_the_baseline_and_never_reaches_the_reporting_period() -> None:
