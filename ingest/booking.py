@@ -1,8 +1,8 @@
 """Prepared messages → one transaction → what to tell the devices.
 
-A message is recognised as a repeat by its `boot` and `seq`; without them, by the keys of its readings if they
-have device times; otherwise by its delivery (session, packet id, hash). Timed readings are merged even if their
-`seq` was seen before: a device that restarts its counter under an old boot loses nothing.
+A message is recognised as a repeat by its `boot` and `seq`; without them, by the keys of its readings if
+they have device times; otherwise by its delivery (session, packet id, hash). Timed readings are merged even
+if their `seq` was seen before: a device that restarts its counter under an old boot loses nothing.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _rejects(one: Booked) -> list[Reject]:
 
 
 def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:
-    """Add one message to the two sums of the ledger. Removes its refusals from `new`: the next copy is a repeat."""
+    """Add one message to both sums of the ledger. Removes its refusals from `new`: the next copy is a repeat."""
     message = one.message
     refused = one.refused
     if message.reject_id and refused and not one.stored and not one.settled:

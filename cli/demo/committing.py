@@ -1,4 +1,4 @@
-"""A step of the demo and its commit. It is tried again if a server goes away: the demo runs its own servers."""
+"""A step of the demo with its commit. It is tried again if a server goes away."""
 
 from __future__ import annotations
 

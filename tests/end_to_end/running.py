@@ -164,7 +164,7 @@ class RunningDemo:
         return child_of(self.process.pid, name)
 
     def kill_during_history(self, plan: list[tuple[float, str]]) -> threading.Thread:
-        """SIGKILL each named child in a thread, at its seconds after the first message or as soon as it runs."""
+        """SIGKILL each named child, in a thread; one that is not there yet, as soon as it runs."""
 
         def run() -> None:
             self.wait_for("days of history", 60)
