@@ -1,5 +1,5 @@
-"""A step of the demo and its commit, tried again where a server goes away amid it: the demo looks after its
-servers itself.
+"""Runs a step of the demo and its commit, and retries if a server goes away meanwhile: the demo supervises
+its own servers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PATIENCE_S: Final = 120.0
 
 
 def never(_: Connection) -> bool:
-    """Nothing tells whether it is done: it may be repeated."""
+    """For work that may be repeated: nothing shows whether it was committed."""
     return False
 
 
@@ -29,10 +29,12 @@ def committed(
     is_done: Callable[[Connection], bool] = never,
     patience_s: float = PATIENCE_S,
 ) -> Kind:
-    """What `work` returns, once it is committed; each attempt has a connection and a transaction of its own. RetryLater.
+    """Returns the result of `work` after its commit. Each attempt has its own connection and transaction. May
+    raise RetryLater.
 
-    `look_after` is called after each attempt that failed, and waits a little. A commit may be kept although its
-    answer was lost: `is_done` looks for it before the next attempt. Without it the work may be repeated.
+    Calls `look_after`, which waits a little, after each failed attempt. A commit may have succeeded although
+    its answer was lost, so `is_done` checks for that before the next attempt. Without `is_done` the work may
+    be repeated.
     """
     limit = time.monotonic() + patience_s
     unanswered: list[Kind] = []
