@@ -154,8 +154,8 @@ FIXES: Final = {
     "gives none.",
     RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its "
     "deployment, then replay.",
-    RejectReason.CONFLICTING_RESULT: "Another result is already stored for that time, and the first one is kept. "
-    "Give each result its own time.",
+    RejectReason.CONFLICTING_RESULT: "Another result is already stored for that time, and the first one is "
+    "kept. Give each result its own time.",
     RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of "
     "the reject.",
     RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of "
