@@ -227,7 +227,7 @@ def _only_site(conn: Connection, trial: str) -> str:
     sites = sorted({place.site for stream in list_datastreams(conn, trial) for place in stream.deployments})
     if len(sites) != 1:
         known = f" ({', '.join(sites)})" if sites else ""
-        raise CorrectInput(f"Say where the device stands with --site: {trial} has {len(sites)} sites{known}.")
+        raise CorrectInput(f"Name the site of the device with --site: {trial} has {len(sites)} sites{known}.")
     return sites[0]
 
 

@@ -175,7 +175,7 @@ def _merge(conn: Connection, items: Sequence[Item]) -> None:
     for index in merged.conflicting:
         item = owners[index]
         item.conflicting += 1
-        detail = "Another result of the same time is stored already; the first one stands."
+        detail = "Another result of the same time is stored already; the first one is kept."
         count, first = item.refused.get(RejectReason.CONFLICTING_RESULT, (0, detail))
         item.refused[RejectReason.CONFLICTING_RESULT] = (count + 1, first)
 

@@ -108,8 +108,8 @@ def _read(item: Item, decoder: Decoder, known: KnownDevice, context: Context) ->
         return _refuse(
             item,
             RejectReason.TOO_FAST,
-            f"The device sends more than it may: these {message.size} bytes were not read. Send less often, "
-            "or fewer bytes, and let a backlog flow slowly.",
+            f"The device exceeds its limit: these {message.size} bytes were not read. Send less often, or fewer "
+            "bytes, and send a backlog slowly.",
         )
     if message.size > MAX_PAYLOAD_BYTES:
         return _refuse(
