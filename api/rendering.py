@@ -65,6 +65,13 @@ class Page:
         found = self.reader.translator(LOCALE)(text)
         return found.format(**parts) if parts else found
 
+    def n(self, one: str, many: str, count: int, **parts: Any) -> str:
+        """Of `one` and `many`, the text that the reader's language has for this count, with `{n}` and `{parts}`
+        filled in.
+        """
+        found = self.reader.pluraliser(LOCALE)(one, many, count)
+        return found.format(n=self.number(count, 0), **parts)
+
     @property
     def colon(self) -> str:
         """The colon with its spacing: French has a no-break space before it."""

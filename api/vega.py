@@ -61,6 +61,6 @@ class Bundle:
         if not self.path.exists():
             raise RetryLater(
                 "Interactive charts are not available: the log says why. The drawings and tables on the "
-                "page stand."
+                "page still work."
             )
         return self.path

@@ -1,1 +1,1 @@
-"""The command line: the composition root, which builds, starts and stops everything; nobody imports it."""
+"""The command line: builds, starts and stops everything. It may import every room; no room imports it."""

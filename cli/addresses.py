@@ -1,4 +1,4 @@
-"""Where servers are: the settings as addresses, and which of them may be reached from elsewhere."""
+"""Addresses of servers from the settings, and which of them others may reach."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def database_url_of(settings: Settings) -> str:
 
 
 def broker_address(settings: Settings) -> BrokerAddress:
-    """The broker of INSITU_MQTT_URL as `ingest` wants it."""
+    """The broker of INSITU_MQTT_URL, in the form that `ingest` needs."""
     if settings.mqtt_url is None:
         raise CorrectInput("Set INSITU_MQTT_URL, for example mqtt://ingest:password@127.0.0.1:1883.")
     return parse_broker_url(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
@@ -50,7 +50,7 @@ def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
 
 
 def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> None:
-    """CorrectInput where plaintext would leave this machine."""
+    """Raises CorrectInput if plaintext would leave this machine."""
     if host not in LOOPBACK and not host.startswith("127.") and not secure and not settings.allow_plaintext:
         raise CorrectInput(
             f"{name}={host} is not this machine's loopback: passwords would travel in the clear. Run "
@@ -60,27 +60,25 @@ def require_safe(name: str, host: str, settings: Settings, *, secure: bool) -> N
 
 
 def pages_speak_tls(settings: Settings) -> bool:
-    """On an address that others reach, with a certificate; a browser on this machine needs none."""
+    """True with a certificate on an address that others reach; a browser on this machine needs none."""
     host, _ = parse_listen(settings.http_listen)
     return settings.tls_cert is not None and settings.tls_key is not None and host not in LOOPBACK
 
 
 def reachable_here(host: str) -> str:
-    """The address at which this machine reaches what listens on `host`."""
+    """The address for reaching, from this machine, a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what was asked for
 
 
 def reachable_there(settings: Settings, host: str) -> str:
-    """The address that others are told: INSITU_PUBLIC_HOST, else the listening one, else this machine's
-    name.
-    """
+    """The address to publish: INSITU_PUBLIC_HOST, else the listening address, else this machine's name."""
     if settings.public_host:
         return settings.public_host
     return socket.getfqdn() if reachable_here(host) != host else host
 
 
 def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddress:
-    """Where devices reach the broker, as this installation really is."""
+    """The broker's actual address for devices of this installation."""
     if text:
         host, port = parse_listen(text)
         return PublicAddress(

@@ -1,4 +1,4 @@
-"""`bench`: measure on this machine, print the table."""
+"""`bench`: measure on this machine and print the table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ingest(
     messages: Annotated[int, typer.Option(min=1000, help="Messages that fill the session.")] = 200_000,
     results: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Results a message; may be given several times [default: 1, 3, 10]."),
+        typer.Option(min=1, help="Results in a message; may be given several times [default: 1, 3, 10]."),
     ] = None,
     rate: Annotated[
         list[int] | None,
@@ -29,12 +29,12 @@ def ingest(
     ] = None,
     away: Annotated[
         list[float] | None,
-        typer.Option(min=1, help="Instead: the database away for so many seconds while devices publish."),
+        typer.Option(min=1, help="Instead: keep the database away this many seconds while devices publish."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
-    """From publish to commit at QoS 1: by drain, clean and dirty, and live, beside the yardsticks of the same
-    run.
+    """From publish to commit at QoS 1: by drain, clean and dirty, and live, next to reference measurements of
+    the same run.
     """
     if away:
         measure_away(seconds=tuple(away), results=tuple(results or (3,)))
@@ -58,11 +58,13 @@ def evaluate(
     phi: Annotated[
         list[float] | None, typer.Option(help="Autocorrelation of the hourly errors, 0 ≤ φ < 1.")
     ] = None,
-    days: Annotated[list[int] | None, typer.Option(min=14, help="Days a period.")] = None,
-    trend: Annotated[list[float] | None, typer.Option(help="Of a period, in standard deviations.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
+    days: Annotated[list[int] | None, typer.Option(min=14, help="Days in a period.")] = None,
+    trend: Annotated[
+        list[float] | None, typer.Option(help="Trend over a period, in standard deviations.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the work.")] = 2,
 ) -> None:
-    """How often intervals hold a truth that simulators know, false verdicts, power: the tables of
+    """How often intervals contain a truth known from simulation, false verdicts, power: the tables of
     docs/validation.md; or time and memory.
     """
     if speed:

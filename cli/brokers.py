@@ -1,4 +1,4 @@
-"""Files for a broker of one's own: users and access rules, in its words."""
+"""Files for an external broker: users and access rules in its own syntax."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ Files = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a broker wants its users."""
+    """How to give a broker its users."""
 
     write: Callable[[Sequence[Credential], BrokerAddress], Files]
     account: str
-    """That its packages run it as."""
+    """Account that its packages run it as."""
     reload: str
-    """What makes a running one take new files over."""
+    """How a running broker loads new files."""
 
 
 def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[BrokerUser]:
-    """The service, its probe, and the two devices of `insitu check`: all passwords follow from the
-    service's.
+    """Users for the service, its probe, and the two devices of `insitu check`; all passwords are derived from
+    the service's.
     """
     password = service.password
     checks = [device_user(f"{CHECK}.{d}", hash_of(check_token(password, d)), CHECK, d) for d in CHECK_DEVICES]
@@ -56,20 +56,20 @@ def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[Bro
 
 
 def nats(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
-    """`users.conf`, which nats.conf includes."""
+    """`users.conf`, included by nats.conf."""
     users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
     return {"users.conf": nats_users([*own_users(service, hash_token), *users])}
 
 
 def mosquitto(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
-    """`passwords` and `acl`, which mosquitto.conf names."""
+    """`passwords` and `acl`, referenced by mosquitto.conf."""
     users = [user_of(c.username, c.mosquitto_hash, c.trial, c.device, c.addresses) for c in credentials]
     passwords, rules = mosquitto_users([*own_users(service, mosquitto_hash), *users])
     return {"passwords": passwords, "acl": rules}
 
 
 def emqx(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
-    """`users.csv` and `acl.conf`, which emqx.conf names."""
+    """`users.csv` and `acl.conf`, referenced by emqx.conf."""
     users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
     passwords, rules = emqx_users([*own_users(service, hash_token), *users])
     return {"users.csv": passwords, "acl.conf": rules}

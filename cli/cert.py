@@ -1,4 +1,4 @@
-"""`insitu cert`: a certificate authority of one's own, and server certificates."""
+"""`insitu cert`: your own certificate authority, and server certificates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cert(
         make_folder(to or settings.data_dir / "tls", account)
     tls = issue(to or settings.data_dir / "tls", names, owner=ids(account))
     say(f"INSITU_TLS_CERT={tls.cert}\nINSITU_TLS_KEY={tls.key}\nINSITU_MQTT_CA={tls.ca}")
-    say(f"Fingerprint of the authority (SHA-256), for whoever installs it: {fingerprint(tls.ca)}")
+    say(f"Fingerprint of the authority (SHA-256), to compare before installing it: {fingerprint(tls.ca)}")
     if account is not None:
         say(
             f"{tls.key} belongs to {account.name}; the authority's key, {tls.ca.with_suffix('.key')}, stays "

@@ -1,8 +1,7 @@
-"""The supervisor's dealings with the database, in a thread of their own: one that hangs there keeps nothing
-else waiting.
+"""The supervisor's access to the database, in its own thread, so that a hanging database blocks nothing else.
 
-What the thread finds is left as `facts`, a value; what it is to do is left as a wish. A statement has a time
-limit, and a connection that does not answer at all is cut from outside.
+The thread publishes its findings as `facts`, a value; requests to it are stored as wishes. Each statement has
+a time limit, and another thread cuts a connection that does not answer at all.
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ _log = logging.getLogger("insitu.up")
 EVERY_S: Final = 0.2
 LOOK_S: Final = 1.0
 HUNG_S: Final = 10.0
-"""Longer than a statement may take: what is not back by then waits for a server that does not answer."""
+"""Longer than a statement may take: a call that is not back by then is waiting for a silent server."""
 _STATEMENT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the database says; `users` are to be in force at the broker as version `wanted`."""
+    """State of the database. The broker should use `users`, which are version `wanted`."""
 
     prepared: bool = False
-    """The schema is current, shards and the first person are there."""
+    """The schema is current, and the shards and the first person exist."""
     wanted: int = 0
     generation: int = 0
-    """Moves with every change of `users`."""
+    """Grows with each change of `users`."""
     users: tuple[BrokerUser, ...] = ()
     shards_ready: bool = False
     sessions: frozenset[str] = frozenset()
@@ -62,14 +61,14 @@ class Facts:
     first_sign_in: str | None = None
     """Password of `lab`, until somebody has signed in."""
     restoring: bool = False
-    """Somebody puts a dump back: nobody else should write."""
+    """A dump is being restored: nobody else should write."""
     restores: int = 0
-    """How many restores have ended since the start."""
+    """Number of restores that have ended since the start."""
     problem: str | None = None
     fatal: InsituError | None = None
-    """The schema is of a newer version: no waiting helps."""
+    """Error that no waiting helps, such as a schema of a newer version."""
     at: float = 0.0
-    """When the database answered last (time.monotonic())."""
+    """Time of the database's last answer (time.monotonic())."""
 
 
 class Clerk:
@@ -99,24 +98,26 @@ class Clerk:
         self._stop.set()
         self._cut()
 
-    # -- asked by the supervisor's thread
+    # -- called by the supervisor's thread
 
     def look_after(self, now: float) -> None:
-        """Cut a connection on which nothing has been answered for too long; a migration may take its time."""
+        """Cut a connection that has not answered for too long; a migration may take its time."""
         since = self._busy_since
         if since is not None and now - since > HUNG_S and self.facts.prepared:
             self._cut()
 
     def silent_s(self, now: float) -> float:
-        """How long the database has not answered."""
+        """Seconds since the database answered."""
         return now - self.facts.at
 
     def applied(self, version: int, problem: str | None) -> None:
-        """The broker runs on that version of the credentials, or why not: to be written down."""
+        """Record, soon, that the broker uses that version of the credentials, or why not."""
         self._applied = (version, problem)
 
     def forget_sessions(self) -> bool:
-        """The broker has lost its sessions: they are to be made again. True once that is written down."""
+        """Request that the sessions, which the broker has lost, are made again. True once that is
+        recorded.
+        """
         if self._forgotten.is_set():
             self._forgotten.clear()
             return True
@@ -140,7 +141,7 @@ class Clerk:
             try:
                 self._work(url)
                 pause = EVERY_S
-            # Whatever the database says, the supervisor goes on; it is said.
+            # Whatever error the database causes, the supervisor goes on; the error is logged.
             except Exception as error:  # noqa: BLE001
                 self._trouble(error)
                 pause = min(2.0, pause * 2)
@@ -179,9 +180,7 @@ class Clerk:
         self.facts = replace(self.facts, prepared=True, problem=None, fatal=None, at=time.monotonic())
 
     def _restoring(self, conn: Connection) -> bool:
-        """True while a dump is put back; half of it is there then; the schema is checked again when it is
-        whole.
-        """
+        """True during a restore, while the data is incomplete; afterwards the schema is checked again."""
         restoring, before = restore_under_way(conn), self.facts.restoring
         conn.rollback()
         if restoring:
@@ -199,8 +198,8 @@ class Clerk:
         return self._conn
 
     def _prepare(self, conn: Connection) -> None:
-        """Once a connection, since a restore may have brought an older schema; a migration may take as long
-        as it needs.
+        """Runs once for each connection, because a restore may have brought an older schema. A migration has
+        no time limit.
         """
         if self.facts.prepared and not has_schema(conn):
             raise RunMigrate(
@@ -214,7 +213,7 @@ class Clerk:
         ensure_shards(conn)
         if self._clock.is_simulated and fact(conn, "clock") is None:
             put_fact(conn, "clock", self._clock.dumps())
-        if self._fresh_life:  # which credentials a broker runs on is known of a running broker only
+        if self._fresh_life:  # only a running broker has a known state of its credentials
             broker_applied(conn, version=0, at=self._clock.now())
         conn.commit()
         self._fresh_life = False
@@ -237,7 +236,7 @@ class Clerk:
             self._forgotten.set()
 
     def _read_credentials(self, conn: Connection) -> None:
-        """When they changed, or one of them expired."""
+        """Read the credentials if they changed, or if one of them expired."""
         wanted, now = broker_state(conn).wanted, self._clock.now()
         if self.facts.wanted == wanted and (self._expiry is None or now < self._expiry):
             return

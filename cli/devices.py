@@ -1,4 +1,4 @@
-"""`enrol` and `revoke`: a device's credentials, in force at the broker at once."""
+"""`enrol` and `revoke`: a device's credentials, effective at the broker at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ APPLY_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a device signs in with; the token is shown once and kept nowhere."""
+    """Credential of a device; the token is shown once and stored nowhere."""
 
     username: str
     token: str
@@ -54,7 +54,9 @@ def give_credential(
     expires_at: datetime | None = None,
     login: str = "cli",
 ) -> Login:
-    """A new credential for a device; older ones go on until they are revoked. The caller commits."""
+    """Create a new credential for a device; older ones stay valid until they are revoked. The caller
+    commits.
+    """
     token = secrets.token_urlsafe(32)
     username = (
         f"{trial}.{device}"
@@ -82,9 +84,11 @@ def _taken(conn: Connection, username: str) -> bool:
 
 
 def wait_until_applied(conn: Connection) -> None:
-    """Return once the broker runs on the committed credentials; RetryLater says what is wrong otherwise."""
+    """Return once the broker uses the committed credentials; otherwise raises a RetryLater that names the
+    problem.
+    """
     limit = time.monotonic() + APPLY_TIMEOUT_S
-    while not shards_ready(conn):  # a trial that no session hears yet has no credentials at the broker
+    while not shards_ready(conn):  # a trial without a session has no credentials at the broker yet
         conn.rollback()
         if time.monotonic() > limit:
             raise RetryLater(
@@ -117,16 +121,16 @@ def enrol(
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it measures, as NAME or NAME=PROPERTY, for a new device; without it the trial's "
-            "mappings say it."
+            help="Properties of a new device, as NAME or NAME=PROPERTY; default: those of the trial's "
+            "mappings."
         ),
     ] = None,
     site: Annotated[
-        str, typer.Option(help="Where it stands; may be left out where the trial has one site.")
+        str, typer.Option(help="Site of the device; may be left out if the trial has one site.")
     ] = "",
-    position: Annotated[str, typer.Option(help="Where at the site; default: the device's own name.")] = "",
+    position: Annotated[str, typer.Option(help="Position at the site; default: the device's own name.")] = "",
     every: Annotated[int, typer.Option(help="Planned seconds between two results.")] = 900,
-    days: Annotated[int, typer.Option(help="The credential ends after so many days; 0: with the trial.")] = 0,
+    days: Annotated[int, typer.Option(help="Days until the credential ends; 0: with the trial.")] = 0,
 ) -> None:
     """Give a device its credential (shown once) and snippets that work as they are."""
     target, conn = open_target("insitu enrol")
@@ -146,8 +150,8 @@ def enrol(
 
 
 def take_effect(conn: Connection, target: Target, *, tell: Callable[[str], None] = say) -> RetryLater | None:
-    """None once the broker knows the new credential; the trouble is raised after the token was shown, which
-    happens only once.
+    """None once the broker has the new credential. A problem is returned, so that the token can be shown
+    first: it is shown only once.
     """
     if target.running is None:
         tell(
@@ -223,7 +227,7 @@ def _only_site(conn: Connection, trial: str) -> str:
     sites = sorted({place.site for stream in list_datastreams(conn, trial) for place in stream.deployments})
     if len(sites) != 1:
         known = f" ({', '.join(sites)})" if sites else ""
-        raise CorrectInput(f"Say where the device stands with --site: {trial} has {len(sites)} sites{known}.")
+        raise CorrectInput(f"Name the site of the device with --site: {trial} has {len(sites)} sites{known}.")
     return sites[0]
 
 
@@ -249,7 +253,7 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
 
 
 def public_of(target: Target) -> PublicAddress:
-    """Where devices reach the broker of a target."""
+    """The broker's address for devices of a target."""
     settings = load()
     if target.running is None:
         return public_address(settings, "", None)
@@ -264,7 +268,7 @@ def public_of(target: Target) -> PublicAddress:
 
 
 def revoke(trial: str, device: str) -> None:
-    """End every credential of a device; an open connection is cut."""
+    """End every credential of a device and disconnect it."""
     target, conn = open_target("insitu revoke")
     with conn:
         found = find_device(conn, trial, device)

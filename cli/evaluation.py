@@ -56,12 +56,12 @@ def protocol(
     template: Annotated[str, typer.Argument(help="air-sensor, retrofit, limit, equivalence or street.")],
     trial: Annotated[str | None, typer.Option(help="A trial, whose devices and datastreams fill it.")] = None,
     property: Annotated[
-        str | None, typer.Option(help="What it is about, if not what the template is for.")
+        str | None, typer.Option(help="Property to evaluate, if not the template's own.")
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="First day, as 2026-03-01; default: the first of next month.")
     ] = None,
-    days: Annotated[int, typer.Option(min=14, help="Of each period.")] = 30,
+    days: Annotated[int, typer.Option(min=14, help="Length of each period.")] = 30,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +69,7 @@ def protocol(
         ),
     ] = None,
 ) -> None:
-    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it until nothing is left to be
+    """Draft a protocol (JSON on stdout) from a template; `lock` refuses it while anything is left to be
     written.
     """
     clock, facts = SYSTEM, Facts()
@@ -101,7 +101,7 @@ def profiles(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Published targets that a protocol can name: what they ask for, where that stands, and when it holds."""
+    """Published targets that a protocol can name: their requirements, source and period of validity."""
     if name is None:
         show(list(known.profiles().values()), _names_of_profiles(), as_json=as_json)
         return
@@ -135,7 +135,7 @@ def _first_day(text: str | None, clock: Clock) -> date:
 
 
 def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
-    """Lock a protocol: from now on its hash and time stand, and changes are amendments."""
+    """Lock a protocol: this fixes its hash and time, and later changes are amendments."""
     parsed = read_for_designs(_read(protocol), source=str(protocol))
     target, conn = open_target("insitu lock")
     clock = target.clock
@@ -155,7 +155,7 @@ def evaluate(
     login: str = "lab",
     as_json: JsonOption = False,
 ) -> None:
-    """Apply the locked protocol to the observations and keep the result for good."""
+    """Apply the locked protocol to the observations and store the result permanently."""
     folder = Path(trial)
     if (folder / "datapackage.json").is_file():
         result = evaluate_package(folder)
@@ -175,10 +175,10 @@ def evaluate(
 def unblind(
     trial: str,
     endpoint: Annotated[str, typer.Argument(help="Name of a blinded endpoint of the locked protocol.")],
-    reason: Annotated[str, typer.Option(help="Why now; stands in the audit log and in every report.")],
+    reason: Annotated[str, typer.Option(help="Why now; recorded in the audit log and in every report.")],
     login: str = "lab",
 ) -> None:
-    """Tell the result of a blinded endpoint from now on; it cannot be taken back."""
+    """Reveal the result of a blinded endpoint from now on; this cannot be undone."""
     target, conn = open_target("insitu unblind")
     clock = target.clock
     with conn:
@@ -220,7 +220,7 @@ def export(
 def write_package(
     conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None
 ) -> None:
-    """The package of the latest evaluation, signed by this installation, with its reports inside (those in
+    """Write the package of the latest evaluation, signed by this installation, with its reports (those in
     `reports`, if given).
     """
     row = latest_evaluation(conn, trial)

@@ -1,5 +1,5 @@
-"""`devices`: where each device stands now, when it was last seen, its state and why, as the lab's pages judge
-it.
+"""`devices`: each device with its place, when it was last seen, its state and the reason, as on the lab's
+pages.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ LAB: Final = Viewer(
     organisation_id=0,
     organisation="",
 )
-"""Who has the server's shell sees what the lab sees."""
+"""A person with the server's shell sees what the lab sees."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLine:
-    """`site`, `position` and `deployed_at` are None for a device that stands nowhere now; `causes` are codes,
-    `why` says them.
+    """`site`, `position` and `deployed_at` are None for a device that is not deployed now; `causes` are
+    codes, `why` is their text.
     """
 
     trial: str
@@ -75,7 +75,7 @@ def devices(
     trial: Annotated[str | None, typer.Argument(help="Only this trial's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the devices: where they stand now, when they were last seen, their state and why."""
+    """List the devices: their present place, when they were last seen, their state and the reason."""
     target, conn = open_target("insitu devices")
     with conn:
         if trial is not None:
@@ -99,7 +99,7 @@ def devices(
 
 
 def judged(conn: Connection, clock: Clock, trial: str | None) -> list[DeviceLine]:
-    """By trial and code, as of one now."""
+    """Devices by trial and code, all judged at the same moment."""
     now = clock.now()
     rows = list_devices(conn, LAB, now=now, trial=trial)
     found = load_conditions(
@@ -133,7 +133,7 @@ def _line(row: FleetRow, found: Judged, now: datetime) -> DeviceLine:
 
 
 def _why(condition: Condition, now: datetime) -> str:
-    """As the pages say it, in English, but times in UTC like all others here."""
+    """The pages' text in English, but with times in UTC as everywhere in the command line."""
     window = condition.window
     if condition.state is DeviceState.IN_WINDOW and window is not None:
         until = f" until {in_utc(window.end)} UTC" if window.end else ""

@@ -1,4 +1,4 @@
-"""The command group: a verb is imported when it is called, so that `insitu --help` is quick."""
+"""The command group: a verb's module is imported when the verb is called, so `insitu --help` is fast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from insitu.loading import loading
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What a shell is offered for an unfinished word."""
+    """A completion that a shell offers for an unfinished word."""
 
     value: str
     help: str
@@ -41,7 +41,7 @@ class Group(typer.core.TyperGroup):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """From the table too: a shell asks at each press of the tabulator."""
+        """Also from the table, because a shell asks at each press of the tab key."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [Suggestion(name, verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
@@ -54,7 +54,7 @@ class Group(typer.core.TyperGroup):
 
 
 def command_of(name: str, verb: Verb) -> Any:
-    """The command, or the group of commands, that a verb names."""
+    """The command, or the group of commands, of a verb."""
     with loading():
         module = import_module(verb.module)
     app = _typer(help=verb.help, no_args_is_help=len(verb.functions) > 1)

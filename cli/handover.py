@@ -1,5 +1,5 @@
-"""Handing changed credentials to the running broker, in steps, and saying in the database which state it runs
-on.
+"""Gives changed credentials to the running broker, in steps, and records in the database which state it
+uses.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Handover:
         self._problem = ""
 
     def started_with(self, facts: Facts) -> None:
-        """The broker has started with those credentials in force."""
+        """Record that the broker has started with these credentials."""
         self._generation, self._under_way = facts.generation, None
         self._clerk.applied(facts.wanted, None)
 
     def step(self, now: float) -> None:
-        """A little of what is under way, or the next beginning. `now`: time.monotonic()."""
+        """Do one step of the present change, or begin the next one. `now`: time.monotonic()."""
         facts = self._clerk.facts
         if self._under_way is None:
             if facts.generation == self._generation or now < self._not_before:

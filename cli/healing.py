@@ -1,4 +1,4 @@
-"""What runs and does not do its work: which part to replace, and when to leave it alone."""
+"""Decides when to replace a part that runs but does not do its work, and when to leave it alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ INGEST_TRIAL_S: Final = 20.0
 PAGES_TRIAL_S: Final = 10.0
 PAGES_START_S: Final = 60.0
 DATABASE_TRIAL_S: Final = 300.0
-"""How long something may fail to do its work, though its process is there, before it is replaced."""
+"""A part whose process runs but which fails for this long is replaced."""
 ROOM_BYTES: Final = 64 * 2**20
-"""Below so much free space nothing is replaced: no restart gives more of it."""
+"""With less free space nothing is replaced, because a restart gives no space."""
 FIRST_PAUSE_S: Final = 10.0
 LONGEST_PAUSE_S: Final = 300.0
 WATCHDOG_PATIENCE_S: Final = 600.0
@@ -24,9 +24,7 @@ _AT_THE_BROKER: Final = (Stage.CONNECT, Stage.SIGN_IN, Stage.PUBLISH)
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is seen of an installation at one moment. Seconds since …; a part's `_runs_s` is 0 where it does
-    not run.
-    """
+    """Signs of an installation at one moment, in seconds; a part's `_runs_s` is 0 if it does not run."""
 
     readiness: Readiness
     broker_runs_s: float = 0.0
@@ -38,7 +36,7 @@ class Signs:
     pages_run_s: float = 0.0
     pages_silent_s: float = 0.0
     pages_answered: bool = False
-    """Since their start."""
+    """At least once since their start."""
     database_runs_s: float = 0.0
     database_silent_s: float = 0.0
     free_bytes: int = 2**40
@@ -51,7 +49,7 @@ class Replacement:
 
 
 class Healing:
-    """Remembers since when no device can deliver, and what was replaced for it already."""
+    """Remembers since when no device can deliver, and which parts were already replaced because of it."""
 
     def __init__(self) -> None:
         self._unready_since: float | None = None
@@ -70,12 +68,12 @@ class Healing:
         return [one for one in _ill(signs, self.unready_s(now)) if self._is_due(one.part, now)]
 
     def unready_s(self, now: float) -> float:
-        """How long no device can deliver."""
+        """Seconds for which no device could deliver."""
         return 0.0 if self._unready_since is None else now - self._unready_since
 
     def is_hopeless(self, signs: Signs, now: float) -> bool:
-        """True where nothing helped for so long that only a new start of everything might. Not for want of
-        space or of a database.
+        """True if nothing has helped for so long that only a restart of everything might. Never for lack of
+        space or without a database.
         """
         return (
             self.unready_s(now) > WATCHDOG_PATIENCE_S
@@ -117,7 +115,7 @@ def _ill(signs: Signs, failing_s: float) -> list[Replacement]:
 
 
 class Paced:
-    """A question that is asked at most every `seconds`; in between its last answer stands."""
+    """Asks a question at most every `seconds`; in between it returns the last answer."""
 
     def __init__(self, ask: Callable[[], str | None], seconds: float) -> None:
         self._ask, self._seconds = ask, seconds

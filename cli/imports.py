@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
-    trial: Annotated[str, typer.Option(help="Whose data it is.")] = "",
-    device: Annotated[str, typer.Option(help="The device that measured, where the file has one only.")] = "",
+    trial: Annotated[str, typer.Option(help="The trial that the data belong to.")] = "",
+    device: Annotated[str, typer.Option(help="The device that measured, if the file has only one.")] = "",
     device_column: Annotated[str, typer.Option(help="The column that names the device.")] = "",
     time_column: Annotated[
         list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")
     ] = None,
-    time_format: Annotated[str, typer.Option(help="As of strptime, such as '%d/%m/%Y %H:%M'.")] = "",
+    time_format: Annotated[str, typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'.")] = "",
     zone: Annotated[str, typer.Option(help="Of times without an offset, such as Europe/Paris.")] = "",
     map: Annotated[
         list[str] | None,
@@ -50,10 +50,10 @@ def import_file(
         bool, typer.Option("--units-row", help="The line below the header has units.")
     ] = False,
     missing: Annotated[
-        list[str] | None, typer.Option(help="What stands for no result, instead of NA, NaN, null, -, …")
+        list[str] | None, typer.Option(help="Texts for no result, instead of NA, NaN, null, -, …")
     ] = None,
     columns: Annotated[
-        Path | None, typer.Option(help="A TOML file that says all this; options here win.")
+        Path | None, typer.Option(help="A TOML file with these options; options given here win.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
     correct: Annotated[
@@ -63,8 +63,8 @@ def import_file(
     login: str = "lab",
     as_json: JsonOption = False,
 ) -> None:
-    """Take results from a CSV or Parquet file, through the same path as live messages; running it again
-    changes nothing.
+    """Import results from a CSV or Parquet file along the path of live messages; a repeated import changes
+    nothing.
     """
     given: dict[str, Any] = {
         "trial": trial,
@@ -90,7 +90,7 @@ def import_file(
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:
-    """The last = divides: headers may hold one."""
+    """Splits at the last =, because headers may contain one."""
     left, equals, right = text.rpartition("=")
     if not equals or not left:
         raise CorrectInput(f"{text!r}: write {form}.")
@@ -130,7 +130,7 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
 
 
 def _report(layout: Layout, summary: Summary, *, dry: bool, as_json: bool) -> None:
-    """InsituError where something was refused, so that the exit code says so."""
+    """Raises InsituError if anything was refused, so that the exit code shows it."""
     document = {"trial": layout.trial, "understood": layout.sentences, "is_dry_run": dry, **asdict(summary)}
     show(document, _lines(summary, dry=dry), as_json=as_json)
     if summary.refused:

@@ -1,4 +1,4 @@
-"""`insitu ingest`: from the broker into the database, against servers that somebody else runs."""
+"""`insitu ingest`: from the broker into the database, with external servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cli.stopping import until_signal
 
 
 def ingest(clock: ClockOption = "") -> None:
-    """Take messages from the broker into the database until told to stop; several share the shards."""
+    """Take messages from the broker into the database until stopped; several ingestors share the shards."""
     settings = load()
     database_url, broker, stop = database_url_of(settings), broker_address(settings), until_signal()
     wait_for_database(database_url, application="insitu ingest", stop=stop)

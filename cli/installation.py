@@ -5,14 +5,14 @@ alive.
                    ├────▶ serve
                    └────▶ work
 
-One thread looks after all of it, a little at a time, from the first start to the last stop (`supervision`).
-Whatever may hang has a thread of its own and leaves a value: the database (`clerk`), a device's way
-(`ingest.probe`), the pages (`watch`).
+One thread looks after everything in short steps, from the first start to the last stop (`supervision`).
+Everything that may hang has its own thread, which publishes a value: the database (`clerk`), the path of a
+device's message (`ingest.probe`), the pages (`watch`).
 
-Devices find the broker's port open only when their credentials are in force, and only when every shard's
-session exists, since a broker keeps messages for existing sessions only. Where the broker's store does not
-hold the sessions (at the first start, or after the store was lost) the broker runs on a private port until
-the ingestor has made them.
+The broker's port opens for devices only when their credentials are active and every shard's session exists,
+because a broker keeps messages only for existing sessions. If the broker's store has no sessions (at the
+first start, or after the store was lost), the broker runs on a private port until the ingestor has created
+them.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ if TYPE_CHECKING:
     from store.database import Connection
 
 FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
-"""Errors of a first start that waiting does not mend."""
+"""Errors of a first start that waiting does not fix."""
 PORT_PATIENCE_S: Final = 15.0
-"""What an earlier installation here still holds is free by then."""
+"""By then everything that an earlier installation here held is free."""
 START_LIMIT_S: Final = 180.0
 OTHERS_FIRST_S: Final = 5.0
 BROKER_PATIENCE_S: Final = 6.0
 POSTGRES_PATIENCE_S: Final = 25.0
-"""Together: a stop takes at most 45 s."""
+"""Together a stop takes at most 45 s."""
 
 
 class Installation:
-    """Servers and parts of one data directory; `begin`, `step` and `stop` are called by one thread, which
-    starts every child.
+    """Servers and parts of one data directory. One thread calls `begin`, `step` and `stop`, and starts every
+    child.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Installation:
     # -- beginning
 
     def begin(self) -> None:
-        """Hold the data directory and make the parts; nothing is started before the first `step`.
+        """Hold the data directory and create the parts; the first `step` starts them. May raise
         AlreadyRunning.
         """
         self._stack.enter_context(hold(self.data_dir, run_as=self.settings.run_as))
@@ -148,11 +148,11 @@ class Installation:
             self.start_jobs()
 
     def start_jobs(self) -> None:
-        """The worker: quality checks over what comes in, and nights."""
+        """Add the worker: quality checks of new observations, and nightly evaluations."""
         self._parts.append(self._program("work", needs=(self._schema,), first=self._others_first))
 
     def _others_first(self) -> Steps:
-        """A program that loads takes a second of a core: ingestor and pages have it before the jobs."""
+        """Loading a program takes a second of CPU time; ingestor and pages come before the jobs."""
         limit = time.monotonic() + OTHERS_FIRST_S
         while not self.is_up and time.monotonic() < limit:
             yield
@@ -160,7 +160,7 @@ class Installation:
     def _program(
         self, name: str, *arguments: str, needs: tuple[Part, ...], first: Callable[[], Steps] = no_steps
     ) -> Part:
-        """A program of ours, which finds the broker where it is just then."""
+        """One of our programs, with the broker's present address."""
         program = Program(
             name,
             [name, "--clock", self.clock.dumps(), *arguments],
@@ -200,7 +200,7 @@ class Installation:
     def _protect_store(self) -> Steps:
         try:
             yield from self.broker.protecting_store()
-        except InsituError as error:  # it serves all the same; the next start tries again
+        except InsituError as error:  # it works without; the next start tries again
             warn(f"broker: {error}")
 
     def _database_url(self) -> str | None:
@@ -213,8 +213,8 @@ class Installation:
     # -- looking after it
 
     def step(self) -> None:
-        """Look after everything once, without waiting. Raises only what a person must mend before anything
-        can run.
+        """Look after everything once, without waiting. Raises only errors that a person must fix before
+        anything can run.
         """
         now = time.monotonic()
         self._make_room_for_a_restore()
@@ -239,12 +239,12 @@ class Installation:
         return any(part.phase is not Phase.RUNNING for part in self._parts)
 
     def run(self, stop: threading.Event) -> None:
-        """Steps until `stop`."""
+        """Run steps until `stop`."""
         while not stop.wait(0.02 if self.is_busy else 0.2):
             self.step()
 
     def start(self) -> None:
-        """Steps until a device can deliver and the pages answer; leave nothing behind where that fails."""
+        """Run steps until a device can deliver and the pages answer; if that fails, leave nothing behind."""
         self.begin()
         limit = time.monotonic() + START_LIMIT_S
         try:
@@ -259,7 +259,7 @@ class Installation:
 
     @property
     def is_up(self) -> bool:
-        """A device can deliver, and the pages answer."""
+        """True if a device can deliver and the pages answer."""
         return self.readiness().ready and self.pages.answers
 
     def readiness(self) -> Readiness:
@@ -268,7 +268,7 @@ class Installation:
         return self._prober.latest()
 
     def status(self) -> str:
-        """What it is waiting for, in a sentence; "" where a device can deliver."""
+        """A sentence about what it is waiting for; "" if a device can deliver."""
         for part in self._parts:
             if not part.runs:
                 problem = (
@@ -292,8 +292,8 @@ class Installation:
             raise part.error
 
     def _make_room_for_a_restore(self) -> None:
-        """Nobody writes while a dump is put back; afterwards the broker is asked again whether it has the
-        sessions that stand there now.
+        """Let nobody write during a restore. Afterwards restart the broker, which may not have the sessions
+        that are now in the database.
         """
         facts = self.clerk.facts
         for part in self._parts:
@@ -304,7 +304,7 @@ class Installation:
             self._broker.replace("The database was restored.")
 
     def _settle_sessions(self) -> None:
-        """When every shard hears what it should: remember it, and open the port where it was private."""
+        """Once every shard hears its trials: record that, and open the port if it was private."""
         facts = self.clerk.facts
         if not facts.shards_ready or facts.sessions == self._sessions_of:
             return
@@ -322,10 +322,10 @@ class Installation:
             )
             self._prober.start()
 
-    # -- what runs and does not do its work
+    # -- parts that run but do not do their work
 
     def _heal(self, now: float) -> None:
-        """Replace what is there and does not do its work."""
+        """Replace parts that run but do not do their work."""
         signs = self._signs(now)
         for ill in self._healing.diagnose(signs, now):
             next(part for part in self._parts if part.name == ill.part).replace(ill.why)
@@ -361,13 +361,13 @@ class Installation:
                 program.bound_log()
 
     def connection(self) -> Connection:
-        """A connection of the caller's own, who closes it."""
+        """A new connection, which the caller closes."""
         return connect(self.postgres.url, application="insitu demo")
 
     # -- ending
 
     def stop(self, urgent: threading.Event | None = None) -> None:
-        """Parts first, then the broker, then the database; within 45 s, at once where `urgent` is set. Then
+        """Stop the parts, then the broker, then the database; within 45 s, at once if `urgent` is set. Then
         the directory is free.
         """
         if not self._began:

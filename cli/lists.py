@@ -1,6 +1,4 @@
-"""`trials`, `people`, `windows`, `evaluations`: what is here, as a table or as JSON, as far as the lab may
-see it.
-"""
+"""`trials`, `people`, `windows`, `evaluations`: lists as tables or JSON, with the rights of the lab."""
 
 from __future__ import annotations
 
@@ -31,8 +29,8 @@ _READER: Final = Reader("en")
 
 @dataclass(frozen=True, slots=True)
 class TrialLine:
-    """`protocol_version` and `locked_at`: of the latest locked one; the rest from `evaluation_id`: of the
-    latest evaluation. `verdict` is None also where it is withheld.
+    """`protocol_version` and `locked_at`: of the latest locked version; from `evaluation_id` on: of the
+    latest evaluation. `verdict` is also None if it is withheld.
     """
 
     trial: str
@@ -85,7 +83,7 @@ class WindowLine:
 
 
 def trials(as_json: JsonOption = False) -> None:
-    """List the trials: state, devices, protocol, latest result, who takes part."""
+    """List the trials: state, devices, protocol, latest result, participants."""
     _, conn = open_target("insitu trials")
     with conn:
         found = list_trials(conn)
@@ -137,7 +135,7 @@ def _protocol(line: TrialLine) -> str | None:
 
 
 def result_word(verdict: str | None, *, interim: bool | None, blinded: bool | None) -> str | None:
-    """The verdict, or why there is none."""
+    """The verdict, or the reason why there is none."""
     if blinded:
         return "blinded"
     if interim:
@@ -181,7 +179,7 @@ def windows(
     trial: Annotated[str, typer.Argument(help="A trial.")],
     as_json: JsonOption = False,
 ) -> None:
-    """List the windows of a trial: its own, those of its sites and of its devices."""
+    """List the windows of a trial: its own, those of its sites and those of its devices."""
     _, conn = open_target("insitu windows")
     with conn:
         get_trial(conn, trial)
@@ -225,7 +223,7 @@ def evaluations(
     most: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List evaluations, newest first, with their verdict; what is blinded stays withheld."""
+    """List evaluations, newest first, with their verdicts; blinded ones stay withheld."""
     _, conn = open_target("insitu evaluations")
     with conn:
         if trial is None:

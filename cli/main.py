@@ -1,6 +1,6 @@
-"""The command line, which is the composition root: it builds, starts and stops; nobody imports it.
+"""The entry point of the command line.
 
-`verbs` says where each verb lives; its module is imported when it is called.
+`verbs` lists each verb with its module, which is imported when the verb is called.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _MOST_DEFECTS = 20
 
 
 def main() -> None:
-    """Run a verb; every error is one clear line on stderr and a non-zero exit code."""
-    # Children of a supervisor must not keep a terminal's half-written line when their reader is gone.
+    """Run a verb; every error becomes one clear line on stderr and a non-zero exit code."""
+    # Children of a supervisor must not keep a half-written terminal line after their reader is gone.
     try:
         refuse_foreign_rooms()
         app(prog_name="insitu")
@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def _keep_traceback() -> str:
-    """Where the details are: a fresh file in the data directory's logs, else in the temporary folder; nobody
-    else can have put it there.
+    """Write the traceback to a new file in the data directory's logs, else in the temporary folder; nobody
+    else can have created it. Returns its place.
     """
     if os.environ.get("INSITU_LOG_LEVEL") == "debug":
         traceback.print_exc()
@@ -64,7 +64,7 @@ def _keep_traceback() -> str:
 
 
 def _forget_old(logs: Path) -> None:
-    """A part that is started again and again must not fill the disk with its tracebacks."""
+    """A part that restarts again and again must not fill the disk with its tracebacks."""
     files = sorted(logs.glob(f"{_DEFECT}*.txt"), key=lambda path: path.lstat().st_mtime)
     for path in files[:-_MOST_DEFECTS]:
         path.unlink(missing_ok=True)

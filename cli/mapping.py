@@ -1,5 +1,5 @@
-"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and which of their fields is what
-in which unit.
+"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and the property and unit of each
+field.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class MappingEntry(_Entry):
 
 
 def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
-    """A device at its place, from `start` or now on; one that exists is left as it is, also where it
-    stands.
+    """Enter a device at its place, from `start` or now; an existing one keeps everything, including its
+    place.
     """
     start = (
         now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
@@ -92,9 +92,7 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
 def enter_mappings(
     conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime
 ) -> None:
-    """The mappings of each trial that the file names take the place of those it had; its devices get what
-    they say.
-    """
+    """For each trial in the file, replace its mappings and give its devices the resulting datastreams."""
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
         with conn.transaction():

@@ -1,5 +1,5 @@
-"""Network servers: `[[network_server]]` and `[[network_address]]` of a registration, and `network`, their
-credential.
+"""Network servers: `[[network_server]]` and `[[network_address]]` of a registration, and the verb `network`
+for their credential.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
 
 
 def enter_address(conn: Connection, entry: AddressEntry) -> None:
-    """The device is that address from now on; an address that is another device's is refused."""
+    """Give the device that address; refuses an address of another device."""
     number = find_device(conn, entry.trial, entry.device).device_id
     found = find_address(conn, entry.address)
     if found is not None:
@@ -121,7 +121,7 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
-    """`token` is shown once; `configuration` is what to write into the network server's own."""
+    """`token` is shown once; `configuration` is for the network server's own configuration file."""
 
     username: str
     token: str
@@ -130,14 +130,14 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """A network server, and what was done to its credentials now; None where nothing was."""
+    """A network server, and changes to its credentials in this call; None for no change."""
 
     network_server: str
     kind: str
     devices: list[Address]
     enrolled: NewCredential | None = None
     revoked: int | None = None
-    """Credentials that ended."""
+    """Number of ended credentials."""
 
 
 def network(
@@ -150,9 +150,7 @@ def network(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A network server (ChirpStack, The Things Stack, Sparkplug): the devices it speaks for, and its
-    credential.
-    """
+    """A network server (ChirpStack, The Things Stack, Sparkplug): its devices and its credential."""
     if enrol and revoke:
         raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
     target, conn = open_target("insitu network")
@@ -208,7 +206,7 @@ def _give(conn: Connection, target: Target, server: NetworkServer) -> NewCredent
 
 
 def _revoke(conn: Connection, target: Target, server: NetworkServer) -> int:
-    """How many credentials ended."""
+    """Returns how many credentials ended."""
     now = target.clock.now()
     ended = revoke_network_credentials(conn, network_server_id=server.network_server_id, at=now)
     record(conn, at=now, login="cli", action="revoke", subject=server.code, detail={"credentials": ended})
@@ -216,7 +214,7 @@ def _revoke(conn: Connection, target: Target, server: NetworkServer) -> int:
 
 
 def _configuration(target: Target, kind: str, username: str) -> str:
-    """What to write into the network server's own configuration."""
+    """Text for the network server's own configuration."""
     where = public_of(target)
     scheme = "ssl" if where.tls else "tcp"
     if kind == CHIRPSTACK:
@@ -238,7 +236,7 @@ def _configuration(target: Target, kind: str, username: str) -> str:
             "  topic v3/+/devices/+/up in 0\nconnection insitu\n"
             f"  address {where.host}:{where.port}\n  remote_username {username}\n  remote_password THE "
             "TOKEN\n  topic v3/+/devices/+/up out 1\n\n"
-            "What the bridge missed `insitu pull` brings from its storage integration.\n"
+            "`insitu pull` fetches what the bridge missed, from the storage integration.\n"
         )
     return (
         f"In the edge node: server {scheme}://{where.host}:{where.port}, user {username}, password the "
@@ -258,8 +256,8 @@ def pull(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the uplinks that The Things Stack has kept and MQTT has missed; what is there already is a
-    duplicate.
+    """Fetch uplinks that The Things Stack has kept and MQTT has missed; uplinks already stored are
+    duplicates.
 
     The API key is INSITU_THINGS_STACK_KEY, or in the file INSITU_THINGS_STACK_KEY_FILE.
     """

@@ -1,4 +1,4 @@
-"""`check`, `settings`, `replay`, `broker-config`: is everything in order, and putting it in order."""
+"""`check`, `settings`, `replay`, `broker-config`: find out whether everything is in order, and fix it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def settings(as_json: JsonOption = False) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to find out: what it is, and a function that returns the good news or raises the bad."""
+    """One question of `check`: its name, and a function that returns good news or raises bad news."""
 
     title: str
     answer: Callable[[], str]
@@ -63,8 +63,8 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Is everything in order? One line each: ok, BAD, or -- for what could not be asked; exit code 1 where
-    something is BAD.
+    """Is everything in order? One line for each question: ok, BAD, or -- if it could not be asked. Exit code
+    1 if anything is BAD.
     """
     answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
     bad = sum(answer.state == "bad" or (strict and answer.state == "not_asked") for answer in answers)
@@ -86,7 +86,7 @@ def _line(answer: Answer) -> str:
 
 
 def questions(target: Target) -> list[Question]:
-    """What `check` asks, in the order in which a failure explains the next ones."""
+    """The questions of `check`, ordered so that a failure explains the later ones."""
     return [
         Question("settings", lambda: f"{len(shown(load()))} read"),
         Question("database", lambda: _database(target)),
@@ -157,8 +157,8 @@ def _audit(target: Target) -> str:
 
 
 def _policy(target: Target) -> str:
-    """Two devices prove what the broker allows: throw-away ones at the embedded broker, those of
-    `broker-config` at another.
+    """Test the broker's rules with two devices: throw-away ones at the embedded broker, those of
+    `broker-config` at an external one.
     """
     if target.running is None:
         return prove(*devices_of_broker_config(load()), if_refused=WRITE_FILES_ANEW)
@@ -171,8 +171,8 @@ def replay(
     reason: Annotated[str, typer.Option(help="Only rejects with this reason code.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Send rejects through the path again, after a registration, mapping or unit was fixed; exactly once
-    each.
+    """Send rejects through the path again, after a registration, mapping or unit was fixed; each exactly
+    once.
     """
     target, conn = open_target("insitu replay")
     with conn:
@@ -194,10 +194,9 @@ def broker_config(
         ),
     ] = "",
 ) -> None:
-    """Write the credentials and access rules of every active device, and of the service, for a broker of your
-    own.
+    """Write credentials and access rules of the service and of every active device, for a broker of your own.
 
-    The service is the user and password of INSITU_MQTT_URL, which `ingest` signs in with.
+    The service signs in with user and password of INSITU_MQTT_URL, as `ingest` does.
     """
     if broker not in PROFILES:
         raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(PROFILES)}.")

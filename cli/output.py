@@ -1,6 +1,4 @@
-"""What a person sees: lines, a progress bar on a terminal and plain lines elsewhere, one line for an
-error.
-"""
+"""Output for people: lines, a progress bar on a terminal and plain lines elsewhere, one line for an error."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the process."""
+        """Do nothing; Rich would end the process."""
         self.quiet = True
 
 
@@ -25,9 +23,8 @@ errors = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _print(where: Console, text: str) -> None:
-    """A line, without markup, since names may hold brackets. Where it cannot be written (the disk is full,
-    the reader of the pipe is gone, the stream is closed) it is lost: a supervisor must not end because nobody
-    reads it.
+    """Print a line without markup, because names may contain brackets. A line that cannot be written (disk
+    full, broken pipe, closed stream) is lost: a supervisor must not end because nobody reads its output.
     """
     with suppress(OSError, ValueError):
         where.print(text, markup=False)
@@ -44,7 +41,7 @@ def warn(text: str) -> None:
 
 
 def fail(text: str, *, code: int = 1) -> NoReturn:
-    """Say what happened, on stderr, and end."""
+    """Print an error on stderr and exit."""
     _print(errors, f"insitu: {text}")
     sys.exit(code)
 
@@ -55,7 +52,7 @@ class Steps(Protocol):
 
 @contextmanager
 def progress(title: str, where: Console = console) -> Iterator[Steps]:
-    """A bar on a terminal; elsewhere a line at each tenth, at most one in two seconds."""
+    """A bar on a terminal; elsewhere a line for each tenth, at most one in two seconds."""
     if where.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=where) as bar:

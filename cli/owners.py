@@ -1,4 +1,4 @@
-"""Who owns the files that a broker reads: its own account, which is not root and must not need to be."""
+"""Owners of the files that a broker reads: its own account, which need not be root."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from insitu.errors import CorrectInput, FixPermissions
 
 
 def parse_owner(text: str) -> Account:
-    """`ACCOUNT[:GROUP]`, names or numbers; without a group the account's own. CorrectInput unless we are
-    root.
+    """`ACCOUNT[:GROUP]`, names or numbers; without a group the account's own. Raises CorrectInput unless we
+    are root.
     """
     if os.geteuid() != 0:
         raise CorrectInput(
@@ -32,14 +32,14 @@ def _account(name: str) -> tuple[int, int]:
     if name.isdigit():
         try:
             return int(name), pwd.getpwuid(int(name)).pw_gid
-        except KeyError:  # an account of a container, say, which this machine does not know
+        except KeyError:  # an account of a container, say, unknown on this machine
             return int(name), int(name)
     entry = pwd.getpwnam(name)
     return entry.pw_uid, entry.pw_gid
 
 
 def account_if_there(name: str) -> Account | None:
-    """The account of a broker's package, where we are root and it exists."""
+    """The account of a broker's package, if we are root and it exists."""
     try:
         return parse_owner(name)
     except CorrectInput:
@@ -47,10 +47,10 @@ def account_if_there(name: str) -> Account | None:
 
 
 def make_folder(folder: Path, owner: Account | None) -> None:
-    """`folder`, made if needed so that `owner` can pass through it; FixPermissions names the first folder it
-    cannot pass through.
+    """Create `folder` if needed, so that `owner` can pass through it. Raises FixPermissions, naming the first
+    folder that it cannot pass through.
 
-    The modes of folders that are there already stay as they are.
+    Existing folders keep their modes.
     """
     folder = folder.resolve()
     if not folder.exists():
@@ -70,5 +70,5 @@ def _passes(owner: Account, place: Path) -> bool:
 
 
 def ids(owner: Account | None) -> tuple[int, int] | None:
-    """As `write_whole` wants it."""
+    """(uid, gid) for `write_whole`."""
     return (owner.uid, owner.gid) if owner else None

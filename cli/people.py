@@ -1,4 +1,4 @@
-"""People of an installation: the first one, and more."""
+"""People of an installation: the first one, and further ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def new_password() -> str:
-    """Five groups that a person can read from one screen and type into another; about 100 bits."""
+    """Five groups that a person can read on one screen and type into another; about 100 bits."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(5))
 
@@ -33,7 +33,7 @@ def add_account(
     now: datetime,
     language: str = "fr",
 ) -> None:
-    """A person who can sign in; the caller commits."""
+    """Add a person who can sign in; the caller commits."""
     add_person(
         conn,
         login=login,
@@ -49,10 +49,10 @@ _FIRST = "first-sign-in.secret"
 
 
 def add_first_person(conn: Connection, data_dir: Path) -> None:
-    """On an empty installation: the lab and its first sign-in. Commits.
+    """On an empty installation: add the lab and its first account. Commits.
 
-    The password is in a file of the data directory before it is in force, so that a start that is killed in
-    between tells it at the next.
+    Stores the password in a file of the data directory first, so that after an interrupted start the next one
+    can still show it.
     """
     if anybody(conn):
         return

@@ -1,4 +1,4 @@
-"""Two devices for `insitu check`: throw-away ones of the embedded broker, gone when it ends, or those of
+"""Two devices for `insitu check`: throw-away ones at the embedded broker, removed afterwards, or those of
 `broker-config`.
 """
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 WRITE_FILES_ANEW: Final = (
-    "the broker does not let in the devices of `insitu check`: write its files anew with `insitu "
+    "the broker does not let in the devices of `insitu check`: write its files again with `insitu "
     "broker-config` "
-    "and the same INSITU_MQTT_URL as here, and let the broker take them over."
+    "and the same INSITU_MQTT_URL as here, and reload the broker."
 )
 
 
@@ -42,7 +42,7 @@ class CannotAsk(InsituError):
 
 
 def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, Probe]:
-    """(the service's address, one device, another) of a broker that has the files of `broker-config`.
+    """(the service's address, one device, another) for a broker with the files of `broker-config`. Raises
     CannotAsk without its address.
     """
     if settings.mqtt_url is None:

@@ -1,4 +1,4 @@
-"""`power`: what a protocol may expect of its planned days, told while it is written."""
+"""`power`: the outlook of a protocol for its planned days, while it is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def power(
         Path, typer.Argument(help="A protocol, JSON, locked or not; or the directory of a package.")
     ],
     days: Annotated[
-        str, typer.Option(help="Lengths of the reporting period to tell of, in days.")
+        str, typer.Option(help="Lengths of the reporting period to calculate, in days.")
     ] = "14,30,60,90",
     power: Annotated[float, typer.Option(help="Wanted chance that the verdict is decided.")] = 0.8,
     package: Annotated[
@@ -34,7 +34,7 @@ def power(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell from the days before the reporting period how wide intervals will be and which effects can be
+    """Estimate from the days before the reporting period how wide intervals will be and which effects can be
     detected.
     """
     lengths = _lengths(days)
@@ -78,7 +78,7 @@ def _lengths(text: str) -> list[int]:
 
 
 def told(outlook: Outlook) -> Iterator[str]:
-    """The outlook as lines: a table for each criterion, then what stands in its way."""
+    """The outlook as lines: a table for each criterion, then its problems."""
     yield (
         f"{outlook.trial} version {outlook.version}: from {outlook.start:%Y-%m-%d %H:%M} to "
         f"{outlook.end:%Y-%m-%d %H:%M} UTC; "

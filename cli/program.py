@@ -1,4 +1,4 @@
-"""A program of ours (`ingest`, `serve`, `work`) as a part of an installation."""
+"""One of our programs (`ingest`, `serve`, `work`) as a part of an installation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cli.supervision import Part, Steps
 from insitu.embedded.child import Child, python_module
 
 PATIENCE_S: Final = 8.0
-"""Of a stop."""
+"""Time to stop before it is killed."""
 _DEATH_SIGNAL: Final = signal.SIGKILL
-"""Of a part, at its supervisor's own death: one that is stopped or hung would hear nothing else, and all of
-them survive it.
+"""Sent to a part when its supervisor dies. A stopped or hung part would react to no other signal; all parts
+can be killed safely.
 """
 
 
@@ -24,7 +24,7 @@ def no_steps() -> Steps:
 
 
 class Program:
-    """A child process, made anew at each start; `environment` is asked for then."""
+    """A child process, created at each start with the present `environment`."""
 
     def __init__(
         self,

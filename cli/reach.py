@@ -1,4 +1,4 @@
-"""Where an installation listens, and what its parts and other verbs on this machine are told of it."""
+"""Addresses and secrets of an installation, for its parts and for other commands on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from insitu.settings import Settings, parse_listen
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where this installation listens."""
+    """Listening addresses of this installation."""
 
     mqtt: tuple[str, int]
     http: tuple[str, int]
@@ -27,7 +27,7 @@ class Addresses:
 
 
 def addresses(settings: Settings, tls: TLS | None) -> Addresses:
-    """Listening addresses of the settings; CorrectInput where plaintext would leave this machine."""
+    """Listening addresses of the settings; raises CorrectInput if plaintext would leave this machine."""
     mqtt, http = parse_listen(settings.mqtt_listen), parse_listen(settings.http_listen)
     for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
         require_safe(name, host, settings, secure=tls is not None)
@@ -53,7 +53,7 @@ class Reach:
         )
 
     def mqtt_url(self, address: tuple[str, int]) -> str:
-        """Of the broker at `address`, with the service's credential; a private one speaks no TLS."""
+        """URL of the broker at `address`, with the service's credential; a private broker uses no TLS."""
         host, port = address
         scheme = "mqtts" if self.where.tls and (address == self.public or self.broker.secure) else "mqtt"
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
@@ -61,13 +61,11 @@ class Reach:
 
     @property
     def public(self) -> tuple[str, int]:
-        """Where devices find the broker, once its port is open."""
+        """The broker's address for devices, once its port is open."""
         return self.broker.host, self.broker.port
 
     def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
-        """What a part of ours needs to know; secrets travel in the environment of a child, never on its
-        command line.
-        """
+        """Environment of a part. Secrets are passed in a child's environment, never on its command line."""
         broker = self.broker
         given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
         environment = {
@@ -87,7 +85,7 @@ class Reach:
         return environment
 
     def tell_running(self, clock: Clock) -> None:
-        """Tell other verbs on this machine what runs here."""
+        """Tell other commands on this machine what is running here."""
         write_running(
             self.data_dir,
             Running(

@@ -1,5 +1,5 @@
-"""`register`, `move`, `window`, `swap`, `deployment`: what the lab and the hosts enter, from a file or a
-line.
+"""`register`, `move`, `window`, `swap`, `deployment`: entries of the lab and the hosts, from a file or the
+command line.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class TrialEntry(_Entry):
 
 
 class Registration(_Entry):
-    """A file: lists of tables, each entered in this order; what exists already is left as it is, but for
-    mappings.
-    """
+    """A file: lists of tables, entered in this order. Existing entries stay as they are, except mappings."""
 
     organisation: list[OrganisationEntry] = []
     person: list[PersonEntry] = []
@@ -107,7 +105,7 @@ class Registration(_Entry):
 
 
 def read_registration(path: Path) -> Registration:
-    """CorrectInput names the file and every place in it that is wrong."""
+    """Raises a CorrectInput that names the file and each wrong place in it."""
     try:
         return Registration.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
@@ -175,7 +173,7 @@ def move(
     note: str = "",
     login: str = "lab",
 ) -> None:
-    """Move a trial through its life: need, shortlisted, agreement, deployment, running, evaluated, buy,
+    """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated, buy,
     iterate or stop.
     """
     target, conn = open_target("insitu move")
@@ -191,13 +189,13 @@ def window(
         typer.Argument(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"], help="UTC, or with an offset."),
     ],
     end: Annotated[datetime, typer.Argument(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"])],
-    reason: Annotated[str, typer.Option(help="Why; it stands in the report.")],
+    reason: Annotated[str, typer.Option(help="Why; shown in the report.")],
     site: Annotated[str, typer.Option(help="For everything at a site.")] = "",
     device: Annotated[str, typer.Option(help="For one device, as TRIAL/DEVICE.")] = "",
     login: str = "lab",
 ) -> None:
-    """Declare a window: it silences alerts and leaves the denominator; declared afterwards it is marked as
-    such.
+    """Declare a window: it silences alerts and leaves the denominator; a window declared afterwards is
+    marked.
     """
     if bool(site) == bool(device):
         raise CorrectInput(
@@ -228,19 +226,17 @@ def window(
 def swap(
     trial: str,
     old: str,
-    new: Annotated[
-        str, typer.Argument(help="Enrolled already; takes the place and goes on with the series.")
-    ],
+    new: Annotated[str, typer.Argument(help="Already enrolled; takes the place and continues the series.")],
 ) -> None:
     """Replace a device by another at its place, from now on."""
     target, conn = open_target("insitu swap")
     with conn:
         before, after = (find_device(conn, trial, code).device_id for code in (old, new))
         now = target.clock.now()
-        with suppress(CorrectInput):  # it stood nowhere: nothing to end
+        with suppress(CorrectInput):  # not deployed: nothing to end
             end_deployment(conn, device_id=after, at=now)
         swap_device(conn, old_device_id=before, new_device_id=after, at=now)
-    say(f"{new} stands where {old} stood.")
+    say(f"{new} has taken the place of {old}.")
 
 
 def deployment(
@@ -254,7 +250,7 @@ def deployment(
     ] = None,
     login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
 ) -> None:
-    """Correct when a device's deployment began or ended; then replay what was refused for it."""
+    """Correct when a device's deployment began or ended; then replay its rejects."""
 
     if start is None and end is None:
         raise CorrectInput("Say what is to be corrected: --start, --end, or both.")
@@ -276,7 +272,7 @@ def deployment(
         f"{trial}/{device} stood at {placed.site}, {placed.position}, from {placed.start:%Y-%m-%d %H:%M} "
         f"{until} (UTC)."
     )
-    say(f"What was refused for it: insitu replay --trial {trial}")
+    say(f"To replay its rejects: insitu replay --trial {trial}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""How a verb reports: a table or lines for a person, one JSON document for a program."""
+"""How a verb reports: a table or lines for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTHING: Final = "–"
 
 
 def show(document: object, lines: Iterable[str], *, as_json: bool) -> None:
-    """The document, or the lines that say the same."""
+    """Print the document, or lines with the same content."""
     if as_json:
         _write(document)
         return
@@ -32,7 +32,7 @@ def show(document: object, lines: Iterable[str], *, as_json: bool) -> None:
 
 
 def show_each(items: Iterable[Kind], line: Callable[[Kind], str], *, as_json: bool) -> list[Kind]:
-    """Each item as a line as soon as it is known, or all of them as one array. Returns the items."""
+    """Print each item as a line as soon as it is known, or all of them as one array. Returns the items."""
     shown = []
     for item in items:
         shown.append(item)
@@ -46,14 +46,14 @@ def show_each(items: Iterable[Kind], line: Callable[[Kind], str], *, as_json: bo
 def show_table(
     rows: Sequence[Kind], columns: Mapping[str, Callable[[Kind], Cell]], *, empty: str, as_json: bool
 ) -> None:
-    """Rows under the titles of `columns`, or as one array with every field of a row; `empty` is the sentence
-    for no rows.
+    """Print rows under the titles of `columns`, or as one array with all fields of each row; `empty` is the
+    sentence if there are no rows.
     """
     show(rows, table(rows, columns) if rows else [empty], as_json=as_json)
 
 
 def aside(as_json: bool) -> Callable[[str], None]:
-    """How to say what is no part of the report: on stderr where stdout holds JSON."""
+    """A function for texts outside the report: on stderr if stdout has JSON."""
     return warn if as_json else say
 
 
@@ -69,12 +69,12 @@ def table(rows: Sequence[Kind], columns: Mapping[str, Callable[[Kind], Cell]]) -
 
 
 def in_utc(when: datetime) -> str:
-    """To the minute."""
+    """To the minute, without the zone."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def _text(value: Cell) -> str:
-    """A cell; what a terminal would obey instead of showing becomes �."""
+    """Text of a cell; control characters become �."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, datetime):
@@ -89,8 +89,8 @@ def _padded(text: str, width: int, is_number: bool) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """`value` in JSON's own types: fields by name, times as ISO 8601 in UTC, infinite and undefined numbers
-    as null.
+    """`value` in JSON's types: fields by name, times as ISO 8601 in UTC, infinite and undefined numbers as
+    null.
     """
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -108,7 +108,9 @@ def jsonable(value: Any) -> Any:
 
 
 def _write(document: object) -> None:
-    """UTF-8 whatever the terminal's encoding; unlike a line, a document must not be lost unnoticed."""
+    """Writes UTF-8 whatever the terminal's encoding. Raises if it fails: unlike a line, a document must not
+    be lost silently.
+    """
     text = json.dumps(jsonable(document), ensure_ascii=False, allow_nan=False, indent=2)
     try:
         sys.stdout.flush()

@@ -1,5 +1,5 @@
-"""The rooms have generic names; other distributions are called `store` or `trials`. Refuse foreign ones by
-name.
+"""The rooms have common names, and other distributions also have a `store` or `trials`. Refuses foreign ones
+by name.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ ROOMS = ("store", "ingest", "trials", "api", "jobs", "simulators", "proving", "c
 
 
 def refuse_foreign_rooms() -> None:
-    """CorrectInput if a room would be loaded from elsewhere than where `insitu` lies."""
+    """Raises CorrectInput if a room would be loaded from another place than `insitu`."""
     if (
         insitu.__file__ is None
-    ):  # a folder without code that is called so, on a path before the installation's
+    ):  # a folder of that name without code, earlier on the path than the installation
         raise CorrectInput(
             f"Python takes {next(iter(insitu.__path__))} for the package 'insitu', since it looks for "
             "packages in the working directory. "

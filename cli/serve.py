@@ -1,4 +1,4 @@
-"""`insitu serve`: pages and HTTP API, against servers that somebody else runs."""
+"""`insitu serve`: pages and HTTP API, with external servers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cli.options import ClockOption
 from cli.stopping import until_signal
 
 FIRST_PROBE_S = 1.0
-"""Pages that start wait so long for it: what they say of readiness is then found out, not assumed."""
+"""The pages wait this long at their start for the first probe, so that they report a real result."""
 
 
 def serve(
@@ -32,7 +32,7 @@ def serve(
     mqtt_public: Annotated[str, typer.Option(hidden=True, help="host:port that snippets show.")] = "",
     mqtt_ca: Annotated[Path | None, typer.Option(hidden=True, help="CA that snippets carry.")] = None,
 ) -> None:
-    """Serve the pages and the HTTP API until told to stop."""
+    """Serve the pages and the HTTP API until stopped."""
     settings = load()
     host, port = parse_listen(settings.http_listen)
     require_safe("INSITU_HTTP_LISTEN", host, settings, secure=settings.tls_cert is not None)
@@ -51,10 +51,11 @@ def serve(
     secure = {}
     if pages_speak_tls(settings):
         secure = {"ssl_certfile": str(settings.tls_cert), "ssl_keyfile": str(settings.tls_key)}
-    # The event loop admits and answers for all: it must not wait 5 ms behind each page that is being
+    # The event loop admits and answers everyone: it must not wait 5 ms behind each page that is being
     # computed.
     sys.setswitchinterval(0.001)
-    # What is built by now stays: a look through it for garbage stops everybody for 0.17 s (161,000 objects).
+    # Everything built so far stays; a garbage collection over it would stop everybody for 0.17 s (161,000
+    # objects).
     gc.collect()
     gc.freeze()
     watch.wait_tried(FIRST_PROBE_S)
@@ -71,7 +72,7 @@ def serve(
 
 
 def watch_readiness(settings: Settings) -> Prober | Heartbeats:
-    """A thread that finds it out: by a probe, or by heartbeats where no broker is named."""
+    """A thread that watches readiness: with a probe, or with heartbeats if no broker is configured."""
     database_url = database_url_of(settings)
     watch = (
         Heartbeats(database_url)

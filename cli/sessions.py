@@ -1,4 +1,4 @@
-"""`shards`: which sessions of the broker hear which trials, who ingests for them, and how many there are."""
+"""`shards`: the sessions of the broker, their trials, ingestors and number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ShardState:
     trials: list[str]
     ingestor: str | None
     pending: int
-    """Messages in the hands of its ingestor."""
+    """Messages that its ingestor holds."""
     not_heard_yet: list[str]
     """Topic filters."""
     being_drained: list[str]
@@ -44,7 +44,7 @@ def shards(
     count: Annotated[
         int,
         typer.Option(
-            help="So many from now on, the trials spread evenly; each trial moves without losing a message."
+            help="New number of shards; spreads the trials evenly and moves each without losing a message."
         ),
     ] = 0,
     move: Annotated[
@@ -52,7 +52,7 @@ def shards(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the shards, or change how many there are and which trial each hears; running ingestors follow by
+    """Show the shards, or change their number and which trials each hears; running ingestors adapt by
     themselves.
     """
     window = load().window

@@ -1,4 +1,4 @@
-"""`simulate`: a fleet from a scenario file against a running installation, and its truth manifest."""
+"""`simulate`: sends a fleet from a scenario file to a running installation, and writes its truth manifest."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def simulate(
     live: Annotated[
         bool, typer.Option("--live/--no-live", help="Go on in real time after the history.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of every signal and fault.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of every signal and fault.")] = 1,
     truth: Annotated[Path | None, typer.Option(help="File for the truth manifest.")] = None,
 ) -> None:
-    """Send what a simulated fleet measures to the installation that runs here, and write down what is
-    true.
+    """Send the measurements of a simulated fleet to the installation on this machine, and write down the
+    truth.
     """
     plan = load_scenario(scenario)
     stop = until_signal()
@@ -82,8 +82,8 @@ def simulate(
 
 
 def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: int) -> dict[str, Any]:
-    """When this fleet began; a second run goes on with it, since another seed would contradict what it said
-    before.
+    """When this fleet began. A second run continues it, because another seed would contradict the earlier
+    data.
     """
     name = f"simulated {plan.code}"
     kept = fact(conn, name)
@@ -102,7 +102,7 @@ def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: 
 
 
 def _logins(conn: Connection, plan: Scenario, target: Target) -> dict[str, dict[str, Any]]:
-    """New credentials for every device, the old ones revoked, in force at the broker."""
+    """New credentials for every device, active at the broker; the old ones are revoked."""
     now = target.clock.now()
     for device in plan.device_codes():
         revoke_credentials(conn, device_id=find_device(conn, plan.code, device).device_id, at=now)
@@ -130,7 +130,7 @@ def _broker(target: Target) -> BrokerAddress:
 
 
 def _span(life: dict[str, Any], start: datetime, days: int, takes: float) -> dict[str, Any]:
-    """The history on a fast clock the first time; afterwards only what happens from now on."""
+    """The first time, the history on a fast clock; later runs only the time from now on."""
     now = time.time()
     if not life["new"]:
         return {"clock": Clock().dumps(), "from_us": int(now * 1e6), "until_us": int(now * 1e6)}
@@ -146,7 +146,7 @@ def _span(life: dict[str, Any], start: datetime, days: int, takes: float) -> dic
 def _run(job: dict[str, Any], stop: Any, target: Target) -> None:
     with tempfile.TemporaryDirectory(prefix="insitu-simulate-") as folder:
         path, log = Path(folder) / "fleet.json", Path(folder) / "fleet.log"
-        write_whole(path, json.dumps(job))  # for us only: it holds the devices' tokens
+        write_whole(path, json.dumps(job))  # readable by us only: it contains the devices' tokens
         fleet = Child(
             python_module("simulators", str(path)),
             log=log,

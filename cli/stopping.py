@@ -1,4 +1,4 @@
-"""The signals that end a verb which runs until it is told to stop."""
+"""The signals that end a long-running verb."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Stop(threading.Event):
-    """Set by SIGINT and SIGTERM; `twice` by the second of them: somebody does not want to wait."""
+    """Set by SIGINT and SIGTERM; the second one sets `twice`: somebody does not want to wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Stop(threading.Event):
 
 
 def until_signal() -> Stop:
-    """An event that SIGINT and SIGTERM set."""
+    """An event set by SIGINT and SIGTERM."""
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
     signal.signal(signal.SIGINT, stop.ask)

@@ -1,12 +1,11 @@
-"""Looking after the parts of an installation: each is started in steps, watched, and started again.
+"""Supervises the parts of an installation: starts each in steps, watches it, and restarts it.
 
     waiting ──needs run, pause over──▶ starting ──steps done──▶ running
        ▲                                  │ error                 │ ended, or to be replaced
        └──────────────────────────────────┴──────── stopping ◀────┘
 
-Every part is in one of these states at every moment, also during the first start, and `step` moves each of
-them a little. Nothing here waits: a part that hangs, or whose start fails, never keeps the others from being
-looked after.
+Every part is always in one of these states, also during the first start, and `step` advances each of them a
+little. Nothing here waits: a part that hangs, or fails to start, never delays the others.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from cli.output import warn
 from insitu.errors import InsituError
 
 LONG_ENOUGH_S: Final = 2.0
-"""A part that ran for so long is started again at once; one that ends sooner waits, longer each time."""
+"""A part that ran for this long is restarted at once; one that ends sooner waits, longer each time."""
 LONGEST_PAUSE_S: Final = 10.0
 SAID_AGAIN_S: Final = 60.0
 
@@ -35,8 +34,8 @@ class Phase(StrEnum):
 
 
 class Part:
-    """One server, process of ours, or condition. `start` and `stop` give steps; `poll` gives None while it
-    runs, else how it ended.
+    """One server, process of ours, or condition. `start` and `stop` return steps; `poll` returns None while
+    it runs, else how it ended.
     """
 
     def __init__(
@@ -58,23 +57,25 @@ class Part:
         self._said: tuple[str, float] = ("", 0.0)
         self.phase = Phase.WAITING
         self.held = False
-        """Stopped, and not started again, while this is set."""
+        """While set, the part is stopped and not restarted."""
         self.running_since = 0.0
         self.starts = 0
         self.deaths = 0
         self.error: Exception | None = None
-        """Why the last start failed; None once one succeeded."""
+        """Error of the last start; None after a successful one."""
 
     @property
     def runs(self) -> bool:
         return self.phase is Phase.RUNNING
 
     def runs_for(self, now: float) -> float:
-        """Seconds since its start was complete; 0 where it does not run."""
+        """Seconds since its start was complete; 0 if it does not run."""
         return now - self.running_since if self.runs else 0.0
 
     def step(self, now: float) -> None:
-        """Move on a little. `now`: time.monotonic(). Keeps every error of a start for itself, in `error`."""
+        """Advance a little. `now`: time.monotonic(). Stores an error of a start in `error` instead of raising
+        it.
+        """
         if self.phase is Phase.RUNNING and self._poll() is not None:
             self._ended(now)
         if self.held and self.phase in (Phase.RUNNING, Phase.STARTING):
@@ -91,7 +92,7 @@ class Part:
             self._advance(now)
 
     def replace(self, why: str = "") -> None:
-        """Stop it, in steps, and start it again; said where there is a `why`."""
+        """Stop it, in steps, and start it again; logs `why`, if given."""
         if self.phase in (Phase.RUNNING, Phase.STARTING):
             if why:
                 warn(f"{self.name}: {why} It is replaced.")
@@ -99,12 +100,12 @@ class Part:
             self.phase, self._steps = Phase.STOPPING, self._stop()
 
     def stopping(self) -> Steps:
-        """Steps that end it for good, whatever it is doing."""
+        """Steps that end it for good, in any phase."""
         self._abandon()
         yield from self._stop()
 
     def kill(self) -> None:
-        """End it without asking; the next step starts it again."""
+        """Kill it; the next step starts it again."""
         self._abandon()
         self._kill()
         self.phase = Phase.WAITING
@@ -124,7 +125,7 @@ class Part:
             self._steps = None
             self.phase, self.running_since = (Phase.WAITING, 0.0) if stopping else (Phase.RUNNING, now)
             self.error = None
-        # One part's error must not end the others; it is said and tried again.
+        # One part's error must not end the others; it is logged and tried again.
         except Exception as error:  # noqa: BLE001
             self._steps = None
             self._failed(error, now)

@@ -1,4 +1,4 @@
-"""What systemd is told: ready, what it waits for, and that it is alive."""
+"""Status for systemd: readiness, the reason for waiting, and the watchdog."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _AGAIN_S = 2.0
 
 
 class Watchdog:
-    """READY at the first delivery; fed while a device can deliver, or while what hinders it may pass by
-    itself.
+    """Sends READY at the first delivery. Feeds the watchdog while a device can deliver, or while the obstacle
+    may pass by itself.
     """
 
     def __init__(self) -> None:
         self._told = ("", 0.0)
 
     def tell(self, now: float, *, status: str, ready: bool, hopeless: bool) -> None:
-        """`status`: what it waits for, "" where a device can deliver. `now`: time.monotonic()."""
+        """`status`: reason for waiting, "" if a device can deliver. `now`: time.monotonic()."""
         text = status or "a device can deliver"
         told, at = self._told
         if text == told and now - at < _AGAIN_S:

@@ -1,4 +1,4 @@
-"""Which installation a verb speaks to: the one named by the environment, else the one that runs here."""
+"""The installation that a verb works on: the one named by the environment, else the one that runs here."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database, and what else is known of the installation around it."""
+    """A database, and further facts about its installation."""
 
     database_url: str
     clock: Clock
     running: Running | None
-    """None where the parts run on other machines."""
+    """None if the parts run on other machines."""
 
 
 def find_target(settings: Settings | None = None) -> Target:
-    """INSITU_DATABASE_URL, else the `up` or `demo` that holds the data directory; else StartInsitu."""
+    """INSITU_DATABASE_URL, else the `up` or `demo` that holds the data directory; otherwise raises
+    StartInsitu.
+    """
     settings = settings or load()
     if settings.database_url is not None:
         return Target(settings.database_url.get_secret_value(), SYSTEM, None)
@@ -48,7 +50,7 @@ def demo_dir(settings: Settings) -> Path:
 
 
 def open_target(application: str) -> tuple[Target, Connection]:
-    """The target and a connection to it, its schema known to be current."""
+    """The target and a connection to it, with a current schema."""
     target = find_target()
     conn = connect(target.database_url, application=application)
     try:

@@ -25,7 +25,7 @@ def given_tls(settings: Settings) -> TLS | None:
 
 
 def up() -> None:
-    """Run everything on this machine until told to stop: database, broker, ingestor, pages, jobs."""
+    """Run everything on this machine until stopped: database, broker, ingestor, pages, jobs."""
     settings = load()
     stop = until_signal()
     installation = Installation(
@@ -43,7 +43,7 @@ def up() -> None:
 
 
 def _wait_until_up(installation: Installation, stop: threading.Event) -> None:
-    """Steps until a device can deliver; says what it waits for where that takes long."""
+    """Run steps until a device can deliver; if that takes long, prints the reason."""
     said, at = "", time.monotonic() + 5.0
     while not installation.is_up and not stop.wait(0.02):
         installation.step()

@@ -1,5 +1,5 @@
-"""The verbs of `insitu`: where each is, and its line in `insitu --help`. A verb's module is imported when
-it is called.
+"""The verbs of `insitu`: module of each, and its line in `insitu --help`. The module is imported when the
+verb is called.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class Verb(NamedTuple):
-    """`functions` of `module`: one, or those of a group with a name each."""
+    """`functions` of `module`: one, or several for a group, each with a name."""
 
     module: str
     functions: tuple[str, ...]
@@ -19,7 +19,7 @@ VERBS: Final = {
     "demo": Verb(
         "cli.demo.verb", ("demo",), "Three simulated trials with history, reports and a live fleet."
     ),
-    "up": Verb("cli.up", ("up",), "Run everything on this machine until told to stop."),
+    "up": Verb("cli.up", ("up",), "Run everything on this machine until stopped."),
     "cert": Verb("cli.cert", ("cert",), "Make a local certificate authority and a server certificate."),
     "migrate": Verb("cli.migrate", ("migrate",), "Bring the database schema up to date."),
     "ingest": Verb("cli.ingest", ("ingest",), "Take messages from the broker into the database."),
@@ -42,13 +42,13 @@ VERBS: Final = {
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
     "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
     "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
-    "simulate": Verb("cli.simulate", ("simulate",), "Send what a simulated fleet measures."),
+    "simulate": Verb("cli.simulate", ("simulate",), "Send measurements of a simulated fleet."),
     "protocol": Verb("cli.evaluation", ("protocol",), "Draft a protocol from a template."),
     "profiles": Verb("cli.evaluation", ("profiles",), "Show the published targets that a protocol can name."),
     "lock": Verb("cli.evaluation", ("lock",), "Lock a protocol; later changes are amendments."),
-    "power": Verb("cli.power", ("power",), "Tell which effects a planned trial can detect."),
+    "power": Verb("cli.power", ("power",), "Show which effects a planned trial can detect."),
     "evaluate": Verb("cli.evaluation", ("evaluate",), "Apply the locked protocol and keep the result."),
-    "unblind": Verb("cli.evaluation", ("unblind",), "Tell the result of a blinded endpoint from now on."),
+    "unblind": Verb("cli.evaluation", ("unblind",), "Reveal the result of a blinded endpoint."),
     "report": Verb("cli.evaluation", ("report",), "Write the report of an evaluation."),
     "export": Verb("cli.evaluation", ("export",), "Write the package of a trial's latest evaluation."),
     "verify": Verb("cli.evaluation", ("verify",), "Recompute a package and check its files and signature."),

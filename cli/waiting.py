@@ -1,5 +1,5 @@
-"""A part that starts before its database is there waits for it and says so; what waiting does not mend ends
-the part.
+"""A part that starts before its database waits for it and reports that; it ends after an error that waiting
+does not fix.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _PAUSE_S: Final = 1.0
 def wait_for_database(url: str, *, application: str, stop: threading.Event) -> None:
     """Returns when the database answers and its schema is current, or when `stop` is set.
 
-    Raises RunMigrate, UpgradeInsitu, UpgradePostgres or NotAcceptedHere: a person or another unit acts, then
-    the part is started again.
+    Raises RunMigrate, UpgradeInsitu, UpgradePostgres or NotAcceptedHere: a person or another unit must act
+    and start the part again.
     """
     said_at = float("-inf")
     while not stop.is_set():

@@ -1,4 +1,4 @@
-"""Do the pages answer."""
+"""Checks whether the pages answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATIENCE_S: Final = 3.0
 
 
 class PagesWatch:
-    """Asks /healthz once a second, in a thread of its own."""
+    """Requests /healthz once a second, in its own thread."""
 
     def __init__(self, host: str, port: int, secure: bool) -> None:
         self._host, self._port, self._secure = host, port, secure
@@ -54,5 +54,5 @@ class PagesWatch:
         context.check_hostname, context.verify_mode = (
             False,
             ssl.CERT_NONE,
-        )  # our own child on this machine, under an outer name
+        )  # our own child on this machine, under its public name
         return http.client.HTTPSConnection(self._host, self._port, timeout=_PATIENCE_S, context=context)

@@ -1,4 +1,4 @@
-"""`insitu work`: the jobs, against a database that somebody else runs."""
+"""`insitu work`: the jobs, with an external database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from cli.stopping import until_signal
 
 
 def work(clock: ClockOption = "", once: bool = False) -> None:
-    """Run the jobs: quality checks over what came in; once a night, evaluations whose inputs have changed."""
+    """Run the jobs: quality checks of new observations; once a night, evaluations whose inputs have
+    changed.
+    """
     settings = load()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"

@@ -87,7 +87,7 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
     elif not places:
         return (
             RejectReason.NOT_DEPLOYED,
-            "The device stands at no site yet: have the lab enter its deployment, then replay.",
+            "The device is not deployed yet: have the lab enter its deployment, then replay.",
         )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
         offset_h = (time_us - received_us) / 3.6e9
@@ -101,7 +101,7 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
             return None
     return (
         RejectReason.NOT_DEPLOYED,
-        "The device stood at no site at that time: set its clock, or have the lab correct its deployment, "
+        "The device was not deployed at that time: set its clock, or have the lab correct its deployment, "
         "then replay.",
     )
 

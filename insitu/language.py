@@ -10,13 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.support import NullTranslations, Translations
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
@@ -42,12 +46,32 @@ _UNITS: Final = {
 
 
 @cache
+def translations(folder: Path, language: Language) -> NullTranslations:
+    """Texts and plurals from `folder/<language>.po`; English needs none."""
+    if language == "en":
+        return NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, _read(folder, language))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
 def catalogue(folder: Path, language: Language) -> dict[str, str]:
-    """English text → text in `language`, from `folder/<language>.po`; empty for English."""
+    """English text → text in `language`, plurals as texts of their own; empty for English."""
     if language == "en":
         return {}
+    texts: dict[str, str] = {}
+    for message in _read(folder, language):
+        if message.id and isinstance(message.id, str):
+            texts[message.id] = str(message.string)
+        elif message.id:
+            texts.update(zip(message.id, message.string, strict=True))
+    return texts
+
+
+def _read(folder: Path, language: Language) -> Catalog:
     with (folder / f"{language}.po").open("rb") as file:
-        return {str(m.id): str(m.string) for m in read_po(file) if m.id and m.string}
+        return read_po(file)
 
 
 def write_unit(ucum: str) -> str:
@@ -63,9 +87,12 @@ class Reader:
     time_zone: str = "Europe/Paris"
 
     def translator(self, folder: Path) -> Callable[[str], str]:
-        """A gettext-like function over the catalogue in `folder`."""
-        texts = catalogue(folder, self.language)
-        return lambda text: texts.get(text, text)
+        """gettext over the catalogue in `folder`."""
+        return translations(folder, self.language).gettext
+
+    def pluraliser(self, folder: Path) -> Callable[[str, str, int], str]:
+        """ngettext (singular, plural, number) over the catalogue in `folder`."""
+        return translations(folder, self.language).ngettext
 
     def pick(self, texts: dict[str, str] | str) -> str:
         """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available."""

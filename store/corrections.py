@@ -153,7 +153,7 @@ def correct_deployment(
     """
     before = row(conn, Placed, _SQL.deployment_at, device_id=device_id, at=at)
     if before is None:
-        raise CorrectInput(f"{subject} stood nowhere {'at that time' if at else 'yet'}.")
+        raise CorrectInput(f"{subject} was not deployed {'at that time' if at else 'yet'}.")
     after = Placed(
         before.deployment_id, before.site, before.position, start or before.start, end or before.end
     )
@@ -172,7 +172,7 @@ def correct_deployment(
         )
     except CorrectInput as overlap:
         raise CorrectInput(
-            f"{subject} stood elsewhere during a part of that time: correct that deployment first."
+            f"{subject} was deployed elsewhere during a part of that time: correct that deployment first."
         ) from overlap
     detail = {name: [str(getattr(before, name)), str(getattr(after, name))] for name in ("start", "end")}
     record(

@@ -47,8 +47,8 @@ def test_a_trial_lives_from_the_command_line(tmp_path: Path, database_url: str, 
     for device, options, says in (
         ("d1", ("--end", "2026-01-01T00:00"), "would end at"),
         ("d1", (), "Say what"),
-        ("d1", ("--start", "2026-02-01", "--at", "2020-01-01"), "stood nowhere"),
-        ("d1-b", ("--start", "2026-02-01"), "stood elsewhere"),
+        ("d1", ("--start", "2026-02-01", "--at", "2020-01-01"), "was not deployed at that time"),
+        ("d1-b", ("--start", "2026-02-01"), "was deployed elsewhere"),
     ):
         assert says in complaint(
             run("deployment", "station-air", device, *options, *why, INSITU_DATABASE_URL=database_url)

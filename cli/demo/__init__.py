@@ -1,3 +1,3 @@
-"""`demo`: the main job for real, on a simulated clock: history through MQTT, checks, evaluations, reports, a
-live fleet.
+"""`demo`: the real service on a simulated clock: history through MQTT, checks, evaluations, reports, a live
+fleet.
 """

@@ -15,7 +15,7 @@ PATIENCE_S: Final = 120.0
 
 
 def never(_: Connection) -> bool:
-    """Nothing tells whether it is done: it may be repeated."""
+    """For work that may be repeated: nothing shows whether it was committed."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""The protocols of the demo's trials, written against their scenarios: margins are justified, verdicts are
+"""The protocols of the demo's trials, written for their scenarios: margins have reasons, verdicts are
 open.
 """
 

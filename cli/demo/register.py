@@ -1,4 +1,4 @@
-"""A scenario's catalogue, its people and its devices' credentials, into an installation."""
+"""Registers a scenario's catalogue, its people and its devices' credentials in an installation."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class SignIn:
 
 
 def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
-    """Organisations, need, site, trial, devices, sensors, deployments, datastreams; what exists already is
-    shared. The caller commits.
+    """Register organisations, need, site, trial, devices, sensors, deployments, datastreams; shares existing
+    entries. The caller commits.
     """
     _enter_places(conn, scenario, start)
     add_trial(
@@ -66,7 +66,7 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
 
 
 def _enter_places(conn: Connection, scenario: Scenario, start: datetime) -> None:
-    """Organisations, need, sites and properties."""
+    """Register organisations, need, sites and properties."""
     for organisation in scenario.organisations:
         if find_organisation(conn, organisation.code) is None:
             add_organisation(
@@ -129,7 +129,7 @@ def _device(
 
 
 def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> dict[str, tuple[str, str]]:
-    """A credential for each device: 'trial/device' → (username, token). The caller commits."""
+    """Give each device a credential: 'trial/device' → (username, token). The caller commits."""
     logins = {}
     for device in scenario.device_codes():
         found = find_device(conn, scenario.code, device)
@@ -139,7 +139,7 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
 
 
 def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[SignIn]:
-    """One account of each role, of those who take part in the scenario, with fresh passwords."""
+    """Add one account of each role for the scenario's participants, with new passwords."""
     add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
     found = []
     for role, organisation in (

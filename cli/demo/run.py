@@ -53,8 +53,8 @@ DAY_US = 86_400_000_000
 
 
 class Demo:
-    """One run. `once` uses a temporary data directory; otherwise `<data dir>/demo`, continued if its history
-    is complete.
+    """One run. `once` uses a temporary data directory; otherwise `<data dir>/demo`, which continues if its
+    history is complete.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Demo:
             temporary = Path(tempfile.mkdtemp(prefix="insitu-demo-"))
             self.stack.callback(shutil.rmtree, temporary, ignore_errors=True)
             self.data_dir = temporary / "data"
-            temporary.chmod(0o711)  # the servers' account passes through it
+            temporary.chmod(0o711)  # the servers' account must pass through it
         else:
             self.data_dir = demo_dir(self.settings)
         self.out = out or (Path.cwd() / "out" if once else self.data_dir / "reports")
@@ -110,7 +110,7 @@ class Demo:
             else:
                 self._continue(kept)
             if not self.once and not self.stop.is_set():
-                self.installation.start_jobs()  # before, the demo itself ran the checks
+                self.installation.start_jobs()  # until now, the demo itself ran the checks
                 say("\nThe fleet is live. Stop with Ctrl-C.")
                 while not self.stop.wait(0.2):
                     self._look_after()
@@ -118,7 +118,7 @@ class Demo:
     # -- beginnings
 
     def _kept(self) -> dict[str, Any] | None:
-        """What a complete earlier run left; an incomplete one is removed."""
+        """State of a complete earlier run; an incomplete one is removed."""
         if self.once or not self.data_dir.exists():
             return None
         if self.state.exists():
@@ -132,13 +132,13 @@ class Demo:
         return None
 
     def _set_clock(self, kept: dict[str, Any] | None) -> None:
-        """History begins at a local midnight, so many days before today, and ends now."""
+        """History begins at a local midnight `days` ago and ends now."""
         if kept is not None:
             self.clock, self.start = Clock.loads(kept["clock"]), datetime.fromisoformat(kept["start"])
             return
         zone = ZoneInfo(self.scenarios[0].time_zone)
         takes = timedelta(seconds=max(8.0, HISTORY_S * self.days / 60))
-        begin = time.time() + 12  # servers, catalogue and credentials come first
+        begin = time.time() + 12  # time for servers, catalogue and credentials to start
         end = datetime.fromtimestamp(begin + takes.total_seconds(), zone)
         if self.ends is not None:
             end = self.ends.replace(tzinfo=zone) + timedelta(hours=end.hour, minutes=end.minute)
@@ -200,7 +200,7 @@ class Demo:
         say(f"  reports and packages: {self.out}\n")
 
     def _start_fleet(self, logins: dict[str, tuple[str, str]], *, from_us: int, until_us: int) -> Child:
-        """The devices, in a process of their own."""
+        """Start the devices in their own process."""
         broker, tls = self.installation.broker, self.installation.where.tls
         job = {
             "scenarios": [str(Path(n).resolve()) if Path(n).is_file() else n for n in self.names],
@@ -239,7 +239,7 @@ class Demo:
         return self.fleet
 
     def _fleet_says(self) -> dict[str, Any]:
-        """Its last line."""
+        """The fleet's last line of output."""
         try:
             lines = self.fleet_log.read_text("utf-8", "replace").strip().splitlines()
             return dict(json.loads(lines[-1])) if lines else {}
@@ -247,11 +247,10 @@ class Demo:
             return {}
 
     def _history(self, fleet: Child) -> bool:
-        """Run through the history, locking the protocols in the middle of the baseline; False where stopped
-        or too late.
+        """Run through the history and lock the protocols halfway through the baseline; False if stopped or
+        too late.
         """
-        # Two weeks before reporting begins: days pass within a second here, and a server may have to be
-        # started again.
+        # Two weeks before reporting begins: here days pass within a second, and a server may need a restart.
         lock_at = self._local_midnight(self.days // 4).timestamp()
         locked = False
         first, last = to_whole_second_us(self.start) / 1e6, self.clock.fast_until
@@ -298,7 +297,7 @@ class Demo:
     # -- the end
 
     def _drain(self) -> None:
-        """Until every acknowledged message is in the ledger."""
+        """Wait until every acknowledged message is in the ledger."""
         with progress("Ingesting the rest") as show:
             limit = time.monotonic() + 120
             while not self.stop.is_set():
@@ -315,7 +314,7 @@ class Demo:
                 self.stop.wait(0.2)
 
     def _conclude(self) -> None:
-        """Checks, evaluations, reports, packages, and the truth beside them."""
+        """Checks, evaluations, reports, packages, and the truth next to them."""
         self.out.mkdir(parents=True, exist_ok=True)
         with Charts() as charts, progress("Checks, evaluations, reports") as show:
             for number, scenario in enumerate(self.scenarios):
@@ -330,14 +329,14 @@ class Demo:
                 say(summary(evaluation).splitlines()[0] + f"   → {folder / 'report.html'}")
 
     def _evaluate(self, trial: str, folder: Path, charts: Charts) -> Evaluation:
-        """Its evaluation; its reports and its package are in `folder`."""
+        """Evaluate the trial; writes its reports and its package to `folder`."""
 
         def evaluate(conn: Connection) -> Evaluation:
             return evaluate_trial(conn, trial, now=self.clock.now(), login="evaluator", simulated=True)[1]
 
         def package(conn: Connection) -> None:
             to = folder / "package"
-            shutil.rmtree(to, ignore_errors=True)  # of an attempt that failed
+            shutil.rmtree(to, ignore_errors=True)  # left by a failed attempt
             write_package(conn, trial, to, data_dir=self.data_dir, reports=folder)
 
         self._committed(lambda conn: check_quality(conn, trial, now=self.clock.now()))
@@ -362,7 +361,7 @@ class Demo:
         write_whole(self.state, json.dumps(kept))
 
     def _continue(self, kept: dict[str, Any]) -> None:
-        """The history is there: only the live fleet is started again."""
+        """The history exists: start only the live fleet."""
         zone = ZoneInfo(self.scenarios[0].time_zone)
         self.start = self.start.astimezone(zone)
         self._introduce([SignIn(*person) for person in kept["people"]])
@@ -372,7 +371,7 @@ class Demo:
 
 
 def _settle_credentials(installation: Installation, limit_s: float = 30.0) -> None:
-    """Steps until the broker runs on the credentials that are committed now; RetryLater."""
+    """Run steps until the broker uses the credentials that are committed now; raises RetryLater."""
     limit = time.monotonic() + limit_s
     with installation.connection() as conn:
         wanted = broker_state(conn).wanted
@@ -385,7 +384,7 @@ def _settle_credentials(installation: Installation, limit_s: float = 30.0) -> No
 
 
 def _free_or(wanted: int, once: bool, host: str = "127.0.0.1") -> int:
-    """The usual port, or a free one where it is taken (and for runs that end by themselves)."""
+    """The usual port, or a free one if it is taken (and for runs that end by themselves)."""
     if once:
         return free_port(host)
     try:

@@ -21,7 +21,7 @@ def demo(
         int | None,
         typer.Option(help="Port of the pages; default: that of INSITU_HTTP_LISTEN, or a free one."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated devices.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated devices.")] = 1,
     scenario: Annotated[
         list[str] | None, typer.Option(help="Scenarios by name or file; default: the three trials.")
     ] = None,
@@ -33,9 +33,7 @@ def demo(
         Path | None, typer.Option(hidden=True, help="Append every acknowledged message here.")
     ] = None,
 ) -> None:
-    """Three trials with about 40 simulated devices: history, reports, packages, and a live fleet to look
-    at.
-    """
+    """Three trials with about 40 simulated devices: history, reports, packages, and a live fleet."""
     Demo(
         once=once,
         days=days,

@@ -90,7 +90,7 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     if head[2]:
         tags = _TAG.findall(head[2])
         if len(set(tags)) != len(tags):
-            raise _Malformed("a tag stands twice.", RejectReason.INVALID_SHAPE)
+            raise _Malformed("a tag appears twice.", RejectReason.INVALID_SHAPE)
     results: dict[str, object] = {}
     at, more = head.end(), True
     while more:
@@ -99,7 +99,7 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
             raise _Malformed(f"expected `field=value`, found {_excerpt(text, at)}.")
         name = _ESCAPED.sub(r"\1", field[1])
         if name in results:
-            raise _Malformed(f"the field {name[:60]!r} stands twice.", RejectReason.INVALID_SHAPE)
+            raise _Malformed(f"the field {name[:60]!r} appears twice.", RejectReason.INVALID_SHAPE)
         results[name] = _value(field[3]) if field[3] is not None else _ESCAPED_IN_TEXT.sub(r"\1", field[2])
         at, more = field.end(), bool(field[4])
     end = _END.match(text, at)

@@ -141,7 +141,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise shape_refused(f"The key {twice[:60]!r} stands twice.")
+        raise shape_refused(f"The key {twice[:60]!r} appears twice.")
     return found
 
 

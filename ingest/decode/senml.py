@@ -115,7 +115,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
     for label, given in record.items():
         name = _LABELS.get(label) if isinstance(label, int) else label
         if name in found:
-            raise shape_refused(f"The label {name!r} stands twice{where}.")
+            raise shape_refused(f"The label {name!r} appears twice{where}.")
         if name in _KINDS:
             found[name] = given
         elif name is not None and name.endswith("_"):
@@ -269,7 +269,7 @@ class _Cbor:
             if key.__class__ is not int and key.__class__ is not str:
                 raise shape_refused("A label is neither a whole number nor a text.")
             if key in found:
-                raise shape_refused(f"The label {str(key)[:60]!r} stands twice.")
+                raise shape_refused(f"The label {str(key)[:60]!r} appears twice.")
             found[key] = self._item(depth)
         return found
 

@@ -86,8 +86,8 @@ class TextFile:
         if len(self.header) < 2:
             raise CorrectInput(
                 f"{path}: line {said.skip_lines + 1} has one column only: {line[:60]!r}. Say --delimiter, "
-                "or --skip-lines where the "
-                "header stands further down."
+                "or --skip-lines if the "
+                "header is further down."
             )
         self.described = (
             f"{_DELIMITERS[self._delimiter]} between cells, {self._encoding}, header in line "

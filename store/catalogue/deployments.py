@@ -63,7 +63,7 @@ def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at:
     """Replace the old device by the new one at the same position at `at`; the position's series continues."""
     place = row(conn, Place, _SQL.open_deployment, device_id=old_device_id)
     if place is None:
-        raise CorrectInput("The device to be replaced stands nowhere at the moment.")
+        raise CorrectInput("The device to be replaced is not deployed at the moment.")
     end_deployment(conn, device_id=old_device_id, at=at)
     deploy(conn, device_id=new_device_id, site=place.site, position=place.position, start=at)
 

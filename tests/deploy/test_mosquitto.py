@@ -146,7 +146,7 @@ def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
             forget_check_devices(place.etc / "passwords")
             reload(server.pid, log)
             said = insitu("check", expect=1, INSITU_MQTT_CA=str(place.etc / "ca.crt"), **ours)
-            assert "write its files anew with `insitu broker-config`" in said
+            assert "write its files again with `insitu broker-config`" in said
 
 
 def test_rules_that_let_a_device_speak_for_another_are_found_out(place: Place, database_url: str) -> None:
