@@ -1,4 +1,4 @@
-"""The documentation as a site, built by `make docs`: what it is called, how it looks, and its navigation."""
+"""The documentation as a site, built by `make docs`: its name, looks and navigation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 myst_heading_anchors = 6
-"""Anchors of headings are those that a forge makes, so one link leads there from both."""
+"""Headings get the same anchors as on a forge, so one link works in both places."""
 suppress_warnings = ["misc.highlighting_failure"]
-"""An example may be a part of a file: `"target": {…}` is no whole JSON."""
+"""An example may be a fragment: `"target": {…}` is not complete JSON."""
 
 NAVIGATION = {
     "index": {
@@ -82,7 +82,7 @@ NAVIGATION = {
 
 
 def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
-    """Appends the pages below a page to its text. Not written into the page: a forge would print it."""
+    """Appends the pages below a page to its text. The page itself has no such list: a forge would print it."""
     for part, pages in NAVIGATION.get(name, {}).items():
         caption = f":caption: {part}\n" if part else ""
         source[0] += "\n```{toctree}\n:hidden:\n" + caption + "\n".join(["", *pages]) + "\n```\n"

@@ -1,7 +1,7 @@
 """Follows docs/tutorial.md word by word: every command of it, against an installation of its own.
 
-`--pictures FOLDER` also draws the pictures that the page shows, each where the reader would see it. It replaces
-three things only: the clone is this one, the folders and ports are free ones, and Ctrl-C is a signal.
+`--pictures FOLDER` also draws the pictures of the page, each at the point where the reader sees it. Three things
+differ from the page: it uses this clone, folders and ports of its own, and a signal in place of Ctrl-C.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Terminal:
         )
 
     def type(self, commands: str) -> str:
-        """What they print. Ends the run where one of them fails."""
+        """Returns the output of the commands. Ends the run if one of them fails."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         sys.stdout.write("".join(f"$ {line}\n" for line in commands.splitlines()))
@@ -91,7 +91,7 @@ class Terminal:
                 return "".join(lines)
             sys.stdout.write(line)
             lines.append(line)
-        sys.exit("The command above failed: the tutorial says what is not so.")
+        sys.exit("The command above failed: the tutorial is wrong here.")
 
     def close(self) -> None:
         self._shell.kill()
@@ -100,7 +100,7 @@ class Terminal:
 
 @contextmanager
 def installation(place: Place) -> Iterator[str]:
-    """`insitu up` of the first terminal; its password."""
+    """Runs `insitu up` as in the first terminal; yields the password of `lab`."""
     log = place.folder / "up.log"
     environment = place.environment() | {"INSITU_DATA_DIR": str(place.folder / "state")}
     with log.open("wb") as file:
@@ -121,7 +121,7 @@ def installation(place: Place) -> Iterator[str]:
 
 @contextmanager
 def browser(address: str, password: str) -> Iterator[Page]:
-    """Signed in as the lab, in English."""
+    """Yields a page of a browser that is signed in as the lab, in English."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         sys.exit("Pictures need chromium (Debian: apt install chromium).")
@@ -158,7 +158,7 @@ def snippet(said: str) -> str:
 
 
 def follow(place: Place, page: Page | None, to: Path) -> None:
-    """The second terminal, from the first block after `insitu up` to the last but the one that clears up."""
+    """Types the commands of the second terminal: all blocks except clone, `insitu up` and clearing up."""
     terminal = Terminal(place.environment())
     try:
         for kind, text in parts():
@@ -174,7 +174,7 @@ def follow(place: Place, page: Page | None, to: Path) -> None:
 
 
 def act_as_the_device(terminal: Terminal, curl: str) -> None:
-    """The snippet as it is, then with the field that the page has changed."""
+    """Sends the snippet as it is, then with the wrong field, as the page asks."""
     assert '"stored":1' in terminal.type(f"{curl}; echo"), "the first message was not stored"
     wrong = terminal.type(f"{curl.replace('pm25', 'dust')}; echo")
     assert "unknown_property" in wrong, "the wrong field was not refused"
@@ -194,7 +194,7 @@ def main() -> None:
                 to.mkdir(parents=True, exist_ok=True)
                 with browser(f"http://{place.http}", password) as page:
                     follow(place, page, to)
-    print("The tutorial is as it says.")
+    print("The tutorial works as written.")
 
 
 if __name__ == "__main__":
