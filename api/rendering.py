@@ -175,7 +175,7 @@ ENVIRONMENT: Final = _environment()
 def fragment(template: str, page: Page, **content: Any) -> Markup:
     """A part of a page, as safe HTML."""
     # Autoescaped above.
-    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, **content))  # noqa: S704
+    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, n=page.n, **content))  # noqa: S704
 
 
 def respond(

@@ -69,7 +69,8 @@ def check(
     answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
     bad = sum(answer.state == "bad" or (strict and answer.state == "not_asked") for answer in answers)
     if bad:
-        raise InsituError(f"{bad} of these need attention; each line says what to do.")
+        needs = "needs" if bad == 1 else "need"
+        raise InsituError(f"{bad} of these {needs} attention; each line says what to do.")
 
 
 def _ask(question: Question) -> Answer:

@@ -65,7 +65,7 @@ def catalogue(folder: Path, language: Language) -> dict[str, str]:
         if message.id and isinstance(message.id, str):
             texts[message.id] = str(message.string)
         elif message.id:
-            texts.update(zip(message.id, message.string, strict=True))
+            texts.update(zip(message.id, message.string or (), strict=True))
     return texts
 
 

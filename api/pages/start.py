@@ -89,7 +89,11 @@ def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:
         href = f"/trials/{one.row.trial}/devices/{one.row.device}"
         yield Waiting(one.state.value, f"{one.row.device} ({where})", detail, href)
     if len(troubled) > _MOST_DEVICES:
-        text = page.t("{n} more devices need attention", n=len(troubled) - _MOST_DEVICES)
+        text = page.n(
+            "{n} more device needs attention",
+            "{n} more devices need attention",
+            len(troubled) - _MOST_DEVICES,
+        )
         yield Waiting("degraded", text, "", f"/fleet?state={troubled[_MOST_DEVICES].state.value}")
 
 
@@ -98,9 +102,10 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
         if one.recent:
             known = one.reason in set(RejectReason)
             word = page.t(REASONS[RejectReason(one.reason)]) if known else one.reason
-            title = page.t(
+            title = page.n(
+                "{n} message refused in the last 24 hours: {reason}",
                 "{n} messages refused in the last 24 hours: {reason}",
-                n=page.number(one.recent, 0),
+                one.recent,
                 reason=word,
             )
             yield Waiting(

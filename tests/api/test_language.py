@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from api import problems, rendering
 from api.attempts import TooManyAttempts
 from api.pages import rejects, series, words
-from insitu.language import catalogue
+from api.rendering import Page
+from insitu.language import Language, Reader, catalogue
 from trials.report.sentence import sentences
 from trials.statement import Kind
 
 _API = Path(rendering.__file__).parent
 _IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"([^"]*)"|'([^']*)')""")
+_PLURAL_IN_TEMPLATE = re.compile(r"""\bn\(\s*"([^"]*)",\s*"([^"]*)",""")
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -20,18 +25,21 @@ def texts() -> set[str]:
     """Every English text that a page may ask the translation of."""
     found: set[str] = set()
     for path in (_API / "templates").glob("*.j2"):
-        found |= {one or other for one, other in _IN_TEMPLATE.findall(path.read_text("utf-8"))}
+        template = path.read_text("utf-8")
+        found |= {one or other for one, other in _IN_TEMPLATE.findall(template)}
+        found |= {text for pair in _PLURAL_IN_TEMPLATE.findall(template) for text in pair}
     for path in _API.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "t"
+                and node.func.attr in ("t", "n")
                 and node.args
             ):
                 found |= {
                     part.value
-                    for part in ast.walk(node.args[0])
+                    for text in node.args[: 1 if node.func.attr == "t" else 2]
+                    for part in ast.walk(text)
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
     for name, table in vars(words).items():
@@ -62,3 +70,19 @@ def test_a_translation_has_the_same_parts_as_its_original() -> None:
         if sorted(_PLACE.findall(en)) != sorted(_PLACE.findall(fr))
     }
     assert not different
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "text"),
+    [
+        ("en", 0, "0 need attention"),
+        ("en", 1, "1 needs attention"),
+        ("en", 1234, "1,234 need attention"),
+        ("fr", 0, "0 demande de l’attention"),
+        ("fr", 1, "1 demande de l’attention"),
+        ("fr", 2, "2 demandent de l’attention"),
+    ],
+)
+def test_a_count_is_written_as_the_language_counts(language: Language, count: int, text: str) -> None:
+    page = Page("/", None, Reader(language), datetime.now(UTC), simulated=False, form="")
+    assert page.n("{n} needs attention", "{n} need attention", count) == text

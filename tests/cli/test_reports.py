@@ -115,7 +115,7 @@ def test_check_answers_the_same_in_both_forms_with_the_same_exit_code(database_u
     text = run("check", INSITU_DATABASE_URL=database_url)
     document = run("check", "--json", INSITU_DATABASE_URL=database_url)
     assert (text.returncode, text.stderr) == (document.returncode, document.stderr)
-    assert "1 of these need attention" in complaint(document)
+    assert "1 of these needs attention" in complaint(document)
     answers = json.loads(document.stdout)
     marks = {"ok": "ok   ", "bad": "BAD  ", "not_asked": "--   "}
     assert text.stdout == "".join(
