@@ -95,6 +95,7 @@ def files() -> list[Path]:
 
 
 IN_REPORTS = {
+    "cli/demo/protocols.py": "the company is told by how much it fell short",
     "trials/designs/crossover.py": "What was before a switch lasts",
     "trials/report/history.py": "What changed since the last evaluation.",
     "trials/report/sections/verdict.py": "is told when the evaluator unblinds",

@@ -151,7 +151,7 @@ class ObservationOut(BaseModel):
     flag: int
     """1 PASS, 2 NOT_EVALUATED, 3 SUSPECT, 4 FAIL."""
     clock_quality: int
-    """0 the device's stamp, 1 repaired, 2 time of arrival."""
+    """0 the device's stamp, 1 repaired, 2 time of arrival, 3 the network's stamp."""
 
 
 class RejectOut(BaseModel):
