@@ -66,9 +66,7 @@ class Page:
         return found.format(**parts) if parts else found
 
     def n(self, one: str, many: str, count: int, **parts: Any) -> str:
-        """Of `one` and `many`, the text that the reader's language has for this count, with `{n}` and `{parts}`
-        filled in.
-        """
+        """`one` or `many`, as the reader's language has it for this count, with `{n}` and `{parts}` filled in."""
         found = self.reader.pluraliser(LOCALE)(one, many, count)
         return found.format(n=self.number(count, 0), **parts)
 
@@ -175,7 +173,8 @@ ENVIRONMENT: Final = _environment()
 def fragment(template: str, page: Page, **content: Any) -> Markup:
     """A part of a page, as safe HTML."""
     # Autoescaped above.
-    return Markup(ENVIRONMENT.get_template(template).render(page=page, t=page.t, n=page.n, **content))  # noqa: S704
+    text = ENVIRONMENT.get_template(template).render(page=page, t=page.t, n=page.n, **content)
+    return Markup(text)  # noqa: S704
 
 
 def respond(

@@ -222,7 +222,7 @@ def _rejects(one: Booked) -> list[Reject]:
 
 
 def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:
-    """Add one message to both sums of the ledger. Removes its refusals from `new`: the next copy is a repeat."""
+    """Add one message to the ledger. Removes its refusals from `new`: the next copy is a repeat."""
     message = one.message
     refused = one.refused
     if message.reject_id and refused and not one.stored and not one.settled:

@@ -127,8 +127,8 @@ def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, 
         return _refused(
             unread,
             RejectReason.TOO_FAST,
-            f"The device exceeds its limit: these {message.size} bytes were not read. Send less often, or fewer "
-            "bytes, and send a backlog slowly.",
+            f"The device exceeds its limit: these {message.size} bytes were not read. Send less often, or "
+            "fewer bytes, and send a backlog slowly.",
         )
     if message.size > MAX_PAYLOAD_BYTES:
         return _refused(
