@@ -1,4 +1,4 @@
-"""Buckets of a device's chart, by numbers that a pencil can check."""
+"""Buckets of a device's chart, with numbers small enough for a pencil."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drawn(given: SeriesKept, scale: str = AveragingScale.ARITHMETIC) -> Drawn:
 
 
 def middles(scale: str, *results: float) -> list[float | None]:
-    """Of one bucket."""
+    """The middle value of each bucket."""
     rows = [(number, result, 1) for number, result in enumerate(results)]
     return [point.middle for point in drawn(series(*rows), scale).points]
 
