@@ -59,7 +59,7 @@ def _name(statement: str) -> str:
 
 
 def _tables(name: str) -> list[str]:
-    """The main table of a statement. Its rows come from the first table; the others add names and rights."""
+    """The tables that a statement reads. Its rows are about the first; the others add names and rights."""
     file, _, block = name.rpartition(".")
     return list(dict.fromkeys(_TABLE.findall(_COMMENT.sub("", queries(file)[block]))))
 

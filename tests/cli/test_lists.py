@@ -135,7 +135,7 @@ def test_trials_are_listed_with_their_state_protocol_and_result(
 
 
 def hear(conn: Connection, catalogue: SmallTrial, device: str, before: timedelta) -> datetime:
-    """Stores a message of the device, received `ago` before now."""
+    """Stores a contact of the device, `before` ago; returns its time."""
     at = datetime.now(UTC) - before
     conn.execute(
         "INSERT INTO device_contact (device_id, first_seen_at, last_seen_at, battery) "
