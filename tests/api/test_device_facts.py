@@ -110,9 +110,7 @@ def test_the_page_of_a_trial_shows_what_its_devices_send_to_its_parties(
         page = own_client(login).get("/trials/platform-air").text
         assert "<code>t_k</code>" in page, login
         assert "d3-*" in page
-    page = (
-        own_client("hospital").get("/trials/platform-air").text
-    )  # a device that this trial borrows, no more
+    page = own_client("hospital").get("/trials/platform-air").text  # it only hosts a device of the trial
     assert "guest" in page
     assert "t_k" not in page
 
