@@ -37,5 +37,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without the option these tests are not there, rather than skipped."""
+    """Without the option these tests are left out, not skipped."""
     return True if collection_path.name == "timescale" and not config.getoption("--timescale") else None

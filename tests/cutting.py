@@ -1,5 +1,5 @@
-"""Ends the server process behind a connection just before its n-th exchange with the server: a restart of the
-database at any moment.
+"""Ends the server process behind a connection just before its n-th exchange with the server, like a restart
+of the database at any moment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Cut = Callable[[int], None]
 
 
 class Cutter:
-    """`at`: which exchange of Insitu's connections is preceded by the end of its backend; 0: none."""
+    """`at`: number of the exchange of Insitu's connections before which the backend ends; 0: none."""
 
     def __init__(self, admin: psycopg.Connection[tuple[Any, ...]]) -> None:
         self._admin = admin
@@ -56,8 +56,8 @@ def cutting(database_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 
 def cut_everywhere(cutter: Cutter, action: Callable[[], object], *, step: int = 1) -> int:
-    """Runs `action` with a cut before each exchange in turn; how many cuts there were. It succeeds or raises
-    RetryLater, nothing else.
+    """Runs `action` with a cut before each exchange in turn; returns the number of cuts. `action` must
+    succeed or raise RetryLater.
     """
     at = 1
     while True:

@@ -1,4 +1,4 @@
-"""A real broker a test, from the wheel."""
+"""A real broker for each test, from the wheel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from insitu.embedded.broker import Broker
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """Started, with the service user only; its data lie in a folder of its own."""
+    """A started broker with only the service user; its data are in a folder of its own."""
     with TemporaryDirectory(prefix="insitu-broker-") as folder:
         server = Broker(data_dir=Path(folder))
         server.start()

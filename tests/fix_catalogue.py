@@ -31,7 +31,7 @@ class SmallTrial:
 
 @pytest.fixture
 def catalogue(conn: Connection) -> SmallTrial:
-    """Trial `t` with devices `a` and `b`, each measuring pm25 and (as boolean) fan; committed."""
+    """Trial `t` with devices `a` and `b`; each measures pm25 and (as boolean) fan; committed."""
     for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
         add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START)
     add_site(conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35)

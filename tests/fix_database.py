@@ -1,4 +1,4 @@
-"""A real PostgreSQL a session, a migrated template, a clone a test."""
+"""A real PostgreSQL for each session, a migrated template, and a clone for each test."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def database_server() -> Iterator[str]:
 
 
 def quick_folder() -> str | None:
-    """Memory where there is enough of it: a clone is a thousand files, which some disks are slow to make."""
+    """A folder in memory if there is enough: a clone is a thousand files, and some disks make them slowly."""
     shm = Path("/dev/shm")
     return (
         str(shm) if shm.is_dir() and os.access(shm, os.W_OK) and disk_usage(shm).free > 3 * 1024**3 else None

@@ -1,4 +1,4 @@
-"""Files, imported into the small trial."""
+"""Writes files and imports them into the small trial."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def deploy_since(conn: Connection, device_id: int, start: datetime) -> None:
     conn.execute(
         "UPDATE deployment SET period = tstzrange(%s, NULL) WHERE device_id = %s", (start, device_id)
     )
-    conn.execute("UPDATE device SET name = name")  # the catalogue moves
+    conn.execute("UPDATE device SET name = name")  # the catalogue changes
     conn.commit()
 
 

@@ -1,4 +1,4 @@
-"""The whole path, with the small trial: device `t/a` and `t/b` are enrolled, the ingestor runs."""
+"""The whole path with the small trial: devices `t/a` and `t/b` are enrolled, the ingestor runs."""
 
 from __future__ import annotations
 

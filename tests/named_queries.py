@@ -1,4 +1,4 @@
-"""Every named query of store/sql, and whether a migrated database understands it."""
+"""Every named query of store/sql, and whether a migrated database accepts it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FILES = [path.relative_to(_FOLDER).with_suffix("").as_posix() for path in sorted
 ALL = [(file, name) for file in FILES for name in queries(file)]
 _UTILITY = re.compile(r"^\s*(--.*\n)*\s*(CREATE TEMP|TRUNCATE)", re.IGNORECASE)
 _ALONE = re.compile(r"^\s*(--.*\n)*\s*VACUUM", re.IGNORECASE)
-"""Runs outside of a transaction only."""
+"""Queries that run outside of a transaction only."""
 
 
 def understand(conn: Connection, file: str, name: str) -> None:
-    """EXPLAIN with NULL for every parameter; what cannot be explained is run. Raises where the database does
-    not understand it.
+    """Runs EXPLAIN with NULL for every parameter; runs the query itself if it cannot be explained. Raises if
+    the database rejects it.
     """
     statement = queries(file)[name]
     parameters = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))

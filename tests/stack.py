@@ -34,7 +34,7 @@ def wait_until(ready: Callable[[], bool], what: str, patience_s: float = 30) -> 
 
 
 class Stack:
-    """`conn` is the test's own connection; devices come from `login`."""
+    """`conn` is the test's own connection; `login` enrols devices."""
 
     def __init__(self, folder: Path, conn: Connection, database_url: str, broker: Broker) -> None:
         self.folder, self.conn, self.database_url, self.broker = folder, conn, database_url, broker
@@ -84,7 +84,7 @@ class Stack:
     # -- devices
 
     def enrol(self, trial: str, device: str) -> None:
-        """A credential for a device, in force at the broker."""
+        """Gives a device a credential that is in force at the broker."""
         found = find_device(self.conn, trial, device)
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
@@ -102,7 +102,7 @@ class Stack:
     # -- what became of it
 
     def received(self) -> int:
-        """Messages in the ledger."""
+        """Number of messages in the ledger."""
         total = sum(line.received for line in ledger.totals(self.conn, None))
         self.conn.rollback()
         return total
@@ -124,7 +124,7 @@ class Stack:
 
 
 class DeviceClient:
-    """A device as paho sees it; hears its own receipts and refusals."""
+    """A device with a paho client that hears its own receipts and refusals."""
 
     def __init__(self, broker: Broker, name: str, username: str, token: str) -> None:
         self.name, self.heard = name, list[tuple[str, dict[str, Any]]]()
@@ -141,12 +141,14 @@ class DeviceClient:
             self.client.subscribe(f"insitu/v1/{name}/{suffix}", 0)
 
     def send(self, payload: bytes | dict[str, Any] | list[Any], suffix: str = "obs") -> None:
-        """At QoS 1; returns when the broker has acknowledged it."""
+        """Publishes at QoS 1; returns when the broker has acknowledged it."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.client.publish(f"insitu/v1/{self.name}/{suffix}", content, qos=1).wait_for_publish(10)
 
     def send_all(self, payloads: Iterable[dict[str, Any]]) -> int:
-        """Many, as fast as the window goes; returns how many when the last is acknowledged."""
+        """Publishes many messages as fast as the window allows; returns their number when the last is
+        acknowledged.
+        """
         sent = [
             self.client.publish(f"insitu/v1/{self.name}/obs", json.dumps(p).encode(), qos=1) for p in payloads
         ]
@@ -155,7 +157,7 @@ class DeviceClient:
         return len(sent)
 
     def hears(self, suffix: str, patience_s: float = 10) -> dict[str, Any]:
-        """The next message on a topic of its own."""
+        """Returns the next message on a topic of the device."""
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
@@ -172,5 +174,5 @@ class DeviceClient:
 
 
 def stamp(minutes_ago: float) -> str:
-    """RFC 3339, so many minutes ago."""
+    """The time stamp of that many minutes ago, RFC 3339."""
     return (NOW - timedelta(minutes=minutes_ago)).isoformat()

@@ -1,5 +1,5 @@
-"""What goes wrong on the command line: one clear line that says what to do next, a non-zero exit code,
-never a traceback.
+"""Errors on the command line: one clear line that says what to do next, a non-zero exit code, never a
+traceback.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a failed verb."""
+    """Requires that the verb failed with one line; returns it."""
     assert done.returncode != 0, done.stdout
     assert "Traceback" not in done.stderr + done.stdout
     lines = [line for line in done.stderr.strip().splitlines() if line]

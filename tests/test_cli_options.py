@@ -1,4 +1,4 @@
-"""Options and files of the command line that are wrong: one clear line each."""
+"""Wrong options and files on the command line: one clear line each."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def test_a_broken_registration_names_every_place(tmp_path: Path, database_url: s
 def test_a_network_server_is_registered_enrolled_shown_and_revoked(
     database_url: str, catalogue: object, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    files = Path(
-        tempfile.mkdtemp(prefix="insitu-cli-")
-    )  # which the account of a Mosquitto that is installed can reach
+    files = Path(tempfile.mkdtemp(prefix="insitu-cli-"))  # an installed Mosquitto's account can reach it
     files.chmod(0o711)
     request.addfinalizer(lambda: shutil.rmtree(files))
     broker = {

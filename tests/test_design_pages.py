@@ -1,5 +1,5 @@
-"""The worked examples of docs/designs say what the code computes; `pytest --write-figures` writes their
-tables and figures anew.
+"""The worked examples of docs/designs match the code; `pytest --write-figures` writes their tables and
+figures again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TABLE = re.compile(r"\| statistic \| value \|.*?(?=\n\n)|\| arm \| planned \|.*
 
 
 def rounded(svg: str) -> str:
-    """To a thousandth: processors, and threads, differ in the last digits of a sum."""
+    """Rounds numbers to a thousandth: processors and threads differ in the last digits of a sum."""
     return re.sub(r"\d+\.\d{4,}", lambda found: f"{float(found[0]):.3f}", svg)
 
 

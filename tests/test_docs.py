@@ -1,4 +1,4 @@
-"""The documentation says what the code says: links, reason codes, settings, metrics, verbs, fields,
+"""The documentation agrees with the code: links, reason codes, settings, metrics, verbs, fields,
 dependencies.
 """
 
@@ -58,7 +58,7 @@ def _packages() -> Iterator[str]:
 
 
 def rows(name: str) -> list[str]:
-    """What stands in ticks at the beginning of each table row of a page."""
+    """The text in ticks at the beginning of each table row of a page."""
     return _ROW.findall((DOCS / name).read_text("utf-8"))
 
 
@@ -101,7 +101,7 @@ def test_the_navigation_of_the_site_names_every_page_once() -> None:
 
 
 def named_paths(page: Path) -> set[str]:
-    """Files and folders of the repository that a page names; `mine` is a place for a name."""
+    """Files and folders of the repository that a page names, without those named after `mine`."""
     paths = {path for path in _PATH.findall(page.read_text("utf-8")) if "mine" not in path}
     return {path for path in paths if path.partition("/")[0] in {*_packages(), "docs", "deploy"}}
 
@@ -129,7 +129,7 @@ def test_every_setting_has_a_row_with_its_default() -> None:
     assert set(table) == {f"INSITU_{name.upper()}" for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if field.default is PydanticUndefined:
-            continue  # made at the start, and told in words
+            continue  # made at the start, and described in words
         shown = "–" if field.default is None else f"`{field.default}`"
         assert table[f"INSITU_{name.upper()}"] == shown, name
 
@@ -179,7 +179,7 @@ def test_every_verb_is_named_on_some_page() -> None:
 
 
 def fields(module: object) -> set[str]:
-    """Every field of the models of a module, as a file spells it."""
+    """Every field of the models of a module, as it is spelt in a file."""
     models = [m for m in vars(module).values() if isinstance(m, type) and issubclass(m, BaseModel)]
     return {
         field.alias or name
@@ -229,7 +229,7 @@ def test_every_example_protocol_and_endpoint_is_valid() -> None:
 
 
 def test_the_examples_of_the_library_give_what_the_page_says() -> None:
-    """Run in the order of the page, in one session."""
+    """Runs the examples in the order of the page, in one session."""
     text = (DOCS / "library.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 6

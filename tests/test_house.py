@@ -1,5 +1,5 @@
-"""The house: which way arrows run, and how large rooms may become. Computed from the imports, not from a
-list of contracts.
+"""The house: which room may import which, and how large rooms may become. Computed from the imports, not from
+a list of contracts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FLOORS = (
     ("store",),
     ("insitu",),
 )
-"""From the roof to the ground; rooms of one floor do not import each other."""
+"""Floors from the roof to the ground; rooms of one floor do not import each other."""
 ROOMS = tuple(room for floor in FLOORS for room in floor)
 MOST_LINES = 400
 MOST_COLUMNS = 110
 MOST_LATE_IMPORTS = 15
-"""Imports inside a function: only of large libraries that most runs do not need."""
+"""Libraries that may be imported inside a function: large ones that most runs do not need."""
 
 Graph = dict[str, set[str]]
 
@@ -48,7 +48,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def imports() -> Graph:
-    """Module → the modules of ours that it imports, also for type checking only."""
+    """Module → the modules of ours that it imports, including imports for type checking only."""
     files = sources()
 
     def module_of(name: str) -> str:
@@ -64,7 +64,7 @@ def imports() -> Graph:
 
 
 def circles(graph: Graph) -> list[list[str]]:
-    """Groups in which each reaches each (Tarjan)."""
+    """Groups of modules in which each reaches each (Tarjan)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -113,7 +113,7 @@ def test_every_arrow_between_rooms_falls() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_folders_side_by_side_do_not_import_each_other_in_a_circle(room: str) -> None:
-    """Of the folders of one room; what lies in the room itself belongs to none of them."""
+    """Folders of one room; files in the room itself belong to none of them."""
     files = sources()
 
     def folder(module: str) -> str:

@@ -1,4 +1,4 @@
-"""`insitu power`, and the warning of `insitu lock`: what the command line tells of a protocol before it is
+"""`insitu power`, and the warning of `insitu lock`: the command line's forecast for a protocol before it is
 locked.
 """
 
@@ -62,7 +62,7 @@ def of_small_trial(margin: float) -> str:
 
 
 def with_baseline(conn: Connection, catalogue: SmallTrial) -> None:
-    """Thirty days of hourly results, of which those above 100 are impossible."""
+    """Stores thirty days of hourly results; those above 100 are impossible."""
     rng = np.random.default_rng(8)
     for device in ("a", "b"):
         number = catalogue.datastreams[device, "pm25"]

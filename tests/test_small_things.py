@@ -1,6 +1,4 @@
-"""The command line where it stands badly: no room to write, foreign folders around it, other people's links
-in its way.
-"""
+"""The command line in bad surroundings: no room to write, foreign folders, other people's links."""
 
 from __future__ import annotations
 
@@ -55,7 +53,7 @@ def defect(folder: Path, data_dir: Path) -> str:
 
 
 def test_the_details_of_a_defect_follow_nobody_s_link(tmp_path: Path) -> None:
-    """The name is drawn: no name can be guessed and laid out as a link beforehand."""
+    """The name is random: nobody can guess it and put a link there beforehand."""
     names = {Path(defect(tmp_path, tmp_path / "none")) for _ in range(2)}
     assert len(names) == 2
     for path in names:
@@ -79,7 +77,7 @@ def test_the_details_of_defects_lie_in_the_data_directory_and_are_bounded(tmp_pa
 
 
 def test_a_folder_called_insitu_in_the_working_directory_is_named(tmp_path: Path) -> None:
-    """As in the folder above a clone: Python takes the clone for the package."""
+    """This happens in the folder above a clone: Python takes the clone for the package."""
     (tmp_path / "insitu").mkdir()
     for path in (TOP / "insitu").iterdir():
         if path.name != "__init__.py":

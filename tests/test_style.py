@@ -42,7 +42,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 def test_only_the_store_holds_sql() -> None:
     statement = re.compile(r"""["'](SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) """)
-    # the fault harness asks the database itself, so that it shares no mistake with the store
+    # the fault harness queries the database itself, so that it shares no mistake with the store
     rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] not in ("store", "tests", "proving")]
     allowed = (
         TOP / "insitu" / "embedded" / "postgres.py"

@@ -1,5 +1,5 @@
-"""Units: factors against values of the standards, refusals that say what to do, and that the ingestor never
-loads the library.
+"""Units: factors equal the values of the standards, refusals say what to do, and the ingestor never loads the
+library.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def test_a_result_becomes_the_unit_of_its_property(
 
 
 def test_factors_are_the_plain_numbers_that_they_are() -> None:
-    """What rounding makes of them inside the library would stand in every package."""
+    """If the library's internal rounding leaked, it would appear in every package."""
     assert [
         conversion("Pa", "hPa"),
         conversion("[ppb]", "10*-9"),
@@ -130,7 +130,7 @@ def test_the_usual_units_of_a_property_are_known_with_their_factors() -> None:
 
 
 def test_the_ingestor_never_loads_the_library_of_units() -> None:
-    """It takes half a second and many milliseconds for each unit that a stranger could invent."""
+    """It takes half a second, plus many milliseconds for each unit that a stranger could invent."""
     program = (
         "import sys, cli, ingest.worker, ingest.http, api.app; sys.exit(bool({'pint', 'ucumvert', "
         "'lark'} & set(sys.modules)))"

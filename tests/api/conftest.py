@@ -1,4 +1,6 @@
-"""The filled database once a session, a clone where a test writes, the application around it."""
+"""Fixtures of the API: the filled database once a session, a clone for tests that write, and the application
+around it.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ SignIn = Callable[[str], httpx.Client]
 
 @pytest.fixture(scope="session")
 def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, World]]:
-    """Name of a database with the world in it, and the world; nobody stays connected, so that it can be
-    cloned.
+    """Name of a database that holds the world, and the world. No connection stays open, so the database can
+    be cloned.
     """
     name = f"world_{uuid4().hex[:12]}"
     with psycopg.connect(database_server, autocommit=True) as admin:
@@ -58,13 +60,13 @@ def clone(server: str, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all: the chart bundle and the reports in it are made once."""
+    """A data directory that all tests share: the chart bundle and the reports in it are made once."""
     return tmp_path_factory.mktemp("insitu")
 
 
 @pytest.fixture(scope="module")
 def world_url(database_server: str, filled: tuple[str, World]) -> Iterator[str]:
-    """A clone of the world for the tests of a module that only read."""
+    """A clone of the world for the tests of a module that only reads."""
     with clone(database_server, filled[0]) as url:
         yield url
 
@@ -77,7 +79,7 @@ def own_world_url(database_server: str, filled: tuple[str, World]) -> Iterator[s
 
 
 def ready() -> Readiness:
-    """A probe that arrives."""
+    """A readiness whose probe always arrives."""
     return Readiness(None, "", time.monotonic())
 
 
@@ -90,7 +92,7 @@ def server(
     readiness: Callable[[], Readiness] = ready,
     **settings: object,
 ) -> Iterator[str]:
-    """The address of a real server around the application, on a thread of this process."""
+    """Yields the address of a real server around the application, on a thread of this process."""
     chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
     app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC, readiness=readiness)
     running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3))
@@ -108,8 +110,8 @@ def server(
 
 @contextmanager
 def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
-    """Clients of one server over `url`; '' is nobody. Each login signs in once: that costs 64 MiB and a tenth
-    of a second.
+    """Clients of one server over `url`; '' signs nobody in. Each login signs in once: a sign-in costs 64 MiB
+    and a tenth of a second.
     """
     known: dict[str, httpx.Client] = {}
     with server(url, data_dir, **settings) as address, ExitStack() as stack:  # type: ignore[arg-type]
@@ -125,7 +127,7 @@ def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
 
 
 def form_token(client: httpx.Client, path: str = "/sign-in") -> str:
-    """The token of the forms of a page."""
+    """Returns the form token of a page."""
     return client.get(path).text.split('name="form" value="')[1].split('"')[0]
 
 

@@ -1,5 +1,5 @@
-"""Clients for tests of load: plain sockets that share no code with the server, many at once, and one whose
-patience is measured.
+"""Clients for load tests: plain sockets that share no code with the server. Many ask at once, and one more
+measures its waiting time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 CROWD = "127.0.0.2"
-"""Where the crowd comes from: another address than the client beside it."""
+"""Source address of the crowd; it differs from that of the client beside it."""
 PATIENCE_S = 15.0
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A request as it goes over the line."""
+    """The bytes of a request."""
 
     method: str
     path: str
@@ -40,8 +40,8 @@ class Ask:
 
 
 async def status_of(port: int, ask: Ask, *, byte_every_s: float = 0.0) -> int:
-    """The status of the answer; 0 where none came in time, or the connection broke. `byte_every_s`: the body
-    drips.
+    """Status of the answer; 0 if none came in time or the connection broke. `byte_every_s` sends the body
+    byte by byte.
     """
     try:
         async with asyncio.timeout(PATIENCE_S + (10 if byte_every_s else 0)):
@@ -49,8 +49,8 @@ async def status_of(port: int, ask: Ask, *, byte_every_s: float = 0.0) -> int:
             try:
                 writer.write(ask.head() if byte_every_s else ask.head() + ask.body)
                 drip = asyncio.create_task(_drip(writer, ask.body, byte_every_s)) if byte_every_s else None
-                # the first line only: a server that closes on a client that still sends may take the rest
-                # back
+                # read the first line only: a server that closes while the client still sends may
+                # discard the rest
                 answer = await reader.readline()
                 if drip is not None:
                     drip.cancel()
@@ -72,7 +72,7 @@ async def _drip(writer: asyncio.StreamWriter, body: bytes, every_s: float) -> No
 
 
 Salvo = Callable[..., Counter[int]]
-"""`salvo`, in a process of its own: a crowd must not slow down the clock of the client beside it."""
+"""`salvo` in a process of its own: a crowd must not slow down the clock of the client beside it."""
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def crowd() -> Iterator[Salvo]:
 
 
 def salvo(port: int, asks: Sequence[Ask], *, byte_every_s: float = 0.0) -> Counter[int]:
-    """All at the same moment: how often each status was answered."""
+    """Sends all requests at the same moment; counts the answers by status."""
 
     async def together() -> list[int]:
         return await asyncio.gather(*[status_of(port, ask, byte_every_s=byte_every_s) for ask in asks])
@@ -97,7 +97,7 @@ def salvo(port: int, asks: Sequence[Ask], *, byte_every_s: float = 0.0) -> Count
 
 @dataclass
 class Beside:
-    """What one more client met while the crowd was there."""
+    """Measurements of one more client while the crowd was there."""
 
     seconds: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -111,8 +111,8 @@ class Beside:
 
 @contextmanager
 def beside(port: int, asks: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Beside]:
-    """A client that asks one after the other, each with the statuses that are right, as long as the block
-    lasts.
+    """A client that sends one request after the other for as long as the block lasts; each request has its
+    accepted statuses.
     """
     found, stop = Beside(), threading.Event()
 
@@ -159,8 +159,8 @@ def crowd_beside(
     samples: int,
     most_salvos: int,
 ) -> tuple[Counter[int], Beside]:
-    """Salvo after salvo (`asks` of its number) until the client beside has asked `samples` times; at most
-    `most_salvos`.
+    """Sends salvo after salvo (`asks` of its number) until the client beside has sent `samples` requests, but
+    at most `most_salvos`.
     """
     answers: Counter[int] = Counter()
     with beside(port, other) as found:

@@ -1,4 +1,4 @@
-"""Who sees what: every page and route for everybody, and canaries that must never turn up."""
+"""Who sees what: tests every page and route for every role, with canaries that must never turn up."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_no_canary_of_another_organisation_turns_up_anywhere(client: SignIn, log
 
 
 def test_those_entitled_do_see_the_canaries(client: SignIn) -> None:
-    """Else the test above would prove nothing."""
+    """Without this the test above would prove nothing."""
     assert AIR_CANARY in client("aurore").get("/trials/platform-air").text
     assert str(AIR_NUMBER) in client("aurore").get("/api/v1/trials/platform-air/observations.csv").text
 

@@ -1,4 +1,4 @@
-"""Who is admitted, in which order, and what is said to the others."""
+"""Which requests are admitted, in which order, and the answers that the others get."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_no_more_are_in_than_there_are_places_and_every_place_comes_back(
         async with AsyncExitStack() as held:
             for number in range(
                 places
-            ):  # all places are free again: as many different clients get in at once
+            ):  # all places are free again: the same number of other clients is admitted at once
                 await asyncio.wait_for(held.enter_async_context(lane.place(f"later{number}")), 1)
 
     asyncio.run(run())
@@ -154,7 +154,7 @@ def test_what_waits_too_long_is_not_done_later() -> None:
 
 
 class Probe:
-    """What the last probe found out; a test changes it."""
+    """The last finding of the probe; a test changes it."""
 
     def __init__(self) -> None:
         self.stage: Stage | None = None

@@ -1,5 +1,5 @@
-"""Who sees what of a blinded endpoint: nobody its result, everybody its capture; and who may open it: its
-evaluator.
+"""A blinded endpoint: nobody sees its result, everybody sees its data capture, and only its evaluator may
+unblind it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ REASON = {"reason": "The reporting period has ended."}
 
 @pytest.fixture
 def blinded(own_world_url: str, world: World) -> tuple[int, str]:
-    """An amendment blinds the ward's endpoint; the number of an evaluation by it, and the first digits of the
-    effect nobody may see.
+    """Blinds the ward's endpoint by an amendment. Returns the number of an evaluation under it, and the first
+    digits of the effect that nobody may see.
     """
     document = document_of(protocol(world.now)) | {
         "version": 2,
@@ -56,7 +56,7 @@ def blinded(own_world_url: str, world: World) -> tuple[int, str]:
 
 
 def everything(client: SignIn, login: str, number: int) -> str:
-    """All that is shown of the trial's newest evaluation, as one text; 404s left out."""
+    """Everything that shows the trial's newest evaluation, as one text; 404s are left out."""
     base = f"{TRIAL}/evaluations/{number}"
     paths = [
         "/",

@@ -1,4 +1,4 @@
-"""One function says how a device is: to pages, to the API, and to what has neither reader nor page."""
+"""One function judges a device's condition, for pages, for the API, and for callers without either."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_api_says_what_the_function_says(client: SignIn, conn: Connection, w
 def test_one_device_by_itself_is_judged_as_among_all(
     conn: Connection, world: World, simulated: bool, now: str
 ) -> None:
-    """From its results counted here, or from counts of the database: the same shares, days and causes."""
+    """Results counted here and counts from the database give the same shares, days and causes."""
     at = (
         world.now
         - {
@@ -84,7 +84,7 @@ def test_one_device_by_itself_is_judged_as_among_all(
 
 
 def test_a_host_sees_what_concerns_its_own_sites(own_world_url: str, world: World) -> None:
-    """A device that stood at one host's site and moved to another's: each sees its own windows and places."""
+    """A device that moved from one host's site to another's: each host sees its own windows and places."""
     with connect(own_world_url, application="tests") as conn:
         number = world.devices["p1-north"]
         conn.execute(

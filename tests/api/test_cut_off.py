@@ -1,5 +1,5 @@
-"""The database goes away before each statement in turn, of a verb, a round of jobs, a batch and a page:
-everybody waits, nobody calls it a defect.
+"""The database goes away before each statement in turn: of a verb, a round of jobs, a batch and a page.
+Everything waits, and nothing reports a defect.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def test_a_verb_that_is_cut_off_asks_to_retry(
 
 
 class Rounds(threading.Event):
-    """Is set after some waits, none of which takes time."""
+    """An event that is set after `rounds` waits; a wait takes no time."""
 
     def __init__(self, rounds: int) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""What the device's page says of its clock and of how often it speaks, and the trial's page of what its
-devices send.
-"""
+"""The device's page shows its clock and its interval; the trial's page shows what its devices send."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ def change(url: str, statement: bytes) -> None:
             "19 minutes behind",
             "retarde de 19 minutes",
             False,
-        ),  # 15 min belong to the stamp of a mean
+        ),  # 15 min belong to the time stamp of a mean
         (-1300.0, "its clock is 22 minutes behind", "son horloge retarde de 22 minutes", True),
         (400.0, "its clock is 7 minutes ahead", "son horloge avance de 7 minutes", True),
     ],
@@ -90,7 +88,7 @@ def test_a_device_that_never_spoke_and_declares_nothing_has_no_interval(
 def test_a_device_without_declared_interval_is_judged_by_its_own_pace(
     own_world_url: str, own_client: SignIn
 ) -> None:
-    """Silent for 20 hours at four results an hour; declared at one a day it would be in order."""
+    """Silent for 20 hours at four results an hour; with a declared interval of one day it would be online."""
     change(own_world_url, b"UPDATE datastream SET expected_interval = NULL")
     url = "/api/v1/trials/platform-air/devices/p2-silent"
     assert own_client("lab").get(url).json()["state"] == "silent"
@@ -112,9 +110,7 @@ def test_the_page_of_a_trial_shows_what_its_devices_send_to_its_parties(
         page = own_client(login).get("/trials/platform-air").text
         assert "<code>t_k</code>" in page, login
         assert "d3-*" in page
-    page = (
-        own_client("hospital").get("/trials/platform-air").text
-    )  # a device of the trial is its guest, no more
+    page = own_client("hospital").get("/trials/platform-air").text  # it only hosts a device of the trial
     assert "guest" in page
     assert "t_k" not in page
 
@@ -126,7 +122,7 @@ def test_the_page_of_a_trial_shows_what_its_devices_send_to_its_parties(
 def test_a_last_will_holds_until_the_device_speaks_again(
     own_world_url: str, own_client: SignIn, offline_since: str, causes: list[str]
 ) -> None:
-    """Also where it is back within a second: a broker's restart makes no silent fleet."""
+    """Also if it is back within a second: a restart of the broker makes no silent fleet."""
     change(
         own_world_url,
         "UPDATE device_contact SET state = 'offline',"

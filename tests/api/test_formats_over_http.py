@@ -1,6 +1,4 @@
-"""Every format also comes in over HTTP, and is the same there: one message is one row whichever way it
-takes.
-"""
+"""Every format also comes in over HTTP with the same meaning: a message is one row, by either way."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ MESSAGES = [
 
 
 def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path: Path) -> None:
-    """Native, SenML as JSON and as CBOR, line protocol, ThingsBoard: first by MQTT, then by HTTP; and the
+    """Native, SenML as JSON and as CBOR, line protocol and ThingsBoard: first by MQTT, then by HTTP, and the
     other way round.
     """
     device = stack.device("t/a")

@@ -22,7 +22,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 def texts() -> set[str]:
-    """Every English text that a page may ask the translation of."""
+    """Every English text that a page may look up a translation for."""
     found: set[str] = set()
     for path in (_API / "templates").glob("*.j2"):
         template = path.read_text("utf-8")

@@ -1,5 +1,5 @@
-"""The ledger as people and machines read it: by device, by hour, and in Prometheus' words; each view adds up
-to the same.
+"""The views of the ledger for people and machines: by device, by hour, and for Prometheus. Each adds up to
+the same sums.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) 
     device.send(b"junk")
     while (
         device.hears("rejected")["reason"] != "unparsable"
-    ):  # told after it is acknowledged: the broker will not repeat it
+    ):  # the device hears of it after the acknowledgement: the broker will not repeat the message
         continue
     stack.broker.stop()
     stack.broker.start()

@@ -1,5 +1,5 @@
-"""A crowd stops nobody else: 500 simultaneous requests of each kind, 1,000 slow bodies, 1,000 devices at the
-full minute.
+"""A crowd does not stop other clients: 500 simultaneous requests of each kind, 1,000 slow bodies, 1,000
+devices at the full minute.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 
 @dataclass(frozen=True)
 class Site:
-    """A server in a process of its own, and what clients of it know."""
+    """A server in a process of its own, with the sessions and tokens of its clients."""
 
     pid: int
     port: int
     database_url: str
     tokens: list[str]
-    """Of the devices c0, c1, … of the trial `crowd`."""
+    """Tokens of the devices c0, c1, … of the trial `crowd`."""
     sessions: dict[str, str]
     sign_in: dict[str, str]
     """Cookie and form token of a browser that has not signed in."""
@@ -66,7 +66,7 @@ class Site:
         return Ask("GET", path, {"Cookie": f"insitu={self.sessions[login]}"})
 
     def post(self, number: int, minute: int, token: str | None = None) -> Ask:
-        """One result of a device, which says which device and minute it is."""
+        """One result of a device; its number encodes the device and the minute."""
         at = (START + timedelta(minutes=minute)).isoformat()
         body = json.dumps(
             {"boot": "b", "seq": minute, "time": at, "results": {"pm25": number + minute / 1000}}
@@ -91,7 +91,7 @@ class Site:
         return Ask("POST", "/sign-in", headers, body)
 
     def others(self) -> list[tuple[Ask, list[int]]]:
-        """What somebody else does meanwhile: looks at pages, posts, asks for readiness."""
+        """Requests of somebody else meanwhile: pages, posts and readiness."""
         return [
             (self.page("metro"), [200]),
             (Ask("GET", "/readyz"), [200, 503]),
@@ -197,7 +197,7 @@ def site(
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> dict[str, str]:
-    limit = time.monotonic() + 180  # a busy machine takes long to import it all
+    limit = time.monotonic() + 180  # a busy machine needs long to import everything
     while time.monotonic() < limit:
         assert server.poll() is None, log.read_text("utf-8")
         try:
@@ -210,12 +210,12 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> dict[str, st
 
 
 P99_S = float(os.environ.get("INSITU_LOAD_P99_S", "3"))
-"""What is aimed at is 1 s on a machine that does nothing else: `INSITU_LOAD_P99_S=1` asks for that. Before,
-these waited for 15 s and more.
+"""The goal is 1 s on an otherwise idle machine: set `INSITU_LOAD_P99_S=1` to require that. Before, these
+requests waited for 15 s and more.
 """
 TRIES = 3
-"""A machine that does something else at the same time is slow without our doing; what waits for a connection
-is slow each time.
+"""A machine that also does something else may be slow once; a request that waits for a connection is slow
+each time.
 """
 
 
@@ -354,9 +354,7 @@ def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) 
 
 
 def _listening(port: int, cookie: str, path: str) -> socket.socket:
-    """A live stream that has begun; where the server has no room just then, it is asked again, as the pages
-    do.
-    """
+    """A live stream that has begun. If the server has no room, asks again, as the pages do."""
     for _ in range(30):
         line = socket.create_connection(("127.0.0.1", port))
         line.settimeout(PATIENCE_S)
@@ -388,7 +386,7 @@ def _watcher(conn: Connection, number: int) -> str:
 
 
 def _use(pid: int) -> tuple[int, float]:
-    """Bytes of memory and seconds of CPU of a process."""
+    """(bytes of memory, seconds of CPU) of a process."""
     memory = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) * resource.getpagesize()
     times = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     return memory, (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,6 +1,4 @@
-"""What the pages and the API say of a look before the end: that it is no verdict, and when it says to
-stop.
-"""
+"""The pages and the API show a look before the end: that it is no verdict, and when it says to stop."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ NO_VERDICT, STOP = "interim look: not a verdict", "stop for harm"
 
 
 def look(url: str, world: World, *, downwards: bool) -> Evaluation:
-    """An amendment makes the reporting period last; the treated ward's CO2 has fallen, which is wanted or
-    not.
+    """Amends the protocol so that the reporting period has not ended; the treated ward's CO2 has fallen,
+    which is the wanted direction or not.
     """
     document = document_of(protocol(world.now)) | {"version": 2, "reason": text("Ten more days.")}
     made = Protocol.model_validate(document)

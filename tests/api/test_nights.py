@@ -1,4 +1,4 @@
-"""The job of the night: once a day at its hour, each trial a transaction of its own, and never in a simulated
+"""The nightly job: once a day at its hour, each trial in a transaction of its own, and never in a simulated
 history.
 """
 
@@ -26,7 +26,7 @@ NIGHT = Night(3, PARIS)
 
 
 def showing(moment: datetime) -> Clock:
-    """A clock of the wall's pace that shows that moment now; its history is over."""
+    """A clock that shows this moment now and runs at the pace of the wall clock; its history is over."""
     real = time.time()
     return Clock(
         start=moment.timestamp() - 2, real_start=real - 2, rate=2.0, fast_until=moment.timestamp() - 1
@@ -35,7 +35,7 @@ def showing(moment: datetime) -> Clock:
 
 @pytest.fixture
 def trials(conn: Connection) -> list[str]:
-    """Three small trials that were evaluated, and have had a late observation since."""
+    """Three small trials, each with an evaluation and one late observation since."""
     names = ["one", "three", "two"]
     add_lab(conn)
     for seed, name in enumerate(names):
@@ -68,7 +68,7 @@ def test_a_night_evaluates_each_changed_trial_once_and_says_what_changed(
 def test_what_one_trial_cannot_do_delays_no_other(
     conn: Connection, trials: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A protocol that this version cannot read, as an older one might have stored it."""
+    """A protocol that this version cannot read, as an older version might have stored it."""
     stored = store_trials.locked_protocol(conn, "three")
     assert stored is not None
     number = store_trials.save_protocol(
@@ -131,7 +131,7 @@ def test_a_night_begins_at_its_local_hour_and_comes_once_a_day(conn: Connection,
 
 
 def add_late_to(conn: Connection, trial: str) -> None:
-    """One more late observation, at another time than the first."""
+    """Adds another late observation, at another time than the first."""
     from insitu.model import ClockQuality, Observation
     from insitu.times import to_us
     from store.catalogue.datastreams import list_datastreams
@@ -150,7 +150,7 @@ def add_late_to(conn: Connection, trial: str) -> None:
 
 
 def test_a_simulated_history_has_no_nights(conn: Connection, trials: list[str]) -> None:
-    """Days pass within seconds: trials are evaluated when the history has ended, and nights come from then
+    """Days pass within seconds: trials are evaluated at the end of the history, and nights follow from then
     on.
     """
     put_fact(conn, "evaluated_again", "2024-04-12")

@@ -1,5 +1,5 @@
-"""The protocol while it is written: checked with lines, foretold from the days so far, locked by those who
-may.
+"""A protocol that is being written: checked with line numbers, forecast from the days so far, locked by those
+who may.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_langu
     client = own_client("judge")
     page = client.get(PAGE).text
     assert "Planned: 75 % of the intervals on 75 % of the days" in page
-    # In the first hour of a day nothing is planned of it yet: 13 days count then.
+    # In the first hour of a day no slot of it is planned yet: then 13 days count.
     assert re.search(r"treated: [\d.]+ % since the start; enough on \d+ of the last 1[34] days", page)
     assert "Decided at 0" in page
     assert "as planned" in page
@@ -273,7 +273,7 @@ def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_langu
 
 
 def test_of_a_blinded_endpoint_no_value_of_its_own_is_foretold(own_client: SignIn, world: World) -> None:
-    """A limit: what the days so far say of the level would tell on which side of it the result will be."""
+    """With a limit, the level of the days so far would reveal on which side of it the result will be."""
     document = amended(world)
     document["endpoints"] = [
         {

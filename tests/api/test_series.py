@@ -1,4 +1,4 @@
-"""Buckets of a device's chart, by numbers that a pencil can check."""
+"""Buckets of a device's chart, with numbers small enough for a pencil."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a page asks the database: counted at the cursor, by a hook of these tests' own."""
+"""Counts the database statements of each page, at the cursor, by a hook of these tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.named_queries import ALL
 
 DEVICE = "/trials/platform-air/devices/p1-north"
 LOGINS = ("lab", "metro")
-"""Who sees everything, and a host that sees its own sites alone."""
+"""One reader who sees everything, and a host that sees only its own sites."""
 _TABLE = re.compile(r"\b(?:FROM|JOIN)\s+(?!LATERAL|generate_series|[a-z_]+\.)([a-z_]+)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"--.*$", re.MULTILINE)
 Asked = Callable[[], AbstractContextManager[list[str]]]
@@ -25,7 +25,9 @@ Asked = Callable[[], AbstractContextManager[list[str]]]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Gives blocks, each with the statements that pages sent meanwhile, by their names in `store/sql`."""
+    """Returns a context manager that collects the statements that pages send within it, by their names in
+    `store/sql`.
+    """
     sent: list[str] = []
 
     def listen(method: str) -> None:
@@ -52,12 +54,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def _name(statement: str) -> str:
-    """`file.name` of a statement, or of the one that a COPY wraps; else its text."""
+    """`file.name` of a statement, or of the one inside a COPY; otherwise its text."""
     return next((f"{file}.{name}" for file, name in ALL if queries(file)[name] in statement), statement)
 
 
 def _tables(name: str) -> list[str]:
-    """What a statement reads. Its rows are about the first table; the others lend names and rights."""
+    """The tables that a statement reads. Its rows are about the first; the others add names and rights."""
     file, _, block = name.rpartition(".")
     return list(dict.fromkeys(_TABLE.findall(_COMMENT.sub("", queries(file)[block]))))
 

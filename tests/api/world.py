@@ -1,8 +1,8 @@
-"""A programme as it might be: hosts, companies with canaries in everything they own, trials at every stage,
+"""A realistic programme: hosts, companies with canaries in everything they own, trials at every stage,
 devices in every state.
 
-Messages go through the real path of ingest, so that ledger, rejects, contacts and latest results agree with
-each other.
+Messages go through the real ingest path, so that ledger, rejects, contacts and latest results agree with each
+other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = hash_password(PASSWORD)
 AIR_DAYS, WARD_DAYS = 6, 60
 AIR_CANARY, WARD_CANARY = "canaryaurore", "canaryboreal"
-"""Stand in every text and as digits in every result that belongs to one company."""
+"""Canaries: they are in every text, and as digits in every result, that belongs to one company."""
 AIR_NUMBER, WARD_NUMBER = 4142.135, 2718.281
 
 PEOPLE = {
@@ -66,7 +66,7 @@ class World:
 
 
 def build(conn: Connection, now: datetime) -> World:
-    """Fill an empty database; commits."""
+    """Fills an empty database; commits."""
     world = World(now)
     _organisations(conn, now)
     _air(conn, world)
@@ -362,7 +362,7 @@ def text(en: str) -> dict[str, str]:
 
 
 def protocol(now: datetime) -> Protocol:
-    """Two wards, before and after."""
+    """A protocol for two wards, before and after."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     middle, start, end = (
         midnight - timedelta(days=WARD_DAYS // 2),

@@ -1,4 +1,4 @@
-"""Verbs called in this process: quick, and errors are raised."""
+"""Calls verbs in this process: quick, and errors are raised."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cli.group import app
 
 class Told(Protocol):
     def __call__(self, *arguments: str, err: str = "") -> str:
-        """Stdout of a verb that succeeds and writes `err` to stderr."""
+        """Returns the stdout of a verb that must succeed and write `err` to stderr."""
 
 
 def call(*arguments: str) -> None:
-    """The verb, on this process's own stdout and stderr."""
+    """Calls the verb on this process's own stdout and stderr."""
     get_command(app).main(list(arguments), prog_name="insitu", standalone_mode=False)
 
 
 @pytest.fixture
 def told(capsysbinary: pytest.CaptureFixture[bytes]) -> Told:
-    """Without an installation."""
+    """Call of a verb without an installation."""
 
     def ask(*arguments: str, err: str = "") -> str:
         call(*arguments)
@@ -35,6 +35,6 @@ def told(capsysbinary: pytest.CaptureFixture[bytes]) -> Told:
 
 @pytest.fixture
 def told_here(told: Told, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """About this test's database."""
+    """Call of a verb on this test's database."""
     monkeypatch.setenv("INSITU_DATABASE_URL", database_url)
     return told

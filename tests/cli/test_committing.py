@@ -1,4 +1,4 @@
-"""A step of the demo meets a server that goes away before, amid and right after its commit."""
+"""A step of the demo meets a server that goes away before, during or right after its commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTE = "CREATE TABLE IF NOT EXISTS note (text text)"
 
 
 class Server:
-    """Connects to a real database; so many of its connections end at the named moment."""
+    """Connects to a real database; `losses` of its connections end at `moment`."""
 
     def __init__(self, url: str, moment: str, losses: int = 1) -> None:
         self.url, self.moment, self.losses = url, moment, losses
@@ -31,7 +31,7 @@ class Server:
                 commit()
                 if self._loses():
                     self._end(conn)
-                    conn.execute("SELECT 1")  # as the answer of the commit would: the link is gone
+                    conn.execute("SELECT 1")  # fails as the answer of the commit would: no connection
 
             conn.commit = lost  # type: ignore[method-assign]
         return conn

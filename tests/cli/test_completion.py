@@ -1,4 +1,4 @@
-"""What a shell is offered at the tabulator, and that it costs no import of a verb."""
+"""The shell's completions, and that they import no verb."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print(*({"numpy", "fastapi", "psycopg", "cli.lists", "cli.fleet"} & set(sys.modu
 
 
 def completed(*words: str, shell: str = "bash") -> list[str]:
-    """What `insitu` answers to the function that `--show-completion` prints."""
+    """Returns the answer of `insitu` to the function that `--show-completion` prints."""
     environment = {
         "_INSITU_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": " ".join(words),

@@ -1,4 +1,4 @@
-"""What runs and does not do its work is replaced; what only waits is left alone."""
+"""A part that runs without doing its work is replaced; a part that only waits is left alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The lists `trials`, `devices`, `people`, `windows`, `evaluations`: tables for a person, JSON for a program,
-and what to do where nothing is there yet.
+and advice while there is nothing to list.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 def evaluated(conn: Connection, *, blinded: bool = False, interim: bool = False, verdict: str = "met") -> int:
-    """An evaluation of trial `t` by the first version of its protocol, which is locked if it was not."""
+    """Stores an evaluation of trial `t` by the first version of its protocol; locks that version if
+    necessary.
+    """
     found = conn.execute("SELECT protocol_id FROM protocol").fetchone()
     if found is None:
         number = save_protocol(conn, trial="t", version=1, document="{}", sha256=HASH, now=START)
@@ -133,7 +135,7 @@ def test_trials_are_listed_with_their_state_protocol_and_result(
 
 
 def hear(conn: Connection, catalogue: SmallTrial, device: str, before: timedelta) -> datetime:
-    """A message of the device, so long ago."""
+    """Stores a contact of the device, `before` ago; returns its time."""
     at = datetime.now(UTC) - before
     conn.execute(
         "INSERT INTO device_contact (device_id, first_seen_at, last_seen_at, battery) "

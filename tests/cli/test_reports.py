@@ -1,4 +1,6 @@
-"""`--json`: one document on stdout that says what the text says; errors and exit codes stay as they are."""
+"""`--json` prints one document on stdout with the same content as the text; errors and exit codes stay as
+they are.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,7 @@ def test_a_network_server_is_the_same_in_both_forms_and_its_token_comes_once(
 
 
 def small_package(folder: Path) -> Path:
-    """A before/after of thirty days each, unsigned."""
+    """An unsigned package of a before/after of thirty days each."""
     noise = np.random.default_rng(3).standard_normal(60 * 24)
     plan = protocol(
         endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"]),

@@ -1,5 +1,5 @@
-"""The loop that keeps an installation alive: no state in which a part is not looked after, no error of one
-that reaches another.
+"""The loop that keeps an installation alive: every part is always looked after, and an error of one part
+never affects another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from insitu.errors import FreeSpace
 
 
 class World:
-    """A server as its part meets it: takes steps to start and stop, ends when it is hurt, refuses to start
-    while `broken`.
+    """A server as its part sees it: starts and stops in steps, ends when it is hurt, refuses to start while
+    `broken`.
     """
 
     def __init__(self, name: str, *needs: Part, steps: int = 3) -> None:

@@ -1,8 +1,8 @@
-"""deploy/compose.yaml without Docker: each service's command in a root of its own, with the files, account,
-rights and read-only root it names.
+"""Runs deploy/compose.yaml without Docker: each service's command in a root of its own, with the files,
+account, rights and read-only root that it names.
 
-What Docker would do is done by the kernel's own means: a mount namespace, a small root with bind mounts,
-chroot and setpriv. Network and ports are those of the machine, so ports are replaced by free ones.
+Kernel features replace Docker: a mount namespace, a small root with bind mounts, chroot and setpriv. Network
+and ports are those of the machine, so free ports replace the named ones.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ def compose() -> dict[str, Any]:
 
 
 def seconds(text: str) -> int:
-    """Of a duration of compose: 90s, 2m."""
+    """Seconds of a duration in compose: 90s, 2m."""
     return int(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
 
 
 def is_possible() -> bool:
-    """Root that may make mount namespaces; in many containers it may not."""
+    """Whether this is root with the right to make mount namespaces; in many containers root has no such
+    right.
+    """
     return (
         os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
     )
@@ -48,17 +50,17 @@ def is_possible() -> bool:
 
 @dataclass(frozen=True)
 class Host:
-    """What stands for the machine that runs Docker: `folder`/deploy with secrets and certificates,
-    `folder`/volumes.
+    """Takes the place of the machine that runs Docker: `folder`/deploy holds secrets and certificates,
+    `folder`/volumes the volumes.
     """
 
     folder: Path
     ports: Mapping[int, int]
     extra: Mapping[str, Path] = field(default_factory=dict)
-    """More bind mounts: path inside → file outside."""
+    """Further bind mounts: path inside → file outside."""
 
     def moved(self, text: str) -> str:
-        """Ports that are free here, on the loopback."""
+        """Replaces the ports in `text` by free ones on the loopback."""
         for port, free in self.ports.items():
             text = re.sub(rf"(?<![0-9.]){port}(?!\d)", str(free), text)
         return text.replace("0.0.0.0", "127.0.0.1")
@@ -80,7 +82,9 @@ class Host:
         return found
 
     def volume(self, name: str) -> Path:
-        """Empty volumes are the account's: the image has their folders, and Docker copies owner and mode."""
+        """Folder of a volume. The account owns empty volumes: the image has their folders, and Docker copies
+        owner and mode.
+        """
         place = self.folder / "volumes" / name
         if not place.exists():
             place.mkdir(parents=True, mode=0o700)
@@ -88,7 +92,7 @@ class Host:
         return place
 
     def command(self, name: str, *arguments: str, entrypoint: Sequence[str] | None = None) -> list[str]:
-        """What to run for a service; `arguments` as after `docker compose run`."""
+        """Command line that runs a service; `arguments` as after `docker compose run`."""
         service = compose()["services"][name]
         program = list(
             entrypoint or service.get("entrypoint", [wheel_binary() if name == "broker" else "insitu"])
@@ -152,7 +156,7 @@ class Host:
 
 
 def health_check() -> list[str]:
-    """The command of the image."""
+    """Command of the image's health check."""
     found = re.search(
         r"^HEALTHCHECK .* CMD (\[.*\])$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE
     )

@@ -1,5 +1,5 @@
-"""Servers of one's own, as deploy/ sets them up: real programs, real accounts, paths and ports moved into a
-folder of the test.
+"""Servers of one's own, set up as in deploy/: real programs and real accounts, with paths and ports moved
+into a folder of the test.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def bare_environment(**more: str) -> dict[str, str]:
 
 
 def insitu(*arguments: str, expect: int = 0, prefix: Sequence[str] = (), **environment: str) -> str:
-    """What a verb prints; it ends with the code that is expected."""
+    """Output of a verb, which must end with the exit code `expect`."""
     done = subprocess.run(
         [*prefix, *INSITU, *arguments],
         capture_output=True,
@@ -44,7 +44,7 @@ def insitu(*arguments: str, expect: int = 0, prefix: Sequence[str] = (), **envir
 def running(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended at last; `log` has what it says."""
+    """A process that is ended when the block ends; `log` holds its output."""
     with log.open("ab") as file:
         process = subprocess.Popen(
             list(command), stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment
@@ -61,7 +61,9 @@ def running(
 
 
 def as_account(name: str) -> list[str]:
-    """The way systemd's User= starts a service: the account, its group, no others, and no way back."""
+    """Prefix that starts a program like systemd's User= does: the account, its group, no other groups, and no
+    way back.
+    """
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--no-new-privs"]
 
 
@@ -74,7 +76,7 @@ def says(log: Path, words: str) -> bool:
 
 
 def send(port: int, ca: Path, username: str, token: str, topic: str, content: object) -> None:
-    """As a device over TLS: returns when the broker has acknowledged it."""
+    """Publishes as a device over TLS; returns when the broker has acknowledged it."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, username.replace(".", ":"))
     client.username_pw_set(username, token)
     client.tls_set(ca_certs=str(ca))

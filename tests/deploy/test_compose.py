@@ -1,5 +1,5 @@
-"""deploy/compose.yaml: what it names exists and agrees, and every service's command runs with the files and
-rights it is given.
+"""deploy/compose.yaml: everything it names exists and agrees, and every service's command runs with the files
+and rights it is given.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
         name: seconds(service.get("stop_grace_period", "10s"))
         for name, service in compose()["services"].items()
     }
-    assert grace["ingest"] > 2 * STOP_TIMEOUT_S  # its workers, then its leases
-    assert grace["serve"] > 3 + 20  # what uvicorn gives its readers; the longest statement
+    assert grace["ingest"] > 2 * STOP_TIMEOUT_S  # time for its workers, then its leases
+    assert grace["serve"] > 3 + 20  # time that uvicorn gives its readers; the longest statement
     assert grace["work"] >= 120
     assert grace["database"] >= 120
     assert grace["broker"] >= 60
@@ -73,8 +73,8 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    """Secrets and ports; the database of the test is reached by its socket, whose folder is closed to other
-    accounts.
+    """Secrets and ports for the host. The database of the test is reached by its socket, whose folder is
+    closed to other accounts.
     """
     if not is_possible():
         pytest.skip("needs root that may make mount namespaces")

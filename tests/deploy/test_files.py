@@ -1,5 +1,5 @@
-"""What configures machines: the servers themselves read it, every verb in it exists, and it agrees with the
-code.
+"""Configuration files of machines: the servers themselves accept them, every verb in them exists, and they
+agree with the code.
 """
 
 from __future__ import annotations

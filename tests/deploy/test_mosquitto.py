@@ -1,5 +1,5 @@
-"""deploy/mosquitto/mosquitto.conf as it is written, under the account of Debian's package, with the files of
-`cert` and `broker-config`.
+"""deploy/mosquitto/mosquitto.conf unchanged, under the account of Debian's package, with the files of `cert`
+and `broker-config`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Place:
     devices: int
     """Port with TLS."""
     service: int
-    """Port of this machine."""
+    """Port for this machine only."""
     binary: str
 
     @property

@@ -1,4 +1,4 @@
-"""The units: systemd itself reads them, nothing is killed too early, and nothing stays dead."""
+"""The units: systemd itself accepts them, nothing is killed too early, and nothing stays dead."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_unit_is_tried_again_for_ever_and_no_other_unit_takes_it_down(path: Pa
     oneshot = unit["Service"].get("Type") == "oneshot"
     assert unit["Service"]["Restart"] == (
         "on-failure" if oneshot else "always"
-    )  # systemd allows a oneshot nothing else
+    )  # systemd allows no other restart for a oneshot
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert int(unit["Service"]["RestartSec"]) >= 1
     assert not {"Requires", "Requisite", "BindsTo", "PartOf"} & set(unit["Unit"])

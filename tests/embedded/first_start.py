@@ -1,8 +1,8 @@
-"""A first start of both servers that kills itself, and all it has started, at a moment that it is told.
+"""A first start of both servers that kills itself and everything it has started at a given moment.
 
-Run as a script: DATA_DIR SEEN. It dies just before the first operation on a file of the data directory that
-SEEN, a list of operations, does not hold, and adds it there. Without a new one it starts to the end, says so,
-and stops.
+Run as a script: DATA_DIR SEEN. SEEN lists file operations in the data directory. The script dies just before
+the first operation that is not in SEEN, and adds it to SEEN. If there is no new one, it starts to the end,
+says so, and stops.
 """
 
 from __future__ import annotations

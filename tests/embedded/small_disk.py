@@ -1,4 +1,4 @@
-"""A disk of its own, small enough to be filled, where this account may mount one."""
+"""A small disk of its own that a test can fill, if this account may mount one."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def device(name: str, token: str) -> BrokerUser:
 
 
 class Client:
-    """A paho client that records what it hears."""
+    """A paho client that records the messages it receives."""
 
     def __init__(
         self, broker: Broker, username: str, password: str, client_id: str, clean: bool = True
@@ -190,7 +190,7 @@ def test_a_taken_port_is_named(broker: Broker, folder: Path) -> None:
 
 
 def run(steps: Iterator[None]) -> int:
-    """To the end; returns how many steps there were."""
+    """Runs all steps; returns their number."""
     count = 0
     for _ in steps:
         count += 1
@@ -241,7 +241,7 @@ def test_a_private_start_listens_elsewhere_and_lets_in_the_service_and_the_probe
         assert not broker.secure
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(public, timeout=1).close()
-        broker.port = broker.address[1]  # where the clients of this test go
+        broker.port = broker.address[1]  # the clients of this test connect there
         probe = Client(broker, PROBE, probe_token(broker.service_password), "p")
         ingestor = service(broker)
         stranger = Client(broker, "t.a", "secret-a", "a")
@@ -325,7 +325,7 @@ def test_a_halted_broker_holds_nobody_up_and_is_replaced(broker: Broker) -> None
 
 
 def test_two_brokers_never_share_a_store(folder: Path) -> None:
-    """The one of a supervisor that was killed may still be shutting down."""
+    """The server of a killed supervisor may still be shutting down."""
     code = (
         "import sys, time; from pathlib import Path; from insitu.embedded.broker import Broker\n"
         "broker = Broker(data_dir=Path(sys.argv[1])); broker.start(); print(broker.pid, flush=True); "
@@ -340,7 +340,7 @@ def test_two_brokers_never_share_a_store(folder: Path) -> None:
     supervisor.kill()
     supervisor.communicate()
     second = Broker(data_dir=folder)
-    run(second.starting(()))  # lets the halted one go on to its end
+    run(second.starting(()))  # lets the halted server run to its end
     assert not is_running(orphan)
     second.stop()
 

@@ -98,7 +98,7 @@ def test_a_log_is_bounded_while_its_child_writes(tmp_path: Path, monkeypatch: py
         child.kill()
     child.bound_log()
     assert (tmp_path / "log").stat().st_size <= 100_000
-    assert b"\0" not in (tmp_path / "log").read_bytes()  # it appends: no hole where it was cut
+    assert b"\0" not in (tmp_path / "log").read_bytes()  # the child appends: no hole where the log was cut
     assert (tmp_path / "log.1").stat().st_size > 0
 
 
@@ -128,7 +128,7 @@ def test_last_words_are_those_since_the_start(tmp_path: Path) -> None:
 def test_a_child_of_ours_imports_nothing_from_the_working_directory(
     tmp_path: Path, arguments: list[str]
 ) -> None:
-    """A clone called `insitu`, and a `random.py`, lie where a newcomer types his command."""
+    """A clone called `insitu`, and a `random.py`, are in the folder where a new user types the command."""
     evidence = tmp_path / "evidence"
     trap = f"open({str(evidence)!r}, 'a').write(__name__)\n"
     place = tmp_path / "place"

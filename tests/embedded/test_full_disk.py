@@ -1,4 +1,4 @@
-"""A disk that was full and has room again: everything goes on, and what was acknowledged is there."""
+"""After a full disk has room again, everything goes on and every acknowledged message is there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def disk(folder: Path) -> Iterator[SmallDisk]:
 
 
 def with_session(broker: Broker) -> None:
-    """The ingestor was here once and is away: the broker keeps messages for it."""
+    """An ingestor that was connected once and is away: the broker keeps messages for it."""
     ingestor = service(broker)
     assert ingestor.connected.wait(5)
     subscribed = []
@@ -39,7 +39,7 @@ def with_session(broker: Broker) -> None:
 
 
 def publish(broker: Broker, count: int, *, size: int = 20_000, patience_s: float = 2.0) -> list[bytes]:
-    """Until one is not acknowledged; returns those that were."""
+    """Publishes until a message is not acknowledged; returns the acknowledged ones."""
     client = Client(broker, "t.a", "secret-a", "a")
     acknowledged = []
     if client.connected.wait(5):
@@ -84,7 +84,7 @@ def test_a_broker_keeps_the_write_error_of_a_full_disk_says_so_and_a_new_one_has
         assert eventually(lambda: "no space left" in (broker.write_error() or ""))
         disk.empty()
         time.sleep(1)
-        assert publish(broker, 1) == []  # for ever: that is NATS
+        assert publish(broker, 1) == []  # NATS never recovers by itself
         broker.stop()
         for _ in broker.starting(users):
             time.sleep(0.01)
@@ -102,12 +102,12 @@ def test_what_a_broker_says_on_a_disk_without_a_byte_is_still_read(disk: SmallDi
     try:
         broker.apply([device("a", "secret-a")])
         with_session(broker)
-        for _ in range(200):  # its log has passed what was reserved at the start
+        for _ in range(200):  # the log grows beyond the size reserved at the start
             with (disk.folder / "data" / "broker" / "server.log").open("a") as log:
                 log.write("[INF] " + "x" * 2000 + "\n")
         broker.bound_log()
         disk.fill()
-        broker.bound_log()  # finds no room, and says nothing of it
+        broker.bound_log()  # finds no room, and does not complain
         publish(broker, 100)
         assert eventually(lambda: broker.write_error() is not None)
         with pytest.raises(FreeSpace):
@@ -144,7 +144,9 @@ def test_a_broker_that_is_started_on_a_full_disk_asks_for_space_and_starts_when_
 def test_a_restart_on_a_nearly_full_disk_keeps_its_store_and_lets_the_ingestor_drain_it(
     disk: SmallDisk, leave: int
 ) -> None:
-    """A cap below what is stored would let nobody in, and one below the stream's own would refuse another."""
+    """With a cap below the stored bytes the broker lets nobody in; with one below the stream's own cap it
+    refuses to change the stream.
+    """
     broker = Broker(data_dir=disk.folder / "data")
     broker.start()
     broker.apply([device("a", "secret-a")])
@@ -206,7 +208,7 @@ def test_postgres_on_a_disk_that_was_full_starts_again_with_all_that_was_committ
 def test_a_first_start_on_a_disk_that_is_too_small_asks_for_space_and_goes_on_when_there_is_some(
     folder: Path, free: int
 ) -> None:
-    """Full while the programs are copied, while initdb writes, or while the server starts."""
+    """The disk fills up while the programs are copied, while initdb writes, or while the server starts."""
     with small_disk(folder / "large", megabytes=300) as disk:
         disk.fill(leave=free * 1_000_000)
         server = Postgres(data_dir=disk.folder / "data", durable=False)

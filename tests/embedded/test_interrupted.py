@@ -1,4 +1,4 @@
-"""A first start that is killed, at any moment, goes on at the next start; nobody removes anything by hand."""
+"""A first start that is killed at any moment continues at the next start; nobody removes anything by hand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def first_start(data_dir: Path, seen: Path, servers: str) -> subprocess.Complete
 
 
 def works(data_dir: Path) -> None:
-    """A row is written and read, and a device connects, in fresh servers."""
+    """Writes and reads a row, and connects a device, in fresh servers."""
     broker = Broker(data_dir=data_dir)
     with Postgres(data_dir=data_dir, durable=False) as server:
         with psycopg.connect(server.url) as conn:
@@ -65,7 +65,7 @@ def works(data_dir: Path) -> None:
 def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(
     folder: Path, servers: str
 ) -> None:
-    """One data directory; each start is killed before the first operation that no earlier start has
+    """Uses one data directory; each start is killed before the first operation that no earlier start has
     reached.
     """
     seen = folder / "seen"
@@ -88,7 +88,7 @@ def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("servers", ["p", "b"])
 def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Path, servers: str) -> None:
-    """A fresh data directory for each moment, and the servers used after the next start."""
+    """Uses a fresh data directory for each moment, and uses the servers after the next start."""
     seen = folder / "seen"
     kills = 0
     while first_start(folder / "data", seen, servers).returncode == -signal.SIGKILL:
@@ -289,7 +289,7 @@ def test_a_start_that_is_closed_midway_leaves_nothing_running_and_the_next_one_w
 
 
 def test_each_step_of_a_first_start_is_short(folder: Path) -> None:
-    """One thread looks after everything: nothing else moves meanwhile."""
+    """One thread looks after everything: nothing else proceeds during a step."""
     server, broker = Postgres(data_dir=folder / "data", durable=False), Broker(data_dir=folder / "data")
     longest = 0.0
     for starting in (server.starting(), broker.starting(()), broker.stopping(), server.stopping()):
@@ -300,7 +300,7 @@ def test_each_step_of_a_first_start_is_short(folder: Path) -> None:
             if ended:
                 break
             time.sleep(0.02)
-    assert longest < 1.0  # one copy of the programs' files to the disk is in it; measured: 0.1 to 0.3 s
+    assert longest < 1.0  # includes one copy of the programs' files to the disk; measured: 0.1 to 0.3 s
 
 
 def test_a_data_directory_is_held_by_one(folder: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_data_directory_is_held_by_one(folder: Path) -> None:
 
 
 def test_a_socket_that_names_a_living_stranger_hinders_no_start(folder: Path) -> None:
-    """A killed server's pid is soon somebody else's, or a process that nobody has collected."""
+    """Soon after a server is killed, its pid belongs to somebody else, or to a zombie."""
     data = folder / "data"
     server = Postgres(data_dir=data, durable=False)
     server.start()

@@ -1,5 +1,5 @@
-"""The files that `insitu broker-config mosquitto` writes, taken by a real Mosquitto; devices kept apart,
-proved by trying.
+"""The files that `insitu broker-config mosquitto` writes, in a real Mosquitto: tests that it keeps devices
+apart.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_mosquitto_with_our_files_keeps_devices_apart(mosquitto: BrokerAddress) 
 
 
 def test_a_broker_without_access_rules_is_found_out() -> None:
-    """The user of the benchmark may publish for every device: as a device it would be a hole."""
+    """The benchmark's user may publish for every device; used as a device it would be a hole."""
     from proving.throughput.servers import PASSWORD
 
     with TemporaryDirectory(prefix="insitu-open-") as name:

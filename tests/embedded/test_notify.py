@@ -15,7 +15,7 @@ from insitu.embedded.notify import notify, watchdog_interval_s
 def systemd(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[socket.socket]:
-    """The socket that systemd listens on."""
+    """The socket on which systemd listens."""
     name = str(tmp_path / "n") if request.param == "path" else f"@insitu-{uuid4().hex}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(name.replace("@", "\0", 1) if name[0] == "@" else name)

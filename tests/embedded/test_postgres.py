@@ -21,7 +21,9 @@ from tests.fix_database import quick_folder
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """With a space and an accent; below a folder that the servers' account may pass through."""
+    """A data directory with a space and an accent in its name, below a folder that the servers' account may
+    pass through.
+    """
     place = Path(mkdtemp(prefix="insitu données ", dir=quick_folder()))
     place.chmod(0o711)
     yield place
@@ -62,7 +64,7 @@ def test_data_survive_a_kill_and_a_pid_file_that_names_a_stranger(folder: Path) 
         server.start()
         with psycopg.connect(server.url) as conn:
             assert conn.execute("SELECT n FROM kept").fetchone() == (7,)
-        assert stranger.poll() is None  # whatever a file says, only our own child is signalled
+        assert stranger.poll() is None  # whatever a file says, only our own child gets a signal
     finally:
         server.stop()
         stranger.kill()
@@ -151,7 +153,7 @@ def test_a_folder_without_postgres_is_named(folder: Path) -> None:
 
 
 def test_a_full_disk_is_one_clear_line(folder: Path) -> None:
-    """On a file system of 20 MB of its own, where the account may mount one."""
+    """Runs on a file system of 20 MB of its own, if the account may mount one."""
     place = folder / "small"
     place.mkdir()
     mounted = subprocess.run(

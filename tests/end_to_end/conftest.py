@@ -27,9 +27,9 @@ KILLS = [
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[RunningDemo]:
-    """Live, its history complete, its reports written."""
+    """The demo, once it is live, its history complete and its reports written."""
     folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
-    folder.chmod(0o711)  # as root the servers run as another account, which passes through here
+    folder.chmod(0o711)  # as root the servers run as another account, which must pass through here
     environment = {"INSITU_DATA_DIR": str(folder / "data")}
     made = subprocess.run(
         [*INSITU, "cert", "127.0.0.2", "--to", str(folder / "tls")],

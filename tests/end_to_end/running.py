@@ -1,4 +1,4 @@
-"""A demo as a process of its own, what it printed, and ways to hurt it."""
+"""A demo in a process of its own, its output, and ways to hurt it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSITU = [sys.executable, "-m", "cli"]
 
 @dataclass
 class Killed:
-    """What was killed, and how far the history was (s since its first message)."""
+    """The part that was killed, and how far the history was (s since its first message)."""
 
     times: list[tuple[str, float]] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class Up:
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
-        """Start it, without waiting."""
+        """Starts it without waiting."""
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
                 [*INSITU, "up"], stdout=file, stderr=subprocess.STDOUT, env=self.environment, cwd=self.folder
@@ -80,11 +80,11 @@ class Up:
             self.process.kill()
 
     def end(self) -> None:
-        """Whatever state it is in: its children end with it, also those that are halted."""
+        """Kills it in any state: its children end with it, even halted ones."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGTERM)
-        self.process.send_signal(signal.SIGTERM)  # twice: at once
+        self.process.send_signal(signal.SIGTERM)  # the second signal ends it at once
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -142,7 +142,7 @@ class RunningDemo:
         return dict(re.findall(r"sign in as (\w+)\s+password (\S+)", self.said))
 
     def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """A verb in a second terminal."""
+        """Calls a verb in a second terminal."""
         return subprocess.run(
             [*INSITU, *arguments],
             capture_output=True,
@@ -179,7 +179,9 @@ class RunningDemo:
         return thread
 
     def _await_child(self, name: str, patience_s: float = 20) -> int:
-        """It may just be starting again; AssertionError where the demo has ended, or starts none."""
+        """Waits for a child that may just be starting again; AssertionError if the demo has ended or starts
+        none.
+        """
         limit = time.monotonic() + patience_s
         while True:
             try:
@@ -190,7 +192,7 @@ class RunningDemo:
                 time.sleep(0.1)
 
     def stop(self) -> int:
-        """As Ctrl-C does; its exit code."""
+        """Stops it like Ctrl-C does; returns its exit code."""
         self.process.send_signal(signal.SIGINT)
         try:
             return self.process.wait(40)

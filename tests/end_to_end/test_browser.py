@@ -1,4 +1,4 @@
-"""The pages as their readers see them: headless chromium, both languages, narrow and dark, by keyboard."""
+"""The pages as readers see them: headless chromium, both languages, narrow and dark, by keyboard."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 def open_page(
     browser: Browser, demo: RunningDemo, troubles: list[str], role: str = "lab", **options: Any
 ) -> Page:
-    """A signed-in page whose errors and requests to elsewhere end up in `troubles`."""
+    """A signed-in page; `troubles` collects its errors and its requests to other addresses."""
     page = browser.new_context(**options).new_page()
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -58,7 +58,7 @@ def open_page(
     page.fill("input[name=password]", demo.passwords[role])
     page.press("input[name=password]", "Enter")
     try:
-        page.wait_for_selector("nav")  # only who is signed in has one
+        page.wait_for_selector("nav")  # only signed-in readers have one
     except PlaywrightTimeout:
         pytest.fail(f"{role} was not let in; {page.url} says: {page.inner_text('body')[:500]}")
     return page
@@ -76,7 +76,7 @@ def test_no_page_has_a_violation_an_error_or_a_request_that_leaves_this_machine(
     for path in PATHS:
         page.goto(demo.address + path)
         page.wait_for_selector("main h1")
-        page.wait_for_timeout(700)  # charts draw, the live stream opens
+        page.wait_for_timeout(700)  # time for charts to draw and the live stream to open
         for violation in Axe().run(page).response["violations"]:
             troubles.append(
                 f"{path}: {violation['id']}: {violation['help']} ({violation['nodes'][0]['html'][:200]})"
@@ -98,7 +98,7 @@ def open_live(browser: Browser, demo: RunningDemo, troubles: list[str], path: st
 
 
 def test_a_new_result_appears_on_an_open_page_without_reloading(browser: Browser, demo: RunningDemo) -> None:
-    """The devices of the demo speak every quarter of an hour, so a device of this test's own says something
+    """The devices of the demo send every quarter of an hour, so a device of this test's own sends something
     new.
     """
     enrolled = demo.cli("enrol", "platform-air", "browser-1", "--measure", "pm25")

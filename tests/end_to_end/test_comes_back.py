@@ -1,5 +1,5 @@
-"""Whatever happens to `insitu up`: afterwards a device that connects is let in, and its message becomes a
-row. Judged by the device.
+"""Whatever happens to `insitu up`, a device that connects afterwards is let in, and its message becomes a
+row. The device is the judge.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from tests.test_cli import documented_registration
 
 pytestmark = pytest.mark.timeout(300)
 BACK_S = 30.0
-"""Bound of a test that runs beside others; `make soak` measures what it really takes."""
+"""Bound for a test that runs beside others; `make soak` measures the real time."""
 TERM_S = 45.0
 """docs/operations.md: a stop takes at most 45 s."""
 
 
 class Site:
-    """An installation with one device, which knows its credential and nothing else of Insitu."""
+    """An installation with one device that has its credential and nothing else of Insitu."""
 
     def __init__(self, folder: Path) -> None:
         self.http, self.mqtt = free_port("127.0.0.1"), free_port("127.0.0.1")
@@ -68,7 +68,7 @@ class Site:
         return found[1]
 
     def connect(self, patience_s: float = 3.0) -> tuple[mqtt.Client | None, str]:
-        """(a signed-in client, its answer); None where the port is closed or the broker refuses."""
+        """(a signed-in client, its answer); None if the port is closed or the broker refuses."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, f"d1-{secrets.token_hex(4)}")
         client.username_pw_set("station-air.d1", self.token)
         answers: list[str] = []
@@ -88,7 +88,7 @@ class Site:
         return None, answers[0] if answers else "no answer"
 
     def publish(self, payload: bytes) -> bool:
-        """By a connection of its own; True where it was acknowledged."""
+        """Publishes over a connection of its own; whether it was acknowledged."""
         client, _ = self.connect()
         if client is None:
             return False
@@ -115,7 +115,7 @@ class Site:
         return int(found[0])
 
     def delivers(self, patience_s: float = BACK_S) -> float:
-        """Seconds until a message that was sent after now is a row."""
+        """Seconds until a message that is sent after now is a row."""
         import psycopg
 
         began, number = time.monotonic(), secrets.randbelow(10**9)
@@ -140,7 +140,7 @@ class Site:
         return time.monotonic() - began
 
     def readyz(self) -> int:
-        """Its status; 0 where nothing answers within a second."""
+        """HTTP status; 0 if nothing answers within a second."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/readyz", timeout=1) as answer:
                 return int(answer.status)
@@ -166,7 +166,7 @@ def site() -> Iterator[Site]:
 
 @contextmanager
 def stopped(pids: list[int]) -> Iterator[None]:
-    """SIGSTOP for as long as the block runs."""
+    """Halts a process by SIGSTOP for as long as the block runs."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -280,7 +280,7 @@ def test_a_device_can_be_enrolled_right_after_the_broker_has_died(site: Site) ->
 
 
 def test_a_restore_into_it_is_survived(site: Site) -> None:
-    """The obvious thing: a dump of yesterday, put back while everything runs."""
+    """Restores yesterday's dump while everything runs, as people do."""
     programs = next((site.up.folder / "data").glob("pg-bin-*/*/pginstall18/bin"), None)
     if programs is None:
         from insitu.embedded.postgres import wheel_binaries
@@ -325,7 +325,7 @@ def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> No
 
 @pytest.mark.nightly  # `make faults` kills first starts at each new file
 def test_an_interrupted_first_start_begins_anew_by_itself() -> None:
-    """Killed at some moments of the first second; `make faults` kills at every new file."""
+    """Kills it at some moments of the first second; `make faults` kills at every new file."""
     for moment in (0.7, 1.4, 2.5):
         folder = Path(tempfile.mkdtemp(prefix="insitu-first-"))
         folder.chmod(0o711)
@@ -345,7 +345,7 @@ def test_an_interrupted_first_start_begins_anew_by_itself() -> None:
 
 
 def test_a_newcomers_folder_is_not_imported_from(tmp_path: Path) -> None:
-    """From the folder above a clone, where `insitu` is a folder too, and something called random.py lies."""
+    """Starts it in the folder above a clone, which holds a folder `insitu` and a file random.py."""
     (tmp_path / "insitu" / "insitu").mkdir(parents=True)
     (tmp_path / "random.py").write_text("open('executed', 'w')\nraise SystemExit('executed')\n", "utf-8")
     folder = Path(tempfile.mkdtemp(prefix="insitu-above-"))

@@ -1,4 +1,4 @@
-"""The main job, killed while it runs: nothing acknowledged is lost, the verdicts are true, the packages
+"""The main job, killed while it runs: no acknowledged message is lost, the verdicts are true, the packages
 recompute.
 """
 
@@ -22,7 +22,7 @@ TRIALS = ("platform-air", "ward-ventilation", "street-noise")
 
 
 def acknowledged(demo: RunningDemo) -> Counter[tuple[str, bytes]]:
-    """Every (topic, payload) the broker acknowledged to a device, from the devices' own log."""
+    """Every (topic, payload) that the broker acknowledged to a device, from the devices' own log."""
     lines = demo.acknowledged.read_bytes().split(b"\n")[:-1]  # the last line may be half written
     return Counter(
         (topic.decode(), payload) for topic, _, payload in (line.partition(b"\t") for line in lines)
@@ -38,8 +38,8 @@ def test_every_process_was_killed_while_messages_came(demo: RunningDemo) -> None
 
 @pytest.mark.timeout(400)
 def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo) -> None:
-    """The live fleet goes on: what was acknowledged a moment ago may be on its way, so what is missing is
-    looked for once more.
+    """The live fleet goes on: a message acknowledged a moment ago may be on its way, so looks for missing
+    ones once more.
     """
     sent = acknowledged(demo)
     assert len(sent) > 200_000
@@ -53,7 +53,7 @@ def test_every_acknowledged_message_is_one_row_or_one_refusal(demo: RunningDemo)
 
 
 def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Those of the acknowledged messages that are neither rows nor refusals."""
+    """The acknowledged messages that are neither rows nor refusals."""
     with psycopg.connect(demo.database_url()) as conn:
         stored = {
             (f"insitu/v1/{trial}/{device}", name, time): result
@@ -99,7 +99,7 @@ def unaccounted(demo: RunningDemo, sent: Sequence[tuple[str, bytes]]) -> list[tu
 
 
 def moment(stamp: str | float) -> datetime:
-    """A device's stamp as any reader understands it: RFC 3339, or Unix s, ms, µs by magnitude."""
+    """A device's time stamp, read by the documented rules: RFC 3339, or Unix s, ms, µs by magnitude."""
     if isinstance(stamp, str):
         return datetime.fromisoformat(stamp)
     number = float(stamp)
@@ -128,8 +128,8 @@ def test_the_verdict_is_the_true_one_and_the_truth_is_recovered(demo: RunningDem
         estimate = next(
             c["estimate"] for c in endpoint["criteria"] if c["statistic"] == expected["statistic"]
         )
-        # The days of a demo end today, so its noise is another one every day, and one interval in twenty
-        # misses: twice its width misses one in ten thousand. What intervals cover is measured in
+        # The days of a demo end today, so its noise differs from day to day, and one interval in twenty
+        # misses the truth: twice its width misses it once in ten thousand. Coverage is measured in
         # tests/trials/test_coverage.py.
         half = (estimate["high"] - estimate["low"]) / 2
         assert abs(estimate["value"] - expected["true_value"]) <= 2 * half, expected["name"]

@@ -1,5 +1,5 @@
-"""What a company does in a second terminal while Insitu runs: enrol, publish with the printed snippets, look
-at the page, revoke.
+"""A company uses a second terminal while Insitu runs: enrols, publishes with the printed snippets, looks at
+the page, revokes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SignIn = Callable[[str], httpx.Client]
 
 @pytest.fixture
 def signed_in(demo: RunningDemo) -> Iterator[SignIn]:
-    """A client for each role, closed afterwards."""
+    """A client for each role; closed afterwards."""
     with ExitStack() as stack:
         yield lambda role: sign_in(demo, role, stack)
 
@@ -47,7 +47,7 @@ def sign_in(demo: RunningDemo, role: str, stack: ExitStack) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def enrolled(demo: RunningDemo) -> dict[str, str]:
-    """Title → snippet, as `insitu enrol` printed them."""
+    """Title → snippet, as printed by `insitu enrol`."""
     done = demo.cli("enrol", "platform-air", DEVICE, "--measure", "pm25", "--measure", "temperature")
     assert done.returncode == 0, done.stderr
     assert "127.0.0.2" in done.stdout

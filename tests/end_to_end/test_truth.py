@@ -1,4 +1,4 @@
-"""Where the truth is known: an A/A trial finds nothing, and a real collocation gives the numbers others
+"""Trials with a known truth: an A/A trial finds nothing, and a real collocation gives the numbers that others
 computed.
 """
 
@@ -35,7 +35,7 @@ TRIAL = "york"
 
 @pytest.mark.timeout(400)
 def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0() -> None:
-    """The last day is fixed, and with it every number of the simulation; the clocks go forward within the
+    """The last day is fixed, and so is every number of the simulation; the clocks go forward within the
     history.
     """
     with TemporaryDirectory(prefix="insitu-aa-") as place:

@@ -1,4 +1,4 @@
-"""`insitu up`, real use on one machine: from an empty folder to a value on a page over HTTPS, through a
+"""`insitu up`, real use on one machine: from an empty folder to a value on a page over HTTPS, and through a
 restart.
 """
 
@@ -101,7 +101,7 @@ def test_from_an_empty_folder_to_a_value_on_a_page_and_through_a_restart(up: Up,
     assert "shown until" not in up.said  # somebody has signed in
     with sign_in(up, "lab", lab[1]) as client:
         assert "37.25" in client.get(page).text.replace(",", ".")
-    with sign_in(up, "operator-1", operator[1]) as client:  # a host sees the device, not its results
+    with sign_in(up, "operator-1", operator[1]) as client:  # a host sees the device, but not its results
         assert "d1" in client.get(page).text
         assert "37.25" not in client.get(page).text.replace(",", ".")
 
@@ -113,7 +113,7 @@ def test_a_simulated_fleet_joins_a_running_installation_with_its_truth(up: Up) -
     )
     assert "10 devices of street-noise" in said
     assert json.loads(truth.read_text("utf-8"))["scenario"] == "street-noise"
-    again = up.cli("simulate", "street-noise", "--no-live", "--truth", str(truth))  # goes on where it is
+    again = up.cli("simulate", "street-noise", "--no-live", "--truth", str(truth))  # continues where it is
     assert "10 devices" in again
     time.sleep(2)
     assert "BAD" not in up.cli("check")

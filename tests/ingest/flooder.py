@@ -1,8 +1,8 @@
-"""A device that publishes 200 kB messages as fast as its broker takes them, and connects again whenever it is
+"""A device that publishes 200 kB messages as fast as its broker accepts them, and reconnects whenever it is
 cut off.
 
-`python -m tests.ingest.flooder HOST PORT USER TOKEN TOPIC KIND SECONDS`; prints messages acknowledged,
-connections, refusals.
+`python -m tests.ingest.flooder HOST PORT USER TOKEN TOPIC KIND SECONDS`; prints the numbers of acknowledged
+messages, connections and refusals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def unknown_results() -> bytes:
 
 
 def _list_of(name: str) -> bytes:
-    """Thousands of results within the two minutes before now."""
+    """A payload with thousands of results within the two minutes before now."""
     start = time.time() - 120
     observations = [{"property": name, "time": round(start + n * 0.04, 3), "result": n} for n in range(2900)]
     return json.dumps({"observations": observations}).encode()
@@ -65,7 +65,7 @@ def flood(
 
 
 def _publish_until(link: socket.socket, topic: str, kind: str, end: float, acknowledged: list[int]) -> None:
-    """Until the end, or until the connection is cut; adds what was acknowledged as it comes."""
+    """Publishes until the end, or until the connection is cut; counts acknowledgements as they come."""
     mid = open_ = 0
     payload = b""
     while time.monotonic() < end:

@@ -1,5 +1,5 @@
-"""Payloads that mean harm, from a seed: recorded ones with flipped bytes, and well-formed ones with values
-that nobody expects.
+"""Hostile payloads from a seed: recorded ones with flipped bytes, and well-formed ones with unexpected
+values.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ OWN = [
     ),
     ("status", b"offline"),
 ]
-"""What `testdata` has no folder for."""
+"""Payloads of suffixes that have no folder in `testdata`."""
 
 
 def suffix_of(path: Path) -> str:
-    """`senml/x.json` is read as senml, `chirpstack/up-x.json` as chirpstack/up."""
+    """Suffix of a recorded payload: `senml/x.json` is senml, `chirpstack/up-x.json` is chirpstack/up."""
     folder = path.parent.name
     return folder if folder in DECODERS else f"{folder}/{path.name.split('.')[0].split('-')[0]}"
 
@@ -68,7 +68,9 @@ _PIECES = [
 
 
 def mutated(payload: bytes, chance: random.Random) -> bytes:
-    """A payload with a few bytes flipped, cut out, doubled or replaced by ones that formats care about."""
+    """A payload with a few bytes flipped, cut out, doubled or replaced by ones that have a meaning in some
+    format.
+    """
     out = bytearray(payload)
     for _ in range(chance.randint(1, 6)):
         at = chance.randrange(len(out)) if out else 0
@@ -147,8 +149,8 @@ _DELETE, _TWICE, _RENAME, _REPLACE = range(4)
 
 
 def hostile_json(document: Any, chance: random.Random) -> bytes:
-    """The document with up to four of its members replaced, left out, said twice or renamed; not always JSON
-    any more.
+    """The document with up to four of its members replaced, left out, duplicated or renamed; the result is
+    not always JSON.
     """
     places = list(_places(document))
     chosen = {chance.choice(places): chance.randrange(4) for _ in range(chance.randint(1, 4))}
@@ -253,7 +255,7 @@ _LABELS = [
 
 
 def hostile_cbor(chance: random.Random) -> bytes:
-    """A pack of SenML in CBOR whose fields are of any type."""
+    """A pack of SenML in CBOR whose fields have random types."""
     records = []
     for _ in range(chance.randint(1, 3)):
         fields = [(b"\x00", b"\x64pm25"), (b"\x02", b"\xfb\x40\x29" + bytes(6))]
@@ -263,7 +265,7 @@ def hostile_cbor(chance: random.Random) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """Of Protocol Buffers."""
+    """A number as a varint of Protocol Buffers."""
     out = bytearray()
     while True:
         number, digit = divmod(number, 128)
@@ -291,7 +293,7 @@ _UINTS = [
 
 
 def hostile_sparkplug(chance: random.Random) -> bytes:
-    """A payload with every field of a metric, of any size and type, once or twice or not at all."""
+    """A payload in which each field of a metric, of random size and type, comes once, twice or never."""
 
     def number(field: int) -> bytes:
         return varint(field << 3) + varint(chance.choice(_UINTS))
@@ -375,7 +377,7 @@ _LINE = [
 
 
 def hostile_line(chance: random.Random) -> bytes:
-    """Parts of line protocol in any order, beside a line that is right."""
+    """Parts of line protocol in any order, beside a valid line."""
     parts = "".join(chance.choice(_LINE) for _ in range(chance.randint(1, 14)))
     text = chance.choice(
         ["{}", "pms pm25=12.3 1772366398000000000\n{}", "pms {} 1772366398000000000", "{}\npms pm25=1\n"]
@@ -395,8 +397,8 @@ _KINDS: list[Callable[[random.Random], tuple[str, bytes]]] = [
 
 
 def payload_for_any_decoder(chance: random.Random) -> tuple[str, bytes]:
-    """(suffix, payload): two fifths mutations of bytes, two fifths of the values in JSON, one fifth the other
-    grammars.
+    """(suffix, payload): two fifths have mutated bytes, two fifths have mutated values in JSON, one fifth
+    come from the other grammars.
     """
     match chance.randrange(5):
         case 0 | 1:

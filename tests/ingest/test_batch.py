@@ -86,8 +86,8 @@ def test_the_latest_result_is_one_that_is_stored(conn: Connection, catalogue: Sm
 def test_of_two_writers_with_the_same_new_results_the_first_to_commit_stands(
     conn: Connection, catalogue: SmallTrial, database_url: str
 ) -> None:
-    """Each sees results that are newer than all that is stored, and copies them; the second waits, and then
-    merges.
+    """Each copies its results, since they are newer than everything it sees stored; the second waits, and
+    then merges.
     """
     ingest(conn, [message(result(9))])
     with connect(database_url, application="tests") as other:
@@ -151,7 +151,7 @@ def test_a_refusal_has_its_reason_and_its_bytes(
 def test_what_is_refused_again_beside_something_new_is_a_duplicate(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """So that the reasons of the ledger add up to its refusals."""
+    """Then the reasons of the ledger add up to its refusals."""
     again = message(result(1, 1.0, results={"pm25": 1.0, "co2": 400.0}))
     ingest(conn, [again])
     conn.execute("UPDATE observation SET result = 2")

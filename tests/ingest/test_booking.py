@@ -34,7 +34,7 @@ def probe(boot: str, seq: int, trial: str = "t") -> Message:
 
 
 def everything_but_probes(conn: Connection) -> dict[str, int]:
-    """Rows by table of whatever an ordinary message leaves behind."""
+    """Number of rows in each table to which an ordinary message writes."""
     tables = (
         "observation",
         "reject",
@@ -85,7 +85,7 @@ def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(
 
 
 def test_a_replay_books_no_probe(conn: Connection, catalogue: SmallTrial) -> None:
-    """Such a reject can only be of a version that knew no probe."""
+    """Such a reject can only come from a version without a probe."""
     conn.execute(
         "INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, "
         "identity)"

@@ -1,5 +1,5 @@
-"""What a device may send: never more than its bucket, and never refused where it keeps its rate, whatever
-outages of ours there were.
+"""The bytes that a device may send: never more than its bucket holds, and a device that keeps its rate is
+never refused, whatever outages of ours there were.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def connected(hand: Hand) -> Budget:
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 3_000_000)), max_size=60))
 def test_never_more_than_burst_and_rate_and_never_less(steps: list[tuple[float, int]]) -> None:
-    """Against a bucket that is filled and emptied one message at a time."""
+    """Compares with a bucket that is filled and emptied one message at a time."""
     hand = Hand()
     budget, left = connected(hand), float(BURST)
     for pause, size in steps:
@@ -56,7 +56,7 @@ def test_never_more_than_burst_and_rate_and_never_less(steps: list[tuple[float, 
 def test_a_device_that_keeps_its_rate_is_never_refused_after_an_outage_of_ours(
     spans: list[tuple[bool, float]], size: int, cause: str
 ) -> None:
-    """It publishes a message each time that its rate allows; what was published in an outage comes all at
+    """The device publishes a message whenever its rate allows; messages published in an outage come all at
     once.
     """
     hand = Hand()

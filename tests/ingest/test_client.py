@@ -1,4 +1,6 @@
-"""BlockClient and paho's own reader, given the same bytes over a real socket, hand over the same messages."""
+"""BlockClient and paho's own reader hand over the same messages when they get the same bytes over a real
+socket.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +51,14 @@ def read_by_paho(content: bytes, cuts: list[int]) -> list[Heard]:
 
 
 def feed(client: paho.Client, content: bytes, cuts: list[int]) -> None:
-    """The bytes in pieces, each read until nothing is left."""
+    """Sends the bytes in pieces; each is read completely before the next."""
     theirs, ours = socket.socketpair()
     ours.setblocking(False)
     client._sock = ours
     with theirs:
         for start, end in zip([0, *cuts], [*cuts, len(content)], strict=True):
             theirs.sendall(content[start:end])
-            for _ in range(200):  # paho reads one packet a call
+            for _ in range(200):  # paho reads one packet per call
                 client.loop_read()
         client._sock = None
         ours.close()

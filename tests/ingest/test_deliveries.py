@@ -1,5 +1,5 @@
-"""Messages without time and `seq` that all say the same: only their delivery tells them apart, and it must
-never merge two of them.
+"""Equal messages without time and `seq`: only their delivery distinguishes them, and it must never merge two
+of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def rows(stack: Stack) -> int:
 
 
 def settle(stack: Stack, at_least: int) -> int:
-    """Rows, once everything that the broker keeps is committed."""
+    """Number of rows, once everything that the broker keeps is committed."""
     wait_until(lambda: rows(stack) >= at_least, f"{at_least} rows ({rows(stack)} so far)", 30)
     before = -1
     while before != stack.received():
@@ -56,8 +56,8 @@ def settle(stack: Stack, at_least: int) -> int:
 def test_constant_values_before_and_after_a_broker_restart_are_all_stored(
     stack: Stack, end: str, in_flight: bool
 ) -> None:
-    """With an ingestor that has committed and acknowledged everything, and with one that is paused over a
-    batch.
+    """Once with an ingestor that has committed and acknowledged everything, and once with one that is paused
+    during a batch.
     """
     device = stack.device("t/a")
     constants(device, PART)
@@ -68,7 +68,7 @@ def test_constant_values_before_and_after_a_broker_restart_are_all_stored(
         assert stack.ingestor.pid is not None
         os.kill(stack.ingestor.pid, signal.SIGSTOP)
         constants(device, PART)
-        doubled = PART  # delivered, and not acknowledged: these may come again as new
+        doubled = PART  # delivered but not acknowledged: these may come again as new
     device.close()
     getattr(stack.broker, end)()
     stack.broker.start()
@@ -96,7 +96,7 @@ def test_constant_values_survive_many_lives_of_the_broker(stack: Stack) -> None:
     last = stack.device("t/a")
     constants(last, 30)
     last.close()
-    # What the server did not write down of our acknowledgements before it was killed comes again, as new.
+    # If the killed server had not recorded an acknowledgement, the message comes again as new.
     assert 150 <= settle(stack, 150) <= 300
 
 
@@ -142,8 +142,8 @@ def test_a_life_is_named_by_the_file_only_while_the_file_stays_the_same(tmp_path
 def test_a_marked_repeat_is_one_only_in_its_life_and_before_its_id_can_come_round(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """A first delivery is marked too, where the broker had tried before and failed: then only the scope
-    tells.
+    """The broker also marks a first delivery if an earlier try of its own failed: then only the scope
+    decides.
     """
     ingest(conn, [message(CONSTANT, mid=9)], turn=Turn(1, 50))
     repeat = message(CONSTANT, mid=9, at=T0 + 1_000_000, repeat=True)
@@ -189,8 +189,8 @@ def test_how_far_an_id_is_from_coming_round() -> None:
 def test_a_batch_whose_commit_was_not_answered_is_stored_once(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """It is tried again as it is: not marked by the broker, and no other message, since it was received
-    once.
+    """The ingestor tries the batch again unchanged. The broker has not marked it, but it is the same message,
+    since it was received once.
     """
     batch = [message(CONSTANT, mid=mid, at=T0 + mid * 1_000_000) for mid in (3, 4)]
     ingest(conn, batch, turn=Turn(2, 50))
@@ -221,8 +221,8 @@ def test_the_count_of_a_session_grows_with_its_commits_only(conn: Connection) ->
 
 
 class UnkindBroker:
-    """An MQTT server of one client: gives few packet ids, again and again, without a wait for their
-    acknowledgement.
+    """An MQTT server for one client: it has few packet ids and reuses them without waiting for
+    acknowledgements.
     """
 
     def __init__(self) -> None:
@@ -277,7 +277,7 @@ def test_a_broker_that_gives_an_id_again_before_our_acknowledgement_loses_no_mes
     assert receiver.wait_granted(10)
     for number in range(30):
         unkind.publish("insitu/v1/t/a/obs", json.dumps(CONSTANT).encode(), number % 3 + 1, repeat=False)
-    unkind.publish("insitu/v1/t/a/obs", json.dumps(CONSTANT).encode(), 1, repeat=True)  # a copy of what waits
+    unkind.publish("insitu/v1/t/a/obs", json.dumps(CONSTANT).encode(), 1, repeat=True)  # a copy of it
     unkind.publish("last", b"", 9, repeat=False)
     taken: list[Message] = []
 

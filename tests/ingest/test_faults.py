@@ -1,4 +1,4 @@
-"""Whatever dies at whatever moment: every acknowledged message is one row or one refusal."""
+"""Whatever part dies at whatever moment, every acknowledged message is one row or one refusal."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def encoded() -> list[bytes]:
 
 @pytest.fixture
 def own_database() -> Iterator[Postgres]:
-    """A server of this test's own, fsync on, that it may kill."""
+    """A server of this test's own, with fsync on, which it may kill."""
     with TemporaryDirectory(prefix="insitu-faults-") as folder:
         Path(folder).chmod(0o711)
         server = Postgres(data_dir=Path(folder))
@@ -150,7 +150,7 @@ def test_a_database_that_hangs_delays_and_loses_nothing(durable: Stack, own_data
 
 
 def test_a_database_without_space_is_waited_for_also_between_batches(stack: Stack) -> None:
-    """What PostgreSQL says when a table cannot grow: of the batch, of the signs of life, of the leases."""
+    """PostgreSQL's error when a table cannot grow: in turn for the batch, signs of life and leases."""
     stack.conn.execute(
         "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END$$"
@@ -195,7 +195,7 @@ def test_an_ingestor_ends_within_ten_seconds_of_its_signal_while_the_database_ha
     try:
         if busy:
             device.send_all(messages(300)[100:])
-            time.sleep(2)  # the batch and the leases are at the database by then, and have no answer
+            time.sleep(2)  # by then the batch and the leases wait for the database
         began = time.monotonic()
         durable.ingestor.terminate()
         wait_until(

@@ -1,4 +1,4 @@
-"""Files of loggers and spreadsheets: what is understood, what becomes of each row, and what running it again
+"""Files of loggers and spreadsheets: which layouts are understood, how each row ends, and what a second run
 changes.
 """
 

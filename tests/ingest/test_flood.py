@@ -1,7 +1,7 @@
 """One device floods with 200 kB messages as fast as it can; another one hardly notices, and memory and disk
 stay bounded.
 
-Ten seconds; with INSITU_FLOOD_S=60 and -s the figures of a minute.
+It lasts ten seconds; with INSITU_FLOOD_S=60 and -s it prints the figures of a minute.
 """
 
 from __future__ import annotations
@@ -64,16 +64,14 @@ def broker_owner(stack: Stack) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Steady:
-    """From acknowledgement to row, seconds, in order of publishing."""
+    """Seconds from acknowledgement to row, in order of publishing."""
 
     latencies: np.ndarray
     acknowledge: np.ndarray
 
 
 def steady(stack: Stack, datastream_id: int, seconds: float) -> Steady:
-    """Device `t/b` publishes a small message every 50 ms; each row is looked for on a connection of its
-    own.
-    """
+    """Device `t/b` publishes a small message every 50 ms; a connection of its own looks for each row."""
     acked: dict[int, float] = {}
     took: list[float] = []
     seen: dict[int, float] = {}
@@ -131,7 +129,7 @@ def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, 
         other = steady(stack, catalogue.datastreams["b", "pm25"], SECONDS)
         said = loud.communicate(timeout=60)[0].split()
         acknowledged = int(said[0])
-        # What was on its way when the connection was cut may have arrived without its acknowledgement.
+        # Messages on their way when the connection was cut may have arrived without an acknowledgement.
         wait_until(lambda: settled(stack, acknowledged), "the end of the flood's backlog", 120)
     assert stack.ingestor is not None
     assert stack.ingestor.pid is not None

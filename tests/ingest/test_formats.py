@@ -1,8 +1,8 @@
-"""What holds for every format: recorded payloads mean what is written beside them, and no bytes do harm.
+"""Rules for every format: a recorded payload has the meaning that is written beside it, and no bytes do harm.
 
-`testdata/FORMAT/NAME.EXT` is a payload, `NAME.EXT.expected` what it means: a reading a line, then what is
-refused. The packs of RFC 8428 are the examples of its sections 5 and 6; the others are those of the pages
-that formats.md names, and what devices make of them.
+`testdata/FORMAT/NAME.EXT` is a payload, `NAME.EXT.expected` its meaning: one line for each reading, then the
+refusals. The packs of RFC 8428 are the examples of its sections 5 and 6; the others come from the pages that
+formats.md links, or from devices.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMATS = ("senml", "influx", "telemetry", *(name for name in DECODERS if "/" in
 
 
 def told(payload: bytes, suffix: str) -> str:
-    """The meaning of a payload, a line each."""
+    """The meaning of a payload, one line for each reading and refusal."""
     decoded = DECODERS[suffix](payload, NOON_US)
     assert isinstance(decoded, Decoded)
     lines = [

@@ -1,6 +1,4 @@
-"""No bytes do harm: every decoder answers with readings or with a refusal, and no answer stops what comes
-after it.
-"""
+"""No bytes do harm: every decoder returns readings or a refusal, and the transaction stores either."""
 
 from __future__ import annotations
 
@@ -29,8 +27,8 @@ EUI = "0101010101010101"
 
 
 def require_an_answer(suffix: str, payload: bytes) -> str:
-    """Readings xor a refusal in words; each reading becomes an observation or a refusal. What kind of answer
-    it was.
+    """Requires readings or an explained refusal, and that each reading becomes an observation or a refusal.
+    Returns the kind of answer.
     """
     decoded = DECODERS[suffix](payload, NOON_US)
     if isinstance(decoded, Unreadable):
@@ -58,7 +56,7 @@ def require_an_answer(suffix: str, payload: bytes) -> str:
 
 
 def survive(count: int, seed: int) -> dict[str, set[str]]:
-    """So many payloads over all decoders; what kinds of answers each of them gave."""
+    """Tries `count` payloads over all decoders; suffix → the kinds of answers."""
     chance = random.Random(seed)
     answers: dict[str, set[str]] = {}
     for _ in range(count):
@@ -72,8 +70,8 @@ def survive(count: int, seed: int) -> dict[str, set[str]]:
 
 
 def require_every_decoder(answers: dict[str, set[str]]) -> None:
-    """Each of them was reached, read something and refused something: else the payloads would prove
-    nothing.
+    """Requires that each decoder was reached, read something and refused something: otherwise the payloads
+    prove nothing.
     """
     assert set(answers) == set(DECODERS)
     for suffix, kinds in answers.items():
@@ -95,7 +93,7 @@ def test_a_million_hostile_payloads_raise_nothing_and_each_is_readings_or_a_refu
 
 
 def register_networks(conn: Connection, small: SmallTrial) -> None:
-    """Device `a` is also one of ChirpStack and an edge node, `b` one of The Things Stack and a device of the
+    """Device `a` is also a ChirpStack device and an edge node, `b` a Things Stack device and a device of the
     edge node.
     """
     addresses = [
@@ -126,7 +124,7 @@ def topic_of(suffix: str) -> str:
 
 
 def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
-    """Batches of forty, through the transaction of the worker; the ledger adds up after each."""
+    """Sends batches of forty through the worker's transaction; the ledger adds up after each."""
     chance = random.Random(seed)
     sent = 0
     for batch in range(batches):
@@ -156,7 +154,7 @@ def ingest_hostile(conn: Connection, batches: int, seed: int) -> None:
         conn.commit()
     assert recount(conn) == []
     assert conn.execute("SELECT sum(received)::int FROM ledger").fetchall() == [(sent,)]
-    # what is refused or conflicting has a reason, in the same number of results
+    # refused and conflicting results have a reason, in the same number
     assert conn.execute(
         "SELECT (SELECT sum(refused + conflicting) FROM ledger) = (SELECT sum(results) FROM ledger_reason "
         "WHERE outcome = 'refused')"

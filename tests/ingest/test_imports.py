@@ -1,4 +1,4 @@
-"""Parquet, corrections, the command line, and what may end an import."""
+"""Parquet, corrections, the command line, and interrupted imports."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_correction_that_is_run_again_changes_nothing_even_where_the_file_cont
 def test_checks_run_again_over_what_was_corrected_and_are_then_done(
     conn: Connection, catalogue: SmallTrial, load: Load
 ) -> None:
-    """What was corrected is not the newest receipt of the datastream: a row of an earlier time came later."""
+    """The corrected row is not the datastream's newest receipt: a row with an earlier time came later."""
     import numpy as np
 
     from store.observations import series
@@ -229,8 +229,8 @@ def big(tmp_path: Path, n: int = 20_000) -> Path:
 def test_an_import_that_was_killed_is_completed_by_the_same_command(
     conn: Connection, catalogue: SmallTrial, database_url: str, tmp_path: Path, load: Load, more: list[str]
 ) -> None:
-    """With a correction, the third commit is the second batch's corrections: its merge has not happened
-    yet.
+    """With a correction, the third commit holds the corrections of the second batch: its merge has not
+    happened yet.
     """
     deploy_since(conn, catalogue.devices["a"], START)
     load(f"time,pm25\n{START.isoformat()},0\n2026-03-04T18:40:00Z,0\n") if more else None
@@ -252,7 +252,7 @@ def test_an_import_that_was_killed_is_completed_by_the_same_command(
 
 
 def started(conn: Connection, database_url: str, path: Path) -> subprocess.Popen[str]:
-    """An import that has stored something and is not at its end."""
+    """A running import that has stored some rows but not all."""
     process = subprocess.Popen(
         [*INSITU, "import", str(path), "--trial", "t", "--device", "a"],
         stdout=subprocess.PIPE,

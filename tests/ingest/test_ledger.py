@@ -1,6 +1,6 @@
-"""The ledger against a model that keeps its own books, one message at a time: whatever is lost, repeated,
-reordered, redelivered, restarted, mended and replayed, both sums, the rows, the rejects, the receipts and the
-missing ranges are those of the model.
+"""Compares the ledger with a model that keeps its own books, one message at a time. Whatever is lost,
+repeated, reordered, redelivered, restarted, repaired and replayed, both sums, the rows, the rejects, the
+receipts and the missing ranges equal those of the model.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class Refused:
     received_us: int
     reason: str
     same: tuple[Any, ...]
-    """Equal for rejects of one message."""
+    """Equal for rejects of the same message."""
 
 
 @dataclass
 class Books:
-    """What the ledger has to say. The rules of docs/reliability.md, without batches, SQL or ranges."""
+    """The expected ledger, by the rules of docs/reliability.md, without batches, SQL or ranges."""
 
     known: set[str] = field(default_factory=lambda: {"pm25", "fan"})
     rows: dict[tuple[str, str, int], float] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Books:
         self._enter(counts, contained, outcomes, fresh)
 
     def _was_delivered(self, sent: Sent, document: Any) -> bool:
-        """Only its delivery identifies what has neither time nor seq, and what cannot be read."""
+        """A message without time and seq, or an unreadable one, is identified by its delivery only."""
         if document and ("seq" in document or "time" in document):
             return False
         key = (sent.device, sent.mid, sent.payload)
@@ -122,7 +122,7 @@ class Books:
         return before
 
     def _was_counted(self, sent: Sent, document: Any) -> bool:
-        """Its seq is accounted for, which makes it a repeat where it has no time."""
+        """Whether its seq is already accounted for, which makes a message without a time a repeat."""
         if not document or "seq" not in document:
             return False
         numbers = self.seen.setdefault((sent.device, document["boot"]), set())
@@ -194,7 +194,7 @@ class Books:
 
 @dataclass
 class Outcomes:
-    """Of the results of one message."""
+    """Outcomes of the results of one message."""
 
     stored: int = 0
     duplicate: int = 0
@@ -223,7 +223,7 @@ COUNT = st.integers(1, 6)
 
 
 class Path(RuleBasedStateMachine):
-    """Devices, a broker with a queue, and the ingestor's transaction; `conn` is set by the test."""
+    """Devices, a broker with a queue, and the ingestor's transaction; the test sets `conn`."""
 
     conn: Connection
 
@@ -318,8 +318,8 @@ class Path(RuleBasedStateMachine):
             self._require_receipt(self.books.seen[device, boot], outcome.receipts["t", device, boot])
 
     def _require_receipt(self, seen: set[int], ranges: Ranges) -> None:
-        """The last number before the first hole, and every hole; so every loss of a counted message shows
-        once a later one came.
+        """A receipt names the last number before the first hole, and every hole, so every lost message with a
+        seq shows once a later one has come.
         """
         upto = next(n for n in range(min(seen), max(seen) + 2) if n not in seen) - 1
         receipt, missing = sequences.accounted(ranges)

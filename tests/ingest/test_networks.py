@@ -1,6 +1,4 @@
-"""Network servers: what they publish for their devices, what they may not, and what their storage brings
-back.
-"""
+"""Network servers: messages for their devices, the limits of their rights, and results from their storage."""
 
 from __future__ import annotations
 
@@ -196,7 +194,7 @@ def test_a_server_without_addresses_may_say_nothing() -> None:
 def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(
     stack: Stack, catalogue: SmallTrial
 ) -> None:
-    """One credential; its own devices' topics only, whatever it tries."""
+    """One credential, which can only publish on the topics of its own devices."""
     register_networks(stack.conn, catalogue)
     numbers = dict(stack.rows("SELECT code, network_server_id FROM network_server"))
     access.add_credential(
@@ -243,7 +241,7 @@ def test_a_network_server_speaks_for_its_devices_and_for_nobody_else(
 def storage(
     uplinks: list[dict[str, Any]], key: str = "NNSXS.KEY", broken: bool = False
 ) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers as the storage integration's manual says, and the paths it was asked for."""
+    """A server that answers like the storage integration's manual says, and the paths that were requested."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -277,7 +275,7 @@ def storage(
 
 
 def uplinks(count: int) -> list[dict[str, Any]]:
-    """One a minute from 1 March 2026, 10:00 UTC on."""
+    """Uplinks, one a minute from 1 March 2026, 10:00 UTC on."""
     found = []
     for number in range(count):
         one = copy.deepcopy(things_stack())

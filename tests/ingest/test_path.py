@@ -81,8 +81,8 @@ def test_a_megabyte_of_json_is_refused_by_size_with_its_first_bytes(stack: Stack
 
 
 def test_a_device_that_is_not_registered_is_refused_by_name(stack: Stack) -> None:
-    """Its credential was given before the catalogue forgot it: the broker lets it in, the ingestor
-    explains.
+    """The device got its credential before it was removed from the catalogue: the broker lets it in, the
+    ingestor explains the refusal.
     """
     device = stack.device("t/a")
     stack.conn.execute("UPDATE device SET code = 'renamed' WHERE code = 'a'")
@@ -154,8 +154,8 @@ def test_a_status_and_a_last_will_are_kept(stack: Stack) -> None:
 
 
 def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_once(stack: Stack) -> None:
-    """Also a message without a time: its seq was accounted for when it was refused, which makes the replay no
-    repeat.
+    """This includes a message without a time: its seq was accounted for when it was refused, but the replay
+    must not count as a repeat.
     """
     from ingest.replay import replay
     from insitu.clock import SYSTEM
@@ -185,7 +185,7 @@ def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_o
 def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_once(
     stack: Stack, tmp_path: Path
 ) -> None:
-    """The whole way by the command line: a field nobody knew, in two formats and in another unit."""
+    """The whole way on the command line: an unknown field, in two formats and in another unit."""
     login = f"{stack.broker.service_username}:{stack.broker.service_password}"
     servers = {
         "INSITU_DATABASE_URL": stack.database_url,
@@ -230,9 +230,7 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     assert stack.rows(
         "SELECT sum(contained), sum(stored), sum(duplicate) FROM ledger WHERE reject_id <> 0"
     ) == [(5, 4, 1)]
-    assert "ok   ledger" in insitu(
-        "check", code=1
-    )  # 1: it cannot try the rules of a broker that is not its own
+    assert "ok   ledger" in insitu("check", code=1)  # 1: `check` cannot test the rules of a foreign broker
     path.write_text('[[mapping]]\ntrial = "t"\nfield = "pm2_5"\nproperty = "pm25"\nunit = "ng/m3"\n', "utf-8")
     assert "a/pm2_5 has observations" in insitu("register", str(path), code=2)
     device.close()
@@ -241,7 +239,7 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
 def test_messages_without_a_time_that_say_the_same_are_each_stored_also_when_the_broker_counts_anew(
     stack: Stack,
 ) -> None:
-    """A broker that restarts gives its packet ids again from the beginning; what was acknowledged cannot come
+    """A broker that restarts reuses its packet ids from the beginning; acknowledged messages cannot come
     again.
     """
     device = stack.device("t/a")

@@ -1,5 +1,5 @@
-"""Which datastream a reading is, in which unit: by its source where two sources have one field, by factors of
-the snapshot.
+"""Finds the datastream and unit of a reading: by its source where two sources have the same field, by factors
+from the snapshot.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def test_how_often_a_device_says_it_measures_is_kept_where_nobody_declared_it(tr
     ingest(trial, [pack({"n": "t", "v": 20, "ut": 60}, {"n": "p", "v": 1e5})])
     assert interval(trial) == interval(trial, "p") == (60.0, False)
     assert load_snapshot(trial).version == version + 1
-    for n, every in enumerate((60, 66, 54)):  # within 10 %: no news, and no catalogue to read again
+    for n, every in enumerate((60, 66, 54)):  # within 10 %: no change, and no catalogue to read again
         ingest(trial, [pack({"n": "t", "t": n - 10, "v": 20, "ut": every})])
     assert load_snapshot(trial).version == version + 1
     ingest(trial, [pack({"n": "t", "t": -20, "v": 20, "ut": 67})])
@@ -176,7 +176,7 @@ def test_an_interval_without_meaning_says_nothing(trial: Connection, ut: float) 
 
 
 def sent(device_time_s: float, received_s: float, *, n: int = 1) -> Message:
-    """`n` results a minute apart, the newest last, or, where n is negative, first."""
+    """`n` results, one a minute, with the newest last or, if n is negative, first."""
     newest = T0_S + device_time_s
     times = [newest - 60 * i for i in range(abs(n))][:: 1 if n < 0 else -1]
     return message(
@@ -194,7 +194,7 @@ HOUR = 3600.0
 
 
 def test_a_clock_that_is_behind_or_ahead_is_measured_by_the_quickest_message(trial: Connection) -> None:
-    """The clock is 12 s behind; the way takes 0.2 s at best and 40 s at worst."""
+    """The clock is 12 s behind; the way takes between 0.2 s and 40 s."""
     for minute, delay in enumerate((40.0, 0.2, 7.0, 13.0)):
         ingest(trial, [sent(60 * minute, 60 * minute + 12 + delay)])
     assert offset(trial) == pytest.approx(-12.2)
@@ -203,7 +203,7 @@ def test_a_clock_that_is_behind_or_ahead_is_measured_by_the_quickest_message(tri
 
 
 def test_a_backlog_is_no_slow_clock(trial: Connection) -> None:
-    """Good, then two days of silence, then for five hours what was kept back, oldest first."""
+    """One message in time, then two days of silence, then for five hours the backlog, oldest first."""
     ingest(trial, [sent(0, 0.5)])
     for step in range(24):
         ingest(trial, [sent((1 + 2 * step) * HOUR, 49 * HOUR + step * 780.0, n=3)])

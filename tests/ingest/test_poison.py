@@ -1,6 +1,4 @@
-"""What harms itself only: a message that the database cannot hold, or on which we fail, costs none of its
-neighbours.
-"""
+"""A poisonous message, which the database cannot hold or on which we fail, never affects its neighbours."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ def defective(payload: bytes, _received_us: int) -> Decoded | Unreadable:
 
 @contextmanager
 def ingesting(stack: Stack) -> Iterator[None]:
-    """An ingestor in this process, so that a test can give it a decoder with a defect."""
+    """An ingestor in this process, so that a test can give it a broken decoder."""
     broker = stack.broker
     address = BrokerAddress(broker.host, broker.port, broker.service_username, broker.service_password)
     ended: list[BaseException] = []
@@ -97,7 +95,7 @@ def test_a_row_that_the_database_cannot_hold_is_refused_alone_and_its_seq_is_acc
 
 
 def test_numbers_at_the_edge_of_what_can_be_held_stop_nobody(stack: Stack) -> None:
-    """A `seq` whose successor is no bigint, and status times that no calendar has."""
+    """A `seq` whose successor is not a bigint, and status times outside every calendar."""
     device = stack.device("t/a")
     device.send({"boot": "k", "seq": 2**63 - 1, "results": {"pm25": 1}})
     device.send({"boot": "k", "seq": 2**63 - 2, "time": stamp(3), "results": {"pm25": 1}})

@@ -1,4 +1,4 @@
-"""Posts of many devices in one transaction: each has its own answer, and a bad one costs itself only."""
+"""Posts of many devices in one transaction: each gets its own answer, and a bad one affects only itself."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_what_the_database_refuses_and_what_we_fail_on_cost_themselves_only(
 def test_without_a_commit_nothing_is_answered_as_stored(
     database_url: str, taker: Taker, conn: Connection
 ) -> None:
-    """The connection is cut after the rows and before the commit, at both tries."""
+    """The connection is cut after the rows and before the commit, at both attempts."""
     cut = 0
 
     class Cut:

@@ -1,4 +1,4 @@
-"""Refused messages are kept up to a bound, and counted beyond it; a device that floods is suspended."""
+"""Refused messages are kept up to a bound, and only counted beyond it; a device that floods is suspended."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_all_rejects_together_have_a_bound_on_disk(conn: Connection, catalogue: 
 def test_a_repeat_of_what_was_only_counted_is_not_counted_again(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """By its delivery, by its seq, and with device times by itself, for some minutes."""
+    """A repeat is recognised by its delivery, by its seq, and, with device times, by its bytes for some
+    minutes.
+    """
     timed = message({"time": T0 / 1e6, "results": {"nox": 1.0}})
     counted = message({"boot": "k", "seq": 1, "time": T0 / 1e6, "results": {"nox": 2.0}})
     for _ in range(3):
@@ -142,7 +144,7 @@ def test_a_message_over_its_budget_is_refused_unread(conn: Connection, catalogue
 
 @pytest.fixture
 def credential(conn: Connection, catalogue: SmallTrial) -> str:
-    """Of device a, at a broker that is ours."""
+    """Suspensions of device a, at a broker that is ours."""
     now = datetime.now(UTC)
     username = give_credential(
         conn, device_id=catalogue.devices["a"], trial="t", device="a", now=now
@@ -202,6 +204,6 @@ def test_nothing_is_suspended_where_the_broker_is_another_s_or_nobody_is_let_in(
 
 
 def test_the_default_budget_lets_a_day_s_backlog_of_an_ordinary_device_pass_at_once() -> None:
-    """A message of 200 bytes every five seconds, sent in one go."""
+    """Messages of 200 bytes, one every five seconds by their times, sent all at once."""
     budget = Budget(512 * 1024, 8 * 1024**2, now=lambda: 0.0)
     assert all(budget.allows("insitu/v1/t/a/obs", 200) for _ in range(86_400 // 5))

@@ -1,5 +1,5 @@
-"""What was refused goes through the path again once its cause is mended: each result is stored once, and the
-ledger says so.
+"""Once its cause is repaired, a refused message goes through the path again: each result is stored once, and
+the ledger records it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUMS = (
 
 
 def measure(conn: Connection, name: str) -> None:
-    """Device `a` has a datastream of that name from now on."""
+    """Adds a datastream of that name to device `a`."""
     device_id = find_device(conn, "t", "a").device_id
     add_datastream(
         conn, device_id=device_id, name=name, property="pm25", unit="1", role=DatastreamRole.CANDIDATE
@@ -51,7 +51,9 @@ def open_rejects(conn: Connection) -> list[str]:
 def test_rejects_that_are_replayed_together_count_each_result_once(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """Beside what is stored already, the same result under two `seq`, and another one of the same time."""
+    """Among them are a result that is already stored, the same result under two `seq`, and another result for
+    the same time.
+    """
     ingest(conn, [message(timed(n, pm25=1.0, co2=400.0 + n)) for n in (1, 2)])
     same = {"time": (T0 - 180_000_000) / 1e6, "results": {"co2": 403.0}, "boot": "b"}
     ingest(
@@ -146,7 +148,7 @@ def test_a_reject_on_which_we_fail_costs_the_others_nothing(
 
 
 def test_replays_at_the_same_time_and_live_messages_store_each_result_once(stack: Stack) -> None:
-    """As two tabs and a double click do it, while the device goes on."""
+    """Two tabs or a double click replay at the same time, while the device goes on."""
     device = stack.device("t/a")
     device.send_all(
         {"boot": "b", "seq": n, "time": stamp(900 - n), "results": {"co2": n}} for n in range(700)

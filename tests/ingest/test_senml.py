@@ -187,7 +187,7 @@ def test_endless_numbers_reach_placing_as_infinity() -> None:
     ],
 )
 def test_every_number_of_cbor_is_read(item: str, result: float) -> None:
-    """Integers, floats of each width, decimal fractions, and large integers with the bound that JSON has."""
+    """Integers, floats of each width, decimal fractions, and large integers with the same bound as JSON."""
     assert read(bytes.fromhex("81a200616102" + item)).readings[0].result == result
 
 
@@ -234,7 +234,7 @@ def test_data_and_texts_are_carried_to_placing_which_refuses_them() -> None:
 
 
 def cbor(item: Any) -> bytes:
-    """Just enough to write packs."""
+    """An encoder for CBOR, just large enough to write packs."""
     if isinstance(item, float):
         import struct
 

@@ -1,5 +1,5 @@
-"""Several sessions and several ingestors: whoever dies and whatever moves, every acknowledged message is one
-row.
+"""Several sessions and several ingestors: whichever ingestor dies and whichever trial moves, every
+acknowledged message is one row.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def resize(stack: Stack, count: int) -> None:
 
 
 def settled(stack: Stack) -> bool:
-    """Every session hears exactly what it is to hear."""
+    """Every session hears exactly the filters it should hear."""
     found = shards.layout(stack.conn)
     stack.conn.rollback()
     return len(found.shards) == found.count and all(
@@ -57,9 +57,7 @@ def settled(stack: Stack) -> bool:
 
 
 class Publisher:
-    """A device that goes on publishing until told to stop, and knows which of its messages were
-    acknowledged.
-    """
+    """A device that publishes until `stop`, and counts its acknowledged messages."""
 
     def __init__(self, stack: Stack, name: str) -> None:
         self.name = name
@@ -102,7 +100,7 @@ def rows_of(stack: Stack, trial: str) -> list[float]:
 
 
 def require_every_message(stack: Stack, *publishers: Publisher) -> None:
-    """One row each, none refused, and the sums of the ledger hold."""
+    """Requires one row each, no refusals, and the sums of the ledger."""
     for publisher in publishers:
         trial = publisher.name.partition("/")[0]
         due = publisher.acknowledged
@@ -133,8 +131,8 @@ def holders(stack: Stack) -> list[str | None]:
 
 
 def test_trials_spread_over_shards_and_come_back_without_a_loss(two_trials: Stack) -> None:
-    """One wide session, then two and three with a trial each, one trial moved by hand, then one wide session
-    again.
+    """One wide session becomes two and three with a trial each, one trial is moved by hand, then all become
+    one wide session again.
     """
     publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
     try:
@@ -216,7 +214,7 @@ def test_a_trial_that_nobody_hears_yet_has_no_credentials_at_the_broker(stack: S
 
 
 def is_refused(stack: Stack) -> bool:
-    """A change amid a change, with which a trial would be heard three times."""
+    """Tries a change during a change, after which a trial would be heard three times."""
     try:
         shards.set_home(stack.conn, "u", 0, window=WINDOW)
     except RetryLater:
@@ -227,7 +225,7 @@ def is_refused(stack: Stack) -> bool:
 
 
 def test_a_message_without_time_and_seq_is_at_most_two_rows_while_its_trial_moves(two_trials: Stack) -> None:
-    """Constant values all the while: each is heard by the old and by the new filter, and by no third."""
+    """Equal messages all the while: the old and the new filter each hear them, and no third one does."""
     device = two_trials.device("u/c")
     sent = 0
     for count in (2, 3, 1):
@@ -237,7 +235,7 @@ def test_a_message_without_time_and_seq_is_at_most_two_rows_while_its_trial_move
             device.send_all([{"results": {"pm25": 7.5}}] * 10)
             sent += 10
             refused |= is_refused(two_trials)
-        assert refused or count == 3  # where only filters are added nothing is left over
+        assert refused or count == 3  # if filters are only added, nothing is left to give up
     before = sent
     device.send_all([{"results": {"pm25": 7.5}}] * 10)
     sent += 10
@@ -371,7 +369,7 @@ def test_a_trial_with_a_session_of_its_own_does_not_wait_behind_one_that_floods(
 
 
 def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
-    """4 × window is the whole queue: past half of it no topic holds more than a sixteenth."""
+    """The whole queue is 4 × window: beyond half of it no topic may hold more than a sixteenth."""
     address = BrokerAddress("127.0.0.1", 1, "nobody", "")
     receiver = Receiver(address, client_id="fair", filters=[], window=64, clock=SYSTEM, granted=())
     arrive = receiver._on_publish
@@ -390,8 +388,8 @@ def test_at_qos_0_a_topic_that_floods_loses_its_own_messages_only() -> None:
 
 
 def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) -> None:
-    """65,535 messages in flight over all filters is the broker's bound: 16 filters of 4,000 fit, and the
-    heartbeat is one.
+    """The broker's bound is 65,535 messages in flight over all filters: 16 filters of 4,000 fit, and the
+    heartbeat is one of them.
     """
     resize(stack, 2)
     wait_until(lambda: settled(stack), "two shards", 60)
@@ -410,7 +408,7 @@ def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) ->
 def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_nothing_when_it_wakes(
     stack: Stack, database_url: str, amid: str
 ) -> None:
-    """Also amid its transaction, in which it holds the shard: the database ends that after the length of a
+    """Also during its transaction, in which it holds the shard: the database ends that after the length of a
     lease.
     """
     device = stack.device("t/a")
@@ -446,7 +444,7 @@ def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_not
         os.kill(paused.pid, signal.SIGCONT)
     device.send_all(sent[250:])
     wait_until(lambda: len(rows_of(stack, "t")) == 300, "every row", 40)
-    time.sleep(3)  # the one that woke finds out that it has no shard
+    time.sleep(3)  # the one that woke up notices that it has no shard
     assert rows_of(stack, "t") == [float(n) for n in range(300)]
     assert stack.reasons() == []
     assert holders(stack) == [holder]

@@ -1,7 +1,7 @@
-"""The worker's logic in simulated worlds: two thousand seeds, and the proof that a worker which breaks a rule
-is found out.
+"""The worker's logic in simulated worlds: two thousand seeds, and the proof that a worker that breaks a rule
+is caught.
 
-One world again, with its log: `python -m proving.worlds.run --seed N`.
+To play one world again, with its log: `python -m proving.worlds.run --seed N`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proving.worlds.run import Run, failing_seeds
 from store.deliveries import Delivery
 
 MOST_SEEDS = 400
-"""Within so many a broken worker must be found out."""
+"""A broken worker must be caught within this number of seeds."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_no_world_of_two_hundred_thousand_does() -> None:
 
 
 def violation(**broken: Any) -> str:
-    """Of the first seed that finds it out."""
+    """The violation in the first seed that catches the worker."""
     for seed in range(MOST_SEEDS):
         try:
             Run(seed, **broken).play()
@@ -110,7 +110,7 @@ def test_a_worker_that_breaks_a_rule_is_found_out(broken: dict[str, Any], found:
 
 
 def without(**scope: Any) -> Any:
-    """The rule of repeats, blind for a part of the scope."""
+    """The rule of repeats, with a part of the scope ignored."""
 
     def blind(messages: Sequence[tuple[Message, bytes]], known: Mapping[Delivery, int]) -> Any:
         if "life" in scope:

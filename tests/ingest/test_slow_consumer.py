@@ -1,4 +1,4 @@
-"""However large the messages are, the embedded broker never takes the ingestor for a slow consumer."""
+"""However large the messages are, the embedded broker never treats the ingestor as a slow consumer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.stack import Stack, wait_until
 def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_connection(
     stack: Stack,
 ) -> None:
-    """120 MB wait: more than the ingestor reads ahead, and more than the 64 MB that NATS holds for a client
-    by itself.
+    """120 MB wait: more than the ingestor reads ahead, and more than the 64 MB that NATS itself holds for a
+    client.
     """
     stack.stop()
     stack.start(INSITU_DEVICE_BURST_BYTES="1000000000")
@@ -20,7 +20,7 @@ def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_
     device = stack.device("t/a")
     for number in range(600):
         device.send(b"\xff" + number.to_bytes(4, "big") + bytes(200_000))
-    time.sleep(12)  # longer than the ten seconds after which NATS gives up a client that does not read
+    time.sleep(12)  # longer than the ten seconds after which NATS drops a client that does not read
     stack.conn.rollback()
     wait_until(
         lambda: stack.rows("SELECT coalesce(sum(received), 0) FROM ledger") == [(600,)],

@@ -1,4 +1,4 @@
-"""Edge nodes of Sparkplug B: births, aliases, deaths, what was lost on the way, and what comes again."""
+"""Sparkplug B edge nodes: births, aliases, deaths, lost messages and repeats."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DOUBLE, INT16, BOOLEAN, INT64 = 10, 2, 11, 4
 _RECEIVED = [int(NOW.timestamp() * 1e6)]
 
 
-# -- an encoder of our own, so that the reader is not tested with itself
+# -- an encoder of our own, so that the reader does not test itself
 
 
 def varint(number: int) -> bytes:
@@ -125,7 +125,7 @@ def register(conn: Connection, small: SmallTrial) -> Connection:
 
 
 def ingest(conn: Connection, *messages: tuple[str, bytes]) -> Outcome:
-    """One batch, committed as the worker does it."""
+    """Ingests one batch, committed as the worker does it."""
     batch = []
     for mid, (where, content) in enumerate(messages):
         _RECEIVED[0] += 1000
@@ -185,7 +185,7 @@ def test_an_alias_without_a_birth_is_kept_asked_for_and_replayed_once(edge: Conn
 
 
 def test_what_came_before_a_new_birth_is_read_by_the_birth_before_it(edge: Connection) -> None:
-    """A redelivery after a crash, and an edge node that gives its aliases anew."""
+    """A redelivery after a crash, with an edge node that assigns new aliases at each birth."""
     ingest(edge, nbirth(), dbirth(), ddata(2, 2, 2.0), nbirth(3, bd=2), dbirth(4, alias=20))
     outcome = ingest(edge, ddata(2, 2, 2.0), ddata(5, 2, 5.0, alias=20))
     assert results(edge) == [1.0, 2.0, 1.0, 5.0]
@@ -194,7 +194,7 @@ def test_what_came_before_a_new_birth_is_read_by_the_birth_before_it(edge: Conne
 
 
 def test_the_same_messages_again_change_nothing(edge: Connection) -> None:
-    """As after a crash between commit and acknowledgement."""
+    """The same happens after a crash between commit and acknowledgement."""
     wrapped = [nbirth(), dbirth(), *(ddata(2 + n, (2 + n) % 256, float(n)) for n in range(300))]
     ingest(edge, *wrapped)
     before = results(edge)
@@ -261,7 +261,7 @@ def test_bytes_that_are_no_message_are_refused(edge: Connection, content: bytes,
 
 
 def test_our_encoder_agrees_with_recorded_bytes() -> None:
-    """The recorded ones come from another implementation."""
+    """The recorded payloads come from another implementation."""
     recorded = parse("DDATA", (TESTDATA / "DDATA-historical.pb").read_bytes())
     assert not isinstance(recorded, Unreadable)
     when = recorded.metrics[0].time_us
@@ -279,7 +279,7 @@ def test_our_encoder_agrees_with_recorded_bytes() -> None:
 
 
 class EdgeNode:
-    """A publisher with the rights of the edge node; hears its commands."""
+    """A publisher with the rights of the edge node, which hears its commands."""
 
     def __init__(self, stack: Stack, token: str) -> None:
         self.commands: list[bytes] = []

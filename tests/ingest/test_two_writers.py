@@ -1,5 +1,5 @@
-"""Two writers bring copies of the same messages, as while a trial moves between sessions: one row each,
-whoever is at which statement.
+"""Two writers bring copies of the same messages, as while a trial moves between sessions: the result is one
+row each, in every order of their statements.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _numbers = count(1)
 
 
 class Stepped(psycopg.Connection[tuple[Any, ...]]):
-    """Stops before each statement, and before the commit, for as long as `gate` takes."""
+    """Calls `gate` before each statement and before the commit; `gate` blocks for as long as it likes."""
 
     gate: Callable[[], None] = staticmethod(lambda: None)
 
@@ -48,7 +48,7 @@ class Stepped(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Writer:
-    """Work in a thread and a connection of its own, statement by statement."""
+    """Work in a thread with a connection of its own, statement by statement."""
 
     def __init__(self, url: str, watcher: Connection, work: Callable[[Connection], None]) -> None:
         self._conn, self._watcher = Stepped.connect(url), watcher
@@ -73,7 +73,7 @@ class Writer:
                     self._work(self._conn)
                     self._conn.commit()
                     return
-                except RetryLater:  # a deadlock: as an ingestor does, once more
+                except RetryLater:  # a deadlock: tries again, as an ingestor does
                     self._conn.rollback()
         except BaseException as error:  # noqa: BLE001 - told to the test
             self.error = error
@@ -84,7 +84,7 @@ class Writer:
 
     @property
     def is_held_up(self) -> bool:
-        """By what the other writer has locked."""
+        """Whether it waits for a lock of the other writer."""
         statement = "SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s"
         return self._watcher.execute(statement, (self._pid,)).fetchall() == [("Lock",)]
 
@@ -94,7 +94,7 @@ class Writer:
             assert time.monotonic() < limit, "the writer neither goes on nor waits for the other"
 
     def advance(self) -> bool:
-        """One statement; False where it cannot, because it is over or the other must go on first."""
+        """Runs one statement; False if it cannot, because it is over or the other must go on first."""
         if self.is_over or not self._waits.is_set():
             return False
         self._waits.clear()
@@ -103,7 +103,7 @@ class Writer:
         return True
 
     def finish(self) -> None:
-        """As far as it gets."""
+        """Runs as far as it can."""
         while self.advance():
             pass
 
@@ -141,8 +141,8 @@ def bring(
 
 
 def copy(boot: str, number: int, writer: int) -> Message:
-    """Message `number`, with boot and seq and no time, as that writer got it: at a moment and by a delivery
-    of its own.
+    """Message `number`, with boot and seq but no time, as writer `writer` received it: at a time and with a
+    delivery of its own.
     """
     document = {"boot": f"{boot}-{number // 3}", "seq": number % 3, "results": {"pm25": float(number)}}
     return message(document, at=T0 + next(_numbers) * 1000, mid=writer * 1000 + number)

@@ -1,4 +1,4 @@
-"""The two lanes of what waits: small messages pass large ones of others, and each sender's own order is
+"""The two lanes of waiting messages: small messages pass large ones of others, and each sender's own order is
 kept.
 """
 

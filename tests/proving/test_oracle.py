@@ -1,4 +1,4 @@
-"""The oracle finds what is planted, and nothing else."""
+"""The oracle finds every planted fault, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def journal(kind: Kind, number: int = 1) -> Journal:
 
 
 def stored(made: Journal) -> tuple[list[Row], list[Reject]]:
-    """What a faultless Insitu has of it."""
+    """The rows and rejects that a faultless Insitu has of a journal."""
     if made.kind is Kind.UNREADABLE:
         return [], [Reject(made.device, "unparsable", payload(made, n)) for n in range(COUNT)]
     return [Row(made.device, made.made[n], float(made.result(n))) for n in range(COUNT)], []
@@ -33,7 +33,7 @@ def stored(made: Journal) -> tuple[list[Row], list[Reject]]:
 def account(
     made: Journal, rows: list[Row], rejects: list[Reject], **more: object
 ) -> tuple[int, int, int, int]:
-    """lost, doubled, as documented, strangers"""
+    """(lost, doubled, as documented, strangers)."""
     verdict: Judgement = judge([made], rows, rejects, **more)  # type: ignore[arg-type]
     found = verdict.accounts[made.kind]
     return found.lost, found.doubled, found.as_documented, len(verdict.strangers)

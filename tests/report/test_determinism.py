@@ -1,4 +1,4 @@
-"""The same document gives the same bytes: in any process, time zone, language of the machine, folder."""
+"""The same document gives the same bytes: in any process, time zone, machine language and folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FILES = ["report.en.html", "report.en.pdf", "report.html", "report.json", "repor
 
 
 def render(document: Path, folder: Path, machine: dict[str, str]) -> dict[str, str]:
-    """Name → SHA-256 of each report, made by a process of its own that stands in its own folder."""
+    """Name → SHA-256 of each report, made by a process of its own in a folder of its own."""
     folder.mkdir(parents=True)
     program = folder / "make_reports.py"
     program.write_text(PROGRAM, "utf-8")
@@ -58,7 +58,7 @@ def render(document: Path, folder: Path, machine: dict[str, str]) -> dict[str, s
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, str]]]:
-    """(folder, hashes) of two machines' reports of one evaluation."""
+    """(folder, hashes) for reports of one evaluation by two machines."""
     folder = tmp_path_factory.mktemp("reports")
     document = folder / "evaluation.json"
     document.write_text(json.dumps(document_of(compute(small_inputs()))), "utf-8")
@@ -91,7 +91,7 @@ def test_no_report_holds_the_path_or_the_user_of_the_machine_that_made_it(
 
 
 def test_another_document_makes_other_bytes(made: tuple[Path, list[dict[str, str]]], tmp_path: Path) -> None:
-    """Else the comparison above would prove nothing."""
+    """Without this the comparison above would prove nothing."""
     document = document_of(compute(small_inputs()))
     document["endpoints"][0]["criteria"][0]["estimate"]["value"] *= 1.1
     path = tmp_path / "evaluation.json"

@@ -1,4 +1,4 @@
-"""A report of an early look cannot be taken for a verdict: every page says so, in both languages."""
+"""A report of an early look cannot be mistaken for a verdict: every page says so, in both languages."""
 
 from __future__ import annotations
 

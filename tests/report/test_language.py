@@ -16,7 +16,7 @@ _TABLES = ("VERDICT_WORDS", "CHOICE_WORDS", "WORDS", "METHODS")
 
 
 def texts() -> set[str]:
-    """Every English text that a report may ask the translation of."""
+    """Every English text that a report may look up a translation for."""
     found = {one.text for kind in Kind if kind is not Kind.NOTE for one in sentences(kind)}
     for design in DESIGNS.values():
         found |= {design.title, design.method, *design.lines.values(), *design.other_choices.values()}

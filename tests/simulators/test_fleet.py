@@ -68,7 +68,7 @@ def test_the_manifest_says_what_verdict_is_right(name: str) -> None:
 
 
 def test_days_follow_the_local_clock_through_the_change_of_clocks() -> None:
-    """29 March 2026: at 01:00 UTC the clocks go from 2 to 3; trains follow the clock on the wall."""
+    """29 March 2026: at 01:00 UTC the clocks go from 2 to 3; trains follow local time."""
     hours = world("platform-air").grid.hour.reshape(-1, 4)[:, 0]
     assert hours[:3].tolist() == [0.0, 1.0, 2.0]
     change = int(

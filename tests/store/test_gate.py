@@ -1,4 +1,4 @@
-"""No driver error leaves the gate, whatever the server says and whenever it goes away."""
+"""No driver error leaves the gate, whatever the server does and whenever it goes away."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SILENT = {
     "setinputsizes",
     "setoutputsize",
 }
-"""What sets a value only, or is reached through `store.database.connect` or a guarded method alone."""
+"""Methods that only set a value, or are reached only through `store.database.connect` or a guarded method."""
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(Connection, psycopg.Connection), (Cursor, psycopg.Cursor)])
@@ -179,7 +179,7 @@ def test_a_connection_that_is_cut_at_any_exchange_asks_to_retry(
             finally:
                 conn.close()
             with pytest.raises(RetryLater):
-                conn.execute("SELECT 1")  # on what is closed now
+                conn.execute("SELECT 1")  # on a closed connection
 
         assert cut_everywhere(cutter, attempt) > 1
 

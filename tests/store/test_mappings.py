@@ -1,4 +1,4 @@
-"""Mappings: what a trial's devices send, entered once, for those it has and those to come."""
+"""Mappings: what a trial's devices send, entered once for present and future devices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trial(conn: Connection, catalogue: SmallTrial) -> Connection:
 
 
 def known(conn: Connection, device: str) -> dict[str, tuple[str, float, float]]:
-    """Field → (unit, scale, shift), as ingest sees it."""
+    """Field → (unit, scale, shift), as ingest reads it."""
     streams = load_snapshot(conn).devices["t", device].datastreams
     return {
         name: (one.unit, one.scale, one.shift) for name, one in streams.items() if name not in ("pm25", "fan")

@@ -1,4 +1,4 @@
-"""docs/schema.sql is what the migrations make; `pytest --write-schema` writes it anew."""
+"""docs/schema.sql equals the result of the migrations; `pytest --write-schema` writes it again."""
 
 from __future__ import annotations
 

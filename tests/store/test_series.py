@@ -1,4 +1,4 @@
-"""Many observations at once: the same as one by one, whatever the order in which they came."""
+"""Reads many observations at once: the result is the same as one by one, whatever order they came in."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DAY, LATE = timedelta(days=1), timedelta(hours=1)
 
 
 def received(conn: Connection, streams: list[int], *, shuffled: bool) -> None:
-    """Five days of one, two of the other with a hole of a day between them; every ninth two hours late;
-    stored in batches of 37.
+    """Five days of one datastream, two of the other with a hole of a day between them; every ninth result two
+    hours late; stored in batches of 37.
     """
     rng = np.random.default_rng(3)
     rows = []

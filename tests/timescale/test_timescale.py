@@ -1,5 +1,5 @@
-"""Migrations, rollups and queries on TimescaleDB. COPY does not work over this socket: staging is filled by
-INSERT.
+"""Migrations, rollups and queries on TimescaleDB. COPY does not work over this socket, so staging is filled
+by INSERT.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: 
 
 
 def test_rollups_have_the_hours_at_once_and_days_in_the_trials_zone(conn: Connection, stream: int) -> None:
-    """Across the change of clocks of 29 March: a day of 23 hours."""
+    """Across the change of clocks on 29 March: a day of 23 hours."""
     stage(
         conn,
         stream,

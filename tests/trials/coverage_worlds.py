@@ -87,7 +87,7 @@ def crossover_question(rng: np.random.Generator, cell: Cell = USUAL) -> Question
 
 
 def after(asked: Question, days: int) -> Question:
-    """What the question is when so many days of the reporting period are over."""
+    """The question as it is when `days` of the reporting period are over."""
 
     def cut(unit: Unit) -> Unit:
         n, whole = days * 24, unit.calendar

@@ -1,5 +1,5 @@
-"""The worked examples of docs/designs: a seeded world, what the design answers, and the figure.
-`test_design_pages` compares.
+"""The worked examples of docs/designs: a seeded world, the design's answer, and the figure.
+`test_design_pages` compares them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Example(NamedTuple):
     page: str
     ask: Callable[[], Question]
     look: tuple[int, int] | None = None
-    """Days so far and planned, of an early look."""
+    """(days so far, planned days) of an early look."""
 
 
 def _of(ask: Ask, cell: Cell) -> Callable[[], Question]:
@@ -148,8 +148,8 @@ def table(answer: Answer) -> str:
 
 
 def figure(asked: Question, answer: Answer) -> dict[str, Any]:
-    """The daily series of the answer, lines of one name in both periods being one line; of a collocation its
-    pairs.
+    """The daily series of the answer, with lines of the same name in both periods joined; for a collocation
+    its pairs.
     """
     if answer.pairs:
         line = {known.statistic: known.value for known in answer.statistics}

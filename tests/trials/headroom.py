@@ -1,5 +1,5 @@
-"""How much room is left below a limit: a whole design in one file, as docs/recipes/design.md asks for.
-`test_new_design` registers it for as long as a test lasts.
+"""How much room is left below a limit: a whole design in one file, as docs/recipes/design.md describes.
+`test_new_design` registers it for the duration of a test.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Evaluating again where the facts have changed, on a real database: late data, windows, amendments; and
-where it must not happen.
+"""Evaluating again when the facts have changed, on a real database: late data, windows, amendments; and when
+it must not happen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TEXT = {"en": "Text", "fr": "Texte"}
 
 @pytest.fixture
 def evaluated(conn: Connection, catalogue: SmallTrial) -> SmallTrial:
-    """A running trial of forty days that was evaluated a day after its end: met."""
+    """A running trial of forty days that was evaluated, and met, a day after its end."""
     locked(conn, plan())
     receive(conn, catalogue.datastreams["a", "pm25"], list(range(960)), results())
     check_quality(conn, "t", now=END)
@@ -57,7 +57,7 @@ def amended(**changed: Any) -> Protocol:
 
 
 def late(conn: Connection, trial: SmallTrial, value: float = 60.0) -> None:
-    """A result of hour 150, received after the evaluation."""
+    """Adds a result of hour 150, received after the evaluation."""
     at = START + 150 * HOUR + HOUR / 2
     merge(conn, [Observation(trial.datastreams["a", "pm25"], to_us(at), value, to_us(END + DAY + HOUR), 0)])
     conn.commit()
@@ -159,7 +159,7 @@ def test_refused_messages_alone_make_no_other_evaluation(conn: Connection, evalu
 def test_no_night_looks_at_a_trial_before_its_reporting_period_has_ended(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """An interim look was asked for; the nights after it look no more, until the end."""
+    """A person asked for an interim look; the following nights make no more looks, until the end."""
     locked(conn, plan())
     receive(conn, catalogue.datastreams["a", "pm25"], list(range(800)), results())
     _, look = evaluate_trial(conn, "t", now=START + 800 * HOUR, login="judge", simulated=False)

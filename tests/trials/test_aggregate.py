@@ -1,4 +1,4 @@
-"""Day values by hand, and a gate that misses nothing it was not promised."""
+"""Day values computed by hand, and a gate that misses only what was planned."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_share_may_be_told_in_per_cent() -> None:
 
 
 def test_a_missing_interval_is_not_counted_as_nothing() -> None:
-    """Four of 24 hours are missing: sum and count stand for the whole day."""
+    """Four of 24 hours are missing: sum and count are scaled to the whole day."""
     values = np.array(HOURS_OF_A_DAY)
     values[6:10] = np.nan
     left = 660 - 80
@@ -147,7 +147,7 @@ def test_quarters_of_an_hour_make_hours() -> None:
 
 @pytest.mark.parametrize("name", ["sum", "count", "max", "percentile", "exceedance_share", "duty"])
 def test_a_day_that_the_period_cuts_has_a_mean_only(name: str) -> None:
-    """From 23:00 on a day before to 01:00 on a day after: hours are no days."""
+    """From 23:00 on a day before to 01:00 on a day after: these hours are not days."""
     numbers = {"count": {"threshold": 0}, "exceedance_share": {"threshold": 0}, "percentile": {"q": 50}}.get(
         name, {}
     )
@@ -208,7 +208,7 @@ def test_weekdays_are_those_of_the_local_date() -> None:
 
 
 def test_the_public_holidays_of_france() -> None:
-    """As the government lists them for 2024 to 2026."""
+    """As listed by the government for 2024 to 2026."""
     for year, moving in (
         (2024, ["04-01", "05-09", "05-20"]),
         (2025, ["04-21", "05-29", "06-09"]),
@@ -260,7 +260,7 @@ ONE = [period("reporting", 0, 20)]
 
 
 def office(hours: int = 480) -> Floats:
-    """40 in office hours of working days (with some noise), 5 else; 2026-03-01 was a Sunday."""
+    """40 in office hours of working days (with some noise), otherwise 5; 2026-03-01 was a Sunday."""
     hour, day = np.arange(hours) % 24, np.arange(hours) // 24
     busy = (hour >= 8) & (hour < 18) & (day % 7 >= 1) & (day % 7 <= 5)
     made: Floats = np.where(busy, 40.0, 5.0) + noise(np.random.default_rng(5), 0.2, hours)

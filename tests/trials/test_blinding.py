@@ -1,4 +1,4 @@
-"""A blinded endpoint has no result anywhere, and its data capture everywhere; unblinding is recorded for
+"""A blinded endpoint has no result anywhere, but its data capture everywhere; unblinding is recorded for
 good.
 """
 
@@ -53,7 +53,7 @@ TOLD_WHEN_OPEN = ("estimates", "sensitivity", "lines", "pairs")
 
 
 def small(*, rank: str = "primary", blinded: bool = True, **more: Any) -> TrialInputs:
-    """Before/after of 16 days each, and one endpoint against a limit that is open."""
+    """A before/after of 16 days each, and an open endpoint against a limit."""
     made = endpoint(
         "before_after", [criterion("effect", high=-1)], arms=["candidate"], blinded=blinded, rank=rank
     )

@@ -1,4 +1,4 @@
-"""Why numbers are not what they were: two evaluations, of which one thing differs."""
+"""Why numbers have changed: two evaluations that differ in one thing."""
 
 from __future__ import annotations
 

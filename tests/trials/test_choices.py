@@ -1,6 +1,4 @@
-"""Sensitivity: the same under other choices. Which there are for each design, and that they are what they
-say.
-"""
+"""Sensitivity: which other choices each design has, and that each does what it says."""
 
 from __future__ import annotations
 
@@ -136,7 +134,7 @@ def test_a_model_without_weekends_knows_less_and_stays_near_the_truth() -> None:
 
 
 def given(design: str, devices: dict[str, list[str]], sites: dict[str, str]) -> TrialInputs:
-    """Devices that are named in `sites` stood there, the others at the station."""
+    """Inputs in which the devices named in `sites` were there, the others at the station."""
     criteria, periods, arms = DESIGNS[design]
     plan = protocol(
         endpoint(design, criteria, arms=arms, **more_of(design)),

@@ -36,7 +36,7 @@ def stream(name: str = "no2", number: int = 1, **more: Any) -> StreamFacts:
 
 
 def facts(minutes_ago: float | None, *, retired_at: datetime | None = None, **said: Any) -> DeviceFacts:
-    """A device that stands at a site and was seen so long ago; `said`: what it said of itself."""
+    """A deployed device that was last seen `minutes_ago`; `said`: the content of its last status."""
     seen = NOW - timedelta(minutes=minutes_ago) if minutes_ago is not None else None
     return DeviceFacts(
         device_id=7,
@@ -89,7 +89,7 @@ def failing(n: int, failed: int, day: date = TODAY) -> tuple[DayCount, ...]:
         (facts(5, rssi=-101.0), DeviceState.DEGRADED, ("poor_radio",)),
         (facts(5, clock_offset=300), DeviceState.ONLINE, ()),
         (facts(5, clock_offset=301), DeviceState.DEGRADED, ("clock_off",)),
-        # a mean of 15 minutes, stamped with its begin
+        # a mean of 15 minutes, stamped with its beginning
         (facts(5, clock_offset=-1199), DeviceState.ONLINE, ()),
         (facts(5, clock_offset=-1201), DeviceState.DEGRADED, ("clock_off",)),
         (replace(facts(5), counts=failing(100, 11)), DeviceState.DEGRADED, ("failing_checks",)),
@@ -107,7 +107,7 @@ def test_a_state_follows_from_facts_and_one_now(
 
 
 def test_a_lora_device_is_judged_by_its_noise_and_not_by_its_level() -> None:
-    """−112 dBm is a usual level there; −16 dB to the noise is nearly lost."""
+    """−112 dBm is a usual level for LoRa; with −16 dB to the noise the frame is nearly lost."""
     assert found(facts(1, rssi=-112.0, snr=-9.0)) == (DeviceState.ONLINE, ())
     assert found(facts(1, rssi=-90.0, snr=-16.0)) == (DeviceState.DEGRADED, ("poor_radio",))
     assert found(facts(1, rssi=-112.0)) == (DeviceState.DEGRADED, ("poor_radio",))
@@ -201,8 +201,8 @@ def test_a_day_on_which_nothing_was_planned_has_no_share() -> None:
 
 
 def test_a_declared_window_leaves_the_denominator() -> None:
-    """Half of yesterday is a window, and the other half came."""
-    midnight = datetime(2026, 3, 8, 23, tzinfo=UTC)  # of Paris
+    """Half of yesterday is a window, and all results of the other half came."""
+    midnight = datetime(2026, 3, 8, 23, tzinfo=UTC)  # in Paris
     half = WindowFacts("access", None, midnight, midnight + 12 * HOUR, "")
     given = replace(facts(5), windows=(half,), counts=(DayCount(1, date(2026, 3, 9), 48, 0),))
     assert {one.day: one.share for one in shares(given)}[date(2026, 3, 9)] == 1.0
@@ -306,7 +306,7 @@ def arrivals(*minutes: float) -> Arrivals:
 def device_gaps(
     series: dict[int, Arrivals], **more: Any
 ) -> Iterator[tuple[tuple[float, float], str | None, bool]]:
-    """Of four hours, of a device with two datastreams that stood there from the beginning."""
+    """Facts of four hours, for a device with two datastreams that was deployed from the beginning."""
     streams = (stream("no2", 1), stream("pm25", 2))
     given = replace(facts(5), **{"streams": streams, "stays": (Stay("here", START, None),), **more})
     for one in find_device_gaps(given, series, since=START - 30 * DAY, now=START + 4 * HOUR):

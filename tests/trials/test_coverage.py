@@ -1,8 +1,8 @@
-"""Do the intervals hold the truth as often as they say? Seeded replications, one cell a design; the nightly
-proof has more.
+"""Do the intervals hold the truth as often as they say? Seeded replications, one cell for each design; the
+nightly proof has more.
 
-Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days: where naive intervals cover
-.25.
+Hourly AR(1) errors with φ .95, a daily cycle, 10 % of the hours lost, 30 days: naive intervals cover .25
+here.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FALSE_A_SIDE = most_false(REPLICATIONS)
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(world: World) -> None:
-    """Coverage, and false verdicts a side with the truth exactly on the margin."""
+    """Coverage, and the share of false verdicts on a side with the truth exactly on the margin."""
     (found,) = measure(world, [USUAL], replications=REPLICATIONS)
     assert set(found.counts) == set(world.truth(USUAL))
     assert (
         found.answered >= 0.6 * REPLICATIONS
-    )  # the rest are worlds in which the design rightly says that it cannot judge
+    )  # in the other worlds the design rightly says that it cannot judge
     assert {name: counts.coverage for name, counts in found.counts.items() if counts.coverage < BOUND} == {}
     bound = most_false(found.answered)
     assert {name: counts.false for name, counts in found.counts.items() if counts.false > bound} == {}
@@ -63,8 +63,8 @@ def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(
 
 
 def test_a_mean_of_days_with_a_trend_allows_for_the_days_that_are_missing() -> None:
-    """A tenth of 90 days lost, errors small beside the trend: the days that are left lie early or late, and
-    the mean with them.
+    """A tenth of 90 days is lost, and errors are small beside the trend: if the remaining days are early or
+    late, so is their mean.
     """
     rng = np.random.default_rng(11)
     held = naive = 0
@@ -79,7 +79,7 @@ def test_a_mean_of_days_with_a_trend_allows_for_the_days_that_are_missing() -> N
 
 
 def test_a_naive_interval_would_fail_this_very_test() -> None:
-    """The cell is hard enough to tell: s/√n over hours covers less than half."""
+    """The cell is hard enough for a test: s/√n over hours covers less than half."""
     held = 0
     for seed in range(REPLICATIONS):
         values = 20 + cycle(HOURS) + noise(np.random.default_rng([1, seed]), USUAL.phi, HOURS, 2.0)
@@ -89,8 +89,8 @@ def test_a_naive_interval_would_fail_this_very_test() -> None:
 
 
 def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
-    """Nothing changed between the periods: a wanted reduction by 2 must not be found, nor any change at
-    all.
+    """Nothing changed between the periods: the trial must find neither the wanted reduction by 2 nor any
+    change at all.
     """
     (found,) = measure(WORLDS["before_after"], [replace(USUAL, treated=False)], replications=REPLICATIONS)
     assert found.met <= FALSE_A_SIDE
@@ -115,14 +115,12 @@ def test_ten_looks_begin_on_day_14_and_end_with_the_last() -> None:
 
 
 def four(coverage: list[tuple[float, float]]) -> np.ndarray:
-    """Intervals whose centre is their middle; the effect they would be planned for is 1 upwards, 2
-    downwards.
-    """
+    """Intervals around their middle; the planned effects are 1 upwards and 2 downwards."""
     return np.array([Ends((low + high) / 2, low, high, 1.0, 2.0) for low, high in coverage])
 
 
 def test_shares_of_four_intervals_by_hand() -> None:
-    """About the truth 0: two hold it, one lies above, one below."""
+    """For the truth 0: two intervals hold it, one lies above, one below."""
     counts = counted(four([(-1, 1), (-0.5, 0.5), (0.5, 1.5), (-3, -1)]), 0.0)
     assert (counts.coverage, counts.above, counts.below) == (0.5, 0.25, 0.25)
     assert counts.false == 0.25

@@ -1,4 +1,4 @@
-"""The verdict rule in every branch, and what becomes of several criteria."""
+"""Every branch of the verdict rule, and how several criteria combine."""
 
 from __future__ import annotations
 
@@ -167,7 +167,9 @@ def test_one_criterion_that_is_not_met_decides() -> None:
 
 
 def test_two_criteria_about_one_statistic_both_count() -> None:
-    """Slope 1.6: above .65, as asked first, and not below 1.35, as asked second; in either order."""
+    """The slope 1.6 is above .65, the first criterion, but not below 1.35, the second; the order does not
+    matter.
+    """
     criteria = [criterion("slope", high=1.35), criterion("slope", low=0.65)]
     for order in (criteria, criteria[::-1]):
         found = collocated(order, slope=1.6)
@@ -177,7 +179,7 @@ def test_two_criteria_about_one_statistic_both_count() -> None:
 
 
 def test_a_or_b_is_met_by_one_of_them_and_the_others_still_count() -> None:
-    """RMSE ≤ 1 is not met (the bias alone is 1), NRMSE ≤ 30 % is."""
+    """RMSE ≤ 1 is not met (the bias alone is 1), but NRMSE ≤ 30 % is."""
     either = [criterion("rmse", high=0.5, alternative_to="nrmse"), criterion("nrmse", high=30)]
     found = collocated([*either, criterion("r2", low=0.7)])
     assert [c.verdict for c in found.criteria] == [NOT_MET, MET, MET]
@@ -279,10 +281,10 @@ def test_a_higher_level_of_confidence_is_harder_to_convince() -> None:
 
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=8), st.sampled_from([0.05, 0.1]))
 def test_holm_decides_what_statsmodels_rejects(smallest: list[float], alpha: float) -> None:
-    """A question is decided at a level when its smallest α (its p value) lies within."""
+    """A question is decided at a level if its smallest α (its p value) is within it."""
     from statsmodels.stats.multitest import multipletests
 
-    # On the bound itself 1 − (1 − α/k) is not α/k in floats: that would ask how numbers are rounded.
+    # Exactly on the bound 1 − (1 − α/k) is not α/k in floats: that would test rounding.
     assume(all(abs(p - alpha / k) > 1e-12 for p in smallest for k in range(1, len(smallest) + 1)))
     levels = holm(range(len(smallest)), alpha, lambda number, level: smallest[number] <= 1 - level)
     decided = [smallest[number] <= 1 - levels[number] for number in range(len(smallest))]

@@ -1,4 +1,4 @@
-"""What each design must get right on its own: the boundary, the check of its assumption, what it refuses."""
+"""Rules of each single design: its boundary, the check of its assumption, its refusals."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def test_units_that_never_measure_together_share_no_interval() -> None:
 
 
 def test_only_intervals_in_which_every_unit_is_valid_are_compared() -> None:
-    """Two units one apart: SD = √(N·½/(2N − 1)), u = √½; the third unit's hole takes its hours out."""
+    """Two units one apart: SD = √(N·½/(2N − 1)), u = √½; an hour missing in the third unit is left out for
+    all.
+    """
     one = values_of("a", HOURS)
     hole = one.copy()
     hole[48:60] = np.nan
@@ -113,7 +115,7 @@ def test_variation_is_per_cent_of_a_mean_above_zero_only() -> None:
 
 
 def available(missing: list[tuple[int, int]], windows: list[WindowInput], target: float = 95.0) -> Evaluation:
-    """20 days of 24 hours; stretches of missing hours."""
+    """20 days of 24 hours, with stretches of missing hours."""
     plan = plan_of("availability")
     endpoint_ = plan.endpoints[0]
     wanted = endpoint_.criteria[0].model_copy(
@@ -215,9 +217,7 @@ def test_the_incumbent_itself_is_no_candidate() -> None:
 
 
 def switched(days: int, length: int, lasting: float = 0.0, seed: int = 1) -> Answer:
-    """On lowers by 4; `lasting` of it is still there on the first day after a switch, and so is what was
-    before.
-    """
+    """On lowers by 4. On the first day after a switch, the share `lasting` of the state before remains."""
     states = [n % 4 in (0, 3) for n in range(days // length)]
     starts = [START + n * length * DAY for n in range(len(states))]
     blocks = [
@@ -255,7 +255,7 @@ def test_what_lasts_after_a_switch_is_found() -> None:
 
 
 def test_days_on_which_the_device_was_switched_count_nowhere() -> None:
-    """Blocks from noon to noon: of three days two are whole."""
+    """Blocks from noon to noon: two of three days are whole."""
     asked = crossover_question(rng(3), Cell(days=42))
     noon = [b.model_copy(update={"start": b.start + 12 * HOUR}) for b in asked.endpoint.schedule or []]
     whole = answered(asked)
@@ -311,7 +311,7 @@ def test_what_falls_below_zero_is_no_count() -> None:
 
 
 def test_the_weather_that_hides_savings_is_taken_out() -> None:
-    """2 degrees colder cost 3 of the 4 that were saved: unadjusted, little is left."""
+    """2 degrees colder cost 3 of the 4 that were saved: without adjustment little is left."""
     asked = adjusted_question(rng(1), Cell(0.7, 90))
     answer = answered(asked)
     assert values(answer)["effect"] == pytest.approx(-4, abs=0.8)

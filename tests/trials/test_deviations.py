@@ -1,6 +1,4 @@
-"""What happened against what was planned: devices, checks, intervals, looks, amendments, the time of the
-evaluation.
-"""
+"""Deviations from the plan: devices, checks, intervals, looks, amendments, the time of the evaluation."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ def found(given: TrialInputs) -> list[Statement]:
 
 
 def placed(*places: tuple[str, str, float, float | None], made: Protocol | None = None) -> list[Statement]:
-    """A device that stood at (site, position) from one day of the trial to another."""
+    """Deviations of a device that was at (site, position) from one day of the trial to another."""
     made = made or plan()
     where = [
         Placement(site, position, START + first * DAY, None if last is None else START + last * DAY)
@@ -283,7 +281,7 @@ def version(number: int, day: float, **changed: Any) -> tuple[Protocol, Protocol
 
 
 def amended(day: float, **more: Any) -> Evaluation:
-    """Version 2, locked on that day of the trial, has another seed and a look."""
+    """Version 2, locked on that day of the trial, changes the seed and adds a look."""
     _, first = version(1, -1)
     made, second = version(2, day, seed=5, interim_looks=[(START + 30 * DAY).isoformat()])
     given = replace(inputs(made, streams_of(made)), versions=[first, second], locked_at=second.locked_at)
@@ -315,7 +313,7 @@ def test_an_amendment_after_reporting_began_is_a_deviation_of_its_own_and_no_lat
 
 
 def test_an_amendment_cannot_move_the_reporting_period_away_from_its_own_lock() -> None:
-    """What counts is when reporting began by the version before."""
+    """The beginning of reporting in the previous version counts."""
     _, first = version(1, -1)
     document = protocol_document(plan()) | {
         "version": 2,

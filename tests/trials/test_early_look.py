@@ -1,5 +1,5 @@
-"""Design 12: looks before the end. They never say "met", stop for harm only, and leave what lies ahead out of
-the plan.
+"""Design 12: looks before the end. They never say "met", stop for harm only, and leave future days out of the
+plan.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def begin(design: str) -> datetime:
 def plan_of(
     design: str, criteria: list[dict[str, Any]] | None = None, *, time_zone: str = "Etc/GMT-1", **more: Any
 ) -> Protocol:
-    """Thirty days of reporting, after twenty of baseline where the design has one; in a zone whose clocks
-    never change.
+    """Thirty days of reporting, after twenty days of baseline if the design has one; in a zone without
+    changes of the clocks.
     """
     own, _, arms = DESIGNS[design]
     first = DAYS if design in BASELINE_DESIGNS else 0
@@ -61,8 +61,8 @@ def plan_of(
 
 
 def looked(design: str, day: float, shift: float = 0.0, **more: Any) -> Evaluation:
-    """After so many days of the reporting period; the candidate changes by `shift` with it (or, in a
-    crossover, whenever it is on).
+    """The evaluation after `day` days of the reporting period; from its start (in a crossover, whenever it is
+    on) the candidate changes by `shift`.
     """
     plan = plan_of(design, **more)
     now = begin(design) + day * DAY
@@ -112,7 +112,7 @@ def test_an_early_look_stops_for_harm_and_says_which_interval_shows_it(design: s
 
 @pytest.mark.parametrize("design", EARLY)
 def test_the_interval_of_a_look_is_wider_than_that_of_the_same_days_alone(design: str) -> None:
-    """The same days, once as a look and once as a period that ends there."""
+    """Judges the same days once as a look and once as a period that ends there."""
     days = 18
     plan = plan_of(design)
     ended = [
@@ -130,7 +130,7 @@ def test_the_interval_of_a_look_is_wider_than_that_of_the_same_days_alone(design
     of_days = design not in (
         "adjusted_before_after",
         "synthetic_control",
-    )  # what is wider there comes from blocks or ranks
+    )  # their widths come from blocks or ranks
     assert early.high - early.low > one.high - one.low or not of_days
 
 
@@ -251,7 +251,7 @@ def test_planned_days_are_those_of_the_filter() -> None:
 
 
 def test_a_block_that_lasts_makes_no_pair() -> None:
-    """Blocks of two days: after 15 days the eighth block, and with it the fourth pair, is half over."""
+    """Blocks of two days: after 15 days the eighth block, and so the fourth pair, is half over."""
     blocks = [
         {
             "start": (START + n * 2 * DAY).isoformat(),
@@ -284,7 +284,7 @@ def test_a_block_that_lasts_makes_no_pair() -> None:
 def test_ten_looks_leave_the_truth_outside_seldom(
     ask: Ask, statistic: str, truth: float, days: int, phi: float
 ) -> None:
-    """In 60 trials of ten looks: 5 % of them, and two standard errors of so few."""
+    """Of 60 trials with ten looks at most 5 % may miss, plus two standard errors for so few trials."""
     outside = 0
     for seed in range(60):
         asked = ask(np.random.default_rng([12, seed]), Cell(phi, days))

@@ -1,4 +1,4 @@
-"""Filters that take apart what belongs together, and protocols that name them."""
+"""Filters that separate what belongs together, and protocols that name filters."""
 
 from __future__ import annotations
 

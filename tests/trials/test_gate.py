@@ -1,4 +1,4 @@
-"""What cannot be judged is said, with a code: never NaN, never an exception, never a verdict."""
+"""A trial that cannot be judged gets a finding with a code: never NaN, an exception or a verdict."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ DEVICES = {
 
 
 def more_of(design: str, days: int = DAYS) -> dict[str, Any]:
-    """What the endpoint of a design needs besides criteria and arms."""
+    """The fields that the endpoint of a design needs besides criteria and arms."""
     if design == "limit_compliance":
         return {"parameters": {"u_meas": 1.0}}
     if design == "adjusted_before_after":
@@ -87,15 +87,15 @@ def plan_of(design: str, **more: Any) -> Protocol:
 
 
 def values_of(arm: str, n: int = 2 * HOURS) -> Floats:
-    """The candidate's error is its own; all arms share the weather."""
+    """Each arm has an error of its own; all arms share the weather."""
     weather = 30 + cycle(n) + noise(np.random.default_rng(1), 0.5, n, 3.0)
     made: Floats = weather + noise(np.random.default_rng(list(arm.encode())), 0.3, n, 0.5)
     return made
 
 
 def streams_of(plan: Protocol, **replaced: Floats) -> list[StreamInput]:
-    """A series a device; the second and later devices of an arm differ from the first, but where it stands
-    still.
+    """One series for each device; the second and later devices of an arm differ from the first, unless the
+    arm is constant.
     """
     made = []
     for arm in plan.arms:
@@ -112,8 +112,8 @@ def streams_of(plan: Protocol, **replaced: Floats) -> list[StreamInput]:
 
 
 def evaluated(given: TrialInputs) -> Evaluation:
-    """The evaluation, after checking that its document has no hole where a number should be and can be read
-    back.
+    """Computes the evaluation. Checks that its document has a finite number wherever one belongs, and can be
+    read back.
     """
     evaluation = compute(given)
     text = json.dumps(evaluation.model_dump(mode="json", by_alias=True), allow_nan=False)
@@ -219,7 +219,7 @@ def test_fewer_than_fourteen_days(design: str) -> None:
 
 @every_design_about_values
 def test_days_that_do_not_count_are_below_the_protocols_capture(design: str) -> None:
-    """Ten hours of each day: every day has some observations and none has three quarters."""
+    """Ten hours of each day: every day has some observations, and none has three quarters."""
     plan = plan_of(design)
     night = np.where(np.arange(2 * HOURS) % 24 < 10, 1.0, np.nan)
     streams = streams_of(plan, **{arm.name: night * values_of(arm.name) for arm in plan.arms})
@@ -230,7 +230,7 @@ def test_days_that_do_not_count_are_below_the_protocols_capture(design: str) -> 
 
 @every_design_about_values
 def test_a_stuck_series_is_no_evidence(design: str) -> None:
-    """7.3 cannot be written in binary: with gaps, day and hour means of it differ in the last digit."""
+    """7.3 has no exact binary form: with gaps, its day and hour means differ in the last digit."""
     plan = plan_of(design)
     stuck = np.where(np.random.default_rng(2).random(2 * HOURS) < 0.1, np.nan, 7.3)
     evaluation = evaluated(inputs(plan, streams_of(plan, **{arm.name: stuck for arm in plan.arms})))
@@ -265,7 +265,7 @@ def test_per_cent_of_a_reference_around_zero_are_not_told() -> None:
 
 
 def test_a_ratio_to_a_mean_around_zero_is_not_told() -> None:
-    """exp of so many relative standard errors is no number; the difference is one."""
+    """The mean is tiny beside its standard error, so the ratio overflows; the difference is a number."""
     plan = plan_of("before_after")
     halves = np.random.default_rng(1).normal(0, 5, (2, HOURS))
     values = (halves - halves.mean(axis=1, keepdims=True) + 1e-6).ravel()
@@ -454,7 +454,7 @@ def test_a_swapped_device_continues_the_series_for_the_time_it_stood_there() -> 
     plan = plan_of("limit_compliance")
     values = values_of("candidate", HOURS)
     old, new = values.copy(), values.copy()
-    old[9 * 24 :] = np.nan  # it died a day before it was replaced
+    old[9 * 24 :] = np.nan  # it died a day before its replacement
     new[: 10 * 24] = 400.0  # at the bench
     streams = [
         placed(series("candidate-1", old), "roof", 0, 10),

@@ -1,5 +1,5 @@
-"""A trial that was looked at, amended, filled up late and given a window afterwards: what its last evaluation
-and its package tell of it.
+"""A trial with a look, an amendment, late data and a window declared afterwards: its last evaluation and its
+package record all of them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ LOOK = START + 35.5 * DAY
 
 
 def first() -> Protocol:
-    """One look planned for day 35, one for day 38 that nobody makes."""
+    """One look planned for day 35, and one for day 38 that nobody makes."""
     looks = [(START + 35 * DAY).isoformat(), (START + 37 * DAY).isoformat()]
     return Protocol.model_validate(document_of(plan()) | {"interim_looks": looks})
 
 
 def second() -> Protocol:
-    """An amendment that lets nothing above 21 pass."""
+    """An amendment whose check fails everything above 21."""
     document: dict[str, Any] = document_of(first()) | {"version": 2, "reason": TEXT}
     document["checks"] = [
         check

@@ -1,5 +1,5 @@
-"""Whatever the arrays hold: a finite estimate, a finding with a code, or one clear error. Never NaN, never a
-warning, never a traceback.
+"""Whatever the arrays hold, the answer is a finite estimate, a finding with a code, or one clear error. Never
+NaN, never a warning, never a traceback.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def noisy(n: int, seed: int = 1) -> Floats:
 
 
 def with_one(value: float) -> Callable[[int], Floats]:
-    """Usual values, and one that is not."""
+    """Usual values, and one unusual one."""
 
     def made(n: int) -> Floats:
         values = noisy(n, 7)
@@ -78,7 +78,7 @@ lengths = st.sampled_from([0, 1, 2, 23, 24, 13 * 24, 14 * 24, DAYS * 24])
 
 
 def sound(answer: Answer) -> None:
-    """Findings with a code, and numbers that are numbers."""
+    """Requires that findings have a code and that numbers are finite."""
     for found in answer.findings:
         assert found.code in FINDING_CODES
         assert all(math.isfinite(e) for e in found.evidence.values() if isinstance(e, float)), found
@@ -97,9 +97,7 @@ def sound(answer: Answer) -> None:
 
 
 def asked(design: str, series: Callable[[str, int], Floats], n: int, **more: Any) -> Answer | None:
-    """The answer on arrays made by `series` (of device and period); None where the call was refused in
-    words.
-    """
+    """The answer on arrays from `series` (of device and period); None if it is a refusal in words."""
     _, _, arms = PLANS[design]
     made = {
         arm: {
@@ -146,7 +144,7 @@ def test_any_arrays_have_an_answer_or_a_clear_error(
 @every_design
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_whole_arm_of_one_kind_has_an_answer_or_a_finding(design: str, kind: str) -> None:
-    """All series alike, and the candidate against usual ones."""
+    """All series hostile in the same way, and a hostile candidate against usual series."""
     n = DAYS * 24
     for hostile in (lambda _: True, lambda device: device.startswith("candidate")):
 
@@ -214,8 +212,8 @@ def test_rates_of_any_arrays_have_an_answer_or_a_finding(first: str, second: str
 @every_design
 @pytest.mark.parametrize("kind", [kind for kind in HOSTILE if "infinite" not in kind])
 def test_a_whole_evaluation_of_any_arrays_is_a_document_without_holes(design: str, kind: str) -> None:
-    """`evaluated` checks every estimate and that the document can be written and read back. The database
-    refuses infinite results.
+    """`evaluated` checks every estimate and that the document can be written and read back. Infinite results
+    are left out, since the database refuses them.
     """
     plan = plan_of(design)
     evaluation = evaluated(inputs(plan, streams_of(plan, candidate=HOSTILE[kind](2 * HOURS))))
@@ -258,7 +256,7 @@ SEASONS = {
     "most of both signs": "out_of_scale",
     "denormal": "out_of_scale",
 }
-"""What a covariate holds → what is said of it; in the reporting period it is 100 degrees more."""
+"""Content of the covariate → code of the finding; in the reporting period it is 100 degrees higher."""
 
 
 @pytest.mark.parametrize("design", ["before_after", "adjusted_before_after", "interrupted_series"])
@@ -296,7 +294,7 @@ def test_a_trial_that_begins_tomorrow_is_in_the_future(design: str) -> None:
     assert "period_in_future" in {f.code for f in evaluation.endpoints[0].findings}
 
 
-# -- refusals: each a code and no verdict, for every design where it applies
+# -- refusals: each is a code and no verdict, for every design that it concerns
 
 OVERLAP = {
     "reference_collocation": "no_overlap",
@@ -338,7 +336,9 @@ def test_one_device_or_site_an_arm_where_it_takes_several(design: str, code: str
 
 @every_design
 def test_an_endpoint_in_which_one_device_of_each_arm_stands_still(design: str) -> None:
-    """The others move: an arm's mean does, and nothing divides by what does not."""
+    """The other devices vary, so the arm's mean does, and no formula divides by the spread of the constant
+    one.
+    """
     criteria, periods, arms = PLANS[design]
     devices = {arm: [f"{arm}-1", f"{arm}-2", f"{arm}-3"] for arm in arms}
     plan = protocol(

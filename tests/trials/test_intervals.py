@@ -1,5 +1,5 @@
-"""The formulas of the intervals, by hand and against statsmodels and SciPy; whether they cover stands in
-test_coverage.
+"""The formulas of the intervals, by hand and against statsmodels and SciPy; test_coverage tests their
+coverage.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def test_the_spread_of_eight_alternating_days_by_hand() -> None:
 
 
 def test_correlated_days_count_for_fewer() -> None:
-    """Residuals −1 ×5, +1 ×5 about a trend; r₁ of them by its definition, then n′ = n(1 − r)/(1 + r)."""
+    """Residuals −1 ×5, +1 ×5 about a trend; their r₁ by its definition, then n′ = n(1 − r)/(1 + r)."""
     days = np.arange(10, dtype=np.int64)
     values = np.r_[-np.ones(5), np.ones(5)]
     found = spread(days, values)
@@ -104,7 +104,7 @@ def test_a_trend_is_noticed() -> None:
 
 
 def test_two_uncorrelated_periods_are_close_to_welchs_test() -> None:
-    """The interval allows for a trend and for n′; on white days it is wider than Welch's, by little."""
+    """The interval allows for a trend and for n′; on white days it is only a little wider than Welch's."""
     rng = np.random.default_rng(3)
     before, after = rng.normal(10, 1, 60), rng.normal(12, 2, 60)
     days = np.arange(60, dtype=np.int64)
@@ -283,7 +283,9 @@ def test_the_always_valid_interval_holds_the_one_of_a_single_look(
 def test_the_always_valid_interval_shrinks_day_by_day_until_the_plan_is_done(
     planned: int, level: float
 ) -> None:
-    """In standard errors, and the faster in the unit of the mean, whose standard error falls with √n."""
+    """The interval shrinks in standard errors, and faster in the unit of the mean, whose standard error falls
+    with √n.
+    """
     reach = [always_valid_reach(n, planned, level) for n in range(14, planned + 1)]
     assert all(after < before for before, after in pairwise(reach))
     assert reach[-1] > stats.norm.ppf((1 + level) / 2)
@@ -311,8 +313,8 @@ def test_the_always_valid_interval_of_a_jackknife_lies_on_its_scale() -> None:
 
 
 def test_ten_looks_at_nothing_leave_the_true_mean_seldom_outside() -> None:
-    """Fifty days at most, a look every four: an interval for one look excludes the truth far more often than
-    5 %, the always-valid one does not.
+    """Fifty days at most, a look every four: intervals for one look exclude the truth in far more than 5 % of
+    trials, always-valid ones do not.
     """
     once = ever = 0
     for seed in range(400):

@@ -1,4 +1,4 @@
-"""A design asked on arrays says what the same trial says, and a wrong call is one clear error."""
+"""A design on arrays gives the same answer as the same trial, and a wrong call raises one clear error."""
 
 from __future__ import annotations
 
@@ -202,9 +202,7 @@ def test_a_statistic_that_is_not_there_is_told_with_those_that_are() -> None:
 
 @pytest.mark.parametrize("name", ["exceedance_share", "percentile"])
 def test_the_interval_of_day_values_other_than_means_holds_the_truth(name: str) -> None:
-    """φ .95, 30 days a period, a daily cycle, 10 % of the hours lost; docs/validation.md has the other
-    cells.
-    """
+    """φ .95, 30 days a period, a daily cycle, 10 % of hours lost; docs/validation.md has the other cells."""
     n, replications, hits = 30 * 24, 200, 0
     level = 30 + cycle(24)
     share = norm.sf(32, level - 2, 3).mean() - norm.sf(32, level, 3).mean()

@@ -163,7 +163,7 @@ def test_the_line_of_nist_to_nine_digits_and_more() -> None:
 
 
 def test_a_line_far_from_the_origin_keeps_its_digits() -> None:
-    """Pressure in Pa: the mean is a thousand times the spread."""
+    """Pressure in Pa: the mean is a thousand times as large as the spread."""
     y, x = norris()
     line = ols(candidate=y + 1e6, reference=x + 1e6)
     assert line.slope == pytest.approx(1.00211681802045, rel=1e-9)

@@ -150,7 +150,7 @@ def test_quasi_poisson_with_n_in_place_of_its_worth_is_statsmodels() -> None:
 
 
 def test_the_worth_of_days_about_a_line_is_that_of_a_mean_of_days() -> None:
-    """With p = 2 the correction is the one of `intervals.spread`."""
+    """With p = 2 the correction is that of `intervals.spread`."""
     days = np.arange(40, dtype=np.int64)
     y = np.cumsum(np.random.default_rng(4).normal(0, 1, 40))
     residuals = y - np.polyval(np.polyfit(days, y, 1), days)

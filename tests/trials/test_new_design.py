@@ -1,5 +1,5 @@
-"""The recipe of docs/recipes/design.md, tried: one file and one line, and a protocol that names the design is
-checked, foretold, locked, evaluated, looked at early, and reported in both languages.
+"""Follows the recipe of docs/recipes/design.md: with one file and one line, a protocol that names the design
+is checked, forecast, locked, evaluated, looked at early, and reported in both languages.
 """
 
 from __future__ import annotations

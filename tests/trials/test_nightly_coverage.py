@@ -1,5 +1,5 @@
-"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. `make nightly`; a
-quarter of an hour of two processors.
+"""The proof behind docs/validation.md: 2,000 replications of every world in every cell. Run by `make
+nightly`; takes a quarter of an hour on two processors.
 """
 
 from __future__ import annotations

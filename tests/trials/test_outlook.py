@@ -1,5 +1,5 @@
-"""What a protocol may expect: from its baseline alone, by every design that can tell, and with a reason where
-none can.
+"""A protocol's outlook: from its baseline alone, for every design that can give one, and with a reason for
+the others.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ def test_a_margin_that_cannot_be_told_from_nothing_is_a_warning_and_a_wide_one_i
 
 
 def test_nothing_of_the_reporting_period_is_looked_at() -> None:
-    """Twice the level in the reporting period, known or not yet: the outlook is the same to the last
-    digit.
-    """
+    """The level doubles in the reporting period, known or not yet: the outlook stays the same to the last digit."""
     so_far = before_after()
     later = np.r_[values(1), 2 * values(2, days=30)]
     after = replace(so_far, streams=[series("candidate-1", later)], now=START + 70 * DAY)
@@ -106,7 +104,7 @@ def test_control_sites_are_foretold_from_the_difference_which_cancels_what_both_
 
 
 def reporting_only(design: str, criteria: list[dict[str, Any]], arms: list[str], **more: Any) -> TrialInputs:
-    """No baseline period: what came in the ninety days before the reporting period counts."""
+    """No baseline period: the ninety days before the reporting period count."""
     plan = protocol(endpoint(design, criteria, arms=arms, **more), periods=ONLY)
     truth = values(3)
     own = {

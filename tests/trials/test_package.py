@@ -40,8 +40,8 @@ from trials.series.inputs import TrialInputs
 
 
 def small_inputs() -> TrialInputs:
-    """Before/after with a control, 16 days each, a window, gaps, some suspect observations and a refused
-    message.
+    """Inputs of a before/after with a control, 16 days each, with a window, gaps, some suspect observations
+    and a refused message.
     """
     made = [
         endpoint("before_after", [criterion("effect", high=-1)], arms=["candidate"]),
@@ -71,7 +71,7 @@ def small_inputs() -> TrialInputs:
 
 
 def build(folder: Path, key: Ed25519PrivateKey | None = None) -> Path:
-    """A whole package, as `write` makes it from the database."""
+    """A whole package, as `write` makes it from a database."""
     given = small_inputs()
     evaluation = compute(given)
     flags = [(s.key(), f"2026-03-03T0{n}:00:00Z", "gross_range", 3) for s in given.streams for n in (1, 2, 3)]
@@ -87,13 +87,13 @@ def package(tmp_path: Path) -> Path:
 
 
 def checks(folder: Path) -> dict[str, Check]:
-    """By the first word of their names: checksums, hash, the number of numbers, signature."""
+    """The checks by short names."""
     found = verify(folder)
     return dict(zip(("checksums", "protocol", "numbers", "signature"), found, strict=True))
 
 
 def change_a_result(folder: Path, row: int, by: float) -> str:
-    """Row `row` of the table of observations; its datastream."""
+    """Changes row `row` of the table of observations; returns its datastream."""
     path = folder / "observations.csv"
     table = list(csv.reader(path.read_text("utf-8").splitlines()))
     table[row][2] = repr(float(table[row][2]) + by)
@@ -187,7 +187,7 @@ def test_one_changed_result_is_found_with_a_repaired_checksum_too(package: Path)
 
 
 def test_the_smallest_change_of_an_unused_result_still_changes_the_fingerprint(package: Path) -> None:
-    """A suspect observation enters no primary number; the hash of the inputs holds it nevertheless."""
+    """A suspect observation enters no primary number, but the hash of the inputs covers it."""
     change_a_result(package, 51, by=1e-12)
     repair_checksum(package, "observations.csv")
     assert any(line.startswith("inputs_sha256") for line in checks(package)["numbers"].lines)
@@ -332,7 +332,7 @@ def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp
 
 
 def stranger(folder: Path) -> list[list[str]]:
-    """What the checker of Frictionless finds wrong: (file, type of error)."""
+    """Problems that the checker of Frictionless finds: (file, type of error)."""
     (folder / "README.md").write_text(README.format(trial="small", sha256="0", version="1"), "utf-8")
     (folder / "report.html").write_text("<!doctype html>", "utf-8")
     seal(folder, evaluate_package(folder), None)
@@ -352,7 +352,7 @@ def test_the_checker_of_frictionless_finds_nothing_wrong(package: Path) -> None:
     path = package / "observations.csv"
     head, *rows = path.read_text("utf-8").splitlines()
     name, at, *rest = rows[0].split(",")
-    rows[0] = ",".join([name, at.replace("Z", ".250000Z"), *rest])  # a device with a fine clock
+    rows[0] = ",".join([name, at.replace("Z", ".250000Z"), *rest])  # a device with a precise clock
     path.write_text("\n".join([head, *rows]) + "\n", "utf-8")
     assert stranger(package) == []
 

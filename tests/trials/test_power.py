@@ -1,4 +1,6 @@
-"""What a trial may expect: by hand, against an oracle, and by simulating the verdicts that were foretold."""
+"""A trial's forecast: computed by hand, compared with an oracle, and tested by simulating the forecast
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ def test_the_smallest_effect_of_independent_pairs_is_that_of_a_paired_t_test() -
 
 @pytest.mark.parametrize("true", [-3.0, -1.0, -0.2, 0.0, 0.4])
 def test_the_integral_over_the_variance_agrees_with_the_noncentral_t(true: float) -> None:
-    """A guard band of nothing at all goes the other way through the code."""
+    """A guard band of exactly 0 takes the other path through the code."""
     basis = Basis(sd=2.0, autocorrelation=0.4)
     plain = chances(basis=basis, days=40, level=LEVEL, target=(None, -0.5), true=true)
     other = chances(basis=replace(basis, fixed=1e-9), days=40, level=LEVEL, target=(None, -0.5), true=true)
@@ -74,16 +76,16 @@ def test_the_integral_over_the_variance_agrees_with_the_noncentral_t(true: float
 
 
 def test_half_the_chance_of_a_wrong_verdict_is_left_on_the_bound() -> None:
-    """On the bound of a half-open target each verdict has α/2, whatever the width: 2.5 %, less what the
-    caution of r takes.
+    """On the bound of a half-open target each verdict has α/2, whatever the width: 2.5 %, minus the effect of
+    the cautious r.
     """
     found = chances(basis=Basis(sd=1.0, pair_days=2.0), days=40, level=LEVEL, target=(None, 0.0), true=0.0)
     assert found == pytest.approx((0.025, 0.025), abs=1e-9)
 
 
 def simulated(kind: str, phi: float, seed: int, *, before: int = 45, after: int = 60) -> Verdict | None:
-    """The verdict of one trial whose truth is what its own baseline foretold to be detectable; None where it
-    foretold that nothing is.
+    """The verdict of one trial whose true value its own baseline forecast as just detectable; None if the
+    baseline says that nothing is.
     """
     rng = np.random.default_rng([seed, 7])
     days, later = np.arange(before), np.arange(before, before + after)
@@ -119,7 +121,7 @@ def test_what_was_foretold_to_be_detectable_is_met_as_often_as_was_said(kind: st
 
 
 def test_a_statistic_on_a_logarithmic_scale_is_foretold_on_that_scale() -> None:
-    """RMSE 4 with s 0.5 on the logarithm: the bound 7 is met where ln(truth) lies Δ below ln 7."""
+    """RMSE 4 with s 0.5 on the logarithm: the bound 7 is met if ln(truth) lies Δ below ln 7."""
     basis = Basis(sd=0.5, centre=float(np.log(4)), scale=LOG)
     region = met_region(basis=basis, days=30, level=LEVEL, target=(None, 7.0))
     assert region is not None

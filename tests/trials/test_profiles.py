@@ -1,4 +1,4 @@
-"""Published targets as data: the numbers of each, and what a protocol that names one must keep to."""
+"""Published targets as data: the numbers of each, and the rules for a protocol that names one."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ ABSOLUTE = {
     "co-day": 1.0,
     "o3": 30,
 }
-"""Maximum uncertainty of the annex in the unit of the pollutant, in two or three digits."""
+"""Maximum uncertainty from the annex, in the unit of the pollutant, with two or three digits."""
 
 
 @pytest.mark.parametrize(("name", "absolute"), ABSOLUTE.items())
@@ -245,7 +245,7 @@ def test_a_profile_holds_in_a_stretch_only_if_it_holds_on_each_of_its_days(
 
 
 def test_the_local_day_decides_whether_a_profile_holds() -> None:
-    """Until 12 December 2026, that day not included, in Paris."""
+    """Valid until 12 December 2026, that day excluded, in Paris."""
     old = profiles.entry(f"{DIRECTIVE}/no2")
 
     def until(text: str) -> bool:
@@ -276,7 +276,7 @@ def test_what_is_not_there_is_named() -> None:
 
 
 def plan_of(reference: str, design: str, **changes: Any) -> Protocol:
-    """A protocol whose only endpoint is as the profile has it, but for `changes`."""
+    """A protocol whose only endpoint equals the profile, except for `changes`."""
     found = profiles.entry(reference)
     asked = found.designs[design]
     more: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A protocol that cannot be computed, hashed or judged is refused with its fields; a sound one has one form
+"""A protocol that cannot be computed, hashed or judged is refused with its fields; a valid one has one form
 and one hash.
 """
 
@@ -24,7 +24,7 @@ def sound() -> dict[str, Any]:
 
 
 def changed(path: str, value: Any) -> str:
-    """JSON text of the sound protocol with one field changed; `path` as in `endpoints.0.unit`."""
+    """JSON text of the valid protocol with one field changed; `path` as in `endpoints.0.unit`."""
     document: Any = sound()
     *way, last = path.split(".")
     place = document
@@ -145,7 +145,7 @@ def test_a_sound_schedule_may_pause_between_blocks_and_repeat_a_state_across_pai
 
 
 def test_a_number_beyond_all_numbers_is_refused_as_text_too() -> None:
-    """JSON readers make infinity of 1e999: a limit of 1e999 would always be met."""
+    """JSON readers turn 1e999 into infinity: a limit of 1e999 would always be met."""
     text = changed("endpoints.0.criteria.0.target.high", 12345.0).replace("12345.0", "1e999")
     with pytest.raises(CorrectInput, match="Input should be a finite number"):
         read_protocol(text)

@@ -1,4 +1,4 @@
-"""Flags follow from the observations alone: not from their order, their batches, or the unit of their
+"""Flags follow from the observations alone, not from their order, their batches, or the unit of their time
 stamps.
 """
 
@@ -39,7 +39,7 @@ def flags(
     results: Sequence[float],
     received: Sequence[float] | None = None,
 ) -> list[int]:
-    """Of rows at so many minutes after T0; received a second later unless said."""
+    """Flags of rows at `minutes` after T0; each is received a second later unless `received` is given."""
     time = T0 + (np.array(minutes) * MINUTE).astype(np.int64)
     receipt = time + 1_000_000 if received is None else T0 + (np.array(received) * MINUTE).astype(np.int64)
     found: list[int] = run(planned, time, np.array(results, np.float64), receipt).flags.tolist()
@@ -227,8 +227,8 @@ def test_any_order_of_the_rows_gives_the_same_flags(
 def judged_in_batches(
     planned: list[Planned], data: tuple[Ints, Floats, Ints], batches: list[Ints]
 ) -> list[int]:
-    """As the jobs do it: what is new, what it may change, and that much again as context whose own flags are
-    not kept.
+    """Works like the jobs: judges new rows, rows that they may change, and as many rows again as context,
+    whose flags are not kept.
     """
     time, result, received = data
     kept = np.zeros(len(time), np.int8)
@@ -255,7 +255,7 @@ def judged_in_batches(
 def test_any_split_into_batches_gives_the_same_flags(
     data: tuple[Ints, Floats, Ints], which: int, seed: int, shuffled: bool, size: int
 ) -> None:
-    """In order, or late and out of order."""
+    """Batches in order, or late and out of order."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data[0])) if shuffled else np.arange(len(data[0]))
     cuts = np.arange(size, len(order), size)
@@ -276,7 +276,7 @@ def test_moving_all_stamps_moves_no_flag(data: tuple[Ints, Floats, Ints], which:
 
 @pytest.mark.parametrize("resolution_us", [1, 1_000, 1_000_000], ids=["µs", "ms", "s"])
 def test_stamps_of_seconds_milliseconds_and_microseconds_give_the_same_flags(resolution_us: int) -> None:
-    """A device that rounds its stamps down is judged like one that does not."""
+    """A device that rounds its time stamps down is judged like one that does not."""
     rng = np.random.default_rng(11)
     time = T0 + np.cumsum(rng.integers(580, 620, 300)) * 1_000_000 + rng.integers(0, 1_000_000, 300)
     result = np.where((np.arange(300) // 20) % 3 == 0, 7.0, rng.normal(20, 5, 300))

@@ -91,7 +91,7 @@ def _groups(calendar: Calendar) -> tuple[Any, int]:
     ("start", "hours"), [(SPRING, 20 * 24 - 1), (AUTUMN, 20 * 24 + 1)], ids=["spring", "autumn"]
 )
 def test_a_grid_of_days_has_one_pair_a_local_day(start: datetime, hours: int) -> None:
-    """Steps of 24 hours would drift off midnight and leave a last "day" of one hour."""
+    """Steps of 24 hours would drift away from midnight and leave a last "day" of one hour."""
     rng = np.random.default_rng(1)
     x = 20 + noise(rng, 0.9, hours, 4.0)
     calendar = calendar_of(start, hours)
@@ -211,8 +211,8 @@ def test_the_mean_over_devices_needs_enough_of_them() -> None:
 def test_day_evening_and_night_levels_come_from_their_local_hours(
     aggregation: str, level: float | None
 ) -> None:
-    """60 dB by day, 55 in the evening, 50 at night in local time give an Lden of 60, in summer time as in
-    winter.
+    """60 dB by day, 55 in the evening, 50 at night in local time give an Lden of 60, in summer time and in
+    winter time.
     """
     for start in (SPRING - timedelta(days=7), AUTUMN - timedelta(days=7)):
         calendar = calendar_of(start, 48)

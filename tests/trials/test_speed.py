@@ -1,5 +1,5 @@
-"""The bench of evaluations on small sizes: what it fills is what it says, what it runs is the real thing, and
-its table is whole.
+"""The bench of evaluations at small sizes: it fills what it says, runs the real evaluation, and prints a
+complete table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Coded statements: how documents write them, and that each code has one sentence."""
+"""Coded statements: their form in documents, and that each code has one sentence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every draft is a protocol but for what people must write; lock names what is left, and takes it when
-nothing is.
+"""Every draft is a protocol except for the parts that people must write; `lock` names those that are left,
+and accepts a finished draft.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def written(document: Any) -> Any:
 
 
 def of_trial(template: str) -> Facts:
-    """Two devices for each role the template needs, one more at another site."""
+    """Facts of a trial: two devices for each role that the template needs, and one more at another site."""
     one = TEMPLATES[template]
     scale = "energetic" if one.property == "laeq" else "arithmetic"
     rows = [
@@ -169,8 +169,8 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
 def test_a_draft_that_is_filled_and_written_is_locked_and_evaluated_without_an_obstacle(
     name: str, conn: Connection, catalogue: SmallTrial
 ) -> None:
-    """From the catalogue to a verdict: two devices a role, hourly, sixty quiet days with an effect far beyond
-    every margin.
+    """From the catalogue to a verdict: two devices for each role, hourly, sixty quiet days with an effect far
+    beyond every margin.
     """
     template = TEMPLATES[name]
     scale = AveragingScale.ENERGETIC if template.property == "laeq" else AveragingScale.ARITHMETIC

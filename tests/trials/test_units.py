@@ -1,5 +1,5 @@
-"""Each series is made once, and is what it is when made anew; an evaluation does not depend on the order of
-rows or on what was asked before.
+"""Each series is made once and equals a fresh one; an evaluation depends neither on the order of rows nor on
+earlier questions.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def of_slot(one: Endpoint, stream: StreamInput, results: list[float]) -> float:
 
 
 def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: tuple[int, ...]) -> list[Unit]:
-    """The units of an arm from the observations, one after the other, with nothing kept."""
+    """The units of an arm from the observations, one after the other, without a cache."""
     protocol = given.protocol
     calendar = Calendar.of(
         span.start, span.end, protocol.interval_of(one.property, arm.name), protocol.time_zone
@@ -136,7 +136,7 @@ def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: t
 def slots_by_hand(
     one: Endpoint, streams: list[StreamInput], calendar: Calendar, usable: tuple[int, ...]
 ) -> tuple[Floats, Bools]:
-    """(value of each slot, of the first datastream that has one; whether it holds anything)."""
+    """(value of each slot, from the first datastream that has one; whether it holds anything)."""
     value, heard = np.full(calendar.n, np.nan), np.zeros(calendar.n, bool)
     for stream in streams:
         rows: dict[int, list[float]] = {}
@@ -172,7 +172,7 @@ def test_units_that_are_kept_are_those_that_the_observations_make(
 ) -> None:
     given = world(aggregation, scale, filtered=filtered)
     units = Units(given)
-    for _, one in product(range(2), given.protocol.endpoints):  # the second time from what is kept
+    for _, one in product(range(2), given.protocol.endpoints):  # the second time from the cache
         for suspect in (False, True):
             question = units.question(one, 0.95, suspect=suspect)
             for (role, name), found in question.units.items():
@@ -214,7 +214,7 @@ def test_the_order_of_rows_and_of_datastreams_changes_no_number(
 
 
 def test_an_answer_without_a_device_is_what_a_trial_without_it_would_answer() -> None:
-    """What is kept of single units goes into other answers unchanged."""
+    """Cached single units appear unchanged in other answers."""
     given = world("mean", "arithmetic")
     one = given.protocol.endpoints[0]
     units = Units(given)
@@ -265,8 +265,8 @@ def test_flags_that_no_observation_has_make_no_other_series() -> None:
 @pytest.mark.parametrize("summed", [False, True], ids=["mean", "sum"])
 @pytest.mark.parametrize("energetic", [False, True], ids=["arithmetic", "energetic"])
 def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(energetic: bool, summed: bool) -> None:
-    """The short way for one observation a slot gives the bits of the long one, which a second observation
-    elsewhere enforces.
+    """A slot with one observation takes a shorter path, with the same bits as the long path. A second
+    observation in another slot forces the long path.
     """
     calendar = Calendar.of(START, START + DAY, DAY / 96, "Europe/Paris")
     rng = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""Load, compute, save on a real database: flags that do not depend on when the checks ran, and the way from
+"""Load, compute and save on a real database: flags do not depend on when the checks ran; and the way from
 lock to package.
 """
 
@@ -82,7 +82,7 @@ def receive(
 
 
 def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str, str, int]]]:
-    """(roll-up in order of time, what each check did not pass)."""
+    """(roll-up in order of time, observations that did not pass, by check)."""
     details = [
         (f.phenomenon_time.isoformat(), f.check_name, f.flag)
         for f in flags_of(conn, [datastream], START, END)
@@ -144,7 +144,7 @@ def test_a_package_from_the_database_agrees_with_itself(
 
 
 def test_other_machines_recompute_the_same_bytes(conn: Connection, evaluated: int, tmp_path: Path) -> None:
-    """Another zone and language give the same bytes; another type of processor the same within a
+    """Another time zone and language give the same bytes; another type of processor gives the same within a
     millionth.
     """
     write(conn, evaluated, tmp_path / "package", key=None)

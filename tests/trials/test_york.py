@@ -1,5 +1,5 @@
-"""Real collocations: hourly NO2 of a candidate beside a reference analyser in York, against results computed
-elsewhere.
+"""Real collocations: hourly NO2 of a candidate beside a reference analyser in York, compared with results
+computed elsewhere.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.york
 
 
 def folder() -> Path:
-    """INSITU_YORK_DIR, else `shared/data` beside the repository or above it; skips where there is none."""
+    """INSITU_YORK_DIR, else `shared/data` beside the repository or above it; skips if there is none."""
     given = os.environ.get("INSITU_YORK_DIR")
     above = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
     for place in [Path(given)] if given else above:
@@ -126,7 +126,7 @@ def test_a_whole_evaluation_tells_the_good_year_from_the_bad_one() -> None:
 
 
 def test_the_relative_expanded_uncertainty_separates_them_too() -> None:
-    """At 21 ppb (about 40 µg/m³): below the 25 % of indicative measurements in 2021 only."""
+    """At 21 ppb (about 40 µg/m³) it is below the 25 % of indicative measurements in 2021 only."""
     good, bad = (reu(candidate=read(name)[1], reference=read(name)[2], at=21.0) for name in FILES[::-1])
     assert good < 25 < bad
 
@@ -141,7 +141,7 @@ MARGIN = 2.0
 
 
 def trial(name: str, other: str, made: dict[str, object]) -> EndpointResult:
-    """The only endpoint of the trial of one year; `other`: the role of the analyser."""
+    """The result of the only endpoint of a trial of one year; `other`: the role of the analyser."""
     start, candidate, reference = read(name)
     plan = protocol(made, periods=[period("reporting", 0, 62, start)], time_zone=ZONE)
     streams = [
@@ -173,7 +173,7 @@ def as_collocation(name: str) -> EndpointResult:
 
 def daily_differences(name: str) -> tuple[Floats, Floats]:
     """(day number, candidate − analyser) of the local days on which both have three quarters of their hours;
-    by a loop over the hours.
+    computed by a loop over the hours.
     """
     start, candidate, reference = read(name)
     hours: dict[int, list[tuple[float, float]]] = {}
@@ -192,7 +192,7 @@ def daily_differences(name: str) -> tuple[Floats, Floats]:
 
 
 def interval_of_a_mean(days: Floats, d: Floats) -> tuple[float, float]:
-    """mean ± t(n′ − 2)·s/√n′ with the residuals about a trend from statsmodels, as docs/metrics.md has it."""
+    """mean ± t(n′ − 2)·s/√n′ with the residuals about a trend from statsmodels, as in docs/metrics.md."""
     fit = sm.OLS(d, sm.add_constant(days - days.mean())).fit()
     e, n = fit.resid, len(d)
     adjacent = np.diff(days) == 1
@@ -206,8 +206,8 @@ def interval_of_a_mean(days: Floats, d: Floats) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_equivalence_finds_what_statsmodels_and_scipy_find(name: str) -> None:
-    """Complete days of a period that the file may cut; local days, of which none has 23 or 25 hours here but
-    one in October.
+    """Complete local days of a period that the file may cut. All days here have 24 hours except one in
+    October.
     """
     days, d = daily_differences(name)
     found = {e.statistic: e for e in as_equivalence(name).estimates}
@@ -239,14 +239,14 @@ def test_the_years_are_told_apart_by_both_designs() -> None:
     assert [year.verdict for year in years] == [Verdict.INCONCLUSIVE, Verdict.MET]
     slope = years[0].criteria[0]
     assert slope.estimate is not None
-    assert slope.estimate.low < 0.65 < slope.estimate.value  # inside the target, and not surely
+    assert slope.estimate.low < 0.65 < slope.estimate.value  # inside the target, but not surely
     assert all(
         "profile_not_valid_then" in {f.code for f in year.findings} for year in years
-    )  # these targets are of 2024
+    )  # these targets date from 2024
 
 
 def rows(results: list[EndpointResult]) -> str:
-    """The table of a page: what has a criterion, and what describes it."""
+    """The table of a page: statistics with a criterion, and those that only describe."""
     made = ["| year | statistic | found | 95 % interval | n | verdict |", "|---|---|---|---|---|---|"]
     for name, result in zip(FILES, results, strict=True):
         verdicts = {c.statistic: str(c.verdict).replace("_", " ") for c in result.criteria}

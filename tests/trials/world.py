@@ -40,7 +40,7 @@ def criterion(
 
 
 def endpoint(design: str, criteria: list[dict[str, Any]], *, arms: list[str], **more: Any) -> dict[str, Any]:
-    """One endpoint about NO2; the arms are called like their roles."""
+    """One endpoint about NO2; the arms are named after their roles."""
     return {
         "name": "main",
         "title": {"en": "Nitrogen dioxide", "fr": "Dioxyde d’azote"},
@@ -54,7 +54,7 @@ def endpoint(design: str, criteria: list[dict[str, Any]], *, arms: list[str], **
 
 
 def period(name: str, first_day: int, last_day: int, start: datetime = START) -> dict[str, Any]:
-    """From one day of the trial to another, that one excluded."""
+    """From one day of the trial to another, which is excluded."""
     return {
         "name": name,
         "start": (start + first_day * DAY).isoformat(),
@@ -63,8 +63,8 @@ def period(name: str, first_day: int, last_day: int, start: datetime = START) ->
 
 
 def protocol_json(*endpoints: dict[str, Any], periods: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Arms are those the endpoints name, one device each, called `<arm>-1`, unless `devices` says
-    otherwise.
+    """A protocol whose arms are those that the endpoints name, with one device each, `<arm>-1`, unless
+    `devices` says otherwise.
     """
     arms = sorted({arm for one in endpoints for arm in one["arms"].values()})
     devices = more.pop("devices", {})
@@ -129,7 +129,7 @@ def inputs(
     now: datetime | None = None,
     windows: list[WindowInput] | None = None,
 ) -> TrialInputs:
-    """Evaluated a day after the last period, locked a day before the first."""
+    """Inputs for an evaluation a day after the last period, locked a day before the first."""
     return TrialInputs(
         protocol=plan,
         protocol_sha256=digest(protocol_document(plan)),
@@ -171,7 +171,7 @@ def cycle(n: int, amplitude: float = 3.0) -> Floats:
 
 
 def with_gaps(rng: np.random.Generator, values: Floats, share: float = 0.1) -> Floats:
-    """Some of the hours lost, half of them one by one, half in runs of six."""
+    """The series without some of its hours: half of the losses one by one, half in runs of six."""
     lost = rng.random(len(values)) < share / 2
     for at in np.flatnonzero(rng.random(len(values)) < share / 12):
         lost[at : at + 6] = True
