@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from insitu.model import Flag, GapCause, PeriodName, Verdict
 from trials.plan.parts import Target
+from trials.plan.rules import RULES_1
 from trials.plan.values import Text
 from trials.statement import AsCause, AsDeviation, AsFinding
 
@@ -249,6 +250,8 @@ class Evaluation(Part):
     evaluated_at: datetime
     code: dict[str, str]
     """insitu, numpy, scipy, statsmodels → version."""
+    rules: int = RULES_1
+    """Version of the rules of computation (`trials.plan.rules`); a document that names none has rules 1."""
     changed: list[Change] = Field(default_factory=list)
     blinded: Literal[True] | None = None
     """A primary endpoint is blinded; the verdict means nothing."""

@@ -97,6 +97,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         seed=protocol.seed,
         evaluated_at=inputs.now,
         code=code_versions(),
+        rules=inputs.rules.version,
         blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,

@@ -20,6 +20,7 @@ from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
 from trials.plan.reading import read_protocol
+from trials.plan.rules import RULES_1, Rules
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,
@@ -60,6 +61,7 @@ def read_inputs(folder: Path) -> TrialInputs:
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
+            rules=Rules(facts.get("rules", RULES_1)),
             unblinded=[
                 Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"])
                 for u in facts.get("unblinded", [])

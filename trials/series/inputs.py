@@ -16,6 +16,7 @@ from insitu.times import to_whole_second_us
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ class TrialInputs:
     """At an early look the uncut protocol, while the reporting period of `protocol` is cut; else None
     (`trials.judge.looks`).
     """
+    rules: Rules = field(default_factory=Rules)
+    """By which it is computed: the newest, unless it recomputes an older evaluation."""
 
     def is_blinded(self, endpoint: Endpoint) -> bool:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)

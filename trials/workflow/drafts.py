@@ -23,6 +23,7 @@ from trials.package.reading import read_inputs
 from trials.plan.positions import Lines
 from trials.plan.protocol import Protocol
 from trials.plan.reading import Problem, WrongProtocol, digest, document_of, located
+from trials.plan.rules import Rules
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
 from trials.workflow.loading import needed_datastreams, stream_input, windows_of
@@ -125,7 +126,7 @@ def outlook_of_package(
     """The same from a package, for its own protocol or another one about the same devices. Takes the
     package's flags as they are.
     """
-    inputs = read_inputs(folder)
+    inputs = replace(read_inputs(folder), rules=Rules())  # a forecast is a new computation
     if protocol is not None:
         inputs = replace(inputs, protocol=protocol, unblinded=[])
     return outlook(inputs, lengths=lengths, power=power)

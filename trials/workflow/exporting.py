@@ -17,6 +17,7 @@ from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.readme import README
 from trials.package.writing import moment, seal, write_tables
+from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
 from trials.workflow.loading import load_inputs
 
@@ -43,7 +44,12 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
     inputs = load_inputs(
-        conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time
+        conn,
+        stored.trial,
+        protocol,
+        now=evaluation.evaluated_at,
+        simulated=evaluation.simulated_time,
+        rules=Rules(evaluation.rules),
     )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]

@@ -18,6 +18,7 @@ from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_o
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
+from trials.plan.rules import Rules
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,
@@ -30,9 +31,17 @@ from trials.series.inputs import (
 
 
 def load_inputs(
-    conn: Connection, trial: str, stored: store_trials.StoredProtocol, *, now: datetime, simulated: bool
+    conn: Connection,
+    trial: str,
+    stored: store_trials.StoredProtocol,
+    *,
+    now: datetime,
+    simulated: bool,
+    rules: Rules | None = None,
 ) -> TrialInputs:
-    """The inputs of the computation, over the span of the protocol's periods."""
+    """The inputs of the computation, over the span of the protocol's periods. `rules`: None means the
+    newest.
+    """
     protocol = read_protocol(stored.document)
     facts = get_trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
@@ -75,6 +84,7 @@ def load_inputs(
             for e in store_trials.evaluations_before(conn, trial, now)
         ],
         versions=_versions(conn, stored, trial),
+        rules=rules or Rules(),
     )
 
 
