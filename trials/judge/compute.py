@@ -25,6 +25,7 @@ from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
+from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
 from trials.judge.versions import summaries
@@ -137,6 +138,7 @@ def _endpoint(
         if not inputs.protocol.checks_of(endpoint.property, arm)
     ][:1]
     findings += _profile_findings(inputs, endpoint)
+    findings += scale_findings(inputs, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))

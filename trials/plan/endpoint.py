@@ -11,6 +11,7 @@ from pydantic import (
     Field,
 )
 
+from insitu.model import AveragingScale
 from trials.plan.aggregation import Aggregation, Filter
 from trials.plan.parts import Block, Criterion
 from trials.plan.values import Code, Part, ProfileName, Span, Text
@@ -28,6 +29,10 @@ class Endpoint(Part):
     aggregation: Annotated[
         Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
     ] = Aggregation(name="mean")
+    averaging_scale: AveragingScale | None = None
+    """States the averaging scale of the property, which must be registered with it; None: whatever it has. A
+    property in dB that is averaged arithmetically must be stated here.
+    """
     filter: Filter | None = None
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None

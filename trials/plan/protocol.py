@@ -164,6 +164,15 @@ class Protocol(Part):
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
         return next(planned, timedelta(hours=1))
 
+    def hold_of(self, property: str, device: str) -> timedelta:
+        """How long a result of the device holds at most, on the scale `time_weighted`: as stated for its arm,
+        else one planned interval. A device of no arm follows the first measurement of the property.
+        """
+        arms = {arm.name for arm in self.arms if device in arm.devices}
+        planned = [m for m in self.measurements if m.property == property]
+        own = [m for m in planned if arms & set(m.arms)] or planned
+        return next((m.holds or m.interval for m in own), timedelta(hours=1))
+
     def planned_checks(
         self, property: str, device: str, sites: Sequence[str]
     ) -> dict[str, dict[str, float | int | str | bool]]:

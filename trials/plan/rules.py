@@ -35,3 +35,10 @@ class Rules:
         of its interval. Before rules 2 planned intervals ran in elapsed time from the start of the period.
         """
         return self.version >= 2
+
+    @property
+    def every_scale(self) -> bool:
+        """Every averaging scale is computed, and what cannot be computed on one blocks. Before rules 2 all but
+        the energetic were taken for arithmetic.
+        """
+        return self.version >= 2

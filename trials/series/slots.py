@@ -17,6 +17,7 @@ import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
 from insitu.times import to_whole_second_us
+from trials.series.scale import Scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,11 @@ class Calendar:
     @property
     def n(self) -> int:
         return len(self.day)
+
+    @property
+    def edges_us(self) -> Ints:
+        """The n + 1 borders of the slots."""
+        return self.start_us + self.step_us * np.arange(self.n + 1, dtype=np.int64)
 
     @classmethod
     def of(cls, start: datetime, end: datetime, step: timedelta, time_zone: str) -> Calendar:
@@ -77,6 +83,8 @@ class Unit:
     """Not planned at all, since outside the endpoint's filter (also excused there, and without a value);
     None: nowhere.
     """
+    exposure: Floats | None = None
+    """Share of each slot for which its results speak; a value counts with it. None: all slots alike."""
 
     @property
     def valid(self) -> Bools:
@@ -88,38 +96,20 @@ class Unit:
         return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
 
 
-MOST_DB = 2900.0
-"""Levels beyond are cut to it, so that their energies stay finite; `designs.question.out_of_scale` then
-reports them.
-"""
-
-
-def fold(energetic: bool, values: Floats) -> Floats:
-    """Maps values to the scale on which they are added: energies for levels in dB."""
-    return 10 ** (np.clip(values, -MOST_DB, MOST_DB) / 10) if energetic else values
-
-
-def unfold(energetic: bool, means: Floats) -> Floats:
-    """Maps back from the scale on which values are added: 10·log₁₀ for levels in dB."""
-    return 10 * np.log10(means) if energetic else means
-
-
-def fill(
-    calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False
-) -> Floats:
+def fill(calendar: Calendar, time_us: Ints, result: Floats, scale: Scale, *, summed: bool = False) -> Floats:
     """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any
     order.
     """
     index, rows = _placed(calendar, time_us)
     result = result[rows]
     values = np.full(calendar.n, np.nan)
-    if not energetic and bool(np.all(index[1:] > index[:-1])):
-        values[index] = result + 0.0  # one to a slot is its mean and its sum; the sum of −0.0 is 0.0
+    if not scale.is_level and bool(np.all(index[1:] > index[:-1])):
+        values[index] = scale.of_one(result) + 0.0  # its mean and its sum; the sum of −0.0 is 0.0
         return values
     count = np.bincount(index, minlength=calendar.n)
-    total = np.bincount(index, weights=fold(energetic, result), minlength=calendar.n)
+    total = scale.add(index, scale.fold(result), calendar.n)
     some = count > 0
-    values[some] = total[some] if summed else unfold(energetic, total[some] / count[some])
+    values[some] = np.real(total[some]) if summed else scale.unfold(total[some] / count[some])
     return values
 
 
@@ -143,10 +133,10 @@ def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
 
 
 def grouped(
-    unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None
+    unit: Unit, groups: Ints, number: int, *, share: float, scale: Scale, weights: Floats | None = None
 ) -> Floats:
     """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots
-    are valid.
+    are valid. On a scale of totals it is times the slots that the group has, windows included.
 
     `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of
     addition.
@@ -154,13 +144,17 @@ def grouped(
     valid = unit.valid
     planned = np.bincount(groups[~unit.excused | valid], minlength=number)
     count = np.bincount(groups[valid], minlength=number)
-    folded = fold(energetic, unit.value[valid])
-    total = np.bincount(
-        groups[valid], weights=folded if weights is None else folded * weights[valid], minlength=number
-    )
+    folded = scale.fold(unit.value[valid])
     enough = (count > 0) & (count >= share * planned)
+    worth: Ints | Floats = count
+    if unit.exposure is not None:
+        folded = folded * unit.exposure[valid]
+        worth = np.bincount(groups[valid], weights=unit.exposure[valid], minlength=number)
+    total = scale.add(groups[valid], folded if weights is None else folded * weights[valid], number)
     means = np.full(number, np.nan)
-    means[enough] = unfold(energetic, total[enough] / count[enough])
+    means[enough] = scale.unfold(total[enough] / worth[enough])
+    if scale.is_total:
+        means *= np.bincount(groups[unit.inside], minlength=number)
     return means
 
 
@@ -173,17 +167,15 @@ def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     return groups, days
 
 
-def mean_of_units(
-    tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None
-) -> Floats:
+def mean_of_units(tables: Sequence[Floats], *, share: float, scale: Scale, due: Ints | None = None) -> Floats:
     """Mean over units of each column; NaN where fewer than `share` of the units (of those `due`, if given)
     have a value.
     """
     table = np.stack(tables)
     valid = np.isfinite(table)
     count = valid.sum(axis=0)
-    total = np.where(valid, fold(energetic, np.where(valid, table, 0.0)), 0.0).sum(axis=0)
+    total = np.where(valid, scale.fold(np.where(valid, table, 0.0)), 0.0).sum(axis=0)
     enough = (count > 0) & (count >= share * (len(tables) if due is None else due))
     means = np.full(table.shape[1], np.nan)
-    means[enough] = unfold(energetic, total[enough] / count[enough])
+    means[enough] = scale.unfold(total[enough] / count[enough])
     return means
