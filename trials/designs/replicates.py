@@ -57,7 +57,7 @@ def answer(question: Question) -> Answer:
         )
     elif not all(varies(table[:, unit]) for unit in range(table.shape[1])):
         result.findings.append(finding("constant_series", arm=arm))
-    elif not varies(1 + np.ptp(table, axis=1)):
+    elif not varies(1 + _ranges(table, question.scale)):
         result.findings.append(finding("identical_units", arm=arm))
     if result.blocked:
         return result
@@ -89,6 +89,12 @@ def answer(question: Question) -> Answer:
         other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
     result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
     return result
+
+
+def _ranges(table: Floats, scale: Scale) -> Floats:
+    """Range of the units in each step; of directions about the first unit."""
+    apart = scale.difference(table, table[:, :1]) if scale.is_circular else table
+    return np.asarray(np.ptp(apart, axis=1))
 
 
 def _sums(days: Days, numbers: Days, table: Floats, scale: Scale) -> Floats:

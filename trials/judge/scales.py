@@ -48,6 +48,8 @@ def misfits_of_scale(protocol: Protocol, endpoint: Endpoint, known: Sequence[Reg
     if design is None or own is None or not design.needs_capture:
         return
     yield from _of_property(endpoint, own)
+    if misfit(own.unit, own.scale) is not None:
+        return
     for unfit in design.unfit(endpoint, scale_of(own.scale, own.unit, Rules())):
         yield Misfit(unfit.field, _unfit(unfit.what, own))
     if own.scale is AveragingScale.SUM and design.on_grid:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from insitu.errors import CorrectInput
-from insitu.model import Flag
+from insitu.model import AveragingScale, Flag
 from trials.designs.reading import read_for_designs
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
@@ -102,7 +102,7 @@ def _read_stream(
         property=entry["property"],
         unit=entry["unit"],
         role=entry["role"],
-        averaging_scale=entry["averaging_scale"],
+        averaging_scale=str(AveragingScale(entry["averaging_scale"])),
         sensor=entry["sensor"],
         placements=[
             Placement(p["site"], p["position"], _required(p["start"]), _when(p["end"]))

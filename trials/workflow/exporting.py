@@ -16,6 +16,7 @@ from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.readme import README
+from trials.package.verify import differences
 from trials.package.writing import moment, seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
@@ -56,6 +57,11 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     if other:
         raise CorrectInput(
             f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export."
+        )
+    if any(differences("endpoints", then["endpoints"], now["endpoints"], [0])):
+        raise CorrectInput(
+            "The numbers of that evaluation do not follow from the facts as they are now: a deployment was "
+            "corrected, or a property was given its averaging scale since. Evaluate again, then export."
         )
     write_tables(
         folder,
