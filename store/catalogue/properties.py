@@ -65,8 +65,8 @@ def agree_on_scale(conn: Connection, code: str, scale: AveragingScale | None) ->
     silent = is_level(known.unit) or turn_of(known.unit) is not None
     if not silent or scalar(conn, _SQL.name_scale, code=code, averaging_scale=str(scale)) is None:
         raise CorrectInput(
-            f"{code} is registered with the averaging scale {known.averaging_scale}, not {scale}: correct the "
-            "line, or enter a property with another code."
+            f"{code} is registered with the averaging scale {known.averaging_scale}, not {scale}: correct "
+            "the line, or enter a property with another code."
         )
     return True
 

@@ -1,5 +1,5 @@
-"""Averaging scales, against means worked out by hand and with the formulas of the textbooks, written out once more
-here.
+"""Averaging scales, against means worked out by hand and with the formulas of the textbooks, written out once
+more here.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def test_directions_differ_the_shorter_way_round() -> None:
 
 
 def test_levels_are_averaged_as_powers() -> None:
-    """60 and 70 dB: 10·log10((10⁶ + 10⁷)/2); 6 and 7 bel are the same; of nepers the amplitudes' squares count."""
+    """60 and 70 dB: 10·log10((10⁶ + 10⁷)/2); 6 and 7 bel are the same; of nepers the amplitudes' squares
+    count.
+    """
     assert ENERGETIC.mean(floats(60, 70)) == pytest.approx(10 * math.log10(5.5e6))
     bel = scale_of("energetic", "B[SPL]", Rules())
     assert bel.mean(floats(6, 7)) == pytest.approx(math.log10(5.5e6))
@@ -159,8 +161,8 @@ def all_usable(values: Floats) -> np.ndarray:
 
 
 def test_a_result_holds_until_the_next_one_and_no_longer_than_it_may() -> None:
-    """10 for 45 of 60 minutes, then 50: 20. It holds into the second hour, at most half an hour: until 75 minutes,
-    a quarter of that hour. Nothing is known of the third.
+    """10 for 45 of 60 minutes, then 50: 20. It holds into the second hour, at most half an hour: until 75
+    minutes, a quarter of that hour. Nothing is known of the third.
     """
     values = floats(10, 50)
     means, shares = held(slots(3), at(0, 45), values, all_usable(values), 45 * MINUTE)
@@ -227,8 +229,8 @@ def test_a_time_weighted_mean_is_what_a_walk_through_the_minutes_finds(
 
 
 def test_an_amount_counts_for_the_results_that_were_lost_too() -> None:
-    """Every quarter of an hour 2 litres: 8 in an hour, also where one of four is lost; of one alone no hour can
-    be told.
+    """Every quarter of an hour 2 litres: 8 in an hour, also where one of four is lost; of one alone no hour
+    can be told.
     """
     minutes = [minute for minute in range(0, 240, 15) if minute not in (60, 120, 135, 150)]
     values = np.full(len(minutes), 2.0)

@@ -1,4 +1,4 @@
-"""Averaging scales from results to verdict: the number that is judged, what is refused at lock, and what blocks an
+"""Averaging scales from results to verdict: the number that is judged, and what blocks an
 evaluation of a protocol that was locked before.
 """
 
@@ -13,12 +13,7 @@ import numpy as np
 import pytest
 
 from insitu.arrays import Floats
-from insitu.errors import CorrectInput
-from insitu.model import AveragingScale, DatastreamRole, Verdict
-from store.catalogue.datastreams import add_datastream
-from store.catalogue.properties import add_property
-from store.database import Connection
-from tests.fix_catalogue import SmallTrial
+from insitu.model import Verdict
 from tests.trials.world import (
     DAY,
     HOUR,
@@ -29,18 +24,15 @@ from tests.trials.world import (
     inputs,
     noise,
     period,
-    protocol,
     protocol_json,
     series,
 )
-from trials.designs import DESIGNS, ask
+from trials.designs import ask
 from trials.evaluation import EndpointResult
 from trials.judge.compute import compute
-from trials.judge.scales import Registered, misfits_of_scale
 from trials.plan.protocol import Protocol
 from trials.plan.rules import RULES_1, Rules
 from trials.series.inputs import StreamInput
-from trials.workflow.locking import lock_protocol, not_lockable
 
 DAYS = 28
 """They end before the clocks change."""
@@ -78,7 +70,9 @@ def blocking(result: EndpointResult) -> list[str]:
 
 
 def loud_one_hour_in_ten() -> Floats:
-    """50 dB, and 75 dB in one hour of ten: Leq = 10·log10(.9·10⁵ + .1·10^7.5) = 65.1 dB; the plain mean is 52.5."""
+    """50 dB, and 75 dB in one hour of ten: Leq = 10·log10(.9·10⁵ + .1·10^7.5) = 65.1 dB; the plain mean is
+    52.5.
+    """
     rng = np.random.default_rng(1)
     return np.where(np.arange(N) % 10 == 3, 75.0, 50.0) + rng.normal(0, 0.3, N)
 
@@ -367,8 +361,8 @@ def test_daily_amounts_are_compared_with_the_totals_of_the_hours() -> None:
 
 
 def occupancy(holds: str | None = None) -> EndpointResult:
-    """In a ward 9, 10 or 11 people come at 8 and leave at 20, on some days up to 24 minutes later; the device says
-    so when it changes, and once in between.
+    """In a ward 9, 10 or 11 people come at 8 and leave at 20, on some days up to 24 minutes later; the device
+    says so when it changes, and once in between.
     """
     stream = series("candidate-1", np.zeros(1), unit="{person}", averaging_scale="time_weighted")
     hours = [(0, 0), (8, 1), (13, 1), (20, 0)]
@@ -391,8 +385,8 @@ def occupancy(holds: str | None = None) -> EndpointResult:
 
 
 def test_irregular_results_count_for_the_time_they_hold() -> None:
-    """Twelve hours of twenty-four: half of 9 on 10 days, of 10 and of 11 on 9 each. Only four hours of a day have a
-    message.
+    """Twelve hours of twenty-four: half of 9 on 10 days, of 10 and of 11 on 9 each. Only four hours of a day
+    have a message.
     """
     result = occupancy("PT9H")
     assert result.verdict is Verdict.MET
@@ -406,133 +400,3 @@ def test_a_result_that_may_not_hold_that_long_leaves_a_gap() -> None:
 def test_a_result_holds_for_its_interval_at_least() -> None:
     with pytest.raises(ValueError, match="make `holds` no shorter"):
         occupancy("PT10M")
-
-
-# -- refused before anything is measured
-
-
-def registered(scale: str, unit: str) -> Registered:
-    return Registered("no2", unit, AveragingScale(scale))
-
-
-UNFIT: list[tuple[str, str, str, dict[str, Any], list[str]]] = [
-    ("energetic", "dB", "limit_compliance", {}, []),
-    ("energetic", "dB", "limit_compliance", {"aggregation": "sum"}, ["aggregation"]),
-    ("energetic", "dB", "adjusted_before_after", {}, ["design"]),
-    ("energetic", "dB", "before_after", {"criteria": [criterion("ratio", high=1)]}, ["criteria.0.statistic"]),
-    (
-        "energetic",
-        "dB",
-        "reference_collocation",
-        {"criteria": [criterion("r2", low=0.7), criterion("nrmse", high=30)]},
-        ["criteria.1.statistic"],
-    ),
-    (
-        "energetic",
-        "dB",
-        "before_after",
-        {
-            "criteria": [criterion("ratio", high=1)],
-            "aggregation": {"name": "exceedance_share", "threshold": 60},
-            "unit": "1",
-        },
-        [],
-    ),
-    ("arithmetic", "ug/m3", "limit_compliance", {"aggregation": "lden"}, ["aggregation"]),
-    ("time_weighted", "1", "limit_compliance", {"aggregation": "sum"}, ["aggregation"]),
-    ("time_weighted", "1", "limit_compliance", {"aggregation": "duty", "unit": "1"}, []),
-    ("sum", "1", "limit_compliance", {}, ["aggregation"]),
-    ("sum", "1", "limit_compliance", {"aggregation": "sum"}, []),
-    ("sum", "1", "reference_collocation", {"grid": "PT3H"}, []),
-    ("sum", "1", "reference_collocation", {"grid": "PT30M"}, ["grid"]),
-    ("sum", "1", "replicates", {}, []),
-    ("circular", "deg", "availability", {}, []),
-    ("circular", "deg", "limit_compliance", {}, ["design"]),
-    ("circular", "deg", "control_sites", {}, ["design"]),
-    ("circular", "m/s", "equivalence", {"criteria": [criterion("difference", low=-5, high=5)]}, ["unit"]),
-]
-
-
-@pytest.mark.parametrize(("scale", "unit", "design", "more", "fields"), UNFIT)
-def test_each_field_that_a_scale_does_not_admit_is_named(
-    scale: str, unit: str, design: str, more: dict[str, Any], fields: list[str]
-) -> None:
-    known = DESIGNS[design]
-    made = endpoint(
-        design,
-        more.get("criteria", [criterion(next(iter(known.statistics)), low=-5, high=5)]),
-        arms=list(known.arms),
-        **{"unit": unit, **{name: value for name, value in more.items() if name != "criteria"}},
-    )
-    plan = protocol(made, periods=[period("baseline", 0, 30), period("reporting", 30, 60)])
-    found = misfits_of_scale(plan, plan.endpoints[0], [registered(scale, unit)])
-    assert [one.field for one in found if one.finding.severity == "blocking"] == fields
-
-
-def test_every_design_names_what_each_scale_lacks_and_never_fails() -> None:
-    """For every design, statistic and scale: a number is possible, or a field is named."""
-    units = {"energetic": "dB", "circular": "deg"}
-    for name in AveragingScale:
-        for design in DESIGNS.values():
-            for statistic in design.statistics:
-                made = endpoint(design.name, [criterion(statistic, low=-5, high=5)], arms=list(design.arms))
-                plan = protocol(made, periods=[period("baseline", 0, 30), period("reporting", 30, 60)])
-                unit = units.get(name, "1")
-                found = list(misfits_of_scale(plan, plan.endpoints[0], [registered(name, unit)]))
-                circle = name is AveragingScale.CIRCULAR and design.needs_capture
-                assert (
-                    any(one.finding.severity == "blocking" for one in found)
-                    or not circle
-                    or (design.statistics[statistic].on_circle)
-                )
-
-
-def measuring(conn: Connection, small: SmallTrial, code: str, unit: str, scale: str) -> None:
-    add_property(
-        conn, code=code, name={"en": code, "fr": code}, unit=unit, averaging_scale=AveragingScale(scale)
-    )
-    add_datastream(
-        conn,
-        device_id=small.devices["a"],
-        name=code,
-        property=code,
-        unit=unit,
-        role=DatastreamRole.CANDIDATE,
-        expected_interval=timedelta(hours=1),
-    )
-
-
-def planned(design: str, property: str, criteria: list[dict[str, Any]], **more: Any) -> Protocol:
-    made = endpoint(design, criteria, arms=["candidate"], property=property, **more)
-    document = protocol_json(made, periods=[period("reporting", 0, 30)], devices={"candidate": ["a"]})
-    return Protocol.model_validate(document | {"trial": "t"})
-
-
-def test_lock_refuses_what_a_scale_does_not_have_and_says_what_to_do(
-    conn: Connection, catalogue: SmallTrial
-) -> None:
-    measuring(conn, catalogue, "wind", "deg", "circular")
-    measuring(conn, catalogue, "laeq", "dB", "arithmetic")
-    turned = planned("limit_compliance", "wind", [criterion("mean", high=60)], parameters={"u_meas": 1})
-    assert not_lockable(conn, turned) == [
-        "endpoints.main.design: limit_compliance has no meaning for wind, whose averaging scale is circular: "
-        "amend the protocol."
-    ]
-    loud = planned("limit_compliance", "laeq", [criterion("mean", high=60)], parameters={"u_meas": 1})
-    with pytest.raises(CorrectInput, match="laeq is in dB and would be averaged arithmetically: register it"):
-        lock_protocol(conn, loud, now=START, login="lab")
-    plain = planned(
-        "limit_compliance",
-        "laeq",
-        [criterion("mean", high=60)],
-        parameters={"u_meas": 1},
-        averaging_scale="arithmetic",
-    )
-    assert not_lockable(conn, plain) == []
-
-
-def test_lock_refuses_to_let_results_hold_that_do_not(conn: Connection, catalogue: SmallTrial) -> None:
-    plan = planned("limit_compliance", "pm25", [criterion("mean", high=60)], parameters={"u_meas": 1})
-    holding = plan.measurements[0].model_copy(update={"holds": timedelta(hours=2)})
-    (problem,) = not_lockable(conn, plan.model_copy(update={"measurements": [holding]}))
-    assert problem.startswith("measurements.0.holds: results of pm25 do not hold")

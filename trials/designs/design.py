@@ -110,7 +110,7 @@ class Design:
         return Answer(findings=findings) if findings else self.function(question)
 
     def unfit(self, endpoint: Endpoint, scale: Scale) -> list[Unfit]:
-        """What the endpoint asks for and cannot have on the averaging scale of its property."""
+        """Parts of the endpoint that have no meaning on the averaging scale of its property."""
         needs = Needs(self.name, self.statistics, self.on_grid, self.needs_zero)
         return list(unfit(endpoint, scale, needs)) if self.needs_capture else []
 

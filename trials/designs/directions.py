@@ -1,7 +1,8 @@
-"""Differences of directions: their mean vector's angle, and the size of single ones. Shared by designs 1 and 9.
+"""Differences of directions: their mean vector's angle, and the size of single ones. Shared by designs 1 and
+9.
 
-A difference is taken the shorter way round. Their mean is the angle of Σ(cos d, sin d): a vane mounted the wrong
-way round differs by 180°, and by neither 0° nor −180° on average.
+A difference is taken the shorter way round. Their mean is the angle of Σ(cos d, sin d): a vane mounted the
+wrong way round differs by 180°, and by neither 0° nor −180° on average.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def add_direction(
     *,
     middle: float | None = None,
 ) -> None:
-    """Adds the mean direction of per-day `sums` (`sums_of`) as statistic `name`; blocks an endpoint that asks for
-    it if the differences have none.
+    """Adds the mean direction of per-day `sums` (`sums_of`) as statistic `name`; blocks an endpoint that asks
+    for it if the differences have none.
 
     In (−turn/2, turn/2]. Where the interval would reach further than a quarter turn it is the whole circle.
     `lengths`: of the bootstrap's blocks.

@@ -1,20 +1,17 @@
-"""What cannot be computed on an averaging scale: aggregations, statistics, whole designs. `lock` refuses it, and
-an evaluation blocks.
+"""Finds aggregations, statistics and designs that have no meaning on an averaging scale. `lock` refuses them,
+and an evaluation blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, Protocol, get_args
 
 from insitu.model import AveragingScale
 from trials.plan.aggregation import ON_ENERGY, OWN_HOURS, AggregationName
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Target
 from trials.series.scale import ARITHMETIC, Scale
-
-if TYPE_CHECKING:
-    from trials.designs.design import Statistic
 
 _EVERY: Final = frozenset(get_args(AggregationName))
 AGGREGATIONS: Final[Mapping[AveragingScale, frozenset[str]]] = {
@@ -24,8 +21,8 @@ AGGREGATIONS: Final[Mapping[AveragingScale, frozenset[str]]] = {
     AveragingScale.TIME_WEIGHTED: _EVERY - {"sum", *OWN_HOURS},
     AveragingScale.SUM: _EVERY - {"la10", "la90", *ON_ENERGY},
 }
-"""Those that have a meaning. On the scale `sum`, `mean` would not say whether it is a day's total or the amount
-of an interval.
+"""Those that have a meaning. On the scale `sum`, `mean` would not say whether it is a day's total or the
+amount of an interval.
 """
 
 
@@ -36,17 +33,33 @@ class Unfit(NamedTuple):
     what: str
 
 
+class Suited(Protocol):
+    """A statistic, and the scales that suit it (`trials.designs.design.Statistic`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def on_circle(self) -> bool: ...
+
+    @property
+    def signed(self) -> bool: ...
+
+    @property
+    def needs_zero(self) -> bool: ...
+
+
 class Needs(NamedTuple):
-    """What a design needs of a scale."""
+    """The needs of a design."""
 
     design: str
-    statistics: Mapping[str, Statistic]
+    statistics: Mapping[str, Suited]
     on_grid: bool
     zero: bool
 
 
 def unfit(endpoint: Endpoint, scale: Scale, needs: Needs) -> Iterator[Unfit]:
-    """What the endpoint asks for and cannot have on the scale of its property."""
+    """Parts of the endpoint that have no meaning on the scale of its property."""
     aggregation = endpoint.aggregation.name
     on_circle = any(statistic.on_circle for statistic in needs.statistics.values())
     if scale.is_circular and not on_circle:

@@ -197,8 +197,8 @@ class Units:
         aggregation: Aggregation,
         usable: Sequence[int],
     ) -> tuple[Floats, Floats | None]:
-        """(value of each slot, share of the slot that it speaks for; None: all alike), from the first datastream
-        that has one.
+        """(value of each slot, share of the slot that it speaks for; None: all alike), from the first
+        datastream that has one.
         """
         counts = np.zeros(128, bool)
         counts[list(usable)] = True

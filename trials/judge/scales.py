@@ -1,4 +1,6 @@
-"""Does an endpoint fit the averaging scale of its property? `lock` refuses what an evaluation would block. Pure."""
+"""Does an endpoint fit the averaging scale of its property? `lock` refuses what an evaluation would block.
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class Measurement(Part):
     interval: Span
     """Planned time between two results of a device."""
     holds: Span | None = None
-    """For a property on the scale `time_weighted`: how long a result holds at most, if none follows; None: one
-    planned interval.
+    """For a property on the scale `time_weighted`: how long a result holds at most, if none follows; None:
+    one planned interval.
     """
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ class Rules:
 
     @property
     def every_scale(self) -> bool:
-        """Every averaging scale is computed, and what cannot be computed on one blocks. Before rules 2 all but
-        the energetic were taken for arithmetic.
+        """Every averaging scale is computed, and what cannot be computed on one blocks. Before rules 2 all
+        but the energetic were taken for arithmetic.
         """
         return self.version >= 2

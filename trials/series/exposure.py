@@ -23,8 +23,8 @@ def held(edges: Ints, time_us: Ints, result: Floats, usable: Bools, longest_us: 
     """(time-weighted mean of each slot, share of the slot for which a usable result held); NaN where none
     did.
 
-    A result holds from its time until that of the next result, usable or not, and at most `longest_us`. Results
-    may come in any order; what was before the first edge holds into the slots after it.
+    A result holds from its time until that of the next result, usable or not, and at most `longest_us`.
+    Results may come in any order; what was before the first edge holds into the slots after it.
     """
     number = len(edges) - 1
     order = np.argsort(time_us, kind="stable")

@@ -117,8 +117,8 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
 
 
 def _off_scale(protocol: Protocol, streams: Sequence[TrialDatastream]) -> Iterator[str]:
-    """What the averaging scale of a property does not admit. An evaluation only warns of a plain mean of angles,
-    and so it is no problem here.
+    """Problems with the averaging scale of a property. A plain mean of angles is none: an evaluation warns of
+    it.
     """
     known = [Registered(s.property, s.unit, s.averaging_scale) for s in streams]
     for endpoint in protocol.endpoints:
