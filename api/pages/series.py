@@ -97,7 +97,7 @@ def _point(bucket: Bucket, middle: float | None) -> Point:
 
 
 def _middle(bucket: Bucket, scale: Scale) -> float | None:
-    """The mean of the bucket's results on their scale; of amounts that of one result, so that a gap is not 0."""
+    """Mean of the bucket's results on their scale; of amounts that of one result, so that a gap is not 0."""
     if scale.is_level:
         return _unfolded(scale, bucket.energy or None)
     if scale.is_circular:

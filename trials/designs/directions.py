@@ -96,7 +96,7 @@ def sums_of(days: Ints, numbers: Ints, d: Floats, scale: Scale) -> Floats:
 
 
 def _angle_about(centre: float, scale: Scale) -> OfSums:
-    """The angle of the mean vector, continued beyond the half turn so that it never jumps next to `centre`."""
+    """The angle of the mean vector, continued beyond the half turn so that it never jumps near `centre`."""
 
     def angle(s: Floats) -> Floats:
         found = scale.unfold(np.asarray(s[..., 1] + 1j * s[..., 2]))

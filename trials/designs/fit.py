@@ -82,6 +82,6 @@ def unfit(endpoint: Endpoint, scale: Scale, needs: Needs) -> Iterator[Unfit]:
 
 
 def _is_arc(target: Target, scale: Scale) -> bool:
-    """Whether both ends are stated and lie within a quarter turn: beyond, larger and smaller change places."""
+    """Whether both ends are stated and lie within a quarter turn: beyond, large and small change places."""
     ends = (target.low, target.high)
     return all(end is not None and abs(end) <= scale.turn / 4 for end in ends)
