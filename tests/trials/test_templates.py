@@ -14,6 +14,7 @@ import pytest
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import AveragingScale, DatastreamRole, Verdict
+from insitu.spacing import Spacing
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, retire_device
@@ -91,7 +92,7 @@ def test_a_trial_fills_arms_intervals_and_units(name: str) -> None:
         r: [f"{r}-1", f"{r}-2"] for r in TEMPLATES[name].roles
     }
     assert {arm.site for arm in plan.arms} == {"here"}
-    assert {m.interval for m in plan.measurements} == {timedelta(minutes=20)}
+    assert {m.interval for m in plan.measurements} == {Spacing(timedelta(minutes=20))}
     assert left_out(document, facts) == sorted(f"{role}-3" for role in TEMPLATES[name].roles)
     assert not [path for path in marks(document) if path.startswith(("trial", "title", "arms"))]
     assert plan.periods[0].start.isoformat() == "2026-03-01T00:00:00+01:00"

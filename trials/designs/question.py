@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 from math import isfinite
 from typing import Literal, TypeVar, cast
 
@@ -22,7 +21,7 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.sentences import finding
 from trials.series.aggregate import day_values, due_units
-from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.series.slots import Unit, day_groups, grouped, mean_of_units, steps_of
 from trials.statement import Statement
 from trials.statistics.intervals import DayJackknife, Spread
 
@@ -31,7 +30,6 @@ ArmRole = Literal["candidate", "reference", "control"]
 Made = dict[tuple[object, Unit], object]
 Kind = TypeVar("Kind")
 
-DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
 LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
 """Beyond these, sums of squares (or energies of levels in dB) exceed a float64. Nothing measured comes
@@ -104,21 +102,19 @@ class Question:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25
-        hours where the clocks change. A series slower than the grid ends on an earlier step.
+        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and calendar
+        (`trials.series.edges`). A series slower than the grid may end on an earlier step.
         """
-        grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
-        steps = [[_steps(unit.calendar, grid_us) for unit in units] for units in arms]
-        number = 1 + max(int(step[-1]) for of_arm in steps for step in of_arm)
-        days = np.zeros(number, np.int64)
-        days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
+        grid = self.endpoint.grid
+        number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
+        of_first = steps_of(arms[0][0].calendar, grid)[1]
+        days = np.pad(of_first, (0, number - len(of_first)))
 
         def values(unit: Unit) -> Floats:
-            return grouped(
-                unit, _steps(unit.calendar, grid_us), number, share=self.capture.day, energetic=self.energetic
-            )
+            steps, _ = steps_of(unit.calendar, grid)
+            return grouped(unit, steps, number, share=self.capture.day, energetic=self.energetic)
 
-        what = ("grid", grid_us, number, self.capture.day, self.energetic)
+        what = ("grid", grid, number, self.capture.day, self.energetic)
         return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
@@ -136,15 +132,6 @@ def out_of_scale(question: Question) -> list[Statement]:
         if largest > (LOUDEST if levels else LARGEST) or 0 < largest < SMALLEST:
             found.append(finding("out_of_scale", arm=name, largest=largest))
     return list({one.evidence["arm"]: one for one in found}.values())
-
-
-@lru_cache(maxsize=64)
-def _steps(calendar: Calendar, grid_us: int) -> Days:
-    """Grid step of each slot."""
-    if grid_us == DAY_US:
-        days: Days = calendar.day - calendar.day[0]
-        return days
-    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // grid_us
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,11 @@ class Units:
         """
         protocol = self.inputs.protocol
         calendar = Calendar.of(
-            period.start, period.end, protocol.interval_of(property, arm.name), protocol.time_zone
+            period.start,
+            period.end,
+            protocol.interval_of(property, arm.name),
+            protocol.time_zone,
+            self.inputs.rules,
         )
         return [
             self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep)
@@ -238,7 +242,7 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
     found = np.zeros(calendar.n, bool)
     if not windows:
         return found
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    starts = calendar.starts_us
     for window in windows:
         inside = starts >= to_whole_second_us(window.start)
         found |= inside & (starts < to_whole_second_us(window.end)) if window.end is not None else inside

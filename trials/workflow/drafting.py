@@ -190,7 +190,7 @@ def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) 
             if field not in ("parameters", "grid", "aggregation", "filter")
         }
     if asked.grid is not None and design in profiles.ON_GRID:
-        made["grid"] = f"PT{asked.grid.total_seconds() / 3600:g}H"
+        made["grid"] = str(asked.grid)
     stated = asked.designs[design]
     if stated.parameters:
         made["parameters"] = {**made.get("parameters", {}), **stated.parameters}

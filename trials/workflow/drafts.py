@@ -96,7 +96,7 @@ def _small(protocol: Protocol, now: datetime) -> bool:
         covariates = endpoint.parameters.get("covariates")
         hourly = (end - start) / timedelta(hours=1) * (len(covariates) if isinstance(covariates, list) else 0)
         for name in endpoint.arms.values():
-            own = (end - start) / protocol.interval_of(endpoint.property, name)
+            own = (end - start) / protocol.interval_of(endpoint.property, name).about
             if own > MOST_SLOTS_OF_DEVICE:
                 return False
             slots += len(protocol.arm(name).devices) * (own + hourly)

@@ -160,7 +160,7 @@ def _gaps(
         measured = next((m for m in protocol.measurements if m.property == stream.property), None)
         if stream.property not in primary or measured is None:
             continue
-        expected = stream.expected_interval_s or measured.interval.total_seconds()
+        expected = stream.expected_interval_s or measured.interval.about_s()
         covering = [
             (w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])
         ]
