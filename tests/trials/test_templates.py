@@ -51,7 +51,15 @@ def of_trial(template: str) -> Facts:
     one = TEMPLATES[template]
     scale = "energetic" if one.property == "laeq" else "arithmetic"
     rows = [
-        Measured(f"{role}-{n}", one.property, one.unit, role, scale, 600.0 * n, "here" if n < 3 else "there")
+        Measured(
+            f"{role}-{n}",
+            one.property,
+            one.unit,
+            role,
+            scale,
+            Spacing(n * timedelta(minutes=10)),
+            "here" if n < 3 else "there",
+        )
         for role in one.roles
         for n in (1, 2, 3)
     ]
@@ -128,9 +136,9 @@ def test_what_is_not_there_is_said() -> None:
 
 def test_lock_refuses_a_draft_until_everything_is_written(conn: Connection, catalogue: SmallTrial) -> None:
     facts = facts_of(conn, "t")
-    assert {(m.device, m.site, m.interval_s) for m in facts.measured} == {
-        ("a", "station", 900.0),
-        ("b", "station", 900.0),
+    assert {(m.device, m.site, m.every) for m in facts.measured} == {
+        ("a", "station", Spacing(timedelta(minutes=15))),
+        ("b", "station", Spacing(timedelta(minutes=15))),
     }
     document = draft("limit", facts, start=(START + DAY).date(), property="pm25")
     with pytest.raises(CorrectInput) as caught:
@@ -157,7 +165,7 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
     )
     document = draft("air-sensor", facts_of(conn, "t"), start=START.date())
     assert [arm["devices"] for arm in document["arms"]] == [["a", "b"], ["r"]]
-    assert [m["interval"] for m in document["measurements"]] == [900.0, 3600.0]
+    assert [m["interval"] for m in document["measurements"]] == ["PT15M", "PT1H"]
     assert (
         lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge").version
         == 1

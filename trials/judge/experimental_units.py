@@ -13,12 +13,14 @@ import numpy as np
 
 from insitu.arrays import Bools, Floats
 from insitu.model import AveragingScale, PeriodName
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Made
 from trials.plan.aggregation import ON_ENERGY, Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Period
+from trials.plan.rules import Rules
 from trials.series.aggregate import about, as_counted, is_about
 from trials.series.inputs import (
     USED,
@@ -142,15 +144,10 @@ class Units:
         without observations.
         """
         protocol = self.inputs.protocol
-        calendar = Calendar.of(
-            period.start,
-            period.end,
-            protocol.interval_of(property, arm.name),
-            protocol.time_zone,
-            self.inputs.rules,
-        )
+        planned = protocol.interval_of(property, arm.name)
+        calendar = Calendar.of(period.start, period.end, planned, protocol.time_zone, self.inputs.rules)
         return [
-            self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep)
+            self._unit(device, property, aggregation, arm.site, calendar, planned, usable, keep=keep)
             for device in arm.devices
         ]
 
@@ -161,6 +158,7 @@ class Units:
         aggregation: Aggregation,
         site: str,
         calendar: Calendar,
+        planned: Spacing,
         usable: Sequence[int],
         *,
         keep: bool,
@@ -171,12 +169,19 @@ class Units:
         key = (device, property, site, calendar, aggregation.name in ("duty", "sum"), counted, flags)
         found = self._kept.get(key)
         if found is None:
-            value = _values(self._series_of(device, property), calendar, aggregation, usable)
+            value = _values(
+                self._series_of(device, property), calendar, aggregation, usable, planned, self.inputs.rules
+            )
             excused, afterwards = self._excused_by(
                 [w for w in self.inputs.windows if w.covers(device, [site])], calendar
             )
             found = Unit(
-                device, calendar, value, excused, self._heard_from(device, property, calendar), afterwards
+                device,
+                calendar,
+                value,
+                excused,
+                self._heard_from(device, property, calendar, planned),
+                afterwards,
             )
             if keep:
                 self._kept[key] = found
@@ -197,13 +202,13 @@ class Units:
             )
         return self._flags[key]
 
-    def _heard_from(self, device: str, property: str, calendar: Calendar) -> Bools:
+    def _heard_from(self, device: str, property: str, calendar: Calendar, planned: Spacing) -> Bools:
         """Slots that hold any observation of the series."""
         key = (device, property, calendar)
         if key not in self._heard:
             heard = np.zeros(calendar.n, bool)
             for stream in self._series_of(device, property):
-                heard |= filled(calendar, stream.time_us)
+                heard |= filled(calendar, stream.time_us + stream.shift_us(planned, self.inputs.rules))
             self._heard[key] = heard
         return self._heard[key]
 
@@ -220,7 +225,12 @@ class Units:
 
 
 def _values(
-    streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]
+    streams: Sequence[StreamInput],
+    calendar: Calendar,
+    aggregation: Aggregation,
+    usable: Sequence[int],
+    planned: Spacing,
+    rules: Rules,
 ) -> Floats:
     """Value of each slot, from the first datastream that has one."""
     value, counts = np.full(calendar.n, np.nan), np.zeros(128, bool)
@@ -232,7 +242,8 @@ def _values(
             "sum",
         )
         result = as_counted(aggregation, stream.result[kept])
-        there = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
+        middles = stream.time_us[kept] + stream.shift_us(planned, rules)
+        there = fill(calendar, middles, result, energetic, summed=aggregation.name == "sum")
         value = np.where(np.isfinite(value), value, there) if len(streams) > 1 else there
     return value
 

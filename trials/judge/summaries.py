@@ -37,6 +37,7 @@ def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> Dat
         checks_run=len(stream.ran),
         late=stream.late,
         sha256=sha256,
+        stamp=stream.stamp if inputs.rules.local_grid else None,
     )
 
 

@@ -167,6 +167,13 @@ class Protocol(Part):
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
         return next(planned, UNPLANNED)
 
+    def interval_for(self, property: str, device: str) -> Spacing:
+        """Planned time between two results of a device: of an arm that names it, else of any arm."""
+        own = [arm.name for arm in self.arms if device in arm.devices]
+        planned = [m for m in self.measurements if m.property == property]
+        named = [m.interval for m in planned if set(m.arms) & set(own)]
+        return next(iter([*named, *(m.interval for m in planned)]), UNPLANNED)
+
     def planned_checks(
         self, property: str, device: str, sites: Sequence[str]
     ) -> dict[str, dict[str, float | int | str | bool]]:

@@ -15,6 +15,7 @@ from store.catalogue.sites import list_sites
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
+from trials.designs.planned_intervals import unusable_intervals
 from trials.designs.registry import misfits
 from trials.plan import profiles
 from trials.plan.protocol import Protocol
@@ -112,7 +113,7 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
 
 
 def _not_computable(protocol: Protocol) -> list[str]:
-    problems = []
+    problems = list(unusable_intervals(protocol))
     for check in protocol.checks:
         try:
             quality.plan([(check.check, check.parameters)])
