@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cli.mapping import DeviceEntry, MappingEntry, enter_device, enter_mappings
+from cli.mapping import (
+    DatastreamEntry,
+    DeviceEntry,
+    MappingEntry,
+    enter_datastream,
+    enter_device,
+    enter_mappings,
+)
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
@@ -102,6 +109,7 @@ class Registration(_Entry):
     trial: list[TrialEntry] = []
     device: list[DeviceEntry] = []
     mapping: list[MappingEntry] = []
+    datastream: list[DatastreamEntry] = []
     network_server: list[ServerEntry] = []
     network_address: list[AddressEntry] = []
 
@@ -158,6 +166,8 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         for device in wanted.device:
             enter_device(conn, device, now)
         enter_mappings(conn, wanted.device, wanted.mapping, now)
+        for stream in wanted.datastream:
+            enter_datastream(conn, stream, now)
         for server in wanted.network_server:
             enter_server(conn, server, now)
         for address in wanted.network_address:

@@ -94,6 +94,14 @@ class AveragingScale(StrEnum):
     SUM = "sum"
 
 
+class Stamp(StrEnum):
+    """What the time of a result marks of the interval that the result stands for."""
+
+    BEGIN = "begin"
+    END = "end"
+    INSTANT = "instant"  # the result stands for the moment itself, or for an interval around it
+
+
 class Flag(IntEnum):
     """Quality of an observation (IODE). Nothing is PASS until a check has run."""
 

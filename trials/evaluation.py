@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from insitu.model import Flag, GapCause, PeriodName, Verdict
+from insitu.model import Flag, GapCause, PeriodName, Stamp, Verdict
 from trials.plan.parts import Target
 from trials.plan.rules import RULES_1
 from trials.plan.values import Text
@@ -147,6 +147,8 @@ class DatastreamSummary(Part):
     """Received more than a day after their time."""
     sha256: str
     """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
+    stamp: Stamp | None = None
+    """What its times mark; None by rules 1, which know instants only."""
 
 
 class GapSummary(Part):

@@ -204,6 +204,7 @@ CAUSES = _named(
         "deployments_changed", "{datastream}: it was planned for {before} intervals then, for {after} now."
     ),
     _cause("other_code", "{name} {before} then, {after} now."),
+    _cause("other_stamp", "{datastream}: its times marked {before} then, {after} now."),
     _cause("other_rules", "Rules of computation: {before} then, {after} now."),
 )
 NOTES = _named(

@@ -9,6 +9,7 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Observation
+from insitu.spacing import Spacing
 from insitu.times import to_us
 from store.catalogue.devices import add_device
 from store.catalogue.properties import add_property
@@ -59,9 +60,12 @@ def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_s
     replace_mappings(trial, "t", [mapping(trial, unit="K")])
     assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="K")])} == {"there"}
     before = load_snapshot(trial).devices["t", "a"].datastreams["t"].datastream_id
-    assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="[degF]", every_s=60)])} == {
-        "changed"
-    }
+    assert {
+        c.what
+        for c in replace_mappings(
+            trial, "t", [mapping(trial, unit="[degF]", every=Spacing(timedelta(seconds=60)))]
+        )
+    } == {"changed"}
     stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.datastream_id, stream.unit, stream.scale, stream.interval_us) == (
         before,
@@ -104,7 +108,7 @@ def test_results_never_change_by_a_mapping(trial: Connection, edit: dict[str, An
 def test_the_interval_may_be_declared_also_where_observations_are(trial: Connection) -> None:
     replace_mappings(trial, "t", [mapping(trial)])
     store_one(trial, "a", "t")
-    replace_mappings(trial, "t", [mapping(trial, every_s=300)])
+    replace_mappings(trial, "t", [mapping(trial, every=Spacing(timedelta(seconds=300)))])
     stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.interval_us, stream.interval_declared) == (300_000_000, True)
     replace_mappings(trial, "t", [mapping(trial)])

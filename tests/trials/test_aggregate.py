@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.trials.world import (
 from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.compute import compute
 from trials.plan.aggregation import Aggregation, Filter
+from trials.plan.rules import NEWEST, RULES_1, Rules
 from trials.series.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
 from trials.series.inputs import Placement, StreamInput
 from trials.series.scale import ARITHMETIC, ENERGETIC
@@ -42,7 +44,7 @@ AUTUMN = datetime(2026, 10, 24, 22, tzinfo=UTC)  # Sunday 25 October 00:00 in Pa
 
 def unit_of(values: list[float] | Floats, *, start: datetime = START, step: timedelta = HOUR) -> Unit:
     table = np.asarray(values, np.float64)
-    calendar = Calendar.of(start, start + len(table) * step, step, "Europe/Paris")
+    calendar = Calendar.counted(start, len(table), step, "Europe/Paris")
     return Unit("u", calendar, table, np.zeros(len(table), bool))
 
 
@@ -118,9 +120,27 @@ def test_steps_of_levels_are_means_by_energy_and_their_percentile_is_read_as_it_
     assert one_day(Aggregation(name="percentile", q=50), levels, scale=ENERGETIC) == pytest.approx(65.0)
 
 
+STEPS_OF_SIX_HOURS = {
+    (23, RULES_1): [range(1, 7), range(7, 13), range(13, 19), range(19, 24)],
+    (25, RULES_1): [range(1, 7), range(7, 13), range(13, 19), range(19, 25), range(25, 26)],
+    (23, NEWEST): [
+        range(1, 6),
+        range(6, 12),
+        range(12, 18),
+        range(18, 24),
+    ],  # from 0 to 6 on the clock: 5 hours
+    (25, NEWEST): [range(1, 8), range(8, 14), range(14, 20), range(20, 26)],
+}
+
+
+@pytest.mark.parametrize("rules", [Rules(RULES_1), Rules(NEWEST)], ids=["rules 1", "rules 2"])
 @pytest.mark.parametrize(("start", "length"), [(SPRING, 23), (AUTUMN, 25)], ids=["spring", "autumn"])
-def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(start: datetime, length: int) -> None:
+def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(
+    start: datetime, length: int, rules: Rules
+) -> None:
     unit = unit_of(np.arange(1.0, length + 1), start=start)
+    if rules.version == RULES_1:
+        unit = replace(unit, calendar=Calendar.of(start, start + length * HOUR, HOUR, "Europe/Paris", rules))
 
     def day(aggregation: Aggregation) -> float:
         (found,) = day_values(aggregation, unit, share=0.75, scale=ARITHMETIC)
@@ -129,11 +149,8 @@ def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(start: dat
     assert day(Aggregation(name="sum")) == length * (length + 1) / 2
     assert day(Aggregation(name="count", threshold=0)) == length
     assert day(Aggregation(name="exceedance_share", threshold=length - 1)) == pytest.approx(1 / length)
-    first, second = (np.arange(1, 7).mean(), np.arange(7, 13).mean())
-    assert day(Aggregation(name="min", step=6 * HOUR)) == first == 3.5
-    steps = {23: [first, second, 15.5, 21.0], 25: [first, second, 15.5, 21.5, 25.0]}[
-        length
-    ]  # the last: 19–23, or 25 alone
+    steps = [np.mean(hours) for hours in STEPS_OF_SIX_HOURS[length, rules.version]]
+    assert day(Aggregation(name="min", step=6 * HOUR)) == steps[0]
     assert day(Aggregation(name="max", step=6 * HOUR)) == steps[-1]
     assert day(Aggregation(name="percentile", q=50, step=6 * HOUR)) == np.median(steps)
 

@@ -122,7 +122,7 @@ def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: t
     calendar = Calendar.of(
         span.start, span.end, protocol.interval_of(one.property, arm.name), protocol.time_zone
     )
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n)
+    starts = calendar.starts_us
     found = []
     for device in arm.devices:
         streams = given.series_of(device, one.property)
@@ -149,7 +149,7 @@ def slots_by_hand(
         for time_us, result, flag in zip(
             stream.time_us.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True
         ):
-            slot = (time_us - calendar.start_us) // calendar.step_us
+            slot = int(np.searchsorted(calendar.edges_us, time_us, "right")) - 1
             if 0 <= slot < calendar.n:
                 heard[slot] = True
                 rows.setdefault(slot, []).extend([result] * (flag in usable))
@@ -276,10 +276,10 @@ def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(scale: Scale, 
     """
     calendar = Calendar.of(START, START + DAY, DAY / 96, "Europe/Paris")
     rng = np.random.default_rng(2)
-    time_us = calendar.start_us + calendar.step_us * np.arange(95, dtype=np.int64) + 7
+    time_us = int(calendar.edges_us[0]) + calendar.step_us * np.arange(95, dtype=np.int64) + 7
     result = np.r_[rng.normal(60, 5, 92), -0.0, 0.1 + 0.2, 1e-300]
     short = fill(calendar, time_us, result, scale, summed=summed)
-    twice = calendar.start_us + 95 * calendar.step_us
+    twice = int(calendar.edges_us[0]) + 95 * calendar.step_us
     long = fill(calendar, np.r_[time_us, twice, twice + 1], np.r_[result, 1.0, 1.0], scale, summed=summed)
     assert short[:95].tobytes() == long[:95].tobytes()
     assert np.isnan(short[95])
@@ -290,10 +290,10 @@ def test_observations_outside_the_period_fill_no_slot_of_it() -> None:
     calendar = Calendar.of(START, START + DAY, DAY / 24, "Europe/Paris")
     ends = np.array(
         [
-            calendar.start_us - 1,
-            calendar.start_us,
-            calendar.start_us + 86_400_000_000 - 1,
-            calendar.start_us + 86_400_000_000,
+            int(calendar.edges_us[0]) - 1,
+            int(calendar.edges_us[0]),
+            int(calendar.edges_us[0]) + 86_400_000_000 - 1,
+            int(calendar.edges_us[0]) + 86_400_000_000,
         ]
     )
     values: Floats = np.array([1.0, 2.0, 3.0, 4.0])

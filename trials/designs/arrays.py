@@ -164,5 +164,5 @@ def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, ti
         raise CorrectInput(
             f"{name}: give one value per interval, as an array of one dimension; several devices go by name."
         )
-    calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
+    calendar = Calendar.counted(start, len(table), interval, time_zone)
     return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))

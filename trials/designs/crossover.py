@@ -130,11 +130,10 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
     """Local days of the period wholly in the block; on the others the device was switched. No days for a
     block that has not ended.
     """
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    if to_whole_second_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
+    if to_whole_second_us(block.end) > int(calendar.edges_us[-1]):
         return np.zeros(len(np.unique(calendar.day)), bool)
-    outside = (starts < to_whole_second_us(block.start)) | (
-        starts + calendar.step_us > to_whole_second_us(block.end)
+    outside = (calendar.starts_us < to_whole_second_us(block.start)) | (
+        calendar.ends_us > to_whole_second_us(block.end)
     )
     _, groups = np.unique(calendar.day, return_inverse=True)
     return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 from math import isfinite
 from typing import Literal, TypeVar, cast
 
@@ -16,24 +15,26 @@ from pydantic import TypeAdapter
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from trials.evaluation import DayValue, Estimate, Line, Pair
 from trials.plan.aggregation import ON_ENERGY, Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.plan.rules import Rules
 from trials.sentences import finding
-from trials.series.aggregate import cut_days, day_values, due_units
+from trials.series.aggregate import day_values, due_units
+from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
-from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units, steps_of
 from trials.statement import Statement
 from trials.statistics.intervals import DayJackknife, Spread
 
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
+DAY_US = 86_400_000_000
 Made = dict[tuple[object, Unit], object]
 Kind = TypeVar("Kind")
 
-DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
 LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
 """Beyond these, sums of squares (or energies of levels in dB) exceed a float64. Nothing measured comes
@@ -123,25 +124,23 @@ class Question:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25
-        hours where the clocks change. A series slower than the grid ends on an earlier step; on a scale of
-        totals it has no steps, and a step that the period cuts has no value.
+        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and calendar
+        (`trials.series.edges`). A series slower than the grid may end on an earlier step; on a scale of totals
+        it has no steps, and a step that the period cuts has no value.
         """
-        scale = self.scale if self.rules.every_scale else self.day_scale
-        grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
-        steps = [[_steps(unit.calendar, grid_us) for unit in units] for units in arms]
-        number = 1 + max(int(step[-1]) for of_arm in steps for step in of_arm)
-        days = np.zeros(number, np.int64)
-        days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
+        grid, scale = self.endpoint.grid, self.scale if self.rules.every_scale else self.day_scale
+        number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
+        of_first = steps_of(arms[0][0].calendar, grid)[1]
+        days = np.pad(of_first, (0, number - len(of_first)))
 
         def values(unit: Unit) -> Floats:
-            steps = _steps(unit.calendar, grid_us)
+            steps, _ = steps_of(unit.calendar, grid)
             found = grouped(unit, steps, number, share=self.capture.day, scale=scale)
             if scale.is_total:
-                found[_cut_steps(unit.calendar, steps, grid_us)] = np.nan
+                found[_cut_steps(unit.calendar, steps, grid)] = np.nan
             return found
 
-        what = ("grid", grid_us, number, self.capture.day, scale)
+        what = ("grid", grid, number, self.capture.day, scale)
         return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
@@ -164,23 +163,19 @@ def out_of_scale(question: Question) -> list[Statement]:
     return list({one.evidence["arm"]: one for one in found}.values())
 
 
-@lru_cache(maxsize=64)
-def _steps(calendar: Calendar, grid_us: int) -> Days:
-    """Grid step of each slot."""
-    if grid_us == DAY_US:
-        days: Days = calendar.day - calendar.day[0]
-        return days
-    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // grid_us
-
-
-def _cut_steps(calendar: Calendar, steps: Days, grid_us: int) -> list[int]:
-    """Steps whose slots do not make up a whole one: none does if the slots are longer than the grid."""
-    if calendar.step_us > grid_us:
+def _cut_steps(calendar: Calendar, steps: Days, grid: Spacing) -> list[int]:
+    """Steps that the period cuts, so that their slots do not make up a whole one; all of them if the slots are
+    longer than the grid.
+    """
+    if calendar.step_us > grid.about_us or calendar.time_zone is None:
         return [int(step) for step in np.unique(steps)]
-    if grid_us == DAY_US:
-        return cut_days(calendar, steps)
-    count = np.bincount(steps)
-    return [int(steps[-1])] if count[-1] < count[0] else []
+    start_us, end_us = calendar.period_us
+    of_dates = bool(grid.days or grid.months)  # counted from the date on which the period begins
+    sooner = start_us if of_dates else start_us - DAY_US
+    edges = local_grid(sooner, end_us + 2 * grid.about_us, grid, calendar.time_zone, whole=False).edges_us
+    first = calendar.cut[0] if of_dates else int(calendar.edges_us[0]) not in edges
+    found = [(int(steps[0]), first), (int(steps[-1]), int(calendar.edges_us[-1]) not in edges)]
+    return [step for step, is_cut in found if is_cut]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Statement
             yield cause("datastream_added" if key in new else "datastream_removed", datastream=key)
             continue
         yield from _of_results(old[key], new[key])
+        if before.rules == after.rules and old[key].stamp != new[key].stamp:
+            yield cause("other_stamp", datastream=key, before=str(old[key].stamp), after=str(new[key].stamp))
         if ended and before.rules == after.rules and old[key].planned != new[key].planned:
             yield cause(
                 "deployments_changed", datastream=key, before=old[key].planned, after=new[key].planned

@@ -161,7 +161,7 @@ def _endpoint(
         unit=endpoint.unit,
         design=endpoint.design,
         aggregation=endpoint.aggregation.name,
-        grid_s=round(endpoint.grid.total_seconds()),
+        grid_s=round(endpoint.grid.about_s()),
         arms={str(role): arm for role, arm in endpoint.arms.items()},
         verdict=verdict,
         criteria=results,
@@ -185,7 +185,7 @@ def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | Non
     answer = DESIGNS[endpoint.design].answer(question)
     if inputs.whole is None:
         return answer
-    days, planned = planned_days(inputs.protocol, endpoint), planned_days(inputs.whole, endpoint)
+    days, planned = (planned_days(p, endpoint, inputs.rules) for p in (inputs.protocol, inputs.whole))
     return early_look.look(answer, days=days, planned=planned)
 
 

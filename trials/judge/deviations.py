@@ -255,7 +255,7 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement
         )
         steps.append(np.diff(stream.time_us[inside]))
     every = np.concatenate(steps)
-    planned_s = measured[0].interval.total_seconds()
+    planned_s = measured[0].interval.about_s()
     if len(every) < ENOUGH_TIMES:
         return
     found_s = float(np.median(every)) / 1e6

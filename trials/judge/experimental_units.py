@@ -14,6 +14,7 @@ import numpy as np
 
 from insitu.arrays import Bools, Floats
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Made
@@ -152,11 +153,10 @@ class Units:
         without observations.
         """
         protocol = self.inputs.protocol
-        calendar = Calendar.of(
-            period.start, period.end, protocol.interval_of(property, arm.name), protocol.time_zone
-        )
+        planned = protocol.interval_of(property, arm.name)
+        calendar = Calendar.of(period.start, period.end, planned, protocol.time_zone, self.inputs.rules)
         return [
-            self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep)
+            self._unit(device, property, aggregation, arm.site, calendar, planned, usable, keep=keep)
             for device in arm.devices
         ]
 
@@ -167,6 +167,7 @@ class Units:
         aggregation: Aggregation,
         site: str,
         calendar: Calendar,
+        planned: Spacing,
         usable: Sequence[int],
         *,
         keep: bool,
@@ -177,11 +178,11 @@ class Units:
         key = (device, property, site, calendar, aggregation.name in ("duty", "sum"), counted, flags)
         found = self._kept.get(key)
         if found is None:
-            value, exposure = self._values(device, property, calendar, aggregation, usable)
+            value, exposure = self._values(device, property, calendar, aggregation, usable, planned)
             excused, afterwards = self._excused_by(
                 [w for w in self.inputs.windows if w.covers(device, [site])], calendar
             )
-            heard = self._heard_from(device, property, calendar)
+            heard = self._heard_from(device, property, calendar, planned)
             if exposure is not None:  # a result that still holds is no silence
                 heard = heard | np.isfinite(value)
             found = Unit(device, calendar, value, excused, heard, afterwards, exposure=exposure)
@@ -196,6 +197,7 @@ class Units:
         calendar: Calendar,
         aggregation: Aggregation,
         usable: Sequence[int],
+        planned: Spacing,
     ) -> tuple[Floats, Floats | None]:
         """(value of each slot, share of the slot that it speaks for; None: all alike), from the first
         datastream that has one.
@@ -203,9 +205,11 @@ class Units:
         counts = np.zeros(128, bool)
         counts[list(usable)] = True
         longest = self.inputs.protocol.hold_of(property, device)
+        rules = self.inputs.rules
         value, exposure = np.full(calendar.n, np.nan), None
         for stream in self._series_of(device, property):
-            there, shares = self._slots(stream, calendar, aggregation, counts[stream.flag], longest)
+            shift_us = stream.shift_us(planned, rules)
+            there, shares = self._slots(stream, calendar, aggregation, counts[stream.flag], shift_us, longest)
             fresh = ~np.isfinite(value)
             if shares is not None:
                 exposure = np.where(fresh, shares, np.zeros(calendar.n) if exposure is None else exposure)
@@ -218,21 +222,26 @@ class Units:
         calendar: Calendar,
         aggregation: Aggregation,
         kept: Bools,
+        shift_us: int,
         longest: timedelta,
     ) -> tuple[Floats, Floats | None]:
-        """The same from one datastream, by its averaging scale. `longest`: time for which a result holds."""
+        """The same from one datastream, by its averaging scale. `shift_us`: from a stamp to the middle of what it
+        stands for. `longest`: time for which a result holds, from the beginning of what it stands for.
+        """
         scale, share = self._scale(stream), self.inputs.protocol.capture.day
         result = as_counted(aggregation, stream.result)
         if scale.is_held:
             longest_us = round(longest.total_seconds() * 1e6)
-            means, shares = held(calendar.edges_us, stream.time_us, result, kept, longest_us)
+            begins_us = stream.time_us + min(0, 2 * shift_us)
+            means, shares = held(calendar.edges_us, begins_us, result, kept, longest_us)
             return np.where(shares >= share, means, np.nan), shares
         if scale.is_total and aggregation.name != "duty":
-            return amounts(calendar.edges_us, stream.time_us, result, kept, share=share), None
+            middles_us = stream.time_us + shift_us
+            return amounts(calendar.edges_us, middles_us, result, kept, share=share), None
         plain = aggregation.name in NO_LEVELS
         there = fill(
             calendar,
-            stream.time_us[kept],
+            stream.time_us[kept] + shift_us,
             result[kept],
             ARITHMETIC if plain else scale,
             summed=aggregation.name == "sum",
@@ -254,13 +263,13 @@ class Units:
             )
         return self._flags[key]
 
-    def _heard_from(self, device: str, property: str, calendar: Calendar) -> Bools:
+    def _heard_from(self, device: str, property: str, calendar: Calendar, planned: Spacing) -> Bools:
         """Slots that hold any observation of the series."""
         key = (device, property, calendar)
         if key not in self._heard:
             heard = np.zeros(calendar.n, bool)
             for stream in self._series_of(device, property):
-                heard |= filled(calendar, stream.time_us)
+                heard |= filled(calendar, stream.time_us + stream.shift_us(planned, self.inputs.rules))
             self._heard[key] = heard
         return self._heard[key]
 
@@ -281,7 +290,7 @@ def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
     found = np.zeros(calendar.n, bool)
     if not windows:
         return found
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    starts = calendar.starts_us
     for window in windows:
         inside = starts >= to_whole_second_us(window.start)
         found |= inside & (starts < to_whole_second_us(window.end)) if window.end is not None else inside

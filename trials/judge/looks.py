@@ -14,6 +14,7 @@ from insitu.model import PeriodName
 from trials.evaluation import LookSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 from trials.series.aggregate import inside
 from trials.series.inputs import TrialInputs
 from trials.series.slots import Calendar
@@ -85,10 +86,10 @@ def is_missed(look: LookSummary, inputs: TrialInputs) -> bool:
     return inputs.now.astimezone(zone).date() > look.planned.astimezone(zone).date() + PATIENCE
 
 
-def planned_days(protocol: Protocol, endpoint: Endpoint) -> int:
+def planned_days(protocol: Protocol, endpoint: Endpoint, rules: Rules) -> int:
     """Local days of the reporting period on which the endpoint plans anything."""
     reporting = protocol.period(PeriodName.REPORTING)
     if reporting is None or reporting.end <= reporting.start:
         return 0
-    calendar = Calendar.of(reporting.start, reporting.end, HOUR, protocol.time_zone)
+    calendar = Calendar.of(reporting.start, reporting.end, HOUR, protocol.time_zone, rules)
     return len(np.unique(calendar.day[inside(endpoint.filter, endpoint.aggregation, calendar)]))

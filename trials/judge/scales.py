@@ -56,7 +56,7 @@ def misfits_of_scale(protocol: Protocol, endpoint: Endpoint, known: Sequence[Reg
         yield Misfit(unfit.field, _unfit(unfit.what, own))
     if own.scale is AveragingScale.SUM and design.on_grid:
         intervals = {protocol.interval_of(own.property, arm) for arm in endpoint.arms.values()}
-        if any(endpoint.grid % interval for interval in intervals):
+        if not all(interval.goes_into(endpoint.grid) for interval in intervals):
             yield Misfit("grid", _unfit("grid", own))
     declared = endpoint.parameters.get("covariates", [])
     for name in declared if isinstance(declared, list) else []:

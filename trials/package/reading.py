@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from insitu.errors import CorrectInput
-from insitu.model import AveragingScale, Flag
+from insitu.model import AveragingScale, Flag, Stamp
+from insitu.spacing import Spacing
 from trials.designs.reading import read_for_designs
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
@@ -116,6 +117,8 @@ def _read_stream(
         ran=entry["ran"],
         late=entry["late"],
         checked_with=entry.get("checked_with"),
+        stamp=Stamp(entry.get("stamp", Stamp.INSTANT)),
+        every=None if entry.get("every") is None else Spacing.parse(entry["every"]),
     )
 
 

@@ -166,6 +166,8 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
                 "ran": s.ran,
                 "late": s.late,
                 "checked_with": s.checked_with,
+                "stamp": str(s.stamp),
+                "every": None if s.every is None else str(s.every),
                 "deployments": [
                     {
                         "site": p.site,

@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from insitu.model import AveragingScale
+from insitu.spacing import Spacing
 from trials.plan.aggregation import Aggregation, Filter
 from trials.plan.parts import Block, Criterion
 from trials.plan.values import Code, Part, ProfileName, Span, Text
@@ -37,7 +38,7 @@ class Endpoint(Part):
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
     """True: no estimate and no verdict is made before the evaluator unblinds it."""
-    grid: Span = timedelta(hours=1)
+    grid: Span = Spacing(timedelta(hours=1))
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None

@@ -60,7 +60,7 @@ class Measurement(Part):
 
     @model_validator(mode="after")
     def _holds_an_interval(self) -> Measurement:
-        if self.holds is not None and self.holds < self.interval:
+        if self.holds is not None and self.holds.about < self.interval.about:
             raise ValueError("a result holds for one planned interval at least: make `holds` no shorter")
         return self
 

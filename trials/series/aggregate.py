@@ -14,12 +14,13 @@ from functools import lru_cache
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
 from trials.plan.aggregation import ON_ENERGY, SHARES, Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
 from trials.series.scale import ARITHMETIC, Scale
-from trials.series.slots import Calendar, Unit, day_groups, grouped
+from trials.series.slots import Calendar, Unit, day_groups, grouped, steps_of
 from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
@@ -97,7 +98,7 @@ def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
     """
     planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
     if endpoint.filter is not None and endpoint.filter.sites is not None:
-        starts = unit.calendar.start_us + unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)
+        starts = unit.calendar.starts_us
         for place in (p for p in places if p.site not in endpoint.filter.sites):
             there = starts >= to_whole_second_us(place.start)
             planned &= ~(there & (starts < to_whole_second_us(place.end)) if place.end is not None else there)
@@ -172,11 +173,7 @@ def day_values(
     for at in np.flatnonzero(np.isfinite(means) & enough):
         values[at] = _of_steps(aggregation, of_steps[(day_of_step == at) & np.isfinite(of_steps)])
     if aggregation.name == "count":
-        step_us = (
-            unit.calendar.step_us
-            if aggregation.step is None
-            else round(aggregation.step.total_seconds() * 1e6)
-        )
+        step_us = unit.calendar.step_us if aggregation.step is None else aggregation.step.about_us
         return values * np.rint(_planned(unit, groups, number) * (unit.calendar.step_us / step_us))
     return factor * values
 
@@ -196,9 +193,7 @@ def cut_days(calendar: Calendar, groups: Ints) -> list[int]:
     """Days that the period cuts: the first if it begins after midnight, the last if it ends before
     midnight.
     """
-    step_h = calendar.step_us / 3.6e9
-    begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h
-    return [int(groups[at]) for at, is_cut in ((0, begins_late), (-1, ends_early)) if is_cut]
+    return [int(groups[at]) for at, is_cut in zip((0, -1), calendar.cut, strict=True) if is_cut]
 
 
 def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
@@ -220,10 +215,8 @@ def _steps(
     """
     if aggregation.step is None:
         return unit.value, groups, np.ones(number, bool)
-    calendar, step_us = unit.calendar, round(aggregation.step.total_seconds() * 1e6)
-    first = np.searchsorted(groups, np.arange(number))
-    since_midnight = (np.arange(calendar.n) - first[groups]) * calendar.step_us
-    steps, of_slot = np.unique(groups * MOST_STEPS + since_midnight // step_us, return_inverse=True)
+    within = _step_within(unit.calendar, groups, number, aggregation.step)
+    steps, of_slot = np.unique(groups * MOST_STEPS + within, return_inverse=True)
     of_slot = of_slot.astype(np.int64)
     day_of_step: Ints = (steps // MOST_STEPS).astype(np.int64)
     values = grouped(unit, of_slot, len(steps), share=share, scale=scale)
@@ -231,3 +224,12 @@ def _steps(
     planned = np.bincount(day_of_step, weights=due.astype(float), minlength=number)
     had = np.bincount(day_of_step, weights=np.isfinite(values).astype(float), minlength=number)
     return values, day_of_step, had >= share * planned
+
+
+def _step_within(calendar: Calendar, groups: Ints, number: int, step: Spacing) -> Ints:
+    """A number for the step in which each slot begins, different for the steps of one day."""
+    if calendar.time_zone is not None:
+        return steps_of(calendar, step)[0]
+    first = np.searchsorted(groups, np.arange(number))
+    since_first = (np.arange(calendar.n) - first[groups]) * calendar.step_us
+    return since_first // step.about_us

@@ -16,51 +16,140 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
+from trials.plan.rules import Rules
+from trials.series.edges import Grid, counted_grid, local_grid
 from trials.series.scale import Scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """The slots of one period: their starts, local days (ordinals) and local hours. Equal periods share one
+    """The slots of one period: their edges, local days (ordinals) and local hours. Equal periods share one
     object.
     """
 
-    start_us: int
-    step_us: int
+    edges_us: Ints
+    """µs since 1970, one more than there are slots: slot k is `[edges_us[k], edges_us[k + 1])`."""
     day: Ints
+    """Local date on which each slot begins."""
     hour: Floats
+    """Local time of day at which each slot begins, h."""
+    step_us: int
+    """About how long a slot is: those of a calendar unit differ."""
+    cut: tuple[bool, bool]
+    """Whether the period leaves out a slot or more of the local day of the first, and of the last slot."""
+    period_us: tuple[int, int]
+    """The period `[start, end)`: the slots may leave out its ends."""
+    time_zone: str | None
+    """Slots lie on the clock of this zone; None: they run in elapsed time (rules 1)."""
+    even: bool
+    """All slots are `step_us` long."""
 
     @property
     def n(self) -> int:
         return len(self.day)
 
     @property
-    def edges_us(self) -> Ints:
-        """The n + 1 borders of the slots."""
-        return self.start_us + self.step_us * np.arange(self.n + 1, dtype=np.int64)
+    def starts_us(self) -> Ints:
+        return self.edges_us[:-1]
+
+    @property
+    def ends_us(self) -> Ints:
+        return self.edges_us[1:]
+
+    @property
+    def hours(self) -> Floats:
+        """Length of each slot, h."""
+        return np.diff(self.edges_us) / 3.6e9
 
     @classmethod
-    def of(cls, start: datetime, end: datetime, step: timedelta, time_zone: str) -> Calendar:
-        return _calendar(
-            to_whole_second_us(start), to_whole_second_us(end), round(step.total_seconds() * 1e6), time_zone
-        )
+    def of(
+        cls,
+        start: datetime,
+        end: datetime,
+        step: Spacing | timedelta,
+        time_zone: str,
+        rules: Rules | None = None,
+    ) -> Calendar:
+        """The slots of `[start, end)` by `rules`, None the newest; `trials.series.edges` says where they lie."""
+        make = _local if (rules or Rules()).local_grid else _elapsed
+        return make(to_whole_second_us(start), to_whole_second_us(end), Spacing.of(step), time_zone)
+
+    @classmethod
+    def counted(cls, start: datetime, number: int, step: Spacing | timedelta, time_zone: str) -> Calendar:
+        """`number` slots that begin with `start`: calendar days and months at its local time of day, shorter
+        ones in elapsed time.
+        """
+        return _counted(to_whole_second_us(start), number, Spacing.of(step), time_zone)
+
+    def slots_at(self, time_us: Ints) -> Ints:
+        """Slot of each time within the period."""
+        if self.even:
+            return np.asarray((time_us - self.edges_us[0]) // self.step_us, np.int64)
+        return np.asarray(np.searchsorted(self.edges_us, time_us, "right") - 1, np.int64)
 
 
 @lru_cache(maxsize=64)
-def _calendar(start_us: int, end_us: int, step_us: int, time_zone: str) -> Calendar:
+def _local(start_us: int, end_us: int, step: Spacing, time_zone: str) -> Calendar:
+    grid = local_grid(start_us, end_us, step, time_zone, whole=True)
+    return _calendar(grid, (start_us, end_us), step, time_zone)
+
+
+def _calendar(grid: Grid, period_us: tuple[int, int], step: Spacing, time_zone: str) -> Calendar:
+    even = bool(np.all(np.diff(grid.edges_us) == step.about_us))
+    return Calendar(grid.edges_us, grid.day, grid.hour, step.about_us, grid.cut, period_us, time_zone, even)
+
+
+@lru_cache(maxsize=64)
+def _counted(start_us: int, number: int, step: Spacing, time_zone: str) -> Calendar:
+    grid = counted_grid(start_us, number, step, time_zone)
+    return _calendar(grid, (start_us, int(grid.edges_us[-1])), step, time_zone)
+
+
+@lru_cache(maxsize=64)
+def _elapsed(start_us: int, end_us: int, step: Spacing, time_zone: str) -> Calendar:
+    """Slots of equal length from the start of the period on; the last may reach beyond its end."""
+    step_us = step.about_us
     starts = np.arange(start_us, end_us, step_us, dtype=np.int64)
     hours = starts // 3_600_000_000
     zone = ZoneInfo(time_zone)
     unique, inverse = np.unique(hours, return_inverse=True)
-    offsets = np.array([_offset_s(int(hour), zone) for hour in unique])[inverse]
+    offsets = np.array([_offset_s(int(hour), zone) for hour in unique], np.int64)[inverse]
     local_s = starts // 1_000_000 + offsets
-    return Calendar(start_us, step_us, 719_163 + local_s // 86_400, (local_s % 86_400) / 3600)
+    day, hour = 719_163 + local_s // 86_400, (local_s % 86_400) / 3600
+    edges = start_us + step_us * np.arange(len(starts) + 1, dtype=np.int64)
+    step_h = step_us / 3.6e9
+    cut = (bool(hour[0] >= step_h), bool(24 - hour[-1] >= 2 * step_h)) if len(hour) else (False, False)
+    return Calendar(edges, day, hour, step_us, cut, (start_us, int(edges[-1])), None, True)
 
 
 def _offset_s(hour: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(hour * 3600, zone).utcoffset()
     return int(offset.total_seconds()) if offset else 0
+
+
+@lru_cache(maxsize=64)
+def steps_of(calendar: Calendar, step: Spacing) -> tuple[Ints, Ints]:
+    """(step in which each slot begins, local day on which each step begins) of a coarser grid over the period
+    of the calendar.
+    """
+    if calendar.time_zone is None:
+        steps = _elapsed_steps(calendar, step)
+        days = np.zeros(1 + int(steps[-1]), np.int64)
+        days[steps[::-1]] = calendar.day[::-1]
+        return steps, days
+    start_us, end_us = calendar.period_us
+    grid = local_grid(start_us, end_us, step, calendar.time_zone, whole=False)
+    return np.searchsorted(grid.edges_us, calendar.starts_us, "right") - 1, grid.day
+
+
+def _elapsed_steps(calendar: Calendar, step: Spacing) -> Ints:
+    """Steps of 24 h are local days."""
+    if step.days == 1:
+        days: Ints = calendar.day - calendar.day[0]
+        return days
+    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // step.about_us
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,14 +211,14 @@ def filled(calendar: Calendar, time_us: Ints) -> Bools:
 
 def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
     """(slot of each observation in the period, which observations those are)."""
-    end_us = calendar.start_us + calendar.step_us * calendar.n
+    start_us, end_us = int(calendar.edges_us[0]), int(calendar.edges_us[-1])
     rows: slice | Bools
     if bool(np.all(time_us[1:] >= time_us[:-1])):
-        low, high = np.searchsorted(time_us, [calendar.start_us, end_us])
+        low, high = np.searchsorted(time_us, [start_us, end_us])
         rows = slice(int(low), int(high))
     else:
-        rows = (time_us >= calendar.start_us) & (time_us < end_us)
-    return (time_us[rows] - calendar.start_us) // calendar.step_us, rows
+        rows = (time_us >= start_us) & (time_us < end_us)
+    return calendar.slots_at(time_us[rows]), rows
 
 
 def grouped(

@@ -20,7 +20,7 @@ from trials.package.verify import differences
 from trials.package.writing import moment, seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
-from trials.workflow.loading import load_inputs
+from trials.workflow.loading import load_inputs, spans
 
 _MAY_CHANGE = {"inputs_sha256": "Observations", "windows": "Windows", "deviations": "Deviations"}
 """Parts in which the database may have changed since an older evaluation, and their names in the message."""
@@ -78,10 +78,14 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
 
 
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
-    names = {s.datastream_id: f"{s.device}/{s.name}" for s in list_datastreams(conn, trial)}
+    streams = list_datastreams(conn, trial)
+    names = {s.datastream_id: f"{s.device}/{s.name}" for s in streams}
     wanted = {stream.key() for stream in inputs.streams}
+    streams = [s for s in streams if names[s.datastream_id] in wanted]
     start = min(p.start for p in inputs.protocol.periods)
     end = max(p.end for p in inputs.protocol.periods)
-    found = flags_of(conn, [number for number, key in names.items() if key in wanted], start, end)
-    rows = [(names[f.datastream_id], moment(f.phenomenon_time), f.check_name, f.flag) for f in found]
-    return sorted(rows)
+    return sorted(
+        (names[f.datastream_id], moment(f.phenomenon_time), f.check_name, f.flag)
+        for numbers, first, last in spans(inputs.protocol, streams, start, end, inputs.rules)
+        for f in flags_of(conn, numbers, first, last)
+    )

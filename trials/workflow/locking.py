@@ -17,6 +17,7 @@ from store.catalogue.sites import list_sites
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
+from trials.designs.planned_intervals import unusable_intervals
 from trials.designs.registry import misfits
 from trials.judge.scales import Registered, misfits_of_scale
 from trials.plan import profiles
@@ -136,7 +137,7 @@ def _off_scale(protocol: Protocol, streams: Sequence[TrialDatastream]) -> Iterat
 
 
 def _not_computable(protocol: Protocol) -> list[str]:
-    problems = []
+    problems = list(unusable_intervals(protocol))
     for check in protocol.checks:
         try:
             quality.plan([(check.check, check.parameters)])

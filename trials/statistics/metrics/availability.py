@@ -42,6 +42,20 @@ def gap_lengths(*, present: ArrayLike, due: ArrayLike) -> NDArray[np.int64]:
     return (edges[1::2] - edges[::2]).astype(np.int64)
 
 
+def gap_hours(*, present: ArrayLike, due: ArrayLike, hours: ArrayLike) -> NDArray[np.float64]:
+    """Length, in h, of each run of `gap_lengths`. hours: length of each planned interval, which differs where
+    the clocks change and between months. Source: definition.
+    """
+    there, planned = _both(present, due)
+    lengths = np.asarray(hours, np.float64)
+    if lengths.shape != planned.shape:
+        raise CorrectInput(f"hours must be as long as due: {lengths.shape}, {planned.shape}.")
+    missing = np.r_[False, ~there[planned], False].astype(np.int8)
+    edges = np.flatnonzero(np.diff(missing))
+    before = np.r_[0.0, np.cumsum(lengths[planned])]
+    return np.asarray(before[edges[1::2]] - before[edges[::2]], np.float64)
+
+
 def mtbf(*, up_h: float, gaps: int) -> float:
     """Mean operating time between failures, h: hours in operation over the number of gaps; all of them where
     there is no gap.
