@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from trials.designs.question import Answer, ArmRole, Question
 from trials.designs.registry import DESIGNS
 from trials.plan.aggregation import ON_ENERGY
@@ -32,7 +33,7 @@ def ask(
     *,
     arms: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str = "UTC",
     unit: str = "1",
     levels: bool = False,
@@ -41,7 +42,7 @@ def ask(
     seed: int = 1,
     targets: Mapping[str, Bounds] | None = None,
     aggregation: str | Mapping[str, Any] = "mean",
-    grid: timedelta = timedelta(hours=1),
+    grid: timedelta | Spacing = timedelta(hours=1),
     kept: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     schedule: Sequence[Mapping[str, Any]] | None = None,
@@ -51,6 +52,7 @@ def ask(
     """The answer of a design on plain arrays; docs/library.md shows it.
 
     `arms`: role → period → series. `start`: period → start of its first interval, with an offset from UTC.
+    `interval`, `grid`: a fixed time, or a `Spacing` of calendar months; days are those of the calendar.
     `time_zone` decides the days. `levels`: results are dB. `level`: of the printed intervals. `day_share`: a
     day counts with this share of its intervals. `targets`: statistic → (low, high), None is open.
     `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
@@ -122,7 +124,7 @@ def _placed(
     endpoint: Endpoint | None,
     given: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str,
 ) -> dict[tuple[str, PeriodName], list[Unit]]:
     """(role or covariate, period) → units, with the slots that `endpoint` plans; with all slots if it is
@@ -146,7 +148,9 @@ def _named(role: str, series: Series) -> dict[str, ArrayLike]:
     return dict(series) if isinstance(series, Mapping) else {role: series}
 
 
-def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, time_zone: str) -> Unit:
+def _unit(
+    name: str, values: ArrayLike, start: datetime, interval: timedelta | Spacing, time_zone: str
+) -> Unit:
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
         raise CorrectInput(
