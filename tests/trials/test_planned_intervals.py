@@ -10,7 +10,9 @@ import pytest
 
 from tests.trials.world import criterion, endpoint, period, protocol_json
 from trials.designs.planned_intervals import unusable_intervals
+from trials.judge.looks import planned_days
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 
 COLLOCATION = {"design": "reference_collocation", "statistic": "slope", "arms": ["candidate", "reference"]}
 LIMIT = {"design": "limit_compliance", "statistic": "mean", "arms": ["candidate"]}
@@ -19,9 +21,8 @@ CONTROL = {"design": "control_sites", "statistic": "effect", "arms": ["candidate
 
 def problems(asked: dict[str, Any], intervals: list[str], **more: Any) -> list[str]:
     """Of a protocol whose arms have these intervals, in the order of `arms`."""
-    plan = {name: more.pop(name) for name in ("interim_looks",) if name in more}
     made = endpoint(asked["design"], [criterion(asked["statistic"], 0, 1)], arms=asked["arms"], **more)
-    document = protocol_json(made, periods=[period("baseline", 0, 90), period("reporting", 90, 180)], **plan)
+    document = protocol_json(made, periods=[period("baseline", 0, 90), period("reporting", 90, 180)])
     document["measurements"] = [
         {"property": "no2", "arms": [arm], "interval": interval}
         for arm, interval in zip(asked["arms"], intervals, strict=True)
@@ -83,12 +84,6 @@ def problems(asked: dict[str, Any], intervals: list[str], **more: Any) -> list[s
             {},
             "endpoints.main.design: the blocks of crossover",
         ),
-        (
-            LIMIT,
-            ["P1W"],
-            {"interim_looks": ["2026-07-01T00:00:00Z"]},
-            "endpoints.main.property: interim_looks",
-        ),
     ],
 )
 def test_an_interval_that_a_design_cannot_use_is_refused(
@@ -120,3 +115,13 @@ def test_an_interval_that_a_design_can_use_is_not(
     asked: dict[str, Any], intervals: list[str], more: dict[str, Any]
 ) -> None:
     assert problems(asked, intervals, **more) == []
+
+
+def test_a_look_counts_the_values_that_the_period_will_have() -> None:
+    """Of 90 days, 12.9 weeks: the last, cut one is mostly inside."""
+    made = endpoint("limit_compliance", [criterion("mean", high=1)], arms=["candidate"])
+    for interval, expected in (("PT1H", 90), ("P1D", 90), ("P1W", 13), ("P1M", 3)):
+        document = protocol_json(made, periods=[period("reporting", 0, 90)], time_zone="Etc/GMT-1")
+        document["measurements"][0]["interval"] = interval
+        plan = Protocol.model_validate(document)
+        assert planned_days(plan, plan.endpoints[0], Rules()) == expected

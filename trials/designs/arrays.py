@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from insitu.errors import CorrectInput
 from insitu.model import AveragingScale, PeriodName
 from insitu.scales import misfit
+from insitu.spacing import Spacing
 from trials.designs.question import Answer, ArmRole, Question
 from trials.designs.registry import DESIGNS
 from trials.plan.endpoint import Endpoint
@@ -34,7 +35,7 @@ def ask(
     *,
     arms: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str = "UTC",
     unit: str = "1",
     scale: str = AveragingScale.ARITHMETIC,
@@ -43,7 +44,7 @@ def ask(
     seed: int = 1,
     targets: Mapping[str, Bounds] | None = None,
     aggregation: str | Mapping[str, Any] = "mean",
-    grid: timedelta = timedelta(hours=1),
+    grid: timedelta | Spacing = timedelta(hours=1),
     kept: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     schedule: Sequence[Mapping[str, Any]] | None = None,
@@ -53,6 +54,7 @@ def ask(
     """The answer of a design on plain arrays; docs/library.md shows it.
 
     `arms`: role → period → series. `start`: period → start of its first interval, with an offset from UTC.
+    `interval`, `grid`: a fixed time, or a `Spacing` of calendar months; days are those of the calendar.
     `time_zone` decides the days. `scale`: averaging scale of the results; dB for levels, unless `unit` is
     another level. `level`: of the printed intervals. `day_share`: a day counts with this share of its
     intervals. `targets`: statistic → (low, high), None is open.
@@ -134,7 +136,7 @@ def _placed(
     endpoint: Endpoint | None,
     given: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str,
 ) -> dict[tuple[str, PeriodName], list[Unit]]:
     """(role or covariate, period) → units, with the slots that `endpoint` plans; with all slots if it is
@@ -158,7 +160,9 @@ def _named(role: str, series: Series) -> dict[str, ArrayLike]:
     return dict(series) if isinstance(series, Mapping) else {role: series}
 
 
-def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, time_zone: str) -> Unit:
+def _unit(
+    name: str, values: ArrayLike, start: datetime, interval: timedelta | Spacing, time_zone: str
+) -> Unit:
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
         raise CorrectInput(

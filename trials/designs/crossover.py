@@ -28,6 +28,7 @@ from trials.statistics.metrics.permutation import sign_flip_p
 from trials.statistics.power import Basis
 
 DAY = timedelta(days=1)
+CLOCK_CHANGE = timedelta(hours=1)
 Bools = NDArray[np.bool_]
 
 MIN_PAIRS = 6
@@ -221,8 +222,8 @@ def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tupl
     """(difference of each pair of blocks that fits into the days, number of those pairs that share no
     day).
     """
-    first, second = (max(1, int((block.end - block.start) / DAY)) for block in schedule[:2])
-    gap = max(first, int((schedule[1].start - schedule[0].start) / DAY))
+    first, second = (max(1, _days(block.end - block.start)) for block in schedule[:2])
+    gap = max(first, _days(schedule[1].start - schedule[0].start))
     length = gap + second
     differences, apart, free_from = [], 0, 0
     for at in range(len(values) - length + 1):
@@ -232,6 +233,11 @@ def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tupl
             if at >= free_from:  # shares no day with the pair before it
                 apart, free_from = apart + 1, at + length
     return differences, apart
+
+
+def _days(span: timedelta) -> int:
+    """Whole local days: one of 23 hours is a day, too."""
+    return int((span + CLOCK_CHANGE) / DAY)
 
 
 DESIGN = Design(

@@ -52,7 +52,7 @@ def _of_endpoint(protocol: Protocol, endpoint: Endpoint) -> Iterator[str]:
     if endpoint.design in ON_GRID:
         yield from _of_grid(endpoint, intervals)
     elif longest.is_longer_than_a_day:
-        yield from _of_long(protocol, endpoint, intervals)
+        yield from _of_long(endpoint, intervals)
 
 
 def _of_day_value(endpoint: Endpoint, longest: Spacing) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _of_grid(endpoint: Endpoint, intervals: dict[str, Spacing]) -> Iterator[str]
             )
 
 
-def _of_long(protocol: Protocol, endpoint: Endpoint, intervals: dict[str, Spacing]) -> Iterator[str]:
+def _of_long(endpoint: Endpoint, intervals: dict[str, Spacing]) -> Iterator[str]:
     """For designs that compare days, where an interval is longer than a day."""
     longest = max(intervals.values(), key=Spacing.about_s)
     if len(set(intervals.values())) > 1:
@@ -109,5 +109,3 @@ def _of_long(protocol: Protocol, endpoint: Endpoint, intervals: dict[str, Spacin
             f"design: the blocks of {endpoint.design} are compared by whole days, and {longest} is longer: plan "
             "P1D or shorter"
         )
-    if protocol.interim_looks:
-        yield f"property: interim_looks count days, and {longest} is longer: leave interim_looks out"

@@ -55,6 +55,8 @@ def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) ->
         "title": evaluation.title.en,
         "profile": PROFILE,
         "created": moment(evaluation.evaluated_at),
+        "rules": evaluation.rules,
+        "stamps": {stream.datastream: str(stream.stamp) for stream in evaluation.datastreams if stream.stamp},
         "resources": resources,
     }
     _write_json(folder / "datapackage.json", descriptor)

@@ -12,6 +12,7 @@ from insitu.spacing import Spacing
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.trials import get_trial
 from store.database import Connection
+from trials.designs import DESIGNS
 from trials.plan import profiles
 from trials.workflow.templates import _WHY, EN, NAME, TEMPLATES, Document, Facts, Measured, Template, mark
 
@@ -260,13 +261,17 @@ def _range(property: str) -> Document:
 
 
 def _endpoint(template: Template, about: str, streams: Sequence[Measured]) -> Document:
-    """Judges levels in dB against a limit as Lden; any other property as a plain mean."""
+    """Judges levels in dB against a limit as Lden, amounts as the total of a day; any other property as a
+    mean.
+    """
     levels = about == "laeq" if not streams else streams[0].scale == "energetic"
     chosen = dict(template.endpoint)
     if template.name == "limit" and levels:
         chosen["aggregation"] = "lden"
     if not levels:
         chosen.pop("aggregation", None)
+    if streams and streams[0].scale == "sum" and not DESIGNS[chosen["design"]].on_grid:
+        chosen["aggregation"] = "sum"
     return chosen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -22,7 +23,12 @@ from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
 from trials.workflow.loading import load_inputs, spans
 
-_MAY_CHANGE = {"inputs_sha256": "Observations", "windows": "Windows", "deviations": "Deviations"}
+_MAY_CHANGE = {
+    "inputs_sha256": "Observations",
+    "windows": "Windows",
+    "deviations": "Deviations",
+    "gate": "Planned intervals",
+}
 """Parts in which the database may have changed since an older evaluation, and their names in the message."""
 
 
@@ -54,6 +60,8 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
+    if _stamps(now) != _stamps(then):
+        other.append("Stamps")
     if other:
         raise CorrectInput(
             f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export."
@@ -75,6 +83,10 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         encoding="utf-8",
     )
     seal(folder, evaluation, key)
+
+
+def _stamps(evaluation: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [(one["datastream"], one.get("stamp")) for one in evaluation["datastreams"]]
 
 
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
