@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from insitu.arrays import Floats
-from insitu.model import Verdict
+from insitu.model import Stamp, Verdict
+from insitu.spacing import Spacing
 from tests.trials.world import (
     DAY,
     HOUR,
@@ -400,3 +401,53 @@ def test_a_result_that_may_not_hold_that_long_leaves_a_gap() -> None:
 def test_a_result_holds_for_its_interval_at_least() -> None:
     with pytest.raises(ValueError, match="make `holds` no shorter"):
         occupancy("PT10M")
+
+
+@pytest.mark.parametrize("stamp", list(Stamp))
+def test_amounts_belong_to_the_interval_that_their_stamp_means(stamp: Stamp) -> None:
+    """Hourly amounts over the change of the clocks: 23 of them on 29 March. A stamp at the end of the hour is one
+    hour later, and means the same.
+    """
+    hours = 10.0 + np.arange(40 * 24) % 7
+    late = HOUR if stamp is Stamp.END else timedelta(0)
+    stream = series("candidate-1", hours, start=START + late, unit="1", averaging_scale="sum", stamp=stamp)
+    made = endpoint(
+        "limit_compliance",
+        [criterion("mean", high=1000)],
+        arms=["candidate"],
+        unit="1",
+        aggregation="sum",
+        parameters={"u_meas": 0},
+    )
+    document = protocol_json(made, periods=[period("reporting", 0, 40)])
+    document["periods"][0]["end"] = (START + 40 * DAY - HOUR).isoformat()  # midnight, in summer time
+    result = compute(inputs(Protocol.model_validate(document), [stream])).endpoints[0]
+    lengths = [23 if number == 28 else 24 for number in range(40)]
+    ends = np.cumsum(lengths)
+    expected = [float(hours[end - length : end].sum()) for end, length in zip(ends, lengths, strict=True)]
+    (line,) = result.lines
+    assert [one.value for one in line.days] == pytest.approx(expected)
+
+
+def test_a_result_that_stands_for_the_time_before_its_stamp_holds_from_its_beginning() -> None:
+    """Quarter-hourly shares, stamped at the end: the whole day is covered from its first minute."""
+    rng = np.random.default_rng(8)
+    quarters = rng.normal(10, 1, N * 4)
+    one = series("candidate-1", np.zeros(1), unit="1", averaging_scale="time_weighted", stamp=Stamp.END)
+    quarter_us = 900_000_000
+    stream = replace(
+        one,
+        time_us=one.time_us[0] + quarter_us * np.arange(1, len(quarters) + 1, dtype=np.int64),
+        result=quarters,
+        flag=np.ones(len(quarters), np.int8),
+        every=Spacing(timedelta(minutes=15)),
+    )
+    result = evaluated(
+        "limit_compliance",
+        [criterion("mean", high=12)],
+        {"candidate": stream},
+        unit="1",
+        parameters={"u_meas": 0},
+    )
+    (line,) = result.lines
+    assert [day.value for day in line.days] == pytest.approx(quarters.reshape(-1, 96).mean(axis=1))
