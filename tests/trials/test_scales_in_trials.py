@@ -405,8 +405,8 @@ def test_a_result_holds_for_its_interval_at_least() -> None:
 
 @pytest.mark.parametrize("stamp", list(Stamp))
 def test_amounts_belong_to_the_interval_that_their_stamp_means(stamp: Stamp) -> None:
-    """Hourly amounts over the change of the clocks: 23 of them on 29 March. A stamp at the end of the hour is one
-    hour later, and means the same.
+    """Hourly amounts over the change of the clocks: 23 of them on 29 March. A stamp at the end of the hour is
+    one hour later, and means the same.
     """
     hours = 10.0 + np.arange(40 * 24) % 7
     late = HOUR if stamp is Stamp.END else timedelta(0)

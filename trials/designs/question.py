@@ -124,9 +124,9 @@ class Question:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and calendar
-        (`trials.series.edges`). A series slower than the grid may end on an earlier step; on a scale of totals
-        it has no steps, and a step that the period cuts has no value.
+        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and
+        calendar (`trials.series.edges`). A series slower than the grid may end on an earlier step; on a scale
+        of totals it has no steps, and a step that the period cuts has no value.
         """
         grid, scale = self.endpoint.grid, self.scale if self.rules.every_scale else self.day_scale
         number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
@@ -164,8 +164,8 @@ def out_of_scale(question: Question) -> list[Statement]:
 
 
 def _cut_steps(calendar: Calendar, steps: Days, grid: Spacing) -> list[int]:
-    """Steps that the period cuts, so that their slots do not make up a whole one; all of them if the slots are
-    longer than the grid.
+    """Steps that the period cuts, so that their slots do not make up a whole one; all of them if the slots
+    are longer than the grid.
     """
     if calendar.step_us > grid.about_us or calendar.time_zone is None:
         return [int(step) for step in np.unique(steps)]

@@ -225,8 +225,9 @@ class Units:
         shift_us: int,
         longest: timedelta,
     ) -> tuple[Floats, Floats | None]:
-        """The same from one datastream, by its averaging scale. `shift_us`: from a stamp to the middle of what it
-        stands for. `longest`: time for which a result holds, from the beginning of what it stands for.
+        """The same from one datastream, by its averaging scale. `shift_us`: from a stamp to the middle of
+        what it stands for. `longest`: time for which a result holds, from the beginning of what it stands
+        for.
         """
         scale, share = self._scale(stream), self.inputs.protocol.capture.day
         result = as_counted(aggregation, stream.result)
