@@ -102,8 +102,8 @@ class Question:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and calendar
-        (`trials.series.edges`). A series slower than the grid may end on an earlier step.
+        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and
+        calendar (`trials.series.edges`). A series slower than the grid may end on an earlier step.
         """
         grid = self.endpoint.grid
         number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
