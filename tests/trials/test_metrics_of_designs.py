@@ -179,6 +179,10 @@ def test_what_has_no_meaning_is_refused_in_words() -> None:
         completeness(present=[1, 1], due=[0, 0])
     with pytest.raises(CorrectInput, match="as long as each other"):
         gap_lengths(present=[1, 1], due=[1])
+    with pytest.raises(CorrectInput, match="hours must be as long as due"):
+        gap_hours(present=[1, 1], due=[1, 1], hours=[1])
+    with pytest.raises(CorrectInput, match="0 hours or more"):
+        gap_hours(present=[1, 1], due=[1, 1], hours=[1, -1])
     with pytest.raises(CorrectInput, match="not negative"):
         mtbf(up_h=-1.0, gaps=1)
     with pytest.raises(CorrectInput, match="mean above 0"):
