@@ -169,12 +169,13 @@ def enter_mappings(
 
 
 def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) -> None:
-    """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping of
-    one that has one.
+    """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping
+    of one that has one.
     """
     if entry.field in fields_of(mappings_of_trial(conn, entry.trial), entry.device):
         raise CorrectInput(
-            f"{entry.trial}/{entry.device}/{entry.field} comes from a mapping: declare `every` and `stamp` there."
+            f"{entry.trial}/{entry.device}/{entry.field} comes from a mapping: declare `every` and `stamp` "
+            "there."
         )
     name = f"{entry.trial}/{entry.device}/{entry.field}"
     stream = next(

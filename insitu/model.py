@@ -95,7 +95,7 @@ class AveragingScale(StrEnum):
 
 
 class Stamp(StrEnum):
-    """What the time of a result marks of the interval that the result stands for."""
+    """The point of its interval that the time of a result marks."""
 
     BEGIN = "begin"
     END = "end"

@@ -13,7 +13,8 @@ from typing import Final
 
 _ISO: Final = re.compile(
     r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
-    r"(?P<time>T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+    r"(?P<time>T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?"
+    r"(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
 _NOTHING: Final = timedelta(0)
 _DAY: Final = timedelta(days=1)
@@ -23,8 +24,8 @@ _MOST_MONTHS: Final = 1200
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """`months` calendar months, or `fixed` if that is 0. ValueError for one that is not longer than nothing, or
-    longer than a hundred years.
+    """`months` calendar months, or `fixed` if that is 0. ValueError for one that is not longer than nothing,
+    or longer than a hundred years.
     """
 
     fixed: timedelta = _NOTHING
@@ -43,8 +44,8 @@ class Spacing:
 
     @classmethod
     def parse(cls, text: str) -> Spacing:
-        """From ISO 8601: PT15M, PT1H, P1D, P1W; P1M and P1Y are calendar units and stand alone. ValueError says
-        what to write.
+        """From ISO 8601: PT15M, PT1H, P1D, P1W; P1M and P1Y are calendar units and stand alone. ValueError
+        says what to write.
         """
         if text.startswith("-"):
             raise ValueError("a time between two results must be longer than nothing")
@@ -55,8 +56,8 @@ class Spacing:
         months = 12 * int(parts.pop("years", 0)) + int(parts.pop("months", 0))
         if months and parts:
             raise ValueError(
-                f"{text!r} adds days or hours to months, which differ in length: write months alone, as P1M, or "
-                "days alone, as P30D"
+                f"{text!r} adds days or hours to months, which differ in length: write months alone, as P1M, "
+                "or days alone, as P30D"
             )
         try:
             return cls(timedelta(**{name: float(part) for name, part in parts.items()}), months)

@@ -148,7 +148,7 @@ class DatastreamSummary(Part):
     sha256: str
     """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
     stamp: Stamp | None = None
-    """What its times mark; None by rules 1, which know instants only."""
+    """The point of their interval that its times mark; None by rules 1, which know instants only."""
 
 
 class GapSummary(Part):

@@ -131,7 +131,7 @@ class DatastreamOut(BaseModel):
     interval_source: str | None
     """declared, reported (by the device), or learned (the median spacing of its last results)."""
     stamp: str
-    """What the time of a result marks: begin or end of its interval, or instant."""
+    """The time of a result marks the begin or the end of its interval, or an instant."""
     averaging_scale: str
     sensor: str
     latest_at: datetime | None

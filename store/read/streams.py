@@ -38,7 +38,7 @@ class Stream:
     expected_months: int
     """The expected interval, if it is a number of calendar months; else 0."""
     stamp: Stamp
-    """What the time of a result marks."""
+    """The point of its interval that a time marks."""
     learned_interval_s: float | None
     """Median spacing of the last results, if no interval is expected."""
     scale: float
@@ -57,7 +57,9 @@ class Stream:
         return self.expected_interval_s or self.learned_interval_s
 
     def to_middle_us(self) -> int:
-        """From the time of a result to the middle of the interval that it stands for, µs; 0 for an instant."""
+        """From the time of a result to the middle of the interval that it stands for, µs; 0
+        for an instant.
+        """
         half = round((self.expected_interval_s or 0.0) * 5e5)
         return {Stamp.BEGIN: half, Stamp.END: -half}.get(self.stamp, 0)
 

@@ -1,5 +1,5 @@
-"""A gravimetric filter a day beside an hourly sensor, through the command line: its truth is known, and the same
-instants give the same numbers however they are written.
+"""A gravimetric filter a day beside an hourly sensor, through the command line: its truth is known, and the
+same instants give the same numbers however they are written.
 """
 
 from __future__ import annotations

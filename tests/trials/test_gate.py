@@ -427,10 +427,8 @@ def test_a_covariate_measured_more_rarely_than_the_endpoint_is_judged_on_its_own
         parameters={"covariates": ["outdoor"]},
     )
     plan = protocol(made, periods=TWO, also=["outdoor"])
-    rarely = [
-        m.model_copy(update={"interval": Spacing(timedelta(hours=3))}) if m.property == "outdoor" else m
-        for m in plan.measurements
-    ]
+    three = {"interval": Spacing(timedelta(hours=3))}
+    rarely = [m.model_copy(update=three) if m.property == "outdoor" else m for m in plan.measurements]
     plan = plan.model_copy(update={"measurements": rarely})
     streams = [*streams_of(plan), series("candidate-1", sparse, property="outdoor", unit="Cel")]
     assert "season_mismatch" not in codes(evaluated(inputs(plan, streams)))

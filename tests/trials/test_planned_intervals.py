@@ -1,5 +1,5 @@
-"""Intervals that a design cannot be computed with are refused by `lock`, in a sentence that says what to write;
-those that it can, are not.
+"""Intervals that a design cannot be computed with are refused by `lock`, in a sentence that says what to
+write; those that it can, are not.
 """
 
 from __future__ import annotations

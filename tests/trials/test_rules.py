@@ -1,4 +1,6 @@
-"""Rules of computation: a document names its own, and one without the word has rules 1 and verifies by them."""
+"""Rules of computation: a document names its own, and one without the word has rules 1 and
+verifies by them.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Stamps from the database to the package: a result stamped at the end of a period is loaded with it, its flags go
-along, and evaluations of rules 1 stay what they were.
+"""Stamps from the database to the package: a result stamped at the end of a period is loaded with it, its
+flags go along, and evaluations of rules 1 stay what they were.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def declare(conn: Connection, stamp: Stamp) -> None:
 
 @pytest.fixture
 def filters(conn: Connection, catalogue: SmallTrial) -> int:
-    """Device b's filters, one a day from the day before the period to the day after it, stamped at their end."""
+    """Device b's filters, one a day from the day before the period to the day after it,
+    stamped at their end.
+    """
     declare(conn, Stamp.END)
     conn.execute(
         "DELETE FROM datastream WHERE datastream_id = %s", (catalogue.datastreams["b", "pm25"],)
@@ -131,7 +133,9 @@ def test_another_stamp_is_a_fact_that_makes_a_new_evaluation_and_is_named(
 
 
 def test_newer_rules_alone_make_no_new_evaluation_of_an_old_one(conn: Connection, filters: int) -> None:
-    """An evaluation from before rules 2: its document names no rules, and its intervals ran in elapsed time."""
+    """An evaluation from before rules 2: its document names no rules, and its intervals ran in
+    elapsed time.
+    """
     declare(conn, Stamp.INSTANT)
     stored = store_trials.locked_protocol(conn, "t")
     assert stored is not None

@@ -1,4 +1,4 @@
-"""What a stamp marks: a series of intervals beside an hourly one, over both changes of the clock.
+"""Stamps at the edges of intervals: a series of filters beside an hourly one, over both changes of the clock.
 
 The truth is grouped by hand with zoneinfo: the hourly results of a local day, week or month, and their mean.
 """

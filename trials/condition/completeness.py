@@ -156,8 +156,8 @@ def _overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
 
 
 def _share(seconds: float, whole_s: float, streams: Sequence[tuple[int, float | None]]) -> float | None:
-    """The mean over (results, expected interval s) of results against planned intervals in `seconds` of a local
-    day of `whole_s`.
+    """The mean over (results, expected interval s) of results against planned intervals in `seconds` of a
+    local day of `whole_s`.
 
     Intervals of more than an hour follow the local clock: a day of 23 hours has one of a day, too.
     """

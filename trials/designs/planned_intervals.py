@@ -1,7 +1,7 @@
 """Planned intervals that a trial cannot be computed with: `lock` refuses them. Pure.
 
-An interval that fits nowhere is no error of the arithmetic, which would give a number; the number would be about
-other times than the protocol means.
+An interval that fits nowhere is no error of the arithmetic, which would give a number; the number would be
+about other times than the protocol means.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def unusable_intervals(protocol: Protocol) -> Iterator[str]:
         interval = measurement.interval
         if interval.about > HOUR.about and not (interval.days or interval.months or interval.goes_into(DAY)):
             yield (
-                f"measurements.{number}.interval: {interval} neither goes into a day a whole number of times nor is "
-                "a whole number of days, so it cannot keep to the local clock: write PT4H, PT6H, P1D, P1W or P1M"
+                f"measurements.{number}.interval: {interval} neither goes into a day a whole number of times "
+                "nor is a whole number of days, so it cannot keep to the local clock: write PT4H, PT6H, P1D, "
+                "P1W or P1M"
             )
     for endpoint in protocol.endpoints:
         if endpoint.design in DESIGNS:
@@ -59,13 +60,13 @@ def _of_day_value(endpoint: Endpoint, longest: Spacing) -> Iterator[str]:
     name, step = endpoint.aggregation.name, endpoint.aggregation.step
     if name in OWN_HOURS and longest.about > HOUR.about and longest != TWO_HOURS:
         yield (
-            f"aggregation: {name} weighs the hours of a day, and an interval of {longest} holds several of its "
-            "parts: plan PT1H or shorter"
+            f"aggregation: {name} weighs the hours of a day, and an interval of {longest} holds several of "
+            "its parts: plan PT1H or shorter"
         )
     elif name not in (*OF_ONE_INTERVAL, *OWN_HOURS) and step is None and longest.about >= DAY.about:
         yield (
-            f"aggregation: {name} is made of the intervals of a day, and {longest} leaves one or none: plan PT1H "
-            "or shorter"
+            f"aggregation: {name} is made of the intervals of a day, and {longest} leaves one or none: plan "
+            "PT1H or shorter"
         )
 
 
@@ -85,8 +86,9 @@ def _of_grid(endpoint: Endpoint, intervals: dict[str, Spacing]) -> Iterator[str]
     for arm, interval in intervals.items():
         if not interval.goes_into(endpoint.grid):
             yield (
-                f"grid: {endpoint.grid} is no whole number of the planned intervals of {arm!r}, {interval}: a step "
-                f"would compare a part of an interval with the whole. Write the grid as {interval}, or a multiple"
+                f"grid: {endpoint.grid} is no whole number of the planned intervals of {arm!r}, {interval}: "
+                "a step would compare a part of an interval with the whole. Write the grid as "
+                f"{interval}, or a multiple"
             )
 
 
@@ -96,16 +98,16 @@ def _of_long(endpoint: Endpoint, intervals: dict[str, Spacing]) -> Iterator[str]
     if len(set(intervals.values())) > 1:
         told = ", ".join(f"{arm!r} {interval}" for arm, interval in intervals.items())
         yield (
-            f"arms: their intervals differ ({told}), so that a day of one would be compared with a longer interval "
-            "of the other: plan the same interval for both, or use reference_collocation with a grid"
+            f"arms: their intervals differ ({told}), so that a day of one would be compared with a longer "
+            "interval of the other: plan the same interval for both, or use reference_collocation with a grid"
         )
     if endpoint.parameters.get("covariates"):
         yield (
-            f"parameters.covariates: covariates are matched by day, and {longest} is longer: leave them out, or "
-            "plan P1D or shorter"
+            f"parameters.covariates: covariates are matched by day, and {longest} is longer: leave them out, "
+            "or plan P1D or shorter"
         )
     if DESIGNS[endpoint.design].schedule:
         yield (
-            f"design: the blocks of {endpoint.design} are compared by whole days, and {longest} is longer: plan "
-            "P1D or shorter"
+            f"design: the blocks of {endpoint.design} are compared by whole days, and {longest} is longer: "
+            "plan P1D or shorter"
         )

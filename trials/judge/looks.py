@@ -88,8 +88,8 @@ def is_missed(look: LookSummary, inputs: TrialInputs) -> bool:
 
 
 def planned_days(protocol: Protocol, endpoint: Endpoint, rules: Rules) -> int:
-    """Local days of the reporting period on which the endpoint plans anything, or intervals if they are longer
-    than a day: the number of values that it will have.
+    """Local days of the reporting period on which the endpoint plans anything, or intervals if they are
+    longer than a day: the number of values that it will have.
     """
     reporting = protocol.period(PeriodName.REPORTING)
     if reporting is None or reporting.end <= reporting.start:

@@ -38,13 +38,14 @@ class Grid(NamedTuple):
 def local_grid(start_us: int, end_us: int, spacing: Spacing, time_zone: str, *, whole: bool) -> Grid:
     """The intervals of `[start_us, end_us)`; the first and the last are cut where the period cuts them.
 
-    An interval of days begins at local midnight, counted from the local date on which the period begins; one of
-    months on the same day of the month, or on the last day of a shorter month. An interval of more than an hour
-    begins at a multiple of it on the local clock, a shorter one at a multiple of it after local midnight; so
-    each day has its own intervals, and the one at a change of the clocks may be longer or shorter. One that does
-    not go into a day runs on in elapsed time from the first midnight.
+    An interval of days begins at local midnight, counted from the local date on which the period begins; one
+    of months on the same day of the month, or on the last day of a shorter month. An interval of more than an
+    hour begins at a multiple of it on the local clock, a shorter one at a multiple of it after local
+    midnight; so each day has its own intervals, and the one at a change of the clocks may be longer or
+    shorter. One that does not go into a day runs on in elapsed time from the first midnight.
 
-    `whole`: leaves out an interval of a day or more whose middle lies outside the period, unless nothing is left.
+    `whole`: leaves out an interval of a day or more whose middle lies outside the period, unless nothing is
+    left.
     """
     if end_us <= start_us:
         return Grid(np.array([start_us], np.int64), np.empty(0, np.int64), np.empty(0), (False, False))

@@ -55,7 +55,7 @@ class StreamInput:
     kept.
     """
     stamp: Stamp = Stamp.INSTANT
-    """What the times mark."""
+    """The point of their interval that the times mark."""
     every: Spacing | None = None
     """The declared time between two results."""
 
@@ -70,9 +70,9 @@ class StreamInput:
 def shift_us(stamp: Stamp, every: Spacing | None, planned: Spacing) -> int:
     """From the time of a result to the middle of the interval that it stands for, µs; 0 for an instant.
 
-    That interval is the declared one, or the planned one if that is shorter: a filter of one day that is taken
-    every sixth day stands for its day. Its middle decides where the result belongs. So a stamp at an edge falls
-    into the right interval, also if a clock or a person is a little early or late.
+    That interval is the declared one, or the planned one if that is shorter: a filter of one day that is
+    taken every sixth day stands for its day. Its middle decides where the result belongs. So a stamp at an
+    edge falls into the right interval, also if a clock or a person is a little early or late.
     """
     if stamp is Stamp.INSTANT:
         return 0

@@ -72,7 +72,9 @@ class Calendar:
         time_zone: str,
         rules: Rules | None = None,
     ) -> Calendar:
-        """The slots of `[start, end)` by `rules`, None the newest; `trials.series.edges` says where they lie."""
+        """The slots of `[start, end)` by `rules`, None the newest; `trials.series.edges` says
+        where they lie.
+        """
         make = _local if (rules or Rules()).local_grid else _elapsed
         return make(to_whole_second_us(start), to_whole_second_us(end), Spacing.of(step), time_zone)
 

@@ -110,8 +110,8 @@ def needed_datastreams(conn: Connection, protocol: Protocol) -> list[TrialDatast
 def spans(
     protocol: Protocol, streams: Sequence[TrialDatastream], start: datetime, end: datetime, rules: Rules
 ) -> Iterator[tuple[list[int], datetime, datetime]]:
-    """(datastreams, first, last): the times `[first, last)` of results that stand for intervals with their middle
-    in `[start, end)`.
+    """(datastreams, first, last): the times `[first, last)` of results that stand for intervals with their
+    middle in `[start, end)`.
     """
     by_shift: dict[int, list[int]] = {}
     for stream in streams:

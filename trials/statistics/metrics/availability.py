@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from insitu.errors import CorrectInput
 
+LONGEST_H = 1e8
+
 
 def _both(present: ArrayLike, due: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     there, planned = np.asarray(present, bool), np.asarray(due, bool)
@@ -50,6 +52,8 @@ def gap_hours(*, present: ArrayLike, due: ArrayLike, hours: ArrayLike) -> NDArra
     lengths = np.asarray(hours, np.float64)
     if lengths.shape != planned.shape:
         raise CorrectInput(f"hours must be as long as due: {lengths.shape}, {planned.shape}.")
+    if not np.all((lengths >= 0) & (lengths < LONGEST_H)):
+        raise CorrectInput("An interval lasts 0 hours or more, and less than ten thousand years.")
     missing = np.r_[False, ~there[planned], False].astype(np.int8)
     edges = np.flatnonzero(np.diff(missing))
     before = np.r_[0.0, np.cumsum(lengths[planned])]
