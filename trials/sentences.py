@@ -112,6 +112,66 @@ FINDINGS = _named(
         "warning",
         "The protocol plans no quality check for {property}: unchecked observations were used.",
     ),
+    Sentence(
+        "tipping_point",
+        "note",
+        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict would turn if those of "
+        "{arm} in the {period} period had held {value} {unit}, percentile {percentile} of those seen there; "
+        "it survives percentile {worst}, the plausible worst.",
+    ),
+    Sentence(
+        "tipping_point_pairs",
+        "note",
+        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict would turn if those of "
+        "{arm} in the {period} period had differed from the other series by {value} {unit}, percentile "
+        "{percentile} of the differences seen; it survives percentile {worst}, the plausible worst.",
+    ),
+    Sentence(
+        "tipping_beyond",
+        "note",
+        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict survives percentile "
+        "{worst} of those seen, the plausible worst, and would not turn even if they had held values a whole "
+        "range beyond the most extreme.",
+    ),
+    Sentence(
+        "tipping_within",
+        "warning",
+        "Inconclusive because of missing data: {missing} of {planned} planned intervals ({share} %) are "
+        "missing. Without them the verdict is {verdict}; it would turn if those of {arm} in the {period} "
+        "period had held {value} {unit}, percentile {percentile} of those seen there. Values at percentile "
+        "{worst} are plausible, and beyond it where silence follows extreme levels.",
+    ),
+    Sentence(
+        "tipping_within_pairs",
+        "warning",
+        "Inconclusive because of missing data: {missing} of {planned} planned intervals ({share} %) are "
+        "missing. Without them the verdict is {verdict}; it would turn if those of {arm} in the {period} "
+        "period had differed from the other series by {value} {unit}, percentile {percentile} of the "
+        "differences seen. Differences at percentile {worst} are plausible.",
+    ),
+    Sentence(
+        "missing_by_level",
+        "warning",
+        "Silence of {arm} in the {period} period depends on the level: just before it the level lies at "
+        "percentile {share} on average, and at random it would at {usual}.",
+    ),
+    Sentence(
+        "missing_by_other",
+        "warning",
+        "Silence of {arm} in the {period} period depends on the level of the other arm: while it lasts, that "
+        "lies at percentile {share} on average, and at random it would at {usual}.",
+    ),
+    Sentence(
+        "missing_by_hour",
+        "warning",
+        "{arm} lacks {share} % of its intervals at {part} in the {period} period, and {usual} % of the others.",
+    ),
+    Sentence(
+        "missing_by_weekday",
+        "warning",
+        "{arm} lacks {share} % of its intervals on one weekday ({part}) in the {period} period, and {usual} % "
+        "of the others.",
+    ),
     Sentence("trend_in_period", "note", "There is a trend within the {period} period: {slope} per day."),
     Sentence(
         "hac_needs_full_grid", "note", "The HAC interval is not printed: it needs a value for every day."

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from functools import cache
 
 from insitu.model import PeriodName, Verdict
-from trials.designs import DESIGNS, Answer, early_look
+from trials.designs import DESIGNS, Answer, Question, early_look
 from trials.evaluation import (
     EndpointResult,
     Evaluation,
@@ -21,10 +21,12 @@ from trials.evaluation import (
 )
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
+from trials.judge.completion import patterns_of
 from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
+from trials.judge.missing import Survival, missingness, survive
 from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
@@ -149,6 +151,9 @@ def _endpoint(
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
+    if inputs.rules.judge_missing and not blocked:
+        survived = _survival(units, endpoint, level, verdict)
+        verdict, findings = survived.verdict, findings + survived.findings
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
         harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
         more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]
@@ -174,6 +179,32 @@ def _endpoint(
     )
 
 
+def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) -> Survival:
+    """The verdict with its missing intervals filled, and what they have in common."""
+    question = replace(units.question(endpoint, level), bare=True)
+    rule = _rule(units.inputs, endpoint)
+
+    def judge(filled: Question) -> Verdict:
+        answer = _looked(units.inputs, endpoint, DESIGNS[endpoint.design].answer(filled))
+        known = {one.statistic: one for one in answer.statistics}
+        _, found, _ = verdict_of(endpoint, known, level, blocked=not known, rule=rule)
+        return found
+
+    worst = units.inputs.protocol.worst_percentile
+    told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
+    if not patterns_of(endpoint.design):
+        return told
+    return replace(told, findings=told.findings + missingness(question))
+
+
+def _looked(inputs: TrialInputs, endpoint: Endpoint, answer: Answer) -> Answer:
+    """The answer as an early look, while the reporting period lasts."""
+    if inputs.whole is None:
+        return answer
+    days, planned = (planned_days(p, endpoint, inputs.rules) for p in (inputs.protocol, inputs.whole))
+    return early_look.look(answer, days=days, planned=planned)
+
+
 def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | None = None) -> Answer:
     """The design's answer, also for another choice; as an early look while the reporting period lasts."""
     inputs, question = (
@@ -182,11 +213,7 @@ def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | Non
     )
     if choice is not None:
         question = replace(question.without(choice.left_out), bare=True)
-    answer = DESIGNS[endpoint.design].answer(question)
-    if inputs.whole is None:
-        return answer
-    days, planned = (planned_days(p, endpoint, inputs.rules) for p in (inputs.protocol, inputs.whole))
-    return early_look.look(answer, days=days, planned=planned)
+    return _looked(inputs, endpoint, DESIGNS[endpoint.design].answer(question))
 
 
 def _rule(inputs: TrialInputs, endpoint: Endpoint) -> Rule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import (
     Field,
     model_validator,
@@ -9,6 +11,10 @@ from pydantic import (
 
 from insitu.model import DatastreamRole, PeriodName
 from trials.plan.values import Code, Moment, Part, Share, Span, Text
+
+
+WORST_PERCENTILE: Final = 95.0
+"""Where the protocol names none (docs/decisions/0013)."""
 
 
 class Period(Part):
@@ -113,6 +119,15 @@ class Capture(Part):
     days: Share = 0.75
     day: Share = 0.75
     """A day counts for inference with this share of its planned intervals."""
+
+
+class MissingRule(Part):
+    """How missing intervals bear on the verdict."""
+
+    worst_percentile: float = Field(default=WORST_PERCENTILE, ge=50, le=100)
+    """A decided verdict must survive values at this percentile of those seen, on the unfavourable side."""
+    reason: Text
+    """Why no worse value is plausible."""
 
 
 class Decisions(Part):

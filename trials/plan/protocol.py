@@ -18,7 +18,16 @@ from insitu.model import PeriodName
 from insitu.spacing import Spacing
 from trials.plan.aggregation import OWN_HOURS, SHARES
 from trials.plan.endpoint import Endpoint
-from trials.plan.parts import Arm, Capture, CheckPlan, Decisions, Measurement, Period
+from trials.plan.parts import (
+    WORST_PERCENTILE,
+    Arm,
+    Capture,
+    CheckPlan,
+    Decisions,
+    Measurement,
+    MissingRule,
+    Period,
+)
 from trials.plan.values import Code, Moment, Part, Text
 
 SCHEMA: Final = "insitu/protocol/1"
@@ -44,7 +53,8 @@ class Protocol(Part):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """1 − α of the two-sided interval."""
     exclusions: list[Text] = Field(default_factory=list)
-    missing_data: Text
+    missing_data: Text | MissingRule
+    """Prose, or rules that are computed."""
     interim_looks: list[Moment] = Field(default_factory=list)
     evaluate_by: Moment | None = None
     """Latest time for the evaluation; None: any time after the reporting period."""
@@ -153,6 +163,12 @@ class Protocol(Part):
         for number, block in enumerate(blocks):
             if reporting and not (reporting.start <= block.start and block.end <= reporting.end):
                 yield f"schedule.{number}: it lies outside the reporting period"
+
+    @property
+    def worst_percentile(self) -> float:
+        """Of the values seen, the plausible worst that a missing one may have had."""
+        given = self.missing_data
+        return given.worst_percentile if isinstance(given, MissingRule) else WORST_PERCENTILE
 
     def period(self, name: PeriodName) -> Period | None:
         return next((p for p in self.periods if p.name is name), None)

@@ -45,3 +45,17 @@ class Rules:
         but the energetic were taken for arithmetic.
         """
         return self.version >= 2
+
+    @property
+    def judge_missing(self) -> bool:
+        """A decided verdict must survive plausible values of the missing intervals. Before rules 2 they were
+        left out.
+        """
+        return self.version >= 2
+
+    @property
+    def gate_scales(self) -> bool:
+        """Gates have scales of their own, and the season is compared by distribution. Before rules 2 a target
+        of 0 switched off the check of parallel trends, and the season was compared by range.
+        """
+        return self.version >= 2
