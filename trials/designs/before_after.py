@@ -13,6 +13,14 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
+from trials.designs.placebo import (
+    COVARIATE_EXPLAINS,
+    HALF,
+    PLACEBO_AS_LARGE,
+    WHOLE,
+    check_balance,
+    check_placebo,
+)
 from trials.designs.question import Answer, Known, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Estimate
@@ -39,8 +47,21 @@ def answer(question: Question) -> Answer:
     arm = question.endpoint.arms["candidate"]
     result.lines = [line("baseline", arm, before_days, before), line("reporting", arm, after_days, after)]
     season_overlap(question, result)
-    difference_of_periods(question, result, (before_days, before), (after_days, after))
+    periods = difference_of_periods(question, result, (before_days, before), (after_days, after))
+    if periods is not None and question.rules.gate_scales:
+        _season(question, result, before, periods)
     return result
+
+
+def _season(question: Question, result: Answer, before: Floats, periods: TwoPeriods) -> None:
+    """Could the season have made the effect? By the declared covariates, and by made-up dates: those decide
+    alone, and more strictly, where no covariate is declared.
+    """
+    names = sorted({name for name, _ in question.covariates})
+    for name in names:
+        x = tuple(question.covariate_days(name, period)[1] for period in BOTH)
+        check_balance(question, result, name, (x[0], x[1]), before, periods)
+    check_placebo(question, result, before, periods, WHOLE if names else HALF)
 
 
 def difference_of_periods(
@@ -192,7 +213,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0, needs_zero=True)),
     function=answer,
-    sentences=(NOT_ABOVE_ZERO,),
+    sentences=(NOT_ABOVE_ZERO, PLACEBO_AS_LARGE, COVARIATE_EXPLAINS),
     other_choices=BLOCK_LENGTH | HAC,
     foretell=foretell,
 )

@@ -13,12 +13,13 @@ from insitu.model import PeriodName
 from trials.designs.before_after import difference_of_periods, effect_so_far
 from trials.designs.design import BOTH, EFFECT, Design, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC
+from trials.designs.placebo import PLACEBO_AS_LARGE, WHOLE, check_placebo, is_decided
 from trials.designs.question import Answer, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.criteria import margin
-from trials.statistics.intervals import MIN_DAYS, Spread
+from trials.statistics.intervals import MIN_DAYS, Spread, TwoPeriods
 
 ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
@@ -28,6 +29,12 @@ BASELINE_TREND = Sentence(
     "blocking",
     "In the baseline the difference drifts by {drift} over the period, more than the margin {margin}: "
     "arms are not comparable.",
+)
+TREND_EXPLAINS = Sentence(
+    "trend_explains",
+    "blocking",
+    "In the baseline the difference drifts by {drift} over the period; the effect is {effect}. If the drift "
+    "goes on, it explains the effect: arms are not comparable.",
 )
 FEW_SITES = Sentence(
     "few_sites",
@@ -59,7 +66,11 @@ def answer(question: Question) -> Answer:
     periods = difference_of_periods(question, result, before, after)
     if periods is None:
         return result
-    _parallel(question, result, periods.before, len(before[0]))
+    if question.rules.gate_scales:
+        _parallel_to_effect(question, result, periods, len(before[0]))
+        check_placebo(question, result, before[1], periods, WHOLE)
+    else:
+        _parallel(question, result, periods.before, len(before[0]))
     if not question.bare:
         _placebo(result, *before)
     units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))
@@ -78,6 +89,24 @@ def _parallel(question: Question, result: Answer, before: Spread, days: int) -> 
     drift = before.slope * days
     if known and abs(drift) > min(known):
         result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
+
+
+def _parallel_to_effect(question: Question, result: Answer, periods: TwoPeriods, days: int) -> None:
+    """The drift of D over the baseline must stay inside ±δ. A δ of 0 has no scale: then it must not be as
+    large as the effect that it would explain. `trend_tolerance` of the protocol stands for either.
+    """
+    deltas = [margin(c.target) for c in question.endpoint.criteria if c.statistic == "effect"]
+    known = [delta for delta in deltas if delta]
+    declared = question.endpoint.parameters.get("trend_tolerance")
+    drift = periods.before.slope * days
+    if isinstance(declared, int | float) and not isinstance(declared, bool) and declared > 0:
+        known = [float(declared)]
+    if known:
+        if abs(drift) > min(known):
+            result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
+    elif is_decided(question, periods) and drift * periods.difference > 0:
+        if abs(drift) >= abs(periods.difference):
+            result.findings.append(TREND_EXPLAINS.state(drift=drift, effect=periods.difference))
 
 
 def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:
@@ -115,7 +144,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT),
     function=answer,
-    sentences=(BASELINE_TREND, FEW_SITES, PLACEBO),
+    sentences=(BASELINE_TREND, TREND_EXPLAINS, PLACEBO_AS_LARGE, FEW_SITES, PLACEBO),
     other_choices=BLOCK_LENGTH | HAC,
     lines={
         "treated_baseline": "treated",

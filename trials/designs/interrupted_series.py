@@ -39,6 +39,14 @@ PLACEBO_DATES = Sentence(
     "note",
     "Made-up dates in the baseline: {dates}; the level change at the true date has p = {p} among them.",
 )
+MOST_P = 0.1
+"""A level change whose rank among the made-up dates is above this is none."""
+PLACEBO_DATES_EXPLAIN = Sentence(
+    "placebo_dates_explain",
+    "blocking",
+    "Made-up dates in the baseline show changes of level as large as that at the true date: p = {p} among "
+    "them, at most {most} is allowed.",
+)
 TOO_FEW_PLACEBOS = Sentence(
     "too_few_placebos",
     "note",
@@ -78,7 +86,10 @@ def answer(question: Question) -> Answer:
     result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
     if question.bare:
         return result
-    _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
+    p = _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
+    low, high = fit.interval(LEVEL, question.level)
+    if question.rules.gate_scales and p is not None and p > MOST_P and (low > 0 or high < 0):
+        result.findings.append(PLACEBO_DATES_EXPLAIN.state(p=p, most=MOST_P))
     if not question.bare:
         other = _model(counts, week=not week)(days, values, first)
         found = _statistics(question, other, counts=counts, reporting=len(parts[1][0]))
@@ -131,20 +142,20 @@ def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -
     return found
 
 
-def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> None:
-    """The level change at every made-up date that leaves 14 baseline days on either side; none is printed
+def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> float | None:
+    """The rank p of the level change among made-up dates, or None. The level change at every made-up date that leaves 14 baseline days on either side; none is printed
     with fewer than 20 dates.
     """
     days, values = baseline
     dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]
     if len(dates) < ENOUGH_PLACEBOS:
         result.findings.append(TOO_FEW_PLACEBOS.state(dates=len(dates), needed=ENOUGH_PLACEBOS))
-        return
+        return None
     picked = dates[np.unique(np.linspace(0, len(dates) - 1, min(len(dates), MOST_PLACEBOS)).astype(int))]
     effects = [float(model(days, values, int(at)).coefficients[LEVEL]) for at in picked]
-    result.findings.append(
-        PLACEBO_DATES.state(dates=len(effects), p=rank_p(observed=observed, placebos=effects))
-    )
+    p = rank_p(observed=observed, placebos=effects)
+    result.findings.append(PLACEBO_DATES.state(dates=len(effects), p=p))
+    return p
 
 
 def _hac(question: Question, result: Answer, days: Days, values: Floats, first: int) -> None:
@@ -189,7 +200,7 @@ DESIGN = Design(
         Statistic("slope_ratio", "ratio of daily growth", unit="1", no_effect=1.0, needs_zero=True),
     ),
     function=answer,
-    sentences=(NOT_COUNTS, PLACEBO_DATES, TOO_FEW_PLACEBOS),
+    sentences=(NOT_COUNTS, PLACEBO_DATES_EXPLAIN, PLACEBO_DATES, TOO_FEW_PLACEBOS),
     other_choices={
         **HAC,
         "without_season": "model without weekdays",

@@ -42,7 +42,7 @@ def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *,
     if not turned and not tell:
         return Survival(verdict, [])
     tip = _tipping_point(question, verdict, judge, turned, worst)
-    share = 100 * missing / planned
+    share = round(100 * missing / planned, 1)
     if tip is None:
         found = finding("tipping_beyond", missing=missing, planned=planned, share=share, worst=worst)
         return Survival(verdict, [found])
@@ -55,11 +55,11 @@ def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *,
         planned=planned,
         share=share,
         verdict=str(verdict),
-        value=value,
+        value=float(f"{value:.4g}"),
         unit=question.endpoint.unit,
         arm=question.endpoint.arms[cell[0]],
         period=str(cell[1]),
-        percentile=round(percentile, 1),
+        percentile=min(100.0, round(percentile, 1)),
         worst=worst,
     )
     return Survival(Verdict.INCONCLUSIVE if turned else verdict, [told])

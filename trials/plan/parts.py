@@ -12,7 +12,6 @@ from pydantic import (
 from insitu.model import DatastreamRole, PeriodName
 from trials.plan.values import Code, Moment, Part, Share, Span, Text
 
-
 WORST_PERCENTILE: Final = 95.0
 """Where the protocol names none (docs/decisions/0013)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from trials.designs import DESIGNS, early_look
 from trials.designs.registry import unit_of
@@ -25,6 +26,14 @@ def method(w: Writer) -> None:
         w.add(Paragraph(w._(early_look.METHOD_WORDS)))
 
 
+def _missing(w: Writer, given: dict[str, Any]) -> str:
+    """Prose of an earlier protocol, or the rule that is computed, with its reason."""
+    if "worst_percentile" not in given:
+        return w.pick(given)
+    rule = w._("plausible worst values lie at percentile {percentile} of those seen.")
+    return f"{rule.format(percentile=w.number(given['worst_percentile']))} {w.pick(given['reason'])}"
+
+
 def protocol(w: Writer) -> None:
     """The protocol that was locked."""
     p = w.e.protocol
@@ -39,7 +48,7 @@ def protocol(w: Writer) -> None:
     for block in w.history.versions():
         w.add(block)
     w.add(Paragraph(f"{w._(WORDS['hypothesis'])} {w.pick(p['hypothesis'])}"))
-    w.add(Paragraph(f"{w._(WORDS['missing_data'])} {w.pick(p['missing_data'])}"))
+    w.add(Paragraph(f"{w._(WORDS['missing_data'])} {_missing(w, p['missing_data'])}"))
     rows = [
         [
             w._(WORDS[q["name"]]),

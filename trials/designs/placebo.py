@@ -1,0 +1,82 @@
+"""Gates whose scale is the effect seen, never the target: made-up dates in the baseline, a drift that would
+explain the effect, and covariates that are not balanced. Rules 2. docs/decisions/0013 has the measurements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from insitu.arrays import Floats
+from trials.designs.question import Answer, Question
+from trials.statement import Sentence
+from trials.statistics.intervals import TwoPeriods
+
+SIDE = 7
+"""Days on either side of a made-up date."""
+WHOLE, HALF = 1.0, 0.5
+"""Share of the effect that a made-up date may not reach: half where nothing else checks the season."""
+PLACEBO_AS_LARGE = Sentence(
+    "placebo_as_large",
+    "blocking",
+    "At a made-up date within the baseline, where nothing was done, the same comparison gives {largest}; the "
+    "effect is {effect}. What happened then may happen again.",
+)
+COVARIATE_EXPLAINS = Sentence(
+    "covariate_explains",
+    "blocking",
+    "{covariate} differs between the periods by {difference}; by its slope in the baseline that changes the "
+    "result by {shift}, more than the half-width {half_width} of the interval: use adjusted_before_after.",
+)
+
+
+def is_decided(question: Question, periods: TwoPeriods) -> bool:
+    """Whether the interval of the effect excludes 0: otherwise there is no effect to explain."""
+    low, high = periods.interval(question.level)
+    return low > 0 or high < 0
+
+
+def check_placebo(
+    question: Question, result: Answer, values: Floats, periods: TwoPeriods, share: float
+) -> None:
+    """Blocks if a made-up date in the baseline shows `share` of the effect, in its direction. `values`: day
+    values of the baseline.
+    """
+    if not is_decided(question, periods):
+        return
+    series = values[np.isfinite(values)]
+    sign = 1.0 if periods.difference > 0 else -1.0
+    dates = range(SIDE, len(series) - SIDE + 1)
+    apart = [sign * float(series[at:].mean() - series[:at].mean()) for at in dates]
+    if apart and max(apart) >= share * abs(periods.difference):
+        result.findings.append(PLACEBO_AS_LARGE.state(largest=sign * max(apart), effect=periods.difference))
+
+
+def check_balance(
+    question: Question,
+    result: Answer,
+    name: str,
+    x: tuple[Floats, Floats],
+    y: Floats,
+    periods: TwoPeriods,
+) -> None:
+    """Blocks if the change of a covariate alone would shift the result by more than the interval's
+    half-width. `x`: its day values in both periods; `y`: day values of the baseline.
+    """
+    before, after = x
+    both = np.isfinite(before) & np.isfinite(y) if len(before) == len(y) else np.zeros(0, bool)
+    later = after[np.isfinite(after)]
+    if both.sum() < SIDE or not len(later) or float(np.ptp(before[both])) == 0:
+        return
+    away = before[both] - before[both].mean()
+    slope = float(np.sum(away * (y[both] - y[both].mean())) / np.sum(away**2))
+    difference = float(later.mean() - before[both].mean())
+    low, high = periods.interval(question.level)
+    if abs(slope * difference) > (high - low) / 2:
+        result.findings.append(
+            COVARIATE_EXPLAINS.state(
+                covariate=name,
+                difference=difference,
+                shift=slope * difference,
+                half_width=(high - low) / 2,
+            )
+        )
