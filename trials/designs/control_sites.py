@@ -104,9 +104,8 @@ def _parallel_to_effect(question: Question, result: Answer, periods: TwoPeriods,
     if known:
         if abs(drift) > min(known):
             result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
-    elif is_decided(question, periods) and drift * periods.difference > 0:
-        if abs(drift) >= abs(periods.difference):
-            result.findings.append(TREND_EXPLAINS.state(drift=drift, effect=periods.difference))
+    elif is_decided(question, periods) and drift / periods.difference >= 1:
+        result.findings.append(TREND_EXPLAINS.state(drift=drift, effect=periods.difference))
 
 
 def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:

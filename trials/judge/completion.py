@@ -244,7 +244,8 @@ def _base(beside: Floats, seen: Floats, centre: float, pattern: str, percentile:
     unknown = np.full(len(beside), centre)
     if pattern in (TILT_UP, TILT_DOWN):
         top = min(percentile, 100.0)
-        unknown = np.where(_odd(len(beside)), *np.percentile(seen, [top, 100 - top]))
+        high, low = (float(end) for end in np.percentile(seen, [top, 100 - top]))
+        unknown = np.where(_odd(len(beside)), high, low)
     return np.where(np.isfinite(beside), beside, unknown)
 
 

@@ -95,7 +95,7 @@ def _differs(values: Floats, usual: float, level: float) -> bool:
     if n < FEWEST:
         return False
     error = max(float(values.std(ddof=1)) / np.sqrt(n), 1e-12)
-    return abs(float(values.mean()) - usual) > t_quantile(level, n - 1) * error
+    return bool(abs(float(values.mean()) - usual) > t_quantile(level, n - 1) * error)
 
 
 def _by_hour(units: Sequence[Unit]) -> list[Pattern]:
@@ -170,4 +170,4 @@ def _shares(
     if not with_days:
         return table
     both = np.column_stack([table, days])
-    return both[np.isfinite(both[:, 0])]
+    return np.asarray(both[np.isfinite(both[:, 0])])

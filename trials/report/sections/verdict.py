@@ -32,6 +32,9 @@ def verdict(w: Writer) -> None:
     for endpoint in w.e.endpoints:
         if endpoint.rank == "primary":
             w.add(Paragraph(_conclusion(w, endpoint)))
+            for found in endpoint.findings:
+                if found.code.startswith("tipping_"):
+                    w.add(Paragraph(w.sentence(found)))
     rows = [[w._(WORDS[role]), name] for role, name in w.e.organisations.items() if name] + [
         [w._(WORDS["sites"]), ", ".join(w.e.sites.values())],
         [w._(WORDS["evaluated_at"]), w.reader.moment(w.e.evaluated_at, "long")],
