@@ -1,0 +1,138 @@
+"""Gates of the effect seen: each has a world in which it must fire and one in which it must not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from insitu.arrays import Floats
+from trials.designs import Answer, ask
+from trials.plan.parts import Target
+from trials.statistics.criteria import judge
+
+FIRST = datetime(2026, 2, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+BEFORE, ALL = 59, 89
+
+
+def wander(rng: np.random.Generator, n: int, phi: float, sd: float) -> Floats:
+    steps = rng.normal(size=n + 500)
+    made: Floats = sd * np.sqrt(1 - phi**2) * lfilter([1], [1, -phi], steps)[500:]
+    return made
+
+
+def spring(seed: int) -> tuple[Floats, Floats]:
+    """(CO2, outdoor temperature): nothing was done; windows open as it gets warmer."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(ALL * 24)
+    outdoor = 4 + 12 * t / 24 / ALL + wander(rng, len(t), 0.99, 4) + 4 * np.sin(2 * np.pi * (t % 24 - 9) / 24)
+    return 1200 - 20 * outdoor + wander(rng, len(t), 0.9, 60), outdoor
+
+
+def split(values: Floats, days: int = BEFORE) -> dict[str, Floats]:
+    return {"baseline": values[: days * 24], "reporting": values[days * 24 :]}
+
+
+def before_after(values: Floats, outdoor: Floats | None = None, days: int = BEFORE) -> Answer:
+    more = {}
+    if outdoor is not None:
+        more = {
+            "covariates": {"outdoor": split(outdoor, days)},
+            "parameters": {"covariates": ["outdoor"]},
+        }
+    return ask(
+        "before_after",
+        arms={"candidate": split(values, days)},
+        start={"baseline": FIRST, "reporting": FIRST + days * DAY},
+        interval=HOUR,
+        bare=True,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def verdict(answer: Answer, target: Target) -> str:
+    return "blocked" if answer.blocked else str(judge(*answer.statistic("effect").interval(0.95), target))
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["no covariate", "outdoor declared"])
+def test_a_spring_in_which_nothing_was_done_is_not_met(declared: bool) -> None:
+    worlds = [spring(seed) for seed in range(100)]
+    met = [
+        verdict(before_after(co2, outdoor if declared else None), Target(high=-50)) for co2, outdoor in worlds
+    ].count("met")
+    assert met / 100 <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 100)
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["no covariate", "outdoor declared"])
+def test_an_effect_without_a_season_is_still_met(declared: bool) -> None:
+    """Six standard errors: without a covariate made-up dates are judged more strictly."""
+    met = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        values = 100 + wander(rng, 60 * 24, 0.7, 4.0)
+        values[30 * 24 :] -= 3.0
+        outdoor = wander(rng, 60 * 24, 0.99, 4.0)
+        met += verdict(before_after(values, outdoor if declared else None, 30), Target(high=0)) == "met"
+    assert met >= 38
+
+
+def control_sites(drift: float, effect: float, high: float, seed: int = 1, **parameters: float) -> Answer:
+    rng = np.random.default_rng(seed)
+    weather = wander(rng, 60 * 24, 0.9, 3.0)
+    control, treated = (50 + weather + wander(rng, 60 * 24, 0.3, 0.5) for _ in range(2))
+    treated = treated + drift * np.arange(60 * 24) / (30 * 24)
+    treated[30 * 24 :] += effect
+    return ask(
+        "control_sites",
+        arms={"candidate": split(treated, 30), "control": split(control, 30)},
+        start={"baseline": FIRST, "reporting": FIRST + 30 * DAY},
+        interval=HOUR,
+        targets={"effect": (None, high)},
+        parameters=parameters,
+        bare=True,
+    )
+
+
+def codes(answer: Answer) -> set[str]:
+    return {one.code for one in answer.findings}
+
+
+@pytest.mark.parametrize("high", [0.0, -1.0])
+def test_a_drift_twice_the_effect_blocks_whatever_the_target(high: float) -> None:
+    assert codes(control_sites(-4.0, 0.0, high)) & {"trend_explains", "baseline_trend", "placebo_as_large"}
+    assert control_sites(-4.0, 0.0, high).blocked
+
+
+@pytest.mark.parametrize("high", [0.0, -1.0])
+def test_parallel_arms_with_an_effect_pass_whatever_the_target(high: float) -> None:
+    assert not control_sites(0.0, -4.0, high).blocked
+
+
+def test_a_tolerance_of_the_protocol_stands_for_the_margin() -> None:
+    assert "baseline_trend" in codes(control_sites(-1.0, -4.0, 0.0, trend_tolerance=0.5))
+    assert "baseline_trend" not in codes(control_sites(-1.0, -4.0, 0.0, trend_tolerance=2.0))
+
+
+def interrupted(seed: int, change: float, *, steps: bool) -> Answer:
+    """`steps`: the level jumps every two weeks, also where nothing was done."""
+    rng = np.random.default_rng(seed)
+    n = 90 * 24
+    values = 50 + wander(rng, n, 0.5, 1.0)
+    if steps:
+        values = values + np.repeat(rng.normal(0, 6, 10), 14 * 24)[:n]
+    values[60 * 24 :] += change
+    return ask(
+        "interrupted_series",
+        arms={"candidate": split(values, 60)},
+        start={"baseline": FIRST, "reporting": FIRST + 60 * DAY},
+        interval=HOUR,
+    )
+
+
+def test_a_change_as_large_as_those_at_made_up_dates_blocks() -> None:
+    fired = ["placebo_dates_explain" in codes(interrupted(seed, -2.0, steps=True)) for seed in range(12)]
+    assert any(fired)
+    assert not any("placebo_dates_explain" in codes(interrupted(s, -6.0, steps=False)) for s in range(5))
