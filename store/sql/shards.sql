@@ -98,8 +98,8 @@ UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestam
 WHERE shard_id = %(shard_id)s::int;
 
 -- name: health
--- The oldest sign of life over all shards.
-SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))::float8 AS heartbeat_age_s,
+-- The oldest sign of life over all shards. A commit is one too: after a broker's return it comes before the next heartbeat.
+SELECT extract(epoch FROM clock_timestamp() - min(greatest(heartbeat_at, committed_at)))::float8 AS heartbeat_age_s,
        extract(epoch FROM clock_timestamp() - max(committed_at))::float8 AS commit_age_s, coalesce(sum(pending), 0)::int AS pending,
        coalesce(sum(dropped), 0)::bigint AS dropped, coalesce(sum(disconnects), 0)::bigint AS disconnects, max(window_size) AS window,
        count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,
