@@ -19,11 +19,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from api.routes.ingest import SUFFIXES
 from cli.group import command_of
 from cli.verbs import VERBS
 from ingest.files import mapping
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
+from insitu.wire import INBOUND_SUFFIXES
 from simulators import scenario
 from trials.designs import DESIGNS
 from trials.plan import protocol
@@ -121,6 +123,12 @@ def test_the_table_that_a_recipe_adds_to_is_in_the_file_it_names(recipe: Path) -
 
 def test_every_reason_code_has_a_row_and_every_row_a_reason_code() -> None:
     assert sorted(rows("rejects.md")) == sorted([*map(str, RejectReason), *map(str, IgnoreReason)])
+
+
+def test_every_format_has_a_row_with_its_topic_and_one_with_its_path() -> None:
+    named = set(rows("formats.md"))
+    assert {f"insitu/v1/TRIAL/DEVICE/{suffix}" for suffix in INBOUND_SUFFIXES} - named == set()
+    assert {f"…/{path}" for path in SUFFIXES} - named == set()
 
 
 def test_every_setting_has_a_row_with_its_default() -> None:
