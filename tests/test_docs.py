@@ -26,6 +26,7 @@ from ingest.files import mapping
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
 from insitu.wire import INBOUND_SUFFIXES
+from proving.coverage.tables import NUMBERS
 from simulators import scenario
 from trials.designs import DESIGNS
 from trials.plan import protocol
@@ -211,11 +212,32 @@ def test_every_check_and_every_parameter_of_one_is_explained() -> None:
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 
+def page_of(design: str) -> Path:
+    (page,) = [
+        page for page in (DOCS / "designs").glob("*.md") if f"**Name** `{design}`" in page.read_text("utf-8")
+    ]
+    return page
+
+
 def test_every_design_has_a_page_with_its_statistics() -> None:
-    texts = [page.read_text("utf-8") for page in sorted((DOCS / "designs").glob("*.md"))]
     for design in DESIGNS.values():
-        (text,) = [text for text in texts if f"**Name** `{design.name}`" in text]
+        text = page_of(design.name).read_text("utf-8")
         assert {name for name in design.statistics if f"`{name}`" not in text} == set(), design.name
+
+
+def test_every_design_is_in_the_lists_of_designs_and_of_forecasts() -> None:
+    lists = (DOCS / "designs" / "README.md").read_text("utf-8")
+    fields = (DOCS / "protocol.md").read_text("utf-8")
+    forecasts = fields.partition("\n## Power")[2].partition("\n## ")[0]
+    for name in DESIGNS:
+        page = page_of(name).name
+        assert f"]({page})" in lists, name
+        assert f"[`{name}`](designs/{page})" in fields, name
+        assert f"`{name}`" in forecasts, name
+
+
+def test_the_tables_of_validation_number_designs_as_their_pages() -> None:
+    assert {name: int(page_of(name).name.partition("-")[0]) for name in DESIGNS} == NUMBERS
 
 
 def test_every_finding_and_deviation_is_explained() -> None:
