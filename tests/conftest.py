@@ -10,6 +10,20 @@ from tests.fix_database import conn, database_server, database_url, migrated_tem
 from tests.fix_files import load
 from tests.fix_stack import stack
 
+SLOWEST = (
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_comes_back.py",
+    "tests/embedded/test_interrupted.py",
+    "tests/end_to_end/test_up.py",
+    "tests/end_to_end/test_truth.py",
+    "tests/report/",
+    "tests/ingest/test_faults.py",
+    "tests/ingest/test_shards.py",
+    "tests/test_cli.py",
+    "tests/test_power_verb.py",
+)
+"""They begin first, so that no worker is left with one of them at the end."""
+
 __all__ = [
     "broker",
     "catalogue",
@@ -33,6 +47,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs a whole file, since its tests share servers; and all that shares the demo, or the reports."""
+    for item in items:
+        path = item.location[0]
+        shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else None
+        shared = "report" if path.startswith("tests/report/") else shared
+        item.add_marker(pytest.mark.xdist_group(shared or path))
+    items.sort(
+        key=lambda item: next(
+            (n for n, one in enumerate(SLOWEST) if item.location[0].startswith(one)), len(SLOWEST)
+        )
     )
 
 
