@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs a whole file, since its tests share servers; and all that shares the demo, or the reports."""
+    """One worker runs a whole file, since its tests share servers, and all that shares the demo or the reports."""
     for item in items:
         path = item.location[0]
         shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else None

@@ -221,7 +221,7 @@ each time.
 
 
 def _slowdown() -> float:
-    """How many times longer a computation takes than its processor time, since other programs want the cores."""
+    """How many times longer a computation takes than its processor time, because of other programs."""
     began, busy = time.perf_counter(), time.thread_time()
     while time.thread_time() - busy < 0.2:
         sum(range(1000))
