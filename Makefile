@@ -14,7 +14,7 @@ demo: .venv/runtime
 # In parallel, then what measures time by itself. One test: .venv/bin/python -m pytest tests/test_units.py
 WORKERS ?= 3
 test: .venv/dev
-	.venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not nightly and not alone"
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not nightly and not alone"
 	.venv/bin/python -m pytest -m "alone and not nightly"
 
 check: .venv/dev

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
@@ -10,8 +12,13 @@ from tests.fix_database import conn, database_server, database_url, migrated_tem
 from tests.fix_files import load
 from tests.fix_stack import stack
 
-SLOWEST = (
+OF_THE_DEMO = (
     "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_browser.py",
+    "tests/end_to_end/test_second_terminal.py",
+)
+SLOWEST = (
+    *OF_THE_DEMO,
     "tests/end_to_end/test_comes_back.py",
     "tests/embedded/test_interrupted.py",
     "tests/end_to_end/test_up.py",
@@ -50,19 +57,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first."""
+    paths = {item: item.nodeid.partition("::")[0] for item in items}
+    rank = {
+        path: next((n for n, one in enumerate(SLOWEST) if path.startswith(one)), len(SLOWEST))
+        for path in paths.values()
+    }
+    items.sort(key=lambda item: rank[paths[item]])
+
+
+class ByServers(LoadScopeScheduling):
     """One worker runs a whole file, since its tests share servers, and all that shares the demo or the reports."""
-    for item in items:
-        path = item.location[0]
-        shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else None
-        shared = "report" if path.startswith("tests/report/") else shared
-        item.add_marker(pytest.mark.xdist_group(shared or path))
-    items.sort(
-        key=lambda item: next(
-            (n for n, one in enumerate(SLOWEST) if item.location[0].startswith(one)), len(SLOWEST)
-        )
-    )
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path in OF_THE_DEMO:
+            return OF_THE_DEMO[0]
+        return "tests/report" if path.startswith("tests/report/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    return ByServers(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
