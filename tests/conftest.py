@@ -68,7 +68,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByServers(LoadScopeScheduling):
-    """One worker runs a whole file, since its tests share servers, and all that shares the demo or the reports."""
+    """One worker runs a whole file, since its tests share servers, and all files that share the demo or the
+    reports.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
