@@ -115,8 +115,8 @@ class Stack:
         )
 
     def wait_acknowledged(self, patience_s: float = 30) -> None:
-        """Until the broker has the acknowledgements of all that is in the ledger now: a heartbeat that was sent
-        after them has come back.
+        """Until the broker has the acknowledgements of all that is in the ledger now: a heartbeat sent after
+        them has come back.
         """
         seen: set[object] = set()
 
