@@ -1,6 +1,6 @@
 -- name: add_shard
 -- A session of the broker that is to be created. One that exists is left alone: to insert it again would wait for the ingestor
--- that updates it, which may wait for whoever changes the number of shards.
+-- that updates it, and that ingestor may wait for the transaction that changes the number of shards.
 INSERT INTO shard (shard_id, client_id, filters)
 SELECT %(shard_id)s::int, %(client_id)s::text, '{}' WHERE NOT EXISTS (SELECT FROM shard WHERE shard_id = %(shard_id)s::int)
 ON CONFLICT (shard_id) DO NOTHING;
