@@ -108,6 +108,16 @@ class Page:
         )
         return f"{self.number(whole / size, 0 if whole >= 1 else 3)} {word}"
 
+    def span_of(self, months: int, seconds: float) -> str:
+        """Time between two results: calendar months, or `interval` if there are none."""
+        if not months:
+            return self.interval(seconds)
+        length = timedelta(days=30 * months)
+        text: str = format_timedelta(
+            length, granularity="month", threshold=100, locale=LOCALES[self.reader.language]
+        )
+        return text
+
     def in_zone(self, time_zone: str) -> Page:
         return replace(self, reader=replace(self.reader, time_zone=time_zone))
 

@@ -5,24 +5,46 @@ field.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from cli.output import say
-from insitu.errors import AlreadyExists
-from insitu.model import CODE_PATTERN, DatastreamRole
+from insitu.errors import AlreadyExists, CorrectInput
+from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
+from insitu.spacing import Spacing
 from store.access import record
+from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, add_sensor
-from store.mappings import apply_mappings, new_mapping, replace_mappings
+from store.mappings import (
+    apply_mappings,
+    declare_interval,
+    fields_of,
+    mappings_of_trial,
+    new_mapping,
+    replace_mappings,
+    require_interval,
+)
 
 if TYPE_CHECKING:
     from store.database import Connection
     from store.mappings import Change
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+
+
+def _interval(given: object) -> Spacing:
+    """From a number of seconds, or ISO 8601 as "P1D" or "P1M"."""
+    if isinstance(given, str):
+        return Spacing.parse(given)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 100 * 366 * 86_400:
+        raise ValueError('an interval is a number of seconds, or a text as "PT15M", "P1D" or "P1M"')
+    return Spacing(timedelta(seconds=given))
+
+
+Every = Annotated[Spacing, PlainValidator(_interval)]
 
 
 class _Entry(BaseModel):
@@ -57,7 +79,18 @@ class MappingEntry(_Entry):
     unit: str | None = None
     role: DatastreamRole = DatastreamRole.CANDIDATE
     result_type: Literal["number", "boolean"] = "number"
-    every: float | None = Field(default=None, gt=0, le=366 * 86_400)
+    every: Every | None = None
+    stamp: Stamp = Stamp.INSTANT
+
+
+class DatastreamEntry(_Entry):
+    """Facts about a datastream that `enrol --measure` made; those of a mapping stand in the mapping."""
+
+    trial: Code
+    device: Code
+    field: str = Field(min_length=1, max_length=128)
+    every: Every | None = None
+    stamp: Stamp = Stamp.INSTANT
 
 
 def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
@@ -105,7 +138,8 @@ def enter_mappings(
                     devices=entry.devices,
                     role=entry.role,
                     result_type=entry.result_type,
-                    every_s=entry.every,
+                    every=entry.every,
+                    stamp=entry.stamp,
                 )
                 for entry in mappings
                 if entry.trial == trial
@@ -132,6 +166,34 @@ def enter_mappings(
         if entry.trial not in mapped:
             with conn.transaction():
                 apply_mappings(conn, entry.trial, device=entry.code)
+
+
+def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) -> None:
+    """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping
+    of one that has one.
+    """
+    if entry.field in fields_of(mappings_of_trial(conn, entry.trial), entry.device):
+        raise CorrectInput(
+            f"{entry.trial}/{entry.device}/{entry.field} comes from a mapping: declare `every` and `stamp` "
+            "there."
+        )
+    name = f"{entry.trial}/{entry.device}/{entry.field}"
+    stream = next(
+        (s for s in list_datastreams(conn, entry.trial) if (s.device, s.name) == (entry.device, entry.field)),
+        None,
+    )
+    if stream is None:
+        raise CorrectInput(f"There is no datastream {name}: `insitu enrol --measure` or a mapping makes one.")
+    every = entry.every or stream.every()
+    require_interval(name, every, entry.stamp)
+    if (every, entry.stamp) == (stream.every(), stream.stamp):
+        say(f"there   datastream {name}")
+        return
+    with conn.transaction():
+        declare_interval(conn, stream.datastream_id, every, entry.stamp)
+        detail = {"every": str(every) if every else None, "stamp": str(entry.stamp)}
+        record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
+    say(f"changed datastream {name}")
 
 
 def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:

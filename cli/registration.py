@@ -5,7 +5,7 @@ command line.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +14,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cli.mapping import DeviceEntry, MappingEntry, enter_device, enter_mappings
+from cli.mapping import (
+    DatastreamEntry,
+    DeviceEntry,
+    MappingEntry,
+    enter_datastream,
+    enter_device,
+    enter_mappings,
+)
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN, AveragingScale, OrganisationKind, TrialState, WindowKind
+from insitu.scales import require_scale
 from insitu.units import require_unit
+from store.access import record
 from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import find_device
 from store.catalogue.organisations import add_need, add_organisation
-from store.catalogue.properties import add_property
+from store.catalogue.properties import add_property, agree_on_scale
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial, move_trial
 from store.catalogue.windows import add_window
@@ -68,7 +77,7 @@ class PropertyEntry(_Entry):
     code: Code
     name: Texts
     unit: str
-    averaging_scale: AveragingScale = AveragingScale.ARITHMETIC
+    averaging_scale: AveragingScale | None = None
 
 
 class NeedEntry(_Entry):
@@ -100,6 +109,7 @@ class Registration(_Entry):
     trial: list[TrialEntry] = []
     device: list[DeviceEntry] = []
     mapping: list[MappingEntry] = []
+    datastream: list[DatastreamEntry] = []
     network_server: list[ServerEntry] = []
     network_address: list[AddressEntry] = []
 
@@ -107,7 +117,7 @@ class Registration(_Entry):
 def read_registration(path: Path) -> Registration:
     """Raises a CorrectInput that names the file and each wrong place in it."""
     try:
-        return Registration.model_validate(tomllib.loads(path.read_text("utf-8")))
+        wanted = Registration.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise CorrectInput(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
     except tomllib.TOMLDecodeError as error:
@@ -115,6 +125,17 @@ def read_registration(path: Path) -> Registration:
     except ValidationError as error:
         lines = [f"  {'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10]]
         raise CorrectInput(f"{path}:\n" + "\n".join(lines)) from error
+    wrong = [problem for number, entry in enumerate(wanted.property) for problem in _wrong(number, entry)]
+    if wrong:
+        raise CorrectInput(f"{path}:\n" + "\n".join(f"  {problem}" for problem in wrong))
+    return wanted
+
+
+def _wrong(number: int, entry: PropertyEntry) -> Iterator[str]:
+    try:
+        require_scale(entry.code, require_unit(entry.unit), entry.averaging_scale)
+    except CorrectInput as error:
+        yield f"property.{number}: {error}"
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
@@ -130,15 +151,11 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         add_account(conn, login=login, password=password, now=now, **more)
         return f", password {password} (shown this once)"
 
-    def observed(**given: Any) -> int:
-        require_unit(given["unit"])
-        return add_property(conn, **given)
-
     enter: dict[str, Callable[..., Any]] = {
         "organisation": lambda **given: add_organisation(conn, now=now, **given),
         "person": person,
         "site": lambda **given: add_site(conn, **given),
-        "property": observed,
+        "property": lambda **given: _observed(conn, now, **given),
         "need": lambda **given: add_need(conn, now=now, **given),
         "trial": lambda **given: add_trial(conn, now=now, **given),
     }
@@ -149,10 +166,26 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         for device in wanted.device:
             enter_device(conn, device, now)
         enter_mappings(conn, wanted.device, wanted.mapping, now)
+        for stream in wanted.datastream:
+            enter_datastream(conn, stream, now)
         for server in wanted.network_server:
             enter_server(conn, server, now)
         for address in wanted.network_address:
             enter_address(conn, address)
+
+
+def _observed(conn: Connection, now: datetime, **given: Any) -> str:
+    """Enters a property, or the averaging scale that an existing one lacks."""
+    try:
+        with conn.transaction():
+            add_property(conn, **given)
+    except AlreadyExists:
+        code, scale = given["code"], given["averaging_scale"]
+        if not agree_on_scale(conn, code, scale):
+            raise
+        record(conn, at=now, login="cli", action="name scale", subject=code, detail={"scale": str(scale)})
+        return f": averaging scale {scale}, where there was none; evaluate its trials again"
+    return ""
 
 
 def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: BaseModel) -> None:

@@ -143,10 +143,13 @@ CREATE TABLE public.datastream (
     result_type text DEFAULT 'number'::text NOT NULL,
     expected_interval interval,
     interval_reported boolean DEFAULT false NOT NULL,
+    stamp text DEFAULT 'instant'::text NOT NULL,
+    CONSTRAINT datastream_check CHECK (((stamp = 'instant'::text) OR (expected_interval IS NOT NULL))),
     CONSTRAINT datastream_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT datastream_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
     CONSTRAINT datastream_result_type_check CHECK ((result_type = ANY (ARRAY['number'::text, 'boolean'::text]))),
-    CONSTRAINT datastream_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text])))
+    CONSTRAINT datastream_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text]))),
+    CONSTRAINT datastream_stamp_check CHECK ((stamp = ANY (ARRAY['begin'::text, 'end'::text, 'instant'::text])))
 );
 
 ALTER TABLE public.datastream ALTER COLUMN datastream_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -359,11 +362,14 @@ CREATE TABLE public.mapping (
     role text NOT NULL,
     result_type text NOT NULL,
     expected_interval interval,
+    stamp text DEFAULT 'instant'::text NOT NULL,
+    CONSTRAINT mapping_check CHECK (((stamp = 'instant'::text) OR (expected_interval IS NOT NULL))),
     CONSTRAINT mapping_devices_check CHECK ((cardinality(devices) > 0)),
     CONSTRAINT mapping_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT mapping_field_check CHECK (((length(field) >= 1) AND (length(field) <= 128))),
     CONSTRAINT mapping_result_type_check CHECK ((result_type = ANY (ARRAY['number'::text, 'boolean'::text]))),
-    CONSTRAINT mapping_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text])))
+    CONSTRAINT mapping_role_check CHECK ((role = ANY (ARRAY['candidate'::text, 'control'::text, 'reference'::text]))),
+    CONSTRAINT mapping_stamp_check CHECK ((stamp = ANY (ARRAY['begin'::text, 'end'::text, 'instant'::text])))
 );
 
 ALTER TABLE public.mapping ALTER COLUMN mapping_id ADD GENERATED ALWAYS AS IDENTITY (

@@ -94,6 +94,14 @@ class AveragingScale(StrEnum):
     SUM = "sum"
 
 
+class Stamp(StrEnum):
+    """The point of its interval that the time of a result marks."""
+
+    BEGIN = "begin"
+    END = "end"
+    INSTANT = "instant"  # the result stands for the moment itself, or for an interval around it
+
+
 class Flag(IntEnum):
     """Quality of an observation (IODE). Nothing is PASS until a check has run."""
 

@@ -39,7 +39,7 @@ class ObservedProperty(Part):
     code: Code
     name: Texts
     unit: str
-    averaging_scale: AveragingScale = AveragingScale.ARITHMETIC
+    averaging_scale: AveragingScale | None = None
     resolution: float = 0.01
     """Results are rounded to multiples of this, in the unit."""
     noise: float

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from insitu.errors import CorrectInput
-from insitu.model import DatastreamRole
+from insitu.model import DatastreamRole, Stamp
+from insitu.spacing import Spacing
 from insitu.units import Factors, accepted, conversion, require_unit
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.properties import list_properties
@@ -41,9 +42,7 @@ class _SQL(Queries, file="mappings"):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """`field` is the key in the payload, or `source.field`; `unit` as sent; `every_s` the declared interval
-    in s.
-    """
+    """`field` is the key in the payload, or `source.field`; `unit` as sent."""
 
     devices: Sequence[str]
     """Codes, or patterns with * and ?."""
@@ -54,6 +53,12 @@ class Mapping:
     role: DatastreamRole
     result_type: str
     every_s: float | None
+    """The declared interval in s; about, if it is a number of months."""
+    every_months: int
+    stamp: Stamp
+
+    def every(self) -> Spacing | None:
+        return _spacing(self.every_s, self.every_months)
 
     def holds(self, device: str) -> bool:
         return any(fnmatchcase(device, pattern) for pattern in self.devices)
@@ -89,11 +94,26 @@ class _Stream:
     scale: float
     shift: float
     every_s: float | None
+    every_months: int
     interval_reported: bool
+    stamp: Stamp
     in_use: bool
 
-    def declared_s(self) -> float | None:
-        return None if self.interval_reported else self.every_s
+    def declared(self) -> Spacing | None:
+        return None if self.interval_reported else _spacing(self.every_s, self.every_months)
+
+
+def _spacing(seconds: float | None, months: int) -> Spacing | None:
+    if seconds is None:
+        return None
+    return Spacing(months=months) if months else Spacing(timedelta(seconds=seconds))
+
+
+def _parts(every: Spacing | None) -> dict[str, float | None]:
+    """Parameters `months` and `seconds` of an interval."""
+    if every is None:
+        return {"months": None, "seconds": None}
+    return {"months": every.months, "seconds": every.fixed.total_seconds()}
 
 
 def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
@@ -109,7 +129,8 @@ def new_mapping(
     devices: str | Sequence[str] = "*",
     role: DatastreamRole = DatastreamRole.CANDIDATE,
     result_type: str = "number",
-    every_s: float | None = None,
+    every: Spacing | None = None,
+    stamp: Stamp = Stamp.INSTANT,
 ) -> Mapping:
     """A checked mapping; without `unit` the devices send the property's unit. Raises a CorrectInput that says
     what is wrong.
@@ -125,8 +146,18 @@ def new_mapping(
         raise CorrectInput(
             f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial."
         )
+    require_interval(field, every, stamp)
     found = Mapping(
-        patterns, field, property, units[property], unit or units[property], role, result_type, every_s
+        patterns,
+        field,
+        property,
+        units[property],
+        unit or units[property],
+        role,
+        result_type,
+        None if every is None else every.about_s(),
+        0 if every is None else every.months,
+        stamp,
     )
     try:
         require_unit(found.unit)
@@ -134,6 +165,15 @@ def new_mapping(
     except CorrectInput as error:
         raise CorrectInput(f"{field!r} as {property!r}: {error}") from error
     return found
+
+
+def require_interval(field: str, every: Spacing | None, stamp: Stamp) -> None:
+    """Raises CorrectInput for a stamp at an edge of an interval whose length nobody has declared."""
+    if stamp is not Stamp.INSTANT and every is None:
+        raise CorrectInput(
+            f"{field!r}: a stamp that marks the {stamp} of an interval needs the length of the interval: add "
+            '`every`, as in every = 3600 or every = "P1M".'
+        )
 
 
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
@@ -162,7 +202,8 @@ def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping
             unit=mapping.unit,
             role=mapping.role,
             result_type=mapping.result_type,
-            every_s=mapping.every_s,
+            stamp=str(mapping.stamp),
+            **_parts(mapping.every()),
         )
     return apply_mappings(conn, trial_code, dropped=before - {mapping.field for mapping in wanted})
 
@@ -253,7 +294,8 @@ def _enter(conn: Connection, device_id: int, mapping: Mapping) -> None:
         scale=scale,
         shift=shift,
         result_type=mapping.result_type,
-        expected_interval=None if mapping.every_s is None else timedelta(seconds=mapping.every_s),
+        expected_interval=mapping.every(),
+        stamp=mapping.stamp,
         sensor_id=scalar(conn, _SQL.only_sensor, device_id=device_id),
     )
 
@@ -292,10 +334,19 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
                 "import corrected results."
             )
         changed = True
-    if mapping.every_s != before.declared_s() and not (mapping.every_s is None and before.interval_reported):
-        run(conn, _SQL.declare_interval, datastream_id=before.datastream_id, every_s=mapping.every_s)
+    every = mapping.every()
+    kept = every == before.declared() or (every is None and before.interval_reported)
+    if not kept or mapping.stamp != before.stamp:
+        if kept and every is None:
+            every = _spacing(before.every_s, before.every_months)
+        declare_interval(conn, before.datastream_id, every, mapping.stamp)
         changed = True
     return changed
+
+
+def declare_interval(conn: Connection, datastream_id: int, every: Spacing | None, stamp: Stamp) -> None:
+    """Declare the interval between results of a datastream, and what the time of a result marks."""
+    run(conn, _SQL.declare_interval, datastream_id=datastream_id, stamp=str(stamp), **_parts(every))
 
 
 def accept_usual_units(conn: Connection, unit: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from insitu.model import Flag, GapCause, PeriodName, Verdict
+from insitu.model import Flag, GapCause, PeriodName, Stamp, Verdict
 from trials.plan.parts import Target
+from trials.plan.rules import RULES_1
 from trials.plan.values import Text
 from trials.statement import AsCause, AsDeviation, AsFinding
 
@@ -146,6 +147,8 @@ class DatastreamSummary(Part):
     """Received more than a day after their time."""
     sha256: str
     """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
+    stamp: Stamp | None = None
+    """The point of their interval that its times mark; None by rules 1, which know instants only."""
 
 
 class GapSummary(Part):
@@ -249,6 +252,8 @@ class Evaluation(Part):
     evaluated_at: datetime
     code: dict[str, str]
     """insitu, numpy, scipy, statsmodels → version."""
+    rules: int = RULES_1
+    """Version of the rules of computation (`trials.plan.rules`); a document that names none has rules 1."""
     changed: list[Change] = Field(default_factory=list)
     blinded: Literal[True] | None = None
     """A primary endpoint is blinded; the verdict means nothing."""

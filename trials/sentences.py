@@ -52,6 +52,34 @@ FINDINGS = _named(
         "Results of {arm} reach {largest}: nothing can be computed with numbers of that size.",
     ),
     Sentence(
+        "scale_unfit",
+        "blocking",
+        "{what} has no meaning for {property}, whose averaging scale is {scale}: amend the protocol.",
+    ),
+    Sentence(
+        "scale_differs",
+        "blocking",
+        "The protocol plans the averaging scale {planned} for {property}, which is registered with "
+        "{registered}: amend the one or correct the other.",
+    ),
+    Sentence(
+        "level_not_by_energy",
+        "blocking",
+        "{property} is in {unit} and would be averaged arithmetically: register it with the averaging scale "
+        "energetic, or say in the endpoint that arithmetic is meant.",
+    ),
+    Sentence(
+        "angle_not_circular",
+        "warning",
+        "{property} is in {unit} and was averaged arithmetically, so that 359 and 1 give 180: right for an "
+        "inclination, wrong for a direction.",
+    ),
+    Sentence(
+        "no_mean_direction",
+        "blocking",
+        "The differences have no common direction that can be told: their resultant length is {length}.",
+    ),
+    Sentence(
         "identical_units",
         "blocking",
         "The series of {arm} agree to the last digit: they are one series, not two.",
@@ -176,6 +204,8 @@ CAUSES = _named(
         "deployments_changed", "{datastream}: it was planned for {before} intervals then, for {after} now."
     ),
     _cause("other_code", "{name} {before} then, {after} now."),
+    _cause("other_stamp", "{datastream}: its times marked {before} then, {after} now."),
+    _cause("other_rules", "Rules of computation: {before} then, {after} now."),
 )
 NOTES = _named(
     Sentence(

@@ -19,7 +19,7 @@ from api.context import Conn, Context, Ctx
 from api.pages import charts, series
 from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
-from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, WINDOWS
+from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, snippets
 from insitu.model import Role
@@ -91,6 +91,7 @@ def _condition(page: Page, row: FleetRow, record: DeviceRecord) -> dict[str, Any
         "window_words": WINDOWS,
         "flags": FLAGS,
         "interval_words": INTERVALS,
+        "stamp_words": STAMPS,
         "roles": ROLES,
     }
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from insitu.model import AveragingScale, Flag
+import numpy as np
+
+from insitu.model import Flag
+from insitu.times import to_us
 from store.database import Connection
-from store.read.results import Bucket, list_buckets
+from store.observations import series
+from store.read.results import Bucket, Charted, list_buckets
 from store.read.streams import Stream
+from trials.plan.rules import Rules
+from trials.series.exposure import held
+from trials.series.scale import Scale, scale_of
 
 SPANS: Final = {
     "24h": timedelta(hours=24),
@@ -24,6 +31,8 @@ BUCKETS: Final = 360
 """A series has at most this many buckets, of smallest and largest result each: more than a screen can
 show.
 """
+MOST: Final = 1e290
+"""A sum of larger results may be no number any more."""
 _WIDTHS_S: Final = (60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -66,20 +75,56 @@ def load_series(conn: Connection, streams: Sequence[Stream], end: datetime, span
     width = width_for(span, expected)
     start = end - span
     points: dict[int, list[Point]] = {stream.datastream_id: [] for stream in streams}
-    scales = {stream.datastream_id: stream.averaging_scale for stream in streams}
-    for bucket in list_buckets(conn, list(points), start, end, width):
-        points[bucket.datastream_id].append(_point(bucket, scales[bucket.datastream_id]))
+    scales = {s.datastream_id: scale_of(s.averaging_scale, s.unit, Rules()) for s in streams}
+    asked = [
+        Charted(number, scale.decade if scale.is_level else None, scale.turn if scale.is_circular else None)
+        for number, scale in scales.items()
+    ]
+    for bucket in list_buckets(conn, asked, start, end, width):
+        middle = _middle(bucket, scales[bucket.datastream_id])
+        points[bucket.datastream_id].append(_point(bucket, middle))
+    for stream in streams:
+        if scales[stream.datastream_id].is_held:
+            number = stream.datastream_id
+            means = _held_means(conn, stream, start, end, width)
+            points[number] = [replace(p, middle=means.get(p.at, p.middle)) for p in points[number]]
     return [Drawn(stream, points[stream.datastream_id], start, end, width) for stream in streams]
 
 
-def _point(bucket: Bucket, scale: AveragingScale) -> Point:
+def _point(bucket: Bucket, middle: float | None) -> Point:
     flag = Flag.FAIL if bucket.failed else Flag.SUSPECT if bucket.suspect else Flag.PASS
-    return Point(bucket.at, bucket.smallest, bucket.largest, _middle(bucket, scale), bucket.n, flag)
+    return Point(bucket.at, bucket.smallest, bucket.largest, middle, bucket.n, flag)
 
 
-def _middle(bucket: Bucket, scale: AveragingScale) -> float | None:
-    if scale is AveragingScale.ENERGETIC:
-        return 10 * math.log10(bucket.energy) if bucket.energy else None
-    if scale is AveragingScale.CIRCULAR and bucket.n > 1:
-        return None  # the mean of 359° and 1° is not 180°
+def _middle(bucket: Bucket, scale: Scale) -> float | None:
+    """Mean of the bucket's results on their scale; of amounts that of one result, so that a gap is not 0."""
+    if scale.is_level:
+        return _unfolded(scale, bucket.energy or None)
+    if scale.is_circular:
+        known = bucket.cosine is not None and bucket.sine is not None
+        return _unfolded(scale, complex(bucket.cosine or 0.0, bucket.sine or 0.0) if known else None)
     return bucket.mean
+
+
+def _unfolded(scale: Scale, mean: complex | None) -> float | None:
+    """The value of a folded mean; None if there is none, or if directions cancel."""
+    if mean is None:
+        return None
+    value = float(scale.unfold(np.asarray(mean)))
+    return value if math.isfinite(value) else None
+
+
+def _held_means(
+    conn: Connection, stream: Stream, start: datetime, end: datetime, width: timedelta
+) -> dict[datetime, float]:
+    """Time-weighted mean of each bucket: a result holds until the next one, and at most for the interval by
+    which the datastream's silence is judged (an hour, if there is none).
+    """
+    longest = timedelta(seconds=stream.usual_interval_s() or 3600.0)
+    found = series(conn, [stream.datastream_id], start - longest, end)[stream.datastream_id]
+    number = math.ceil((end - start) / width)
+    edges = to_us(start) + round(width.total_seconds() * 1e6) * np.arange(number + 1, dtype=np.int64)
+    usable = np.abs(found.result) < MOST
+    longest_us = round(longest.total_seconds() * 1e6)
+    means, _ = held(edges, found.time_us, found.result, usable, longest_us)
+    return {start + at * width: float(means[at]) for at in np.flatnonzero(np.isfinite(means)).tolist()}

@@ -15,7 +15,7 @@ from api.context import Conn, Context, Ctx
 from api.live import TICK_S, Look, News, Part
 from api.pages.board import Shown, list_shown, show
 from api.pages.fleet import Chosen, counts
-from api.pages.words import FLAGS, INTERVALS
+from api.pages.words import FLAGS, INTERVALS, STAMPS
 from api.rendering import fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
 from store.access import Viewer
@@ -190,5 +190,6 @@ def _device(request: Request, context: Context, viewer: Viewer, trial: str, devi
         dead=judged.condition.silent_streams,
         flags=FLAGS,
         interval_words=INTERVALS,
+        stamp_words=STAMPS,
     )
     return [Part("device-head", str(fragment("device_head.j2", page, one=one))), Part("latest", str(latest))]

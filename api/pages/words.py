@@ -105,6 +105,11 @@ INTERVALS: Final = {
     "learned": "every {span}, as observed",
 }
 
+STAMPS: Final = {
+    "begin": "a time marks the beginning of its interval",
+    "end": "a time marks the end of its interval",
+}
+
 REASONS: Final = {
     RejectReason.UNKNOWN_TOPIC: "Unknown topic",
     RejectReason.UNKNOWN_TRIAL: "Unknown trial",

@@ -24,6 +24,7 @@ def shown(stream: Stream, device: str, viewer: Viewer) -> DatastreamOut:
         role=stream.role,
         expected_interval_s=stream.usual_interval_s(),
         interval_source=stream.interval_source(),
+        stamp=stream.stamp,
         averaging_scale=stream.averaging_scale,
         sensor=stream.sensor,
         latest_at=stream.latest_at,

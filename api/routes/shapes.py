@@ -113,6 +113,7 @@ class DatastreamOut(BaseModel):
         role="candidate",
         expected_interval_s=900.0,
         interval_source="declared",
+        stamp="instant",
         averaging_scale="arithmetic",
         sensor="Demo PM-4",
         latest_at="2026-03-01T12:00:00Z",
@@ -129,6 +130,8 @@ class DatastreamOut(BaseModel):
     expected_interval_s: float | None
     interval_source: str | None
     """declared, reported (by the device), or learned (the median spacing of its last results)."""
+    stamp: str
+    """The time of a result marks the begin or the end of its interval, or an instant."""
     averaging_scale: str
     sensor: str
     latest_at: datetime | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from insitu.model import AveragingScale, DatastreamRole
+from insitu.model import AveragingScale, DatastreamRole, Stamp
+from insitu.spacing import Spacing
 from store.catalogue.deployments import Deployment, list_deployments
 from store.database import Connection, require_found, rows, scalar
 from store.queries import Queries
@@ -32,11 +33,22 @@ class TrialDatastream:
     shift: float
     averaging_scale: AveragingScale
     expected_interval_s: float | None
+    """About, if it is a number of months."""
+    expected_months: int
+    stamp: Stamp
     sensor: str
     sensor_serial: str | None
     calibrated_at: datetime | None
     retired_at: datetime | None
     deployments: list[Deployment] = field(default_factory=list)
+
+    def every(self) -> Spacing | None:
+        """The declared interval."""
+        if self.expected_interval_s is None:
+            return None
+        if self.expected_months:
+            return Spacing(months=self.expected_months)
+        return Spacing(timedelta(seconds=self.expected_interval_s))
 
 
 def add_datastream(
@@ -49,13 +61,15 @@ def add_datastream(
     role: DatastreamRole,
     scale: float = 1.0,
     shift: float = 0.0,
-    expected_interval: timedelta | None = None,
+    expected_interval: Spacing | timedelta | None = None,
+    stamp: Stamp = Stamp.INSTANT,
     sensor_id: int | None = None,
     result_type: str = "number",
 ) -> int:
     """`name` is the key in the device's payload. Stored result = sent · scale + shift, in the property's
-    unit.
+    unit. `expected_interval`: planned time between two results.
     """
+    spacing = None if expected_interval is None else Spacing.of(expected_interval)
     number = scalar(
         conn,
         _SQL.add_datastream,
@@ -68,7 +82,9 @@ def add_datastream(
         shift=shift,
         role=str(role),
         result_type=result_type,
-        expected_interval=expected_interval,
+        months=None if spacing is None else spacing.months,
+        seconds=None if spacing is None else spacing.fixed.total_seconds(),
+        stamp=str(stamp),
     )
     return require_found(number, f"There is no observed property {property!r}.")
 

@@ -20,7 +20,8 @@ class _SQL(Queries, file="read/results"):
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """`[at, at + width)` of one datastream. `mean` None: beyond what a number holds; `energy`: the mean of
-    10^(L/10), None where no result can be a level.
+    10^(L/decade), None where no result can be a level; `cosine`, `sine`: the mean vector of directions, None
+    where there are none.
     """
 
     datastream_id: int
@@ -29,6 +30,8 @@ class Bucket:
     largest: float
     mean: float | None
     energy: float | None
+    cosine: float | None
+    sine: float | None
     n: int
     suspect: int
     """Results with that flag."""
@@ -44,12 +47,31 @@ class OwnObservation:
     clock_quality: int
 
 
+@dataclass(frozen=True, slots=True)
+class Charted:
+    """A datastream whose buckets are asked for. `decade`: how far a level grows with ten times the power;
+    `turn`: a full circle of a direction; None if it is no such thing.
+    """
+
+    datastream_id: int
+    decade: float | None
+    turn: float | None
+
+
 def list_buckets(
-    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, width: timedelta
+    conn: Connection, streams: Sequence[Charted], start: datetime, end: datetime, width: timedelta
 ) -> list[Bucket]:
     """Those that hold a result, by datastream and time."""
     return rows(
-        conn, Bucket, _SQL.buckets, datastream_ids=list(datastream_ids), start=start, end=end, width=width
+        conn,
+        Bucket,
+        _SQL.buckets,
+        datastream_ids=[one.datastream_id for one in streams],
+        decades=[one.decade for one in streams],
+        turns=[one.turn for one in streams],
+        start=start,
+        end=end,
+        width=width,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from insitu.errors import NotFound
-from insitu.model import AveragingScale, DatastreamRole
+from insitu.model import AveragingScale, DatastreamRole, Stamp
 from store.database import Connection, row, rows
 from store.queries import Queries
 
@@ -35,6 +35,10 @@ class Stream:
     expected_interval_s: float | None
     """Declared, or reported by the device."""
     interval_reported: bool
+    expected_months: int
+    """The expected interval, if it is a number of calendar months; else 0."""
+    stamp: Stamp
+    """The point of its interval that a time marks."""
     learned_interval_s: float | None
     """Median spacing of the last results, if no interval is expected."""
     scale: float
@@ -51,6 +55,13 @@ class Stream:
     def usual_interval_s(self) -> float | None:
         """The interval by which its silence is judged: declared, else reported, else learned."""
         return self.expected_interval_s or self.learned_interval_s
+
+    def to_middle_us(self) -> int:
+        """From the time of a result to the middle of the interval that it stands for, µs; 0
+        for an instant.
+        """
+        half = round((self.expected_interval_s or 0.0) * 5e5)
+        return {Stamp.BEGIN: half, Stamp.END: -half}.get(self.stamp, 0)
 
     def interval_source(self) -> str | None:
         if self.expected_interval_s is not None:

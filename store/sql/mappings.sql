@@ -1,7 +1,8 @@
 -- name: mappings_of_trial
 -- The mappings of a trial, with the properties of their fields.
 SELECT m.devices, m.field, p.code AS property, p.unit AS property_unit, m.unit, m.role, m.result_type,
-       extract(epoch FROM m.expected_interval)::float8 AS every_s
+       extract(epoch FROM m.expected_interval)::float8 AS every_s,
+       coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS every_months, m.stamp
 FROM mapping m JOIN trial t USING (trial_id) JOIN observed_property p USING (property_id)
 WHERE t.code = %(trial)s::text ORDER BY m.field, m.devices;
 
@@ -15,9 +16,9 @@ DELETE FROM mapping WHERE trial_id = (SELECT trial_id FROM trial WHERE code = %(
 
 -- name: add_mapping
 -- A field of some devices of a trial.
-INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval)
+INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval, stamp)
 SELECT t.trial_id, %(devices)s::text[], %(field)s::text, p.property_id, %(unit)s::text, %(role)s::text, %(result_type)s::text,
-       make_interval(secs => %(every_s)s::float8)
+       make_interval(months => %(months)s::int, secs => %(seconds)s::float8), %(stamp)s::text
 FROM trial t, observed_property p WHERE t.code = %(trial)s::text AND p.code = %(property)s::text;
 
 -- name: mapped_devices
@@ -28,7 +29,9 @@ WHERE t.code = %(trial)s::text AND d.retired_at IS NULL ORDER BY d.code;
 -- name: datastreams_of_device
 -- Datastreams of a device, and whether they have observations.
 SELECT m.datastream_id, m.name AS field, p.code AS property, m.unit, m.role, m.result_type, m.scale, m.shift,
-       extract(epoch FROM m.expected_interval)::float8 AS every_s, m.interval_reported,
+       extract(epoch FROM m.expected_interval)::float8 AS every_s,
+       coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS every_months,
+       m.interval_reported, m.stamp,
        EXISTS (SELECT FROM observation o WHERE o.datastream_id = m.datastream_id) AS in_use
 FROM datastream m JOIN observed_property p USING (property_id) WHERE m.device_id = %(device_id)s::int ORDER BY m.name;
 
@@ -45,8 +48,10 @@ WHERE datastream_id = %(datastream_id)s::int
   AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = %(datastream_id)s::int);
 
 -- name: declare_interval
--- Declare the expected interval, which changes no result. Undeclared (null): the interval that the device reports next applies.
-UPDATE datastream SET expected_interval = make_interval(secs => %(every_s)s::float8), interval_reported = false
+-- Declare the expected interval and what a stamp marks, which change no result. Undeclared (null): the interval that the device
+-- reports next applies.
+UPDATE datastream SET expected_interval = make_interval(months => %(months)s::int, secs => %(seconds)s::float8),
+    interval_reported = false, stamp = %(stamp)s::text
 WHERE datastream_id = %(datastream_id)s::int;
 
 -- name: report_intervals

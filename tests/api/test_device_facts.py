@@ -74,6 +74,39 @@ def test_the_page_says_how_often_a_device_speaks_and_who_says_so(
     assert {one["interval_source"] for one in streams} == {source}
 
 
+@pytest.mark.parametrize(
+    ("stamp", "interval", "english", "french"),
+    [
+        (
+            "end",
+            "1 day",
+            "every 24 h, as planned · a time marks the end of its interval",
+            "la fin de son intervalle",
+        ),
+        (
+            "begin",
+            "1 mon",
+            "every 1 month, as planned · a time marks the beginning",
+            "le début de son intervalle",
+        ),
+        ("instant", "1 year", "every 12 months, as planned</p>", "12 mois, comme prévu</p>"),
+    ],
+)
+def test_the_page_and_the_api_say_what_a_time_marks(
+    own_world_url: str, own_client: SignIn, stamp: str, interval: str, english: str, french: str
+) -> None:
+    change(
+        own_world_url,
+        f"UPDATE datastream SET expected_interval = '{interval}', interval_reported = false, "
+        f"stamp = '{stamp}'".encode(),
+    )
+    assert english in own_client("lab").get(NORTH).text.replace("\xa0", " ")
+    streams = own_client("lab").get("/api/v1/trials/platform-air/datastreams?device=p1-north").json()["items"]
+    assert {one["stamp"] for one in streams} == {stamp}
+    change(own_world_url, b"UPDATE person SET language = 'fr'")
+    assert french in own_client("lab").get(NORTH).text.replace("\xa0", " ")
+
+
 def test_a_device_that_never_spoke_and_declares_nothing_has_no_interval(
     own_world_url: str, own_client: SignIn
 ) -> None:

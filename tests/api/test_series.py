@@ -23,7 +23,8 @@ START = END - SPAN
 
 def stream(number: int, scale: AveragingScale = AveragingScale.ARITHMETIC) -> Stream:
     given: dict[str, Any] = dict.fromkeys(Stream.__dataclass_fields__)
-    given |= {"datastream_id": number, "averaging_scale": scale, "expected_interval_s": 3600.0}
+    unit = {"energetic": "dB", "circular": "deg"}.get(scale, "1")
+    given |= {"datastream_id": number, "averaging_scale": scale, "unit": unit, "expected_interval_s": 3600.0}
     return Stream(**given)
 
 
@@ -83,13 +84,27 @@ def test_only_results_within_the_span_are_drawn(charted: Charted) -> None:
     assert charted.drawn().points == []
 
 
-def test_levels_are_averaged_by_energy_and_directions_not_at_all(charted: Charted) -> None:
-    """60 dB and 70 dB: 10·log10((10⁶ + 10⁷) / 2)."""
+def test_levels_are_averaged_by_energy_and_directions_as_vectors(charted: Charted) -> None:
+    """60 dB and 70 dB: 10·log10((10⁶ + 10⁷) / 2). 359° and 1° are north, 0° and 90° north-east."""
     assert charted.middles("energetic", 60.0, 70.0) == [pytest.approx(10 * math.log10(5.5e6))]
     assert charted.middles("energetic", 60.0, 9000.0) == [pytest.approx(60.0)], "9000 dB is no level"
     assert charted.middles("energetic", 9000.0) == [None]
-    assert charted.middles("circular", 359.0, 1.0) == [None]
-    assert charted.middles("circular", 359.0) == [359.0]
+    (north,) = charted.middles("circular", 359.0, 1.0)
+    assert north is not None
+    assert min(north, 360 - north) < 1e-9
+    assert charted.middles("circular", 0.0, 90.0) == [pytest.approx(45)]
+    assert charted.middles("circular", 359.0) == [pytest.approx(359)]
+    assert charted.middles("circular", 0.0, 180.0) == [None], "opposite directions have no mean"
+
+
+def test_a_result_counts_for_as_long_as_it_holds(charted: Charted) -> None:
+    """10 for 45 minutes and 50 for 15: 20. It holds into the next hour until 15 past, when 0 comes: 12.5."""
+    one = charted.drawn((0, 10.0, 1), (45, 50.0, 1), (75, 0.0, 1), scale=AveragingScale.TIME_WEIGHTED)
+    assert [point.middle for point in one.points] == [pytest.approx(20), pytest.approx(12.5)]
+
+
+def test_an_amount_is_shown_for_one_result_so_that_a_gap_is_not_0(charted: Charted) -> None:
+    assert charted.middles("sum", 3.0, 5.0) == charted.middles("sum", 4.0) == [4.0]
 
 
 def test_a_mean_that_no_number_can_hold_is_none(charted: Charted) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from insitu.model import Message
+from insitu.model import AveragingScale, Message
 from store import ledger
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
@@ -28,7 +28,8 @@ def trial(conn: Connection, catalogue: SmallTrial) -> Connection:
     in dB.
     """
     for code, unit in (("temp", "Cel"), ("pressure", "hPa"), ("laeq", "dB")):
-        add_property(conn, code=code, name={"en": code}, unit=unit)
+        scale = AveragingScale.ENERGETIC if unit == "dB" else None
+        add_property(conn, code=code, name={"en": code}, unit=unit, averaging_scale=scale)
     mapped = (
         ("t", "temp", "Cel"),
         ("air.value", "temp", "Cel"),

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from insitu.errors import CorrectInput
-from insitu.model import DatastreamRole, Observation
+from insitu.model import DatastreamRole, Observation, Stamp
+from insitu.spacing import Spacing
 from insitu.times import to_us
+from store.catalogue.datastreams import list_datastreams
 from store.catalogue.devices import add_device
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
@@ -59,9 +61,12 @@ def test_entering_it_again_changes_nothing_and_an_edit_changes_what_nothing_is_s
     replace_mappings(trial, "t", [mapping(trial, unit="K")])
     assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="K")])} == {"there"}
     before = load_snapshot(trial).devices["t", "a"].datastreams["t"].datastream_id
-    assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, unit="[degF]", every_s=60)])} == {
-        "changed"
-    }
+    assert {
+        c.what
+        for c in replace_mappings(
+            trial, "t", [mapping(trial, unit="[degF]", every=Spacing(timedelta(seconds=60)))]
+        )
+    } == {"changed"}
     stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.datastream_id, stream.unit, stream.scale, stream.interval_us) == (
         before,
@@ -104,7 +109,7 @@ def test_results_never_change_by_a_mapping(trial: Connection, edit: dict[str, An
 def test_the_interval_may_be_declared_also_where_observations_are(trial: Connection) -> None:
     replace_mappings(trial, "t", [mapping(trial)])
     store_one(trial, "a", "t")
-    replace_mappings(trial, "t", [mapping(trial, every_s=300)])
+    replace_mappings(trial, "t", [mapping(trial, every=Spacing(timedelta(seconds=300)))])
     stream = load_snapshot(trial).devices["t", "a"].datastreams["t"]
     assert (stream.interval_us, stream.interval_declared) == (300_000_000, True)
     replace_mappings(trial, "t", [mapping(trial)])
@@ -145,3 +150,41 @@ def test_what_cannot_be_mapped_is_refused_with_the_field(
     with pytest.raises(CorrectInput, match=says) as refused:
         mapping(trial, **wrong)
     assert str(refused.value).startswith("'t'")
+
+
+@pytest.mark.parametrize("text", ["PT15M", "P1D", "P1W", "P1M", "P3M", "P1Y"])
+def test_an_interval_keeps_its_calendar_unit(trial: Connection, text: str) -> None:
+    every = Spacing.parse(text)
+    replace_mappings(trial, "t", [mapping(trial, every=every)])
+    assert [m.every() for m in mappings_of_trial(trial, "t")] == [every]
+    assert {s.every() for s in list_datastreams(trial, "t") if s.name == "t"} == {every}
+    assert {c.what for c in replace_mappings(trial, "t", [mapping(trial, every=every)])} == {"there"}
+
+
+def test_a_month_and_thirty_days_are_different_intervals(trial: Connection) -> None:
+    replace_mappings(trial, "t", [mapping(trial, every=Spacing.parse("P30D"))])
+    changes = replace_mappings(trial, "t", [mapping(trial, every=Spacing.parse("P1M"))])
+    assert {c.what for c in changes} == {"changed"}
+
+
+def test_a_stamp_may_be_declared_also_where_observations_are(trial: Connection) -> None:
+    """It changes no stored result, only where it belongs."""
+    replace_mappings(trial, "t", [mapping(trial)])
+    store_one(trial, "a", "t")
+    assert {s.stamp for s in list_datastreams(trial, "t")} == {Stamp.INSTANT}
+    every = Spacing(timedelta(days=1))
+    changes = replace_mappings(trial, "t", [mapping(trial, every=every, stamp=Stamp.END)])
+    assert {c.what for c in changes} == {"changed"}
+    assert {(s.stamp, s.every()) for s in list_datastreams(trial, "t") if s.name == "t"} == {
+        (Stamp.END, every)
+    }
+    replace_mappings(trial, "t", [mapping(trial)])
+    assert {s.stamp for s in list_datastreams(trial, "t")} == {Stamp.INSTANT}
+
+
+@pytest.mark.parametrize("stamp", [Stamp.BEGIN, Stamp.END])
+def test_a_stamp_at_an_edge_needs_the_length_of_the_interval(trial: Connection, stamp: Stamp) -> None:
+    with pytest.raises(
+        CorrectInput, match=f"the {stamp} of an interval needs the length of the interval: add `every`"
+    ):
+        mapping(trial, stamp=stamp)

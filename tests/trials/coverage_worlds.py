@@ -15,7 +15,7 @@ from simulators.worlds.cell import FIRST, USUAL, Cell
 from simulators.worlds.register import WORLDS
 from tests.trials.world import criterion, endpoint, question
 from trials.designs.question import Question
-from trials.series.slots import Calendar, Unit
+from trials.series.slots import Unit
 
 REPORTING = PeriodName.REPORTING
 Ask = Callable[[np.random.Generator, Cell], Question]
@@ -91,7 +91,7 @@ def after(asked: Question, days: int) -> Question:
 
     def cut(unit: Unit) -> Unit:
         n, whole = days * 24, unit.calendar
-        calendar = Calendar(whole.start_us, whole.step_us, whole.day[:n], whole.hour[:n])
+        calendar = replace(whole, edges_us=whole.edges_us[: n + 1], day=whole.day[:n], hour=whole.hour[:n])
         return Unit(unit.name, calendar, unit.value[:n], unit.excused[:n])
 
     def so_far(found: list[Unit], name: PeriodName) -> list[Unit]:

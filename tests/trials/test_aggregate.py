@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -30,8 +31,10 @@ from tests.trials.world import (
 from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.compute import compute
 from trials.plan.aggregation import Aggregation, Filter
+from trials.plan.rules import NEWEST, RULES_1, Rules
 from trials.series.aggregate import WEEKDAYS, day_values, inside, public_holidays, restricted
 from trials.series.inputs import Placement, StreamInput
+from trials.series.scale import ARITHMETIC, ENERGETIC
 from trials.series.slots import Calendar, Unit
 
 MEAN = Aggregation(name="mean")
@@ -41,13 +44,13 @@ AUTUMN = datetime(2026, 10, 24, 22, tzinfo=UTC)  # Sunday 25 October 00:00 in Pa
 
 def unit_of(values: list[float] | Floats, *, start: datetime = START, step: timedelta = HOUR) -> Unit:
     table = np.asarray(values, np.float64)
-    calendar = Calendar.of(start, start + len(table) * step, step, "Europe/Paris")
+    calendar = Calendar.counted(start, len(table), step, "Europe/Paris")
     return Unit("u", calendar, table, np.zeros(len(table), bool))
 
 
 def one_day(aggregation: Aggregation, values: list[float] | Floats, **more: Any) -> float:
     (found,) = day_values(
-        aggregation, unit_of(values), share=0.75, energetic=more.pop("energetic", False), **more
+        aggregation, unit_of(values), share=0.75, scale=more.pop("scale", ARITHMETIC), **more
     )
     return float(found)
 
@@ -109,38 +112,55 @@ def test_a_step_needs_three_quarters_of_its_intervals_and_a_day_three_quarters_o
 def test_steps_of_levels_are_means_by_energy_and_their_percentile_is_read_as_it_is() -> None:
     levels = [60.0, 70.0] * 12
     by_energy = 10 * np.log10((1e6 + 1e7) / 2)
-    assert one_day(Aggregation(name="max", step=2 * HOUR), levels, energetic=True) == pytest.approx(by_energy)
-    assert one_day(MEAN, levels, energetic=True) == pytest.approx(by_energy)
-    assert one_day(Aggregation(name="la10"), levels, energetic=True) == 70.0
-    assert one_day(Aggregation(name="percentile", q=50), levels, energetic=True) == pytest.approx(65.0)
+    assert one_day(Aggregation(name="max", step=2 * HOUR), levels, scale=ENERGETIC) == pytest.approx(
+        by_energy
+    )
+    assert one_day(MEAN, levels, scale=ENERGETIC) == pytest.approx(by_energy)
+    assert one_day(Aggregation(name="la10"), levels, scale=ENERGETIC) == 70.0
+    assert one_day(Aggregation(name="percentile", q=50), levels, scale=ENERGETIC) == pytest.approx(65.0)
 
 
+STEPS_OF_SIX_HOURS = {
+    (23, RULES_1): [range(1, 7), range(7, 13), range(13, 19), range(19, 24)],
+    (25, RULES_1): [range(1, 7), range(7, 13), range(13, 19), range(19, 25), range(25, 26)],
+    (23, NEWEST): [
+        range(1, 6),
+        range(6, 12),
+        range(12, 18),
+        range(18, 24),
+    ],  # from 0 to 6 on the clock: 5 hours
+    (25, NEWEST): [range(1, 8), range(8, 14), range(14, 20), range(20, 26)],
+}
+
+
+@pytest.mark.parametrize("rules", [Rules(RULES_1), Rules(NEWEST)], ids=["rules 1", "rules 2"])
 @pytest.mark.parametrize(("start", "length"), [(SPRING, 23), (AUTUMN, 25)], ids=["spring", "autumn"])
-def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(start: datetime, length: int) -> None:
+def test_days_of_23_and_25_hours_have_their_own_sums_counts_and_steps(
+    start: datetime, length: int, rules: Rules
+) -> None:
     unit = unit_of(np.arange(1.0, length + 1), start=start)
+    if rules.version == RULES_1:
+        unit = replace(unit, calendar=Calendar.of(start, start + length * HOUR, HOUR, "Europe/Paris", rules))
 
     def day(aggregation: Aggregation) -> float:
-        (found,) = day_values(aggregation, unit, share=0.75, energetic=False)
+        (found,) = day_values(aggregation, unit, share=0.75, scale=ARITHMETIC)
         return float(found)
 
     assert day(Aggregation(name="sum")) == length * (length + 1) / 2
     assert day(Aggregation(name="count", threshold=0)) == length
     assert day(Aggregation(name="exceedance_share", threshold=length - 1)) == pytest.approx(1 / length)
-    first, second = (np.arange(1, 7).mean(), np.arange(7, 13).mean())
-    assert day(Aggregation(name="min", step=6 * HOUR)) == first == 3.5
-    steps = {23: [first, second, 15.5, 21.0], 25: [first, second, 15.5, 21.5, 25.0]}[
-        length
-    ]  # the last: 19–23, or 25 alone
+    steps = [np.mean(hours) for hours in STEPS_OF_SIX_HOURS[length, rules.version]]
+    assert day(Aggregation(name="min", step=6 * HOUR)) == steps[0]
     assert day(Aggregation(name="max", step=6 * HOUR)) == steps[-1]
     assert day(Aggregation(name="percentile", q=50, step=6 * HOUR)) == np.median(steps)
 
 
 def test_quarters_of_an_hour_make_hours() -> None:
     unit = unit_of(np.repeat([1.0, 2.0, 3.0, 4.0], 24), step=HOUR / 4)
-    (found,) = day_values(Aggregation(name="max", step=12 * HOUR), unit, share=0.75, energetic=False)
+    (found,) = day_values(Aggregation(name="max", step=12 * HOUR), unit, share=0.75, scale=ARITHMETIC)
     assert found == 3.5
     (found,) = day_values(
-        Aggregation(name="count", threshold=2.5, step=HOUR), unit, share=0.75, energetic=False
+        Aggregation(name="count", threshold=2.5, step=HOUR), unit, share=0.75, scale=ARITHMETIC
     )
     assert found == 12.0
 
@@ -158,15 +178,15 @@ def test_a_day_that_the_period_cuts_has_a_mean_only(name: str) -> None:
         (SPRING - HOUR, 25, [False, True, False]),
     ):
         unit = unit_of(np.full(hours, 2.0), start=start)
-        found = day_values(aggregation, unit, share=0.75, energetic=False)
+        found = day_values(aggregation, unit, share=0.75, scale=ARITHMETIC)
         assert np.isfinite(found).tolist() == counted
-        assert day_values(MEAN, unit, share=0.75, energetic=False).tolist() == [2.0] * len(counted)
+        assert day_values(MEAN, unit, share=0.75, scale=ARITHMETIC).tolist() == [2.0] * len(counted)
     assert (
         day_values(
             aggregation,
             unit_of(np.full(96, 2.0), start=START + HOUR / 12, step=HOUR / 4),
             share=0.75,
-            energetic=False,
+            scale=ARITHMETIC,
         )[0]
         > 0
     )
@@ -175,8 +195,8 @@ def test_a_day_that_the_period_cuts_has_a_mean_only(name: str) -> None:
 def test_windows_leave_the_day_rule_but_not_the_length_of_the_day() -> None:
     unit = unit_of([2.0] * 12 + [float("nan")] * 12)
     excused = Unit("u", unit.calendar, unit.value, np.arange(24) >= 12)
-    assert day_values(Aggregation(name="sum"), excused, share=0.75, energetic=False).tolist() == [48.0]
-    assert np.isnan(day_values(Aggregation(name="sum"), unit, share=0.75, energetic=False)).all()
+    assert day_values(Aggregation(name="sum"), excused, share=0.75, scale=ARITHMETIC).tolist() == [48.0]
+    assert np.isnan(day_values(Aggregation(name="sum"), unit, share=0.75, scale=ARITHMETIC)).all()
 
 
 def hours_kept(kept: Filter, start: datetime = START, hours: int = 24) -> list[float]:
@@ -249,9 +269,9 @@ def test_the_sums_of_the_parts_of_a_day_make_the_sum_of_the_day(
     parts: list[Floats] = []
     for pair in ((one, other), (other, one)) if one != other else ():
         part = restricted(unit, inside(Filter(hours=pair), total, unit.calendar))
-        parts.append(np.nan_to_num(day_values(total, part, share=0.75, energetic=False)))
+        parts.append(np.nan_to_num(day_values(total, part, share=0.75, scale=ARITHMETIC)))
     if parts:
-        whole = day_values(total, unit, share=0.75, energetic=False)
+        whole = day_values(total, unit, share=0.75, scale=ARITHMETIC)
         assert np.isfinite(whole[:-1]).all()  # the last may be cut, where the clocks change
         assert np.allclose(parts[0] + parts[1], np.nan_to_num(whole))
 
@@ -329,7 +349,7 @@ def test_ln_is_not_held_against_an_instrument_that_sleeps_by_day() -> None:
     rng = np.random.default_rng(2)
     hour = np.arange(480) % 24
     night = np.where((hour >= 22) | (hour < 6), 50 + noise(rng, 0.3, 480, 2.0), np.nan)
-    stream = series("candidate-1", night, averaging_scale="energetic")
+    stream = series("candidate-1", night, averaging_scale="energetic", unit="dB")
     evaluation, found = evaluated([stream], days=20, aggregation="ln")
     assert (evaluation.gate[0].planned, evaluation.gate[0].share) == (160, 1.0)
     assert found.verdict is not Verdict.NOT_EVALUABLE
@@ -359,7 +379,7 @@ def test_duty_counts_results_within_an_interval_and_sum_adds_them() -> None:
 
 def test_a_duty_of_levels_is_a_share_of_time_and_not_of_energy() -> None:
     levels = np.where(np.arange(480) % 24 < 6 + (np.arange(480) // 24) % 2, 80.0, 40.0)
-    stream = series("candidate-1", levels, averaging_scale="energetic")
+    stream = series("candidate-1", levels, averaging_scale="energetic", unit="dB")
     _, found = evaluated([stream], days=20, aggregation={"name": "duty", "threshold": 60}, unit="1")
     assert [d.value for d in found.lines[0].days[:2]] == pytest.approx([6 / 24, 7 / 24])
     assert found.estimates[0].value == pytest.approx(6.5 / 24)

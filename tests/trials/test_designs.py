@@ -45,6 +45,7 @@ from trials.report.build import build
 from trials.report.words import CHOICE_WORDS
 from trials.report.writer import LOCALE
 from trials.series.inputs import WindowInput
+from trials.series.scale import ARITHMETIC
 
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
 HOURS = 20 * 24
@@ -438,7 +439,7 @@ def test_a_report_of_any_design_has_words_for_all_it_says(design: str, language:
 @pytest.mark.parametrize("design", EVERY_DESIGN)
 def test_a_question_about_nothing_is_a_finding(design: str) -> None:
     made = plan_of(design).endpoints[0]
-    asked = Question(made, Capture(), 0.95, 1, False, {})
+    asked = Question(made, Capture(), 0.95, 1, ARITHMETIC, {})
     answer = answered(asked)
     assert answer.blocked
     assert answer.statistics == []

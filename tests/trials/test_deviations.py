@@ -72,17 +72,17 @@ def test_a_device_that_stood_where_planned_all_the_time_is_no_deviation() -> Non
         (
             [(*STATION, 3, None)],
             "deployed_late",
-            {"device": "candidate-1", "period": "baseline", "day": "2026-03-03"},
+            {"device": "candidate-1", "period": "baseline", "day": "2026-03-04"},
         ),
         (
             [(*STATION, -9, 36)],
             "removed_early",
-            {"device": "candidate-1", "period": "reporting", "day": "2026-04-05"},
+            {"device": "candidate-1", "period": "reporting", "day": "2026-04-06"},
         ),
         (
             [(*STATION, -9, 5), (*STATION, 25, None)],
             "deployed_late",
-            {"device": "candidate-1", "period": "reporting", "day": "2026-03-25"},
+            {"device": "candidate-1", "period": "reporting", "day": "2026-03-26"},
         ),
         ([(*STATION, -9, 12)], "device_absent", {"device": "candidate-1", "period": "reporting"}),
         (
@@ -93,13 +93,14 @@ def test_a_device_that_stood_where_planned_all_the_time_is_no_deviation() -> Non
         (
             [(*STATION, -9, 25), ("station", "south", 25, None)],
             "device_moved",
-            {"device": "candidate-1", "from": "station/north", "to": "station/south", "day": "2026-03-25"},
+            {"device": "candidate-1", "from": "station/north", "to": "station/south", "day": "2026-03-26"},
         ),
     ],
 )
 def test_a_device_that_came_late_left_early_moved_or_stood_elsewhere_is_named_with_the_day(
     places: list[tuple[str, str, float, float | None]], code: str, evidence: dict[str, Any]
 ) -> None:
+    """The local day: the device came at 23:00 UTC, which is midnight in Paris."""
     assert deviation(code, **evidence) in placed(*places)
 
 

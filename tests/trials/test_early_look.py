@@ -36,6 +36,7 @@ from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.looks import planned_days, so_far
 from trials.plan.parts import Target
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 
 PLANNED = 30
 EARLY = [design for design in DESIGNS if REGISTERED[design].early]
@@ -246,8 +247,11 @@ def test_days_are_cut_at_midnight_of_the_trials_zone() -> None:
 
 def test_planned_days_are_those_of_the_filter() -> None:
     plan = plan_of("limit_compliance", filter={"weekdays": ["sat", "sun"]})
-    assert planned_days(plan, plan.endpoints[0]) == 9
-    assert planned_days(plan_of("limit_compliance"), plan_of("limit_compliance").endpoints[0]) == PLANNED
+    assert planned_days(plan, plan.endpoints[0], Rules()) == 9
+    assert (
+        planned_days(plan_of("limit_compliance"), plan_of("limit_compliance").endpoints[0], Rules())
+        == PLANNED
+    )
 
 
 def test_a_block_that_lasts_makes_no_pair() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from insitu.model import Verdict
+from insitu.spacing import Spacing
 from tests.trials.world import (
     DAY,
     FINDING_CODES,
@@ -426,10 +427,8 @@ def test_a_covariate_measured_more_rarely_than_the_endpoint_is_judged_on_its_own
         parameters={"covariates": ["outdoor"]},
     )
     plan = protocol(made, periods=TWO, also=["outdoor"])
-    rarely = [
-        m.model_copy(update={"interval": timedelta(hours=3)}) if m.property == "outdoor" else m
-        for m in plan.measurements
-    ]
+    three = {"interval": Spacing(timedelta(hours=3))}
+    rarely = [m.model_copy(update=three) if m.property == "outdoor" else m for m in plan.measurements]
     plan = plan.model_copy(update={"measurements": rarely})
     streams = [*streams_of(plan), series("candidate-1", sparse, property="outdoor", unit="Cel")]
     assert "season_mismatch" not in codes(evaluated(inputs(plan, streams)))
@@ -483,7 +482,7 @@ def test_a_grid_finer_than_the_reference_uses_the_steps_that_both_have() -> None
     made = endpoint("reference_collocation", criteria, arms=arms, grid="PT30M")
     plan = protocol(made, periods=periods)
     quarter = [
-        m.model_copy(update={"arms": [arm], "interval": HOUR / 4 if arm == "candidate" else HOUR})
+        m.model_copy(update={"arms": [arm], "interval": Spacing(HOUR / 4 if arm == "candidate" else HOUR)})
         for m in plan.measurements
         for arm in m.arms
     ]

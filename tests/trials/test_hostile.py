@@ -74,6 +74,9 @@ HOSTILE: dict[str, Callable[[int], Floats]] = {
     "usual with gaps": lambda n: np.where(np.random.default_rng(2).random(n) < 0.1, np.nan, noisy(n, 10)),
 }
 kinds = st.sampled_from(sorted(HOSTILE))
+scales = st.sampled_from(
+    [("arithmetic", "1"), ("energetic", "dB"), ("circular", "deg"), ("time_weighted", "1"), ("sum", "1")]
+)
 lengths = st.sampled_from([0, 1, 2, 23, 24, 13 * 24, 14 * 24, DAYS * 24])
 
 
@@ -127,16 +130,16 @@ def asked(design: str, series: Callable[[str, int], Floats], n: int, **more: Any
 
 @every_design
 @often
-@given(first=kinds, second=kinds, third=kinds, n=lengths, levels=st.booleans())
+@given(first=kinds, second=kinds, third=kinds, n=lengths, scale=scales)
 def test_any_arrays_have_an_answer_or_a_clear_error(
-    design: str, first: str, second: str, third: str, n: int, levels: bool
+    design: str, first: str, second: str, third: str, n: int, scale: tuple[str, str]
 ) -> None:
     picked = {"candidate-1": first, "reference-1": second, "control-1": second}
 
     def series(device: str, number: int) -> Floats:
         return HOSTILE[picked.get(device, third) if number == 0 else third](n)
 
-    answer = asked(design, series, n, levels=levels)
+    answer = asked(design, series, n, scale=scale[0], unit=scale[1])
     if answer is not None:
         sound(answer)
 
@@ -175,11 +178,11 @@ AGGREGATIONS: list[dict[str, Any]] = [
 @given(
     first=kinds,
     second=kinds,
-    levels=st.booleans(),
+    scale=scales,
     design=st.sampled_from(["before_after", "limit_compliance", "equivalence"]),
 )
 def test_every_aggregation_of_any_arrays_has_an_answer(
-    aggregation: dict[str, Any], first: str, second: str, levels: bool, design: str
+    aggregation: dict[str, Any], first: str, second: str, scale: tuple[str, str], design: str
 ) -> None:
     n = DAYS * 24
     answer = asked(
@@ -187,7 +190,8 @@ def test_every_aggregation_of_any_arrays_has_an_answer(
         lambda device, number: HOSTILE[second if number or device == "control-1" else first](n),
         n,
         aggregation=aggregation,
-        levels=levels,
+        scale=scale[0],
+        unit=scale[1],
     )
     if answer is not None:
         sound(answer)

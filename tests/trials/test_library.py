@@ -131,12 +131,12 @@ def test_levels_are_averaged_by_energy() -> None:
             arms=arms,
             start=TWO,
             interval=HOUR,
-            levels=is_level,
+            scale=scale,
             parameters={"u_meas": 0.5},
         )
         .statistic("mean")
         .value
-        for is_level in (False, True)
+        for scale in ("arithmetic", "energetic")
     )
     assert plain == pytest.approx(65, abs=0.5)
     assert energetic == pytest.approx(10 * np.log10(5.5e6), abs=0.5)

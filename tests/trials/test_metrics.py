@@ -28,6 +28,7 @@ from trials.statistics.metrics import (
     cv_rmse,
     donor_weights,
     energetic_mean,
+    gap_hours,
     gap_lengths,
     lden,
     limits_of_agreement,
@@ -326,6 +327,7 @@ CALLS: dict[str, Callable[[list[float], list[float]], object]] = {
         level=0.95,
     ),
     "completeness": lambda a, b: completeness(present=np.array(a) > 0, due=np.array(b) > -1),
+    "gap_hours": lambda a, b: gap_hours(present=np.array(a) > 0, due=np.array(b) > -1, hours=np.abs(a)),
     "gap_lengths": lambda a, b: gap_lengths(present=np.array(a) > 0, due=np.array(b) > -1),
 }
 

@@ -19,6 +19,7 @@ from trials.statistics.metrics import (
     cv_rmse,
     donor_weights,
     fractional_savings_uncertainty,
+    gap_hours,
     gap_lengths,
     limits_of_agreement,
     mtbf,
@@ -53,6 +54,9 @@ def test_shares_and_gaps_of_ten_intervals() -> None:
     assert completeness(present=present, due=due) == 50.0
     assert gap_lengths(present=present, due=due).tolist() == [3, 1]
     assert gap_lengths(present=[1, 1], due=[1, 1]).tolist() == []
+    hours = [24, 24, 23, 24, 99, 24, 24, 99, 24, 25]  # lengths of intervals that are not due count nowhere
+    assert gap_hours(present=present, due=due, hours=hours).tolist() == [23 + 24 + 24, 25]
+    assert gap_hours(present=[1, 1], due=[1, 1], hours=[1, 1]).tolist() == []
     assert completeness(present=[1] * 19 + [0], due=[1] * 20) == 95.0
     assert (mtbf(up_h=40.0, gaps=2), mtbf(up_h=40.0, gaps=0)) == (20.0, 40.0)
 
@@ -175,6 +179,10 @@ def test_what_has_no_meaning_is_refused_in_words() -> None:
         completeness(present=[1, 1], due=[0, 0])
     with pytest.raises(CorrectInput, match="as long as each other"):
         gap_lengths(present=[1, 1], due=[1])
+    with pytest.raises(CorrectInput, match="hours must be as long as due"):
+        gap_hours(present=[1, 1], due=[1, 1], hours=[1])
+    with pytest.raises(CorrectInput, match="0 hours or more"):
+        gap_hours(present=[1, 1], due=[1, 1], hours=[1, -1])
     with pytest.raises(CorrectInput, match="not negative"):
         mtbf(up_h=-1.0, gaps=1)
     with pytest.raises(CorrectInput, match="mean above 0"):

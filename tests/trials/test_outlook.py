@@ -321,7 +321,8 @@ def test_what_is_looked_at_ends_now_or_with_the_baseline_and_never_reaches_the_r
     plan, alone = protocol_with(BOTH), protocol_with(ONLY)
     assert seen_period(plan, START + 20 * DAY) == (START, START + 20 * DAY)
     assert seen_period(plan, START + 50 * DAY) == (START, START + 28 * DAY)
-    assert seen_period(alone, START + 50 * DAY) == (START - 50 * DAY, START + 40 * DAY)
+    # 10 April 01:00 in summer time, and 90 days before it 10 January 01:00 in winter time: an hour more.
+    assert seen_period(alone, START + 50 * DAY) == (START - 50 * DAY + timedelta(hours=1), START + 40 * DAY)
     assert seen_period(plan, START - 9 * DAY) == (START, START + timedelta(hours=1)), (
         "nothing yet, but a span"
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from insitu.units import require_unit
 from tests.trials.world import (
     Floats,
@@ -121,7 +122,7 @@ def test_the_targets_of_the_us_epa(
     name: str, unit: str, hours: float, accuracy: Limits, precision: Limits
 ) -> None:
     found = profiles.entry(f"us-epa-air-sensors/{name}")
-    assert (found.property, found.unit, found.grid) == (name, unit, timedelta(hours=hours))
+    assert (found.property, found.unit, found.grid) == (name, unit, Spacing(timedelta(hours=hours)))
     assert targets(f"us-epa-air-sensors/{name}", "reference_collocation") == accuracy
     assert ("replicates" in found.designs) == bool(precision)
     if precision:
@@ -137,7 +138,7 @@ def test_the_objectives_of_the_directives(
     reference: str, hours: float, level: float, per_cent: float
 ) -> None:
     found = profiles.entry(reference)
-    assert found.grid == timedelta(hours=hours)
+    assert found.grid == Spacing(timedelta(hours=hours))
     asked = found.designs["reference_collocation"]
     assert asked.parameters == {"limit_value": level}
     assert targets(reference, "reference_collocation") == {"reu": (None, per_cent)}

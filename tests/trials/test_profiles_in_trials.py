@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Verdict
+from insitu.spacing import Spacing
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
@@ -70,7 +71,9 @@ def test_lock_refuses_what_differs_and_takes_the_draft(conn: Connection, catalog
         "t",
         {"en": "T", "fr": "T"},
         measured=[
-            Measured(device, "pm25", "ug/m3", "candidate", "arithmetic", 900.0, "station")
+            Measured(
+                device, "pm25", "ug/m3", "candidate", "arithmetic", Spacing(timedelta(minutes=15)), "station"
+            )
             for device in ("c", "d")
         ],
     )

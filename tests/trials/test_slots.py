@@ -20,6 +20,7 @@ from trials.evaluation import Evaluation
 from trials.judge.compute import compute
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
+from trials.series.scale import ARITHMETIC, ENERGETIC, Scale
 from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units
 
 HOUR = timedelta(hours=1)
@@ -70,7 +71,7 @@ def test_a_short_or_long_day_counts_by_the_share_of_its_own_hours(start: datetim
             groups,
             len(days),
             share=0.75,
-            energetic=False,
+            scale=ARITHMETIC,
         )
         assert means[0] == 5.0
         assert np.isfinite(means[1]) == counts
@@ -79,7 +80,7 @@ def test_a_short_or_long_day_counts_by_the_share_of_its_own_hours(start: datetim
 def test_the_mean_of_a_long_day_weighs_each_of_its_25_hours() -> None:
     calendar = calendar_of(AUTUMN + timedelta(days=1), 25)
     unit = Unit("u", calendar, np.arange(25.0), np.zeros(25, bool))
-    assert grouped(unit, *_groups(calendar), share=0.75, energetic=False).tolist() == [12.0]
+    assert grouped(unit, *_groups(calendar), share=0.75, scale=ARITHMETIC).tolist() == [12.0]
 
 
 def _groups(calendar: Calendar) -> tuple[Any, int]:
@@ -105,7 +106,7 @@ def test_a_grid_of_days_has_one_pair_a_local_day(start: datetime, hours: int) ->
         ("reference", REPORTING): [Unit("r", calendar, x, none)],
     }
     answer = DESIGNS["reference_collocation"].answer(
-        Question(Endpoint.model_validate(made), Capture(), 0.95, 1, False, units)
+        Question(Endpoint.model_validate(made), Capture(), 0.95, 1, ARITHMETIC, units)
     )
     assert {known.n for known in answer.statistics} == {20}
     assert [round(pair.y - pair.x, 9) for pair in answer.pairs] == list(range(20))
@@ -145,10 +146,10 @@ def test_a_trial_across_the_change_of_clocks_loses_no_day(start: datetime, hours
 # -- slots
 
 
-def filled(minutes: Sequence[float], results: Sequence[float], energetic: bool = False) -> Floats:
+def filled(minutes: Sequence[float], results: Sequence[float], scale: Scale = ARITHMETIC) -> Floats:
     calendar = calendar_of(SPRING, 4)
     time = to_whole_second_us(SPRING) + (np.array(minutes) * 60_000_000).astype(np.int64)
-    return fill(calendar, time, np.array(results, np.float64), energetic)
+    return fill(calendar, time, np.array(results, np.float64), scale)
 
 
 def test_slots_are_half_open_and_hold_the_mean_of_what_fell_into_them() -> None:
@@ -158,7 +159,7 @@ def test_slots_are_half_open_and_hold_the_mean_of_what_fell_into_them() -> None:
 
 
 def test_levels_in_a_slot_are_averaged_by_energy() -> None:
-    assert filled([0, 30], [60, 70], energetic=True)[0] == pytest.approx(10 * np.log10(5.5e6))
+    assert filled([0, 30], [60, 70], scale=ENERGETIC)[0] == pytest.approx(10 * np.log10(5.5e6))
 
 
 def test_no_observation_leaves_every_slot_empty() -> None:
@@ -180,14 +181,14 @@ def test_excused_slots_leave_the_denominator_but_do_not_fill_a_day() -> None:
     excused = np.arange(24) < 12
     value = np.where(np.arange(24) >= 15, 3.0, np.nan)  # 9 of the 12 that remain
     assert grouped(
-        Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False
+        Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, scale=ARITHMETIC
     ).tolist() == [3.0]
     value[15] = np.nan  # 8 of 12
     assert np.isnan(
-        grouped(Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, energetic=False)
+        grouped(Unit("u", calendar, value, excused), *_groups(calendar), share=0.75, scale=ARITHMETIC)
     ).all()
     nothing = Unit("u", calendar, np.full(24, np.nan), np.ones(24, bool))
-    assert np.isnan(grouped(nothing, *_groups(calendar), share=0.75, energetic=False)).all()
+    assert np.isnan(grouped(nothing, *_groups(calendar), share=0.75, scale=ARITHMETIC)).all()
 
 
 def test_the_mean_over_devices_needs_enough_of_them() -> None:
@@ -197,12 +198,12 @@ def test_the_mean_over_devices_needs_enough_of_them() -> None:
         np.array([5.0, 5.0, np.nan]),
         np.array([7.0, 7.0, 7.0]),
     ]
-    assert mean_of_units(table, share=0.75, energetic=False).tolist() == pytest.approx(
+    assert mean_of_units(table, share=0.75, scale=ARITHMETIC).tolist() == pytest.approx(
         [4.0, 13 / 3, np.nan], nan_ok=True
     )
-    assert mean_of_units([np.array([60.0]), np.array([70.0])], share=1.0, energetic=True)[0] == pytest.approx(
-        10 * np.log10(5.5e6)
-    )
+    assert mean_of_units([np.array([60.0]), np.array([70.0])], share=1.0, scale=ENERGETIC)[
+        0
+    ] == pytest.approx(10 * np.log10(5.5e6))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_day_evening_and_night_levels_come_from_their_local_hours(
         made = endpoint(
             "limit_compliance", [criterion("mean", high=65)], arms=["candidate"], aggregation=aggregation
         )
-        question = Question(Endpoint.model_validate(made), Capture(), 0.95, 1, True, {})
+        question = Question(Endpoint.model_validate(made), Capture(), 0.95, 1, ENERGETIC, {})
         _, days = question.days_of([Unit("u", calendar, value, np.zeros(48, bool))])
         expected = level if level is not None else 10 * np.log10((12 * 1e6 + 4 * 10**5.5 + 8 * 1e5) / 24)
         assert days == pytest.approx([expected] * 2)

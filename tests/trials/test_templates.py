@@ -14,6 +14,7 @@ import pytest
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import AveragingScale, DatastreamRole, Verdict
+from insitu.spacing import Spacing
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, retire_device
@@ -50,7 +51,15 @@ def of_trial(template: str) -> Facts:
     one = TEMPLATES[template]
     scale = "energetic" if one.property == "laeq" else "arithmetic"
     rows = [
-        Measured(f"{role}-{n}", one.property, one.unit, role, scale, 600.0 * n, "here" if n < 3 else "there")
+        Measured(
+            f"{role}-{n}",
+            one.property,
+            one.unit,
+            role,
+            scale,
+            Spacing(n * timedelta(minutes=10)),
+            "here" if n < 3 else "there",
+        )
         for role in one.roles
         for n in (1, 2, 3)
     ]
@@ -91,7 +100,7 @@ def test_a_trial_fills_arms_intervals_and_units(name: str) -> None:
         r: [f"{r}-1", f"{r}-2"] for r in TEMPLATES[name].roles
     }
     assert {arm.site for arm in plan.arms} == {"here"}
-    assert {m.interval for m in plan.measurements} == {timedelta(minutes=20)}
+    assert {m.interval for m in plan.measurements} == {Spacing(timedelta(minutes=20))}
     assert left_out(document, facts) == sorted(f"{role}-3" for role in TEMPLATES[name].roles)
     assert not [path for path in marks(document) if path.startswith(("trial", "title", "arms"))]
     assert plan.periods[0].start.isoformat() == "2026-03-01T00:00:00+01:00"
@@ -127,9 +136,9 @@ def test_what_is_not_there_is_said() -> None:
 
 def test_lock_refuses_a_draft_until_everything_is_written(conn: Connection, catalogue: SmallTrial) -> None:
     facts = facts_of(conn, "t")
-    assert {(m.device, m.site, m.interval_s) for m in facts.measured} == {
-        ("a", "station", 900.0),
-        ("b", "station", 900.0),
+    assert {(m.device, m.site, m.every) for m in facts.measured} == {
+        ("a", "station", Spacing(timedelta(minutes=15))),
+        ("b", "station", Spacing(timedelta(minutes=15))),
     }
     document = draft("limit", facts, start=(START + DAY).date(), property="pm25")
     with pytest.raises(CorrectInput) as caught:
@@ -156,7 +165,7 @@ def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallT
     )
     document = draft("air-sensor", facts_of(conn, "t"), start=START.date())
     assert [arm["devices"] for arm in document["arms"]] == [["a", "b"], ["r"]]
-    assert [m["interval"] for m in document["measurements"]] == [900.0, 3600.0]
+    assert [m["interval"] for m in document["measurements"]] == ["PT15M", "PT1H"]
     assert (
         lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge").version
         == 1

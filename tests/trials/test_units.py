@@ -4,6 +4,7 @@ earlier questions.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -36,9 +37,11 @@ from trials.plan.parts import Arm, Period
 from trials.plan.reading import canonical
 from trials.series.aggregate import about, as_counted, is_about
 from trials.series.inputs import USED, USED_WITH_SUSPECT, Placement, StreamInput, TrialInputs
-from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled, fold, unfold
+from trials.series.scale import ARITHMETIC, ENERGETIC, Scale
+from trials.series.slots import Bools, Calendar, Floats, Unit, fill, filled
 
 HOURS = 48 * 24
+UNITS = {"arithmetic": "ug/m3", "energetic": "dB"}
 DEVICES = {"candidate": ["candidate-1", "candidate-2", "candidate-3"], "control": ["control-1", "control-2"]}
 FILTER = {"hours": ["07:00", "19:00"], "weekdays": ["mon", "tue", "wed", "thu", "sat"]}
 AGGREGATIONS: list[Any] = [
@@ -79,12 +82,14 @@ def world(aggregation: Any, scale: str, *, filtered: bool = False) -> TrialInput
     for role, devices in DEVICES.items():
         for device in devices:
             values = with_gaps(rng, 30 + cycle(HOURS) + noise(rng, 0.6, HOURS, 1.5), 0.01)
-            stream = series(device, values, role=role, averaging_scale=scale)
+            stream = series(device, values, role=role, averaging_scale=scale, unit=UNITS[scale])
             stream.flag[3::40], stream.flag[9::90], stream.flag[11::70] = 3, 4, 2
             streams.append(stream)
     swapped = Placement("station", "candidate-2", START - 30 * DAY, START + 10 * DAY)
     streams[1] = replace(streams[1], placements=[swapped])
-    newcomer = series("newcomer", 30 + cycle(HOURS) + noise(rng, 0.6, HOURS, 1.5), averaging_scale=scale)
+    newcomer = series(
+        "newcomer", 30 + cycle(HOURS) + noise(rng, 0.6, HOURS, 1.5), averaging_scale=scale, unit=UNITS[scale]
+    )
     twice = np.sort(np.concatenate([newcomer.time_us, newcomer.time_us + 1_700_000_000]))
     streams.append(
         replace(
@@ -100,14 +105,15 @@ def world(aggregation: Any, scale: str, *, filtered: bool = False) -> TrialInput
 
 def of_slot(one: Endpoint, stream: StreamInput, results: list[float]) -> float:
     """Mean or sum of the results of one slot."""
-    energetic = stream.averaging_scale == AveragingScale.ENERGETIC and one.aggregation.name not in (
+    levels = stream.averaging_scale == AveragingScale.ENERGETIC and one.aggregation.name not in (
         "duty",
         "sum",
     )
-    total = sum(fold(energetic, as_counted(one.aggregation, np.array(results))).tolist())
-    return (
-        total if one.aggregation.name == "sum" else float(unfold(energetic, np.array(total / len(results))))
-    )
+    counted = as_counted(one.aggregation, np.array(results)).tolist()
+    total = sum(10 ** (value / 10) for value in counted) if levels else sum(counted)
+    if one.aggregation.name == "sum":
+        return total
+    return 10 * math.log10(total / len(results)) if levels else total / len(results)
 
 
 def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: tuple[int, ...]) -> list[Unit]:
@@ -116,7 +122,7 @@ def by_hand(given: TrialInputs, one: Endpoint, arm: Arm, span: Period, usable: t
     calendar = Calendar.of(
         span.start, span.end, protocol.interval_of(one.property, arm.name), protocol.time_zone
     )
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n)
+    starts = calendar.starts_us
     found = []
     for device in arm.devices:
         streams = given.series_of(device, one.property)
@@ -143,7 +149,7 @@ def slots_by_hand(
         for time_us, result, flag in zip(
             stream.time_us.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True
         ):
-            slot = (time_us - calendar.start_us) // calendar.step_us
+            slot = int(np.searchsorted(calendar.edges_us, time_us, "right")) - 1
             if 0 <= slot < calendar.n:
                 heard[slot] = True
                 rows.setdefault(slot, []).extend([result] * (flag in usable))
@@ -263,18 +269,18 @@ def test_flags_that_no_observation_has_make_no_other_series() -> None:
 
 
 @pytest.mark.parametrize("summed", [False, True], ids=["mean", "sum"])
-@pytest.mark.parametrize("energetic", [False, True], ids=["arithmetic", "energetic"])
-def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(energetic: bool, summed: bool) -> None:
+@pytest.mark.parametrize("scale", [ARITHMETIC, ENERGETIC], ids=["arithmetic", "energetic"])
+def test_a_slot_with_one_observation_is_as_exact_as_one_with_many(scale: Scale, summed: bool) -> None:
     """A slot with one observation takes a shorter path, with the same bits as the long path. A second
     observation in another slot forces the long path.
     """
     calendar = Calendar.of(START, START + DAY, DAY / 96, "Europe/Paris")
     rng = np.random.default_rng(2)
-    time_us = calendar.start_us + calendar.step_us * np.arange(95, dtype=np.int64) + 7
+    time_us = int(calendar.edges_us[0]) + calendar.step_us * np.arange(95, dtype=np.int64) + 7
     result = np.r_[rng.normal(60, 5, 92), -0.0, 0.1 + 0.2, 1e-300]
-    short = fill(calendar, time_us, result, energetic, summed=summed)
-    twice = calendar.start_us + 95 * calendar.step_us
-    long = fill(calendar, np.r_[time_us, twice, twice + 1], np.r_[result, 1.0, 1.0], energetic, summed=summed)
+    short = fill(calendar, time_us, result, scale, summed=summed)
+    twice = int(calendar.edges_us[0]) + 95 * calendar.step_us
+    long = fill(calendar, np.r_[time_us, twice, twice + 1], np.r_[result, 1.0, 1.0], scale, summed=summed)
     assert short[:95].tobytes() == long[:95].tobytes()
     assert np.isnan(short[95])
     assert filled(calendar, time_us).tolist() == [True] * 95 + [False]
@@ -284,13 +290,13 @@ def test_observations_outside_the_period_fill_no_slot_of_it() -> None:
     calendar = Calendar.of(START, START + DAY, DAY / 24, "Europe/Paris")
     ends = np.array(
         [
-            calendar.start_us - 1,
-            calendar.start_us,
-            calendar.start_us + 86_400_000_000 - 1,
-            calendar.start_us + 86_400_000_000,
+            int(calendar.edges_us[0]) - 1,
+            int(calendar.edges_us[0]),
+            int(calendar.edges_us[0]) + 86_400_000_000 - 1,
+            int(calendar.edges_us[0]) + 86_400_000_000,
         ]
     )
     values: Floats = np.array([1.0, 2.0, 3.0, 4.0])
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
-        found = fill(calendar, ends[order], values[order], False)
+        found = fill(calendar, ends[order], values[order], ARITHMETIC)
         assert (found[0], found[23], np.isfinite(found).sum()) == (2.0, 3.0, 2)

@@ -21,6 +21,7 @@ from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
 from trials.report.sentence import sentences
 from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.series.scale import ARITHMETIC
 from trials.series.slots import Calendar, Unit
 from trials.statement import Kind
 
@@ -194,4 +195,4 @@ def question(
             first = start - len(values) * HOUR if name is PeriodName.BASELINE else start
             calendar = Calendar.of(first, first + len(values) * HOUR, HOUR, time_zone)
             filled[role, name].append(Unit(f"{role}-{number}", calendar, values, np.zeros(len(values), bool)))
-    return Question(Endpoint.model_validate(made), Capture(), level, 1, False, filled)
+    return Question(Endpoint.model_validate(made), Capture(), level, 1, ARITHMETIC, filled)

@@ -37,6 +37,8 @@ class LocalDay:
     day: date
     start_us: int
     end_us: int
+    whole_s: float = 86_400.0
+    """Length of the whole day, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def list_days(now: datetime, time_zone: str, days: int = DAYS) -> list[LocalDay]
     dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
     starts = [to_us(datetime.combine(day, time(), zone)) for day in dates]
     return [
-        LocalDay(day, start, min(end, now_us))
+        LocalDay(day, start, min(end, now_us), (end - start) / 1e6)
         for day, (start, end) in zip(dates, pairwise(starts), strict=False)
     ]
 
@@ -76,6 +78,7 @@ def share_days(facts: DeviceFacts, spans: Sequence[Span], days: Sequence[LocalDa
             day.day,
             _share(
                 _overlap_us(spans, day.start_us, day.end_us) / 1e6,
+                day.whole_s,
                 [(usable.get((s.datastream_id, day.day), 0), s.expected_interval_s) for s in facts.streams],
             ),
         )
@@ -152,11 +155,16 @@ def _overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
     return sum(max(0, min(end, high) - max(start, low)) for start, end in spans)
 
 
-def _share(seconds: float, streams: Sequence[tuple[int, float | None]]) -> float | None:
-    """The mean over (results, expected interval s) of results against planned intervals in `seconds`."""
+def _share(seconds: float, whole_s: float, streams: Sequence[tuple[int, float | None]]) -> float | None:
+    """The mean over (results, expected interval s) of results against planned intervals in `seconds` of a
+    local day of `whole_s`.
+
+    Intervals of more than an hour follow the local clock: a day of 23 hours has one of a day, too.
+    """
     shares = []
     for n, expected in streams:
-        planned = int(seconds / expected) if expected else 0
+        local = seconds * (86_400 / whole_s if expected and expected > 3600 else 1.0)
+        planned = int(local / expected + 1e-9) if expected else 0
         if planned:
             shares.append(min(1.0, n / planned))
     return sum(shares) / len(shares) if shares else None

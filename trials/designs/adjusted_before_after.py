@@ -8,7 +8,6 @@ intervals, fractional savings uncertainty and block bootstrap, the wider decides
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +86,7 @@ def answer(question: Question) -> Answer:
     arm = question.endpoint.arms["candidate"]
     if not varies(baseline.y):
         result.findings.append(finding("constant_series", arm=arm))
-    elif question.energetic or question.endpoint.unit.startswith(INTERVAL_SCALES) or baseline.y.min() < 0:
+    elif _no_ratio(question, baseline):
         result.findings.append(NOT_RATIO_SCALE.state(unit=question.endpoint.unit))
     else:
         _gate(result, baseline)
@@ -96,15 +95,17 @@ def answer(question: Question) -> Answer:
     return result
 
 
+def _no_ratio(question: Question, baseline: Sample) -> bool:
+    unit = question.endpoint.unit
+    return question.day_scale.is_level or unit.startswith(INTERVAL_SCALES) or bool(baseline.y.min() < 0)
+
+
 def _sample(question: Question, result: Answer, period: PeriodName) -> Sample | None:
     """Days of the period on which the endpoint and every covariate count."""
     days, y = question.days_of(question.arm("candidate", period))
     result.lines.append(line(str(period), question.endpoint.arms["candidate"], days, y))
-    plain = replace(
-        question, endpoint=question.endpoint.model_copy(update={"aggregation": "mean"}), energetic=False
-    )
     names = sorted(name for name, of in question.covariates if of is period)
-    measured = {name: plain.days_of(question.covariates[name, period]) for name in names}
+    measured = {name: question.covariate_days(name, period) for name in names}
     for name, (there, _) in measured.items():
         if not len(there):
             result.findings.append(finding("covariate_missing", covariate=name, period=str(period)))
@@ -293,6 +294,7 @@ DESIGN = Design(
         "without_weekend": "model without weekends",
     },
     lines={"counterfactual": "without the intervention"},
+    needs_zero=True,
     not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
     "load that are still to come.",
 )

@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from insitu.errors import CorrectInput
-from insitu.model import PeriodName
+from insitu.model import AveragingScale, PeriodName
+from insitu.scales import misfit
+from insitu.spacing import Spacing
 from trials.designs.question import Answer, ArmRole, Question
 from trials.designs.registry import DESIGNS
-from trials.plan.aggregation import ON_ENERGY
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
+from trials.plan.rules import Rules
 from trials.series.aggregate import about
+from trials.series.scale import Scale, scale_of
 from trials.series.slots import Calendar, Unit
 
 _TEXT: Final = {"en": "-", "fr": "-"}
@@ -32,16 +35,16 @@ def ask(
     *,
     arms: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str = "UTC",
     unit: str = "1",
-    levels: bool = False,
+    scale: str = AveragingScale.ARITHMETIC,
     level: float = 0.95,
     day_share: float = 0.75,
     seed: int = 1,
     targets: Mapping[str, Bounds] | None = None,
     aggregation: str | Mapping[str, Any] = "mean",
-    grid: timedelta = timedelta(hours=1),
+    grid: timedelta | Spacing = timedelta(hours=1),
     kept: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     schedule: Sequence[Mapping[str, Any]] | None = None,
@@ -51,8 +54,10 @@ def ask(
     """The answer of a design on plain arrays; docs/library.md shows it.
 
     `arms`: role → period → series. `start`: period → start of its first interval, with an offset from UTC.
-    `time_zone` decides the days. `levels`: results are dB. `level`: of the printed intervals. `day_share`: a
-    day counts with this share of its intervals. `targets`: statistic → (low, high), None is open.
+    `interval`, `grid`: a fixed time, or a `Spacing` of calendar months; days are those of the calendar.
+    `time_zone` decides the days. `scale`: averaging scale of the results; dB for levels, unless `unit` is
+    another level. `level`: of the printed intervals. `day_share`: a day counts with this share of its
+    intervals. `targets`: statistic → (low, high), None is open.
     `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
     end, on) as in a protocol. `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
     no pairs; several times faster. CorrectInput names a missing or wrong argument.
@@ -79,10 +84,19 @@ def ask(
                     f"{design} needs the {period} period of a {needed} arm: arms={{{needed!r}: "
                     f"{{{str(period)!r}: …}}}}."
                 )
-    energetic = levels and endpoint.aggregation.name in ON_ENERGY
+    on = _scale(scale, unit)
     return DESIGNS[design].answer(
-        Question(endpoint, Capture(day=day_share), level, seed, energetic, units, beside, levels, bare)
+        Question(endpoint, Capture(day=day_share), level, seed, on, units, beside, bare=bare)
     )
+
+
+def _scale(name: str, unit: str) -> Scale:
+    if name not in set(AveragingScale):
+        raise CorrectInput(f"{name!r} is no averaging scale: {', '.join(AveragingScale)}.")
+    problem = misfit(unit, AveragingScale(name))
+    if problem is not None and name == AveragingScale.CIRCULAR:  # a share of levels may be in %
+        raise CorrectInput(problem)
+    return scale_of(name, unit, Rules())
 
 
 def _endpoint(stated: Mapping[str, Any], targets: Mapping[str, Bounds]) -> Endpoint:
@@ -122,7 +136,7 @@ def _placed(
     endpoint: Endpoint | None,
     given: Mapping[str, Mapping[str, Series]],
     start: Mapping[str, datetime],
-    interval: timedelta,
+    interval: timedelta | Spacing,
     time_zone: str,
 ) -> dict[tuple[str, PeriodName], list[Unit]]:
     """(role or covariate, period) → units, with the slots that `endpoint` plans; with all slots if it is
@@ -146,11 +160,13 @@ def _named(role: str, series: Series) -> dict[str, ArrayLike]:
     return dict(series) if isinstance(series, Mapping) else {role: series}
 
 
-def _unit(name: str, values: ArrayLike, start: datetime, interval: timedelta, time_zone: str) -> Unit:
+def _unit(
+    name: str, values: ArrayLike, start: datetime, interval: timedelta | Spacing, time_zone: str
+) -> Unit:
     table = np.asarray(values, np.float64)
     if table.ndim != 1 or not len(table):
         raise CorrectInput(
             f"{name}: give one value per interval, as an array of one dimension; several devices go by name."
         )
-    calendar = Calendar.of(start, start + len(table) * interval, interval, time_zone)
+    calendar = Calendar.counted(start, len(table), interval, time_zone)
     return Unit(name, calendar, np.where(np.isfinite(table), table, np.nan), np.zeros(len(table), bool))

@@ -17,7 +17,7 @@ from trials.designs.question import Answer, Known, Question, at_any_level, line
 from trials.series.slots import Unit, day_groups
 from trials.statement import Sentence
 from trials.statistics.intervals import bootstrap
-from trials.statistics.metrics.availability import completeness, gap_lengths, mtbf
+from trials.statistics.metrics.availability import completeness, gap_hours, mtbf
 
 Bools = NDArray[np.bool_]
 
@@ -76,11 +76,8 @@ def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:
 
 def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
     """Every statistic over all devices; a gap belongs to one device."""
-    heard = [
-        (_heard(unit), _due(unit, _heard(unit), strict=strict), unit.calendar.step_us / 3.6e9)
-        for unit in units
-    ]
-    lengths = np.concatenate([step * gap_lengths(present=p, due=d) for p, d, step in heard if d.any()])
+    heard = [(_heard(unit), _due(unit, _heard(unit), strict=strict), unit.calendar.hours) for unit in units]
+    lengths = np.concatenate([gap_hours(present=p, due=d, hours=h) for p, d, h in heard if d.any()])
     return {
         "completeness": completeness(
             present=np.concatenate([unit.valid for unit in units]),
@@ -91,7 +88,7 @@ def _statistics(units: list[Unit], *, strict: bool) -> dict[str, float]:
         ),
         "gaps": float(len(lengths)),
         "longest_gap": float(lengths.max(initial=0.0)),
-        "mtbf": mtbf(up_h=sum(step * int(p.sum()) for p, _, step in heard), gaps=len(lengths)),
+        "mtbf": mtbf(up_h=sum(float(hours[p].sum()) for p, _, hours in heard), gaps=len(lengths)),
     }
 
 

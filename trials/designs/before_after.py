@@ -97,7 +97,7 @@ def difference_of_periods(
             n=n,
         )
         result.sensitivity.append(("hac", estimate))
-    if not question.energetic and all(
+    if not question.day_scale.is_level and all(
         p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
     ):
         result.statistics.append(_ratio(periods, n, n_effective))
@@ -134,13 +134,9 @@ def season_overlap(question: Question, result: Answer) -> None:
     names = {name for name, _ in question.covariates}
     if not names:
         result.findings.append(finding("season_unchecked"))
-    endpoint = question.endpoint.model_copy(update={"aggregation": "mean"})
-    plain = replace(
-        question, endpoint=endpoint, energetic=False
-    )  # temperatures are no levels, whatever the endpoint is
     for name in sorted(names):
-        _, before = plain.days_of(question.covariates.get((name, PeriodName.BASELINE), []))
-        _, after = plain.days_of(question.covariates.get((name, PeriodName.REPORTING), []))
+        _, before = question.covariate_days(name, PeriodName.BASELINE)
+        _, after = question.covariate_days(name, PeriodName.REPORTING)
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         missing = [
             str(period)
@@ -166,7 +162,7 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 
     def use(counted: NDArray[np.bool_], share: float) -> Seen:
         seen, found = effect_so_far(rehearsal, days[counted], values[counted], share)
-        if not question.energetic and found.mean > CLEARLY * found.standard_error:
+        if not question.day_scale.is_level and found.mean > CLEARLY * found.standard_error:
             effect = seen.bases["effect"]
             ratio = replace(effect, sd=effect.sd / found.mean, scale=LOG)
             return replace(seen, bases={**seen.bases, "ratio": ratio})
@@ -194,7 +190,7 @@ DESIGN = Design(
     "part of the difference.",
     arms=("candidate",),
     periods=BOTH,
-    statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0)),
+    statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0, needs_zero=True)),
     function=answer,
     sentences=(NOT_ABOVE_ZERO,),
     other_choices=BLOCK_LENGTH | HAC,

@@ -28,6 +28,7 @@ from trials.statistics.metrics.permutation import sign_flip_p
 from trials.statistics.power import Basis
 
 DAY = timedelta(days=1)
+CLOCK_CHANGE = timedelta(hours=1)
 Bools = NDArray[np.bool_]
 
 MIN_PAIRS = 6
@@ -130,11 +131,10 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
     """Local days of the period wholly in the block; on the others the device was switched. No days for a
     block that has not ended.
     """
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
-    if to_whole_second_us(block.end) > calendar.start_us + calendar.step_us * calendar.n:
+    if to_whole_second_us(block.end) > int(calendar.edges_us[-1]):
         return np.zeros(len(np.unique(calendar.day)), bool)
-    outside = (starts < to_whole_second_us(block.start)) | (
-        starts + calendar.step_us > to_whole_second_us(block.end)
+    outside = (calendar.starts_us < to_whole_second_us(block.start)) | (
+        calendar.ends_us > to_whole_second_us(block.end)
     )
     _, groups = np.unique(calendar.day, return_inverse=True)
     return np.asarray(np.bincount(groups, weights=outside.astype(float)) == 0)
@@ -222,8 +222,8 @@ def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tupl
     """(difference of each pair of blocks that fits into the days, number of those pairs that share no
     day).
     """
-    first, second = (max(1, int((block.end - block.start) / DAY)) for block in schedule[:2])
-    gap = max(first, int((schedule[1].start - schedule[0].start) / DAY))
+    first, second = (max(1, _days(block.end - block.start)) for block in schedule[:2])
+    gap = max(first, _days(schedule[1].start - schedule[0].start))
     length = gap + second
     differences, apart, free_from = [], 0, 0
     for at in range(len(values) - length + 1):
@@ -233,6 +233,11 @@ def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tupl
             if at >= free_from:  # shares no day with the pair before it
                 apart, free_from = apart + 1, at + length
     return differences, apart
+
+
+def _days(span: timedelta) -> int:
+    """Whole local days: one of 23 hours is a day, too."""
+    return int((span + CLOCK_CHANGE) / DAY)
 
 
 DESIGN = Design(

@@ -10,8 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from insitu.model import PeriodName
+from trials.designs.fit import Needs, Unfit, unfit
 from trials.designs.question import Answer, ArmRole, Question, out_of_scale
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
+from trials.plan.endpoint import Endpoint
+from trials.sentences import finding
+from trials.series.scale import Scale
 from trials.statement import Kind, Sentence
 
 REPORTING = (PeriodName.REPORTING,)
@@ -32,6 +36,12 @@ class Statistic:
     """Its value when nothing happens; None for a statistic that is no effect: a mean, an error, a limit of
     agreement.
     """
+    on_circle: bool = False
+    """It has a meaning for directions."""
+    signed: bool = False
+    """On a circle it is an angle to one side or the other."""
+    needs_zero: bool = False
+    """It is a share or a multiple of the values, so that it needs a true zero; levels have none."""
 
     def unit_in(self, endpoint_unit: str) -> str:
         """Its unit when the endpoint has `endpoint_unit`."""
@@ -39,7 +49,7 @@ class Statistic:
 
 
 EFFECT = Statistic("effect", "effect", no_effect=0.0)
-RELATIVE_EFFECT = Statistic("relative_effect", "relative effect", unit="%", no_effect=0.0)
+RELATIVE_EFFECT = Statistic("relative_effect", "relative effect", unit="%", no_effect=0.0, needs_zero=True)
 
 
 def named(*statistics: Statistic) -> dict[str, Statistic]:
@@ -75,13 +85,34 @@ class Design:
     """It compares means on the endpoint's grid, and uses no day values."""
     needs_capture: bool = True
     """Whether an arm below the protocol's capture blocks the endpoint. False where the question is about
-    missing data.
+    missing data: then no value counts, and any averaging scale will do.
     """
+    on_grid: bool = False
+    """Its statistics compare the steps of the endpoint's grid, not day values."""
+    needs_zero: bool = False
+    """All its statistics need a true zero."""
 
     def answer(self, question: Question) -> Answer:
-        """The design's answer; findings alone if the results are too large or too small to compute with."""
+        """The design's answer; findings alone if the results are too large or too small to compute with, or
+        if it cannot be computed on their averaging scale.
+        """
         findings = out_of_scale(question) if self.needs_capture else []
+        if question.rules.every_scale:
+            findings += [
+                finding(
+                    "scale_unfit",
+                    what=one.what,
+                    property=question.endpoint.property,
+                    scale=str(question.scale.name),
+                )
+                for one in self.unfit(question.endpoint, question.scale)
+            ]
         return Answer(findings=findings) if findings else self.function(question)
+
+    def unfit(self, endpoint: Endpoint, scale: Scale) -> list[Unfit]:
+        """Parts of the endpoint that have no meaning on the averaging scale of its property."""
+        needs = Needs(self.name, self.statistics, self.on_grid, self.needs_zero)
+        return list(unfit(endpoint, scale, needs)) if self.needs_capture else []
 
     def seen(self, rehearsal: Rehearsal) -> Seen:
         """Forecast of its statistics from the days before the reporting period. Only call it where

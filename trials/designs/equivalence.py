@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName
+from trials.designs import directions
 from trials.designs.design import REPORTING, Design, Statistic, named
-from trials.designs.other_choices import BLOCK_LENGTH, of_mean
+from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.sentences import finding
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, spread, varies
@@ -43,7 +44,7 @@ def answer(question: Question) -> Answer:
         line("candidate", arms["candidate"], days, candidate),
         line("incumbent", arms["control"], days, incumbent),
     ]
-    differences = candidate - incumbent
+    differences = question.scale.difference(candidate, incumbent)
     kept = np.isfinite(differences)
     if kept.sum() < MIN_DAYS:
         result.findings.append(
@@ -63,6 +64,11 @@ def answer(question: Question) -> Answer:
 def _statistics(
     question: Question, result: Answer, days: NDArray[np.int64], d: Floats, *, middle: float
 ) -> None:
+    if question.scale.is_circular:
+        sums = directions.sums_of(days, days, d, question.scale)
+        lengths = block_lengths(len(days))
+        directions.add_direction(question, result, "difference", days, sums, lengths, middle=middle)
+        return
     unit = question.endpoint.unit
     found = spread(days, d, middle)
     if found.has_trend(question.level):
@@ -118,7 +124,7 @@ DESIGN = Design(
     arms=("candidate", "control"),
     periods=REPORTING,
     statistics=named(
-        Statistic("difference", "mean difference", no_effect=0.0),
+        Statistic("difference", "mean difference", no_effect=0.0, on_circle=True, signed=True),
         Statistic("loa_low", "lower limit of agreement"),
         Statistic("loa_high", "upper limit of agreement"),
     ),

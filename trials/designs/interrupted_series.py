@@ -67,7 +67,7 @@ def answer(question: Question) -> Answer:
     days, values = np.concatenate([d for d, _ in parts]), np.concatenate([v for _, v in parts])
     if not result.blocked and not varies(values):
         result.findings.append(finding("constant_series", arm=arm))
-    if counts and (question.energetic or bool((values < 0).any()) or not bool((values > 0).any())):
+    if counts and (question.day_scale.is_level or bool((values < 0).any()) or not bool((values > 0).any())):
         result.findings.append(NOT_COUNTS.state())
     if result.blocked:
         return result
@@ -185,8 +185,8 @@ DESIGN = Design(
     statistics=named(
         Statistic("level_change", "change of level", no_effect=0.0),
         Statistic("slope_change", "change of slope", per_day=True, no_effect=0.0),
-        Statistic("rate_ratio", "rate ratio", unit="1", no_effect=1.0),
-        Statistic("slope_ratio", "ratio of daily growth", unit="1", no_effect=1.0),
+        Statistic("rate_ratio", "rate ratio", unit="1", no_effect=1.0, needs_zero=True),
+        Statistic("slope_ratio", "ratio of daily growth", unit="1", no_effect=1.0, needs_zero=True),
     ),
     function=answer,
     sentences=(NOT_COUNTS, PLACEBO_DATES, TOO_FEW_PLACEBOS),

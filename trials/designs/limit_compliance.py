@@ -18,7 +18,6 @@ from trials.designs.question import Answer, Known, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
 from trials.plan.endpoint import Endpoint
 from trials.sentences import finding
-from trials.series.slots import fold, unfold
 from trials.statement import Kind, Sentence
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, varies
 
@@ -55,11 +54,12 @@ def answer(question: Question) -> Answer:
     if not varies(values[kept]):
         result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
         return result
-    energies = fold(question.energetic, values[kept])
+    scale = question.day_scale
+    energies = np.real(scale.fold(values[kept]))
     sums = np.stack([np.ones(len(energies)), energies], axis=1)
 
     def mean(s: Floats) -> Floats:
-        return unfold(question.energetic, s[..., 1] / s[..., 0])
+        return scale.unfold(s[..., 1] / s[..., 0])
 
     jack = DayJackknife.of(days[kept], sums, mean, middle=(days[0] + days[-1]) / 2)
     if jack.spread.has_trend(question.level):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 from math import isfinite
 from typing import Literal, TypeVar, cast
 
@@ -16,22 +15,26 @@ from pydantic import TypeAdapter
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from trials.evaluation import DayValue, Estimate, Line, Pair
 from trials.plan.aggregation import ON_ENERGY, Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
+from trials.plan.rules import Rules
 from trials.sentences import finding
 from trials.series.aggregate import day_values, due_units
-from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units
+from trials.series.edges import local_grid
+from trials.series.scale import ARITHMETIC, Scale
+from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units, steps_of
 from trials.statement import Statement
 from trials.statistics.intervals import DayJackknife, Spread
 
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
+DAY_US = 86_400_000_000
 Made = dict[tuple[object, Unit], object]
 Kind = TypeVar("Kind")
 
-DAY_US = 86_400_000_000
 DAY_VALUES = TypeAdapter(list[DayValue])
 LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
 """Beyond these, sums of squares (or energies of levels in dB) exceed a float64. Nothing measured comes
@@ -47,13 +50,14 @@ class Question:
     capture: Capture
     level: float
     seed: int
-    energetic: bool
-    """Day values are levels in dB, averaged by energy."""
+    scale: Scale
+    """Averaging scale of the property."""
     units: dict[tuple[ArmRole, PeriodName], list[Unit]]
     covariates: dict[tuple[str, PeriodName], list[Unit]] = field(default_factory=dict)
     """(property, period) of the candidate arm, for the season check."""
-    levels: bool = False
-    """The property is a level in dB, even if the day values (a share, a percentile) are averaged plainly."""
+    covariate_scales: dict[str, Scale] = field(default_factory=dict)
+    """Property of a covariate → its averaging scale; arithmetic where it is not named."""
+    rules: Rules = field(default_factory=Rules)
     bare: bool = False
     """Compute only what decides: no sensitivity, no placebos, no pairs for the figure. For other choices of
     the same analysis, and for benches that ask thousands of times.
@@ -73,6 +77,22 @@ class Question:
     def aggregation(self) -> Aggregation:
         return Aggregation.of(self.endpoint.aggregation)
 
+    @property
+    def day_scale(self) -> Scale:
+        """The scale on which day values are averaged over days and devices: shares and percentiles are plain
+        numbers on every scale, and so are totals.
+        """
+        return self.scale.between if self.aggregation.name in ON_ENERGY else ARITHMETIC
+
+    def covariate_days(self, name: str, period: PeriodName) -> tuple[Days, Floats]:
+        """Day values of a covariate, on its own scale, whatever the endpoint's is."""
+        plain = replace(
+            self,
+            endpoint=self.endpoint.model_copy(update={"aggregation": "mean"}),
+            scale=self.covariate_scales.get(name, ARITHMETIC),
+        )
+        return plain.days_of(self.covariates.get((name, period), []))
+
     def days_of(self, units: list[Unit]) -> tuple[Days, Floats]:
         """(ordinals, mean over units of the endpoint's aggregation) of every local day; NaN where the day
         does not count.
@@ -81,17 +101,17 @@ class Question:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
         chosen, share, percent = self.aggregation, self.capture.day, self.endpoint.unit == "%"
-        energetic = self.energetic if chosen.name in ON_ENERGY else self.levels
+        scale = self.scale
 
         def values(unit: Unit) -> Floats:
-            return day_values(chosen, unit, share=share, energetic=energetic, percent=percent)
+            return day_values(chosen, unit, share=share, scale=scale, percent=percent)
 
         def due(unit: Unit) -> Days:
             return due_units([unit], groups, len(days))
 
-        tables = [self.once(("days", chosen, share, energetic, percent), unit, values) for unit in units]
+        tables = [self.once(("days", chosen, share, scale, percent), unit, values) for unit in units]
         number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
-        return days, mean_of_units(tables, share=share, energetic=self.energetic, due=number_due)
+        return days, mean_of_units(tables, share=share, scale=self.day_scale, due=number_due)
 
     def once(self, what: object, unit: Unit, make: Callable[[Unit], Kind]) -> Kind:
         """`make(unit)`, computed once. `what` names everything else that it depends on."""
@@ -104,21 +124,23 @@ class Question:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
 
-        A step is valid with the protocol's share of its planned slots. Steps of 24 h are local days: 23 or 25
-        hours where the clocks change. A series slower than the grid ends on an earlier step.
+        A step is valid with the protocol's share of its planned slots. Steps lie on the local clock and
+        calendar (`trials.series.edges`). A series slower than the grid may end on an earlier step; on a scale
+        of totals it has no steps, and a step that the period cuts has no value.
         """
-        grid_us = round(self.endpoint.grid.total_seconds() * 1e6)
-        steps = [[_steps(unit.calendar, grid_us) for unit in units] for units in arms]
-        number = 1 + max(int(step[-1]) for of_arm in steps for step in of_arm)
-        days = np.zeros(number, np.int64)
-        days[steps[0][0][::-1]] = arms[0][0].calendar.day[::-1]
+        grid, scale = self.endpoint.grid, self.scale if self.rules.every_scale else self.day_scale
+        number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
+        of_first = steps_of(arms[0][0].calendar, grid)[1]
+        days = np.pad(of_first, (0, number - len(of_first)))
 
         def values(unit: Unit) -> Floats:
-            return grouped(
-                unit, _steps(unit.calendar, grid_us), number, share=self.capture.day, energetic=self.energetic
-            )
+            steps, _ = steps_of(unit.calendar, grid)
+            found = grouped(unit, steps, number, share=self.capture.day, scale=scale)
+            if scale.is_total:
+                found[_cut_steps(unit.calendar, steps, grid)] = np.nan
+            return found
 
-        what = ("grid", grid_us, number, self.capture.day, self.energetic)
+        what = ("grid", grid, number, self.capture.day, scale)
         return days, [[self.once(what, unit, values) for unit in units] for units in arms]
 
 
@@ -126,10 +148,13 @@ def out_of_scale(question: Question) -> list[Statement]:
     """A finding for each arm or covariate whose results are too large, or all too small, to compute with."""
     found = []
     named = [
-        (question.endpoint.arms.get(role, role), question.levels, units)
+        (question.endpoint.arms.get(role, role), question.scale.is_level, units)
         for (role, _), units in question.units.items()
     ]
-    named += [(name, False, units) for (name, _), units in question.covariates.items()]
+    named += [
+        (name, question.covariate_scales.get(name, ARITHMETIC).is_level, units)
+        for (name, _), units in question.covariates.items()
+    ]
     for name, levels, units in named:
         sizes = [np.abs(unit.value[unit.valid]) for unit in units if unit.valid.any()]
         largest = max((float(size.max()) for size in sizes), default=0.0)
@@ -138,13 +163,19 @@ def out_of_scale(question: Question) -> list[Statement]:
     return list({one.evidence["arm"]: one for one in found}.values())
 
 
-@lru_cache(maxsize=64)
-def _steps(calendar: Calendar, grid_us: int) -> Days:
-    """Grid step of each slot."""
-    if grid_us == DAY_US:
-        days: Days = calendar.day - calendar.day[0]
-        return days
-    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // grid_us
+def _cut_steps(calendar: Calendar, steps: Days, grid: Spacing) -> list[int]:
+    """Steps that the period cuts, so that their slots do not make up a whole one; all of them if the slots
+    are longer than the grid.
+    """
+    if calendar.step_us > grid.about_us or calendar.time_zone is None:
+        return [int(step) for step in np.unique(steps)]
+    start_us, end_us = calendar.period_us
+    of_dates = bool(grid.days or grid.months)  # counted from the date on which the period begins
+    sooner = start_us if of_dates else start_us - DAY_US
+    edges = local_grid(sooner, end_us + 2 * grid.about_us, grid, calendar.time_zone, whole=False).edges_us
+    first = calendar.cut[0] if of_dates else int(calendar.edges_us[0]) not in edges
+    found = [(int(steps[0]), first), (int(steps[-1]), int(calendar.edges_us[-1]) not in edges)]
+    return [step for step, is_cut in found if is_cut]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName
-from trials.designs import other_choices
+from trials.designs import directions, other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Pair
@@ -70,10 +70,27 @@ def answer(question: Question) -> Answer:
         )
     if result.blocked:
         return result
+    if question.scale.is_circular:
+        _directions(question, result, days, numbers, question.scale.difference(y, x))
+        if not question.bare:
+            _figure(question, result, candidates, references, y, x)
+        return result
+    _lines(question, result, days, numbers, y, x)
+    if not question.bare:
+        _other_regression(question, result)
+        _figure(question, result, candidates, references, y, x)
+    return result
+
+
+def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Floats, x: Floats) -> None:
+    """Every statistic of candidate against reference, with its intervals."""
     sums = _sums(days, numbers, y, x)
     shift = (float(x.mean()), float(y.mean()))
+    zero = not question.rules.every_scale or not question.scale.is_level
     for name, statistic, scale in [*_statistics(shift), *_at_limit(question, shift)]:
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
+            continue
+        if DESIGN.statistics[name].needs_zero and not zero:
             continue
         jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
         unit = DESIGN.unit_of(name, question.endpoint.unit)
@@ -91,10 +108,14 @@ def answer(question: Question) -> Answer:
         if not question.bare:
             _bootstrapped(question, result, known, sums, statistic)
             other_choices.of_sums(question, result, known, sums, statistic, (2 * _block(len(numbers)),))
-    if not question.bare:
-        _other_regression(question, result)
-        _figure(question, result, candidates, references, y, x)
-    return result
+
+
+def _directions(question: Question, result: Answer, days: Ints, numbers: Ints, error: Floats) -> None:
+    """Bias, RMSE and MAE of directions; a circle has no line, and no per cent."""
+    sums = directions.sums_of(days, numbers, error, question.scale)
+    block = _block(len(numbers))
+    directions.add_direction(question, result, "bias", numbers, sums, (block, 2 * block))
+    directions.add_sizes(question, result, numbers, sums, _short("rmse"))
 
 
 def _short(statistic: str) -> float:
@@ -155,7 +176,7 @@ def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -
     if not candidates or not references:
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
     day_of_step, (of_candidates, of_references) = question.on_grid(candidates, references)
-    reference = mean_of_units(of_references, share=0.0, energetic=question.energetic)
+    reference = mean_of_units(of_references, share=0.0, scale=question.scale)
     days, ys, xs = [], [], []
     for values in of_candidates:
         both = np.isfinite(values) & np.isfinite(reference)
@@ -283,11 +304,11 @@ DESIGN = Design(
         Statistic("intercept", "intercept"),
         Statistic("slope_orthogonal", "orthogonal slope", unit="1"),
         Statistic("intercept_orthogonal", "orthogonal intercept"),
-        Statistic("rmse", "RMSE"),
-        Statistic("nrmse", "normalised RMSE", unit="%"),
-        Statistic("bias", "bias"),
-        Statistic("mae", "mean absolute error"),
-        Statistic("reu", "relative expanded uncertainty at the limit value", unit="%"),
+        Statistic("rmse", "RMSE", on_circle=True),
+        Statistic("nrmse", "normalised RMSE", unit="%", needs_zero=True),
+        Statistic("bias", "bias", on_circle=True, signed=True),
+        Statistic("mae", "mean absolute error", on_circle=True),
+        Statistic("reu", "relative expanded uncertainty at the limit value", unit="%", needs_zero=True),
     ),
     function=answer,
     sentences=(NO_OVERLAP,),
@@ -297,5 +318,6 @@ DESIGN = Design(
         "orthogonal": "orthogonal regression",
     },
     only_means=True,
+    on_grid=True,
     early=False,
 )

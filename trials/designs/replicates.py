@@ -15,6 +15,7 @@ from trials.designs import other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, at_any_level, line
 from trials.sentences import finding
+from trials.series.scale import Scale
 from trials.statement import Kind, Sentence
 from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, OfSums, bootstrap, varies
 
@@ -56,13 +57,13 @@ def answer(question: Question) -> Answer:
         )
     elif not all(varies(table[:, unit]) for unit in range(table.shape[1])):
         result.findings.append(finding("constant_series", arm=arm))
-    elif not varies(1 + np.ptp(table, axis=1)):
+    elif not varies(1 + _ranges(table, question.scale)):
         result.findings.append(finding("identical_units", arm=arm))
     if result.blocked:
         return result
-    sums = _sums(days, numbers, table)
+    sums = _sums(days, numbers, table, question.scale)
     for name, statistic in _statistics(table.shape[1]):
-        if name == "cv" and (question.energetic or not _above_zero(sums)):
+        if name == "cv" and (not question.day_scale.is_plain or not _above_zero(sums)):
             continue
         jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
@@ -90,11 +91,23 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _sums(days: Days, numbers: Days, table: Floats) -> Floats:
-    """Per day: steps, Σ of the steps' means, Σ of the squares about the steps' means."""
+def _ranges(table: Floats, scale: Scale) -> Floats:
+    """Range of the units in each step; of directions about the first unit."""
+    apart = scale.difference(table, table[:, :1]) if scale.is_circular else table
+    return np.asarray(np.ptp(apart, axis=1))
+
+
+def _sums(days: Days, numbers: Days, table: Floats, scale: Scale) -> Floats:
+    """Per day: steps, Σ of the steps' means, Σ of the squares about the steps' means; of directions about the
+    mean vector, the shorter way round.
+    """
     groups = np.searchsorted(numbers, days)
     means = table.mean(axis=1)
-    columns = [np.ones(len(table)), means, np.sum((table - means[:, None]) ** 2, axis=1)]
+    if scale.is_circular:
+        vectors = scale.unfold(scale.fold(table).mean(axis=1))
+        means = np.where(np.isfinite(vectors), vectors, table[:, 0])  # opposite: as far as can be
+    apart = scale.difference(table, means[:, None])
+    columns = [np.ones(len(table)), means, np.sum(apart**2, axis=1)]
     return np.stack(
         [np.bincount(groups, weights=column, minlength=len(numbers)) for column in columns], axis=1
     )
@@ -125,12 +138,13 @@ DESIGN = Design(
     arms=("candidate",),
     periods=REPORTING,
     statistics=named(
-        Statistic("sd", "standard deviation between units"),
-        Statistic("cv", "variation between units", unit="%"),
-        Statistic("u_between", "between-unit uncertainty"),
+        Statistic("sd", "standard deviation between units", on_circle=True),
+        Statistic("cv", "variation between units", unit="%", needs_zero=True),
+        Statistic("u_between", "between-unit uncertainty", on_circle=True),
     ),
     function=answer,
     sentences=(ONE_UNIT, ONE_UNIT_SO_FAR, NO_COMMON_INTERVALS),
     other_choices=other_choices.DAY_BOOTSTRAP | other_choices.BLOCK_LENGTH,
+    on_grid=True,
     early=False,
 )

@@ -202,7 +202,7 @@ def _statistics(
     unit = question.endpoint.unit
     result.statistics.append(Known("effect", found.effect, interval, unit, "placebo_rank", n, None, early))
     level = float(found.counterfactual.mean())
-    if not question.energetic and level > 0 and found.counterfactual.min() > 0:
+    if not question.day_scale.is_level and level > 0 and found.counterfactual.min() > 0:
 
         def per_cent(ends: tuple[float, float]) -> tuple[float, float]:
             return 100 * ends[0] / level, 100 * ends[1] / level

@@ -58,7 +58,7 @@ def _numbered(found: Sequence[CriterionResult]) -> Iterator[tuple[tuple[str, int
 
 def causes(before: Evaluation, after: Evaluation) -> list[Statement]:
     """Differences between the inputs of the two: protocol, time, observations, windows, unblinding, versions
-    of the code.
+    of the rules and the code.
     """
     return [
         *_of_plan(before, after),
@@ -91,7 +91,9 @@ def _of_datastreams(before: Evaluation, after: Evaluation) -> Iterator[Statement
             yield cause("datastream_added" if key in new else "datastream_removed", datastream=key)
             continue
         yield from _of_results(old[key], new[key])
-        if ended and old[key].planned != new[key].planned:
+        if before.rules == after.rules and old[key].stamp != new[key].stamp:
+            yield cause("other_stamp", datastream=key, before=str(old[key].stamp), after=str(new[key].stamp))
+        if ended and before.rules == after.rules and old[key].planned != new[key].planned:
             yield cause(
                 "deployments_changed", datastream=key, before=old[key].planned, after=new[key].planned
             )
@@ -139,6 +141,8 @@ def _key(window: WindowSummary) -> tuple[str, str, datetime]:
 
 
 def _of_code(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
+    if before.rules != after.rules:
+        yield cause("other_rules", before=before.rules, after=after.rules)
     for name in sorted(before.code.keys() | after.code.keys()):
         then, now = before.code.get(name), after.code.get(name)
         if then != now:

@@ -25,6 +25,7 @@ from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
+from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
 from trials.judge.versions import summaries
@@ -97,6 +98,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         seed=protocol.seed,
         evaluated_at=inputs.now,
         code=code_versions(),
+        rules=inputs.rules.version,
         blinded=True if any(e.blinded and e.rank == "primary" for e in endpoints) else None,
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,
@@ -136,6 +138,7 @@ def _endpoint(
         if not inputs.protocol.checks_of(endpoint.property, arm)
     ][:1]
     findings += _profile_findings(inputs, endpoint)
+    findings += scale_findings(inputs, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))
@@ -158,7 +161,7 @@ def _endpoint(
         unit=endpoint.unit,
         design=endpoint.design,
         aggregation=endpoint.aggregation.name,
-        grid_s=round(endpoint.grid.total_seconds()),
+        grid_s=round(endpoint.grid.about_s()),
         arms={str(role): arm for role, arm in endpoint.arms.items()},
         verdict=verdict,
         criteria=results,
@@ -182,7 +185,7 @@ def _answer(units: Units, endpoint: Endpoint, level: float, choice: Choice | Non
     answer = DESIGNS[endpoint.design].answer(question)
     if inputs.whole is None:
         return answer
-    days, planned = planned_days(inputs.protocol, endpoint), planned_days(inputs.whole, endpoint)
+    days, planned = (planned_days(p, endpoint, inputs.rules) for p in (inputs.protocol, inputs.whole))
     return early_look.look(answer, days=days, planned=planned)
 
 

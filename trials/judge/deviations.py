@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -135,7 +136,7 @@ def swaps(inputs: TrialInputs) -> list[tuple[str, str, str]]:
         for place in stream.placements:
             old = ends.get((place.site, place.position, place.start))
             if old is not None and old != stream.device:
-                found.add((old, stream.device, place.start.date().isoformat()))
+                found.add((old, stream.device, _day(inputs, place.start)))
     return sorted(found)
 
 
@@ -180,7 +181,7 @@ def _of_places(
         yield deviation("other_site", device=device, site=site, planned=planned)
     for before, after in pairwise(during):
         if (before.site, before.position) != (after.site, after.position) and after.start > first:
-            where = {"from": _where(before), "to": _where(after), "day": _day(after.start)}
+            where = {"from": _where(before), "to": _where(after), "day": _day(inputs, after.start)}
             yield deviation("device_moved", device=device, **where)
 
 
@@ -188,8 +189,10 @@ def _where(place: Placement) -> str:
     return f"{place.site}/{place.position}"
 
 
-def _day(when: datetime) -> str:
-    return when.date().isoformat()
+def _day(inputs: TrialInputs, when: datetime) -> str:
+    """The local date; rules 1 take the date of the offset in which the time is written."""
+    zone = ZoneInfo(inputs.protocol.time_zone)
+    return (when.astimezone(zone) if inputs.rules.local_grid else when).date().isoformat()
 
 
 def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Statement]:
@@ -214,10 +217,10 @@ def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Statement]:
             yield deviation("device_absent", **of)
             continue
         if there[0].start - period.start > GRACE:
-            yield deviation("deployed_late", **of, day=_day(there[0].start))
+            yield deviation("deployed_late", **of, day=_day(inputs, there[0].start))
         ends = [p.end for p in there if p.end is not None]
         if len(ends) == len(there) and end - max(ends) > GRACE:
-            yield deviation("removed_early", **of, day=_day(max(ends)))
+            yield deviation("removed_early", **of, day=_day(inputs, max(ends)))
 
 
 # -- datastreams
@@ -255,7 +258,7 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement
         )
         steps.append(np.diff(stream.time_us[inside]))
     every = np.concatenate(steps)
-    planned_s = measured[0].interval.total_seconds()
+    planned_s = measured[0].interval.about_s()
     if len(every) < ENOUGH_TIMES:
         return
     found_s = float(np.median(every)) / 1e6

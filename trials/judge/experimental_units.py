@@ -8,18 +8,21 @@ only while that endpoint is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 
 from insitu.arrays import Bools, Floats
-from insitu.model import AveragingScale, PeriodName
+from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Made
-from trials.plan.aggregation import ON_ENERGY, Aggregation
+from trials.plan.aggregation import Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Period
-from trials.series.aggregate import about, as_counted, is_about
+from trials.series.aggregate import NO_LEVELS, about, as_counted, is_about
+from trials.series.exposure import amounts, held
 from trials.series.inputs import (
     USED,
     USED_UNCHECKED,
@@ -28,6 +31,7 @@ from trials.series.inputs import (
     TrialInputs,
     WindowInput,
 )
+from trials.series.scale import ARITHMETIC, Scale, scale_of
 from trials.series.slots import Calendar, Unit, fill, filled
 
 Key = tuple[object, ...]
@@ -70,21 +74,28 @@ class Units:
             declared = endpoint.parameters.get("covariates", [])
             for covariate in declared if isinstance(declared, list) else []:
                 covariates[covariate, name] = self._measured(endpoint, period, covariate)
-        scales = {stream.averaging_scale for stream in inputs.streams if stream.property == endpoint.property}
-        levels = AveragingScale.ENERGETIC in scales
-        energetic = levels and endpoint.aggregation.name in ON_ENERGY
-        made: Made = {} if suspect else self._made
+        beside = {name for name, _ in covariates} if inputs.rules.every_scale else set()
         return Question(
             endpoint,
             inputs.protocol.capture,
             level,
             inputs.protocol.seed,
-            energetic,
+            self.scale_of(endpoint.property),
             units,
             covariates,
-            levels,
-            made=made,
+            {name: self.scale_of(name) for name in sorted(beside)},
+            inputs.rules,
+            made={} if suspect else self._made,
         )
+
+    def scale_of(self, property: str) -> Scale:
+        """The averaging scale of a property; arithmetic if nothing measures it."""
+        streams = [stream for stream in self.inputs.streams if stream.property == property]
+        scales = [self._scale(stream) for stream in streams]
+        return next((one for one in scales if one.is_level), scales[0] if scales else ARITHMETIC)
+
+    def _scale(self, stream: StreamInput) -> Scale:
+        return scale_of(stream.averaging_scale, stream.unit, self.inputs.rules)
 
     def about(self, endpoint: Endpoint, arm: Arm, period: Period, *, suspect: bool = False) -> list[Unit]:
         """One unit for each device of the arm that belongs to the endpoint, with the slots that it plans."""
@@ -142,11 +153,10 @@ class Units:
         without observations.
         """
         protocol = self.inputs.protocol
-        calendar = Calendar.of(
-            period.start, period.end, protocol.interval_of(property, arm.name), protocol.time_zone
-        )
+        planned = protocol.interval_of(property, arm.name)
+        calendar = Calendar.of(period.start, period.end, planned, protocol.time_zone, self.inputs.rules)
         return [
-            self._unit(device, property, aggregation, arm.site, calendar, usable, keep=keep)
+            self._unit(device, property, aggregation, arm.site, calendar, planned, usable, keep=keep)
             for device in arm.devices
         ]
 
@@ -157,6 +167,7 @@ class Units:
         aggregation: Aggregation,
         site: str,
         calendar: Calendar,
+        planned: Spacing,
         usable: Sequence[int],
         *,
         keep: bool,
@@ -167,16 +178,76 @@ class Units:
         key = (device, property, site, calendar, aggregation.name in ("duty", "sum"), counted, flags)
         found = self._kept.get(key)
         if found is None:
-            value = _values(self._series_of(device, property), calendar, aggregation, usable)
+            value, exposure = self._values(device, property, calendar, aggregation, usable, planned)
             excused, afterwards = self._excused_by(
                 [w for w in self.inputs.windows if w.covers(device, [site])], calendar
             )
-            found = Unit(
-                device, calendar, value, excused, self._heard_from(device, property, calendar), afterwards
-            )
+            heard = self._heard_from(device, property, calendar, planned)
+            if exposure is not None:  # a result that still holds is no silence
+                heard = heard | np.isfinite(value)
+            found = Unit(device, calendar, value, excused, heard, afterwards, exposure=exposure)
             if keep:
                 self._kept[key] = found
         return found
+
+    def _values(
+        self,
+        device: str,
+        property: str,
+        calendar: Calendar,
+        aggregation: Aggregation,
+        usable: Sequence[int],
+        planned: Spacing,
+    ) -> tuple[Floats, Floats | None]:
+        """(value of each slot, share of the slot that it speaks for; None: all alike), from the first
+        datastream that has one.
+        """
+        counts = np.zeros(128, bool)
+        counts[list(usable)] = True
+        longest = self.inputs.protocol.hold_of(property, device)
+        rules = self.inputs.rules
+        value, exposure = np.full(calendar.n, np.nan), None
+        for stream in self._series_of(device, property):
+            shift_us = stream.shift_us(planned, rules)
+            there, shares = self._slots(stream, calendar, aggregation, counts[stream.flag], shift_us, longest)
+            fresh = ~np.isfinite(value)
+            if shares is not None:
+                exposure = np.where(fresh, shares, np.zeros(calendar.n) if exposure is None else exposure)
+            value = np.where(fresh, there, value)
+        return value, exposure
+
+    def _slots(
+        self,
+        stream: StreamInput,
+        calendar: Calendar,
+        aggregation: Aggregation,
+        kept: Bools,
+        shift_us: int,
+        longest: timedelta,
+    ) -> tuple[Floats, Floats | None]:
+        """The same from one datastream, by its averaging scale. `shift_us`: from a stamp to the middle of
+        what it stands for. `longest`: time for which a result holds, from the beginning of what it stands
+        for.
+        """
+        scale, share = self._scale(stream), self.inputs.protocol.capture.day
+        result = as_counted(aggregation, stream.result)
+        if scale.is_held:
+            longest_us = round(longest.total_seconds() * 1e6)
+            begins_us = stream.time_us + min(0, 2 * shift_us)
+            means, shares = held(calendar.edges_us, begins_us, result, kept, longest_us)
+            return np.where(shares >= share, means, np.nan), shares
+        if scale.is_total and aggregation.name != "duty":
+            middles_us = stream.time_us + shift_us
+            return amounts(calendar.edges_us, middles_us, result, kept, share=share), None
+        plain = aggregation.name in NO_LEVELS
+        there = fill(
+            calendar,
+            stream.time_us[kept] + shift_us,
+            result[kept],
+            ARITHMETIC if plain else scale,
+            summed=aggregation.name == "sum",
+        )
+        return there, None
 
     def _series_of(self, device: str, property: str) -> list[StreamInput]:
         key = (device, property)
@@ -193,13 +264,13 @@ class Units:
             )
         return self._flags[key]
 
-    def _heard_from(self, device: str, property: str, calendar: Calendar) -> Bools:
+    def _heard_from(self, device: str, property: str, calendar: Calendar, planned: Spacing) -> Bools:
         """Slots that hold any observation of the series."""
         key = (device, property, calendar)
         if key not in self._heard:
             heard = np.zeros(calendar.n, bool)
             for stream in self._series_of(device, property):
-                heard |= filled(calendar, stream.time_us)
+                heard |= filled(calendar, stream.time_us + stream.shift_us(planned, self.inputs.rules))
             self._heard[key] = heard
         return self._heard[key]
 
@@ -215,30 +286,12 @@ class Units:
         return self._excused[key]
 
 
-def _values(
-    streams: Sequence[StreamInput], calendar: Calendar, aggregation: Aggregation, usable: Sequence[int]
-) -> Floats:
-    """Value of each slot, from the first datastream that has one."""
-    value, counts = np.full(calendar.n, np.nan), np.zeros(128, bool)
-    counts[list(usable)] = True
-    for stream in streams:
-        kept = counts[stream.flag]
-        energetic = stream.averaging_scale == AveragingScale.ENERGETIC and aggregation.name not in (
-            "duty",
-            "sum",
-        )
-        result = as_counted(aggregation, stream.result[kept])
-        there = fill(calendar, stream.time_us[kept], result, energetic, summed=aggregation.name == "sum")
-        value = np.where(np.isfinite(value), value, there) if len(streams) > 1 else there
-    return value
-
-
 def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
     """Which slots begin within one of the windows."""
     found = np.zeros(calendar.n, bool)
     if not windows:
         return found
-    starts = calendar.start_us + calendar.step_us * np.arange(calendar.n, dtype=np.int64)
+    starts = calendar.starts_us
     for window in windows:
         inside = starts >= to_whole_second_us(window.start)
         found |= inside & (starts < to_whole_second_us(window.end)) if window.end is not None else inside

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from trials.evaluation import LookSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 from trials.series.aggregate import inside
 from trials.series.inputs import TrialInputs
 from trials.series.slots import Calendar
@@ -85,10 +87,15 @@ def is_missed(look: LookSummary, inputs: TrialInputs) -> bool:
     return inputs.now.astimezone(zone).date() > look.planned.astimezone(zone).date() + PATIENCE
 
 
-def planned_days(protocol: Protocol, endpoint: Endpoint) -> int:
-    """Local days of the reporting period on which the endpoint plans anything."""
+def planned_days(protocol: Protocol, endpoint: Endpoint, rules: Rules) -> int:
+    """Local days of the reporting period on which the endpoint plans anything, or intervals if they are
+    longer than a day: the number of values that it will have.
+    """
     reporting = protocol.period(PeriodName.REPORTING)
     if reporting is None or reporting.end <= reporting.start:
         return 0
-    calendar = Calendar.of(reporting.start, reporting.end, HOUR, protocol.time_zone)
+    intervals = [protocol.interval_of(endpoint.property, arm) for arm in endpoint.arms.values()]
+    long = [one for one in intervals if one.is_longer_than_a_day and rules.local_grid]
+    step = max(long, key=Spacing.about_s, default=Spacing(HOUR))
+    calendar = Calendar.of(reporting.start, reporting.end, step, protocol.time_zone, rules)
     return len(np.unique(calendar.day[inside(endpoint.filter, endpoint.aggregation, calendar)]))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -43,9 +44,10 @@ def seen_period(protocol: Protocol, now: datetime) -> tuple[datetime, datetime]:
     reporting = protocol.period(PeriodName.REPORTING)
     assert reporting is not None  # a protocol without one cannot be read
     baseline = protocol.period(PeriodName.BASELINE)
-    start, end = (
-        (baseline.start, baseline.end) if baseline else (reporting.start - LOOK_BACK, reporting.start)
-    )
+    begins = reporting.start.astimezone(ZoneInfo(protocol.time_zone))
+    # From the same local time of day: 90 days of 24 hours would cut a day where the clocks change.
+    before = (begins - LOOK_BACK).astimezone(UTC)
+    start, end = (baseline.start, baseline.end) if baseline else (before, reporting.start)
     return start, max(start + timedelta(hours=1), min(end, now, reporting.start))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 
+from insitu.spacing import Spacing
+from insitu.times import to_whole_second_us
 from trials.evaluation import (
     FLAG_NAMES,
     DatastreamSummary,
 )
-from trials.plan.parts import Arm
+from trials.plan.parts import Arm, Period
 from trials.series.inputs import StreamInput, TrialInputs
+from trials.series.slots import Calendar
 
 
 def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> DatastreamSummary:
@@ -32,6 +37,7 @@ def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> Dat
         checks_run=len(stream.ran),
         late=stream.late,
         sha256=sha256,
+        stamp=stream.stamp if inputs.rules.local_grid else None,
     )
 
 
@@ -55,5 +61,17 @@ def _planned(inputs: TrialInputs, stream: StreamInput, arm: Arm | None) -> int:
     for period in inputs.protocol.periods:
         for place in stream.placements:
             start, end = max(period.start, place.start), min(period.end, place.end or period.end)
-            total += max(0, int((end - start) / measured.interval))
+            if inputs.rules.local_grid:
+                total += _middles_within(inputs, period, measured.interval, start, end)
+            else:
+                total += max(0, int((end - start) / measured.interval.about))
     return total
+
+
+def _middles_within(
+    inputs: TrialInputs, period: Period, interval: Spacing, start: datetime, end: datetime
+) -> int:
+    """Planned intervals of the period whose middle lies in `[start, end)`."""
+    calendar = Calendar.of(period.start, period.end, interval, inputs.protocol.time_zone, inputs.rules)
+    middles = (calendar.starts_us + calendar.ends_us) // 2
+    return int(np.sum((middles >= to_whole_second_us(start)) & (middles < to_whole_second_us(end))))

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from insitu.errors import CorrectInput
-from insitu.model import Flag
+from insitu.model import AveragingScale, Flag, Stamp
+from insitu.spacing import Spacing
 from trials.designs.reading import read_for_designs
 from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
 from trials.plan.reading import read_protocol
+from trials.plan.rules import RULES_1, Rules
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,
@@ -60,6 +62,7 @@ def read_inputs(folder: Path) -> TrialInputs:
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
+            rules=Rules(facts.get("rules", RULES_1)),
             unblinded=[
                 Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"])
                 for u in facts.get("unblinded", [])
@@ -100,7 +103,7 @@ def _read_stream(
         property=entry["property"],
         unit=entry["unit"],
         role=entry["role"],
-        averaging_scale=entry["averaging_scale"],
+        averaging_scale=str(AveragingScale(entry["averaging_scale"])),
         sensor=entry["sensor"],
         placements=[
             Placement(p["site"], p["position"], _required(p["start"]), _when(p["end"]))
@@ -114,6 +117,8 @@ def _read_stream(
         ran=entry["ran"],
         late=entry["late"],
         checked_with=entry.get("checked_with"),
+        stamp=Stamp(entry.get("stamp", Stamp.INSTANT)),
+        every=None if entry.get("every") is None else Spacing.parse(entry["every"]),
     )
 
 

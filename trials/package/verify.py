@@ -19,6 +19,7 @@ from trials.evaluation import document_of
 from trials.package.reading import evaluate_package, text_of
 from trials.package.tables import SIGNATURE, VERSIONS
 from trials.plan.reading import canonical
+from trials.plan.rules import RULES_1
 
 RELATIVE = 1e-6
 """Across types of processors; on the same type the bytes are the same."""
@@ -112,10 +113,10 @@ def _versions(folder: Path) -> Iterator[str]:
 
 def _numbers(folder: Path) -> Check:
     """Every number of evaluation.json, recomputed from the observations."""
-    stated = _json(folder / "evaluation.json")
+    stated = {"rules": RULES_1, **_json(folder / "evaluation.json")}
     recomputed = document_of(evaluate_package(folder))
     compared = [0]
-    lines = list(_differences("", stated, recomputed, compared))
+    lines = list(differences("", stated, recomputed, compared))
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} more"]
     made, here = (document.get("code", {}).get("insitu") for document in (stated, recomputed))
@@ -127,11 +128,14 @@ def _numbers(folder: Path) -> Check:
     return Check(f"{compared[0]} numbers and verdicts of evaluation.json recomputed", not lines, lines)
 
 
-def _differences(where: str, stated: Any, found: Any, compared: list[int]) -> Iterator[str]:
+def differences(where: str, stated: Any, found: Any, compared: list[int]) -> Iterator[str]:
+    """Paths below `where` at which two documents differ, numbers by more than `RELATIVE`; counts what it has
+    compared in `compared[0]`.
+    """
     if isinstance(stated, dict) and isinstance(found, dict):
         for key in sorted(set(stated) | set(found)):
             if where or key not in _NOT_COMPARED:
-                yield from _differences(
+                yield from differences(
                     f"{where}.{key}" if where else key, stated.get(key), found.get(key), compared
                 )
         return
@@ -139,7 +143,7 @@ def _differences(where: str, stated: Any, found: Any, compared: list[int]) -> It
         if len(stated) != len(found):
             yield f"{where}: {len(stated)} items stated, {len(found)} recomputed"
         for number, (one, other) in enumerate(zip(stated, found, strict=False)):
-            yield from _differences(f"{where}[{_label(one, number)}]", one, other, compared)
+            yield from differences(f"{where}[{_label(one, number)}]", one, other, compared)
         return
     compared[0] += 1
     if not _same(stated, found):

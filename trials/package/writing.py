@@ -55,6 +55,8 @@ def seal(folder: Path, evaluation: Evaluation, key: Ed25519PrivateKey | None) ->
         "title": evaluation.title.en,
         "profile": PROFILE,
         "created": moment(evaluation.evaluated_at),
+        "rules": evaluation.rules,
+        "stamps": {stream.datastream: str(stream.stamp) for stream in evaluation.datastreams if stream.stamp},
         "resources": resources,
     }
     _write_json(folder / "datapackage.json", descriptor)
@@ -151,6 +153,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "locked_at": moment(inputs.locked_at) if inputs.locked_at else None,
         "evaluated_at": moment(inputs.now),
         "simulated_time": inputs.simulated,
+        "rules": inputs.rules.version,
         "datastreams": [
             {
                 "datastream": s.key(),
@@ -165,6 +168,8 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
                 "ran": s.ran,
                 "late": s.late,
                 "checked_with": s.checked_with,
+                "stamp": str(s.stamp),
+                "every": None if s.every is None else str(s.every),
                 "deployments": [
                     {
                         "site": p.site,

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from insitu.spacing import Spacing
 from trials.plan.values import ClockTime, Names, Part, Span, Weekday, _each_once
 
 AggregationName = Literal[
@@ -65,7 +66,7 @@ class Aggregation(Part):
         if self.step is not None:
             if self.name not in WITH_STEP:
                 raise ValueError(f"{self.name} has no step: it is made of all planned intervals of a day")
-            if timedelta(days=1) % self.step:
+            if not self.step.goes_into(Spacing(timedelta(days=1))):
                 raise ValueError("step must go into a day a whole number of times, as PT15M or PT1H")
         return self
 

@@ -11,6 +11,8 @@ from pydantic import (
     Field,
 )
 
+from insitu.model import AveragingScale
+from insitu.spacing import Spacing
 from trials.plan.aggregation import Aggregation, Filter
 from trials.plan.parts import Block, Criterion
 from trials.plan.values import Code, Part, ProfileName, Span, Text
@@ -28,11 +30,15 @@ class Endpoint(Part):
     aggregation: Annotated[
         Aggregation, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
     ] = Aggregation(name="mean")
+    averaging_scale: AveragingScale | None = None
+    """States the averaging scale of the property, which must be registered with it; None: whatever it has. A
+    property in dB that is averaged arithmetically must be stated here.
+    """
     filter: Filter | None = None
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
     """True: no estimate and no verdict is made before the evaluator unblinds it."""
-    grid: Span = timedelta(hours=1)
+    grid: Span = Spacing(timedelta(hours=1))
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)
     schedule: list[Block] | None = None

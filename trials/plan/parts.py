@@ -53,6 +53,16 @@ class Measurement(Part):
     arms: list[Code] = Field(min_length=1)
     interval: Span
     """Planned time between two results of a device."""
+    holds: Span | None = None
+    """For a property on the scale `time_weighted`: how long a result holds at most, if none follows; None:
+    one planned interval.
+    """
+
+    @model_validator(mode="after")
+    def _holds_an_interval(self) -> Measurement:
+        if self.holds is not None and self.holds.about < self.interval.about:
+            raise ValueError("a result holds for one planned interval at least: make `holds` no shorter")
+        return self
 
 
 class Target(Part):

@@ -15,12 +15,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from insitu.model import PeriodName
+from insitu.spacing import Spacing
 from trials.plan.aggregation import OWN_HOURS, SHARES
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Capture, CheckPlan, Decisions, Measurement, Period
 from trials.plan.values import Code, Moment, Part, Text
 
 SCHEMA: Final = "insitu/protocol/1"
+UNPLANNED: Final = Spacing(timedelta(hours=1))
+"""The interval of a property that no measurement plans: a covariate."""
 
 
 class Protocol(Part):
@@ -121,7 +124,7 @@ class Protocol(Part):
         arms = [arm for arm in self.arms if arm.name in endpoint.arms.values()]
         for arm in arms:
             interval = self.interval_of(endpoint.property, arm.name)
-            if chosen.step is not None and chosen.step % interval:
+            if chosen.step is not None and not interval.goes_into(chosen.step):
                 yield f"aggregation.step: not a whole number of the planned intervals of {arm.name!r}"
             if kept is not None and kept.devices is not None and not set(kept.devices) & set(arm.devices):
                 yield f"filter.devices: none of them is in arm {arm.name!r}"
@@ -157,12 +160,28 @@ class Protocol(Part):
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
 
-    def interval_of(self, property: str, arm: str) -> timedelta:
+    def interval_of(self, property: str, arm: str) -> Spacing:
         """Planned time between two results of a device of the arm; an hour for a property without a plan
         (covariates).
         """
         planned = (m.interval for m in self.measurements if m.property == property and arm in m.arms)
-        return next(planned, timedelta(hours=1))
+        return next(planned, UNPLANNED)
+
+    def interval_for(self, property: str, device: str) -> Spacing:
+        """Planned time between two results of a device: of an arm that names it, else of any arm."""
+        own = [arm.name for arm in self.arms if device in arm.devices]
+        planned = [m for m in self.measurements if m.property == property]
+        named = [m.interval for m in planned if set(m.arms) & set(own)]
+        return next(iter([*named, *(m.interval for m in planned)]), UNPLANNED)
+
+    def hold_of(self, property: str, device: str) -> timedelta:
+        """How long a result of the device holds at most, on the scale `time_weighted`: as stated for its arm,
+        else one planned interval. A device of no arm follows the first measurement of the property.
+        """
+        arms = {arm.name for arm in self.arms if device in arm.devices}
+        planned = [m for m in self.measurements if m.property == property]
+        own = [m for m in planned if arms & set(m.arms)] or planned
+        return next((m.holds or m.interval for m in own), UNPLANNED).about
 
     def planned_checks(
         self, property: str, device: str, sites: Sequence[str]

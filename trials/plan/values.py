@@ -10,9 +10,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetPydanticSchema,
+    SerializationInfo,
+    ValidatorFunctionWrapHandler,
 )
+from pydantic_core import core_schema
 
 from insitu.model import CODE_PATTERN
+from insitu.spacing import Spacing
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,10 +29,17 @@ def _aware(when: datetime) -> datetime:
     return when
 
 
-def _positive(span: timedelta) -> timedelta:
-    if span <= timedelta(0):
-        raise ValueError("a time between two results must be longer than nothing")
-    return span
+def _spaced(given: object, as_fixed: ValidatorFunctionWrapHandler) -> Spacing:
+    """From ISO 8601 or a number of seconds."""
+    if isinstance(given, Spacing):
+        return given
+    if isinstance(given, str) and "P" in given:
+        return Spacing.parse(given)
+    return Spacing(as_fixed(given))
+
+
+def _written(spacing: Spacing, info: SerializationInfo) -> Spacing | str:
+    return str(spacing) if info.mode == "json" else spacing
 
 
 def _each_once(names: list[str]) -> list[str]:
@@ -36,7 +48,17 @@ def _each_once(names: list[str]) -> list[str]:
     return names
 
 
-Span = Annotated[timedelta, AfterValidator(_positive)]
+Span = Annotated[
+    Spacing,
+    GetPydanticSchema(
+        lambda _, handler: core_schema.no_info_wrap_validator_function(
+            _spaced,
+            handler(timedelta),
+            serialization=core_schema.plain_serializer_function_ser_schema(_written, info_arg=True),
+        )
+    ),
+]
+"""A planned time between two results, or the step of a grid: PT15M, PT1H, P1D, P1M."""
 Names = Annotated[list[Code], Field(min_length=1), AfterValidator(_each_once)]
 ClockTime = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -5,8 +5,8 @@ the French.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
+from insitu.spacing import Spacing
 from trials.plan.aggregation import Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 
@@ -81,8 +81,10 @@ def _aggregation(
     )
 
 
-def _span(span: timedelta) -> str:
-    seconds = span.total_seconds()
+def _span(span: Spacing) -> str:
+    if span.months or span.days > 1:
+        return str(span)
+    seconds = span.about_s()
     size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0 or size == 1)
     return f"{seconds / size:g}\u202f{unit}"
 

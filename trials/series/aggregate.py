@@ -14,16 +14,18 @@ from functools import lru_cache
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
-from trials.plan.aggregation import OWN_HOURS, SHARES, Aggregation, Filter
+from trials.plan.aggregation import ON_ENERGY, SHARES, Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
-from trials.series.slots import Calendar, Unit, day_groups, grouped
+from trials.series.scale import ARITHMETIC, Scale
+from trials.series.slots import Calendar, Unit, day_groups, grouped, steps_of
 from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
 NO_LEVELS = ("duty", "sum")
-"""Their slots hold shares or sums, even if the property is a level."""
+"""Their slots hold shares or sums, on whatever scale the property is."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_STEPS = 10**9
 """More than a day can have; keeps the steps of one day apart from those of the next."""
@@ -96,7 +98,7 @@ def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
     """
     planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
     if endpoint.filter is not None and endpoint.filter.sites is not None:
-        starts = unit.calendar.start_us + unit.calendar.step_us * np.arange(unit.calendar.n, dtype=np.int64)
+        starts = unit.calendar.starts_us
         for place in (p for p in places if p.site not in endpoint.filter.sites):
             there = starts >= to_whole_second_us(place.start)
             planned &= ~(there & (starts < to_whole_second_us(place.end)) if place.end is not None else there)
@@ -139,41 +141,39 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
 
 
 def day_values(
-    aggregation: Aggregation, unit: Unit, *, share: float, energetic: bool, percent: bool = False
+    aggregation: Aggregation, unit: Unit, *, share: float, scale: Scale, percent: bool = False
 ) -> Floats:
     """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots
     are valid.
 
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
     of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
-    the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day.
+    the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
+    scale of totals the mean is a sum too.
     """
-    energetic = energetic and aggregation.name not in NO_LEVELS
+    if aggregation.name in NO_LEVELS:
+        scale = ARITHMETIC
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     groups, days = day_groups(unit.calendar)
     number = len(days)
     weights = penalties(unit.calendar) if aggregation.name == "lden" else None
-    means = grouped(unit, groups, number, share=share, energetic=energetic, weights=weights)
-    if aggregation.name in ("mean", *OWN_HOURS):
+    means = grouped(unit, groups, number, share=share, scale=scale, weights=weights)
+    if aggregation.name in ON_ENERGY and not scale.is_total:
         return means
-    means[_cut(unit.calendar, groups)] = np.nan
+    means[cut_days(unit.calendar, groups)] = np.nan
+    if aggregation.name in ON_ENERGY:
+        return means
     factor = 100.0 if percent and aggregation.name in SHARES else 1.0
     if aggregation.name == "duty":
         return factor * means
     if aggregation.name == "sum":
         return means * _planned(unit, groups, number)
-    of_steps, day_of_step, enough = _steps(
-        aggregation, unit, groups, number, share=share, energetic=energetic
-    )
+    of_steps, day_of_step, enough = _steps(aggregation, unit, groups, number, share=share, scale=scale)
     values = np.full(number, np.nan)
     for at in np.flatnonzero(np.isfinite(means) & enough):
         values[at] = _of_steps(aggregation, of_steps[(day_of_step == at) & np.isfinite(of_steps)])
     if aggregation.name == "count":
-        step_us = (
-            unit.calendar.step_us
-            if aggregation.step is None
-            else round(aggregation.step.total_seconds() * 1e6)
-        )
+        step_us = unit.calendar.step_us if aggregation.step is None else aggregation.step.about_us
         return values * np.rint(_planned(unit, groups, number) * (unit.calendar.step_us / step_us))
     return factor * values
 
@@ -189,13 +189,11 @@ def _planned(unit: Unit, groups: Ints, number: int) -> Floats:
     return np.bincount(groups[unit.inside], minlength=number).astype(np.float64)
 
 
-def _cut(calendar: Calendar, groups: Ints) -> list[int]:
+def cut_days(calendar: Calendar, groups: Ints) -> list[int]:
     """Days that the period cuts: the first if it begins after midnight, the last if it ends before
     midnight.
     """
-    step_h = calendar.step_us / 3.6e9
-    begins_late, ends_early = calendar.hour[0] >= step_h, 24 - calendar.hour[-1] >= 2 * step_h
-    return [int(groups[at]) for at, is_cut in ((0, begins_late), (-1, ends_early)) if is_cut]
+    return [int(groups[at]) for at, is_cut in zip((0, -1), calendar.cut, strict=True) if is_cut]
 
 
 def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
@@ -209,7 +207,7 @@ def _of_steps(aggregation: Aggregation, steps: Floats) -> float:
 
 
 def _steps(
-    aggregation: Aggregation, unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool
+    aggregation: Aggregation, unit: Unit, groups: Ints, number: int, *, share: float, scale: Scale
 ) -> tuple[Floats, Ints, Bools]:
     """(mean of each step, its day, whether enough steps of each day have one); steps begin at local midnight.
 
@@ -217,14 +215,21 @@ def _steps(
     """
     if aggregation.step is None:
         return unit.value, groups, np.ones(number, bool)
-    calendar, step_us = unit.calendar, round(aggregation.step.total_seconds() * 1e6)
-    first = np.searchsorted(groups, np.arange(number))
-    since_midnight = (np.arange(calendar.n) - first[groups]) * calendar.step_us
-    steps, of_slot = np.unique(groups * MOST_STEPS + since_midnight // step_us, return_inverse=True)
+    within = _step_within(unit.calendar, groups, number, aggregation.step)
+    steps, of_slot = np.unique(groups * MOST_STEPS + within, return_inverse=True)
     of_slot = of_slot.astype(np.int64)
     day_of_step: Ints = (steps // MOST_STEPS).astype(np.int64)
-    values = grouped(unit, of_slot, len(steps), share=share, energetic=energetic)
+    values = grouped(unit, of_slot, len(steps), share=share, scale=scale)
     due = np.bincount(of_slot[~unit.excused | unit.valid], minlength=len(steps)) > 0
     planned = np.bincount(day_of_step, weights=due.astype(float), minlength=number)
     had = np.bincount(day_of_step, weights=np.isfinite(values).astype(float), minlength=number)
     return values, day_of_step, had >= share * planned
+
+
+def _step_within(calendar: Calendar, groups: Ints, number: int, step: Spacing) -> Ints:
+    """A number for the step in which each slot begins, different for the steps of one day."""
+    if calendar.time_zone is not None:
+        return steps_of(calendar, step)[0]
+    first = np.searchsorted(groups, np.arange(number))
+    since_first = (np.arange(calendar.n) - first[groups]) * calendar.step_us
+    return since_first // step.about_us

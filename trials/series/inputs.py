@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.arrays import Floats, Ints
-from insitu.model import Flag
+from insitu.model import Flag, Stamp
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
+from trials.plan.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,30 @@ class StreamInput:
     """Parameters of the last run of the checks, as canonical JSON; None if none ran, or they were not
     kept.
     """
+    stamp: Stamp = Stamp.INSTANT
+    """The point of their interval that the times mark."""
+    every: Spacing | None = None
+    """The declared time between two results."""
 
     def key(self) -> str:
         return f"{self.device}/{self.name}"
+
+    def shift_us(self, planned: Spacing, rules: Rules) -> int:
+        """From a time to the middle of the interval that the result stands for, µs; 0 for an instant."""
+        return shift_us(self.stamp, self.every, planned) if rules.local_grid else 0
+
+
+def shift_us(stamp: Stamp, every: Spacing | None, planned: Spacing) -> int:
+    """From the time of a result to the middle of the interval that it stands for, µs; 0 for an instant.
+
+    That interval is the declared one, or the planned one if that is shorter: a filter of one day that is
+    taken every sixth day stands for its day. Its middle decides where the result belongs. So a stamp at an
+    edge falls into the right interval, also if a clock or a person is a little early or late.
+    """
+    if stamp is Stamp.INSTANT:
+        return 0
+    half = min(planned.about_us, planned.about_us if every is None else every.about_us) // 2
+    return half if stamp is Stamp.BEGIN else -half
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +153,8 @@ class TrialInputs:
     """At an early look the uncut protocol, while the reporting period of `protocol` is cut; else None
     (`trials.judge.looks`).
     """
+    rules: Rules = field(default_factory=Rules)
+    """By which it is computed: the newest, unless it recomputes an older evaluation."""
 
     def is_blinded(self, endpoint: Endpoint) -> bool:
         return bool(endpoint.blinded) and all(one.endpoint != endpoint.name for one in self.unblinded)
@@ -166,7 +191,10 @@ class TrialInputs:
                 and stream.device not in named
                 and any(stream.role == s.role for s in own)
             ):
-                found += [_during(stream, place) for place in stream.placements if _swapped(place, places)]
+                shift = stream.shift_us(self.protocol.interval_for(property, device), self.rules)
+                found += [
+                    _during(stream, place, shift) for place in stream.placements if _swapped(place, places)
+                ]
         return found
 
 
@@ -179,10 +207,11 @@ def _swapped(place: Placement, places: Sequence[Placement]) -> bool:
     )
 
 
-def _during(stream: StreamInput, place: Placement) -> StreamInput:
-    inside = stream.time_us >= to_whole_second_us(place.start)
+def _during(stream: StreamInput, place: Placement, shift: int) -> StreamInput:
+    middles = stream.time_us + shift
+    inside = middles >= to_whole_second_us(place.start)
     if place.end is not None:
-        inside &= stream.time_us < to_whole_second_us(place.end)
+        inside &= middles < to_whole_second_us(place.end)
     return replace(
         stream, time_us=stream.time_us[inside], result=stream.result[inside], flag=stream.flag[inside]
     )

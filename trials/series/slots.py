@@ -16,45 +16,142 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
+from trials.plan.rules import Rules
+from trials.series.edges import Grid, counted_grid, local_grid
+from trials.series.scale import Scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """The slots of one period: their starts, local days (ordinals) and local hours. Equal periods share one
+    """The slots of one period: their edges, local days (ordinals) and local hours. Equal periods share one
     object.
     """
 
-    start_us: int
-    step_us: int
+    edges_us: Ints
+    """µs since 1970, one more than there are slots: slot k is `[edges_us[k], edges_us[k + 1])`."""
     day: Ints
+    """Local date on which each slot begins."""
     hour: Floats
+    """Local time of day at which each slot begins, h."""
+    step_us: int
+    """About how long a slot is: those of a calendar unit differ."""
+    cut: tuple[bool, bool]
+    """Whether the period leaves out a slot or more of the local day of the first, and of the last slot."""
+    period_us: tuple[int, int]
+    """The period `[start, end)`: the slots may leave out its ends."""
+    time_zone: str | None
+    """Slots lie on the clock of this zone; None: they run in elapsed time (rules 1)."""
+    even: bool
+    """All slots are `step_us` long."""
 
     @property
     def n(self) -> int:
         return len(self.day)
 
+    @property
+    def starts_us(self) -> Ints:
+        return self.edges_us[:-1]
+
+    @property
+    def ends_us(self) -> Ints:
+        return self.edges_us[1:]
+
+    @property
+    def hours(self) -> Floats:
+        """Length of each slot, h."""
+        return np.diff(self.edges_us) / 3.6e9
+
     @classmethod
-    def of(cls, start: datetime, end: datetime, step: timedelta, time_zone: str) -> Calendar:
-        return _calendar(
-            to_whole_second_us(start), to_whole_second_us(end), round(step.total_seconds() * 1e6), time_zone
-        )
+    def of(
+        cls,
+        start: datetime,
+        end: datetime,
+        step: Spacing | timedelta,
+        time_zone: str,
+        rules: Rules | None = None,
+    ) -> Calendar:
+        """The slots of `[start, end)` by `rules`, None the newest; `trials.series.edges` says
+        where they lie.
+        """
+        make = _local if (rules or Rules()).local_grid else _elapsed
+        return make(to_whole_second_us(start), to_whole_second_us(end), Spacing.of(step), time_zone)
+
+    @classmethod
+    def counted(cls, start: datetime, number: int, step: Spacing | timedelta, time_zone: str) -> Calendar:
+        """`number` slots that begin with `start`: calendar days and months at its local time of day, shorter
+        ones in elapsed time.
+        """
+        return _counted(to_whole_second_us(start), number, Spacing.of(step), time_zone)
+
+    def slots_at(self, time_us: Ints) -> Ints:
+        """Slot of each time within the period."""
+        if self.even:
+            return np.asarray((time_us - self.edges_us[0]) // self.step_us, np.int64)
+        return np.asarray(np.searchsorted(self.edges_us, time_us, "right") - 1, np.int64)
 
 
 @lru_cache(maxsize=64)
-def _calendar(start_us: int, end_us: int, step_us: int, time_zone: str) -> Calendar:
+def _local(start_us: int, end_us: int, step: Spacing, time_zone: str) -> Calendar:
+    grid = local_grid(start_us, end_us, step, time_zone, whole=True)
+    return _calendar(grid, (start_us, end_us), step, time_zone)
+
+
+def _calendar(grid: Grid, period_us: tuple[int, int], step: Spacing, time_zone: str) -> Calendar:
+    even = bool(np.all(np.diff(grid.edges_us) == step.about_us))
+    return Calendar(grid.edges_us, grid.day, grid.hour, step.about_us, grid.cut, period_us, time_zone, even)
+
+
+@lru_cache(maxsize=64)
+def _counted(start_us: int, number: int, step: Spacing, time_zone: str) -> Calendar:
+    grid = counted_grid(start_us, number, step, time_zone)
+    return _calendar(grid, (start_us, int(grid.edges_us[-1])), step, time_zone)
+
+
+@lru_cache(maxsize=64)
+def _elapsed(start_us: int, end_us: int, step: Spacing, time_zone: str) -> Calendar:
+    """Slots of equal length from the start of the period on; the last may reach beyond its end."""
+    step_us = step.about_us
     starts = np.arange(start_us, end_us, step_us, dtype=np.int64)
     hours = starts // 3_600_000_000
     zone = ZoneInfo(time_zone)
     unique, inverse = np.unique(hours, return_inverse=True)
-    offsets = np.array([_offset_s(int(hour), zone) for hour in unique])[inverse]
+    offsets = np.array([_offset_s(int(hour), zone) for hour in unique], np.int64)[inverse]
     local_s = starts // 1_000_000 + offsets
-    return Calendar(start_us, step_us, 719_163 + local_s // 86_400, (local_s % 86_400) / 3600)
+    day, hour = 719_163 + local_s // 86_400, (local_s % 86_400) / 3600
+    edges = start_us + step_us * np.arange(len(starts) + 1, dtype=np.int64)
+    step_h = step_us / 3.6e9
+    cut = (bool(hour[0] >= step_h), bool(24 - hour[-1] >= 2 * step_h)) if len(hour) else (False, False)
+    return Calendar(edges, day, hour, step_us, cut, (start_us, int(edges[-1])), None, True)
 
 
 def _offset_s(hour: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(hour * 3600, zone).utcoffset()
     return int(offset.total_seconds()) if offset else 0
+
+
+@lru_cache(maxsize=64)
+def steps_of(calendar: Calendar, step: Spacing) -> tuple[Ints, Ints]:
+    """(step in which each slot begins, local day on which each step begins) of a coarser grid over the period
+    of the calendar.
+    """
+    if calendar.time_zone is None:
+        steps = _elapsed_steps(calendar, step)
+        days = np.zeros(1 + int(steps[-1]), np.int64)
+        days[steps[::-1]] = calendar.day[::-1]
+        return steps, days
+    start_us, end_us = calendar.period_us
+    grid = local_grid(start_us, end_us, step, calendar.time_zone, whole=False)
+    return np.searchsorted(grid.edges_us, calendar.starts_us, "right") - 1, grid.day
+
+
+def _elapsed_steps(calendar: Calendar, step: Spacing) -> Ints:
+    """Steps of 24 h are local days."""
+    if step.days == 1:
+        days: Ints = calendar.day - calendar.day[0]
+        return days
+    return (calendar.step_us * np.arange(calendar.n, dtype=np.int64)) // step.about_us
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +174,8 @@ class Unit:
     """Not planned at all, since outside the endpoint's filter (also excused there, and without a value);
     None: nowhere.
     """
+    exposure: Floats | None = None
+    """Share of each slot for which its results speak; a value counts with it. None: all slots alike."""
 
     @property
     def valid(self) -> Bools:
@@ -88,38 +187,20 @@ class Unit:
         return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
 
 
-MOST_DB = 2900.0
-"""Levels beyond are cut to it, so that their energies stay finite; `designs.question.out_of_scale` then
-reports them.
-"""
-
-
-def fold(energetic: bool, values: Floats) -> Floats:
-    """Maps values to the scale on which they are added: energies for levels in dB."""
-    return 10 ** (np.clip(values, -MOST_DB, MOST_DB) / 10) if energetic else values
-
-
-def unfold(energetic: bool, means: Floats) -> Floats:
-    """Maps back from the scale on which values are added: 10·log₁₀ for levels in dB."""
-    return 10 * np.log10(means) if energetic else means
-
-
-def fill(
-    calendar: Calendar, time_us: Ints, result: Floats, energetic: bool, *, summed: bool = False
-) -> Floats:
+def fill(calendar: Calendar, time_us: Ints, result: Floats, scale: Scale, *, summed: bool = False) -> Floats:
     """Mean (or, `summed`, sum) of the observations in each slot, NaN where there is none; `time_us` in any
     order.
     """
     index, rows = _placed(calendar, time_us)
     result = result[rows]
     values = np.full(calendar.n, np.nan)
-    if not energetic and bool(np.all(index[1:] > index[:-1])):
-        values[index] = result + 0.0  # one to a slot is its mean and its sum; the sum of −0.0 is 0.0
+    if not scale.is_level and bool(np.all(index[1:] > index[:-1])):
+        values[index] = scale.of_one(result) + 0.0  # its mean and its sum; the sum of −0.0 is 0.0
         return values
     count = np.bincount(index, minlength=calendar.n)
-    total = np.bincount(index, weights=fold(energetic, result), minlength=calendar.n)
+    total = scale.add(index, scale.fold(result), calendar.n)
     some = count > 0
-    values[some] = total[some] if summed else unfold(energetic, total[some] / count[some])
+    values[some] = np.real(total[some]) if summed else scale.unfold(total[some] / count[some])
     return values
 
 
@@ -132,21 +213,21 @@ def filled(calendar: Calendar, time_us: Ints) -> Bools:
 
 def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
     """(slot of each observation in the period, which observations those are)."""
-    end_us = calendar.start_us + calendar.step_us * calendar.n
+    start_us, end_us = int(calendar.edges_us[0]), int(calendar.edges_us[-1])
     rows: slice | Bools
     if bool(np.all(time_us[1:] >= time_us[:-1])):
-        low, high = np.searchsorted(time_us, [calendar.start_us, end_us])
+        low, high = np.searchsorted(time_us, [start_us, end_us])
         rows = slice(int(low), int(high))
     else:
-        rows = (time_us >= calendar.start_us) & (time_us < end_us)
-    return (time_us[rows] - calendar.start_us) // calendar.step_us, rows
+        rows = (time_us >= start_us) & (time_us < end_us)
+    return calendar.slots_at(time_us[rows]), rows
 
 
 def grouped(
-    unit: Unit, groups: Ints, number: int, *, share: float, energetic: bool, weights: Floats | None = None
+    unit: Unit, groups: Ints, number: int, *, share: float, scale: Scale, weights: Floats | None = None
 ) -> Floats:
     """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots
-    are valid.
+    are valid. On a scale of totals it is times the slots that the group has, windows included.
 
     `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of
     addition.
@@ -154,13 +235,17 @@ def grouped(
     valid = unit.valid
     planned = np.bincount(groups[~unit.excused | valid], minlength=number)
     count = np.bincount(groups[valid], minlength=number)
-    folded = fold(energetic, unit.value[valid])
-    total = np.bincount(
-        groups[valid], weights=folded if weights is None else folded * weights[valid], minlength=number
-    )
+    folded = scale.fold(unit.value[valid])
     enough = (count > 0) & (count >= share * planned)
+    worth: Ints | Floats = count
+    if unit.exposure is not None:
+        folded = folded * unit.exposure[valid]
+        worth = np.bincount(groups[valid], weights=unit.exposure[valid], minlength=number)
+    total = scale.add(groups[valid], folded if weights is None else folded * weights[valid], number)
     means = np.full(number, np.nan)
-    means[enough] = unfold(energetic, total[enough] / count[enough])
+    means[enough] = scale.unfold(total[enough] / worth[enough])
+    if scale.is_total:
+        means *= np.bincount(groups[unit.inside], minlength=number)
     return means
 
 
@@ -173,17 +258,15 @@ def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     return groups, days
 
 
-def mean_of_units(
-    tables: Sequence[Floats], *, share: float, energetic: bool, due: Ints | None = None
-) -> Floats:
+def mean_of_units(tables: Sequence[Floats], *, share: float, scale: Scale, due: Ints | None = None) -> Floats:
     """Mean over units of each column; NaN where fewer than `share` of the units (of those `due`, if given)
     have a value.
     """
     table = np.stack(tables)
     valid = np.isfinite(table)
     count = valid.sum(axis=0)
-    total = np.where(valid, fold(energetic, np.where(valid, table, 0.0)), 0.0).sum(axis=0)
+    total = np.where(valid, scale.fold(np.where(valid, table, 0.0)), 0.0).sum(axis=0)
     enough = (count > 0) & (count >= share * (len(tables) if due is None else due))
     means = np.full(table.shape[1], np.nan)
-    means[enough] = unfold(energetic, total[enough] / count[enough])
+    means[enough] = scale.unfold(total[enough] / count[enough])
     return means

@@ -14,6 +14,7 @@ from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.plan.reading import read_protocol
+from trials.plan.rules import NEWEST, Rules
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import keep
 from trials.workflow.loading import load_inputs
@@ -70,10 +71,14 @@ def evaluate_again(
     if reporting is None or now < reporting.end:
         return None
     check_quality(conn, trial, now=now)
-    evaluation = compute(load_inputs(conn, trial, stored, now=now, simulated=simulated))
-    reasons = differences(Evaluation.model_validate_json(previous.document), evaluation)
+    before = Evaluation.model_validate_json(previous.document)
+    inputs = load_inputs(conn, trial, stored, now=now, simulated=simulated, rules=Rules(before.rules))
+    evaluation = compute(inputs)  # by the rules of the one before: newer rules alone are no new fact
+    reasons = differences(before, evaluation)
     if not reasons:
         return None
+    if before.rules != NEWEST:
+        evaluation = compute(load_inputs(conn, trial, stored, now=now, simulated=simulated))
     number, kept = keep(conn, stored, evaluation, previous=previous, login=login)
     return Again(number, kept, reasons)
 

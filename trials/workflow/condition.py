@@ -89,10 +89,11 @@ def load_device(
     numbers = [stream.datastream_id for stream in stored.streams]
     series = series_kept(conn, numbers, now - GAPS_WITHIN, now, late_after=late_after)
     zone = stored.contact.time_zone
+    shifts = {stream.datastream_id: stream.to_middle_us() for stream in stored.streams}
     counts = [
         count
         for number, one in series.items()
-        for count in count_days(number, one.time_us, one.flag, now=now, time_zone=zone)
+        for count in count_days(number, one.time_us + shifts[number], one.flag, now=now, time_zone=zone)
     ]
     facts = _facts(stored, counts)
     since = now - GAPS_WITHIN

@@ -8,9 +8,11 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from insitu.errors import CorrectInput
+from insitu.spacing import Spacing
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.trials import get_trial
 from store.database import Connection
+from trials.designs import DESIGNS
 from trials.plan import profiles
 from trials.workflow.templates import _WHY, EN, NAME, TEMPLATES, Document, Facts, Measured, Template, mark
 
@@ -46,7 +48,7 @@ def facts_of(conn: Connection, trial: str) -> Facts:
             s.unit,
             s.role,
             s.averaging_scale,
-            s.expected_interval_s,
+            s.every(),
             s.deployments[-1].site,
         )
         for s in list_datastreams(conn, trial)
@@ -190,7 +192,7 @@ def _profiled(main: Document, profile: str, asked: profiles.Entry, design: str) 
             if field not in ("parameters", "grid", "aggregation", "filter")
         }
     if asked.grid is not None and design in profiles.ON_GRID:
-        made["grid"] = f"PT{asked.grid.total_seconds() / 3600:g}H"
+        made["grid"] = str(asked.grid)
     stated = asked.designs[design]
     if stated.parameters:
         made["parameters"] = {**made.get("parameters", {}), **stated.parameters}
@@ -242,10 +244,10 @@ def left_out(document: Document, facts: Facts) -> list[str]:
     return sorted({m.device for m in facts.measured if m.property == about and m.role in roles} - inside)
 
 
-def _interval(devices: Sequence[str], streams: Sequence[Measured]) -> float | str:
-    """The longest expected interval of the devices, in seconds; a quarter of an hour if none is declared."""
-    declared = [m.interval_s for m in streams if m.device in devices and m.interval_s]
-    return max(declared) if declared else "PT15M"
+def _interval(devices: Sequence[str], streams: Sequence[Measured]) -> str:
+    """The longest expected interval of the devices; a quarter of an hour if none is declared."""
+    declared = [m.every for m in streams if m.device in devices and m.every is not None]
+    return str(max(declared, key=Spacing.about_s)) if declared else "PT15M"
 
 
 def _range(property: str) -> Document:
@@ -259,13 +261,17 @@ def _range(property: str) -> Document:
 
 
 def _endpoint(template: Template, about: str, streams: Sequence[Measured]) -> Document:
-    """Judges levels in dB against a limit as Lden; any other property as a plain mean."""
+    """Judges levels in dB against a limit as Lden, amounts as the total of a day; any other property as a
+    mean.
+    """
     levels = about == "laeq" if not streams else streams[0].scale == "energetic"
     chosen = dict(template.endpoint)
     if template.name == "limit" and levels:
         chosen["aggregation"] = "lden"
     if not levels:
         chosen.pop("aggregation", None)
+    if streams and streams[0].scale == "sum" and not DESIGNS[chosen["design"]].on_grid:
+        chosen["aggregation"] = "sum"
     return chosen
 
 

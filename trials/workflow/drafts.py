@@ -13,7 +13,7 @@ from pathlib import Path
 from store import trials as store_trials
 from store.catalogue.trials import get_trial
 from store.database import Connection
-from store.observations import SeriesKept, series
+from store.observations import Series, SeriesKept, series
 from trials import quality
 from trials.condition.gaps import KEPT_BACK
 from trials.designs.reading import read_for_designs
@@ -23,9 +23,10 @@ from trials.package.reading import read_inputs
 from trials.plan.positions import Lines
 from trials.plan.protocol import Protocol
 from trials.plan.reading import Problem, WrongProtocol, digest, document_of, located
+from trials.plan.rules import Rules
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
-from trials.workflow.loading import needed_datastreams, stream_input, windows_of
+from trials.workflow.loading import needed_datastreams, spans, stream_input, windows_of
 from trials.workflow.locking import not_lockable
 
 MOST_SLOTS = 10_000_000
@@ -95,7 +96,7 @@ def _small(protocol: Protocol, now: datetime) -> bool:
         covariates = endpoint.parameters.get("covariates")
         hourly = (end - start) / timedelta(hours=1) * (len(covariates) if isinstance(covariates, list) else 0)
         for name in endpoint.arms.values():
-            own = (end - start) / protocol.interval_of(endpoint.property, name)
+            own = (end - start) / protocol.interval_of(endpoint.property, name).about
             if own > MOST_SLOTS_OF_DEVICE:
                 return False
             slots += len(protocol.arm(name).devices) * (own + hourly)
@@ -125,7 +126,7 @@ def outlook_of_package(
     """The same from a package, for its own protocol or another one about the same devices. Takes the
     package's flags as they are.
     """
-    inputs = read_inputs(folder)
+    inputs = replace(read_inputs(folder), rules=Rules())  # a forecast is a new computation
     if protocol is not None:
         inputs = replace(inputs, protocol=protocol, unblinded=[])
     return outlook(inputs, lengths=lengths, power=power)
@@ -136,7 +137,9 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
     get_trial(conn, protocol.trial)  # NotFound, rather than a trial without devices
     start, end = seen_period(protocol, now)
     streams = needed_datastreams(conn, protocol)
-    found = series(conn, [s.datastream_id for s in streams], start, end)
+    found: dict[int, Series] = {}
+    for numbers, first, last in spans(protocol, streams, start, end, Rules()):
+        found |= series(conn, numbers, first, last)
     judged: list[StreamInput] = []
     for stream in streams:
         raw = found[stream.datastream_id]

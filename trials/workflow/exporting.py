@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,11 +17,18 @@ from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.readme import README
+from trials.package.verify import differences
 from trials.package.writing import moment, seal, write_tables
+from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
-from trials.workflow.loading import load_inputs
+from trials.workflow.loading import load_inputs, spans
 
-_MAY_CHANGE = {"inputs_sha256": "Observations", "windows": "Windows", "deviations": "Deviations"}
+_MAY_CHANGE = {
+    "inputs_sha256": "Observations",
+    "windows": "Windows",
+    "deviations": "Deviations",
+    "gate": "Planned intervals",
+}
 """Parts in which the database may have changed since an older evaluation, and their names in the message."""
 
 
@@ -43,13 +51,25 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
     inputs = load_inputs(
-        conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time
+        conn,
+        stored.trial,
+        protocol,
+        now=evaluation.evaluated_at,
+        simulated=evaluation.simulated_time,
+        rules=Rules(evaluation.rules),
     )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
+    if _stamps(now) != _stamps(then):
+        other.append("Stamps")
     if other:
         raise CorrectInput(
             f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export."
+        )
+    if any(differences("endpoints", then["endpoints"], now["endpoints"], [0])):
+        raise CorrectInput(
+            "The numbers of that evaluation do not follow from the facts as they are now: a deployment was "
+            "corrected, or a property was given its averaging scale since. Evaluate again, then export."
         )
     write_tables(
         folder,
@@ -65,11 +85,19 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     seal(folder, evaluation, key)
 
 
+def _stamps(evaluation: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [(one["datastream"], one.get("stamp")) for one in evaluation["datastreams"]]
+
+
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
-    names = {s.datastream_id: f"{s.device}/{s.name}" for s in list_datastreams(conn, trial)}
+    streams = list_datastreams(conn, trial)
+    names = {s.datastream_id: f"{s.device}/{s.name}" for s in streams}
     wanted = {stream.key() for stream in inputs.streams}
+    streams = [s for s in streams if names[s.datastream_id] in wanted]
     start = min(p.start for p in inputs.protocol.periods)
     end = max(p.end for p in inputs.protocol.periods)
-    found = flags_of(conn, [number for number, key in names.items() if key in wanted], start, end)
-    rows = [(names[f.datastream_id], moment(f.phenomenon_time), f.check_name, f.flag) for f in found]
-    return sorted(rows)
+    return sorted(
+        (names[f.datastream_id], moment(f.phenomenon_time), f.check_name, f.flag)
+        for numbers, first, last in spans(inputs.protocol, streams, start, end, inputs.rules)
+        for f in flags_of(conn, numbers, first, last)
+    )

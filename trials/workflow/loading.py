@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from store import ledger
 from store import quality as store_quality
@@ -18,6 +18,7 @@ from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_o
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
+from trials.plan.rules import Rules
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,
@@ -26,24 +27,34 @@ from trials.series.inputs import (
     TrialInputs,
     Unblinding,
     WindowInput,
+    shift_us,
 )
 
 
 def load_inputs(
-    conn: Connection, trial: str, stored: store_trials.StoredProtocol, *, now: datetime, simulated: bool
+    conn: Connection,
+    trial: str,
+    stored: store_trials.StoredProtocol,
+    *,
+    now: datetime,
+    simulated: bool,
+    rules: Rules | None = None,
 ) -> TrialInputs:
-    """The inputs of the computation, over the span of the protocol's periods."""
+    """The inputs of the computation, over the span of the protocol's periods. `rules`: None means the
+    newest.
+    """
     protocol = read_protocol(stored.document)
     facts = get_trial(conn, trial)
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
     late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     streams = needed_datastreams(conn, protocol)
-    numbers = [s.datastream_id for s in streams]
-    found = series_kept(conn, numbers, start, end, late_after=late_after)
-    runs = store_quality.quality_runs(conn, numbers)
+    runs = store_quality.quality_runs(conn, [s.datastream_id for s in streams])
+    found: dict[int, SeriesKept] = {}
     counts: dict[int, dict[str, int]] = {}
-    for count in store_quality.check_counts(conn, numbers, start, end):
-        counts.setdefault(count.datastream_id, {})[count.check_name] = count.n
+    for numbers, first, last in spans(protocol, streams, start, end, rules or Rules()):
+        found |= series_kept(conn, numbers, first, last, late_after=late_after)
+        for count in store_quality.check_counts(conn, numbers, first, last):
+            counts.setdefault(count.datastream_id, {})[count.check_name] = count.n
     windows = windows_of(conn, trial)
     return TrialInputs(
         protocol=protocol,
@@ -75,6 +86,7 @@ def load_inputs(
             for e in store_trials.evaluations_before(conn, trial, now)
         ],
         versions=_versions(conn, stored, trial),
+        rules=rules or Rules(),
     )
 
 
@@ -93,6 +105,22 @@ def needed_datastreams(conn: Connection, protocol: Protocol) -> list[TrialDatast
         str(name) for e in protocol.endpoints for name in _listed(e.parameters.get("covariates"))
     }
     return [s for s in list_datastreams(conn, protocol.trial) if s.property in wanted]
+
+
+def spans(
+    protocol: Protocol, streams: Sequence[TrialDatastream], start: datetime, end: datetime, rules: Rules
+) -> Iterator[tuple[list[int], datetime, datetime]]:
+    """(datastreams, first, last): the times `[first, last)` of results that stand for intervals with their
+    middle in `[start, end)`.
+    """
+    by_shift: dict[int, list[int]] = {}
+    for stream in streams:
+        planned = protocol.interval_for(stream.property, stream.device)
+        shift = shift_us(stream.stamp, stream.every(), planned) if rules.local_grid else 0
+        by_shift.setdefault(shift, []).append(stream.datastream_id)
+    for shift, numbers in by_shift.items():
+        moved = timedelta(microseconds=shift)
+        yield numbers, start - moved, end - moved
 
 
 def windows_of(conn: Connection, trial: str) -> list[WindowInput]:
@@ -131,6 +159,8 @@ def stream_input(
         ran=run.ran if run else [],
         late=int(found.late.sum()),
         checked_with=run.parameters if run else None,
+        stamp=stream.stamp,
+        every=stream.every(),
     )
 
 
@@ -150,7 +180,7 @@ def _gaps(
         measured = next((m for m in protocol.measurements if m.property == stream.property), None)
         if stream.property not in primary or measured is None:
             continue
-        expected = stream.expected_interval_s or measured.interval.total_seconds()
+        expected = stream.expected_interval_s or measured.interval.about_s()
         covering = [
             (w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])
         ]

@@ -4,22 +4,27 @@ the transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import AlreadyExists, CorrectInput
+from insitu.model import AveragingScale
 from store import access
 from store import trials as store_trials
-from store.catalogue.datastreams import list_datastreams
+from store.catalogue.datastreams import TrialDatastream, list_datastreams
 from store.catalogue.sites import list_sites
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
+from trials.designs.planned_intervals import unusable_intervals
 from trials.designs.registry import misfits
+from trials.judge.scales import Registered, misfits_of_scale
 from trials.plan import profiles
 from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
+from trials.report.sentence import sentence_of
 from trials.workflow.templates import marks
 
 
@@ -101,6 +106,7 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
             for s in streams
             if s.device in named and s.property == endpoint.property and s.unit != endpoint.unit
         ]
+    problems += _off_scale(protocol, streams)
     for measurement in protocol.measurements:
         for name in measurement.arms:
             problems += [
@@ -111,8 +117,27 @@ def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
     return problems
 
 
+def _off_scale(protocol: Protocol, streams: Sequence[TrialDatastream]) -> Iterator[str]:
+    """Problems with the averaging scale of a property. A plain mean of angles is none: an evaluation warns of
+    it.
+    """
+    known = [Registered(s.property, s.unit, s.averaging_scale) for s in streams]
+    for endpoint in protocol.endpoints:
+        for field, statement in misfits_of_scale(protocol, endpoint, known):
+            if statement.severity == "blocking":
+                yield f"endpoints.{endpoint.name}.{field}: {sentence_of(statement)}"
+    scales = {s.property: s.averaging_scale for s in streams}
+    for number, measurement in enumerate(protocol.measurements):
+        scale = scales.get(measurement.property)
+        if measurement.holds is not None and scale not in (None, AveragingScale.TIME_WEIGHTED):
+            yield (
+                f"measurements.{number}.holds: results of {measurement.property} do not hold: its averaging "
+                f"scale is {scale}, not time_weighted"
+            )
+
+
 def _not_computable(protocol: Protocol) -> list[str]:
-    problems = []
+    problems = list(unusable_intervals(protocol))
     for check in protocol.checks:
         try:
             quality.plan([(check.check, check.parameters)])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from insitu.spacing import Spacing
 from trials.plan import profiles
 
 Document = dict[str, Any]
@@ -22,7 +23,7 @@ class Measured:
     unit: str
     role: str
     scale: str
-    interval_s: float | None
+    every: Spacing | None
     site: str
 
 

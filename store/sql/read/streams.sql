@@ -2,6 +2,7 @@
 -- Datastreams of some devices with their latest result. If no interval is known: the median spacing of the last 50 results.
 SELECT m.datastream_id, m.device_id, m.name, q.code AS property, q.name AS property_name, q.unit, m.unit AS sent_unit, m.role,
        m.result_type, q.averaging_scale, extract(epoch FROM m.expected_interval)::float8 AS expected_interval_s, m.interval_reported,
+       coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS expected_months, m.stamp,
        g.learned_interval_s, m.scale, m.shift,
        coalesce(s.make || ' ' || s.model, '') AS sensor, s.serial AS sensor_serial, s.calibrated_at, s.calibration,
        l.phenomenon_time AS latest_at, l.result AS latest_result, l.received_at AS latest_received_at, x.flag AS latest_flag
@@ -18,8 +19,11 @@ LEFT JOIN LATERAL (
 WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
--- Observations of some devices by datastream and local day of their trial, and how many of them failed a check.
-SELECT m.device_id, o.datastream_id, (o.phenomenon_time AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
+-- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. The day is that of
+-- the middle of the interval that a result stands for.
+SELECT m.device_id, o.datastream_id,
+       ((o.phenomenon_time + CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
+                                          ELSE interval '0' END) AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
        (count(*) FILTER (WHERE o.flag = 4))::int AS failed
 FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE m.device_id = ANY(%(device_ids)s::int[]) AND o.phenomenon_time >= %(start)s::timestamptz

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from insitu.errors import CorrectInput
+from insitu.spacing import Spacing
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture, Criterion, Period, Target
 from trials.plan.protocol import Protocol
@@ -248,8 +249,8 @@ def _pairs(found: list[Criterion] | list[ProfileTarget]) -> set[frozenset[str]]:
     return {frozenset((one.statistic, one.alternative_to)) for one in found if one.alternative_to is not None}
 
 
-def _hours(span: timedelta) -> str:
-    return f"{span.total_seconds() / 3600:g} h"
+def _hours(step: Spacing) -> str:
+    return str(step) if step.months else f"{step.about_s() / 3600:g} h"
 
 
 def _shown(target: Target) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from trials.designs import DESIGNS, early_look
 from trials.designs.registry import unit_of
 from trials.plan.parts import Target
+from trials.plan.rules import RULES_1
 from trials.report.blocks import Heading, Paragraph, Table
 from trials.report.words import METHODS, WORDS
 from trials.report.writer import Writer
@@ -92,6 +93,7 @@ def recompute(w: Writer) -> None:
         [w._("Observations, SHA-256"), w.e.inputs_sha256],
         [w._("Number of observations"), w.reader.number(w.e.observations, 0)],
         [w._("Seed"), str(w.e.seed)],
+        *([[w._("Rules of computation"), str(w.e.rules)]] if w.e.rules != RULES_1 else []),
         *([name, text] for name, text in w.e.code.items()),
     ]
     w.add(Table(w._("Fingerprints and versions."), [w._(WORDS["what"]), w._(WORDS["content"])], rows))

@@ -4,7 +4,7 @@ error = candidate − reference. docs/metrics.md has a row for each; a test comp
 """
 
 from trials.statistics.metrics.agreement import Limits, bias, limits_of_agreement, mae, nrmse, rmse
-from trials.statistics.metrics.availability import completeness, gap_lengths, mtbf
+from trials.statistics.metrics.availability import completeness, gap_hours, gap_lengths, mtbf
 from trials.statistics.metrics.levels import energetic_mean, lden, period_level
 from trials.statistics.metrics.pairs import paired
 from trials.statistics.metrics.permutation import rank_p, sign_flip_p
@@ -25,6 +25,7 @@ __all__ = [
     "donor_weights",
     "energetic_mean",
     "fractional_savings_uncertainty",
+    "gap_hours",
     "gap_lengths",
     "lden",
     "limits_of_agreement",

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from insitu.errors import CorrectInput
 
+LONGEST_H = 1e8
+
 
 def _both(present: ArrayLike, due: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     there, planned = np.asarray(present, bool), np.asarray(due, bool)
@@ -40,6 +42,22 @@ def gap_lengths(*, present: ArrayLike, due: ArrayLike) -> NDArray[np.int64]:
     missing = np.r_[False, ~there[planned], False].astype(np.int8)
     edges = np.flatnonzero(np.diff(missing))
     return (edges[1::2] - edges[::2]).astype(np.int64)
+
+
+def gap_hours(*, present: ArrayLike, due: ArrayLike, hours: ArrayLike) -> NDArray[np.float64]:
+    """Length, in h, of each run of `gap_lengths`. hours: length of each planned interval, which differs where
+    the clocks change and between months. Source: definition.
+    """
+    there, planned = _both(present, due)
+    lengths = np.asarray(hours, np.float64)
+    if lengths.shape != planned.shape:
+        raise CorrectInput(f"hours must be as long as due: {lengths.shape}, {planned.shape}.")
+    if not np.all((lengths >= 0) & (lengths < LONGEST_H)):
+        raise CorrectInput("An interval lasts 0 hours or more, and less than ten thousand years.")
+    missing = np.r_[False, ~there[planned], False].astype(np.int8)
+    edges = np.flatnonzero(np.diff(missing))
+    before = np.r_[0.0, np.cumsum(lengths[planned])]
+    return np.asarray(before[edges[1::2]] - before[edges[::2]], np.float64)
 
 
 def mtbf(*, up_h: float, gaps: int) -> float:

@@ -1,0 +1,57 @@
+"""Rules of computation: a document names its own, and one without the word has rules 1 and
+verifies by them.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from insitu.errors import CorrectInput
+from tests.trials.test_package import build, small_inputs
+from trials.evaluation import Evaluation
+from trials.judge.compute import compute
+from trials.package.reading import read_inputs
+from trials.package.verify import verify
+from trials.plan.rules import NEWEST, RULES_1, Rules
+
+
+def shared(name: str) -> Path:
+    for folder in (parent / "shared" / "data" for parent in Path(__file__).resolve().parents):
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"{name}, a package of an earlier version, is not beside the repository")
+
+
+def test_a_new_evaluation_and_its_package_name_the_newest_rules(tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    assert json.loads((folder / "evaluation.json").read_text("utf-8"))["rules"] == NEWEST
+    assert json.loads((folder / "catalogue.json").read_text("utf-8"))["rules"] == NEWEST
+    assert read_inputs(folder).rules == Rules(NEWEST)
+    assert all(check.ok for check in verify(folder))
+
+
+def test_a_document_without_the_word_was_computed_with_rules_1() -> None:
+    document = compute(small_inputs()).model_dump(mode="json", by_alias=True)
+    del document["rules"]
+    assert Evaluation.model_validate(document).rules == RULES_1
+
+
+def test_a_package_of_an_earlier_version_verifies_by_its_own_rules(tmp_path: Path) -> None:
+    with tarfile.open(shared("package-2026-11.tar.gz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "package-2026-11"
+    assert "rules" not in json.loads((folder / "evaluation.json").read_text("utf-8"))
+    assert read_inputs(folder).rules == Rules(RULES_1)
+    assert [check for check in verify(folder) if not check.ok] == []
+
+
+def test_rules_that_this_version_does_not_know_are_refused_with_the_next_step(tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    facts = json.loads((folder / "catalogue.json").read_text("utf-8"))
+    (folder / "catalogue.json").write_text(json.dumps(facts | {"rules": NEWEST + 1}), "utf-8")
+    with pytest.raises(CorrectInput, match="use a newer Insitu"):
+        read_inputs(folder)

@@ -1,0 +1,47 @@
+"""The rules by which an evaluation was computed. Only the newest make new evaluations; the others recompute
+old ones, so that a package still verifies after the rules have changed.
+
+docs/protocol.md lists what each version changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from insitu.errors import CorrectInput
+
+RULES_1: Final = 1
+"""The rules of documents that name none."""
+NEWEST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A version of the rules, and what it decides. CorrectInput for a version that this Insitu
+    does not know.
+    """
+
+    version: int = NEWEST
+
+    def __post_init__(self) -> None:
+        if self.version not in range(RULES_1, NEWEST + 1):
+            raise CorrectInput(
+                f"It was computed with rules {self.version}, and this Insitu knows rules {RULES_1} to "
+                f"{NEWEST}: use a newer Insitu."
+            )
+
+    @property
+    def local_grid(self) -> bool:
+        """Planned intervals lie on the local clock and calendar, and a stamp may mark the beginning or the
+        end of its interval. Before rules 2 planned intervals ran in elapsed time from the start of the
+        period.
+        """
+        return self.version >= 2
+
+    @property
+    def every_scale(self) -> bool:
+        """Every averaging scale is computed, and what cannot be computed on one blocks. Before rules 2 all
+        but the energetic were taken for arithmetic.
+        """
+        return self.version >= 2
