@@ -60,9 +60,14 @@ class TrialState(StrEnum):
     ITERATE = "iterate"
     STOP = "stop"
 
+    @property
+    def is_decision(self) -> bool:
+        """True for the end of a trial: nothing follows, and nothing can be locked any more."""
+        return self in _DECISIONS
+
     def may_become(self, other: TrialState) -> bool:
         """True for the next step of the life cycle, and for STOP from any state that is not a decision."""
-        if self in _DECISIONS:
+        if self.is_decision:
             return False
         return other in _NEXT_STATES[self] or other is TrialState.STOP
 

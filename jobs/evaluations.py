@@ -72,6 +72,8 @@ def said(trial: str, again: Again) -> str:
     """One line: the reasons, and the changes of verdict and statistics; nothing about blinded endpoints."""
     evaluation = again.evaluation
     verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
+    if evaluation.after_the_fact and not evaluation.blinded:
+        verdict += " (criteria set after the fact)"
     changed = [
         f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}"
         for c in evaluation.changed

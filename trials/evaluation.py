@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from insitu.model import Flag, GapCause, PeriodName, Verdict
 from trials.plan.parts import Target
 from trials.plan.values import Text
-from trials.statement import AsCause, AsDeviation, AsFinding
+from trials.statement import AsCause, AsDeviation, AsFinding, Evidence
 
 SCHEMA: Final = "insitu/evaluation/1"
 
@@ -36,9 +36,11 @@ class Estimate(Part):
     method: str
     """`day_mean`, `two_period`, `day_jackknife`, `day_bootstrap`, `hac`, `welch_naive`, `exact`, …"""
     n: int
-    """Number of values behind the estimate (pairs, days)."""
+    """Number of values behind the estimate: all pairs, or all days."""
     n_effective: float | None = None
     """Number of independent days that they are worth (n′)."""
+    counts: dict[str, int] | None = None
+    """Name of a count (days, pairs, units, …) → count: they tell apart what `n` takes together."""
 
 
 class CriterionResult(Part):
@@ -103,6 +105,8 @@ class EndpointResult(Part):
     pairs: list[Pair] = Field(default_factory=list)
     blinded: Literal[True] | None = None
     """Not estimated yet, whatever the data; the verdict means nothing."""
+    after_the_fact: Literal[True] | None = None
+    """As for the evaluation, about this endpoint alone."""
 
 
 class GateResult(Part):
@@ -143,9 +147,11 @@ class DatastreamSummary(Part):
     checks_planned: int
     checks_run: int
     late: int
-    """Received more than a day after their time."""
+    """Received more than a day after their time, as far as it is known how they arrived."""
     sha256: str
     """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
+    from_file: int | None = None
+    """Read from a file: nobody knows how they arrived. None: none."""
 
 
 class GapSummary(Part):
@@ -207,6 +213,14 @@ class VersionSummary(Part):
     """
 
 
+class Afterwards(Part):
+    """What was locked or changed when results could be known: a sentence that stands beside the verdict."""
+
+    code: str
+    evidence: Evidence
+    text: Text
+
+
 class Change(Part):
     """Change of a number or a verdict since the previous evaluation."""
 
@@ -217,6 +231,8 @@ class Change(Part):
     after: float | None
     verdict_before: Verdict | None
     verdict_after: Verdict
+    after_the_fact_before: Literal[True] | None = None
+    after_the_fact_after: Literal[True] | None = None
 
 
 class Evaluation(Part):
@@ -262,6 +278,14 @@ class Evaluation(Part):
     """Versions of the protocol, oldest first; None if none was ever locked."""
     causes: list[AsCause] | None = None
     """Differences from the previous evaluation; None if there was none, or nothing differs."""
+    rules: int | None = None
+    """Number of the rules (`trials.plan.rules`) it was computed with; None: 1."""
+    after_the_fact: Literal[True] | None = None
+    """The verdict is qualified: the protocol was locked when results could be known, or was changed then in
+    a way that may have led to this verdict.
+    """
+    afterwards: list[Afterwards] | None = None
+    """None: the protocol was locked before the reporting period began, and not changed since."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

@@ -295,4 +295,5 @@ DESIGN = Design(
     lines={"counterfactual": "without the intervention"},
     not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
     "load that are still to come.",
+    is_nested=False,
 )

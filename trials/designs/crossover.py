@@ -259,4 +259,5 @@ DESIGN = Design(
     lines={"on": "on", "off": "off"},
     foretell=foretell,
     schedule=True,
+    selects_by_capture=True,
 )

@@ -77,6 +77,12 @@ class Design:
     """Whether an arm below the protocol's capture blocks the endpoint. False where the question is about
     missing data.
     """
+    is_gated_by_margin: bool = False
+    """Whether a gate allows more where the margin of a criterion is wider."""
+    selects_by_capture: bool = False
+    """Whether the protocol's `capture.days` decides which blocks or donors count."""
+    is_nested: bool = True
+    """Whether its interval at a higher level contains that at a lower one."""
 
     def answer(self, question: Question) -> Answer:
         """The design's answer; findings alone if the results are too large or too small to compute with."""

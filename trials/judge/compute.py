@@ -19,6 +19,7 @@ from trials.evaluation import (
     UnblindingSummary,
     WindowSummary,
 )
+from trials.judge.afterwards import Record, record
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
 from trials.judge.deviations import deviations, swaps
@@ -31,6 +32,7 @@ from trials.judge.versions import summaries
 from trials.plan import profiles
 from trials.plan.endpoint import Endpoint
 from trials.plan.reading import document_of
+from trials.plan.rules import RULES_1
 from trials.sentences import finding
 from trials.series.inputs import TrialInputs, fingerprint
 from trials.statement import Statement
@@ -54,6 +56,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
     units = Units(seen)
     gate, gate_findings = check_gate(units)
     endpoints = _judged_endpoints(units, gate, gate_findings)
+    verdict = criteria.overall([e.verdict for e in endpoints if e.rank == "primary"])
+    found = record(inputs) if inputs.rules.tell_when else None
     interim = is_early(inputs)
     found_looks = looks(inputs)
     return Evaluation(
@@ -69,8 +73,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         interim=interim,
         inputs_sha256=whole.result(),
         observations=sum(len(stream.time_us) for stream in inputs.streams),
-        verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
-        endpoints=endpoints,
+        verdict=verdict,
+        endpoints=[_qualified(endpoint, found) for endpoint in endpoints] if found else endpoints,
         gate=gate,
         datastreams=[
             stream_summary(seen, stream, of_streams[stream.key()].result())
@@ -101,7 +105,16 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,
         versions=summaries(inputs.versions) or None,
+        rules=inputs.rules.version if inputs.rules.version > RULES_1 else None,
+        after_the_fact=(found is not None and found.qualifies(verdict)) or None,
+        afterwards=(found.sentences or None) if found else None,
     )
+
+
+def _qualified(endpoint: EndpointResult, found: Record) -> EndpointResult:
+    if not found.qualifies(endpoint.verdict, endpoint.name):
+        return endpoint
+    return endpoint.model_copy(update={"after_the_fact": True})
 
 
 def _judged_endpoints(

@@ -32,6 +32,7 @@ def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> Dat
         checks_run=len(stream.ran),
         late=stream.late,
         sha256=sha256,
+        from_file=stream.from_file or None,
     )
 
 

@@ -20,6 +20,7 @@ from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
 from trials.plan.reading import read_protocol
+from trials.plan.rules import RULES_1, Rules
 from trials.series.inputs import (
     EarlierEvaluation,
     Placement,
@@ -69,6 +70,7 @@ def read_inputs(folder: Path) -> TrialInputs:
                 for e in facts.get("earlier_evaluations", [])
             ],
             versions=_read_versions(folder, facts.get("versions", []), protocol_text),
+            rules=Rules(int(facts.get("rules", RULES_1))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorrectInput(
@@ -113,6 +115,7 @@ def _read_stream(
         checks=entry["checks"],
         ran=entry["ran"],
         late=entry["late"],
+        from_file=entry.get("from_file", 0),
         checked_with=entry.get("checked_with"),
     )
 

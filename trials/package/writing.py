@@ -151,6 +151,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "locked_at": moment(inputs.locked_at) if inputs.locked_at else None,
         "evaluated_at": moment(inputs.now),
         "simulated_time": inputs.simulated,
+        "rules": inputs.rules.version,
         "datastreams": [
             {
                 "datastream": s.key(),
@@ -164,6 +165,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
                 "checks": s.checks,
                 "ran": s.ran,
                 "late": s.late,
+                "from_file": s.from_file,
                 "checked_with": s.checked_with,
                 "deployments": [
                     {

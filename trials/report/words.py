@@ -39,6 +39,8 @@ WORDS = {
     "not_judged_yet": "The reporting period has not ended, and too little was seen to judge whether there "
     "is harm.",
     "blinded": "Blinded",
+    "after_the_fact": "{verdict}, criteria set after the fact",
+    "after_the_fact_notice": "Criteria set after the fact.",
     "leads_to": "What this leads to:",
     "host": "Host",
     "company": "Company",

@@ -27,6 +27,7 @@ MOST_GAPS = 20
 """A report prints at most this many gaps, the longest first."""
 
 
+AFTER_THE_FACT = "after_the_fact"
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
 
 
@@ -39,7 +40,7 @@ class Writer:
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
-        self.history = History(evaluation, self.reader, self._, self.sentence, self.number)
+        self.history = History(evaluation, self.reader, self._, self.sentence, self.number, self.verdict)
 
     def pick(self, text: Any) -> str:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
@@ -110,13 +111,19 @@ class Writer:
         own = DESIGNS[design].other_choices if design in DESIGNS else {}
         return self._(own.get(name) or CHOICE_WORDS.get(name, name))
 
-    def word(self, verdict: Verdict, blinded: bool | None) -> str:
+    def verdict(self, verdict: Verdict, after_the_fact: bool | None) -> str:
+        """The word for a verdict, with its qualification."""
+        word = self._(VERDICT_WORDS[verdict])
+        return self._(WORDS[AFTER_THE_FACT]).format(verdict=word) if after_the_fact else word
+
+    def word(self, verdict: Verdict, blinded: bool | None, after_the_fact: bool | None = None) -> str:
         """A verdict with its mark; a blinded one has none."""
-        return (
-            f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
-            if blinded
-            else f"{MARKS[verdict]} {self._(VERDICT_WORDS[verdict])}"
-        )
+        if blinded:
+            return f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
+        mark = MARKS[verdict]
+        if after_the_fact and verdict is Verdict.MET:
+            mark = f"({mark})"
+        return f"{mark} {self.verdict(verdict, after_the_fact)}"
 
     def planned(self, name: str) -> Endpoint:
         return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)

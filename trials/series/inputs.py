@@ -16,6 +16,7 @@ from insitu.times import to_whole_second_us
 from trials.evaluation import GapSummary, RejectSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
+from trials.plan.rules import NEWEST, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class StreamInput:
     checks: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     late: int = 0
-    """Received more than a day after their time."""
+    """Received more than a day after their time, as far as it is known how they arrived."""
+    from_file: int = 0
+    """Read from a file: nobody knows how they arrived."""
     checked_with: str | None = None
     """Parameters of the last run of the checks, as canonical JSON; None if none ran, or they were not
     kept.
@@ -126,6 +129,7 @@ class TrialInputs:
     """In order of time."""
     versions: list[ProtocolVersion] = field(default_factory=list)
     """Oldest first; the last is applied."""
+    rules: Rules = field(default=Rules(NEWEST))
     whole: Protocol | None = None
     """At an early look the uncut protocol, while the reporting period of `protocol` is cut; else None
     (`trials.judge.looks`).

@@ -26,7 +26,7 @@ from trials.plan.reading import Problem, WrongProtocol, digest, document_of, loc
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
 from trials.workflow.loading import needed_datastreams, stream_input, windows_of
-from trials.workflow.locking import not_lockable
+from trials.workflow.locking import after_decision, not_lockable
 
 MOST_SLOTS = 10_000_000
 MOST_SLOTS_OF_DEVICE = 300_000
@@ -69,6 +69,8 @@ def check_draft(
         )
         return Checked([other], protocol, None)
     problems = list(located(not_lockable(conn, protocol), lines))
+    if (decided := after_decision(conn, trial)) is not None:
+        problems.insert(0, Problem("trial", lines.of(["trial"]), decided))
     newest = max((one.version for one in store_trials.protocols(conn, trial)), default=0)
     if protocol.version <= newest:
         told = f"{trial} has version {newest} already: an amendment is version {newest + 1}, with a reason"

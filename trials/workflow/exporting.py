@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,8 +16,9 @@ from store.database import Connection
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
-from trials.package.readme import README
+from trials.package.readme import readme
 from trials.package.writing import moment, seal, write_tables
+from trials.plan.rules import RULES_1, Rules
 from trials.series.inputs import TrialInputs
 from trials.workflow.loading import load_inputs
 
@@ -42,8 +44,11 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     protocol = next(
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
-    inputs = load_inputs(
-        conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time
+    inputs = _found_then(
+        evaluation,
+        load_inputs(
+            conn, stored.trial, protocol, now=evaluation.evaluated_at, simulated=evaluation.simulated_time
+        ),
     )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
@@ -58,11 +63,23 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         evaluation=stored.document,
         flags=_flag_rows(conn, stored.trial, inputs),
     )
-    (folder / "README.md").write_text(
-        README.format(trial=stored.trial, sha256=stored.sha256, version=evaluation.code["insitu"]),
-        encoding="utf-8",
-    )
+    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
     seal(folder, evaluation, key)
+
+
+def _found_then(evaluation: Evaluation, inputs: TrialInputs) -> TrialInputs:
+    """The inputs by the rules of the evaluation, with its own account of how data arrived: a later version
+    may tell gaps and late results in another way.
+    """
+    stated = {one.datastream: one for one in evaluation.datastreams}
+    streams = [
+        replace(stream, late=stated[stream.key()].late, from_file=stated[stream.key()].from_file or 0)
+        if stream.key() in stated
+        else stream
+        for stream in inputs.streams
+    ]
+    rules = Rules(evaluation.rules or RULES_1)
+    return replace(inputs, streams=streams, gaps=evaluation.gaps, rules=rules)
 
 
 def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:

@@ -19,7 +19,11 @@ def endpoints(w: Writer) -> None:
     for endpoint in w.e.endpoints:
         label = "" if endpoint.rank == "primary" else f" ({w._(WORDS[endpoint.rank])})"
         w.add(Heading(w.pick(endpoint.title) + label, 3))
-        w.add(Paragraph(f"{w.word(endpoint.verdict, endpoint.blinded)} · {w.design(endpoint.design)}"))
+        w.add(
+            Paragraph(
+                f"{w.word(endpoint.verdict, endpoint.blinded, endpoint.after_the_fact)} · {w.design(endpoint.design)}"
+            )
+        )
         w.add(Paragraph(w._("Day value: {what}.").format(what=w.day_value(w.planned(endpoint.name)))))
         if (named := w.planned(endpoint.name).profile) is not None:
             w.add(Paragraph(_profile(w, named), "small"))
@@ -57,7 +61,7 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
                 w.with_unit(estimate.value, unit) if estimate else "–",
                 w.interval(estimate),
                 w.target(criterion.target, unit),
-                w.word(criterion.verdict, endpoint.blinded),
+                w.word(criterion.verdict, endpoint.blinded, endpoint.after_the_fact),
                 str(estimate.n) if estimate else "–",
             ]
         )

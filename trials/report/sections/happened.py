@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trials.report.blocks import Heading, Paragraph, Table
-from trials.report.words import VERDICT_WORDS, WORDS
-from trials.report.writer import MARKS, MOST_GAPS, Writer
+from trials.report.words import WORDS
+from trials.report.writer import MOST_GAPS, Writer
 
 
 def capture(w: Writer) -> None:
@@ -142,7 +142,7 @@ def sensitivity(w: Writer) -> None:
             if s.estimate is not None and s.statistic in shown:
                 name, _, what = s.name.partition(":")
                 words = w.choice(endpoint.design, name) + (f" {what}" if what else "")
-                verdict = f"{MARKS[s.verdict]} {w._(VERDICT_WORDS[s.verdict])}" if s.verdict else "–"
+                verdict = w.word(s.verdict, None, endpoint.after_the_fact) if s.verdict else "–"
                 rows.append(
                     [
                         w.pick(endpoint.title),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from insitu.model import Verdict
 from trials.evaluation import EndpointResult
 from trials.report.blocks import Banner, Paragraph, Table
 from trials.report.labels import is_plain
-from trials.report.words import VERDICT_WORDS, WORDS
-from trials.report.writer import MARKS, Writer
+from trials.report.words import WORDS
+from trials.report.writer import AFTER_THE_FACT, MARKS, Writer
 
 
 def _banner(w: Writer) -> Banner:
+    return replace(_plain_banner(w), notes=tuple(w.pick(one.text) for one in w.e.afterwards or []))
+
+
+def _plain_banner(w: Writer) -> Banner:
     if w.e.blinded:
         told = w._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
         return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], w._(WORDS["blinded"]), told)
@@ -22,7 +28,10 @@ def _banner(w: Writer) -> Banner:
         return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(WORDS[word]), w._(WORDS[seen]))
     decision = w.pick(w.e.protocol["decisions"][str(w.e.verdict)])
     leads_to = f"{w._(WORDS['leads_to'])} {decision}"
-    return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(VERDICT_WORDS[w.e.verdict]), leads_to)
+    word, colour = w.verdict(w.e.verdict, w.e.after_the_fact), str(w.e.verdict)
+    if w.e.after_the_fact and w.e.verdict is Verdict.MET:
+        return Banner(AFTER_THE_FACT, f"({MARKS[w.e.verdict]})", word, leads_to)
+    return Banner(colour, MARKS[w.e.verdict], word, leads_to)
 
 
 def verdict(w: Writer) -> None:
@@ -66,5 +75,5 @@ def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
         low=w.number(decided.estimate.low),
         high=w.with_unit(decided.estimate.high, decided.estimate.unit),
         target=w.target(decided.target, decided.estimate.unit),
-        verdict=w._(VERDICT_WORDS[endpoint.verdict]).lower(),
+        verdict=w.verdict(endpoint.verdict, endpoint.after_the_fact).lower(),
     )
