@@ -7,7 +7,7 @@ design looks it up there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from insitu.model import PeriodName
 from trials.designs.question import Answer, ArmRole, Question, out_of_scale
@@ -87,7 +87,11 @@ class Design:
     def answer(self, question: Question) -> Answer:
         """The design's answer; findings alone if the results are too large or too small to compute with."""
         findings = out_of_scale(question) if self.needs_capture else []
-        return Answer(findings=findings) if findings else self.function(question)
+        if findings:
+            return Answer(findings=findings)
+        found, devices = self.function(question), question.devices()
+        statistics = [replace(known, counts={**known.counts, **devices}) for known in found.statistics]
+        return replace(found, statistics=statistics)
 
     def seen(self, rehearsal: Rehearsal) -> Seen:
         """Forecast of its statistics from the days before the reporting period. Only call it where

@@ -77,6 +77,7 @@ def _statistics(
             found.n,
             found.n_effective,
             found.always_valid,
+            {"days": found.n},
             found,
         )
     )
@@ -94,6 +95,7 @@ def _statistics(
             found.n,
             jack.spread.n_effective,
             jack.always_valid,
+            {"days": found.n},
             jack,
         )
         result.statistics.append(known)

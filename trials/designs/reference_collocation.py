@@ -85,6 +85,7 @@ def answer(question: Question) -> Answer:
             "day_jackknife",
             len(y),
             jack.spread.n_effective,
+            counts={"pairs": len(y), "days": len(numbers)},
             basis=jack,
         )
         result.statistics.append(known)

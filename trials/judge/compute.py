@@ -26,6 +26,7 @@ from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
+from trials.judge.older_rules import without_counts
 from trials.judge.summaries import stream_summary
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
 from trials.judge.versions import summaries
@@ -56,6 +57,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
     units = Units(seen)
     gate, gate_findings = check_gate(units)
     endpoints = _judged_endpoints(units, gate, gate_findings)
+    if not inputs.rules.tell_counts:
+        endpoints = [without_counts(endpoint) for endpoint in endpoints]
     verdict = criteria.overall([e.verdict for e in endpoints if e.rank == "primary"])
     found = record(inputs) if inputs.rules.tell_when else None
     interim = is_early(inputs)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from trials.evaluation import EndpointResult, Evaluation
+from trials.evaluation import EndpointResult, Estimate, Evaluation
 from trials.plan.endpoint import Endpoint
-from trials.report.labels import day_value, is_plain
-from trials.report.sentence import sentence_of
+from trials.report.labels import counted, day_value, is_plain
+from trials.report.sentence import rounded, sentence_of
+
+
+def _counted(estimate: Estimate) -> str:
+    return counted(estimate) if estimate.counts else f"n = {estimate.n}"
 
 
 def _word(judged: Evaluation | EndpointResult) -> str:
@@ -38,7 +42,7 @@ def summary(evaluation: Evaluation) -> str:
             found = "no estimate"
             if criterion.estimate is not None:
                 e = criterion.estimate
-                found = f"{e.value:.4g} [{e.low:.4g}, {e.high:.4g}] {e.unit}, n = {e.n}"
+                found = f"{rounded(e.value)} [{rounded(e.low)}, {rounded(e.high)}] {e.unit}, {_counted(e)}"
             lines.append(
                 f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}{_qualification(endpoint)}"
             )

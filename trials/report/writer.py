@@ -17,7 +17,7 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Target
 from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
-from trials.report.labels import day_value
+from trials.report.labels import counted, day_value
 from trials.report.sentence import sentence_of
 from trials.report.words import CHOICE_WORDS, UNITS, VERDICT_WORDS, WORDS
 from trials.statement import Statement, Value
@@ -38,6 +38,7 @@ class Writer:
         self.e = evaluation
         self.reader = Reader(language, evaluation.time_zone)
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
+        self._plural = self.reader.pluraliser(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
         self.history = History(evaluation, self.reader, self._, self.sentence, self.number, self.verdict)
@@ -77,6 +78,12 @@ class Writer:
         if estimate is None:
             return "–"
         return f"[{self.number(estimate.low)} ; {self.number(estimate.high)}]"
+
+    def counted(self, estimate: Estimate) -> str:
+        """How many days, pairs and devices the estimate rests on."""
+        return counted(
+            estimate, pluralise=self._plural, number=lambda count: self.reader.number(float(count), 0)
+        )
 
     def sentence(self, statement: Statement) -> str:
         return sentence_of(statement, translate=self._, show=self._shown)

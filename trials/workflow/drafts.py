@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from store import trials as store_trials
 from store.catalogue.trials import get_trial
 from store.database import Connection
 from store.observations import SeriesKept, series
 from trials import quality
-from trials.condition.gaps import KEPT_BACK
 from trials.designs.reading import read_for_designs
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS, POWER, outlook, seen_period
@@ -145,8 +146,9 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
         result = quality.run(
             quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us
         )
-        late = raw.received_us - raw.time_us > KEPT_BACK.total_seconds() * 1e6
-        judged.append(stream_input(stream, SeriesKept(raw.time_us, raw.result, result.flags, late), {}, None))
+        arrival = np.zeros(len(raw.time_us), np.int8)  # an outlook does not ask how they came
+        kept = SeriesKept(raw.time_us, raw.result, result.flags, arrival, 0)
+        judged.append(stream_input(stream, kept, {}, None))
     return TrialInputs(
         protocol=protocol,
         protocol_sha256=digest(document_of(protocol)),

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+
+from insitu.model import Arrival
+from insitu.times import to_us
 from store import ledger
 from store import quality as store_quality
 from store import trials as store_trials
@@ -129,7 +133,8 @@ def stream_input(
         by_check=counts,
         checks=run.checks if run else [],
         ran=run.ran if run else [],
-        late=int(found.late.sum()),
+        late=found.days_late,
+        from_file=int((found.arrival == Arrival.FROM_FILE).sum()),
         checked_with=run.parameters if run else None,
     )
 
@@ -145,31 +150,58 @@ def _gaps(
     """Silences of datastreams of the protocol's primary properties while their device was deployed."""
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
     summaries = []
-    start = min(p.start for p in protocol.periods)
     for stream in streams:
         measured = next((m for m in protocol.measurements if m.property == stream.property), None)
         if stream.property not in primary or measured is None:
             continue
         expected = stream.expected_interval_s or measured.interval.total_seconds()
-        covering = [
-            (w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])
-        ]
         for place in stream.deployments:
-            low, high = max(start, place.start), min(until, place.end or until)
-            if low >= high:
-                continue
-            data = found[stream.datastream_id]
-            for gap in find_gaps_in_order(
-                times=data.time_us, late=data.late, expected_s=expected, start=low, end=high, windows=covering
-            ):
-                summaries.append(
-                    GapSummary(
-                        device=stream.device,
-                        property=stream.property,
-                        start=gap.start,
-                        end=gap.end,
-                        cause=gap.cause,
-                        backfilled=gap.backfilled,
+            covering = [(w.start, w.end) for w in windows if w.covers(stream.device, [place.site])]
+            for start, end in _planned_spans(protocol):
+                low, high = max(start, place.start), min(until, end, place.end or until)
+                if low < high:
+                    summaries += _gaps_within(
+                        stream, found[stream.datastream_id], low, high, expected, covering
                     )
-                )
     return sorted(summaries, key=lambda g: (g.device, g.property, g.start))
+
+
+def _planned_spans(protocol: Protocol) -> list[tuple[datetime, datetime]]:
+    """The periods; those that follow each other are one."""
+    spans: list[tuple[datetime, datetime]] = []
+    for period in sorted(protocol.periods, key=lambda period: period.start):
+        if spans and spans[-1][1] == period.start:
+            spans[-1] = (spans[-1][0], period.end)
+        else:
+            spans.append((period.start, period.end))
+    return spans
+
+
+def _gaps_within(
+    stream: TrialDatastream,
+    found: SeriesKept,
+    start: datetime,
+    end: datetime,
+    expected_s: float,
+    windows: Sequence[tuple[datetime, datetime | None]],
+) -> list[GapSummary]:
+    """While the device stood at one place, in `[start, end)`."""
+    low, high = np.searchsorted(found.time_us, [to_us(start), to_us(end)])
+    return [
+        GapSummary(
+            device=stream.device,
+            property=stream.property,
+            start=gap.start,
+            end=gap.end,
+            cause=gap.cause,
+            backfilled=gap.backfilled,
+        )
+        for gap in find_gaps_in_order(
+            times=found.time_us[low:high],
+            arrival=found.arrival[low:high],
+            expected_s=expected_s,
+            start=start,
+            end=end,
+            windows=windows,
+        )
+    ]

@@ -62,12 +62,12 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
                 w.interval(estimate),
                 w.target(criterion.target, unit),
                 w.word(criterion.verdict, endpoint.blinded, endpoint.after_the_fact),
-                str(estimate.n) if estimate else "–",
+                w.counted(estimate) if estimate else "–",
             ]
         )
-    head = [w._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "n")]
+    head = [w._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "rests_on")]
     caption = w._("Criteria of {title}, with two-sided intervals.").format(title=w.pick(endpoint.title))
-    return Table(caption, head, rows, (1, 2, 5))
+    return Table(caption, head, rows, (1, 2))
 
 
 def _figures(w: Writer, endpoint: EndpointResult) -> None:
