@@ -213,12 +213,23 @@ class VersionSummary(Part):
     """
 
 
+class TargetChange(Part):
+    """A target of an endpoint that is not as it was; None: there was, or is, none."""
+
+    endpoint: str
+    statistic: str
+    before: Target | None
+    after: Target | None
+
+
 class Afterwards(Part):
     """What was locked or changed when results could be known: a sentence that stands beside the verdict."""
 
     code: str
     evidence: Evidence
     text: Text
+    targets: list[TargetChange] = Field(default_factory=list)
+    """Those that differ from the version it compares with."""
 
 
 class Change(Part):

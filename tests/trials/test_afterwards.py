@@ -321,12 +321,37 @@ def test_no_block_of_a_report_says_met_without_the_qualification(language: Any, 
     banner = next(block for block in model.blocks if isinstance(block, Banner))
     assert (banner.verdict, banner.mark) == ("after_the_fact", "(✓)")
     assert banner.word.endswith(word)
-    assert list(banner.notes) == [getattr(one.text, language) for one in found.afterwards or []]
+    *sentences, target = banner.notes
+    assert sentences == [getattr(one.text, language) for one in found.afterwards or []]
+    assert re.search(r"(at most|au plus) −1\W.*(at most|au plus) −2\W.*version 1\.$", target)
     cells = [str(cell) for block in model.blocks for row in getattr(block, "rows", []) for cell in row]
     texts = [getattr(block, "text", "") for block in model.blocks]
     plain = [text for text in [*cells, *texts] if re.search(r"^\W*(Met|Atteint)\b(?!, crit)", text)]
     assert plain == []
     assert not any("✓" in text and "(✓)" not in text for text in [*cells, *texts] if text != "✓")
+
+
+def test_a_target_that_was_added_changed_or_dropped_is_named_beside_the_sentence() -> None:
+    ratio = {"statistic": "ratio", "target": {"high": 0.9}, "justification": TEXT}
+    document = protocol_document(plan(2, -1))
+    document["endpoints"][0]["criteria"].append(ratio)
+    more = Protocol.model_validate(document)
+    less = Protocol.model_validate(protocol_document(V1) | {"version": 3, "reason": TEXT})
+    for versions, changes in (
+        ([(BEFORE, V1), (AFTER, more)], [("effect", -2, -1), ("ratio", None, 0.9)]),
+        ([(BEFORE, more), (AFTER, less)], [("effect", -1, -2), ("ratio", 0.9, None)]),
+    ):
+        found = compute(lived(*versions))
+        (said,) = found.afterwards or []
+        ends = [
+            (one.statistic, one.before and one.before.high, one.after and one.after.high)
+            for one in said.targets
+        ]
+        assert ends == changes
+        model = build(document_of(found), "en")
+        banner = next(block for block in model.blocks if isinstance(block, Banner))
+        assert len(banner.notes) == 3
+        assert all("None" not in note and "{" not in note for note in banner.notes)
 
 
 def test_the_summary_for_a_terminal_has_the_sentences_below_the_verdict() -> None:

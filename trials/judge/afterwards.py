@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Final
 
 from insitu.model import PeriodName, Verdict
-from trials.evaluation import Afterwards
+from trials.evaluation import Afterwards, TargetChange
 from trials.judge.after_words import NEVER_LOCKED, amended, locked_late, written
 from trials.judge.easing import Ease, Easing, compare
 from trials.judge.versions import parsed
-from trials.plan.parts import Period
+from trials.plan.parts import Period, Target
 from trials.plan.protocol import Protocol
 from trials.series.inputs import EarlierEvaluation, TrialInputs
 
@@ -165,7 +166,7 @@ def _sentence(changes: Sequence[Amended], applied: Version, zone: str) -> Afterw
     how = str(chosen.easing.trial)
     if chosen.easing.others_may_be_easier and not chosen.easing.trial.may_help:
         how = "others"
-    return amended(
+    said = amended(
         chosen.stage,
         how,
         version=applied.number,
@@ -174,3 +175,23 @@ def _sentence(changes: Sequence[Amended], applied: Version, zone: str) -> Afterw
         at=chosen.at,
         zone=zone,
     )
+    targets = list(_other_targets(chosen.before.plan, applied.plan))
+    return said.model_copy(update={"targets": targets})
+
+
+def _other_targets(before: Protocol, after: Protocol) -> Iterator[TargetChange]:
+    """Criteria of one statistic are compared in their order."""
+    old, new = _targets(before), _targets(after)
+    for endpoint, statistic in dict.fromkeys([*old, *new]):
+        pairs = zip_longest(old.get((endpoint, statistic), []), new.get((endpoint, statistic), []))
+        for was, now in pairs:
+            if was != now:
+                yield TargetChange(endpoint=endpoint, statistic=statistic, before=was, after=now)
+
+
+def _targets(plan: Protocol) -> dict[tuple[str, str], list[Target]]:
+    found: dict[tuple[str, str], list[Target]] = {}
+    for endpoint in plan.endpoints:
+        for criterion in endpoint.criteria:
+            found.setdefault((endpoint.name, criterion.statistic), []).append(criterion.target)
+    return found

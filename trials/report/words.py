@@ -42,6 +42,7 @@ WORDS = {
     "after_the_fact": "{verdict}, criteria set after the fact",
     "after_the_fact_notice": "Criteria set after the fact.",
     "leads_to": "What this leads to:",
+    "would_lead_to": "What this would lead to if the criteria had been there first:",
     "host": "Host",
     "company": "Company",
     "evaluator": "Evaluator",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from insitu.model import Verdict
-from trials.evaluation import EndpointResult
+from trials.designs.registry import unit_of
+from trials.evaluation import Afterwards, EndpointResult, TargetChange
 from trials.report.blocks import Banner, Paragraph, Table
 from trials.report.labels import is_plain
 from trials.report.words import WORDS
@@ -13,7 +14,33 @@ from trials.report.writer import AFTER_THE_FACT, MARKS, Writer
 
 
 def _banner(w: Writer) -> Banner:
-    return replace(_plain_banner(w), notes=tuple(w.pick(one.text) for one in w.e.afterwards or []))
+    notes = [
+        note
+        for one in w.e.afterwards or []
+        for note in (w.pick(one.text), *(_other_target(w, one, target) for target in one.targets))
+    ]
+    return replace(_plain_banner(w), notes=tuple(notes))
+
+
+def _other_target(w: Writer, said: Afterwards, change: TargetChange) -> str:
+    """What a criterion asks for, and what it asked for in the version before."""
+    planned = [endpoint for endpoint in w.e.protocol["endpoints"] if endpoint["name"] == change.endpoint]
+    title = w.pick(planned[0]["title"]) if planned else change.endpoint
+    unit = unit_of(change.statistic, planned[0]["unit"]) if planned else ""
+    before, after = (None if t is None else w.target(t, unit) for t in (change.before, change.after))
+    if after is None:
+        text = w._("{title}, {statistic}: nothing is asked for now; it was {before} in version {version}.")
+    elif before is None:
+        text = w._("{title}, {statistic}: {after}; version {version} asked for nothing of it.")
+    else:
+        text = w._("{title}, {statistic}: {after}; it was {before} in version {version}.")
+    return text.format(
+        title=title,
+        statistic=w.statistic(change.statistic),
+        before=before,
+        after=after,
+        version=said.evidence.get("before"),
+    )
 
 
 def _plain_banner(w: Writer) -> Banner:
@@ -27,7 +54,7 @@ def _plain_banner(w: Writer) -> Banner:
         word = "stop_for_harm" if w.e.verdict is Verdict.NOT_MET else "interim"
         return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(WORDS[word]), w._(WORDS[seen]))
     decision = w.pick(w.e.protocol["decisions"][str(w.e.verdict)])
-    leads_to = f"{w._(WORDS['leads_to'])} {decision}"
+    leads_to = f"{w._(WORDS['would_lead_to' if w.e.after_the_fact else 'leads_to'])} {decision}"
     word, colour = w.verdict(w.e.verdict, w.e.after_the_fact), str(w.e.verdict)
     if w.e.after_the_fact and w.e.verdict is Verdict.MET:
         return Banner(AFTER_THE_FACT, f"({MARKS[w.e.verdict]})", word, leads_to)
