@@ -142,10 +142,6 @@ class SeriesKept:
     days_late: int
     """Number received more than a day after their time, of those that a device sent."""
 
-    @property
-    def late(self) -> Bools:
-        return np.asarray(self.arrival == Arrival.LATE)
-
 
 @dataclass(frozen=True, slots=True)
 class Latest:

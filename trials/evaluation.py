@@ -223,7 +223,7 @@ class TargetChange(Part):
 
 
 class Afterwards(Part):
-    """What was locked or changed when results could be known: a sentence that stands beside the verdict."""
+    """A sentence beside the verdict: the protocol was locked or changed when results could be known."""
 
     code: str
     evidence: Evidence

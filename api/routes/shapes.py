@@ -284,8 +284,8 @@ class EvaluationOut(BaseModel):
     way that may have led to this verdict.
     """
     afterwards: list[dict[str, str]]
-    """What was locked or changed after the reporting period had begun: sentences by language, to show beside
-    the verdict.
+    """Sentences by language that belong beside the verdict: the protocol was locked or changed after the
+    reporting period had begun.
     """
     sha256: str
     inputs_sha256: str

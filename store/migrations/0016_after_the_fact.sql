@@ -1,4 +1,5 @@
--- What was locked or changed when results could be known stands beside the verdict; nothing is locked after the decision.
+-- A protocol that was locked or changed when results could be known says so beside the verdict; nothing is locked after the
+-- decision.
 
 -- True: the verdict is qualified.
 ALTER TABLE evaluation ADD after_the_fact boolean NOT NULL DEFAULT false;

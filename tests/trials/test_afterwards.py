@@ -1,5 +1,5 @@
-"""What was locked or changed when results could be known stands beside the verdict, and qualifies it: timelines
-with their answer written by hand.
+"""A protocol that was locked or changed when results could be known says so beside the verdict, and qualifies
+it: timelines with their answer written by hand.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ BEFORE, DURING, AFTER = BEGIN - DAY, BEGIN + 5 * DAY, END + 9 * DAY
 def plan(
     number: int = 1, high: float = -2, *, blinded: bool = False, extra: float | None = None, **more: Any
 ) -> Protocol:
-    """Version `number`: the effect must lie at or below `high`. `extra`: the same of an exploratory endpoint."""
+    """Version `number`: the effect must lie at or below `high`. `extra`: of an exploratory endpoint."""
     made = [endpoint("before_after", [criterion("effect", high=high)], arms=["candidate"], blinded=blinded)]
     if extra is not None:
         made.append(
@@ -283,12 +283,12 @@ def test_the_verdict_stays_what_the_numbers_say_and_is_qualified() -> None:
     assert found.endpoints[0].after_the_fact is True
     assert found.afterwards is not None
     assert found.afterwards[0].text.en == (
-        "The protocol was locked on 19 April 2026, after the reporting period had ended on 10 April 2026: all "
-        "results existed before the criteria."
+        "The protocol was locked on 19 April 2026, after the reporting period had ended on 10 April 2026: "
+        "all results existed before the criteria."
     )
     assert found.afterwards[1].text.fr == (
-        "La version 2 du protocole a été verrouillée le 21 avril 2026, alors que des résultats avaient été vus le "
-        "20 avril 2026 ; ses critères sont plus faciles à atteindre que ceux de la version 1."
+        "La version 2 du protocole a été verrouillée le 21 avril 2026, alors que des résultats avaient été vus "
+        "le 20 avril 2026 ; ses critères sont plus faciles à atteindre que ceux de la version 1."
     )
 
 
@@ -381,6 +381,6 @@ def test_days_are_written_in_words_and_with_the_time_where_only_the_time_differs
     assert french_day(when, True) == "1er mai 2026 à 9 h 05"
     (said,) = record(lived((BEGIN + 9.5 * HOUR, V1))).sentences
     assert said.text.en.startswith(
-        "The protocol was locked on 21 March 2026 at 09:30, after the reporting period had begun on 21 March 2026 "
-        "at 00:00"
+        "The protocol was locked on 21 March 2026 at 09:30, after the reporting period had begun on "
+        "21 March 2026 at 00:00"
     )

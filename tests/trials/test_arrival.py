@@ -1,4 +1,4 @@
-"""What an evaluation says of silences, by the way in which data arrived and by where the device stood."""
+"""The gaps of an evaluation follow from how data arrived and from where the device stood."""
 
 from __future__ import annotations
 

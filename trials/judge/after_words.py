@@ -67,7 +67,8 @@ _HOW: Final = {
     ),
     "changed": (
         "it differs from version {before} in ways that may make its criteria easier to meet",
-        "elle diffère de la version {before} d’une façon qui peut rendre ses critères plus faciles à atteindre",
+        "elle diffère de la version {before} d’une façon qui peut rendre ses critères plus faciles à "
+        "atteindre",
     ),
     "others": (
         "the primary endpoints are no easier to meet than in version {before}, but others may be",
@@ -89,8 +90,8 @@ SENTENCES: Final = {
         "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
     ),
     "locked_begun": (
-        f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed before "
-        "the criteria.",
+        f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed "
+        "before the criteria.",
         f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['begun'][1]} : une partie des résultats "
         "existait avant les critères.",
     ),

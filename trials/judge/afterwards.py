@@ -1,4 +1,5 @@
-"""What was locked or changed when results could be known, and whether that qualifies a verdict. Pure.
+"""Finds that a protocol was locked or changed when results could be known, and whether that qualifies a
+verdict. Pure.
 
 A verdict means what it says only if its criteria were there first. Three moments count: the reporting period
 begins, it ends, a result is seen. For each, the last version that was locked before it is compared with the
@@ -54,7 +55,7 @@ class Amended:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What happened afterwards, in sentences, and whom it helps."""
+    """The sentences beside the verdict, and how much easier each verdict became."""
 
     sentences: list[Afterwards]
     is_late: bool

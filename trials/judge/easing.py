@@ -255,8 +255,8 @@ def _properties(endpoint: Endpoint) -> Iterator[str]:
 
 
 def _sharing(before: Protocol, after: Protocol, own: Mapping[str, Ease]) -> dict[str, Ease]:
-    """What other secondary endpoints do to one that was and is secondary. They share α: one more takes from
-    it, and one that is decided leaves more of it.
+    """The influence of the other secondary endpoints on one that was and is secondary. They share α: one more
+    takes from it, and one that is decided leaves more of it.
     """
     old, new = (
         {endpoint.name for endpoint in plan.endpoints if endpoint.rank == "secondary"}

@@ -43,9 +43,8 @@ def summary(evaluation: Evaluation) -> str:
             if criterion.estimate is not None:
                 e = criterion.estimate
                 found = f"{rounded(e.value)} [{rounded(e.low)}, {rounded(e.high)}] {e.unit}, {_counted(e)}"
-            lines.append(
-                f"    {criterion.statistic}: {found}; wanted in {wanted}: {criterion.verdict}{_qualification(endpoint)}"
-            )
+            verdict = f"{criterion.verdict}{_qualification(endpoint)}"
+            lines.append(f"    {criterion.statistic}: {found}; wanted in {wanted}: {verdict}")
         lines += [f"    - {sentence_of(f)}" for f in endpoint.findings]
     lines += [f"  deviation: {sentence_of(d)}" for d in evaluation.deviations]
     lines += [f"  since the last evaluation: {sentence_of(c)}" for c in evaluation.causes or []]

@@ -72,8 +72,8 @@ def after_decision(conn: Connection, trial: str) -> str | None:
         return None
     decided = next(s for s in reversed(list_trial_steps(conn, found.trial_id)) if s.to_state is found.state)
     return (
-        f"{trial} was decided on {decided.at:%Y-%m-%d %H:%M} UTC ({found.state.value}): nothing can be locked "
-        "after the decision. To ask another question, register a new trial and lock its protocol before its "
+        f"{trial} was decided on {decided.at:%Y-%m-%d %H:%M} UTC ({found.state.value}): nothing can be "
+        "locked after the decision. To ask another question, register a new trial and lock its protocol before its "
         "reporting period begins."
     )
 

@@ -19,11 +19,8 @@ def endpoints(w: Writer) -> None:
     for endpoint in w.e.endpoints:
         label = "" if endpoint.rank == "primary" else f" ({w._(WORDS[endpoint.rank])})"
         w.add(Heading(w.pick(endpoint.title) + label, 3))
-        w.add(
-            Paragraph(
-                f"{w.word(endpoint.verdict, endpoint.blinded, endpoint.after_the_fact)} · {w.design(endpoint.design)}"
-            )
-        )
+        verdict = w.word(endpoint.verdict, endpoint.blinded, endpoint.after_the_fact)
+        w.add(Paragraph(f"{verdict} · {w.design(endpoint.design)}"))
         w.add(Paragraph(w._("Day value: {what}.").format(what=w.day_value(w.planned(endpoint.name)))))
         if (named := w.planned(endpoint.name).profile) is not None:
             w.add(Paragraph(_profile(w, named), "small"))

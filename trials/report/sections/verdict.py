@@ -23,7 +23,7 @@ def _banner(w: Writer) -> Banner:
 
 
 def _other_target(w: Writer, said: Afterwards, change: TargetChange) -> str:
-    """What a criterion asks for, and what it asked for in the version before."""
+    """A sentence about a criterion: its target, and its target in the version before."""
     planned = [endpoint for endpoint in w.e.protocol["endpoints"] if endpoint["name"] == change.endpoint]
     title = w.pick(planned[0]["title"]) if planned else change.endpoint
     unit = unit_of(change.statistic, planned[0]["unit"]) if planned else ""
