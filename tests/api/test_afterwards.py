@@ -4,14 +4,16 @@ sentence.
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 
 from store.database import connect
-from tests.api.conftest import SignIn
+from tests.api.conftest import SignIn, form_token
 from tests.api.world import World, protocol, text
 from trials.evaluation import Evaluation
 from trials.plan.protocol import Protocol
@@ -75,7 +77,7 @@ def test_the_package_says_it_in_its_readme(own_client: SignIn, own_world_url: st
     (sentence,) = loosened(own_world_url, world).afterwards or []
     client = own_client("judge")
     number = client.get(f"{API}/evaluations").json()["items"][0]["evaluation_id"]
-    content = client.get(f"{TRIAL}/evaluations/{number}/package.zip").content
+    content = client.get(f"{TRIAL}/evaluations/{number}/package.zip", timeout=120).content
     with zipfile.ZipFile(BytesIO(content)) as archive:
         readme = archive.read("ward-ventilation/README.md").decode()
     assert sentence.text.en in readme
@@ -86,3 +88,22 @@ def test_who_sees_no_measurements_is_not_told(own_client: SignIn, own_world_url:
     loosened(own_world_url, world)
     head = own_client("hospital").get(API).json()
     assert (head["verdict"], head["after_the_fact"], head["afterwards"]) == (None, False, [])
+
+
+def test_the_page_warns_before_a_protocol_is_locked_late(own_client: SignIn, world: World) -> None:
+    client = own_client("judge")
+    made = Protocol.model_validate(document_of(protocol(world.now)) | {"version": 2, "reason": text("Late.")})
+    later = [
+        period.model_copy(
+            update={"start": period.start + timedelta(days=400), "end": period.end + timedelta(days=400)}
+        )
+        for period in made.periods
+    ]
+    for plan, is_late in ((made, True), (made.model_copy(update={"periods": later}), False)):
+        fields = {
+            "form": form_token(client, "/trials"),
+            "action": "check",
+            "text": json.dumps(document_of(plan)),
+        }
+        page = client.post(f"{TRIAL}/protocol", data=fields).text
+        assert ("if it is locked now, every evaluation says so beside its verdict" in page) is is_late

@@ -56,8 +56,8 @@ def test_nothing_is_locked_after_the_decision_and_the_error_says_what_to_do(
         lock_protocol(conn, amended(), now=END + 2 * DAY, login="judge")
     assert str(refused.value) == (
         f"t was decided on {END + DAY:%Y-%m-%d %H:%M} UTC ({decision.value}): nothing can be locked after "
-        "the decision. To ask another question, register a new trial and lock its protocol before its reporting "
-        "period begins."
+        "the decision. To ask another question, register a new trial and lock its protocol before its "
+        "reporting period begins."
     )
     (stored,) = store_trials.protocols(conn, "t")
     assert stored.version == 1

@@ -287,8 +287,8 @@ def test_the_verdict_stays_what_the_numbers_say_and_is_qualified() -> None:
         "all results existed before the criteria."
     )
     assert found.afterwards[1].text.fr == (
-        "La version 2 du protocole a été verrouillée le 21 avril 2026, alors que des résultats avaient été vus "
-        "le 20 avril 2026 ; ses critères sont plus faciles à atteindre que ceux de la version 1."
+        "La version 2 du protocole a été verrouillée le 21 avril 2026, alors que des résultats avaient été "
+        "vus le 20 avril 2026 ; ses critères sont plus faciles à atteindre que ceux de la version 1."
     )
 
 

@@ -103,6 +103,11 @@ def happened(w: Writer) -> None:
         ],
         w._("No window was declared."),
     )
+    for stream in w.e.datastreams:
+        if stream.from_file:
+            text = w._("{datastream}: {n} of {all} results came from a file; how they arrived is not known.")
+            n, everything = (w.reader.number(count, 0) for count in (stream.from_file, stream.received))
+            w.add(Paragraph(text.format(datastream=stream.datastream, n=n, all=everything)))
     longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
     w.table_or_none(
         w._(
