@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from insitu.model import Verdict
+from tests.trials.test_easing import TABLE, changed
+from tests.trials.test_easing import plan as table_plan
 from tests.trials.world import (
     DAY,
     HOUR,
@@ -32,6 +34,7 @@ from trials.evaluation import Evaluation, document_of
 from trials.judge.after_words import SENTENCES, english_day, french_day
 from trials.judge.afterwards import Record, record
 from trials.judge.compute import compute
+from trials.judge.easing import Ease
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
 from trials.plan.reading import document_of as protocol_document
@@ -267,6 +270,29 @@ def test_a_protocol_that_was_never_locked_is_qualified() -> None:
 def test_inputs_without_versions_are_judged_by_the_applied_one() -> None:
     given = replace(lived((AFTER, V1)), versions=[])
     assert codes(record(given)) == ["locked_ended"]
+
+
+@pytest.mark.parametrize(("path", "value", "trial", "endpoints"), TABLE, ids=lambda item: str(item)[:60])
+def test_each_kind_of_change_after_a_result_qualifies_met_unless_it_is_no_easier(
+    path: str, value: Any, trial: Ease, endpoints: dict[str, Ease]
+) -> None:
+    """The table of the changes, walked along a timeline: before the period, during it, after a result."""
+    first = Protocol.model_validate(table_plan())
+    second = Protocol.model_validate(
+        protocol_document(changed(path, value)) | {"version": 2, "reason": TEXT, "trial": "small"}
+    )
+    for locked_at, earlier, after in (
+        (BEFORE, (), False),
+        (DURING, (), True),
+        (AFTER, (), True),
+        (AFTER, (seen(END + DAY),), True),
+    ):
+        found = record(lived((BEFORE - DAY, first), (locked_at, second), earlier=earlier))
+        assert found.qualifies(Verdict.MET) is (after and trial.may_help)
+        assert found.qualifies(Verdict.NOT_MET) is (after and trial is not Ease.SAME)
+        assert len(found.sentences) == after
+        for name in found.endpoints[0] if found.endpoints else ():
+            assert found.qualifies(Verdict.MET, name) is endpoints.get(name, Ease.SAME).may_help
 
 
 # -- what an evaluation and its report say
