@@ -32,7 +32,7 @@ TRIAL = "ward-ventilation"
 
 
 def kept(name: str) -> Path:
-    """INSITU_OLD_DIR, else `shared/data` beside the repository or above it; skips if the file is not there."""
+    """INSITU_OLD_DIR, else `shared/data` beside the repository or above it; skips if it is not there."""
     given = os.environ.get("INSITU_OLD_DIR")
     above = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
     for folder in [Path(given)] if given else above:
