@@ -99,7 +99,7 @@ def load_device(
     since = now - GAPS_WITHIN
     gaps = find_device_gaps(
         facts,
-        {number: Arrivals(one.time_us, one.late) for number, one in series.items()},
+        {number: Arrivals(one.time_us, one.arrival) for number, one in series.items()},
         since=since,
         now=now,
         boots=list_boots(conn, device_id, since),
