@@ -152,4 +152,5 @@ DESIGN = Design(
         "control_reporting": "control",
     },
     foretell=foretell,
+    is_gated_by_margin=True,
 )
