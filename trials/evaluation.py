@@ -87,6 +87,34 @@ class Pair(Part):
     y: float
 
 
+class TippingPoint(Part):
+    """The mildest value of the missing intervals that turns the verdict."""
+
+    arm: str
+    period: str
+    value: float
+    """In the unit of the property; in designs that compare two series a difference between them."""
+    percentile: float
+    """Of those seen in that arm and period; above 100: beyond the most extreme, by a share of the range."""
+
+
+class MissingSummary(Part):
+    """How far the verdict rests on intervals that are missing. Windows that were declared before they began
+    are not.
+    """
+
+    missing: int
+    planned: int
+    worst_percentile: float
+    """The plausible worst, by the protocol."""
+    verdict_without: Verdict
+    """The verdict if the missing intervals are left out."""
+    tipping: TippingPoint | None = None
+    """None: no value turns the verdict, or it is not decided without them, or the endpoint is not primary."""
+    plausible: float | None = None
+    """The plausible worst value there, if it turns the verdict."""
+
+
 class EndpointResult(Part):
     name: str
     title: Text
@@ -108,6 +136,8 @@ class EndpointResult(Part):
     """Not estimated yet, whatever the data; the verdict means nothing."""
     after_the_fact: Literal[True] | None = None
     """As for the evaluation, about this endpoint alone."""
+    missing: MissingSummary | None = None
+    """None by rules 1, for a census of what came, and where the gate let nothing through."""
 
 
 class GateResult(Part):

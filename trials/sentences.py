@@ -115,62 +115,73 @@ FINDINGS = _named(
     Sentence(
         "tipping_point",
         "note",
-        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict would turn if those of "
-        "{arm} in the {period} period had held {value} {unit}, percentile {percentile} of those seen there; "
-        "it survives percentile {worst}, the plausible worst.",
+        "The verdict would turn only if the missing intervals ({missing} of {planned}, {share} %) had held "
+        "{value} {unit} in {arm}, {period} period: percentile {percentile} of those seen there, beyond the "
+        "plausible worst, percentile {worst}.",
     ),
     Sentence(
-        "tipping_point_pairs",
+        "tipping_point_apart",
         "note",
-        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict would turn if those of "
-        "{arm} in the {period} period had differed from the other series by {value} {unit}, percentile "
-        "{percentile} of the differences seen; it survives percentile {worst}, the plausible worst.",
+        "The verdict would turn only if {arm} had differed from the series beside it by {value} {unit} in "
+        "the missing intervals ({missing} of {planned}, {share} %) of the {period} period: percentile "
+        "{percentile} of the differences seen, beyond the plausible worst, percentile {worst}.",
     ),
     Sentence(
-        "tipping_beyond",
+        "tipping_unseen",
         "note",
-        "{missing} of {planned} planned intervals ({share} %) are missing. The verdict survives percentile "
-        "{worst} of those seen, the plausible worst, and would not turn even if they had held values a whole "
-        "range beyond the most extreme.",
+        "The verdict would turn only if the missing intervals ({missing} of {planned}, {share} %) had held "
+        "what was never seen of {arm} in the {period} period: {value} {unit}.",
+    ),
+    Sentence(
+        "tipping_nowhere",
+        "note",
+        "No value within a whole range of the most extreme ones seen would turn the verdict, if the missing "
+        "intervals ({missing} of {planned}, {share} %) had held it.",
     ),
     Sentence(
         "tipping_within",
         "warning",
-        "Inconclusive because of missing data: {missing} of {planned} planned intervals ({share} %) are "
-        "missing. Without them the verdict is {verdict}; it would turn if those of {arm} in the {period} "
-        "period had held {value} {unit}, percentile {percentile} of those seen there. Values at percentile "
-        "{worst} are plausible, and beyond it where silence follows extreme levels.",
+        "Inconclusive because of what is missing: without it the verdict is {verdict}, and it would turn "
+        "if the missing intervals ({missing} of {planned}, {share} %) had held {value} {unit} in {arm}, "
+        "{period} period, percentile {percentile} of those seen there; up to {plausible} {unit} is "
+        "plausible.",
     ),
     Sentence(
-        "tipping_within_pairs",
+        "tipping_within_apart",
         "warning",
-        "Inconclusive because of missing data: {missing} of {planned} planned intervals ({share} %) are "
-        "missing. Without them the verdict is {verdict}; it would turn if those of {arm} in the {period} "
-        "period had differed from the other series by {value} {unit}, percentile {percentile} of the "
-        "differences seen. Differences at percentile {worst} are plausible.",
+        "Inconclusive because of what is missing: without it the verdict is {verdict}, and it would turn "
+        "if {arm} had differed from the series beside it by {value} {unit} in the missing intervals "
+        "({missing} of {planned}, {share} %) of the {period} period, percentile {percentile} of the "
+        "differences seen; up to {plausible} {unit} is plausible.",
     ),
     Sentence(
         "missing_by_level",
         "warning",
-        "Silence of {arm} in the {period} period depends on the level: just before it the level lies at "
-        "percentile {share} on average, and at random it would at {usual}.",
+        "{arm} does not fall silent at random in the {period} period: just before, its level is at "
+        "percentile {share} on average, and not at {usual}.",
     ),
     Sentence(
         "missing_by_other",
         "warning",
-        "Silence of {arm} in the {period} period depends on the level of the other arm: while it lasts, that "
-        "lies at percentile {share} on average, and at random it would at {usual}.",
+        "{arm} is not silent at random in the {period} period: meanwhile the other arm's level is at "
+        "percentile {share} on average, and not at {usual}.",
     ),
     Sentence(
         "missing_by_hour",
         "warning",
-        "{arm} lacks {share} % of its intervals at {part} in the {period} period, and {usual} % of the others.",
+        "{arm} lacks {share} % of its intervals at {part} in the {period} period, and {usual} % of the rest.",
     ),
     Sentence(
         "missing_by_weekday",
         "warning",
-        "{arm} lacks {share} % of its intervals on one weekday ({part}) in the {period} period, and {usual} % "
-        "of the others.",
+        "{arm} lacks {share} % of its intervals on one weekday ({part}) in the {period} period, and "
+        "{usual} % of the rest.",
+    ),
+    Sentence(
+        "placebo_as_large",
+        "blocking",
+        "At a made-up date within the baseline, where nothing was done, the same comparison gives {largest}; "
+        "the effect is {effect}, and may have come about in the same way.",
     ),
     Sentence("trend_in_period", "note", "There is a trend within the {period} period: {slope} per day."),
     Sentence(

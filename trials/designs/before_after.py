@@ -16,7 +16,6 @@ from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
 from trials.designs.placebo import (
     COVARIATE_EXPLAINS,
     HALF,
-    PLACEBO_AS_LARGE,
     WHOLE,
     check_balance,
     check_placebo,
@@ -220,7 +219,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0, needs_zero=True)),
     function=answer,
-    sentences=(NOT_ABOVE_ZERO, PLACEBO_AS_LARGE, COVARIATE_EXPLAINS),
+    sentences=(NOT_ABOVE_ZERO, COVARIATE_EXPLAINS),
     other_choices=BLOCK_LENGTH | HAC,
     foretell=foretell,
 )

@@ -13,7 +13,7 @@ from insitu.model import PeriodName
 from trials.designs.before_after import difference_of_periods, effect_so_far
 from trials.designs.design import BOTH, EFFECT, Design, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC
-from trials.designs.placebo import PLACEBO_AS_LARGE, WHOLE, check_placebo, is_decided
+from trials.designs.placebo import WHOLE, check_placebo, is_decided
 from trials.designs.question import Answer, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.sentences import finding
@@ -143,7 +143,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT),
     function=answer,
-    sentences=(BASELINE_TREND, TREND_EXPLAINS, PLACEBO_AS_LARGE, FEW_SITES, PLACEBO),
+    sentences=(BASELINE_TREND, TREND_EXPLAINS, FEW_SITES, PLACEBO),
     other_choices=BLOCK_LENGTH | HAC,
     lines={
         "treated_baseline": "treated",

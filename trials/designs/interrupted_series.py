@@ -144,8 +144,8 @@ def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -
 
 
 def _placebo(result: Answer, model: Model, baseline: tuple[Days, Floats], observed: float) -> float | None:
-    """The rank p of the level change among made-up dates, or None. The level change at every made-up date that leaves 14 baseline days on either side; none is printed
-    with fewer than 20 dates.
+    """The rank p of the level change among those at every made-up date that leaves 14 baseline days on
+    either side; None with fewer than 20 dates.
     """
     days, values = baseline
     dates = days[MIN_DAYS : len(days) - MIN_DAYS + 1]

@@ -8,6 +8,7 @@ import numpy as np
 
 from insitu.arrays import Floats
 from trials.designs.question import Answer, Question
+from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.intervals import TwoPeriods
 
@@ -15,17 +16,11 @@ SIDE = 7
 """Days on either side of a made-up date."""
 WHOLE, HALF = 1.0, 0.5
 """Share of the effect that a made-up date may not reach: half where nothing else checks the season."""
-PLACEBO_AS_LARGE = Sentence(
-    "placebo_as_large",
-    "blocking",
-    "At a made-up date within the baseline, where nothing was done, the same comparison gives {largest}; the "
-    "effect is {effect}. What happened then may happen again.",
-)
 COVARIATE_EXPLAINS = Sentence(
     "covariate_explains",
     "blocking",
-    "{covariate} differs between the periods by {difference}; by its slope in the baseline that changes the "
-    "result by {shift}, more than the half-width {half_width} of the interval: use adjusted_before_after.",
+    "{covariate} differs by {difference} between the periods, which by its slope in the baseline makes an "
+    "effect of {shift}, more than the half-width of the interval, {half_width}: use adjusted_before_after.",
 )
 
 
@@ -48,7 +43,9 @@ def check_placebo(
     dates = range(SIDE, len(series) - SIDE + 1)
     apart = [sign * float(series[at:].mean() - series[:at].mean()) for at in dates]
     if apart and max(apart) >= share * abs(periods.difference):
-        result.findings.append(PLACEBO_AS_LARGE.state(largest=sign * max(apart), effect=periods.difference))
+        result.findings.append(
+            finding("placebo_as_large", largest=sign * max(apart), effect=periods.difference)
+        )
 
 
 def check_balance(

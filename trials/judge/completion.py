@@ -61,8 +61,7 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
     `pattern`. `adjusted`: where silence follows extreme levels, the values seen lack that tail, and the
     filled ones make up for it.
     """
-    paired = question.endpoint.design == "replicates" or len(DESIGNS[question.endpoint.design].arms) > 1
-    if paired:
+    if is_paired(question):
         return _filled_pairs(question, pattern, percentile)
     units: dict[Cell, list[Unit]] = {}
     values: dict[Cell, float] = {}
@@ -75,6 +74,11 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
         if len(joined):
             values[cell] = float(joined.mean())
     return Filled(replace(question, units=units, bare=True, made=dict(question.made)), values)
+
+
+def is_paired(question: Question) -> bool:
+    """Whether another series at the same time says what a missing value may have been."""
+    return question.endpoint.design == "replicates" or len(DESIGNS[question.endpoint.design].arms) > 1
 
 
 # -- one arm at a time

@@ -159,13 +159,15 @@ def _endpoint(
     if blinded:
         findings.append(finding("blinded"))
     answer = Answer()
-    if not any(f.severity == "blocking" for f in findings):
+    is_asked = not any(f.severity == "blocking" for f in findings)
+    if is_asked:
         answer = _answer(units, endpoint, level)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
-    if inputs.rules.judge_missing and not blocked:
+    survived = Survival(verdict, [])
+    if inputs.rules.judge_missing and is_asked:
         survived = _survival(units, endpoint, level, verdict)
         verdict, findings = survived.verdict, findings + survived.findings
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
@@ -190,6 +192,7 @@ def _endpoint(
         lines=answer.lines,
         pairs=answer.pairs,
         blinded=True if blinded else None,
+        missing=survived.summary,
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from insitu.model import Verdict
-from trials.designs import DESIGNS, Question
-from trials.judge.completion import Cell, Filled, fill, missing_of, partner, patterns_of
+from insitu.model import PeriodName, Verdict
+from trials.designs import Question
+from trials.evaluation import MissingSummary, TippingPoint
+from trials.judge.completion import Cell, Filled, fill, is_paired, missing_of, partner, patterns_of
 from trials.judge.silence import patterns
 from trials.sentences import finding
-from trials.statement import Statement
+from trials.statement import Evidence, Statement
 
 BEYOND: Final = 200.0
 """Furthest value that is tried: one range of those seen above the highest (`trials.judge.completion`)."""
@@ -26,43 +27,82 @@ Judge = Callable[[Question], Verdict]
 class Survival:
     verdict: Verdict
     findings: list[Statement]
+    summary: MissingSummary | None = None
 
 
 def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *, tell: bool) -> Survival:
     """The verdict after the missing intervals are filled at the percentile `worst`: unchanged, or
-    `inconclusive`. `judge`: verdict of a filled question. `tell`: state the tipping point too.
+    `inconclusive`. `judge`: verdict of a filled question. `tell`: find the tipping point too.
     """
-    design = question.endpoint.design
     missing, planned = counts(question)
-    if verdict not in (Verdict.MET, Verdict.NOT_MET) or not missing or not patterns_of(design):
+    found = patterns_of(question.endpoint.design)
+    if not found:
         return Survival(verdict, [])
-    turned = next(
-        (p for p in patterns_of(design) if judge(fill(question, p, worst).question) is not verdict), ""
+    summary = MissingSummary(
+        missing=missing, planned=planned, worst_percentile=worst, verdict_without=verdict
     )
-    if not turned and not tell:
-        return Survival(verdict, [])
+    if verdict not in (Verdict.MET, Verdict.NOT_MET) or not missing:
+        return Survival(verdict, [], summary)
+    filled = {pattern: fill(question, pattern, worst) for pattern in found}
+    turned = next((name for name, one in filled.items() if judge(one.question) is not verdict), None)
+    if turned is None and not tell:
+        return Survival(verdict, [], summary)
     tip = _tipping_point(question, verdict, judge, turned, worst)
-    share = round(100 * missing / planned, 1)
-    if tip is None:
-        found = finding("tipping_beyond", missing=missing, planned=planned, share=share, worst=worst)
-        return Survival(verdict, [found])
-    filled, percentile = tip
-    cell, value = _named(filled)
-    code = "tipping_within" if turned else "tipping_point"
-    told = finding(
-        code + ("_pairs" if _is_paired(question) else ""),
-        missing=missing,
-        planned=planned,
-        share=share,
-        verdict=str(verdict),
+    if tip is None and turned is not None:
+        tip = filled[turned], BEYOND
+    point = None if tip is None else _point(question, *tip)
+    plausible = None
+    if turned is not None and point is not None:
+        plausible = next((v for (_, period), v in _last(filled[turned]) if str(period) == point.period), None)
+    summary = summary.model_copy(update={"tipping": point, "plausible": plausible})
+    end = verdict if turned is None else Verdict.INCONCLUSIVE
+    return Survival(end, [_told(question, summary, turned is not None)], summary)
+
+
+def _told(question: Question, summary: MissingSummary, turned: bool) -> Statement:
+    """The tipping point in a sentence."""
+    counted: Evidence = {
+        "missing": summary.missing,
+        "planned": summary.planned,
+        "share": round(100 * summary.missing / summary.planned, 1),
+    }
+    point = summary.tipping
+    if point is None:
+        return finding("tipping_nowhere", **counted)
+    apart = "_apart" if is_paired(question) else ""
+    about: Evidence = {
+        "value": point.value,
+        "unit": question.endpoint.unit,
+        "arm": point.arm,
+        "period": point.period,
+    }
+    if turned:
+        about |= {
+            "verdict": str(summary.verdict_without),
+            "percentile": min(100.0, point.percentile),
+            "plausible": summary.plausible,
+        }
+        return finding(f"tipping_within{apart}", **counted, **about)
+    if point.percentile > 100:
+        return finding("tipping_unseen", **counted, **about)
+    worst = summary.worst_percentile
+    return finding(f"tipping_point{apart}", **counted, **about, percentile=point.percentile, worst=worst)
+
+
+def _point(question: Question, filled: Filled, percentile: float) -> TippingPoint:
+    (role, period), value = _last(filled)[-1]
+    return TippingPoint(
+        arm=question.endpoint.arms[role],
+        period=str(period),
         value=float(f"{value:.4g}"),
-        unit=question.endpoint.unit,
-        arm=question.endpoint.arms[cell[0]],
-        period=str(cell[1]),
-        percentile=min(100.0, round(percentile, 1)),
-        worst=worst,
+        percentile=round(percentile, 1),
     )
-    return Survival(Verdict.INCONCLUSIVE if turned else verdict, [told])
+
+
+def _last(filled: Filled) -> list[tuple[Cell, float]]:
+    """The filled arms and periods; the one that a sentence names comes last."""
+    of_reporting = PeriodName.REPORTING
+    return sorted(filled.values.items(), key=lambda c: (c[0][1] is of_reporting, c[0][0] == "candidate"))
 
 
 def counts(question: Question) -> tuple[int, int]:
@@ -74,23 +114,13 @@ def counts(question: Question) -> tuple[int, int]:
     return missing, missing + sum(int(unit.valid.sum()) for unit in units)
 
 
-def _is_paired(question: Question) -> bool:
-    return question.endpoint.design == "replicates" or len(DESIGNS[question.endpoint.design].arms) > 1
-
-
-def _named(filled: Filled) -> tuple[Cell, float]:
-    """The arm and period of the sentence: the last that has missing intervals, the reporting period's."""
-    cells = sorted(filled.values, key=lambda cell: (cell[1] == "reporting", cell[0] == "candidate"))
-    return cells[-1], filled.values[cells[-1]]
-
-
 def _tipping_point(
-    question: Question, verdict: Verdict, judge: Judge, turned: str, worst: float
+    question: Question, verdict: Verdict, judge: Judge, turned: str | None, worst: float
 ) -> tuple[Filled, float] | None:
     """The mildest filling that turns the verdict, with its percentile (above 100: further than any seen);
     None if none does.
     """
-    tried = (turned,) if turned else patterns_of(question.endpoint.design)
+    tried = patterns_of(question.endpoint.design) if turned is None else (turned,)
     best: tuple[Filled, float] | None = None
     for pattern in tried:
         top = BEYOND if best is None else best[1]

@@ -1,5 +1,5 @@
-"""Do intervals go missing at random? Tests against the level just before, the hour, the weekday, and the level
-of the other arm at that time. Pure.
+"""Do intervals go missing at random? Tests against the level just before, the hour, the weekday, and the
+level of the other arm at that time. Pure.
 
 Days are the unit: intervals of one day that go missing together are one event. Every test is two-sided, by t
 over the days concerned.
@@ -24,7 +24,7 @@ HOURS: Final = 3
 
 
 class Pattern(NamedTuple):
-    """What missing intervals have in common. `share` and `usual` are in per cent."""
+    """A feature that missing intervals share. `share` and `usual` are in per cent, or percentiles."""
 
     code: str
     share: float
