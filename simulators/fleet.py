@@ -81,17 +81,28 @@ class Station:
         self._watch(selector)
 
     def _watch(self, selector: selectors.BaseSelector) -> None:
-        """Keeps the client's present socket in `selector`, as paho opens and closes it: by its number alone, the
-        next socket, which often gets the same one, would pass for it.
+        """Keeps the client's present socket in `selector`, as paho opens and closes it: by its number alone,
+        the next socket, which often gets the same one, would pass for it.
         """
         read, write = selectors.EVENT_READ, selectors.EVENT_WRITE
         client = self.client
-        client.on_socket_open = lambda _client, _data, sock: selector.register(sock, read, self)
-        client.on_socket_close = lambda _client, _data, sock: selector.unregister(sock)
-        client.on_socket_register_write = lambda _client, _data, sock: selector.modify(
-            sock, read | write, self
-        )
-        client.on_socket_unregister_write = lambda _client, _data, sock: selector.modify(sock, read, self)
+
+        def register(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.register(sock, read, self)
+
+        def unregister(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.unregister(sock)
+
+        def want_write(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.modify(sock, read | write, self)
+
+        def want_no_write(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.modify(sock, read, self)
+
+        client.on_socket_open = register
+        client.on_socket_close = unregister
+        client.on_socket_register_write = want_write
+        client.on_socket_unregister_write = want_no_write
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         """Puts its birth before everything else in the queue: the broker has published its last will, and it
