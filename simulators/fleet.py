@@ -264,7 +264,7 @@ class Fleet:
             self.result.published += sent
             busy = busy or sent > 0
         for key, events in self._selector.select(0 if busy else wait_s):
-            station = key.data
+            station: Station = key.data
             if events & selectors.EVENT_READ:
                 station.read()
             if events & selectors.EVENT_WRITE:
