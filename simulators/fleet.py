@@ -264,11 +264,11 @@ class Fleet:
             self.result.published += sent
             busy = busy or sent > 0
         for key, events in self._selector.select(0 if busy else wait_s):
-            station: Station = key.data
+            ready: Station = key.data
             if events & selectors.EVENT_READ:
-                station.read()
+                ready.read()
             if events & selectors.EVENT_WRITE:
-                station.client.loop_write()
+                ready.client.loop_write()
 
     def _misc(self) -> None:
         for station in self._stations.values():
