@@ -37,6 +37,6 @@ def test_what_is_no_interval_is_refused_before_anything_is_made(
     conn: Connection, catalogue: SmallTrial, told_here: Told, written: str
 ) -> None:
     conn.commit()
-    with pytest.raises(CorrectInput, match="^--every: "):
+    with pytest.raises(CorrectInput, match=r"^--every: "):
         call("enrol", "t", "fresh", "--measure", "pm25", f"--every={written}")
     assert not [one for one in list_datastreams(conn, "t") if one.device == "fresh"]

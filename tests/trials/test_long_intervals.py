@@ -1,4 +1,4 @@
-"""Planned intervals of a day and longer: which of them a window or a place takes, and what is said where
+"""Planned intervals of a day and longer: which of them a window or a place takes, and the finding where
 several results share one.
 """
 

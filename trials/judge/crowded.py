@@ -1,5 +1,5 @@
 """Results that share a planned interval where most have one of their own: two filters of one day, a tube read
-twice. Their mean (or sum) is computed, and said. Pure.
+twice. Their mean (or sum) is computed, and a finding names them. Pure.
 """
 
 from __future__ import annotations

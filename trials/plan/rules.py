@@ -55,7 +55,7 @@ class Rules:
 
     @property
     def tell_crowded(self) -> bool:
-        """Results that share a planned interval of a day or longer are told."""
+        """A finding names results that share a planned interval of a day or longer."""
         return self.version >= 2
 
     @property
