@@ -81,8 +81,8 @@ class Station:
         self._watch(selector)
 
     def _watch(self, selector: selectors.BaseSelector) -> None:
-        """Keeps the client's present socket in `selector`, as paho opens and closes it: by its number alone, the
-        next socket, which often gets the same one, would pass for it.
+        """Keeps the client's present socket in `selector`, as paho opens and closes it: by its number alone,
+        the next socket, which often gets the same one, would pass for it.
         """
         read, write = selectors.EVENT_READ, selectors.EVENT_WRITE
         client = self.client
@@ -264,11 +264,11 @@ class Fleet:
             self.result.published += sent
             busy = busy or sent > 0
         for key, events in self._selector.select(0 if busy else wait_s):
-            station = key.data
+            ready: Station = key.data
             if events & selectors.EVENT_READ:
-                station.read()
+                ready.read()
             if events & selectors.EVENT_WRITE:
-                station.client.loop_write()
+                ready.client.loop_write()
 
     def _misc(self) -> None:
         for station in self._stations.values():

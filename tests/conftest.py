@@ -1,5 +1,6 @@
 """Fixtures, split by subject."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
     )
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background lets them ignore SIGINT, and every program that they
+    start would inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

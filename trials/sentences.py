@@ -183,6 +183,13 @@ FINDINGS = _named(
         "At a made-up date within the baseline, where nothing was done, the same comparison gives {largest}; "
         "the effect is {effect}, and may have come about in the same way.",
     ),
+    Sentence(
+        "several_in_interval",
+        "warning",
+        "{device} has {results} results in {intervals} of its {occupied} planned intervals with a result in "
+        "the {period} period, where one each is usual: they were taken together. If one of them is wrong or "
+        "belongs to another day, correct it and evaluate again.",
+    ),
     Sentence("trend_in_period", "note", "There is a trend within the {period} period: {slope} per day."),
     Sentence(
         "hac_needs_full_grid", "note", "The HAC interval is not printed: it needs a value for every day."

@@ -21,9 +21,10 @@ from insitu.embedded.certificates import TLS, issue
 from insitu.embedded.users import BrokerUser, hash_token
 from insitu.times import to_whole_second_us
 from insitu.wire import OBS, STATUS
-from simulators.devices import World
+from simulators.devices import DAY_US, Device, World
 from simulators.fleet import BrokerLogin, Fleet
 from simulators.scenario import load_scenario
+from tests.stack import wait_until
 
 TOKEN = "a token of the fleet"
 
@@ -42,6 +43,11 @@ def broker(request: pytest.FixtureRequest) -> Iterator[tuple[Broker, TLS | None]
             server.stop()
 
 
+def user_of(name: str, login: BrokerLogin) -> BrokerUser:
+    allowed = tuple(f"insitu/v1/{name}/{suffix}" for suffix in (OBS, STATUS))
+    return BrokerUser(login.username, hash_token(TOKEN), allowed, ())
+
+
 def throw_off(name: str, login: BrokerLogin) -> None:
     """Connects with the client id of a device, which ends that one's connection, and leaves at once."""
     other = paho.Client(CallbackAPIVersion.VERSION2, name.replace("/", ":"), clean_session=False)
@@ -54,6 +60,46 @@ def throw_off(name: str, login: BrokerLogin) -> None:
     other.disconnect()
 
 
+class Listener:
+    """Hears everything that the broker takes from the trial's devices, as a client that knows nothing of the
+    fleet.
+    """
+
+    def __init__(self, server: Broker, trial: str, ca: str | None) -> None:
+        self.heard: set[tuple[str, bytes]] = set()
+        subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "listener")
+        self._client.username_pw_set(server.service_username, server.service_password)
+        if ca is not None:
+            self._client.tls_set(ca_certs=ca, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        self._client.on_message = lambda _client, _data, m: self.heard.add((m.topic, m.payload))
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.connect(server.host, server.port)
+        self._client.loop_start()
+        self._client.subscribe(f"insitu/v1/{trial}/+/{OBS}", qos=1)
+        assert subscribed.wait(10)
+
+    def knows(self, names: list[str]) -> bool:
+        topics = {topic for topic, _ in list(self.heard)}
+        return all(f"insitu/v1/{name}/{OBS}" in topics for name in names)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def due(world: World, codes: list[str], from_us: int, until_us: int) -> set[tuple[str, bytes]]:
+    """The measurements that the devices of `world` have to send in `[from_us, until_us)`."""
+    days = range(2 + (until_us - from_us) // DAY_US)
+    return {
+        (sent.topic, sent.payload)
+        for code in codes
+        for _, messages in zip(days, Device(world, code).messages(), strict=False)
+        for sent in messages
+        if from_us <= sent.send_us < until_us and sent.topic.endswith(f"/{OBS}")
+    }
+
+
 @pytest.mark.timeout(120)
 def test_a_device_whose_connection_was_cut_sends_everything(broker: tuple[Broker, TLS | None]) -> None:
     server, tls = broker
@@ -63,35 +109,34 @@ def test_a_device_whose_connection_was_cut_sends_everything(broker: tuple[Broker
     logins = {
         name: BrokerLogin(server.host, server.port, name.replace("/", "."), TOKEN, ca) for name in names
     }
-    server.apply(
-        [
-            BrokerUser(
-                login.username, hash_token(TOKEN), tuple(f"insitu/v1/{name}/{s}" for s in (OBS, STATUS)), ()
-            )
-            for name, login in logins.items()
-        ]
-    )
+    server.apply([user_of(name, login) for name, login in logins.items()])
     start = datetime(2026, 3, 20, tzinfo=ZoneInfo("Europe/Paris"))
     until = start + timedelta(days=2)
     clock = Clock.simulated(
         real_start=time.time() + 1,
         history=until - start,
-        takes=timedelta(seconds=6),
+        takes=timedelta(seconds=10),
         ends=until.timestamp(),
     )
-    fleet = Fleet([World.of(scenario, start=start, days=20, seed=1)], logins, clock=clock)
+    world = World.of(scenario, start=start, days=20, seed=1)
+    fleet, listener = Fleet([world], logins, clock=clock), Listener(server, scenario.code, ca)
     span = {"from_us": to_whole_second_us(start), "until_us": to_whole_second_us(until)}
-    stop, ended = threading.Event(), []
-    sending = threading.Thread(target=lambda: ended.append(fleet.run(**span, stop=stop)))
+    stop = threading.Event()
+    sending = threading.Thread(target=lambda: fleet.run(**span, stop=stop))
     sending.start()
     try:
-        time.sleep(2)
-        for name in names:
+        wait_until(lambda: listener.knows(names), "a first message of each device")
+        throw_off(names[0], logins[names[0]])
+        assert sending.is_alive(), "the fleet was done before a connection was cut"
+        for name in names[1:]:
             throw_off(name, logins[name])
-        sending.join(30)
-        assert ended, "the fleet still waits for a device"
+        sending.join(40)
+        assert not sending.is_alive(), "the fleet still waits for a device"
+        expected = due(world, list(scenario.device_codes()), **span)
+        assert len(expected) > 2 * 80 * len(names)
+        wait_until(lambda: expected <= listener.heard, "every measurement at the listener", 10)
     finally:
         stop.set()
         sending.join(30)
         fleet.close()
-    assert ended[0].acknowledged == ended[0].published > 2 * 80 * len(names)
+        listener.close()

@@ -23,6 +23,7 @@ from trials.judge.afterwards import Record, record
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
 from trials.judge.completion import patterns_of
+from trials.judge.crowded import crowded_findings
 from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
@@ -155,6 +156,7 @@ def _endpoint(
     ][:1]
     findings += _profile_findings(inputs, endpoint)
     findings += scale_findings(inputs, endpoint)
+    findings += crowded_findings(units, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))
