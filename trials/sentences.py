@@ -113,6 +113,12 @@ FINDINGS = _named(
         "The protocol plans no quality check for {property}: unchecked observations were used.",
     ),
     Sentence(
+        "left_out_as_planned",
+        "note",
+        "{intervals} planned intervals of {arm} in the {period} period were left out, as the protocol plans "
+        "for this event: {event}.",
+    ),
+    Sentence(
         "tipping_point",
         "note",
         "The verdict would turn only if the missing intervals ({missing} of {planned}, {share} %) had held "

@@ -19,6 +19,7 @@ from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole
 from trials.judge.silence import after_level
+from trials.plan.parts import WORST_PERCENTILE
 from trials.series.slots import Unit
 
 Cell = tuple[ArmRole, PeriodName]
@@ -28,6 +29,8 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
     "replicates": (APART, CLOSE),
 }
 """Of the designs that compare more than means; the others have `UP` and `DOWN`."""
+CENTRE = 50.0
+"""Percentile of values that are missing at random."""
 LOWEST = 0.01
 """Values below this quantile count as it where a tail is mirrored by ratios: one value near 0 has no
 mirror.
@@ -116,9 +119,8 @@ def _single(
         slots = missing & (high if sign > 0 else ~high)
         if slots.any():
             reach = _reach(sign * away, percentile)
-            if adjusted and percentile > 50 and after_level(here, sign):
-                elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]
-                reach = max(reach, _beyond(elsewhere, here, sign, centre, percentile, question))
+            if adjusted:
+                reach = max(reach, _lost_tail(question, cell, sign, centre, percentile))
             given[slots] = scale.of_one(np.array([centre + sign * reach]))[0]
     return _with(unit, missing, given), given
 
@@ -130,31 +132,33 @@ def _reach(away: Floats, percentile: float) -> float:
     return float(away.max() + (percentile - 100) / 100 * np.ptp(away))
 
 
-def _beyond(
-    elsewhere: Sequence[Unit],
-    here: Sequence[Unit],
-    sign: float,
-    centre: float,
-    percentile: float,
-    question: Question,
-) -> float:
-    """Distance from the centre for values that fell silent because of their level: the percentile in any
-    period of the arm, or the mean of the other tail, mirrored.
+def _lost_tail(question: Question, cell: Cell, sign: float, centre: float, percentile: float) -> float:
+    """Distance from the centre for values that are missing because of their level; 0 where nothing speaks for
+    it and the protocol calls a lower percentile the plausible worst.
+
+    It is the mean of the opposite tail, mirrored. If silence does follow extreme levels: also mirrored on the
+    logarithm, and the percentile in any period of the arm.
     """
-    scale = question.scale
-    ends = [
-        _reach(sign * scale.difference(u.value[u.valid], centre), min(100.0, percentile))
-        for u in elsewhere
-        if u.valid.any()
-    ]
+    scale, here = question.scale, question.units[cell]
+    told = percentile > CENTRE and after_level(here, sign)
+    if not told and percentile < WORST_PERCENTILE:
+        return 0.0
     seen = np.concatenate([u.value[u.valid] for u in here])
     lost = sum(int(missing_of(u).sum()) for u in here)
-    return max([*ends, mirrored(seen, lost, sign, centre) if scale.is_plain else 0.0])
+    ends = [mirrored(seen, lost, sign, centre, skewed=told) if scale.is_plain else 0.0]
+    if told:
+        elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]
+        ends += [
+            _reach(sign * scale.difference(u.value[u.valid], centre), min(100.0, percentile))
+            for u in elsewhere
+            if u.valid.any()
+        ]
+    return max(ends)
 
 
-def mirrored(seen: Floats, lost: int, sign: float, centre: float) -> float:
+def mirrored(seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool) -> float:
     """Distance from `centre` of the mean of `lost` values beyond all that were seen, if the distribution is
-    symmetric, or (all values above 0) symmetric on the logarithm: whichever is further.
+    symmetric; `skewed`: or, all values above 0, symmetric on the logarithm, whichever is further.
     """
     ordered = np.sort(sign * seen)
     lost = min(lost, len(ordered))
@@ -164,7 +168,7 @@ def mirrored(seen: Floats, lost: int, sign: float, centre: float) -> float:
     tail = ordered[:lost]
     plain = 2 * median - float(tail.mean())
     ends = [plain - sign * centre]
-    if sign > 0 and float(ordered[0]) > 0:
+    if skewed and sign > 0 and float(ordered[0]) > 0:
         tail = np.maximum(tail, np.quantile(ordered, LOWEST))
         ends.append(float(np.mean(median**2 / tail)) - centre)
     return max(ends)

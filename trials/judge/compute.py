@@ -25,6 +25,7 @@ from trials.judge.code import code_versions
 from trials.judge.completion import patterns_of
 from trials.judge.crowded import crowded_findings
 from trials.judge.deviations import deviations, swaps
+from trials.judge.exclusions import exclusion_findings
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
@@ -157,6 +158,7 @@ def _endpoint(
     findings += _profile_findings(inputs, endpoint)
     findings += scale_findings(inputs, endpoint)
     findings += crowded_findings(units, endpoint)
+    findings += exclusion_findings(inputs, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))

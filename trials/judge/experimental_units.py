@@ -17,10 +17,11 @@ from insitu.model import PeriodName
 from insitu.spacing import Spacing
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Made
+from trials.judge.exclusions import slots_left_out
 from trials.plan.aggregation import Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Period
-from trials.series.aggregate import NO_LEVELS, about, as_counted, is_about, within
+from trials.series.aggregate import NO_LEVELS, about, as_counted, is_about, restricted, within
 from trials.series.exposure import amounts, held
 from trials.series.inputs import (
     USED,
@@ -185,6 +186,8 @@ class Units:
             if exposure is not None:  # a result that still holds is no silence
                 heard = heard | np.isfinite(value)
             found = Unit(device, calendar, value, excused, heard, afterwards, exposure=exposure)
+            for slots in slots_left_out(self.inputs, device, site, calendar).values():
+                found = restricted(found, ~slots)
             if keep:
                 self._kept[key] = found
         return found

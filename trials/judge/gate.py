@@ -13,7 +13,7 @@ from trials.evaluation import (
 )
 from trials.judge.experimental_units import Units
 from trials.plan.endpoint import Endpoint
-from trials.plan.parts import Period
+from trials.plan.parts import Capture, Period
 from trials.sentences import finding
 from trials.series.aggregate import due_units, own_plan
 from trials.series.inputs import TrialInputs
@@ -93,15 +93,7 @@ def _capture(
     planned = sum(int(unit.inside.sum()) for unit in units)
     excused = sum(int((unit.excused & ~unit.valid & unit.inside).sum()) for unit in units)
     valid = sum(int(unit.valid.sum()) for unit in units)
-    days = days_valid = 0
-    if units:
-        groups, ordinals = day_groups(units[0].calendar)
-        n = len(ordinals)
-        due = sum(np.bincount(groups[~unit.excused | unit.valid], minlength=n) for unit in units)
-        had = sum(np.bincount(groups[unit.valid], minlength=n) for unit in units)
-        named = due_units(units, groups, n) > 0
-        days = int(np.sum(named))
-        days_valid = int(np.sum(named & ((had >= capture.share * due) & (had > 0) | (due == 0))))
+    days, days_valid = captured_days(units, capture)
     share = valid / max(1, planned - excused)
     return GateResult(
         arm=arm,
@@ -114,5 +106,23 @@ def _capture(
         share=share,
         days=days,
         days_valid=days_valid,
-        passed=days > 0 and days_valid >= capture.days * days,
+        passed=is_captured(days, days_valid, capture),
     )
+
+
+def captured_days(units: Sequence[Unit], capture: Capture) -> tuple[int, int]:
+    """(days with a planned interval, those of them that have enough valid ones)."""
+    if not units:
+        return 0, 0
+    groups, ordinals = day_groups(units[0].calendar)
+    n = len(ordinals)
+    due = sum(np.bincount(groups[~unit.excused | unit.valid], minlength=n) for unit in units)
+    had = sum(np.bincount(groups[unit.valid], minlength=n) for unit in units)
+    named = due_units(units, groups, n) > 0
+    enough = named & ((had >= capture.share * due) & (had > 0) | (due == 0))
+    return int(np.sum(named)), int(np.sum(enough))
+
+
+def is_captured(days: int, days_valid: int, capture: Capture) -> bool:
+    """Whether enough days count."""
+    return days > 0 and days_valid >= capture.days * days

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from pydantic import (
+    Discriminator,
     Field,
+    Tag,
     model_validator,
 )
 
-from insitu.model import DatastreamRole, PeriodName
-from trials.plan.values import Code, Moment, Part, Share, Span, Text
+from insitu.model import DatastreamRole, PeriodName, WindowKind
+from trials.plan.values import PROSE, RULE, Code, Moment, Part, Share, Span, Text
 
 WORST_PERCENTILE: Final = 95.0
-"""Where the protocol names none (docs/decisions/0013)."""
+"""Where the protocol names none (docs/decisions/0014)."""
 
 
 class Period(Part):
@@ -127,6 +130,38 @@ class MissingRule(Part):
     """A decided verdict must survive values at this percentile of those seen, on the unfavourable side."""
     reason: Text
     """Why no worse value is plausible."""
+
+
+class ExclusionRule(Part):
+    """What happens to the results of intervals that an event touches."""
+
+    event: WindowKind | Literal["swap"]
+    """A declared window of that kind, or the moment at which another device took the position."""
+    strategy: Literal["exclude", "keep"]
+    """`exclude`: no result counts, and none is missing. `keep`: every result counts, as without a rule."""
+    settles: Span | None = None
+    """Time after the event that counts with it: until the device has warmed up, or the air has settled."""
+    reason: Text
+
+    @model_validator(mode="after")
+    def _lasts(self) -> ExclusionRule:
+        if self.event == "swap" and self.strategy == "exclude" and self.settles is None:
+            raise ValueError("a swap is a moment: say with `settles` how long after it no result counts")
+        if self.settles is not None and self.settles.months:
+            raise ValueError("settles: write days or hours, as P1D or PT6H")
+        return self
+
+
+def _kind(given: object) -> str:
+    """Prose has `en` and `fr`, and nothing else."""
+    if isinstance(given, Mapping):
+        return PROSE if given.keys() <= {"en", "fr"} else RULE
+    return PROSE if isinstance(given, Text) or not isinstance(given, Part) else RULE
+
+
+Exclusion = Annotated[Annotated[Text, Tag(PROSE)] | Annotated[ExclusionRule, Tag(RULE)], Discriminator(_kind)]
+MissingData = Annotated[Annotated[Text, Tag(PROSE)] | Annotated[MissingRule, Tag(RULE)], Discriminator(_kind)]
+"""Prose for the reader, or a rule that is computed."""
 
 
 class Decisions(Part):

@@ -24,7 +24,10 @@ from trials.plan.parts import (
     Capture,
     CheckPlan,
     Decisions,
+    Exclusion,
+    ExclusionRule,
     Measurement,
+    MissingData,
     MissingRule,
     Period,
 )
@@ -52,9 +55,8 @@ class Protocol(Part):
     endpoints: list[Endpoint] = Field(min_length=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """1 − α of the two-sided interval."""
-    exclusions: list[Text] = Field(default_factory=list)
-    missing_data: Text | MissingRule
-    """Prose, or rules that are computed."""
+    exclusions: list[Exclusion] = Field(default_factory=list)
+    missing_data: MissingData
     interim_looks: list[Moment] = Field(default_factory=list)
     evaluate_by: Moment | None = None
     """Latest time for the evaluation; None: any time after the reporting period."""
@@ -169,6 +171,12 @@ class Protocol(Part):
         """Of the values seen, the plausible worst that a missing one may have had."""
         given = self.missing_data
         return given.worst_percentile if isinstance(given, MissingRule) else WORST_PERCENTILE
+
+    @property
+    def exclusion_rules(self) -> list[ExclusionRule]:
+        """Those that leave something out."""
+        rules = [rule for rule in self.exclusions if isinstance(rule, ExclusionRule)]
+        return [rule for rule in rules if rule.strategy == "exclude"]
 
     def period(self, name: PeriodName) -> Period | None:
         return next((p for p in self.periods if p.name is name), None)

@@ -16,6 +16,7 @@ from pydantic import (
 from insitu.errors import CorrectInput
 from trials.plan.positions import Lines
 from trials.plan.protocol import Protocol
+from trials.plan.values import PROSE, RULE
 
 
 def canonical(document: dict[str, Any]) -> bytes:
@@ -93,5 +94,6 @@ def _problems(error: ValidationError, lines: Lines) -> Iterator[Problem]:
         if one["type"] == "inconsistent":
             yield from located(one["ctx"]["problems"], lines)
             continue
-        path = ".".join(str(part) for part in one["loc"]) or "protocol"
-        yield Problem(path, lines.of(one["loc"]), one["msg"].removeprefix("Value error, "))
+        where = tuple(part for part in one["loc"] if part not in (PROSE, RULE))
+        path = ".".join(str(part) for part in where) or "protocol"
+        yield Problem(path, lines.of(where), one["msg"].removeprefix("Value error, "))

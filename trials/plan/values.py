@@ -19,6 +19,8 @@ from pydantic_core import core_schema
 from insitu.model import CODE_PATTERN
 from insitu.spacing import Spacing
 
+PROSE, RULE = "~prose", "~rule"
+"""Tags of the two kinds of an entry; errors leave them out of the path of the field."""
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -34,6 +34,16 @@ def _missing(w: Writer, given: dict[str, Any]) -> str:
     return f"{rule.format(percentile=w.number(given['worst_percentile']))} {w.pick(given['reason'])}"
 
 
+def _exclusion(w: Writer, given: dict[str, Any]) -> str:
+    """Prose, or the rule that is computed, with its reason."""
+    if "event" not in given:
+        return w.pick(given)
+    settles = given.get("settles")
+    after = "" if settles is None else f" + {settles}"
+    event, strategy = (w._(WORDS[given[key]]) for key in ("event", "strategy"))
+    return f"{event}{after}: {strategy}. {w.pick(given['reason'])}"
+
+
 def protocol(w: Writer) -> None:
     """The protocol that was locked."""
     p = w.e.protocol
@@ -49,6 +59,8 @@ def protocol(w: Writer) -> None:
         w.add(block)
     w.add(Paragraph(f"{w._(WORDS['hypothesis'])} {w.pick(p['hypothesis'])}"))
     w.add(Paragraph(f"{w._(WORDS['missing_data'])} {_missing(w, p['missing_data'])}"))
+    for rule in p.get("exclusions", []):
+        w.add(Paragraph(f"{w._(WORDS['exclusion'])} {_exclusion(w, rule)}"))
     rows = [
         [
             w._(WORDS[q["name"]]),

@@ -1,0 +1,269 @@
+"""Data that are missing because of their value: how often is a verdict wrong, and what does the rule that
+prevents it cost where they are missing at random?
+
+Hourly AR(1) series of 30 days a period in which nothing happened, with the truth just on the margin. Of the
+reporting period a share of the hours is lost: the highest, the lowest, those of the night, or any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from insitu.arrays import Bools, Floats, Ints
+from insitu.model import PeriodName, Verdict
+from proving.coverage.intervals import CHUNK, LEVEL, SEED
+from simulators.signals import autoregressive
+from simulators.worlds.cell import FIRST
+from trials.designs import DESIGNS, Question
+from trials.designs.question import ArmRole
+from trials.judge.gate import captured_days, is_captured
+from trials.judge.missing import survive
+from trials.judge.verdicts import verdict_of
+from trials.plan.endpoint import Endpoint
+from trials.plan.parts import WORST_PERCENTILE, Capture
+from trials.series.scale import ARITHMETIC
+from trials.series.slots import Calendar, Unit
+
+HOUR: Final = timedelta(hours=1)
+DAYS: Final = 30
+HOURS: Final = 24 * DAYS
+NIGHT: Final = 8
+"""Hours from 22:00 to 6:00."""
+LOST: Final = ("high", "low", "night", "random")
+SHARES: Final = (0.05, 0.1, 0.15, 0.2)
+"""At a quarter the gate lets nothing through: too few days have 75 % of their hours."""
+PHIS: Final = (0.0, 0.7, 0.95)
+"""At 0 nothing that comes before a silence tells that it will come."""
+MOST: Final = 0.025
+"""Wrong verdicts on one side."""
+EFFECTS: Final = (3.0, 4.0, 5.0)
+"""In standard errors of the mean of a whole period, of somebody who knows φ and σ."""
+MEAN, SD = 20.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """What is asked, and how its data are lost."""
+
+    design: str
+    phi: float
+    lost: str
+    share: float
+    effect: float = 0.0
+    """Added to the reporting period, in standard errors; negative is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Shares of the replications."""
+
+    cell: Silent
+    replications: int
+    answered: float
+    """Let through by the gate."""
+    met: float
+    not_met: float
+    met_without: float
+    """With the missing hours left out, as if they were missing at random."""
+
+
+def standard_error(phi: float) -> float:
+    """Of the mean of `HOURS` values of an AR(1)."""
+    k = np.arange(1, HOURS)
+    variance = SD**2 / HOURS * (1 + 2 * np.sum((1 - k / HOURS) * phi**k))
+    return float(np.sqrt(variance))
+
+
+def cells(phis: Sequence[float] = PHIS) -> list[Silent]:
+    """Those in which nothing happened."""
+    found = [
+        Silent(design, phi, lost, share)
+        for design in ("before_after", "limit_compliance")
+        for phi in phis
+        for lost in LOST
+        for share in SHARES
+    ]
+    return [
+        *found,
+        *(Silent("reference_collocation", phi, "night", share) for phi in phis for share in SHARES),
+    ]
+
+
+def powers(phi: float = 0.7) -> list[Silent]:
+    """Those with an effect, and losses at random."""
+    return [
+        Silent("limit_compliance", phi, "random", share, -effect)
+        for effect in EFFECTS
+        for share in (0.0, *SHARES)
+    ]
+
+
+def replicate(cell: Silent, numbers: Iterable[int], worst: float) -> list[tuple[Verdict, Verdict]]:
+    """(verdict without the rule, verdict with it) of each replication."""
+    found = []
+    for number in numbers:
+        seed = [SEED, number, int(1000 * cell.phi), LOST.index(cell.lost), int(1000 * cell.share)]
+        question = _question(cell, np.random.default_rng(seed))
+        before = _judge(question) if _passes(question) else Verdict.NOT_EVALUABLE
+        after = survive(question, before, _judge, worst, tell=False).verdict
+        found.append((before, after))
+    return found
+
+
+def _judge(question: Question) -> Verdict:
+    answer = DESIGNS[question.endpoint.design].answer(question)
+    known = {one.statistic: one for one in answer.statistics}
+    blocked = answer.blocked or not known
+    return verdict_of(question.endpoint, known, LEVEL, blocked=blocked)[1]
+
+
+def _passes(question: Question) -> bool:
+    capture = question.capture
+    return all(is_captured(*captured_days(units, capture), capture) for units in question.units.values())
+
+
+def _question(cell: Silent, rng: np.random.Generator) -> Question:
+    """Drawn anew; the target lies on the truth of a trial without effect."""
+    endpoint = Endpoint.model_validate(_endpoint(cell))
+    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
+    if cell.design == "reference_collocation":
+        truth, calendar = _series(rng, cell.phi), _calendar(PeriodName.REPORTING)
+        night = (calendar.hour >= 22) | (calendar.hour < 6)
+        error = autoregressive(rng, HOURS, phi=cell.phi, sd=1.0) + np.where(night, 12.0, 0.0)
+        kept = np.where(_lost(cell, truth + error, calendar, rng), np.nan, truth + error)
+        units["candidate", PeriodName.REPORTING] = [_unit("candidate-1", calendar, kept)]
+        units["reference", PeriodName.REPORTING] = [_unit("reference-1", calendar, truth)]
+    else:
+        for period in DESIGNS[cell.design].periods:
+            calendar, values = _calendar(period), _series(rng, cell.phi)
+            if period is PeriodName.REPORTING:
+                values = values + cell.effect * standard_error(cell.phi)
+                values = np.where(_lost(cell, values, calendar, rng), np.nan, values)
+            units["candidate", period] = [_unit("candidate-1", calendar, values)]
+    return Question(endpoint, Capture(), LEVEL, 1, ARITHMETIC, units, bare=True)
+
+
+def _endpoint(cell: Silent) -> dict[str, Any]:
+    words = {"en": "A world", "fr": "Un monde"}
+    statistic, low, high = {
+        "before_after": ("effect", None, 0.0),
+        "limit_compliance": ("mean", None, MEAN),
+        "reference_collocation": ("bias", -NIGHT * 12.0 / 24, NIGHT * 12.0 / 24),
+    }[cell.design]
+    return {
+        "name": "main",
+        "title": words,
+        "property": "p",
+        "unit": "1",
+        "design": cell.design,
+        "arms": {role: role for role in DESIGNS[cell.design].arms},
+        "parameters": {"u_meas": 0.01} if cell.design == "limit_compliance" else {},
+        "criteria": [{"statistic": statistic, "target": {"low": low, "high": high}, "justification": words}],
+    }
+
+
+def _calendar(period: PeriodName) -> Calendar:
+    start = FIRST if period is PeriodName.REPORTING else FIRST - DAYS * timedelta(days=1)
+    return Calendar.of(start, start + DAYS * timedelta(days=1), HOUR, "UTC")
+
+
+def _series(rng: np.random.Generator, phi: float) -> Floats:
+    return MEAN + autoregressive(rng, HOURS, phi=phi, sd=SD)
+
+
+def _unit(name: str, calendar: Calendar, values: Floats) -> Unit:
+    return Unit(name, calendar, values, np.zeros(calendar.n, bool))
+
+
+def _lost(cell: Silent, values: Floats, calendar: Calendar, rng: np.random.Generator) -> Bools:
+    number = round(cell.share * HOURS)
+    lost = np.zeros(HOURS, bool)
+    lost[_order(cell.lost, values, calendar, rng)[:number]] = True
+    return lost
+
+
+def _order(kind: str, values: Floats, calendar: Calendar, rng: np.random.Generator) -> Ints:
+    """The hours that are lost, the first ones first."""
+    if kind == "night":
+        return rng.permutation(np.flatnonzero((calendar.hour >= 22) | (calendar.hour < 6)))
+    if kind == "random":
+        return rng.permutation(HOURS)
+    return np.argsort(-values if kind == "high" else values)
+
+
+def measure(
+    asked: Sequence[Silent],
+    *,
+    replications: int,
+    worst: float = WORST_PERCENTILE,
+    pool: ProcessPoolExecutor | None = None,
+) -> list[Judged]:
+    """Measures every cell; the processes of `pool` share the replications."""
+    spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
+    if pool is None:
+        return [
+            _shares(cell, [one for span in spans for one in replicate(cell, span, worst)]) for cell in asked
+        ]
+    running = [(cell, [pool.submit(replicate, cell, span, worst) for span in spans]) for cell in asked]
+    return [_shares(cell, [one for part in parts for one in part.result()]) for cell, parts in running]
+
+
+def _shares(cell: Silent, found: Sequence[tuple[Verdict, Verdict]]) -> Judged:
+    n = len(found)
+    before, after = ([pair[place] for pair in found] for place in (0, 1))
+    return Judged(
+        cell,
+        n,
+        answered=sum(verdict is not Verdict.NOT_EVALUABLE for verdict in before) / n,
+        met=after.count(Verdict.MET) / n,
+        not_met=after.count(Verdict.NOT_MET) / n,
+        met_without=before.count(Verdict.MET) / n,
+    )
+
+
+def table(found: Sequence[Judged]) -> str:
+    """A row for each design, φ and kind of loss; a column for each share."""
+    shares = sorted({one.cell.share for one in found})
+    rows = [
+        "| design | φ | lost | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
+        "|---" * (3 + len(shares)) + "|",
+    ]
+    by_row: dict[tuple[str, float, str], list[str]] = {}
+    for one in found:
+        key = (one.cell.design, one.cell.phi, one.cell.lost)
+        by_row.setdefault(key, []).append(f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f}")
+    rows += [
+        f"| {design} | {phi:g} | {lost} | " + " | ".join(of) + " |"
+        for (design, phi, lost), of in by_row.items()
+    ]
+    return "\n".join(rows)
+
+
+def table_of_power(found: Sequence[Judged]) -> str:
+    """A row for each effect; a column for each share that is lost at random."""
+    shares = sorted({one.cell.share for one in found})
+    rows = [
+        "| effect, standard errors | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
+        "|---" * (1 + len(shares)) + "|",
+    ]
+    for effect in sorted({-one.cell.effect for one in found}):
+        of = [f"{one.met_without:.2f} → {one.met:.2f}" for one in found if one.cell.effect == -effect]
+        rows.append(f"| {effect:g} | " + " | ".join(of) + " |")
+    return "\n".join(rows)
+
+
+def shortfalls(found: Sequence[Judged]) -> list[str]:
+    """A line for each cell with too many wrong verdicts on a side, by more than three standard errors."""
+    return [
+        f"{one.cell.design}, φ {one.cell.phi:g}, {100 * one.cell.share:g} % lost ({one.cell.lost}): "
+        f"{kind} in {share:.3f}"
+        for one in found
+        for kind, share in (("met", one.met), ("not_met", one.not_met))
+        if share > MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / one.replications))
+    ]
