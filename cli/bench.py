@@ -72,7 +72,8 @@ def evaluate(
         return
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
-    measure_coverage(worlds, early, replications=replications, processes=processes)
+    whole = not (design or phi or days or trend)
+    measure_coverage(worlds, early, with_silent=whole, replications=replications, processes=processes)
 
 
 def evaluate_speed() -> None:

@@ -7,16 +7,23 @@ from datetime import datetime
 
 import numpy as np
 
-from proving.coverage import looks, tables
+from proving.coverage import looks, missing, tables
 from proving.coverage.intervals import AnyCell, Measured, World, measure, pool_of
 from proving.machine import machine, say
 
 Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
 
 
-def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, processes: int) -> None:
-    """Prints the tables of docs/validation.md, each world when it is done; then the ten looks, and the
-    numbers beyond the bounds.
+def run(
+    worlds: Worlds[AnyCell],
+    looked: Worlds[AnyCell],
+    *,
+    with_silent: bool,
+    replications: int,
+    processes: int,
+) -> None:
+    """Prints the tables of docs/validation.md, each world when it is done; then the ten looks, silence
+    because of the value (`with_silent`), and the numbers beyond the bounds.
     """
     say(
         f"{datetime.now().astimezone():%-d %B %Y}; {machine()}, numpy {np.__version__}; {replications:,} "
@@ -31,8 +38,16 @@ def run(worlds: Worlds[AnyCell], looked: Worlds[AnyCell], *, replications: int, 
             say("\n" + tables.section(found))
         for world, cells in looked:
             early += looks.measure(world, cells, replications=replications, pool=pool)
+        silent = missing.measure(missing.cells(), replications=replications, pool=pool) if with_silent else []
+        random = (
+            missing.measure(missing.powers(), replications=replications, pool=pool) if with_silent else []
+        )
     say("\n## Nothing done\n" + tables.nothing_done(everything))
     if early:
         say("\n## Design 12: ten looks\n" + looks.table(early))
+    if with_silent:
+        say("\n## Missing because of their value\n" + missing.table(silent))
+        say("\n## Missing at random: power\n" + missing.table_of_power(random))
     beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
+    beyond += missing.shortfalls(silent)
     say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))

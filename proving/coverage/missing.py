@@ -49,7 +49,7 @@ MEAN, SD = 20.0, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """What is asked, and how its data are lost."""
+    """A question and the way its data are lost."""
 
     design: str
     phi: float
@@ -110,7 +110,8 @@ def replicate(cell: Silent, numbers: Iterable[int], worst: float) -> list[tuple[
     for number in numbers:
         seed = [SEED, number, int(1000 * cell.phi), LOST.index(cell.lost), int(1000 * cell.share)]
         question = _question(cell, np.random.default_rng(seed))
-        before = _judge(question) if _passes(question) else Verdict.NOT_EVALUABLE
+        is_answered = _passes(question) and not DESIGNS[cell.design].answer(question).blocked
+        before = _judge(question) if is_answered else Verdict.NOT_EVALUABLE
         after = survive(question, before, _judge, worst, tell=False).verdict
         found.append((before, after))
     return found
@@ -119,8 +120,7 @@ def replicate(cell: Silent, numbers: Iterable[int], worst: float) -> list[tuple[
 def _judge(question: Question) -> Verdict:
     answer = DESIGNS[question.endpoint.design].answer(question)
     known = {one.statistic: one for one in answer.statistics}
-    blocked = answer.blocked or not known
-    return verdict_of(question.endpoint, known, LEVEL, blocked=blocked)[1]
+    return verdict_of(question.endpoint, known, LEVEL, blocked=not known)[1]
 
 
 def _passes(question: Question) -> bool:
@@ -129,7 +129,7 @@ def _passes(question: Question) -> bool:
 
 
 def _question(cell: Silent, rng: np.random.Generator) -> Question:
-    """Drawn anew; the target lies on the truth of a trial without effect."""
+    """One draw; the target lies on the truth of a trial without effect."""
     endpoint = Endpoint.model_validate(_endpoint(cell))
     units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
     if cell.design == "reference_collocation":

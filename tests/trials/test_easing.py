@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -102,6 +102,7 @@ def another_property(document: dict[str, Any]) -> None:
     document["measurements"].append(document["measurements"][0] | {"property": "pm10"})
 
 
+SETTLING = {"event": "swap", "strategy": "exclude", "settles": "PT6H", "reason": OTHER}
 TABLE: list[tuple[str, Any, Ease, dict[str, Ease]]] = [
     # field, value, the trial's verdict, the verdicts of endpoints (those not named: SAME)
     ("title", OTHER, SAME, NOBODY),
@@ -120,7 +121,9 @@ TABLE: list[tuple[str, Any, Ease, dict[str, Ease]]] = [
     ("time_zone", "UTC", CHANGED, everybody(CHANGED)),
     ("seed", 2, CHANGED, everybody(CHANGED)),
     ("missing_data", OTHER, CHANGED, everybody(CHANGED)),
+    ("missing_data", {"worst_percentile": 90, "reason": OTHER}, CHANGED, everybody(CHANGED)),
     ("exclusions", [], CHANGED, everybody(CHANGED)),
+    ("exclusions", [SETTLING], CHANGED, everybody(CHANGED)),
     ("periods.0.start", "2026-02-20T00:00:00Z", CHANGED, everybody(CHANGED)),
     ("periods.1.end", "2026-05-20T00:00:00Z", CHANGED, everybody(CHANGED)),
     ("periods.0.name", "washout", CHANGED, everybody(CHANGED)),
@@ -324,6 +327,14 @@ def with_criteria(criteria: list[dict[str, Any]], design: str = "reference_collo
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    [criterion("rmse", low=-2)],
+    [
+        criterion("rmse", low=-2),
+        criterion("mae", high=-2),
+        criterion("mae", low=0, alternative_to="rmse"),
+    ],
+)
 @given(made_criteria(), made_criteria())
 def test_criteria_are_called_no_easier_only_if_no_result_meets_them_that_did_not_before(
     before: list[dict[str, Any]], after: list[dict[str, Any]]

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from proving.coverage import looks
+from proving.coverage import looks, missing
 from proving.coverage.intervals import measure, pool_of
 from proving.coverage.tables import shortfalls
 from simulators.worlds.cell import World
@@ -41,3 +41,8 @@ def test_ten_looks_together_exclude_the_truth_in_at_most_5_per_cent(
         looks.shortfalls(looks.measure(world, lasting, replications=REPLICATIONS, pool=pool), REPLICATIONS)
         == []
     )
+
+
+def test_no_silence_makes_a_wrong_verdict(pool: ProcessPoolExecutor | None) -> None:
+    found = missing.measure(missing.cells(), replications=REPLICATIONS, pool=pool)
+    assert missing.shortfalls(found) == []

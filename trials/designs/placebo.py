@@ -1,5 +1,6 @@
 """Gates whose scale is the effect seen, never the target: made-up dates in the baseline, a drift that would
-explain the effect, and covariates that are not balanced. Rules 2. docs/designs/4-before-after.md has the measurements.
+explain the effect, and covariates that are not balanced. Rules 2. docs/designs/4-before-after.md has the
+measurements.
 """
 
 from __future__ import annotations

@@ -225,9 +225,9 @@ def _implies(first: Sequence[dict[str, Bounds]], then: Sequence[dict[str, Bounds
 
 
 def _covers(wide: dict[str, Bounds], narrow: dict[str, Bounds]) -> bool:
-    """Whether each way to meet `narrow` meets `wide`."""
+    """Whether each way to meet `narrow` meets `wide`. Targets that contradict each other are no way."""
     return all(
-        name in wide and wide[name][0] <= low and high <= wide[name][1]
+        low > high or (name in wide and wide[name][0] <= low and high <= wide[name][1])
         for name, (low, high) in narrow.items()
     )
 

@@ -133,7 +133,7 @@ class MissingRule(Part):
 
 
 class ExclusionRule(Part):
-    """What happens to the results of intervals that an event touches."""
+    """Whether the results of intervals that an event touches count."""
 
     event: WindowKind | Literal["swap"]
     """A declared window of that kind, or the moment at which another device took the position."""
