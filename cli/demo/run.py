@@ -38,7 +38,7 @@ from store.access import broker_state
 from store.catalogue.trials import list_trials
 from store.database import Connection
 from store.ledger import totals
-from store.trials import latest_evaluation, locked_protocol
+from store.trials import latest_evaluation
 from trials.evaluation import Evaluation, document_of
 from trials.report import Charts, write_reports
 from trials.report.texts import summary
@@ -169,26 +169,28 @@ class Demo:
         fleet = self._start_fleet(
             logins, from_us=to_whole_second_us(self.start), until_us=int(self.clock.fast_until * 1e6)
         )
-        locked = self._history(fleet)
+        self._history(fleet)
         if self.stop.is_set():
             return
-        if not locked:
-            raise InsituError(
-                "The history ended before the protocols could be locked: the machine is too slow for this "
-                "pace."
-            )
         self._drain()
         self._conclude()
         if not self.once:
             self._keep(people, logins)
 
     def _register(self, conn: Connection) -> tuple[list[SignIn], dict[str, tuple[str, str]]]:
-        """The people, and the credential (username, token) of each device."""
+        """The people, and the credential (username, token) of each device. The protocols are locked before
+        the first result: later it would depend on the pace of the machine whether reporting has begun.
+        """
         logins: dict[str, tuple[str, str]] = {}
+        middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
         for scenario in self.scenarios:
             register(conn, scenario, start=self.start)
             logins |= give_credentials(conn, scenario, now=self.start)
-        return add_people(conn, self.scenarios[0], now=self.start), logins
+        people = add_people(conn, self.scenarios[0], now=self.start)
+        for scenario in self.scenarios:
+            protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
+            lock_protocol(conn, protocol, now=self.start, login="evaluator")
+        return people, logins
 
     def _introduce(self, people: Sequence[SignIn]) -> None:
         say(
@@ -246,13 +248,8 @@ class Demo:
         except (OSError, ValueError):
             return {}
 
-    def _history(self, fleet: Child) -> bool:
-        """Run through the history and lock the protocols halfway through the baseline; False if stopped or
-        too late.
-        """
-        # Two weeks before reporting begins: here days pass within a second, and a server may need a restart.
-        lock_at = self._local_midnight(self.days // 4).timestamp()
-        locked = False
+    def _history(self, fleet: Child) -> None:
+        """Run through the history, until the fleet is done or somebody stops the demo."""
         first, last = to_whole_second_us(self.start) / 1e6, self.clock.fast_until
         with progress(f"{self.days} days of history") as show:
             while not self.stop.is_set():
@@ -260,16 +257,12 @@ class Demo:
                 said = self._fleet_says()
                 now = min(self.clock.at(time.time()), last)
                 show(now - first, last - first, f"{said.get('acknowledged', 0):,} messages")
-                if not locked and now >= lock_at:
-                    self._lock()
-                    locked = True
                 if said.get("kind") == "done":
                     self.acknowledged = int(said["acknowledged"])
                     break
                 if fleet.poll() is not None:
                     raise InsituError(f"The simulated fleet ended: {fleet.last_words(3)}")
                 self.stop.wait(0.2)
-        return locked
 
     def _look_after(self) -> None:
         self.installation.step()
@@ -282,17 +275,6 @@ class Demo:
             time.sleep(0.1)
 
         return committed(work, connect=self.installation.connection, look_after=look_after, is_done=is_done)
-
-    def _lock(self) -> None:
-        now = self.clock.now()
-        middle, end = self._local_midnight(self.days // 2), self._local_midnight(self.days)
-
-        def lock(conn: Connection) -> None:
-            for scenario in self.scenarios:
-                protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
-                lock_protocol(conn, protocol, now=now, login="evaluator")
-
-        self._committed(lock, is_done=lambda conn: locked_protocol(conn, self.scenarios[0].code) is not None)
 
     # -- the end
 
