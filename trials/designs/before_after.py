@@ -13,12 +13,13 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Estimate
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
-from trials.statistics.intervals import LOG, MIN_DAYS, Spread, TwoPeriods, hac_difference, spread, varies
+from trials.statistics.inference import Difference, Mean
+from trials.statistics.intervals import LOG, MIN_DAYS, MeanOfDays, hac_difference, varies
 from trials.statistics.power import Basis
 
 SEASON_SHARE = 0.6
@@ -48,9 +49,9 @@ def difference_of_periods(
     result: Answer,
     before: tuple[NDArray[np.int64], Floats],
     after: tuple[NDArray[np.int64], Floats],
-) -> TwoPeriods | None:
+) -> Difference | None:
     """The effect with its interval, and HAC as sensitivity; or None, with a finding. Shared with design 7."""
-    counted = {}
+    counted: dict[str, Mean] = {}
     for name, (days, values) in (("baseline", before), ("reporting", after)):
         kept = np.isfinite(values)
         if kept.sum() < MIN_DAYS:
@@ -58,14 +59,16 @@ def difference_of_periods(
                 finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS)
             )
         else:
-            counted[name] = spread(days[kept], values[kept], (days[0] + days[-1]) / 2)
+            counted[name] = question.inference.mean(days[kept], values[kept], (days[0] + days[-1]) / 2)
             if counted[name].has_trend(question.level):
                 result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
     if len(counted) == 2 and not any(varies(values[np.isfinite(values)]) for _, values in (before, after)):
         result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
     if result.blocked or len(counted) < 2:
         return None
-    periods = TwoPeriods(counted["baseline"], counted["reporting"])
+    periods = question.inference.difference(counted["baseline"], counted["reporting"])
+    for name, period in (("baseline", periods.before), ("reporting", periods.after)):
+        too_wide(question, result, period, name)
     unit = question.endpoint.unit
     n = periods.before.n + periods.after.n
     n_effective = periods.before.n_effective + periods.after.n_effective
@@ -104,7 +107,7 @@ def difference_of_periods(
     return periods
 
 
-def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
+def _ratio(periods: Difference, n: int, n_effective: float) -> Known:
     """after/before. Interval by the delta method on the logarithm, with the degrees of freedom of the
     difference.
 
@@ -175,9 +178,9 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 
 def effect_so_far(
     rehearsal: Rehearsal, days: NDArray[np.int64], values: Floats, share: float
-) -> tuple[Seen, Spread]:
+) -> tuple[Seen, MeanOfDays]:
     """How after − before scatters if all days behave like those so far. Shared with design 7."""
-    found = spread(days, values)
+    found = rehearsal.question.inference.mean(days, values, None)
     planned = max(round(rehearsal.baseline_days * share), MIN_DAYS)
     return Seen({"effect": Basis.of(found, before_days=planned)}, found.n, share), found
 

@@ -18,7 +18,7 @@ from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.criteria import margin
-from trials.statistics.intervals import MIN_DAYS, Spread
+from trials.statistics.intervals import MIN_DAYS, MeanOfDays
 
 ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
@@ -71,7 +71,7 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _parallel(question: Question, result: Answer, before: Spread, days: int) -> None:
+def _parallel(question: Question, result: Answer, before: MeanOfDays, days: int) -> None:
     """The drift of D over the baseline, slope times length, must stay inside ±δ."""
     deltas = [margin(c.target) for c in question.endpoint.criteria if c.statistic == "effect"]
     known = [delta for delta in deltas if delta]

@@ -14,7 +14,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_sums
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
 from trials.plan.endpoint import Endpoint
 from trials.sentences import finding
@@ -61,7 +61,10 @@ def answer(question: Question) -> Answer:
     def mean(s: Floats) -> Floats:
         return scale.unfold(s[..., 1] / s[..., 0])
 
-    jack = DayJackknife.of(days[kept], sums, mean, middle=(days[0] + days[-1]) / 2)
+    jack = DayJackknife.of(
+        days[kept], sums, mean, middle=(days[0] + days[-1]) / 2, mean=question.inference.mean
+    )
+    too_wide(question, result, jack.spread, "reporting")
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 

@@ -27,7 +27,8 @@ from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
 from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units, steps_of
 from trials.statement import Statement
-from trials.statistics.intervals import DayJackknife, Spread
+from trials.statistics.inference import INDEPENDENT, NEIGHBOURS, TRUE_LAGS, Inference
+from trials.statistics.intervals import DayJackknife, MeanOfDays
 
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
@@ -72,6 +73,13 @@ class Question:
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
+
+    @property
+    def inference(self) -> Inference:
+        """How its means get their intervals."""
+        if not self.rules.true_lags:
+            return NEIGHBOURS
+        return TRUE_LAGS if self.endpoint.independent is None else INDEPENDENT
 
     @property
     def aggregation(self) -> Aggregation:
@@ -193,7 +201,7 @@ class Known:
     """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None:
     it has no such form.
     """
-    basis: Spread | DayJackknife | None = None
+    basis: MeanOfDays | DayJackknife | None = None
     """The scatter behind the interval, if it rests on days alone; `trials.statistics.power` computes other
     lengths from it.
     """
@@ -251,3 +259,19 @@ def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
 def at_any_level(ends: tuple[float, float]) -> Callable[[float], tuple[float, float]]:
     """An interval made for one level, for callers that ask for that level only."""
     return lambda _: ends
+
+
+def too_wide(
+    question: Question, result: Answer, mean: MeanOfDays, period: str, statistic: str | None = None
+) -> None:
+    """Blocks the endpoint if the interval of a mean is wider than the range of its values: then the values
+    say more by themselves. `statistic`: only where a criterion names it, or none is named at all.
+    """
+    named = {criterion.statistic for criterion in question.endpoint.criteria}
+    if statistic is not None and named and statistic not in named:
+        return
+    needed = question.inference.needed(mean, question.level)
+    if needed is not None:
+        result.findings.append(
+            finding("too_few_effective_days", days=mean.n, period=period, needed=max(needed, mean.n + 1))
+        )

@@ -15,7 +15,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import directions, other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.evaluation import Pair
 from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
@@ -92,7 +92,10 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
             continue
         if DESIGN.statistics[name].needs_zero and not zero:
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
+        jack = DayJackknife.of(
+            numbers, sums, statistic, scale, short=_short(name), mean=question.inference.mean
+        )
+        too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,

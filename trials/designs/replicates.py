@@ -13,7 +13,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
-from trials.designs.question import Answer, Known, Question, at_any_level, line
+from trials.designs.question import Answer, Known, Question, at_any_level, line, too_wide
 from trials.sentences import finding
 from trials.series.scale import Scale
 from trials.statement import Kind, Sentence
@@ -65,7 +65,8 @@ def answer(question: Question) -> Answer:
     for name, statistic in _statistics(table.shape[1]):
         if name == "cv" and (not question.day_scale.is_plain or not _above_zero(sums)):
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
+        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT, mean=question.inference.mean)
+        too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,

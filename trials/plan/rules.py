@@ -45,3 +45,10 @@ class Rules:
         but the energetic were taken for arithmetic.
         """
         return self.version >= 2
+
+    @property
+    def true_lags(self) -> bool:
+        """How values resemble each other is told by the true lags between them. Before rules 2 by neighbouring
+        days alone, so that values every second day or every week counted as independent.
+        """
+        return self.version >= 2

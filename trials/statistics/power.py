@@ -25,7 +25,7 @@ import scipy
 
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
-from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale, Spread
+from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, MeanOfDays, Scale
 
 Bounds = tuple[float | None, float | None]
 MOST_DAYS = 1830
@@ -63,11 +63,10 @@ class Basis:
     """Degrees of freedom of s², from the baseline; None: s is known."""
 
     @classmethod
-    def of(cls, found: Spread | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
+    def of(cls, found: MeanOfDays | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
         """From a mean of day values, or a statistic with the day jackknife."""
         jack = found if isinstance(found, DayJackknife) else None
-        days = jack.spread if jack else found
-        assert isinstance(days, Spread)
+        days = found.spread if isinstance(found, DayJackknife) else found
         freedom = _variance_freedom(days.n, days.autocorrelation)
         if jack:
             return cls(
