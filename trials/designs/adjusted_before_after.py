@@ -197,7 +197,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
         return max(ends, key=lambda end: end[1] - end[0])
 
-    early = _early(wider, effect, len(reporting.y), error_of_days(baseline, reporting, b))
+    early = _early(wider, effect, len(reporting.y), error_of_days(question.inference, baseline, reporting, b))
 
     def early_relative(level: float, planned: int) -> tuple[float, float]:
         return _scaled(early(level, planned), predicted)

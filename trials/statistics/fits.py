@@ -35,6 +35,10 @@ class Fit(NamedTuple):
         half = t_quantile(level, self.freedom) * float(np.sqrt(self.covariance[at, at]))
         return float(self.coefficients[at]) - half, float(self.coefficients[at]) + half
 
+    def error_of(self, combination: Floats) -> float:
+        """Standard error of combination·b."""
+        return float(np.sqrt(combination @ self.covariance @ combination))
+
     def within(self, at: int, errors: float, level: float) -> tuple[float, float]:
         """b ± `errors` standard errors, never narrower than the interval at `level`."""
         low, high = self.interval(at, level)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from insitu.arrays import Floats
+from trials.statistics.averaged_fits import Model, averaged_least_squares, averaged_quasi_poisson
+from trials.statistics.fits import least_squares, quasi_poisson
 from trials.statistics.intervals import Days, MeanOfDays, Spread, TwoPeriods, spread
 from trials.statistics.spread import Averaged, AveragedPeriods, Unordered, averaged
 
@@ -19,6 +21,8 @@ Difference = TwoPeriods | AveragedPeriods
 class Inference:
     mean: Callable[[Days, Floats, float | None], Mean]
     """(days, values, middle of the period) → mean with its interval."""
+    least_squares: Model = averaged_least_squares
+    quasi_poisson: Model = averaged_quasi_poisson
     ordered: bool = True
     """False: the protocol declares the values independent, so that their order means nothing."""
 
@@ -39,7 +43,7 @@ def _unordered(_days: Days, values: Floats, _middle: float | None) -> Unordered:
     return Unordered.of(values)
 
 
-NEIGHBOURS = Inference(spread)
+NEIGHBOURS = Inference(spread, least_squares, quasi_poisson)
 """Rules 1: autocorrelation of neighbouring days, none where no days are neighbours."""
 TRUE_LAGS = Inference(averaged)
 """Rules 2."""
