@@ -189,7 +189,7 @@ DESIGN = Design(
     "before_after",
     title="Before and after, without a control",
     method="Before and after: difference of the means of the day values of the two periods; variances add, "
-    "degrees of freedom by Welch and Satterthwaite with n′ − 2. Without a control, whatever else changed is "
+    "degrees of freedom by Welch and Satterthwaite. Without a control, whatever else changed is "
     "part of the difference.",
     arms=("candidate",),
     periods=BOTH,

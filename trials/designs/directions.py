@@ -42,7 +42,14 @@ def add_direction(
     centre = float(scale.difference(scale.unfold(np.asarray(total[1] + 1j * total[2])), 0.0))
     angle = _angle_about(centre, scale)
     if np.isfinite(centre):
-        jack = DayJackknife.of(numbers, sums, angle, middle=middle, mean=question.inference.mean)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            angle,
+            middle=middle,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
         too_wide(question, result, jack.spread, "reporting", name)
         known = Known(
             name,
@@ -73,7 +80,15 @@ def add_sizes(question: Question, result: Answer, numbers: Ints, sums: Floats, s
         "mae": lambda s: s[..., 4] / s[..., 0],
     }
     for name, statistic in sizes.items():
-        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=short, mean=question.inference.mean)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            statistic,
+            LOG,
+            short=short,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
         too_wide(question, result, jack.spread, "reporting", name)
         known = Known(
             name,

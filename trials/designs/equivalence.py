@@ -98,6 +98,7 @@ def _statistics(
             short=SHORT,
             worth=found.n_effective,
             mean=question.inference.mean,
+            unordered=not question.inference.ordered,
         )
         known = Known(
             name,

@@ -179,8 +179,8 @@ DESIGN = Design(
     "interrupted_series",
     title="Interrupted series",
     method="Interrupted series: y = a + b·t + c·step + d·step·(t − T) + weekday on day values, by least "
-    "squares, or for counts on the logarithm by quasi-Poisson. Standard errors are multiplied by √(n/n′), n′ "
-    "from the autocorrelation of the residuals.",
+    "squares, or for counts on the logarithm by quasi-Poisson. Standard errors allow for the "
+    "autocorrelation of the residuals.",
     arms=("candidate",),
     periods=BOTH,
     statistics=named(

@@ -62,7 +62,12 @@ def answer(question: Question) -> Answer:
         return scale.unfold(s[..., 1] / s[..., 0])
 
     jack = DayJackknife.of(
-        days[kept], sums, mean, middle=(days[0] + days[-1]) / 2, mean=question.inference.mean
+        days[kept],
+        sums,
+        mean,
+        middle=(days[0] + days[-1]) / 2,
+        mean=question.inference.mean,
+        unordered=not question.inference.ordered,
     )
     too_wide(question, result, jack.spread, "reporting")
     if jack.spread.has_trend(question.level):
@@ -116,7 +121,7 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 DESIGN = Design(
     "limit_compliance",
     title="Comparison with a limit value",
-    method="Limit: mean ± U with U = √((k·u)² + (t(n′ − 2)·s/√n′)²), k = 2, u the standard uncertainty of "
+    method="Limit: mean ± U with U = √((k·u)² + h²), k = 2, h half the interval of the mean, u the standard uncertainty of "
     "the instruments. Levels in dB are averaged by energy, L = 10·log₁₀ mean 10^(L/10); Lden adds 5 dB in "
     "the evening (18–22 h) and 10 dB at night (22–6 h).",
     arms=("candidate",),

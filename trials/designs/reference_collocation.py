@@ -93,7 +93,13 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
         if DESIGN.statistics[name].needs_zero and not zero:
             continue
         jack = DayJackknife.of(
-            numbers, sums, statistic, scale, short=_short(name), mean=question.inference.mean
+            numbers,
+            sums,
+            statistic,
+            scale,
+            short=_short(name),
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
         )
         too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)

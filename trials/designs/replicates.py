@@ -65,7 +65,15 @@ def answer(question: Question) -> Answer:
     for name, statistic in _statistics(table.shape[1]):
         if name == "cv" and (not question.day_scale.is_plain or not _above_zero(sums)):
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT, mean=question.inference.mean)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            statistic,
+            LOG,
+            short=SHORT,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
         too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(

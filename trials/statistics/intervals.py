@@ -222,12 +222,16 @@ class DayJackknife:
         worth: float | None = None,
         middle: float | None = None,
         mean: OfDays | None = None,
+        unordered: bool = False,
     ) -> DayJackknife:
         """`sums`: (N, k), one row per day. `short`: the half-width is 1 + short/√n′ times as wide on the
         scale, where measured coverage requires it, since few days tell their own scatter badly. `worth`: n′
         from other day values than the pseudo-values. `middle` as in `spread`; `mean`: what makes the interval
-        of the pseudo-values, `spread` if it is None.
+        of the pseudo-values, `spread` if it is None. `unordered`: the days may be
+        exchanged, and the result does not depend on their order.
         """
+        if unordered:  # the same sums, added in the same order
+            sums = sums[np.lexsort(sums.T)]
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
