@@ -29,7 +29,8 @@ FINDINGS = _named(
     Sentence(
         "too_few_effective_days",
         "blocking",
-        "The {days} values of the {period} period resemble each other so much that the interval of their mean "
+        "The {days} values of the {period} period resemble each other so much that the interval of their "
+        "mean "
         "would be wider than their range: measure longer, about {needed} values.",
     ),
     Sentence("no_observations", "blocking", "Arm {arm} has no usable observation in the {period} period."),

@@ -60,7 +60,8 @@ def ask(
     another level. `level`: of the printed intervals. `day_share`: a day counts with this share of its
     intervals. `targets`: statistic → (low, high), None is open.
     `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
-    end, on) and `independent` (why the values are) as in a protocol. `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
+    end, on) and `independent` (why the values are) as in a protocol.
+    `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
     no pairs; several times faster. CorrectInput names a missing or wrong argument.
     """
     if design not in DESIGNS:

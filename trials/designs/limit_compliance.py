@@ -121,7 +121,8 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 DESIGN = Design(
     "limit_compliance",
     title="Comparison with a limit value",
-    method="Limit: mean ± U with U = √((k·u)² + h²), k = 2, h half the interval of the mean, u the standard uncertainty of "
+    method="Limit: mean ± U with U = √((k·u)² + h²), k = 2, h half the interval of the mean, "
+    "u the standard uncertainty of "
     "the instruments. Levels in dB are averaged by energy, L = 10·log₁₀ mean 10^(L/10); Lden adds 5 dB in "
     "the evening (18–22 h) and 10 dB at night (22–6 h).",
     arms=("candidate",),

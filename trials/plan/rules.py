@@ -48,7 +48,7 @@ class Rules:
 
     @property
     def true_lags(self) -> bool:
-        """How values resemble each other is told by the true lags between them. Before rules 2 by neighbouring
-        days alone, so that values every second day or every week counted as independent.
+        """The true lags between values decide how much they resemble each other. Before rules 2
+        neighbouring days alone did, so that values every second day or every week counted as independent.
         """
         return self.version >= 2

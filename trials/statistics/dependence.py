@@ -1,4 +1,4 @@
-"""How much values resemble those shortly before them, from the true lags between them, whatever their spacing.
+"""How much values resemble those shortly before them, from the true lags between them.
 
 The errors are an autoregression in continuous time: two values that lie Δ apart correlate by φ^(Δ/u), u the
 median spacing. Nobody knows φ, and few values say little about it. So nothing is computed with one estimate
@@ -41,7 +41,7 @@ def top_of(n: int) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lags:
-    """What the times of a series decide alone, for every φ of the grid."""
+    """Correlations of a series that depend on its times alone, for every φ of the grid."""
 
     phi: Floats
     """(K,): autocorrelation at one `spacing`."""

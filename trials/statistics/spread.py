@@ -1,4 +1,4 @@
-"""The mean of day values whose dependence is told by their true lags, and the difference of two such means.
+"""The mean of day values whose dependence follows from their true lags, and the difference of two such means.
 
 The same promises as `intervals.Spread` and `intervals.TwoPeriods`, which know neighbours only; the interval
 is short where the values tell how much they resemble each other, and wide where they do not.
