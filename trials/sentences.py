@@ -30,8 +30,7 @@ FINDINGS = _named(
         "too_few_effective_days",
         "blocking",
         "The {days} values of the {period} period resemble each other so much that the interval of their "
-        "mean "
-        "would be wider than their range: measure longer, about {needed} values.",
+        "mean would be wider than their range: measure longer, about {needed} values.",
     ),
     Sentence("no_observations", "blocking", "Arm {arm} has no usable observation in the {period} period."),
     Sentence("constant_series", "blocking", "The {arm} series does not vary: nothing can be judged from it."),

@@ -56,6 +56,12 @@ def lag_one(days: Days, residuals: Floats) -> float:
     return float(np.sum((residuals[:-1] * residuals[1:])[adjacent]) / sse) * (len(residuals) - 1) / pairs
 
 
+def lag_next(_days: Days, residuals: Floats) -> float:
+    """Autocorrelation of each residual with the next one there is, however far away."""
+    sse = float(np.sum(residuals**2))
+    return float(np.sum(residuals[:-1] * residuals[1:])) / sse if sse > 0 else 0.0
+
+
 def effective(days: Days, residuals: Floats, trends: int) -> float:
     """n′ = max(p + 2, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 1.5p)/(n − 2p))); p: columns that move
     slowly (1, day, step, …).

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from insitu.arrays import Floats
 from trials.statistics.averaged_fits import Model, averaged_least_squares, averaged_quasi_poisson
-from trials.statistics.fits import least_squares, quasi_poisson
+from trials.statistics.fits import lag_next, lag_one, least_squares, quasi_poisson
 from trials.statistics.intervals import Days, MeanOfDays, Spread, TwoPeriods, spread
 from trials.statistics.spread import Averaged, AveragedPeriods, Unordered, averaged
 
@@ -23,6 +23,8 @@ class Inference:
     """(days, values, middle of the period) → mean with its interval."""
     least_squares: Model = averaged_least_squares
     quasi_poisson: Model = averaged_quasi_poisson
+    lag_one: Callable[[Days, Floats], float] = lag_next
+    """Plain autocorrelation of residuals, for formulas whose source asks for it."""
     ordered: bool = True
     """False: the protocol declares the values independent, so that their order means nothing."""
 
@@ -43,7 +45,7 @@ def _unordered(_days: Days, values: Floats, _middle: float | None) -> Unordered:
     return Unordered.of(values)
 
 
-NEIGHBOURS = Inference(spread, least_squares, quasi_poisson)
+NEIGHBOURS = Inference(spread, least_squares, quasi_poisson, lag_one)
 """Rules 1: autocorrelation of neighbouring days, none where no days are neighbours."""
 TRUE_LAGS = Inference(averaged)
 """Rules 2."""
