@@ -227,6 +227,12 @@ NOTES = _named(
         "The results so far do not vary: nothing can be foretold from them.",
         Kind.NOTE,
     ),
+    Sentence(
+        "too_few_effective_days",
+        "note",
+        "The days so far resemble each other too much to foretell anything: wait for more of them.",
+        Kind.NOTE,
+    ),
     Sentence("no_overlap", "note", "Candidate and reference share too few intervals so far.", Kind.NOTE),
     Sentence(
         "incomplete", "note", "The protocol lacks an arm, a period or a design that is known.", Kind.NOTE
