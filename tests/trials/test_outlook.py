@@ -21,8 +21,8 @@ from trials.judge.outlook import outlook, seen_period
 from trials.package.writing import write_tables
 from trials.report.sentence import sentence_of
 from trials.series.inputs import TrialInputs, Unblinding
-from trials.statistics.intervals import spread
 from trials.statistics.power import Basis, half_width, smallest_effect
+from trials.statistics.spread import averaged
 
 BOTH = [period("baseline", 0, 28), period("reporting", 28, 58)]
 ONLY = [period("reporting", 40, 70)]
@@ -49,7 +49,7 @@ def before_after(*, periods: list[dict[str, Any]] = BOTH, **more: Any) -> TrialI
 def test_a_before_after_is_foretold_from_the_day_values_of_its_baseline() -> None:
     found = one(outlook(before_after(), lengths=[14, 60]))
     days = values(1).reshape(28, 24).mean(axis=1)
-    basis = Basis.of(spread(np.arange(28), days), before_days=28)
+    basis = Basis.of(averaged(np.arange(28), days), before_days=28)
     (criterion_,) = found.criteria
     assert found.days == 28
     assert [row.days for row in criterion_.lengths] == [14, 60]
