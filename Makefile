@@ -11,8 +11,11 @@ venv: .venv/runtime
 demo: .venv/runtime
 	.venv/bin/insitu demo
 
+# In parallel, then what measures time by itself. One test: .venv/bin/python -m pytest tests/test_units.py
+WORKERS ?= 2
 test: .venv/dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not nightly and not alone"
+	.venv/bin/python -m pytest -m "alone and not nightly"
 
 check: .venv/dev
 	.venv/bin/ruff format --check .

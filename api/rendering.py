@@ -66,9 +66,7 @@ class Page:
         return found.format(**parts) if parts else found
 
     def n(self, one: str, many: str, count: int, **parts: Any) -> str:
-        """`one` or `many`, as the reader's language has it for `count`, with `{n}` and
-        `{parts}` filled in.
-        """
+        """`one` or `many`, by the rules of the reader's language, with `{n}` and `{parts}` filled in."""
         found = self.reader.pluraliser(LOCALE)(one, many, count)
         return found.format(n=self.number(count, 0), **parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -15,12 +16,14 @@ import typer
 
 from api.snippets import PublicAddress, snippets
 from cli.addresses import public_address, reachable_there
+from cli.mapping import read_interval
 from cli.output import say
 from cli.target import Target, open_target
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code
 from insitu.settings import load, parse_listen
+from insitu.spacing import Spacing
 from store.access import add_credential, broker_state, record, revoke_credentials, username_taken
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import deploy
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from store.database import Connection
 
 APPLY_TIMEOUT_S = 10.0
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,17 @@ def enrol(
         str, typer.Option(help="Site of the device; may be left out if the trial has one site.")
     ] = "",
     position: Annotated[str, typer.Option(help="Position at the site; default: the device's own name.")] = "",
-    every: Annotated[int, typer.Option(help="Planned seconds between two results.")] = 900,
+    every: Annotated[
+        str, typer.Option(help="Planned time between two results: seconds, or PT15M, P1D, P1M.")
+    ] = "900",
     days: Annotated[int, typer.Option(help="Days until the credential ends; 0: with the trial.")] = 0,
 ) -> None:
     """Give a device its credential (shown once) and snippets that work as they are."""
+    spacing = _spacing(every)
     target, conn = open_target("insitu enrol")
     with conn:
         now = target.clock.now()
-        device_id = _known_or_new(conn, trial, device, measure or [], site, position, every, now)
+        device_id = _known_or_new(conn, trial, device, measure or [], site, position, spacing, now)
         expires_at = now + timedelta(days=days) if days else None
         login = give_credential(
             conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
@@ -166,6 +173,14 @@ def take_effect(conn: Connection, target: Target, *, tell: Callable[[str], None]
     return None
 
 
+def _spacing(text: str) -> Spacing:
+    """As in a registration, where a number is one of seconds."""
+    try:
+        return read_interval(float(text) if _NUMBER.fullmatch(text) else text)
+    except ValueError as error:
+        raise CorrectInput(f"--every: {error}.") from error
+
+
 def _known_or_new(
     conn: Connection,
     trial: str,
@@ -173,7 +188,7 @@ def _known_or_new(
     measure: list[str],
     site: str,
     position: str,
-    every: int,
+    every: Spacing,
     now: datetime,
 ) -> int:
     try:
@@ -215,7 +230,7 @@ def _known_or_new(
             property=observed,
             unit=units[observed],
             role=DatastreamRole.CANDIDATE,
-            expected_interval=timedelta(seconds=every),
+            expected_interval=every,
         )
         accept_usual_units(conn, units[observed])
     if not measure:

@@ -18,11 +18,13 @@ from cli.reports import show
 from cli.target import open_target
 from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput, Disagrees, NotFound
+from insitu.model import PeriodName
 from insitu.settings import load
 from store.trials import evaluation as find
 from store.trials import latest_evaluation
 from trials.designs.reading import read_for_designs
 from trials.evaluation import document_of
+from trials.judge.after_words import locked_late
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package
 from trials.package.verify import Check
@@ -144,6 +146,10 @@ def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], lo
         expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
     for endpoint, statistic, note in expected.warnings():
         warn(f"warning: {endpoint}, {statistic}: {sentence_of(note)} `insitu power {protocol}` tells more.")
+    reporting = parsed.period(PeriodName.REPORTING)
+    if reporting is not None and locked.locked_at >= reporting.start:
+        late = locked_late(locked.locked_at, reporting, parsed.time_zone)
+        warn(f"warning: {late.text.en} Every evaluation says so beside its verdict.")
     say(
         f"Locked {parsed.trial} version {locked.version} at {locked.locked_at:%Y-%m-%d %H:%M} UTC, SHA-256 "
         f"{locked.sha256}."

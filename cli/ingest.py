@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from cli.addresses import broker_address, database_url_of
+from cli.options import ClockOption
+from cli.stopping import until_signal
 from cli.waiting import wait_for_database
 from ingest.ingestor import run_ingestor
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import load
-
-if TYPE_CHECKING:
-    pass
-from cli.addresses import broker_address, database_url_of
-from cli.options import ClockOption
-from cli.stopping import until_signal
 
 
 def ingest(clock: ClockOption = "") -> None:

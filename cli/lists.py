@@ -52,6 +52,9 @@ class TrialLine:
     verdict: str | None
     interim: bool | None
     blinded: bool | None
+    after_the_fact: bool | None
+    afterwards: list[dict[str, str]] | None
+    """Sentences that belong beside the verdict, by language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,22 @@ def trials(as_json: JsonOption = False) -> None:
             "state": lambda line: line.state,
             "devices": lambda line: line.devices,
             "protocol": _protocol,
-            "result": lambda line: result_word(line.verdict, interim=line.interim, blinded=line.blinded),
+            "result": lambda line: result_word(
+                line.verdict,
+                interim=line.interim,
+                blinded=line.blinded,
+                after_the_fact=line.after_the_fact,
+            ),
             "host": lambda line: line.host,
             "company": lambda line: line.company,
             "title": lambda line: _READER.pick(line.title),
         },
         empty="There is no trial yet: `insitu register FILE` enters what a TOML file lists.",
+        notes=[
+            f"{trial.code}: {_READER.pick(texts)}"
+            for trial in found
+            for texts in facts[trial.code].afterwards or []
+        ],
         as_json=as_json,
     )
 
@@ -126,6 +139,8 @@ def _trial_line(trial: Trial, facts: TrialFacts) -> TrialLine:
         verdict=facts.verdict,
         interim=facts.interim,
         blinded=facts.blinded,
+        after_the_fact=facts.after_the_fact,
+        afterwards=facts.afterwards,
     )
 
 
@@ -134,13 +149,19 @@ def _protocol(line: TrialLine) -> str | None:
     return ", ".join([*parts, *(["draft"] if line.has_draft else [])]) or None
 
 
-def result_word(verdict: str | None, *, interim: bool | None, blinded: bool | None) -> str | None:
+def result_word(
+    verdict: str | None,
+    *,
+    interim: bool | None,
+    blinded: bool | None,
+    after_the_fact: bool | None,
+) -> str | None:
     """The verdict, or the reason why there is none."""
     if blinded:
         return "blinded"
     if interim:
         return "look, no verdict" + (": stop for harm" if verdict == "not_met" else "")
-    return verdict and verdict.replace("_", " ")
+    return verdict and verdict.replace("_", " ") + (", criteria set after the fact" if after_the_fact else "")
 
 
 def people(as_json: JsonOption = False) -> None:
@@ -244,9 +265,19 @@ def _show_evaluations(heads: list[EvaluationHead], trial: str | None, *, as_json
             "evaluated (UTC)": lambda head: head.evaluated_at,
             "by": lambda head: head.evaluated_by,
             "protocol": lambda head: f"version {head.version}",
-            "result": lambda head: result_word(head.verdict, interim=head.interim, blinded=head.blinded),
+            "result": lambda head: result_word(
+                head.verdict,
+                interim=head.interim,
+                blinded=head.blinded,
+                after_the_fact=head.after_the_fact,
+            ),
         },
         empty=f"There is no evaluation {f'of {trial} ' if trial else ''}yet: lock a protocol, then "
         f"`insitu evaluate {trial or 'TRIAL'}` makes one.",
+        notes=[
+            f"Evaluation {head.evaluation_id}: {_READER.pick(texts)}"
+            for head in heads
+            for texts in head.afterwards
+        ],
         as_json=as_json,
     )

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 
 
-def _interval(given: object) -> Spacing:
-    """From a number of seconds, or ISO 8601 as "P1D" or "P1M"."""
+def read_interval(given: object) -> Spacing:
+    """From a number of seconds, or ISO 8601 as "P1D" or "P1M". ValueError says what to write."""
     if isinstance(given, str):
         return Spacing.parse(given)
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 100 * 366 * 86_400:
@@ -44,7 +44,7 @@ def _interval(given: object) -> Spacing:
     return Spacing(timedelta(seconds=given))
 
 
-Every = Annotated[Spacing, PlainValidator(_interval)]
+Every = Annotated[Spacing, PlainValidator(read_interval)]
 
 
 class _Entry(BaseModel):

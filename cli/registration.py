@@ -227,8 +227,8 @@ def window(
     device: Annotated[str, typer.Option(help="For one device, as TRIAL/DEVICE.")] = "",
     login: str = "lab",
 ) -> None:
-    """Declare a window: it silences alerts and leaves the denominator; a window declared afterwards is
-    marked.
+    """Declare a window: in it a device is neither late nor silent, and its empty intervals do not count; a
+    window declared afterwards is marked.
     """
     if bool(site) == bool(device):
         raise CorrectInput(

@@ -44,12 +44,17 @@ def show_each(items: Iterable[Kind], line: Callable[[Kind], str], *, as_json: bo
 
 
 def show_table(
-    rows: Sequence[Kind], columns: Mapping[str, Callable[[Kind], Cell]], *, empty: str, as_json: bool
+    rows: Sequence[Kind],
+    columns: Mapping[str, Callable[[Kind], Cell]],
+    *,
+    empty: str,
+    notes: Sequence[str] = (),
+    as_json: bool,
 ) -> None:
-    """Print rows under the titles of `columns`, or as one array with all fields of each row; `empty` is the
-    sentence if there are no rows.
+    """Print rows under the titles of `columns` and `notes` below, or as one array with all fields of each
+    row; `empty` is the sentence if there are no rows.
     """
-    show(rows, table(rows, columns) if rows else [empty], as_json=as_json)
+    show(rows, [*table(rows, columns), *notes] if rows else [empty], as_json=as_json)
 
 
 def aside(as_json: bool) -> Callable[[str], None]:

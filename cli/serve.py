@@ -5,23 +5,20 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 import uvicorn
 
 from api.app import create_app
 from api.connections import server_options
+from cli.addresses import broker_address, database_url_of, pages_speak_tls, public_address, require_safe
+from cli.options import ClockOption
+from cli.stopping import until_signal
 from cli.waiting import wait_for_database
 from ingest.probe import Heartbeats, Prober
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import Settings, load, parse_listen
-
-if TYPE_CHECKING:
-    pass
-from cli.addresses import broker_address, database_url_of, pages_speak_tls, public_address, require_safe
-from cli.options import ClockOption
-from cli.stopping import until_signal
 
 FIRST_PROBE_S = 1.0
 """The pages wait this long at their start for the first probe, so that they report a real result."""

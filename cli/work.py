@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from cli.addresses import database_url_of
+from cli.options import ClockOption
+from cli.stopping import until_signal
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import load
 from jobs.evaluations import Night
 from jobs.loop import run_jobs
-
-if TYPE_CHECKING:
-    pass
-from cli.addresses import database_url_of
-from cli.options import ClockOption
-from cli.stopping import until_signal
 
 
 def work(clock: ClockOption = "", once: bool = False) -> None:

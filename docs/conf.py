@@ -83,7 +83,7 @@ NAVIGATION = {
 
 
 def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
-    """Appends the pages below a page to its text. The page itself has no such list: a forge would print it."""
+    """Appends the pages below a page to its text; a list in the page itself would be printed by a forge."""
     for part, pages in NAVIGATION.get(name, {}).items():
         caption = f":caption: {part}\n" if part else ""
         source[0] += "\n```{toctree}\n:hidden:\n" + caption + "\n".join(["", *pages]) + "\n```\n"

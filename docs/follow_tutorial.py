@@ -1,7 +1,7 @@
 """Follows docs/tutorial.md word by word: every command of it, against an installation of its own.
 
-`--pictures FOLDER` also draws the pictures of the page, each at the point where the reader sees it. Three things
-differ from the page: it uses this clone, folders and ports of its own, and a signal in place of Ctrl-C.
+`--pictures FOLDER` also draws the pictures of the page, each at the point where the reader sees it. A run
+differs from the page in three things: it uses this clone, its own folders and ports, and a signal for Ctrl-C.
 """
 
 from __future__ import annotations

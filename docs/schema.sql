@@ -25,6 +25,19 @@ BEGIN
     RAISE EXCEPTION '% is immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
+CREATE FUNCTION public.refuse_lock_after_decision() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE now_in text;
+BEGIN
+    -- The share lock waits for a decision that is being made at this moment, and then sees it.
+    SELECT state INTO now_in FROM trial WHERE trial_id = NEW.trial_id FOR SHARE;
+    IF now_in IN ('buy', 'iterate', 'stop') THEN
+        RAISE EXCEPTION 'the trial is decided: no protocol can be locked' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.trial_is_heard(trial text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -297,6 +310,8 @@ CREATE TABLE public.evaluation (
     sha256 text NOT NULL,
     document text NOT NULL,
     blinded boolean DEFAULT false NOT NULL,
+    after_the_fact boolean DEFAULT false NOT NULL,
+    afterwards jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT evaluation_verdict_check CHECK ((verdict = ANY (ARRAY['met'::text, 'not_met'::text, 'inconclusive'::text, 'not_evaluable'::text])))
 );
 
@@ -1016,6 +1031,8 @@ CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR E
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.protocol FOR EACH ROW WHEN ((new.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_lock_after_decision();
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

@@ -1,4 +1,4 @@
-"""What became of a batch: of each message, and for its devices."""
+"""The outcome of a batch: of each message, and for its devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFLICT = "Another result of the same time is stored already; the first one sta
 
 @dataclass(slots=True)
 class Booked:
-    """What became of one message. Only `ingest.booking` writes to it."""
+    """The outcome of one message. Only `ingest.booking` writes to it."""
 
     message: Prepared
     repeated: bool = False

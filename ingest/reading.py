@@ -27,7 +27,7 @@ Route = tuple[Topic, Decoder, KnownDevice | None]
 
 @dataclass(slots=True)
 class Context:
-    """What a batch is read with."""
+    """The catalogue and the edge nodes by which a batch is read."""
 
     snapshot: CatalogueSnapshot
     nodes: EdgeNodes | None
@@ -152,7 +152,7 @@ def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, 
 def _decoded(
     message: Message, decoder: Decoder, context: Context
 ) -> tuple[Decoded | StatusReport | Unreadable, Sequence[int]]:
-    """What it says, and the devices that went down with it."""
+    """Its content, and the devices that went down with it."""
     if (
         context.nodes is not None
         and not message.retained

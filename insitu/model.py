@@ -60,9 +60,14 @@ class TrialState(StrEnum):
     ITERATE = "iterate"
     STOP = "stop"
 
+    @property
+    def is_decision(self) -> bool:
+        """True for the end of a trial: nothing follows, and nothing can be locked any more."""
+        return self in _DECISIONS
+
     def may_become(self, other: TrialState) -> bool:
         """True for the next step of the life cycle, and for STOP from any state that is not a decision."""
-        if self in _DECISIONS:
+        if self.is_decision:
             return False
         return other in _NEXT_STATES[self] or other is TrialState.STOP
 
@@ -119,6 +124,17 @@ class ClockQuality(IntEnum):
     REPAIRED = 1  # the device's stamp, read as s, ms or µs by its magnitude
     ARRIVAL = 2  # no stamp: the first receipt
     NETWORK = 3  # stamped by the network that heard the device, whose own clock we cannot see
+    FILE = 4  # as a file gives it
+    CORRECTED = 5  # as before; the result was replaced from a file
+
+
+class Arrival(IntEnum):
+    """How an observation arrived."""
+
+    IN_TIME = 0
+    LATE = 1  # it was kept back: received later than allowed
+    FROM_FILE = 2  # nobody knows whether it was ever sent
+    CORRECTED = 3  # nobody knows any more when it first came
 
 
 class WindowKind(StrEnum):

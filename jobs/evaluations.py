@@ -12,6 +12,7 @@ from jobs.each_trial import each_trial
 from store.access import fact, put_fact
 from store.database import Connection
 from store.quality import take_turn
+from trials.report.sentence import rounded
 from trials.workflow.again import Again, evaluate_again, evaluated_trials
 
 LOGIN: Final = "nightly"
@@ -68,12 +69,19 @@ def evaluate_changed(conn: Connection, clock: Clock, stop: threading.Event) -> d
     return {trial: result for trial, result in results.items() if result is not None}
 
 
+def _number(value: float | None) -> str:
+    return "none" if value is None else rounded(value)
+
+
 def said(trial: str, again: Again) -> str:
     """One line: the reasons, and the changes of verdict and statistics; nothing about blinded endpoints."""
     evaluation = again.evaluation
     verdict = "blinded" if evaluation.blinded else str(evaluation.verdict)
+    if evaluation.after_the_fact and not evaluation.blinded:
+        verdict += " (criteria set after the fact)"
     changed = [
-        f"{c.endpoint} {c.statistic} {c.before} → {c.after}, {c.verdict_before} → {c.verdict_after}"
+        f"{c.endpoint} {c.statistic} {_number(c.before)} → {_number(c.after)}, {c.verdict_before} → "
+        f"{c.verdict_after}"
         for c in evaluation.changed
     ]
     return (

@@ -61,6 +61,7 @@ class Station:
         login: BrokerLogin,
         on_acknowledged: Callable[[Sent], None],
         birth: Callable[[], Sent | None],
+        selector: selectors.BaseSelector,
     ) -> None:
         self._login = login
         self._on_acknowledged = on_acknowledged
@@ -77,6 +78,31 @@ class Station:
         self.client.on_publish = self._acknowledged
         self.client.on_connect = self._connected
         self._connecting = False
+        self._watch(selector)
+
+    def _watch(self, selector: selectors.BaseSelector) -> None:
+        """Keeps the client's present socket in `selector`, as paho opens and closes it: by its number alone,
+        the next socket, which often gets the same one, would pass for it.
+        """
+        read, write = selectors.EVENT_READ, selectors.EVENT_WRITE
+        client = self.client
+
+        def register(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.register(sock, read, self)
+
+        def unregister(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.unregister(sock)
+
+        def want_write(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.modify(sock, read | write, self)
+
+        def want_no_write(_client: paho.Client, _data: Any, sock: Any) -> None:
+            selector.modify(sock, read, self)
+
+        client.on_socket_open = register
+        client.on_socket_close = unregister
+        client.on_socket_register_write = want_write
+        client.on_socket_unregister_write = want_no_write
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         """Puts its birth before everything else in the queue: the broker has published its last will, and it
@@ -115,6 +141,12 @@ class Station:
             count += 1
         return count
 
+    def read(self) -> None:
+        """Reads what has arrived, also what TLS has already taken from the socket and no selector sees."""
+        self.client.loop_read()
+        while isinstance(sock := self.client.socket(), ssl.SSLSocket) and sock.pending():
+            self.client.loop_read()
+
     def close(self) -> None:
         if self.client.socket() is not None:
             self.client.disconnect()
@@ -137,15 +169,16 @@ class Fleet:
         self._devices = {
             f"{w.scenario.code}/{code}": Device(w, code) for w in worlds for code in w.scenario.device_codes()
         }
+        self._selector = selectors.DefaultSelector()
         self._stations = {
             name: self._station(name, device, logins[name]) for name, device in self._devices.items()
         }
-        self._selector = selectors.DefaultSelector()
-        self._registered: dict[str, int] = {}
 
     def _station(self, name: str, device: Device, login: BrokerLogin) -> Station:
         trial, _, code = name.partition("/")
-        return Station(trial, code, login, self._note, lambda: device.birth(self._clock.now_us()))
+        return Station(
+            trial, code, login, self._note, lambda: device.birth(self._clock.now_us()), self._selector
+        )
 
     def _note(self, sent: Sent) -> None:
         self.result.acknowledged += 1
@@ -225,42 +258,17 @@ class Fleet:
 
     def _serve(self, wait_s: float) -> None:
         busy = False
-        for name, station in self._stations.items():
+        for station in self._stations.values():
             station.connect()
             sent = station.work()
             self.result.published += sent
             busy = busy or sent > 0
-            self._register(name, station)
         for key, events in self._selector.select(0 if busy else wait_s):
-            client = self._stations[key.data].client
+            ready: Station = key.data
             if events & selectors.EVENT_READ:
-                client.loop_read(100)
+                ready.read()
             if events & selectors.EVENT_WRITE:
-                client.loop_write()
-
-    def _register(self, name: str, station: Station) -> None:
-        """Watches the client's current socket; for writing only while something is left to write."""
-        sock = station.client.socket()
-        wanted = 0
-        if sock is not None:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if station.client.want_write() else 0)
-        number = sock.fileno() if sock is not None else -1
-        known = self._registered.get(name, -1)
-        if known != number or number < 0:
-            if known >= 0:
-                self._forget(known)
-            self._registered.pop(name, None)
-            if number >= 0:
-                self._selector.register(number, wanted, name)
-                self._registered[name] = number
-        elif self._selector.get_key(number).events != wanted:
-            self._selector.modify(number, wanted, name)
-
-    def _forget(self, number: int) -> None:
-        try:
-            self._selector.unregister(number)
-        except (KeyError, ValueError):
-            return  # closed and taken by another socket meanwhile
+                ready.client.loop_write()
 
     def _misc(self) -> None:
         for station in self._stations.values():

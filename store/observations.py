@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists
-from insitu.model import ClockQuality, Flag, Observation
+from insitu.model import Arrival, ClockQuality, Flag, Observation
 from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
 from store.queries import Queries
@@ -38,6 +38,7 @@ class _SQL(Queries, file="observations"):
     settle: str
 
 
+_DAY_US = 86_400_000_000
 _EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
 """For a datastream without results: it has no row whose absence proves that nobody else is starting it right
@@ -136,8 +137,10 @@ class SeriesKept:
     time_us: Ints
     result: Floats
     flag: NDArray[np.int8]
-    late: Bools
-    """True if it was received more than the given time after its own time."""
+    arrival: NDArray[np.int8]
+    """An `Arrival` each; LATE if it was received more than the given time after its own time."""
+    days_late: int
+    """Number received more than a day after their time, of those that a device sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,26 +282,40 @@ def series_kept(
     # A bytearray grows without a second copy of its content.
     kept = {number: tuple(bytearray() for _ in range(4)) for number in datastream_ids}
     late_us = late_after // timedelta(microseconds=1)
+    days_late = dict.fromkeys(datastream_ids, 0)
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     statement = f"COPY ({_SQL.series_by_day}) TO STDOUT (FORMAT binary)".encode()
     with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for number, *columns in _rows_of_arrays(copy):
-            times, results, received, flags = columns
+            times, results, received, codes = columns
             if not np.all(times[1:] > times[:-1]):
                 order = np.argsort(times)
-                times, results, received, flags = (column[order] for column in columns)
-            of_times, of_results, of_flags, of_late = kept[number]
+                times, results, received, codes = (column[order] for column in columns)
+            of_times, of_results, of_flags, of_arrivals = kept[number]
+            arrival = _arrival(received - times > late_us, codes >> 4)
+            days_late[number] += int(((received - times > _DAY_US) & (arrival <= Arrival.LATE)).sum())
             of_times += (times + _EPOCH_2000_US).data
             of_results += results.data
-            of_flags += flags.astype(np.int8).data
-            of_late += (received - times > late_us).data
-    kinds = (np.int64, np.float64, np.int8, np.bool_)
+            of_flags += (codes & 15).astype(np.int8).data
+            of_arrivals += arrival.data
     return {
         number: SeriesKept(
-            *(np.frombuffer(column, kind) for column, kind in zip(columns, kinds, strict=True))
+            np.frombuffer(times, np.int64),
+            np.frombuffer(results, np.float64),
+            np.frombuffer(flags, np.int8),
+            np.frombuffer(arrivals, np.int8),
+            days_late[number],
         )
-        for number, columns in kept.items()
+        for number, (times, results, flags, arrivals) in kept.items()
     }
+
+
+def _arrival(late: Bools, quality: NDArray[Any]) -> NDArray[np.int8]:
+    """An `Arrival` each. A file and a correction leave no time of receipt to judge by."""
+    arrival = late.astype(np.int8)
+    arrival[quality == ClockQuality.FILE] = Arrival.FROM_FILE
+    arrival[quality == ClockQuality.CORRECTED] = Arrival.CORRECTED
+    return arrival
 
 
 _ELEMENTS = tuple(
@@ -308,7 +325,7 @@ _ELEMENTS = tuple(
 
 
 def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[Any, ...]]:
-    """(datastream, times, results, received, flags) of each row of `series_by_day`; the server sends each row
+    """(datastream, times, results, received, codes) of each row of `series_by_day`; the server sends each row
     as one block.
     """
     at = len(_HEADER)  # the header comes with the first row

@@ -84,7 +84,9 @@ class Health:
 
     @property
     def alive(self) -> bool:
-        """True while the heartbeat of every shard comes back through the broker."""
+        """True while every shard gives signs of life: its heartbeat comes back through the broker, or it
+        commits.
+        """
         return self.trouble is None
 
     @property

@@ -4,6 +4,8 @@ the transaction.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -118,8 +120,12 @@ def save_evaluation(
     sha256: str,
     document: str,
     blinded: bool = False,
+    after_the_fact: bool = False,
+    afterwards: Sequence[Mapping[str, str]] = (),
 ) -> int:
-    """`blinded`: the verdict has no meaning."""
+    """`blinded`: the verdict has no meaning. `after_the_fact`: it is qualified. `afterwards`: the sentences
+    beside it, each by language.
+    """
     return int(
         scalar(
             conn,
@@ -134,6 +140,8 @@ def save_evaluation(
             sha256=sha256,
             document=document,
             blinded=blinded,
+            after_the_fact=after_the_fact,
+            afterwards=json.dumps(list(afterwards)),
         )
     )
 

@@ -1,14 +1,36 @@
 """Fixtures, split by subject."""
 
+import signal
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_stack import stack
+
+OF_THE_DEMO = (
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_browser.py",
+    "tests/end_to_end/test_second_terminal.py",
+)
+SLOWEST = (
+    *OF_THE_DEMO,
+    "tests/end_to_end/test_comes_back.py",
+    "tests/embedded/test_interrupted.py",
+    "tests/end_to_end/test_up.py",
+    "tests/end_to_end/test_truth.py",
+    "tests/report/",
+    "tests/ingest/test_faults.py",
+    "tests/ingest/test_shards.py",
+    "tests/test_cli.py",
+    "tests/test_power_verb.py",
+)
+"""They begin first, so that no worker is left with one of them at the end."""
 
 __all__ = [
     "broker",
@@ -34,6 +56,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
     )
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background lets them ignore SIGINT, and every program that they
+    start would inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first."""
+    paths = {item: item.nodeid.partition("::")[0] for item in items}
+    rank = {
+        path: next((n for n, one in enumerate(SLOWEST) if path.startswith(one)), len(SLOWEST))
+        for path in paths.values()
+    }
+    items.sort(key=lambda item: rank[paths[item]])
+
+
+class ByServers(LoadScopeScheduling):
+    """One worker runs a whole file, since its tests share servers, and all files that share the demo or the
+    reports.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path in OF_THE_DEMO:
+            return OF_THE_DEMO[0]
+        return "tests/report" if path.startswith("tests/report/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    return ByServers(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

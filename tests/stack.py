@@ -114,6 +114,18 @@ class Stack:
             patience_s,
         )
 
+    def wait_acknowledged(self, patience_s: float = 30) -> None:
+        """Until the broker has the acknowledgements of all that is in the ledger now: a heartbeat sent after
+        them has come back.
+        """
+        seen: set[object] = set()
+
+        def heard() -> bool:
+            seen.update(self.rows("SELECT heartbeat_at FROM shard WHERE heartbeat_at IS NOT NULL"))
+            return len(seen) > 3 * self.rows("SELECT count(*) FROM shard")[0][0]
+
+        wait_until(heard, "three further heartbeats", patience_s)
+
     def rows(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
         found = self.conn.execute(text, parameters).fetchall()
         self.conn.rollback()

@@ -19,11 +19,14 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from api.routes.ingest import SUFFIXES
 from cli.group import command_of
 from cli.verbs import VERBS
 from ingest.files import mapping
 from insitu.model import IgnoreReason, RejectReason
 from insitu.settings import Settings
+from insitu.wire import INBOUND_SUFFIXES
+from proving.coverage.tables import NUMBERS
 from simulators import scenario
 from trials.designs import DESIGNS
 from trials.plan import protocol
@@ -123,6 +126,12 @@ def test_every_reason_code_has_a_row_and_every_row_a_reason_code() -> None:
     assert sorted(rows("rejects.md")) == sorted([*map(str, RejectReason), *map(str, IgnoreReason)])
 
 
+def test_every_format_has_a_row_with_its_topic_and_one_with_its_path() -> None:
+    named = set(rows("formats.md"))
+    assert {f"insitu/v1/TRIAL/DEVICE/{suffix}" for suffix in INBOUND_SUFFIXES} - named == set()
+    assert {f"…/{path}" for path in SUFFIXES} - named == set()
+
+
 def test_every_setting_has_a_row_with_its_default() -> None:
     text = (DOCS / "operations.md").read_text("utf-8")
     table = dict(re.findall(r"^\| `(INSITU_\w+)` \| ([^|]+) \|", text, re.MULTILINE))
@@ -203,11 +212,32 @@ def test_every_check_and_every_parameter_of_one_is_explained() -> None:
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 
+def page_of(design: str) -> Path:
+    (page,) = [
+        page for page in (DOCS / "designs").glob("*.md") if f"**Name** `{design}`" in page.read_text("utf-8")
+    ]
+    return page
+
+
 def test_every_design_has_a_page_with_its_statistics() -> None:
-    texts = [page.read_text("utf-8") for page in sorted((DOCS / "designs").glob("*.md"))]
     for design in DESIGNS.values():
-        (text,) = [text for text in texts if f"**Name** `{design.name}`" in text]
+        text = page_of(design.name).read_text("utf-8")
         assert {name for name in design.statistics if f"`{name}`" not in text} == set(), design.name
+
+
+def test_every_design_is_in_the_lists_of_designs_and_of_forecasts() -> None:
+    lists = (DOCS / "designs" / "README.md").read_text("utf-8")
+    fields = (DOCS / "protocol.md").read_text("utf-8")
+    forecasts = fields.partition("\n## Power")[2].partition("\n## ")[0]
+    for name in DESIGNS:
+        page = page_of(name).name
+        assert f"]({page})" in lists, name
+        assert f"[`{name}`](designs/{page})" in fields, name
+        assert f"`{name}`" in forecasts, name
+
+
+def test_the_tables_of_validation_number_designs_as_their_pages() -> None:
+    assert {name: int(page_of(name).name.partition("-")[0]) for name in DESIGNS} == NUMBERS
 
 
 def test_every_finding_and_deviation_is_explained() -> None:

@@ -17,7 +17,7 @@ from insitu.model import Flag, GapCause, PeriodName, Stamp, Verdict
 from trials.plan.parts import Target
 from trials.plan.rules import RULES_1
 from trials.plan.values import Text
-from trials.statement import AsCause, AsDeviation, AsFinding
+from trials.statement import AsCause, AsDeviation, AsFinding, Evidence
 
 SCHEMA: Final = "insitu/evaluation/1"
 
@@ -37,9 +37,11 @@ class Estimate(Part):
     method: str
     """`day_mean`, `two_period`, `day_jackknife`, `day_bootstrap`, `hac`, `welch_naive`, `exact`, …"""
     n: int
-    """Number of values behind the estimate (pairs, days)."""
+    """Number of values behind the estimate: all pairs, or all days."""
     n_effective: float | None = None
     """Number of independent days that they are worth (n′)."""
+    counts: dict[str, int] | None = None
+    """Name of a count (days, pairs, units, …) → count: they tell apart what `n` takes together."""
 
 
 class CriterionResult(Part):
@@ -104,6 +106,8 @@ class EndpointResult(Part):
     pairs: list[Pair] = Field(default_factory=list)
     blinded: Literal[True] | None = None
     """Not estimated yet, whatever the data; the verdict means nothing."""
+    after_the_fact: Literal[True] | None = None
+    """As for the evaluation, about this endpoint alone."""
 
 
 class GateResult(Part):
@@ -144,11 +148,13 @@ class DatastreamSummary(Part):
     checks_planned: int
     checks_run: int
     late: int
-    """Received more than a day after their time."""
+    """Received more than a day after their time, as far as it is known how they arrived."""
     sha256: str
     """Hash of its times, results and flags: if a package was changed, `verify` names the datastream."""
     stamp: Stamp | None = None
     """The point of their interval that its times mark; None by rules 1, which know instants only."""
+    from_file: int | None = None
+    """Read from a file: nobody knows how they arrived. None: none."""
 
 
 class GapSummary(Part):
@@ -210,6 +216,25 @@ class VersionSummary(Part):
     """
 
 
+class TargetChange(Part):
+    """A target of an endpoint that is not as it was; None: there was, or is, none."""
+
+    endpoint: str
+    statistic: str
+    before: Target | None
+    after: Target | None
+
+
+class Afterwards(Part):
+    """A sentence beside the verdict: the protocol was locked or changed when results could be known."""
+
+    code: str
+    evidence: Evidence
+    text: Text
+    targets: list[TargetChange] = Field(default_factory=list)
+    """Those that differ from the version it compares with."""
+
+
 class Change(Part):
     """Change of a number or a verdict since the previous evaluation."""
 
@@ -220,6 +245,8 @@ class Change(Part):
     after: float | None
     verdict_before: Verdict | None
     verdict_after: Verdict
+    after_the_fact_before: Literal[True] | None = None
+    after_the_fact_after: Literal[True] | None = None
 
 
 class Evaluation(Part):
@@ -267,6 +294,12 @@ class Evaluation(Part):
     """Versions of the protocol, oldest first; None if none was ever locked."""
     causes: list[AsCause] | None = None
     """Differences from the previous evaluation; None if there was none, or nothing differs."""
+    after_the_fact: Literal[True] | None = None
+    """The verdict is qualified: the protocol was locked when results could be known, or was changed then in
+    a way that may have led to this verdict.
+    """
+    afterwards: list[Afterwards] | None = None
+    """None: the protocol was locked before the reporting period began, and not changed since."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

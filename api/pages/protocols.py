@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -15,6 +15,7 @@ from api.pages.expected import expected
 from api.pages.words import TEMPLATE_WORDS
 from api.rendering import page_of, respond
 from insitu.errors import CorrectInput, NotFound
+from insitu.model import PeriodName
 from store.access import Viewer, visible_trial
 from store.catalogue.trials import Trial
 from store.database import Connection
@@ -93,6 +94,12 @@ def _check(conn: Connection, context: Context, trial: Trial, text: str) -> Check
     return check_draft(conn, trial.code, text, now=context.clock.now(), simulated=context.clock.is_simulated)
 
 
+def _is_late(checked: Checked, now: datetime) -> bool:
+    """Whether the reporting period of the text has begun."""
+    reporting = checked.protocol.period(PeriodName.REPORTING) if checked.protocol else None
+    return reporting is not None and now >= reporting.start
+
+
 def _respond(
     request: Request,
     conn: Connection,
@@ -114,6 +121,7 @@ def _respond(
         lines=[*text.split("\n"), ""],
         checked=checked,
         expected=expected(checked.outlook, page) if checked else None,
+        is_late=checked is not None and _is_late(checked, page.now),
         may_lock=may_lock(viewer, trial),
         newest=newest,
         templates=TEMPLATE_WORDS,

@@ -39,7 +39,6 @@ _WAY: Final = (
     TrialState.RUNNING,
     TrialState.EVALUATED,
 )
-_DECISIONS: Final = (TrialState.BUY, TrialState.ITERATE, TrialState.STOP)
 _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.NEVER_SEEN)
 
 
@@ -192,7 +191,7 @@ def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:
             "present" if state is now else ("past" if state in before else "future")
         )
         stages.append(Stage(state.value, kind, reached.get(state.value) if kind != "future" else None))
-    if now in _DECISIONS:
+    if now.is_decision:
         stages.append(Stage(now.value, "present", reached.get(now.value)))
     return stages
 

@@ -71,7 +71,7 @@ FLAGS: Final = {
 
 GAP_CAUSES: Final = {
     GapCause.DEVICE: "the device was down",
-    GapCause.NETWORK: "radio or gateway",
+    GapCause.NETWORK: "the connection",
     GapCause.OURS: "our broker or ingestor",
     GapCause.WINDOW: "a declared window",
     GapCause.UNKNOWN: "unknown",

@@ -95,7 +95,8 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-_SUFFIXES: Final = {path: suffix for path, suffix, *_ in _FORMATS}
+SUFFIXES: Final = {path: suffix for path, suffix, *_ in _FORMATS}
+"""Last part of the path → suffix of the corresponding topic."""
 DEVICE_PATH: Final = re.compile(
     r"/api/v1/trials/([^/]+)/devices/([^/]+)/(" + "|".join(path for path, *_ in _FORMATS) + ")"
 )
@@ -129,7 +130,7 @@ async def answer_device(request: Request, trial: str, device: str, path: str, pa
     """Does the same as the route below, but without FastAPI's overhead, which is half of the cost of a
     post.
     """
-    taken = await take(request, f"{PREFIX}/{trial}/{device}/{_SUFFIXES[path]}", trial, device, payload)
+    taken = await take(request, f"{PREFIX}/{trial}/{device}/{SUFFIXES[path]}", trial, device, payload)
     return Response(taken.model_dump_json(), media_type=_JSON)
 
 

@@ -43,6 +43,8 @@ class TrialOut(BaseModel):
         protocol_sha256="9f2c…",
         protocol_locked_at="2026-03-28T08:00:00Z",
         verdict=None,
+        after_the_fact=False,
+        afterwards=[],
     )
 
     code: str
@@ -59,6 +61,10 @@ class TrialOut(BaseModel):
     """Of the latest evaluation; null for a viewer who sees no measurements, and while a primary endpoint is
     blinded.
     """
+    after_the_fact: bool
+    """That verdict is qualified: see the list of evaluations."""
+    afterwards: list[dict[str, str]]
+    """The sentences beside it, by language."""
 
 
 class DeviceOut(BaseModel):
@@ -260,6 +266,8 @@ class EvaluationOut(BaseModel):
         verdict="met",
         interim=False,
         blinded=False,
+        after_the_fact=False,
+        afterwards=[],
         sha256="5c0e…",
         inputs_sha256="a1b2…",
         version=1,
@@ -274,6 +282,14 @@ class EvaluationOut(BaseModel):
     interim: bool
     blinded: bool
     """A primary endpoint is blinded: its estimates and the verdict appear when the evaluator unblinds it."""
+    after_the_fact: bool
+    """The verdict is qualified: the protocol was locked when results could be known, or was changed then in a
+    way that may have led to this verdict.
+    """
+    afterwards: list[dict[str, str]]
+    """Sentences by language that belong beside the verdict: the protocol was locked or changed after the
+    reporting period had begun.
+    """
     sha256: str
     inputs_sha256: str
     version: int

@@ -27,6 +27,8 @@ def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
         protocol_sha256=facts.sha256,
         protocol_locked_at=facts.locked_at,
         verdict=facts.verdict if viewer.sees_measurements else None,
+        after_the_fact=bool(facts.after_the_fact) and viewer.sees_measurements,
+        afterwards=(facts.afterwards or []) if viewer.sees_measurements else [],
     )
 
 

@@ -20,7 +20,7 @@ from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
-from insitu.model import Message, RejectReason
+from insitu.model import ClockQuality, Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction, correct
@@ -134,7 +134,10 @@ class Loader:
 
     def _item(self, made: Made, item: Prepared, refused: str) -> Prepared:
         # The same row again is the same message: a file has no deliveries.
-        item = item._replace(source=f"{self._layout.file}, row {made.row}", by_delivery=False)
+        observations = tuple(one._replace(clock_quality=int(ClockQuality.FILE)) for one in item.observations)
+        item = item._replace(
+            source=f"{self._layout.file}, row {made.row}", by_delivery=False, observations=observations
+        )
         if made.problem:
             problem = {RejectReason.INVALID_SHAPE: (0, made.problem)}
             item = item._replace(observations=(), contained=0, refused=problem)

@@ -5,6 +5,7 @@ numbers beyond the bounds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from proving.coverage.intervals import (
 from trials.designs import DESIGNS
 
 MOST_COLUMNS = 5
-NUMBERS = {name: number for number, name in enumerate(DESIGNS, 1)}
+EARLY_LOOK = 12
+"""Number of a page of docs/designs about no design of its own."""
+NUMBERS = dict(zip(DESIGNS, (number for number in count(1) if number != EARLY_LOOK), strict=False))
+"""Design → number of its page."""
 
 
 def section(found: Sequence[Measured]) -> str:

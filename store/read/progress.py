@@ -30,6 +30,10 @@ class TrialFacts:
     evaluated_at: datetime | None
     interim: bool | None
     blinded: bool | None
+    after_the_fact: bool | None
+    """Its verdict is qualified."""
+    afterwards: list[dict[str, str]] | None
+    """The sentences beside its verdict, each by language."""
     draft: bool
 
 
@@ -43,6 +47,10 @@ class EvaluationHead:
     """None if it is withheld."""
     interim: bool
     blinded: bool
+    after_the_fact: bool
+    """The verdict is qualified."""
+    afterwards: list[dict[str, str]]
+    """The sentences beside the verdict, each by language."""
     inputs_sha256: str
     sha256: str
     version: int

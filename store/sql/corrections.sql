@@ -10,7 +10,7 @@ ORDER BY o.datastream_id, o.phenomenon_time FOR UPDATE OF o;
 
 -- name: replace_results
 -- Replace results and their time of receipt; marks them as unchecked.
-UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 0, flag = 2
+UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 5, flag = 2
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
 WHERE o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time;
 

@@ -1,6 +1,8 @@
 -- name: add_shard
--- A session of the broker that is to be created.
-INSERT INTO shard (shard_id, client_id, filters) VALUES (%(shard_id)s::int, %(client_id)s::text, '{}')
+-- A session of the broker that is to be created. One that exists is left alone: to insert it again would wait for the ingestor
+-- that updates it, and that ingestor may wait for the transaction that changes the number of shards.
+INSERT INTO shard (shard_id, client_id, filters)
+SELECT %(shard_id)s::int, %(client_id)s::text, '{}' WHERE NOT EXISTS (SELECT FROM shard WHERE shard_id = %(shard_id)s::int)
 ON CONFLICT (shard_id) DO NOTHING;
 
 -- name: drop_shards
@@ -98,8 +100,8 @@ UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestam
 WHERE shard_id = %(shard_id)s::int;
 
 -- name: health
--- The oldest sign of life over all shards.
-SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))::float8 AS heartbeat_age_s,
+-- The oldest sign of life over all shards. A commit is one too: after a broker's return it comes before the next heartbeat.
+SELECT extract(epoch FROM clock_timestamp() - min(greatest(heartbeat_at, committed_at)))::float8 AS heartbeat_age_s,
        extract(epoch FROM clock_timestamp() - max(committed_at))::float8 AS commit_age_s, coalesce(sum(pending), 0)::int AS pending,
        coalesce(sum(dropped), 0)::bigint AS dropped, coalesce(sum(disconnects), 0)::bigint AS disconnects, max(window_size) AS window,
        count(*) FILTER (WHERE heartbeat_at IS NULL)::int AS silent,

@@ -16,9 +16,10 @@ FROM protocol p JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text ORD
 
 -- name: save_evaluation
 -- The result of applying a locked protocol.
-INSERT INTO evaluation (trial_id, protocol_id, evaluated_at, evaluated_by, verdict, interim, blinded, inputs_sha256, sha256, document)
+INSERT INTO evaluation (trial_id, protocol_id, evaluated_at, evaluated_by, verdict, interim, blinded, after_the_fact, afterwards,
+                        inputs_sha256, sha256, document)
 SELECT trial_id, %(protocol_id)s::int, %(evaluated_at)s::timestamptz, %(evaluated_by)s::text, %(verdict)s::text,
-       %(interim)s::boolean, %(blinded)s::boolean, %(inputs_sha256)s::text, %(sha256)s::text, %(document)s::text
+       %(interim)s::boolean, %(blinded)s::boolean, %(after_the_fact)s::boolean, %(afterwards)s::jsonb, %(inputs_sha256)s::text, %(sha256)s::text, %(document)s::text
 FROM trial WHERE code = %(trial)s::text RETURNING evaluation_id;
 
 -- name: evaluation

@@ -9,12 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
+from api.routes.ingest import SUFFIXES
+from ingest.decode import DECODERS
+from insitu.wire import CHIRPSTACK, INBOUND_SUFFIXES, SPARKPLUG, STATUS, THINGS_STACK
 from store import ledger
 from store.catalogue.devices import find_device
 from tests.api.conftest import server
 from tests.stack import NOW, Stack
 
 SECONDS = int(NOW.timestamp()) - 120
+BY_MQTT_ONLY = (CHIRPSTACK, THINGS_STACK, SPARKPLUG)
+"""Network servers: each publishes for many devices, and none of them has a device's token."""
 
 
 def post(
@@ -37,12 +42,23 @@ MESSAGES = [
     ("influx", "influx", f"air pm25=4 {SECONDS + 3}000000000\n".encode()),
     ("telemetry", "telemetry", json.dumps({"ts": (SECONDS + 4) * 1000, "values": {"pm25": 5.0}}).encode()),
 ]
+"""Suffix, path, payload: the n-th has the result n, at a second of its own."""
+
+
+def test_every_decoder_has_a_path_over_http_or_reads_what_a_network_server_publishes() -> None:
+    of_devices = {suffix for suffix in DECODERS if suffix.partition("/")[0] not in BY_MQTT_ONLY}
+    assert set(SUFFIXES.values()) == of_devices
+    assert set(INBOUND_SUFFIXES) == of_devices
+
+
+def test_every_format_of_observations_has_a_message_here() -> None:
+    assert {(suffix, path) for suffix, path, _ in MESSAGES} == {
+        (suffix, path) for path, suffix in SUFFIXES.items() if suffix != STATUS
+    }
 
 
 def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path: Path) -> None:
-    """Native, SenML as JSON and as CBOR, line protocol and ThingsBoard: first by MQTT, then by HTTP, and the
-    other way round.
-    """
+    """In turn first by MQTT and then by HTTP, and the other way round."""
     device = stack.device("t/a")
     with server(stack.database_url, tmp_path) as address:
         for n, (suffix, path, payload) in enumerate(MESSAGES):
@@ -55,10 +71,11 @@ def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path:
                 stack.wait_for(2 * n + 1)
                 answer = post(address, stack, path, payload).json()
                 assert (answer["stored"], answer["duplicate"], answer["refused"]) == (0, 1, {})
-    assert sorted(stack.rows("SELECT result FROM observation")) == [(1.0,), (2.0,), (3.0,), (4.0,), (5.0,)]
+    count = len(MESSAGES)
+    assert sorted(stack.rows("SELECT result FROM observation")) == [(n + 1.0,) for n in range(count)]
     assert stack.rows(
         "SELECT sum(received), sum(accepted), sum(repeated), sum(stored), sum(duplicate) FROM ledger"
-    ) == [(10, 5, 5, 5, 5)]
+    ) == [(2 * count, count, count, count, count)]
     assert ledger.recount(stack.conn) == []
     device.close()
 
@@ -106,7 +123,7 @@ def test_every_format_asks_for_the_token_of_that_device_and_is_described(
     stack: Stack, tmp_path: Path
 ) -> None:
     with server(stack.database_url, tmp_path) as address:
-        for path in ("observations", "senml", "influx", "telemetry", "status"):
+        for path in SUFFIXES:
             url = f"{address}/api/v1/trials/t/devices/a/{path}"
             for token in ("", "Bearer wrong", f"Bearer {stack.tokens['t/b'][1]}"):
                 assert httpx.post(url, content=b"online", headers={"Authorization": token}).status_code == 401

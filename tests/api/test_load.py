@@ -44,6 +44,7 @@ from tests.api.load import (
 )
 from tests.api.world import PASSWORD, World
 
+pytestmark = pytest.mark.alone
 MANY = 500
 DEVICES = 1000
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
@@ -219,11 +220,22 @@ each time.
 """
 
 
-def _served(found: Beside) -> bool:
-    print(f"beside it: {len(found.seconds)} requests, p99 {found.p99:.2f} s, slowest {found.slowest}")
+def _slowdown() -> float:
+    """How many times longer a computation takes than its processor time, because of other programs."""
+    began, busy = time.perf_counter(), time.thread_time()
+    while time.thread_time() - busy < 0.2:
+        sum(range(1000))
+    return max(1.0, (time.perf_counter() - began) / (time.thread_time() - busy))
+
+
+def _served(found: Beside, slowdown: float) -> bool:
+    print(
+        f"beside it: {len(found.seconds)} requests, p99 {found.p99:.2f} s, slowest {found.slowest}; "
+        f"other programs: {slowdown:.1f} times slower"
+    )
     assert not found.problems, found.problems[:5]
-    assert len(found.seconds) >= 20
-    return found.p99 < P99_S
+    assert len(found.seconds) >= 20 / slowdown
+    return found.p99 < P99_S * slowdown
 
 
 KINDS = {
@@ -253,10 +265,11 @@ def test_500_simultaneous_requests_stop_nobody_else(site: Site, shoot: Salvo, ki
     if kind == "wrong_sign_in":
         others.append((site.signing_in("lab", PASSWORD), [303]))
     for _ in range(TRIES):
+        slowdown = _slowdown()
         answers, found = crowd_beside(shoot, site.port, asks, others, samples=40, most_salvos=12)
         print(f"\n{kind}: {dict(answers)}")
         assert not [status for status in answers if status not in KINDS[kind]], answers
-        if _served(found):
+        if _served(found, slowdown):
             return
     raise AssertionError(f"p99 is {found.p99:.1f} s")
 
@@ -268,12 +281,13 @@ def test_1000_bodies_that_come_byte_by_byte_stop_nobody_else(site: Site, shoot: 
         *[site.post(number, 3, token=f"wrong{number}") for number in range(300)],
     ]
     for _ in range(TRIES):
+        slowdown = _slowdown()
         with beside(site.port, site.others()) as found:
             answers = shoot(site.port, asks, byte_every_s=0.7)
         print(f"\nslow bodies: {dict(answers)}")
         assert set(answers) <= {401, 408, 503}, "each is answered, in the time that a body may take"
         assert answers[408] >= 300
-        if _served(found):
+        if _served(found, slowdown):
             return
     raise AssertionError(f"p99 is {found.p99:.1f} s")
 
@@ -325,6 +339,10 @@ STREAMS = 200
 WATCHED_S = 10.0
 
 
+ROUND_S = 1.0
+"""Twenty devices post in each: as many as a lab's thousand with a minute's interval."""
+
+
 def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) -> None:
     paths = ["/live/fleet", *(f"/live/trials/crowd/devices/c{number}" for number in range(9))]
     with connect(site.database_url, application="tests") as conn:
@@ -340,8 +358,10 @@ def test_200_people_who_watch_live_cost_less_than_100_mb_and_a_core(site: Site) 
         while not all(b"data:" in text for text in heard) or time.monotonic() - started < WATCHED_S:
             assert time.monotonic() - started < 120, "each hears of a change"
             minute += 1
+            round_began = time.monotonic()
             for number in range(20):
                 assert asked(site.port, site.post(number, minute)) == 200
+            time.sleep(max(0.0, round_began + ROUND_S - time.monotonic()))
             for index, line in enumerate(lines):
                 if select.select([line], [], [], 0)[0]:
                     heard[index] += line.recv(1 << 20)

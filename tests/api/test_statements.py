@@ -71,7 +71,8 @@ def _show(title: str, names: list[str]) -> None:
 
 
 def _require_once(names: list[str]) -> None:
-    about = Counter(_tables(name)[0] for name in names)
+    # The database makes the buckets of a chart over any span; gaps need every result of their own span.
+    about = Counter(_tables(name)[0] for name in names if name != "read/results.buckets")
     assert not [name for name, times in Counter(names).items() if times > 1], "the same question twice"
     assert not [table for table, times in about.items() if times > 1], about
 
@@ -86,7 +87,7 @@ def test_the_page_of_a_device_reads_each_table_once(
         assert reader.get(f"{DEVICE}?span={span}").status_code == 200
     _show(f"{login}, device", names)
     _require_once(names)
-    assert len(names) <= 10
+    assert len(names) <= 11
     assert "observation" in [_tables(name)[0] for name in names]
 
 

@@ -34,7 +34,14 @@ def read(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def evaluated(conn: Connection, *, blinded: bool = False, interim: bool = False, verdict: str = "met") -> int:
+def evaluated(
+    conn: Connection,
+    *,
+    blinded: bool = False,
+    interim: bool = False,
+    verdict: str = "met",
+    afterwards: tuple[dict[str, str], ...] = (),
+) -> int:
     """Stores an evaluation of trial `t` by the first version of its protocol; locks that version if
     necessary.
     """
@@ -56,6 +63,8 @@ def evaluated(conn: Connection, *, blinded: bool = False, interim: bool = False,
         sha256=HASH,
         document=json.dumps({"value": SECRET}),
         blinded=blinded,
+        after_the_fact=bool(afterwards),
+        afterwards=afterwards,
     )
     conn.commit()
     return made
@@ -131,6 +140,8 @@ def test_trials_are_listed_with_their_state_protocol_and_result(
         "verdict": "met",
         "interim": False,
         "blinded": False,
+        "after_the_fact": False,
+        "afterwards": [],
     }
 
 
@@ -291,6 +302,19 @@ def test_a_look_is_listed_as_no_verdict(told_here: Told, conn: Connection, catal
     assert second.endswith("look, no verdict")
 
 
+def test_a_verdict_whose_criteria_came_afterwards_is_listed_with_the_sentence_beside_it(
+    told_here: Told, conn: Connection, catalogue: SmallTrial
+) -> None:
+    sentence = {"en": "It was locked late.", "fr": "Verrouillé tard."}
+    number = evaluated(conn, afterwards=(sentence,))
+    for verb, name in (("evaluations", f"Evaluation {number}"), ("trials", "t")):
+        text = told_here(verb)
+        assert "met, criteria set after the fact" in text
+        assert text.endswith(f"\n{name}: It was locked late.\n")
+        (line,) = read(told_here(verb, "--json"))
+        assert (line["verdict"], line["after_the_fact"], line["afterwards"]) == ("met", True, [sentence])
+
+
 def test_evaluations_are_listed_newest_first_and_older_ones_are_announced(
     told_here: Told,
     conn: Connection,
@@ -311,6 +335,8 @@ def test_evaluations_are_listed_newest_first_and_older_ones_are_announced(
         "verdict": "not_met",
         "interim": False,
         "blinded": False,
+        "after_the_fact": False,
+        "afterwards": [],
         "inputs_sha256": HASH,
         "sha256": HASH,
         "version": 1,

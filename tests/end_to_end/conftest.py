@@ -46,7 +46,7 @@ def demo() -> Iterator[RunningDemo]:
     running = RunningDemo(folder, environment=environment, arguments=["--days", "60"])
     try:
         thread = running.kill_during_history(KILLS)
-        running.wait_for("The fleet is live", 280)
+        running.wait_for("The fleet is live", 900)
         thread.join(5)
         yield running
     finally:

@@ -167,7 +167,7 @@ class RunningDemo:
         """SIGKILL each named child, in a thread; one that is not there yet, as soon as it runs."""
 
         def run() -> None:
-            self.wait_for("days of history", 60)
+            self.wait_for("days of history", 300)
             begin = time.monotonic()
             for after, name in plan:
                 time.sleep(max(0.0, begin + after - time.monotonic()))

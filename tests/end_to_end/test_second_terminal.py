@@ -19,7 +19,7 @@ import pytest
 
 from tests.end_to_end.running import RunningDemo
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1000)
 DEVICE = "bench-1"
 
 

@@ -33,7 +33,7 @@ from trials.workflow.locking import lock_protocol
 TRIAL = "york"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0() -> None:
     """The last day is fixed, and so is every number of the simulation; the clocks go forward within the
     history.
@@ -56,7 +56,7 @@ def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_int
             [*INSITU, *arguments],
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=900,
             env={**os.environ, "INSITU_DATA_DIR": f"{place}/data"},
         )
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]

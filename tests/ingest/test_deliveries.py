@@ -62,6 +62,7 @@ def test_constant_values_before_and_after_a_broker_restart_are_all_stored(
     device = stack.device("t/a")
     constants(device, PART)
     stack.wait_for(PART)
+    stack.wait_acknowledged()
     doubled = 0
     if in_flight:
         assert stack.ingestor is not None

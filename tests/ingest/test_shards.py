@@ -279,6 +279,44 @@ def test_leases_are_shared_evenly_and_only_what_is_free_is_taken(
     second.close()
 
 
+@pytest.mark.parametrize(
+    ("heartbeats", "commits", "lives"),
+    [
+        ((1, 1, 1), (99, 99, 99), True),
+        (
+            (1, 99, 1),
+            (99, 1, 99),
+            True,
+        ),  # the broker has just come back: messages are committed, no heartbeat yet
+        ((1, 99, 1), (1, 99, 1), False),
+        ((99, 99, 99), (1, 1, 1), True),
+    ],
+)
+def test_a_shard_lives_by_its_heartbeat_or_by_what_it_commits(
+    three: Connection, heartbeats: tuple[int, ...], commits: tuple[int, ...], lives: bool
+) -> None:
+    for shard_id, (heartbeat, commit) in enumerate(zip(heartbeats, commits, strict=True)):
+        three.execute(
+            "UPDATE shard SET heartbeat_at = clock_timestamp() - %s * interval '1 s',"
+            " committed_at = clock_timestamp() - %s * interval '1 s' WHERE shard_id = %s",
+            (heartbeat, commit, shard_id),
+        )
+    health = shards.health(three)
+    assert health.alive == lives, health.trouble
+
+
+def test_more_shards_do_not_wait_for_an_ingestor_that_writes_its_signs_of_life(
+    three: Connection, database_url: str
+) -> None:
+    """It may itself wait for the number of shards: neither would go on."""
+    with connect(database_url, application="tests") as ingestor:
+        for _ in range(40):  # so that the new version of its row needs an index entry of its own
+            ingestor.execute("UPDATE shard SET pending = pending + 1")
+        three.execute("SET lock_timeout = '2s'")
+        shards.ensure_shards(three)
+        three.rollback()
+
+
 def test_the_lease_of_a_connection_that_ended_is_free_at_once(three: Connection, database_url: str) -> None:
     first, _ = keep(database_url, "one")
     first.close()

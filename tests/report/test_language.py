@@ -6,7 +6,7 @@ import re
 from insitu.language import catalogue
 from trials.designs import DESIGNS, early_look
 from trials.report import words
-from trials.report.labels import AGGREGATION_WORDS, FILTER_WORDS
+from trials.report.labels import AGGREGATION_WORDS, COUNT_WORDS, FILTER_WORDS
 from trials.report.sentence import sentences
 from trials.report.writer import LOCALE
 from trials.statement import Kind
@@ -23,6 +23,7 @@ def texts() -> set[str]:
         found |= {statistic.words for statistic in design.statistics.values()}
     found |= {early_look.METHOD_WORDS}
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
+    found |= {text for texts in COUNT_WORDS.values() for text in texts}
     for name in _TABLES:
         found |= set(getattr(words, name).values())
     nodes = [

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from insitu.model import Observation
+from insitu.model import Arrival, Observation
 from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge, series, series_kept
@@ -59,11 +59,13 @@ def test_many_at_once_are_the_same_observations_as_one_by_one(
         assert np.array_equal(kept[number].time_us, one.time_us)
         assert kept[number].result.tobytes() == one.result.tobytes()
         assert np.array_equal(kept[number].flag, one.flag)
-        assert np.array_equal(kept[number].late, one.received_us - one.time_us > 3_600_000_000)
+        assert np.array_equal(
+            kept[number].arrival == Arrival.LATE, one.received_us - one.time_us > 3_600_000_000
+        )
     assert len(kept[silent].time_us) == 0
     if start == START:
         assert [len(kept[number].time_us) for number in streams] == [240, 96]
-        assert 0 < kept[streams[0]].late.sum() < 240
+        assert 0 < (kept[streams[0]].arrival == Arrival.LATE).sum() < 240
 
 
 def test_after_many_observations_the_connection_is_as_usable_as_before(

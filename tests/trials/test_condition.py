@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from insitu.model import DeviceState, GapCause
+from insitu.model import Arrival, DeviceState, GapCause
 from trials.condition.causes import Cause
 from trials.condition.completeness import (
     DayShare,
@@ -21,7 +21,13 @@ from trials.condition.completeness import (
     share_stored,
 )
 from trials.condition.facts import ContactFacts, DayCount, DeviceFacts, Stay, StreamFacts, WindowFacts
-from trials.condition.gaps import KEPT_BACK_SIMULATED, Arrivals, find_device_gaps, find_gaps
+from trials.condition.gaps import (
+    KEPT_BACK_SIMULATED,
+    Arrivals,
+    find_device_gaps,
+    find_gaps,
+    find_gaps_in_order,
+)
 from trials.condition.state import Condition, judge_devices
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -293,6 +299,48 @@ def test_results_that_came_hours_later_close_a_gap_and_keep_that_they_were_late(
     assert gaps_of(times, received, late_after=KEPT_BACK_SIMULATED) == []
 
 
+FILE, LATE = Arrival.FROM_FILE, Arrival.LATE
+IN_TIME = 16 * [Arrival.IN_TIME]
+
+
+def arrived(*kinds: Arrival, times: Sequence[float] = range(0, 240, 15), **more: Any) -> list[Any]:
+    """(stretch, cause, filled later) of each gap of a quarter-hourly series that arrived so."""
+    found = find_gaps_in_order(
+        times=us(*times),
+        arrival=np.array(kinds, np.int8),
+        expected_s=QUARTER,
+        start=START,
+        end=START + timedelta(hours=4),
+        **more,
+    )
+    return [(minutes(gap), gap.cause, gap.backfilled) for gap in found]
+
+
+@pytest.mark.parametrize(
+    ("what", "kinds", "gaps"),
+    [
+        ("all from a file", 16 * [FILE], []),
+        ("a file, then live", [*8 * [FILE], *IN_TIME[8:]], []),
+        ("live, then a file", [*IN_TIME[:8], *8 * [FILE]], []),
+        ("a file fills a live series", [*IN_TIME[:4], *4 * [FILE], *IN_TIME[8:]], [((60, 120), "unknown")]),
+        ("a file has two results that live messages lack", [*IN_TIME[:4], FILE, FILE, *IN_TIME[6:]], []),
+        ("everything late, as from a device that sends in bundles", 16 * [LATE], []),
+        ("mostly late", [*12 * [LATE], *IN_TIME[12:]], [((0, 180), "unknown")]),
+        ("usually in time", [*IN_TIME[:4], *4 * [LATE], *IN_TIME[8:]], [((60, 120), "network")]),
+        ("corrected later", [*IN_TIME[:4], *8 * [Arrival.CORRECTED], *IN_TIME[12:]], []),
+    ],
+)
+def test_how_data_arrived_decides_what_is_known_of_a_silence(
+    what: str, kinds: list[Arrival], gaps: list[Any]
+) -> None:
+    assert arrived(*kinds) == [(ends, GapCause(cause), True) for ends, cause in gaps]
+
+
+def test_a_hole_in_a_file_is_a_gap_of_unknown_cause() -> None:
+    times = [*range(0, 60, 15), *range(120, 240, 15)]
+    assert arrived(*len(times) * [FILE], times=times) == [((45, 120), GapCause.UNKNOWN, False)]
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
     times = us(*range(60, 120, 15), *range(165, 195, 15))
     shuffled = np.random.default_rng(1).permutation(times)
@@ -323,6 +371,27 @@ def test_a_silence_of_the_device_counts_once_and_that_of_a_datastream_while_othe
         ((165, 240), "pm25", True),
         ((60, 120), None, False),
     ]
+
+
+def test_no_gap_is_reported_while_the_device_stood_nowhere() -> None:
+    spoke = arrivals(*range(0, 60, 15), *range(180, 240, 15))
+    hour = timedelta(hours=1)
+    apart = (Stay("here", START, START + hour), Stay("there", START + 3 * hour, None))
+    assert list(device_gaps({1: spoke, 2: spoke}, stays=apart)) == []
+    joined = (Stay("here", START, START + 2 * hour), Stay("there", START + 2 * hour, None))
+    assert list(device_gaps({1: spoke, 2: spoke}, stays=joined)) == [((45, 180), None, False)]
+
+
+def test_a_window_of_a_site_explains_a_silence_only_while_the_device_stood_there() -> None:
+    spoke = arrivals(*range(0, 60, 15), *range(180, 240, 15))
+    hour = timedelta(hours=1)
+    window = WindowFacts("maintenance", "there", START + 0.5 * hour, START + 3.5 * hour, "works")
+    for site, cause in (("there", GapCause.WINDOW), ("here", GapCause.UNKNOWN)):
+        given = replace(
+            facts(5), streams=(stream("no2", 1),), stays=(Stay(site, START, None),), windows=(window,)
+        )
+        (one,) = find_device_gaps(given, {1: spoke}, since=START, now=START + 4 * hour)
+        assert one.gap.cause is cause
 
 
 def test_gaps_end_where_the_device_retired_and_begin_where_it_was_deployed() -> None:

@@ -78,9 +78,7 @@ def test_a_margin_that_cannot_be_told_from_nothing_is_a_warning_and_a_wide_one_i
 
 
 def test_nothing_of_the_reporting_period_is_looked_at() -> None:
-    """The level doubles in the reporting period, known or not: the outlook stays the same to
-    the last digit.
-    """
+    """The level doubles in the reporting period, known or not: the outlook is equal to the last digit."""
     so_far = before_after()
     later = np.r_[values(1), 2 * values(2, days=30)]
     after = replace(so_far, streams=[series("candidate-1", later)], now=START + 70 * DAY)

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput
+from insitu.model import Verdict
 from tests.trials.test_gate import DESIGNS, plan_of, streams_of
 from tests.trials.world import (
     criterion,
@@ -28,14 +29,15 @@ from tests.trials.world import (
     series,
     window,
 )
-from trials.evaluation import RejectSummary, document_of
+from trials.evaluation import Afterwards, RejectSummary, document_of
 from trials.judge.compute import compute
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package, read_inputs
-from trials.package.readme import README
+from trials.package.readme import README, readme
 from trials.package.verify import Check, verify
 from trials.package.writing import safe_cell, seal, write_tables
 from trials.plan.reading import canonical
+from trials.plan.values import Text
 from trials.series.inputs import TrialInputs
 
 
@@ -333,7 +335,7 @@ def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp
 
 def stranger(folder: Path) -> list[list[str]]:
     """Problems that the checker of Frictionless finds: (file, type of error)."""
-    (folder / "README.md").write_text(README.format(trial="small", sha256="0", version="1"), "utf-8")
+    (folder / "README.md").write_text(readme(evaluate_package(folder), "0"), "utf-8")
     (folder / "report.html").write_text("<!doctype html>", "utf-8")
     seal(folder, evaluate_package(folder), None)
     found = frictionless.validate(str(folder / "datapackage.json"))
@@ -389,6 +391,21 @@ def test_every_file_of_a_package_is_explained_in_it_in_both_languages(package: P
     for word in ("`report.*`", "`signature.json`", "insitu verify ."):
         assert word in english
         assert word in french
+
+
+def test_the_readme_has_the_verdict_and_the_sentences_beside_it_in_both_languages(package: Path) -> None:
+    found = evaluate_package(package)
+    sentence = Afterwards(
+        code="locked_ended", evidence={}, text=Text(en="Locked late.", fr="Verrouillé tard.")
+    )
+    qualified = {"verdict": Verdict.MET, "after_the_fact": True, "afterwards": [sentence]}
+    text = readme(found.model_copy(update=qualified), "0")
+    assert "Its verdict: **met, criteria set after the fact**. Locked late.\n" in text
+    assert "Son verdict : **atteint, critères fixés après coup**. Verrouillé tard.\n" in text
+    plain = readme(found.model_copy(update={"verdict": Verdict.NOT_MET}), "0")
+    assert "Its verdict: **not met**.\n" in plain
+    look = readme(found.model_copy(update={"interim": True}), "0")
+    assert "Its verdict: **none yet: this is an interim look**.\n" in look
 
 
 def test_text_that_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:

@@ -5,13 +5,14 @@ stamps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic.fields import FieldInfo
 
 from insitu.errors import CorrectInput
 from insitu.model import Flag
@@ -162,7 +163,7 @@ def test_a_check_planned_twice_applies_twice() -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("sniff", {}, "There is no check 'sniff'; known are time_syntax, gross_range, flat_line"),
+        ("sniff", {}, "There is no check 'sniff'; known are time_syntax, "),
         ("gross_range", {"fail_low": 0}, "Check gross_range: fail_high: Field required"),
         ("gross_range", {"fail_low": 5, "fail_high": 5}, "fail_low must lie below fail_high"),
         (
@@ -185,10 +186,39 @@ def test_a_plan_that_cannot_be_run_says_which_check_and_parameter(
 def test_the_parameters_of_a_run_are_told_in_one_form() -> None:
     one, other = plan([RANGE, TIMES]), plan([TIMES, RANGE])
     assert parameters_text(one) == parameters_text(other)
-    assert set(CHECKS) == {"time_syntax", "gross_range", "flat_line"}
 
 
-# -- any order, any batches, any stamps
+# -- any order, any batches, any stamps: every registered check
+
+NUMBERS = st.sampled_from([0.0, 0.3, 1.0, 3.0, 4.0, 60.0, 90.0, 600.0, 1200.0, 1800.0, 3600.0])
+"""Levels, tolerances and spans (s) of the size of the rows below."""
+SEVERAL = "several"
+every_check = pytest.mark.parametrize("name", [*CHECKS, SEVERAL])
+
+
+def guess(field: FieldInfo) -> st.SearchStrategy[Any]:
+    kind = field.annotation
+    assert kind is not None
+    return NUMBERS if float in (kind, *get_args(kind)) else st.from_type(kind)
+
+
+def is_valid(name: str, parameters: dict[str, Any]) -> bool:
+    try:
+        plan([(name, parameters)])
+    except CorrectInput:
+        return False
+    return True
+
+
+def plans(name: str) -> st.SearchStrategy[list[Planned]]:
+    """One check with any of its valid parameters, by their model; or several checks together."""
+    if name == SEVERAL:
+        return st.sampled_from(PLANS)
+    fields = CHECKS[name].parameters.model_fields
+    required = {key: guess(field) for key, field in fields.items() if field.is_required()}
+    optional = {key: guess(field) for key, field in fields.items() if not field.is_required()}
+    parameters = st.fixed_dictionaries(required, optional=optional)
+    return parameters.filter(lambda found: is_valid(name, found)).map(lambda found: plan([(name, found)]))
 
 
 @st.composite
@@ -206,15 +236,17 @@ def rows(draw: st.DrawFn, *, repeats: bool) -> tuple[Ints, Floats, Ints]:
     return time, np.array(result), time + np.array(delay, np.int64) * MINUTE
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=rows(repeats=True), which=st.integers(0, 1), seed=st.integers(0, 2**16))
+@every_check
+@settings(max_examples=100, deadline=None)
+@given(data=rows(repeats=True), draw=st.data(), seed=st.integers(0, 2**16))
 def test_any_order_of_the_rows_gives_the_same_flags(
-    data: tuple[Ints, Floats, Ints], which: int, seed: int
+    name: str, data: tuple[Ints, Floats, Ints], draw: st.DataObject, seed: int
 ) -> None:
     time, result, received = data
+    planned = draw.draw(plans(name))
     order = np.random.default_rng(seed).permutation(len(time))
-    one = run(PLANS[which], time, result, received)
-    other = run(PLANS[which], time[order], result[order], received[order])
+    one = run(planned, time, result, received)
+    other = run(planned, time[order], result[order], received[order])
 
     def by_row(t: Ints, r: Floats, at: Ints, found: NDArray[np.int8]) -> list[tuple[int, int, float, int]]:
         return sorted(zip(t.tolist(), at.tolist(), r.tolist(), found.tolist(), strict=True))
@@ -244,33 +276,39 @@ def judged_in_batches(
     return kept.tolist()
 
 
+@every_check
 @settings(max_examples=200, deadline=None)
 @given(
     data=rows(repeats=False),
-    which=st.integers(0, 1),
+    draw=st.data(),
     seed=st.integers(0, 2**16),
     shuffled=st.booleans(),
     size=st.integers(1, 12),
 )
 def test_any_split_into_batches_gives_the_same_flags(
-    data: tuple[Ints, Floats, Ints], which: int, seed: int, shuffled: bool, size: int
+    name: str, data: tuple[Ints, Floats, Ints], draw: st.DataObject, seed: int, shuffled: bool, size: int
 ) -> None:
     """Batches in order, or late and out of order."""
+    planned = draw.draw(plans(name))
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data[0])) if shuffled else np.arange(len(data[0]))
     cuts = np.arange(size, len(order), size)
     batches = [batch for batch in np.split(order, cuts) if len(batch)]
-    assert judged_in_batches(PLANS[which], data, batches) == run(PLANS[which], *data).flags.tolist()
+    assert judged_in_batches(planned, data, batches) == run(planned, *data).flags.tolist()
 
 
+@every_check
 @settings(max_examples=50, deadline=None)
-@given(data=rows(repeats=False), which=st.integers(0, 1))
-def test_moving_all_stamps_moves_no_flag(data: tuple[Ints, Floats, Ints], which: int) -> None:
+@given(data=rows(repeats=False), draw=st.data())
+def test_moving_all_stamps_moves_no_flag(
+    name: str, data: tuple[Ints, Floats, Ints], draw: st.DataObject
+) -> None:
     time, result, received = data
+    planned = draw.draw(plans(name))
     for shift in (1, 1_000, 1_000_000, -T0, 10**15):
         assert np.array_equal(
-            run(PLANS[which], time, result, received).flags,
-            run(PLANS[which], time + shift, result, received + shift).flags,
+            run(planned, time, result, received).flags,
+            run(planned, time + shift, result, received + shift).flags,
         )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insitu.arrays import Bools, Ints
-from insitu.model import GapCause
+from insitu.model import Arrival, GapCause
 from insitu.times import to_datetime, to_us
 from trials.condition.facts import DeviceFacts
 
@@ -21,6 +22,8 @@ KEPT_BACK_SIMULATED: Final = timedelta(days=1)
 """In a compressed history an hour passes in less time than one commit takes."""
 _LONGEST: Final = 2.5
 """A silence may last this many expected intervals without being a gap."""
+USUALLY_IN_TIME: Final = 0.5
+"""Share of its own messages that a device must send in time, for a late one to speak of the network."""
 _ABOUT: Final = timedelta(hours=1)
 """A window, or a restart of the device, explains a silence within this distance."""
 
@@ -40,10 +43,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The results of one datastream in order of time. `late`: received later than allowed."""
+    """The results of one datastream in order of time. `arrival`: an `Arrival` each."""
 
     time_us: Ints
-    late: Bools
+    arrival: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,18 @@ def find_gaps(
     late_after: timedelta = KEPT_BACK,
 ) -> list[Gap]:
     """Silences of a series within `[start, end)` longer than `longest` expected intervals, and stretches that
-    were filled late; in order of time.
+    were filled later; in order of time.
 
-    Cause: a declared window that covers it; else the device, if it restarted right after; else the network,
-    if results for that time came later; else unknown.
+    Cause of a silence: a declared window that covers it; else the device, if it restarted right after; else
+    unknown. Cause of a stretch that was filled later: the network, if the device sent the results itself and
+    usually sends in time; else unknown. Results that only a file has say nothing of when they were sent.
     """
     order = np.argsort(time_us)
     times = time_us[order]
+    late = (received_us[order] - times) > late_after.total_seconds() * 1e6
     return find_gaps_in_order(
         times=times,
-        late=(received_us[order] - times) > late_after.total_seconds() * 1e6,
+        arrival=late.astype(np.int8),
         expected_s=expected_s,
         start=start,
         end=end,
@@ -90,7 +95,7 @@ def find_gaps(
 def find_gaps_in_order(
     *,
     times: Ints,
-    late: Bools,
+    arrival: NDArray[np.int8],
     expected_s: float,
     start: datetime,
     end: datetime,
@@ -98,18 +103,35 @@ def find_gaps_in_order(
     reboots: Sequence[datetime] = (),
     longest: float = _LONGEST,
 ) -> list[Gap]:
-    """`find_gaps` for results in order of time, with the late ones already known."""
+    """`find_gaps` for results of `[start, end)` in order of time, with their arrivals."""
     gaps = []
     edges = np.r_[to_us(start), times, to_us(end)]
     wide = np.flatnonzero(np.diff(edges) > longest * expected_s * 1e6)
     for index in wide:
         begin, until = to_datetime(int(edges[index])), to_datetime(int(edges[index + 1]))
         gaps.append(Gap(begin, until, _cause(begin, until, windows, reboots), False))
-    for low, high in _runs(late):
-        begin = to_datetime(int(times[low]))
-        until = to_datetime(int(times[high]) + int(expected_s * 1e6))
-        gaps.append(Gap(begin, until, GapCause.NETWORK, True))
+    gaps += _filled_later(times, arrival, expected_s, longest)
     return sorted(gaps, key=lambda gap: gap.start)
+
+
+def _filled_later(times: Ints, arrival: NDArray[np.int8], expected_s: float, longest: float) -> Iterator[Gap]:
+    """Stretches for which the service heard nothing in time, and got the results later."""
+    live = np.flatnonzero(arrival <= Arrival.LATE)
+    in_time = int((arrival == Arrival.IN_TIME).sum())
+    if not in_time:
+        return  # a file, or a device that always sends in bundles: nobody knows of a silence
+    usual = in_time >= USUALLY_IN_TIME * len(live)
+    for low, high in _runs(arrival == Arrival.LATE):
+        cause = GapCause.NETWORK if usual else GapCause.UNKNOWN
+        yield Gap(*_stretch(times, low, high, expected_s), cause, True)
+    for low, high in _runs(arrival == Arrival.FROM_FILE):
+        begin, until = _stretch(times, low, high, expected_s)
+        if live[0] < low and high < live[-1] and (until - begin).total_seconds() > longest * expected_s:
+            yield Gap(begin, until, GapCause.UNKNOWN, True)
+
+
+def _stretch(times: Ints, low: int, high: int, expected_s: float) -> tuple[datetime, datetime]:
+    return to_datetime(int(times[low])), to_datetime(int(times[high]) + int(expected_s * 1e6))
 
 
 def find_device_gaps(
@@ -128,10 +150,24 @@ def find_device_gaps(
     """
     if not facts.stays or not facts.streams:
         return []
-    start = max(since, min(stay.start for stay in facts.stays))
     end = min(now, facts.retired_at or now)
-    if start >= end:
-        return []
+    gaps = [
+        found
+        for low, high in _stays_within(facts, since, end)
+        for found in _gaps_of_stay(facts, arrivals, low, high, end, boots)
+    ]
+    return sorted(gaps, key=lambda found: found.gap.start, reverse=True)
+
+
+def _gaps_of_stay(
+    facts: DeviceFacts,
+    arrivals: Mapping[int, Arrivals],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    boots: Sequence[datetime],
+) -> list[DeviceGap]:
+    """While the device stood somewhere, in `[start, end)`."""
     find = partial(
         find_gaps_in_order,
         start=start,
@@ -141,36 +177,53 @@ def find_device_gaps(
     )
     series = {key: _cut(one, start, end) for key, one in arrivals.items()}
     together = _together(list(series.values()))
-    whole = find(times=together.time_us, late=together.late, expected_s=facts.expected_interval_s())
-    gaps = [DeviceGap(gap, None, gap.end >= end) for gap in whole]
+    whole = find(times=together.time_us, arrival=together.arrival, expected_s=facts.expected_interval_s())
+    gaps = [DeviceGap(gap, None, gap.end >= now) for gap in whole]
     for stream in facts.streams if len(facts.streams) > 1 else ():
         if stream.usual_interval_s is not None:
             own = series[stream.datastream_id]
             gaps += [
-                DeviceGap(gap, stream.name, gap.end >= end)
-                for gap in find(times=own.time_us, late=own.late, expected_s=stream.usual_interval_s)
+                DeviceGap(gap, stream.name, gap.end >= now)
+                for gap in find(times=own.time_us, arrival=own.arrival, expected_s=stream.usual_interval_s)
                 if not gap.backfilled and not _touches(gap, whole)
             ]
-    return sorted(gaps, key=lambda found: found.gap.start, reverse=True)
+    return gaps
+
+
+def _stays_within(facts: DeviceFacts, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """When the device stood somewhere, within `[start, end)`; stays that follow each other are one."""
+    spans: list[tuple[datetime, datetime]] = []
+    for stay in facts.stays:
+        low, high = max(start, stay.start), min(end, stay.end or end)
+        if low < high and spans and spans[-1][1] >= low:
+            spans[-1] = (spans[-1][0], max(high, spans[-1][1]))
+        elif low < high:
+            spans.append((low, high))
+    return spans
 
 
 def _windows_within(facts: DeviceFacts, start: datetime, end: datetime) -> Windows:
-    return [
-        (window.start, window.end)
-        for window in facts.windows
-        if window.start < end and (window.end is None or window.end > start)
-    ]
+    """The device's windows, and those of a site while it stood there."""
+    found: list[tuple[datetime, datetime | None]] = []
+    for window in facts.windows:
+        if window.site is None:
+            found.append((window.start, window.end))
+        for stay in facts.stays if window.site is not None else ():
+            if stay.site == window.site:
+                ends = [when for when in (window.end, stay.end) if when is not None]
+                found.append((max(window.start, stay.start), min(ends, default=None)))
+    return [(low, high) for low, high in found if low < end and (high is None or high > max(start, low))]
 
 
 def _cut(series: Arrivals, start: datetime, end: datetime) -> Arrivals:
     low, high = np.searchsorted(series.time_us, [to_us(start), to_us(end)])
-    return Arrivals(series.time_us[low:high], series.late[low:high])
+    return Arrivals(series.time_us[low:high], series.arrival[low:high])
 
 
 def _together(series: Sequence[Arrivals]) -> Arrivals:
-    """All their times. Where several results have one time, the first decides whether it came late."""
+    """All their times. Where several results have one time, the first decides how it arrived."""
     times, first = np.unique(np.concatenate([one.time_us for one in series]), return_index=True)
-    return Arrivals(times, np.concatenate([one.late for one in series])[first])
+    return Arrivals(times, np.concatenate([one.arrival for one in series])[first])
 
 
 def _touches(gap: Gap, others: Sequence[Gap]) -> bool:

@@ -203,9 +203,10 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         return _scaled(early(level, planned), predicted)
 
     count = len(baseline.y) + len(reporting.y)
+    days = {"baseline_days": len(baseline.y), "reporting_days": len(reporting.y)}
     unit = question.endpoint.unit
     result.statistics = [
-        Known("effect", effect, wider, unit, "wider_of_two", count, n_effective, early),
+        Known("effect", effect, wider, unit, "wider_of_two", count, n_effective, early, days),
         Known(
             "relative_effect",
             100 * effect / predicted,
@@ -215,6 +216,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
             count,
             n_effective,
             early_relative,
+            days,
         ),
     ]
     for method, interval in (("block_bootstrap", bootstrapped), *([] if too_strong else [("fsu", by_fsu)])):
@@ -297,4 +299,5 @@ DESIGN = Design(
     needs_zero=True,
     not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
     "load that are still to come.",
+    is_nested=False,
 )

@@ -52,7 +52,13 @@ def answer(question: Question) -> Answer:
     for name, value in lenient.items():
         ends = (min(value, strict[name]), max(value, strict[name]))
         known = Known(
-            name, value, at_any_level(ends), DESIGN.unit_of(name, question.endpoint.unit), "exact", n
+            name,
+            value,
+            at_any_level(ends),
+            DESIGN.unit_of(name, question.endpoint.unit),
+            "exact",
+            n,
+            counts={"intervals": n},
         )
         result.statistics.append(known)
     if any(unit.afterwards is not None and unit.afterwards.any() for unit in units):

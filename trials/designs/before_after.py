@@ -82,6 +82,7 @@ def difference_of_periods(
             n,
             n_effective,
             periods.always_valid,
+            _days(periods),
         )
     )
     of_mean(question, result, "effect", *(values[np.isfinite(values)] for _, values in (after, before)))
@@ -107,6 +108,10 @@ def difference_of_periods(
     return periods
 
 
+def _days(periods: Difference) -> dict[str, int]:
+    return {"baseline_days": periods.before.n, "reporting_days": periods.after.n}
+
+
 def _ratio(periods: Difference, n: int, n_effective: float) -> Known:
     """after/before. Interval by the delta method on the logarithm, with the degrees of freedom of the
     difference.
@@ -127,7 +132,9 @@ def _ratio(periods: Difference, n: int, n_effective: float) -> Known:
     def early(level: float, planned: int) -> tuple[float, float]:
         return of_difference(periods.always_valid(level, planned))
 
-    return Known("ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective, early)
+    return Known(
+        "ratio", float(np.exp(centre)), interval, "1", "two_period", n, n_effective, early, _days(periods)
+    )
 
 
 def season_overlap(question: Question, result: Answer) -> None:

@@ -124,4 +124,5 @@ DESIGN = Design(
         "control_reporting": "control",
     },
     foretell=foretell,
+    is_gated_by_margin=True,
 )

@@ -124,7 +124,17 @@ def _effect(question: Question, differences: Floats, planned: int | None = None)
         half = few * reach_of_share(n / (planned or n), level) * error
         return mean - half, mean + half
 
-    return Known("effect", mean, interval, question.endpoint.unit, "block_pairs", n, float(n), early)
+    return Known(
+        "effect",
+        mean,
+        interval,
+        question.endpoint.unit,
+        "block_pairs",
+        n,
+        float(n),
+        early,
+        {"block_pairs": n},
+    )
 
 
 def _whole_days(calendar: Calendar, block: Block) -> Bools:
@@ -264,4 +274,5 @@ DESIGN = Design(
     lines={"on": "on", "off": "off"},
     foretell=foretell,
     schedule=True,
+    selects_by_capture=True,
 )

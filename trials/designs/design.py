@@ -7,7 +7,7 @@ design looks it up there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from insitu.model import PeriodName
 from trials.designs.fit import Needs, Unfit, unfit
@@ -91,6 +91,12 @@ class Design:
     """Its statistics compare the steps of the endpoint's grid, not day values."""
     needs_zero: bool = False
     """All its statistics need a true zero."""
+    is_gated_by_margin: bool = False
+    """Whether a gate allows more where the margin of a criterion is wider."""
+    selects_by_capture: bool = False
+    """Whether the protocol's `capture.days` decides which blocks or donors count."""
+    is_nested: bool = True
+    """Whether its interval at a higher level contains that at a lower one."""
 
     def answer(self, question: Question) -> Answer:
         """The design's answer; findings alone if the results are too large or too small to compute with, or
@@ -107,7 +113,11 @@ class Design:
                 )
                 for one in self.unfit(question.endpoint, question.scale)
             ]
-        return Answer(findings=findings) if findings else self.function(question)
+        if findings:
+            return Answer(findings=findings)
+        found, devices = self.function(question), question.devices()
+        statistics = [replace(known, counts={**known.counts, **devices}) for known in found.statistics]
+        return replace(found, statistics=statistics)
 
     def unfit(self, endpoint: Endpoint, scale: Scale) -> list[Unfit]:
         """Parts of the endpoint that have no meaning on the averaging scale of its property."""

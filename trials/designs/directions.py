@@ -7,8 +7,7 @@ wrong way round differs by 180°, and by neither 0° nor −180° on average.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -28,13 +27,14 @@ def add_direction(
     sums: Floats,
     lengths: tuple[int, ...],
     *,
+    counts: Mapping[str, int],
     middle: float | None = None,
 ) -> None:
     """Adds the mean direction of per-day `sums` (`sums_of`) as statistic `name`; blocks an endpoint that asks
     for it if the differences have none.
 
     In (−turn/2, turn/2]. Where the interval would reach further than a quarter turn it is the whole circle.
-    `lengths`: of the bootstrap's blocks.
+    `lengths`: of the bootstrap's blocks. `counts`: name of a count → count.
     """
     scale = question.scale
     total = sums.sum(axis=0)
@@ -62,6 +62,7 @@ def add_direction(
             lambda level, planned: _within_quarter(
                 lambda at: jack.always_valid(at, planned), centre, scale.turn
             )(level),
+            counts,
             jack,
         )
         low, high = known.interval(question.level)
@@ -73,8 +74,18 @@ def add_direction(
         result.findings.append(finding("no_mean_direction", length=length))
 
 
-def add_sizes(question: Question, result: Answer, numbers: Ints, sums: Floats, short: float) -> None:
-    """Adds RMSE and MAE of the differences. `short`: as in `DayJackknife.of`."""
+def add_sizes(
+    question: Question,
+    result: Answer,
+    numbers: Ints,
+    sums: Floats,
+    *,
+    counts: Mapping[str, int],
+    short: float,
+) -> None:
+    """Adds RMSE and MAE of the differences. `counts`: name of a count → count. `short`: as in
+    `DayJackknife.of`.
+    """
     sizes: dict[str, OfSums] = {
         "rmse": lambda s: np.sqrt(s[..., 3] / s[..., 0]),
         "mae": lambda s: s[..., 4] / s[..., 0],
@@ -98,8 +109,10 @@ def add_sizes(question: Question, result: Answer, numbers: Ints, sums: Floats, s
             "day_jackknife",
             int(sums[:, 0].sum()),
             jack.spread.n_effective,
+            counts=counts,
+            basis=jack,
         )
-        result.statistics.append(replace(known, basis=jack))
+        result.statistics.append(known)
 
 
 def sums_of(days: Ints, numbers: Ints, d: Floats, scale: Scale) -> Floats:

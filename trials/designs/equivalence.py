@@ -67,7 +67,10 @@ def _statistics(
     if question.scale.is_circular:
         sums = directions.sums_of(days, days, d, question.scale)
         lengths = block_lengths(len(days))
-        directions.add_direction(question, result, "difference", days, sums, lengths, middle=middle)
+        counts = {"days": len(days)}
+        directions.add_direction(
+            question, result, "difference", days, sums, lengths, counts=counts, middle=middle
+        )
         return
     unit = question.endpoint.unit
     found = question.inference.mean(days, d, middle)
@@ -84,6 +87,7 @@ def _statistics(
             found.n,
             found.n_effective,
             found.always_valid,
+            {"days": found.n},
             found,
         )
     )
@@ -109,6 +113,7 @@ def _statistics(
             found.n,
             jack.spread.n_effective,
             jack.always_valid,
+            {"days": found.n},
             jack,
         )
         result.statistics.append(known)

@@ -106,6 +106,7 @@ def _model(by: Inference, counts: bool, *, week: bool) -> Model:
 
 def _statistics(question: Question, fit: AnyFit, *, counts: bool, reporting: int) -> list[Known]:
     found = []
+    days = {"baseline_days": fit.n - reporting, "reporting_days": reporting}
     for name, at in (
         (("rate_ratio", LEVEL), ("slope_ratio", SLOPE))
         if counts
@@ -128,7 +129,7 @@ def _statistics(question: Question, fit: AnyFit, *, counts: bool, reporting: int
         value = float(np.exp(fit.coefficients[at])) if counts else float(fit.coefficients[at])
         method = "quasi_poisson" if counts else "least_squares"
         unit = DESIGN.unit_of(name, question.endpoint.unit)
-        found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective, early))
+        found.append(Known(name, value, interval, unit, method, fit.n, fit.n_effective, early, days))
     return found
 
 

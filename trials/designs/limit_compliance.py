@@ -109,7 +109,18 @@ def _mean(jack: DayJackknife, u_meas: float, unit: str, n: int) -> Known:
     def early(level: float, planned: int) -> tuple[float, float]:
         return guarded(jack.always_valid(level, planned))
 
-    return Known("mean", jack.estimate, interval, unit, "guard_band", n, jack.spread.n_effective, early, jack)
+    return Known(
+        "mean",
+        jack.estimate,
+        interval,
+        unit,
+        "guard_band",
+        n,
+        jack.spread.n_effective,
+        early,
+        {"days": n},
+        jack,
+    )
 
 
 def foretell(rehearsal: Rehearsal) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from math import isfinite
@@ -121,6 +121,14 @@ class Question:
         number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
         return days, mean_of_units(tables, share=share, scale=self.day_scale, due=number_due)
 
+    def devices(self) -> dict[str, int]:
+        """`candidate_devices` and so on → number of devices of that arm in the reporting period."""
+        return {
+            f"{role}_devices": len(units)
+            for (role, period), units in self.units.items()
+            if period is PeriodName.REPORTING and units
+        }
+
     def once(self, what: object, unit: Unit, make: Callable[[Unit], Kind]) -> Kind:
         """`make(unit)`, computed once. `what` names everything else that it depends on."""
         key = (what, unit)
@@ -201,6 +209,8 @@ class Known:
     """(level, planned days of the reporting period) → interval that holds at every look while it lasts; None:
     it has no such form.
     """
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Name of a count (days, pairs, steps, …) → count: what `n` takes together."""
     basis: MeanOfDays | DayJackknife | None = None
     """The scatter behind the interval, if it rests on days alone; `trials.statistics.power` computes other
     lengths from it.
@@ -218,6 +228,7 @@ class Known:
             method=self.method,
             n=self.n,
             n_effective=self.n_effective,
+            counts=dict(self.counts) or None,
         )
 
 

@@ -111,6 +111,7 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
             "day_jackknife",
             len(y),
             jack.spread.n_effective,
+            counts={"pairs": len(y), "days": len(numbers)},
             basis=jack,
         )
         result.statistics.append(known)
@@ -123,8 +124,9 @@ def _directions(question: Question, result: Answer, days: Ints, numbers: Ints, e
     """Bias, RMSE and MAE of directions; a circle has no line, and no per cent."""
     sums = directions.sums_of(days, numbers, error, question.scale)
     block = _block(len(numbers))
-    directions.add_direction(question, result, "bias", numbers, sums, (block, 2 * block))
-    directions.add_sizes(question, result, numbers, sums, _short("rmse"))
+    counts = {"pairs": len(error), "days": len(numbers)}
+    directions.add_direction(question, result, "bias", numbers, sums, (block, 2 * block), counts=counts)
+    directions.add_sizes(question, result, numbers, sums, counts=counts, short=_short("rmse"))
 
 
 def _short(statistic: str) -> float:

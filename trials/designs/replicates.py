@@ -84,6 +84,7 @@ def answer(question: Question) -> Answer:
             "day_jackknife",
             len(table),
             jack.spread.n_effective,
+            counts={"steps": len(table), "days": len(numbers)},
             basis=jack,
         )
         result.statistics.append(known)

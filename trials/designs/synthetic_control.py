@@ -199,8 +199,10 @@ def _statistics(
         return min(low, found.effect - half), max(high, found.effect + half)
 
     n = len(ratios)
-    unit = question.endpoint.unit
-    result.statistics.append(Known("effect", found.effect, interval, unit, "placebo_rank", n, None, early))
+    unit, counts = question.endpoint.unit, {"donors": n, "reporting_days": of_days[1]}
+    result.statistics.append(
+        Known("effect", found.effect, interval, unit, "placebo_rank", n, None, early, counts)
+    )
     level = float(found.counterfactual.mean())
     if not question.day_scale.is_level and level > 0 and found.counterfactual.min() > 0:
 
@@ -216,7 +218,15 @@ def _statistics(
         name, value = "relative_effect", 100 * found.effect / level
         result.statistics.append(
             Known(
-                name, value, relative, RELATIVE_EFFECT.unit_in(unit), "placebo_rank", n, None, early_relative
+                name,
+                value,
+                relative,
+                RELATIVE_EFFECT.unit_in(unit),
+                "placebo_rank",
+                n,
+                None,
+                early_relative,
+                counts,
             )
         )
     p = rank_p(observed=found.effect / found.rmspe, placebos=ratios)
@@ -242,4 +252,5 @@ DESIGN = Design(
     },
     not_foretold="Not known: its interval comes from the rank among the donors, which more days do not "
     "change.",
+    selects_by_capture=True,
 )

@@ -22,6 +22,7 @@ def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
     """Criteria whose estimate or verdict differs from before."""
     found = []
     earlier = {(e.name, *key): c for e in before.endpoints for key, c in _numbered(e.criteria)}
+    qualified = {e.name: e.after_the_fact for e in before.endpoints}
     for endpoint in after.endpoints:
         for key, criterion in _numbered(endpoint.criteria):
             was = earlier.get((endpoint.name, *key))
@@ -38,6 +39,8 @@ def changes(before: Evaluation, sha256: str, after: Evaluation) -> list[Change]:
                         after=new,
                         verdict_before=verdict_before,
                         verdict_after=criterion.verdict,
+                        after_the_fact_before=qualified.get(endpoint.name),
+                        after_the_fact_after=endpoint.after_the_fact,
                     )
                 )
     return found

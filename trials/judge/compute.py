@@ -19,12 +19,14 @@ from trials.evaluation import (
     UnblindingSummary,
     WindowSummary,
 )
+from trials.judge.afterwards import Record, record
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
 from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
+from trials.judge.older_rules import without_counts
 from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
 from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
@@ -55,6 +57,10 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
     units = Units(seen)
     gate, gate_findings = check_gate(units)
     endpoints = _judged_endpoints(units, gate, gate_findings)
+    if not inputs.rules.tell_counts:
+        endpoints = [without_counts(endpoint) for endpoint in endpoints]
+    verdict = criteria.overall([e.verdict for e in endpoints if e.rank == "primary"])
+    found = record(inputs) if inputs.rules.tell_when else None
     interim = is_early(inputs)
     found_looks = looks(inputs)
     return Evaluation(
@@ -70,8 +76,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         interim=interim,
         inputs_sha256=whole.result(),
         observations=sum(len(stream.time_us) for stream in inputs.streams),
-        verdict=criteria.overall([e.verdict for e in endpoints if e.rank == "primary"]),
-        endpoints=endpoints,
+        verdict=verdict,
+        endpoints=[_qualified(endpoint, found) for endpoint in endpoints] if found else endpoints,
         gate=gate,
         datastreams=[
             stream_summary(seen, stream, of_streams[stream.key()].result())
@@ -103,7 +109,15 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,
         versions=summaries(inputs.versions) or None,
+        after_the_fact=(found is not None and found.qualifies(verdict)) or None,
+        afterwards=(found.sentences or None) if found else None,
     )
+
+
+def _qualified(endpoint: EndpointResult, found: Record) -> EndpointResult:
+    if not found.qualifies(endpoint.verdict, endpoint.name):
+        return endpoint
+    return endpoint.model_copy(update={"after_the_fact": True})
 
 
 def _judged_endpoints(

@@ -38,6 +38,7 @@ def stream_summary(inputs: TrialInputs, stream: StreamInput, sha256: str) -> Dat
         late=stream.late,
         sha256=sha256,
         stamp=stream.stamp if inputs.rules.local_grid else None,
+        from_file=stream.from_file or None,
     )
 
 

@@ -58,12 +58,12 @@ def verdict_of(
         return results, Verdict.NOT_EVALUABLE, more
     pairs = list(zip([r.verdict for r in results], strict, strict=True))
     joined = [
-        _together(endpoint.criteria, pairs, statistics) for statistics in _alternatives(endpoint.criteria)
+        _together(endpoint.criteria, pairs, statistics) for statistics in alternatives(endpoint.criteria)
     ]
     return results, criteria.all_of([one for one, _ in joined], [other for _, other in joined]), more
 
 
-def _alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
+def alternatives(planned: Sequence[Criterion]) -> list[list[str]]:
     """The statistics of the criteria in groups; a criterion and its alternative belong to one group."""
     groups: list[list[str]] = []
     for criterion in planned:

@@ -62,7 +62,7 @@ def read_inputs(folder: Path) -> TrialInputs:
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
-            rules=Rules(facts.get("rules", RULES_1)),
+            rules=Rules(int(facts.get("rules", RULES_1))),
             unblinded=[
                 Unblinding(u["endpoint"], _required(u["at"]), u["login"], u["reason"])
                 for u in facts.get("unblinded", [])
@@ -116,6 +116,7 @@ def _read_stream(
         checks=entry["checks"],
         ran=entry["ran"],
         late=entry["late"],
+        from_file=entry.get("from_file", 0),
         checked_with=entry.get("checked_with"),
         stamp=Stamp(entry.get("stamp", Stamp.INSTANT)),
         every=None if entry.get("every") is None else Spacing.parse(entry["every"]),

@@ -167,6 +167,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
                 "checks": s.checks,
                 "ran": s.ran,
                 "late": s.late,
+                "from_file": s.from_file,
                 "checked_with": s.checked_with,
                 "stamp": str(s.stamp),
                 "every": None if s.every is None else str(s.every),

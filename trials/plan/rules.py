@@ -52,3 +52,20 @@ class Rules:
         neighbouring days alone did, so that values every second day or every week counted as independent.
         """
         return self.version >= 2
+
+    @property
+    def tell_when(self) -> bool:
+        """An evaluation tells what was locked or changed when results could be known."""
+        return self.version >= 2
+
+    @property
+    def tell_counts(self) -> bool:
+        """An estimate tells days, pairs and units apart."""
+        return self.version >= 2
+
+    @property
+    def tell_arrival(self) -> bool:
+        """Gaps and late results follow from how results arrived, as far as that is known. Before rules 2
+        results from a file were taken for late ones, and each late one for a failure of the network.
+        """
+        return self.version >= 2

@@ -24,12 +24,14 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """The verdict: a word and a mark besides the colour."""
+    """The verdict: a word and a mark besides the colour. `notes`: sentences that qualify it."""
 
     verdict: str
+    """Names the colour: a verdict, or `after_the_fact`."""
     mark: str
     word: str
     text: str
+    notes: tuple[str, ...] = ()
     kind: Literal["banner"] = "banner"
 
 

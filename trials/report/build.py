@@ -28,6 +28,8 @@ def build(document: dict[str, Any], language: Language) -> ReportModel:
     if evaluation.interim:
         writer.model.notices.append(writer._(WORDS["interim"]))
         writer.model.watermark = writer._(WORDS["interim"])
+    if evaluation.after_the_fact:
+        writer.model.notices.append(writer._(WORDS["after_the_fact_notice"]))
     for section in SECTIONS:
         section(writer)
     return writer.model

@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from insitu.language import Reader
+from insitu.model import Verdict
 from trials.evaluation import Evaluation
 from trials.report.blocks import Block, Paragraph, Table
-from trials.report.words import VERDICT_WORDS, WORDS
+from trials.report.words import WORDS
 from trials.statement import Statement
 
 
 class History:
     """`translate`: English → the reader's language. `told`: a statement → its sentence. `number`: a number as
-    the report writes it.
+    the report writes it. `verdict`: the word for a verdict, and whether it is qualified.
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class History:
         translate: Callable[[str], str],
         told: Callable[[Statement], str],
         number: Callable[[float | None], str],
+        verdict: Callable[[Verdict, bool | None], str],
     ) -> None:
         self.e = evaluation
         self.reader = reader
         self._ = translate
         self.told = told
         self.number = number
+        self.verdict = verdict
 
     def _head(self, *names: str) -> list[str]:
         return [self._(WORDS[name]) for name in names]
@@ -57,8 +60,8 @@ class History:
                 c.statistic,
                 self.number(c.before),
                 self.number(c.after),
-                self._(VERDICT_WORDS[c.verdict_before]) if c.verdict_before else "–",
-                self._(VERDICT_WORDS[c.verdict_after]),
+                self.verdict(c.verdict_before, c.after_the_fact_before) if c.verdict_before else "–",
+                self.verdict(c.verdict_after, c.after_the_fact_after),
             ]
             for c in self.e.changed
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from insitu.spacing import Spacing
+from trials.evaluation import Estimate
 from trials.plan.aggregation import Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 
@@ -40,6 +41,20 @@ FILTER_WORDS = {
     "devices": "devices {names}",
     "step": "{aggregation} of means over {step}",
 }
+COUNT_WORDS = {
+    "pairs": ("{n} pair", "{n} pairs"),
+    "steps": ("{n} step", "{n} steps"),
+    "intervals": ("{n} interval", "{n} intervals"),
+    "block_pairs": ("{n} pair of blocks", "{n} pairs of blocks"),
+    "donors": ("{n} donor", "{n} donors"),
+    "days": ("{n} day", "{n} days"),
+    "baseline_days": ("{n} baseline day", "{n} baseline days"),
+    "reporting_days": ("{n} reporting day", "{n} reporting days"),
+    "candidate_devices": ("{n} candidate device", "{n} candidate devices"),
+    "control_devices": ("{n} control device", "{n} control devices"),
+    "reference_devices": ("{n} reference device", "{n} reference devices"),
+}
+"""Name of a count → its words for one and for several, in the order of a sentence."""
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -58,6 +73,27 @@ def day_value(
             _aggregation(endpoint.aggregation, translate, quantity, number),
             *_filter(endpoint.filter, translate),
         ]
+    )
+
+
+def counted(
+    estimate: Estimate,
+    *,
+    pluralise: Callable[[str, str, int], str] = lambda one, several, n: one if n == 1 else several,
+    number: Callable[[int], str] = str,
+) -> str:
+    """For example "87 pairs, 29 days, 3 candidate devices, 1 reference device"; the plain number where the
+    document does not tell them apart.
+    """
+    if not estimate.counts:
+        return number(estimate.n)
+    order = {name: at for at, name in enumerate(COUNT_WORDS)}
+    names = sorted(estimate.counts, key=lambda name: order.get(name, len(order)))
+    return ", ".join(
+        pluralise(*COUNT_WORDS.get(name, (f"{{n}} {name}",) * 2), estimate.counts[name]).format(
+            n=number(estimate.counts[name])
+        )
+        for name in names
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
 
 from trials.designs import DESIGNS, early_look
 from trials.sentences import SHARED
@@ -20,16 +23,35 @@ def sentences(kind: Kind) -> Iterator[Sentence]:
     yield from (sentence for sentence in early_look.SENTENCES if sentence.kind is kind)
 
 
+def rounded(value: float) -> str:
+    """The number as people read it: four significant digits, with an exponent only where it is very large or
+    very small.
+    """
+    number = float(f"{value:.4g}")
+    if number and not 1e-5 <= abs(number) < 1e9:
+        return f"{value:.4g}"
+    return str(np.format_float_positional(number, trim="-"))
+
+
+def for_people(name: str, value: Value) -> object:
+    """Evidence as a terminal shows it: rounded numbers, times in UTC to the minute."""
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, str) and name.endswith("_at"):
+        return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return value
+
+
 def sentence_of(
     statement: Statement,
     *,
     translate: Callable[[str], str] = str,
-    show: Callable[[str, Value], object] = lambda _name, value: value,
+    show: Callable[[str, Value], object] = for_people,
 ) -> str:
     """The sentence of a statement; an unknown code is shown as it is.
 
     `translate`: English template → the reader's language. `show`: name and value of a piece of evidence → its
-    form for the reader.
+    form for the reader, by default for a terminal.
     """
     texts = (sentence.text for sentence in sentences(statement.kind) if sentence.code == statement.code)
     text = next(texts, "")

@@ -17,7 +17,7 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Target
 from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
-from trials.report.labels import day_value
+from trials.report.labels import counted, day_value
 from trials.report.sentence import sentence_of
 from trials.report.words import CHOICE_WORDS, UNITS, VERDICT_WORDS, WORDS
 from trials.statement import Statement, Value
@@ -27,6 +27,7 @@ MOST_GAPS = 20
 """A report prints at most this many gaps, the longest first."""
 
 
+AFTER_THE_FACT = "after_the_fact"
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
 
 
@@ -37,9 +38,10 @@ class Writer:
         self.e = evaluation
         self.reader = Reader(language, evaluation.time_zone)
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
+        self._plural = self.reader.pluraliser(LOCALE)
         self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
         self.add = self.model.blocks.append
-        self.history = History(evaluation, self.reader, self._, self.sentence, self.number)
+        self.history = History(evaluation, self.reader, self._, self.sentence, self.number, self.verdict)
 
     def pick(self, text: Any) -> str:
         return self.reader.pick(text if isinstance(text, dict) else text.model_dump())
@@ -77,6 +79,12 @@ class Writer:
             return "–"
         return f"[{self.number(estimate.low)} ; {self.number(estimate.high)}]"
 
+    def counted(self, estimate: Estimate) -> str:
+        """How many days, pairs and devices the estimate rests on."""
+        return counted(
+            estimate, pluralise=self._plural, number=lambda count: self.reader.number(float(count), 0)
+        )
+
     def sentence(self, statement: Statement) -> str:
         return sentence_of(statement, translate=self._, show=self._shown)
 
@@ -110,13 +118,19 @@ class Writer:
         own = DESIGNS[design].other_choices if design in DESIGNS else {}
         return self._(own.get(name) or CHOICE_WORDS.get(name, name))
 
-    def word(self, verdict: Verdict, blinded: bool | None) -> str:
+    def verdict(self, verdict: Verdict, after_the_fact: bool | None) -> str:
+        """The word for a verdict, with its qualification."""
+        word = self._(VERDICT_WORDS[verdict])
+        return self._(WORDS[AFTER_THE_FACT]).format(verdict=word) if after_the_fact else word
+
+    def word(self, verdict: Verdict, blinded: bool | None, after_the_fact: bool | None = None) -> str:
         """A verdict with its mark; a blinded one has none."""
-        return (
-            f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
-            if blinded
-            else f"{MARKS[verdict]} {self._(VERDICT_WORDS[verdict])}"
-        )
+        if blinded:
+            return f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
+        mark = MARKS[verdict]
+        if after_the_fact and verdict is Verdict.MET:
+            mark = f"({mark})"
+        return f"{mark} {self.verdict(verdict, after_the_fact)}"
 
     def planned(self, name: str) -> Endpoint:
         return next(Endpoint.model_validate(e) for e in self.e.protocol["endpoints"] if e["name"] == name)

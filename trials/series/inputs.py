@@ -49,7 +49,9 @@ class StreamInput:
     checks: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     late: int = 0
-    """Received more than a day after their time."""
+    """Received more than a day after their time, as far as it is known how they arrived."""
+    from_file: int = 0
+    """Read from a file: nobody knows how they arrived."""
     checked_with: str | None = None
     """Parameters of the last run of the checks, as canonical JSON; None if none ran, or they were not
     kept.

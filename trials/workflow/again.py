@@ -17,7 +17,7 @@ from trials.plan.reading import read_protocol
 from trials.plan.rules import NEWEST, Rules
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import keep
-from trials.workflow.loading import load_inputs
+from trials.workflow.loading import as_it_arrived, load_inputs
 
 OPEN: Final = (TrialState.RUNNING, TrialState.EVALUATED)
 """After a decision nothing is evaluated unless somebody asks."""
@@ -72,7 +72,10 @@ def evaluate_again(
         return None
     check_quality(conn, trial, now=now)
     before = Evaluation.model_validate_json(previous.document)
-    inputs = load_inputs(conn, trial, stored, now=now, simulated=simulated, rules=Rules(before.rules))
+    rules = Rules(before.rules)
+    inputs = load_inputs(conn, trial, stored, now=now, simulated=simulated, rules=rules)
+    if not rules.tell_arrival:
+        inputs = as_it_arrived(before, inputs)
     evaluation = compute(inputs)  # by the rules of the one before: newer rules alone are no new fact
     reasons = differences(before, evaluation)
     if not reasons:

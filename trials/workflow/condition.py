@@ -1,8 +1,8 @@
 """The condition of devices: facts from the store, judged by `trials.condition` at one frozen now.
 
-Pages, the API and jobs all ask here. Checks no rights: pass only ids of devices that the reader may see.
-`host_id`: as seen from the sites of that host alone; None: from every site. `simulated`: `now` is the time of
-a simulated history. Writes nothing; the caller owns the transaction.
+Pages, the API and the command line all ask here. Checks no rights: pass only ids of devices that the reader
+may see. `host_id`: as seen from the sites of that host alone; None: from every site. `simulated`: `now` is
+the time of a simulated history. Writes nothing; the caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def load_device(
     since = now - GAPS_WITHIN
     gaps = find_device_gaps(
         facts,
-        {number: Arrivals(one.time_us, one.late) for number, one in series.items()},
+        {number: Arrivals(one.time_us, one.arrival) for number, one in series.items()},
         since=since,
         now=now,
         boots=list_boots(conn, device_id, since),

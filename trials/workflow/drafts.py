@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from store import trials as store_trials
 from store.catalogue.trials import get_trial
 from store.database import Connection
 from store.observations import Series, SeriesKept, series
 from trials import quality
-from trials.condition.gaps import KEPT_BACK
 from trials.designs.reading import read_for_designs
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS, POWER, outlook, seen_period
@@ -27,7 +28,7 @@ from trials.plan.rules import Rules
 from trials.series.inputs import StreamInput, TrialInputs, Unblinding
 from trials.workflow.checking import planned_checks
 from trials.workflow.loading import needed_datastreams, spans, stream_input, windows_of
-from trials.workflow.locking import not_lockable
+from trials.workflow.locking import after_decision, not_lockable
 
 MOST_SLOTS = 10_000_000
 MOST_SLOTS_OF_DEVICE = 300_000
@@ -70,6 +71,8 @@ def check_draft(
         )
         return Checked([other], protocol, None)
     problems = list(located(not_lockable(conn, protocol), lines))
+    if (decided := after_decision(conn, trial)) is not None:
+        problems.insert(0, Problem("trial", lines.of(["trial"]), decided))
     newest = max((one.version for one in store_trials.protocols(conn, trial)), default=0)
     if protocol.version <= newest:
         told = f"{trial} has version {newest} already: an amendment is version {newest + 1}, with a reason"
@@ -146,8 +149,9 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
         result = quality.run(
             quality.plan(planned_checks(protocol, stream)), raw.time_us, raw.result, raw.received_us
         )
-        late = raw.received_us - raw.time_us > KEPT_BACK.total_seconds() * 1e6
-        judged.append(stream_input(stream, SeriesKept(raw.time_us, raw.result, result.flags, late), {}, None))
+        arrival = np.zeros(len(raw.time_us), np.int8)  # an outlook does not ask how they came
+        kept = SeriesKept(raw.time_us, raw.result, result.flags, arrival, 0)
+        judged.append(stream_input(stream, kept, {}, None))
     return TrialInputs(
         protocol=protocol,
         protocol_sha256=digest(document_of(protocol)),

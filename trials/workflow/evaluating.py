@@ -60,6 +60,8 @@ def keep(
         verdict=str(evaluation.verdict),
         interim=evaluation.interim,
         blinded=bool(evaluation.blinded),
+        after_the_fact=bool(evaluation.after_the_fact),
+        afterwards=[one.text.model_dump() for one in evaluation.afterwards or []],
         inputs_sha256=evaluation.inputs_sha256,
         sha256=digest(document),
         document=canonical(document).decode(),
@@ -67,6 +69,7 @@ def keep(
     detail = {
         "evaluation": number,
         "verdict": "blinded" if evaluation.blinded else str(evaluation.verdict),
+        "after_the_fact": bool(evaluation.after_the_fact),
         "sha256": digest(document),
     }
     access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)

@@ -16,12 +16,12 @@ from store.database import Connection
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
-from trials.package.readme import README
+from trials.package.readme import readme
 from trials.package.verify import differences
 from trials.package.writing import moment, seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
-from trials.workflow.loading import load_inputs, spans
+from trials.workflow.loading import as_it_arrived, load_inputs, spans
 
 _MAY_CHANGE = {
     "inputs_sha256": "Observations",
@@ -50,13 +50,16 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     protocol = next(
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
-    inputs = load_inputs(
-        conn,
-        stored.trial,
-        protocol,
-        now=evaluation.evaluated_at,
-        simulated=evaluation.simulated_time,
-        rules=Rules(evaluation.rules),
+    inputs = as_it_arrived(
+        evaluation,
+        load_inputs(
+            conn,
+            stored.trial,
+            protocol,
+            now=evaluation.evaluated_at,
+            simulated=evaluation.simulated_time,
+            rules=Rules(evaluation.rules),
+        ),
     )
     now, then = document_of(compute(inputs)), json.loads(stored.document)
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
@@ -78,10 +81,7 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         evaluation=stored.document,
         flags=_flag_rows(conn, stored.trial, inputs),
     )
-    (folder / "README.md").write_text(
-        README.format(trial=stored.trial, sha256=stored.sha256, version=evaluation.code["insitu"]),
-        encoding="utf-8",
-    )
+    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
     seal(folder, evaluation, key)
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
+
+from insitu.model import Arrival
+from insitu.times import to_us
 from store import ledger
 from store import quality as store_quality
 from store import trials as store_trials
@@ -15,7 +20,7 @@ from store.catalogue.windows import list_windows
 from store.database import Connection
 from store.observations import SeriesKept, series_kept
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_order
-from trials.evaluation import GapSummary, RejectSummary
+from trials.evaluation import Evaluation, GapSummary, RejectSummary
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
@@ -157,11 +162,26 @@ def stream_input(
         by_check=counts,
         checks=run.checks if run else [],
         ran=run.ran if run else [],
-        late=int(found.late.sum()),
+        late=found.days_late,
+        from_file=int((found.arrival == Arrival.FROM_FILE).sum()),
         checked_with=run.parameters if run else None,
         stamp=stream.stamp,
         every=stream.every(),
     )
+
+
+def as_it_arrived(evaluation: Evaluation, inputs: TrialInputs) -> TrialInputs:
+    """The inputs with the evaluation's own account of how data arrived: other rules may tell gaps and late
+    results in another way.
+    """
+    stated = {one.datastream: one for one in evaluation.datastreams}
+    streams = [
+        replace(stream, late=stated[stream.key()].late, from_file=stated[stream.key()].from_file or 0)
+        if stream.key() in stated
+        else stream
+        for stream in inputs.streams
+    ]
+    return replace(inputs, streams=streams, gaps=evaluation.gaps)
 
 
 def _gaps(
@@ -175,31 +195,58 @@ def _gaps(
     """Silences of datastreams of the protocol's primary properties while their device was deployed."""
     primary = {e.property for e in protocol.endpoints if e.rank == "primary"}
     summaries = []
-    start = min(p.start for p in protocol.periods)
     for stream in streams:
         measured = next((m for m in protocol.measurements if m.property == stream.property), None)
         if stream.property not in primary or measured is None:
             continue
         expected = stream.expected_interval_s or measured.interval.about_s()
-        covering = [
-            (w.start, w.end) for w in windows if w.covers(stream.device, [d.site for d in stream.deployments])
-        ]
         for place in stream.deployments:
-            low, high = max(start, place.start), min(until, place.end or until)
-            if low >= high:
-                continue
-            data = found[stream.datastream_id]
-            for gap in find_gaps_in_order(
-                times=data.time_us, late=data.late, expected_s=expected, start=low, end=high, windows=covering
-            ):
-                summaries.append(
-                    GapSummary(
-                        device=stream.device,
-                        property=stream.property,
-                        start=gap.start,
-                        end=gap.end,
-                        cause=gap.cause,
-                        backfilled=gap.backfilled,
+            covering = [(w.start, w.end) for w in windows if w.covers(stream.device, [place.site])]
+            for start, end in _planned_spans(protocol):
+                low, high = max(start, place.start), min(until, end, place.end or until)
+                if low < high:
+                    summaries += _gaps_within(
+                        stream, found[stream.datastream_id], low, high, expected, covering
                     )
-                )
     return sorted(summaries, key=lambda g: (g.device, g.property, g.start))
+
+
+def _planned_spans(protocol: Protocol) -> list[tuple[datetime, datetime]]:
+    """The periods; those that follow each other are one."""
+    spans: list[tuple[datetime, datetime]] = []
+    for period in sorted(protocol.periods, key=lambda period: period.start):
+        if spans and spans[-1][1] == period.start:
+            spans[-1] = (spans[-1][0], period.end)
+        else:
+            spans.append((period.start, period.end))
+    return spans
+
+
+def _gaps_within(
+    stream: TrialDatastream,
+    found: SeriesKept,
+    start: datetime,
+    end: datetime,
+    expected_s: float,
+    windows: Sequence[tuple[datetime, datetime | None]],
+) -> list[GapSummary]:
+    """While the device stood at one place, in `[start, end)`."""
+    low, high = np.searchsorted(found.time_us, [to_us(start), to_us(end)])
+    return [
+        GapSummary(
+            device=stream.device,
+            property=stream.property,
+            start=gap.start,
+            end=gap.end,
+            cause=gap.cause,
+            backfilled=gap.backfilled,
+        )
+        for gap in find_gaps_in_order(
+            times=found.time_us[low:high],
+            arrival=found.arrival[low:high],
+            expected_s=expected_s,
+            start=start,
+            end=end,
+            windows=windows,
+        )
+    ]

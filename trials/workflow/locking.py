@@ -14,6 +14,7 @@ from store import access
 from store import trials as store_trials
 from store.catalogue.datastreams import TrialDatastream, list_datastreams
 from store.catalogue.sites import list_sites
+from store.catalogue.trials import get_trial, list_trial_steps
 from store.database import Connection
 from trials import quality
 from trials.designs import DESIGNS
@@ -37,8 +38,10 @@ class Locked:
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
     """Stores and locks a version. CorrectInput lists every problem of `not_lockable`; AlreadyExists unless
-    it is newer than all others.
+    it is newer than all others. After the decision nothing can be locked (CorrectInput).
     """
+    if (decided := after_decision(conn, protocol.trial)) is not None:
+        raise CorrectInput(decided)
     problems = not_lockable(conn, protocol)
     if problems:
         raise CorrectInput(
@@ -65,6 +68,19 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
     detail = {"version": protocol.version, "sha256": digest(document)}
     access.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
     return Locked(protocol.version, digest(document), now)
+
+
+def after_decision(conn: Connection, trial: str) -> str | None:
+    """Why nothing can be locked, if the trial is decided; else None. NotFound if there is no such trial."""
+    found = get_trial(conn, trial)
+    if not found.state.is_decision:
+        return None
+    steps = [step for step in list_trial_steps(conn, found.trial_id) if step.to_state is found.state]
+    when = f" on {steps[-1].at:%Y-%m-%d %H:%M} UTC" if steps else ""
+    return (
+        f"{trial} was decided{when} ({found.state.value}): nothing can be locked after the decision. To ask "
+        "another question, register a new trial and lock its protocol before its reporting period begins."
+    )
 
 
 def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:

@@ -19,7 +19,8 @@ def endpoints(w: Writer) -> None:
     for endpoint in w.e.endpoints:
         label = "" if endpoint.rank == "primary" else f" ({w._(WORDS[endpoint.rank])})"
         w.add(Heading(w.pick(endpoint.title) + label, 3))
-        w.add(Paragraph(f"{w.word(endpoint.verdict, endpoint.blinded)} · {w.design(endpoint.design)}"))
+        verdict = w.word(endpoint.verdict, endpoint.blinded, endpoint.after_the_fact)
+        w.add(Paragraph(f"{verdict} · {w.design(endpoint.design)}"))
         w.add(Paragraph(w._("Day value: {what}.").format(what=w.day_value(w.planned(endpoint.name)))))
         if (named := w.planned(endpoint.name).profile) is not None:
             w.add(Paragraph(_profile(w, named), "small"))
@@ -57,13 +58,13 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
                 w.with_unit(estimate.value, unit) if estimate else "–",
                 w.interval(estimate),
                 w.target(criterion.target, unit),
-                w.word(criterion.verdict, endpoint.blinded),
-                str(estimate.n) if estimate else "–",
+                w.word(criterion.verdict, endpoint.blinded, endpoint.after_the_fact),
+                w.counted(estimate) if estimate else "–",
             ]
         )
-    head = [w._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "n")]
+    head = [w._(WORDS[key]) for key in ("statistic", "estimate", "interval", "target", "verdict", "rests_on")]
     caption = w._("Criteria of {title}, with two-sided intervals.").format(title=w.pick(endpoint.title))
-    return Table(caption, head, rows, (1, 2, 5))
+    return Table(caption, head, rows, (1, 2))
 
 
 def _figures(w: Writer, endpoint: EndpointResult) -> None:

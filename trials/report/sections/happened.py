@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trials.report.blocks import Heading, Paragraph, Table
-from trials.report.words import VERDICT_WORDS, WORDS
-from trials.report.writer import MARKS, MOST_GAPS, Writer
+from trials.report.words import WORDS
+from trials.report.writer import MOST_GAPS, Writer
 
 
 def capture(w: Writer) -> None:
@@ -103,6 +103,11 @@ def happened(w: Writer) -> None:
         ],
         w._("No window was declared."),
     )
+    for stream in w.e.datastreams:
+        if stream.from_file:
+            text = w._("{datastream}: {n} of {all} results came from a file; how they arrived is not known.")
+            n, everything = (w.reader.number(count, 0) for count in (stream.from_file, stream.received))
+            w.add(Paragraph(text.format(datastream=stream.datastream, n=n, all=everything)))
     longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
     w.table_or_none(
         w._(
@@ -142,7 +147,7 @@ def sensitivity(w: Writer) -> None:
             if s.estimate is not None and s.statistic in shown:
                 name, _, what = s.name.partition(":")
                 words = w.choice(endpoint.design, name) + (f" {what}" if what else "")
-                verdict = f"{MARKS[s.verdict]} {w._(VERDICT_WORDS[s.verdict])}" if s.verdict else "–"
+                verdict = w.word(s.verdict, None, endpoint.after_the_fact) if s.verdict else "–"
                 rows.append(
                     [
                         w.pick(endpoint.title),

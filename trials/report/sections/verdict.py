@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from insitu.model import Verdict
-from trials.evaluation import EndpointResult
+from trials.designs.registry import unit_of
+from trials.evaluation import Afterwards, EndpointResult, TargetChange
 from trials.report.blocks import Banner, Paragraph, Table
 from trials.report.labels import is_plain
-from trials.report.words import VERDICT_WORDS, WORDS
-from trials.report.writer import MARKS, Writer
+from trials.report.words import WORDS
+from trials.report.writer import AFTER_THE_FACT, MARKS, Writer
 
 
 def _banner(w: Writer) -> Banner:
+    notes = [
+        note
+        for one in w.e.afterwards or []
+        for note in (w.pick(one.text), *(_other_target(w, one, target) for target in one.targets))
+    ]
+    return replace(_plain_banner(w), notes=tuple(notes))
+
+
+def _other_target(w: Writer, said: Afterwards, change: TargetChange) -> str:
+    """A sentence about a criterion: its target, and its target in the version before."""
+    planned = [endpoint for endpoint in w.e.protocol["endpoints"] if endpoint["name"] == change.endpoint]
+    title = w.pick(planned[0]["title"]) if planned else change.endpoint
+    unit = unit_of(change.statistic, planned[0]["unit"]) if planned else ""
+    before, after = (None if t is None else w.target(t, unit) for t in (change.before, change.after))
+    if after is None:
+        text = w._("{title}, {statistic}: nothing is asked for now; it was {before} in version {version}.")
+    elif before is None:
+        text = w._("{title}, {statistic}: {after}; version {version} asked for nothing of it.")
+    else:
+        text = w._("{title}, {statistic}: {after}; it was {before} in version {version}.")
+    return text.format(
+        title=title,
+        statistic=w.statistic(change.statistic),
+        before=before,
+        after=after,
+        version=said.evidence.get("before"),
+    )
+
+
+def _plain_banner(w: Writer) -> Banner:
     if w.e.blinded:
         told = w._("The verdict is withheld until the evaluator unblinds the primary endpoints.")
         return Banner(str(Verdict.NOT_EVALUABLE), MARKS[Verdict.NOT_EVALUABLE], w._(WORDS["blinded"]), told)
@@ -21,8 +54,11 @@ def _banner(w: Writer) -> Banner:
         word = "stop_for_harm" if w.e.verdict is Verdict.NOT_MET else "interim"
         return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(WORDS[word]), w._(WORDS[seen]))
     decision = w.pick(w.e.protocol["decisions"][str(w.e.verdict)])
-    leads_to = f"{w._(WORDS['leads_to'])} {decision}"
-    return Banner(str(w.e.verdict), MARKS[w.e.verdict], w._(VERDICT_WORDS[w.e.verdict]), leads_to)
+    leads_to = f"{w._(WORDS['would_lead_to' if w.e.after_the_fact else 'leads_to'])} {decision}"
+    word, colour = w.verdict(w.e.verdict, w.e.after_the_fact), str(w.e.verdict)
+    if w.e.after_the_fact and w.e.verdict is Verdict.MET:
+        return Banner(AFTER_THE_FACT, f"({MARKS[w.e.verdict]})", word, leads_to)
+    return Banner(colour, MARKS[w.e.verdict], word, leads_to)
 
 
 def verdict(w: Writer) -> None:
@@ -66,5 +102,5 @@ def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
         low=w.number(decided.estimate.low),
         high=w.with_unit(decided.estimate.high, decided.estimate.unit),
         target=w.target(decided.target, decided.estimate.unit),
-        verdict=w._(VERDICT_WORDS[endpoint.verdict]).lower(),
+        verdict=w.verdict(endpoint.verdict, endpoint.after_the_fact).lower(),
     )

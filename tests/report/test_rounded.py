@@ -1,0 +1,122 @@
+"""Numbers in the sentences of the command line are rounded for people."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trials.world import criterion, cycle, endpoint, inputs, noise, period, protocol, series
+from trials.evaluation import Estimate
+from trials.judge.compute import compute
+from trials.report.labels import COUNT_WORDS, counted
+from trials.report.sentence import rounded, sentence_of, sentences
+from trials.report.texts import summary
+from trials.statement import Kind, Sentence, Value
+
+ALL = [one for kind in Kind for one in sentences(kind)]
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+AWKWARD = [100 / 3, -2e-7 / 3, 1e7 / 7, 1.2345678901e120, 0.1 + 0.2, 12345.678901, 2.0]
+
+
+def digits(text: str) -> int:
+    """Significant digits of a number as it is written."""
+    return len(text.lower().partition("e")[0].lstrip("+-").replace(",", "").replace(".", "").strip("0")) or 1
+
+
+def test_the_digits_of_a_written_number_are_counted_by_hand() -> None:
+    assert [digits(text) for text in ("0.3000", "12,350", "1.234e+120", "-0.00001", "5", "0")] == [
+        1,
+        4,
+        4,
+        1,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("sentence", ALL, ids=[f"{one.kind}-{one.code}" for one in ALL])
+@pytest.mark.parametrize("value", AWKWARD)
+def test_no_sentence_prints_more_than_six_significant_digits(sentence: Sentence, value: float) -> None:
+    """Every piece of evidence that is no time, as if it were a number."""
+    names = re.findall(r"\{(\w+)\}", sentence.text)
+    evidence: dict[str, Value] = {
+        name: "2026-05-09T10:05:00+02:00" if name.endswith("_at") else value for name in names
+    }
+    said = sentence_of(sentence.state(**evidence))
+    plain = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "", said)
+    assert "{" not in said
+    assert [number for number in NUMBER.findall(plain) if digits(number) > 6] == []
+    if any(name.endswith("_at") for name in names):
+        assert "2026-05-09 08:05 UTC" in said
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_rounded_number_is_right_to_four_digits_and_reads_back(value: float) -> None:
+    text = rounded(value)
+    assert digits(text) <= 4
+    assert float(text) == pytest.approx(value, rel=6e-4, abs=1e-300)
+    assert ("e" in text) == bool(float(text) and not 1e-5 <= abs(float(text)) < 1e9)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.30000000000000004, "0.3"),
+        (12345.6, "12350"),
+        (-2.0, "-2"),
+        (0.0, "0"),
+        (3e-9, "3e-09"),
+        (2.5e12, "2.5e+12"),
+    ],
+)
+def test_numbers_have_no_exponent_unless_they_are_very_large_or_small(value: float, text: str) -> None:
+    assert rounded(value) == text
+
+
+def test_whole_numbers_are_counts_and_stay_as_they_are() -> None:
+    (sentence,) = (one for one in ALL if one.code == "results_added")
+    assert "1234567 more results" in sentence_of(sentence.state(datastream="a/no2", added=1_234_567, late=0))
+
+
+# -- what an estimate rests on
+
+
+def collocation() -> str:
+    """Three candidates beside a reference for 29 days, paired day by day."""
+    rng = np.random.default_rng(1)
+    reference = 30 + cycle(29 * 24) + noise(rng, 0.5, 29 * 24, 3.0)
+    devices = [f"candidate-{number}" for number in (1, 2, 3)]
+    made = endpoint(
+        "reference_collocation", [criterion("rmse", high=7)], arms=["candidate", "reference"], grid="P1D"
+    )
+    plan = protocol(
+        made, periods=[period("reporting", 0, 29)], devices={"candidate": devices}, time_zone="Etc/GMT-1"
+    )
+    streams = [series(device, reference + noise(rng, 0.3, 29 * 24, 1.0)) for device in devices]
+    return summary(compute(inputs(plan, [*streams, series("reference-1", reference, role="reference")])))
+
+
+def test_pairs_days_and_devices_are_told_apart() -> None:
+    """29 days of three devices are 87 pairs, and not 87 days."""
+    assert "87 pairs, 29 days, 3 candidate devices, 1 reference device" in collocation()
+
+
+def estimate(counts: dict[str, int] | None) -> Estimate:
+    return Estimate(
+        statistic="rmse", value=1, low=0, high=2, level=0.95, unit="1", method="m", n=87, counts=counts
+    )
+
+
+def test_counts_are_written_in_order_and_an_older_document_has_its_number() -> None:
+    assert counted(estimate(None)) == "87"
+    assert (
+        counted(estimate({"candidate_devices": 1, "days": 29, "pairs": 87}))
+        == "87 pairs, 29 days, 1 candidate device"
+    )
+    assert counted(estimate({"weeks": 4, "days": 1})) == "1 day, 4 weeks"
+    every = counted(estimate(dict.fromkeys(COUNT_WORDS, 2)))
+    assert every.count(",") == len(COUNT_WORDS) - 1
