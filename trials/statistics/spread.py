@@ -115,6 +115,12 @@ def _placed(days: Days, values: Floats, middle: float | None, unit: float, n: in
     return Averaged(mean, len(values), slope, days, values, beside, line, fit, probability)
 
 
+def refit(mean: Averaged, n: int) -> Averaged:
+    """The same mean, its φ judged as if `n` values told it."""
+    unit = dependence.spacing(mean.days.astype(float))
+    return _placed(mean.days, mean.values, None, unit, n)
+
+
 @dataclass(frozen=True, eq=False)
 class AveragedPeriods:
     """after − before. Both periods tell one φ, each has its own variance; for each φ variances add, with the

@@ -1,0 +1,157 @@
+"""What a planned period will show if its values depend on each other as those so far: the inference of
+`dependence`, with the likelihood to expect in place of one that was seen. Pure.
+
+- The interval to expect: the values so far repeated, so that each adds as much to the likelihood as theirs.
+  For as many values as there are, it is their own interval.
+- What may be seen: every φ is the true one with the probability that the values so far give it. If φ is the
+  true one, the restricted likelihood has its expectation under φ: E(yᵀMₖy) = tr(MₖR(φ)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from insitu.arrays import Floats
+from trials.statistics import dependence
+from trials.statistics.spread import Averaged, refit
+
+LEAST_ODDS = 1e-6
+"""A φ that is less probable is left out."""
+_DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(9))
+_ODDS = _ODDS / _ODDS.sum()
+
+
+class MayBe(NamedTuple):
+    """What a planned period may show, if the standard deviation is known: (M,) each."""
+
+    errors: Floats
+    """True standard error of the estimate."""
+    freedoms: Floats
+    """Degrees of freedom of its estimated square."""
+    halves: Floats
+    """Half-width of the interval."""
+    refused: Floats
+    """1 where the interval will be wider than the range of the values, else 0."""
+    odds: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Prospect:
+    """Planned periods after the values `seen` of one period."""
+
+    seen: Averaged
+
+    def half(self, days: int, before: int, level: float, short: float) -> float:
+        """Half-width to expect of the mean of `days` values, or of its difference from the mean of `before`
+        values if they are not 0. `short` as in `intervals.DayJackknife`.
+        """
+        n = days + before
+        again = refit(self.seen, n)
+        prior = dependence.grid(n)[1]
+        share = n / self.seen.n
+        scaled = again.fit._replace(log_likelihood=again.fit.log_likelihood * share)
+        probability = dependence.probabilities(prior, [scaled])
+        parts = [self._line(count, n).mean for count in (days, before) if count]
+        half = _half(probability, [again.fit.deviations * part for part in parts], (days, before), level)
+        return half * _wider(short, probability, parts[0], days)
+
+    def may_show(self, days: int, before: int, level: float, short: float, sure: float) -> MayBe:
+        """With a standard deviation that is larger than the true one with probability `sure`."""
+        n = days + before
+        again = refit(self.seen, n)
+        likely = again.probability > LEAST_ODDS
+        phi, freedom = again.line.columns.lags.phi, again.fit.freedom
+        cautious = np.sqrt(freedom / scipy.stats.chi2.ppf(1 - sure, freedom))
+        deviations = (again.fit.deviations * cautious)[likely]
+        true = phi[likely]
+        halves, alone = _expected(self._times(days), self._times(before), self._unit, level, short)
+        scatter = np.sqrt((1 - true**2) / n) * n / (n - 4)
+        shown = np.clip(true[:, None] + scatter[:, None] * _DEVIATES, 0.0, phi[-1])
+        parts = [self._line(count, n).mean[likely] for count in (days, before) if count]
+        variances = np.square(parts)
+        freedoms = np.full(len(true), days - 2.0)
+        if before:
+            freedoms = variances.sum(axis=0) ** 2 / (
+                variances[0] ** 2 / (days - 2) + variances[1] ** 2 / (before - 2)
+            )
+        widths = np.interp(shown, phi, halves) * deviations[:, None]
+        ranges = [self._range(count) for count in (days, before) if count]
+        refused = np.any(
+            [
+                2 * np.interp(shown, phi, one) * again.fit.deviations[likely][:, None] > span
+                for one, span in zip(alone, ranges, strict=True)
+            ],
+            axis=0,
+        )
+        each = np.ones(shown.shape)
+        return MayBe(
+            ((np.sqrt(variances.sum(axis=0)) * deviations)[:, None] * each).ravel(),
+            (freedoms[:, None] * each).ravel(),
+            widths.ravel(),
+            refused.ravel().astype(float),
+            (again.probability[likely][:, None] / again.probability[likely].sum() * _ODDS).ravel(),
+        )
+
+    @property
+    def _unit(self) -> float:
+        return dependence.spacing(self.seen.days.astype(float))
+
+    def _times(self, count: int) -> bytes:
+        """As far apart as the values so far, again and again."""
+        steps = np.resize(np.diff(self.seen.days).astype(float), max(count - 1, 0))
+        return np.concatenate([[0.0], np.cumsum(steps)])[:count].tobytes()
+
+    def _line(self, count: int, n: int) -> dependence.Line:
+        return dependence.line(np.frombuffer(self._times(count)), self._unit, n)
+
+    def _range(self, count: int) -> float:
+        """Usual range of `count` values in a row; of more than there are, the range of all."""
+        values = self.seen.values
+        windows = np.lib.stride_tricks.sliding_window_view(values, min(count, len(values)))
+        return float(np.median(np.ptp(windows, axis=1)))
+
+
+def _wider(short: float, probability: Floats, part: Floats, days: int) -> float:
+    worth = min(float(days), 1 / float(probability @ part**2))
+    return 1 + short / float(np.sqrt(worth))
+
+
+def _half(probability: Floats, errors: list[Floats], counts: tuple[int, int], level: float) -> float:
+    """Of one mean, or of a difference with the degrees of freedom of Welch and Satterthwaite."""
+    if len(errors) == 1:
+        return dependence.half_width(probability, errors[0], counts[0] - 2.0, level)
+    v1, v2 = errors[0] ** 2, errors[1] ** 2
+    parts = v1**2 / (counts[0] - 2) + v2**2 / (counts[1] - 2)
+    freedom = (v1 + v2) ** 2 / np.maximum(parts, dependence.SMALLEST)
+    return dependence.half_width(probability, np.sqrt(v1 + v2), freedom, level)
+
+
+@lru_cache(maxsize=128)
+def _expected(
+    after: bytes, before: bytes, unit: float, level: float, short: float
+) -> tuple[Floats, list[Floats]]:
+    """((K,), a (K,) for each period): half-widths to expect if each φ of the grid is the true one, of the
+    difference and of each mean alone, over the standard deviation.
+    """
+    periods = [np.frombuffer(times) for times in (after, before) if times]
+    counts = (len(periods[0]), len(periods[1]) if before else 0)
+    n = sum(counts)
+    prior = dependence.grid(n)[1]
+    lines = [dependence.line(times, unit, n) for times in periods]
+    rests = [line.columns.expected_rest() for line in lines]
+    halves: list[float] = []
+    alone: list[list[float]] = [[] for _ in lines]
+    for true in range(dependence.NODES):
+        fits = [line.columns.regressed(rest[true]) for line, rest in zip(lines, rests, strict=True)]
+        probability = dependence.probabilities(prior, fits)
+        errors = [fit.deviations * line.mean for fit, line in zip(fits, lines, strict=True)]
+        wider = _wider(short, probability, lines[0].mean, counts[0])
+        halves.append(wider * _half(probability, errors, counts, level))
+        for own, error, count in zip(alone, errors, counts, strict=False):
+            own.append(_half(probability, [error], (count, 0), level))
+    return np.array(halves), [np.array(own) for own in alone]
