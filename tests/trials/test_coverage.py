@@ -100,7 +100,7 @@ def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
 
 def test_ten_looks_at_a_trial_that_lasts_seldom_exclude_the_truth() -> None:
     (found,) = looks.measure(WORLDS["limit"], [USUAL], replications=REPLICATIONS)
-    assert found.looks > 6  # the first days are too alike: those looks say too_few_effective_days
+    assert found.looks > 8
     assert found.always_valid <= looks.MOST + 3 * np.sqrt(looks.MOST * (1 - looks.MOST) / REPLICATIONS)
     assert found.single > found.always_valid
 

@@ -275,4 +275,5 @@ DESIGN = Design(
     foretell=foretell,
     schedule=True,
     selects_by_capture=True,
+    infers_by="block_pair",
 )

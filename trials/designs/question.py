@@ -33,6 +33,8 @@ from trials.statistics.intervals import DayJackknife, MeanOfDays
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 DAY_US = 86_400_000_000
+LONGER = (("week", 7, 7), ("month", 28, 31), ("year", 365, 366))
+"""Name of an interval → least and most days that it has."""
 Made = dict[tuple[object, Unit], object]
 Kind = TypeVar("Kind")
 
@@ -80,6 +82,17 @@ class Question:
         if not self.rules.true_lags:
             return NEIGHBOURS
         return TRUE_LAGS if self.endpoint.independent is None else INDEPENDENT
+
+    @property
+    def inference_by(self) -> str:
+        """What its intervals take for one value: a day, or the planned interval where that is longer."""
+        if self.endpoint.independent is not None:
+            return "sample"
+        step = max((unit.calendar.step_us for units in self.units.values() for unit in units), default=DAY_US)
+        days = step / DAY_US
+        if days <= 1:
+            return "day"
+        return next((name for name, low, high in LONGER if low <= days <= high), "interval")
 
     @property
     def aggregation(self) -> Aggregation:
@@ -215,6 +228,8 @@ class Known:
     """The scatter behind the interval, if it rests on days alone; `trials.statistics.power` computes other
     lengths from it.
     """
+    inference_by: str | None = None
+    """As in `Estimate`; `Design.answer` sets it."""
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)
@@ -229,6 +244,7 @@ class Known:
             n=self.n,
             n_effective=self.n_effective,
             counts=dict(self.counts) or None,
+            inference_by=self.inference_by,
         )
 
 

@@ -253,4 +253,5 @@ DESIGN = Design(
     not_foretold="Not known: its interval comes from the rank among the donors, which more days do not "
     "change.",
     selects_by_capture=True,
+    infers_by="donor",
 )

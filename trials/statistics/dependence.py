@@ -32,6 +32,8 @@ Chosen so that .93 and more of all intervals hold the truth up to φ .8, those t
 14 values refusals do that by themselves, with 20 they do not yet.
 """
 SMALLEST: Final = 1e-300
+SAME: Final = 0.5
+"""Lag, in median spacings, of two values of one day: periods that meet within a day have a part of it each."""
 
 
 def top_of(n: int) -> float:
@@ -166,7 +168,8 @@ def lags(times: Floats, unit: float, n: int) -> Lags:
 @lru_cache(maxsize=64)
 def _lags(times: bytes, unit: float, n: int) -> Lags:
     phi, _ = grid(n)
-    decay = phi[:, None] ** (np.diff(np.frombuffer(times)) / unit)
+    steps = np.diff(np.frombuffer(times)) / unit
+    decay = phi[:, None] ** np.where(steps > 0, steps, SAME)
     return Lags(phi, decay, 1 / np.sqrt(1 - decay**2))
 
 
