@@ -110,7 +110,7 @@ def reporting_only(design: str, criteria: list[dict[str, Any]], arms: list[str],
     own = {
         "candidate": truth,
         "reference": truth + values(4, level=0.0, sd=1.0),
-        "control": truth + values(5, level=0.0, sd=1.0),
+        "control": truth + values(7, level=0.0, sd=1.0),
     }
     return inputs(plan, [series(f"{arm}-1", own[arm], role=arm) for arm in arms], now=START + 28 * DAY)
 
@@ -171,6 +171,15 @@ def test_an_equivalence_is_reachable_when_the_interval_fits_between_its_margins(
     assert wide.planned.met_low == pytest.approx(-(wide.planned.met_high or 0))
     assert not narrow.planned.reachable
     assert [note.code for note in narrow.notes] == ["not_reachable"]
+
+
+def test_days_that_resemble_each_other_too_much_foretell_nothing() -> None:
+    given = reporting_only("equivalence", [criterion("difference", low=-6, high=6)], ["candidate", "control"])
+    step = np.repeat(np.r_[np.zeros(9), np.ones(10), np.zeros(9)], 24)
+    streams = [series("candidate-1", values(3) + step), series("control-1", values(3), role="control")]
+    found = one(outlook(replace(given, streams=streams)))
+    assert [note.code for note in found.notes] == ["too_few_effective_days"]
+    assert "wait for more of them" in sentence_of(found.notes[0])
 
 
 def crossover(block_days: int) -> TrialInputs:

@@ -26,8 +26,8 @@ _DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermega
 _ODDS = _ODDS / _ODDS.sum()
 
 
-class MayBe(NamedTuple):
-    """What a planned period may show, if the standard deviation is known: (M,) each."""
+class MayShow(NamedTuple):
+    """What a planned period may show: (M,) each."""
 
     errors: Floats
     """True standard error of the estimate."""
@@ -60,7 +60,7 @@ class Prospect:
         half = _half(probability, [again.fit.deviations * part for part in parts], (days, before), level)
         return half * _wider(short, probability, parts[0], days)
 
-    def may_show(self, days: int, before: int, level: float, short: float, sure: float) -> MayBe:
+    def may_show(self, days: int, before: int, level: float, short: float, sure: float) -> MayShow:
         """With a standard deviation that is larger than the true one with probability `sure`."""
         n = days + before
         again = refit(self.seen, n)
@@ -69,7 +69,7 @@ class Prospect:
         cautious = np.sqrt(freedom / scipy.stats.chi2.ppf(1 - sure, freedom))
         deviations = (again.fit.deviations * cautious)[likely]
         true = phi[likely]
-        halves, alone = _expected(self._times(days), self._times(before), self._unit, level, short)
+        halves, alone = expected(self, days, before, level, short)
         scatter = np.sqrt((1 - true**2) / n) * n / (n - 4)
         shown = np.clip(true[:, None] + scatter[:, None] * _DEVIATES, 0.0, phi[-1])
         parts = [self._line(count, n).mean[likely] for count in (days, before) if count]
@@ -89,7 +89,7 @@ class Prospect:
             axis=0,
         )
         each = np.ones(shown.shape)
-        return MayBe(
+        return MayShow(
             ((np.sqrt(variances.sum(axis=0)) * deviations)[:, None] * each).ravel(),
             (freedoms[:, None] * each).ravel(),
             widths.ravel(),
@@ -98,22 +98,34 @@ class Prospect:
         )
 
     @property
-    def _unit(self) -> float:
+    def unit(self) -> float:
+        """Median time from a value to the next."""
         return dependence.spacing(self.seen.days.astype(float))
 
-    def _times(self, count: int) -> bytes:
-        """As far apart as the values so far, again and again."""
+    def times(self, count: int) -> Floats:
+        """Times of `count` values, as far apart as the values so far, again and again."""
         steps = np.resize(np.diff(self.seen.days).astype(float), max(count - 1, 0))
-        return np.concatenate([[0.0], np.cumsum(steps)])[:count].tobytes()
+        return np.concatenate([[0.0], np.cumsum(steps)])[:count]
 
     def _line(self, count: int, n: int) -> dependence.Line:
-        return dependence.line(np.frombuffer(self._times(count)), self._unit, n)
+        return dependence.line(self.times(count), self.unit, n)
 
     def _range(self, count: int) -> float:
         """Usual range of `count` values in a row; of more than there are, the range of all."""
         values = self.seen.values
         windows = np.lib.stride_tricks.sliding_window_view(values, min(count, len(values)))
         return float(np.median(np.ptp(windows, axis=1)))
+
+
+def expected(
+    prospect: Prospect, days: int, before: int, level: float, short: float = 0.0
+) -> tuple[Floats, list[Floats]]:
+    """Half-widths to expect over the standard deviation, if each φ of the grid is the true one, (K,): of the
+    difference of `before` and `days` values, or of the mean of `days`; and of the mean of each period alone.
+    """
+    return _expected(
+        prospect.times(days).tobytes(), prospect.times(before).tobytes(), prospect.unit, level, short
+    )
 
 
 def _wider(short: float, probability: Floats, part: Floats, days: int) -> float:
@@ -135,9 +147,6 @@ def _half(probability: Floats, errors: list[Floats], counts: tuple[int, int], le
 def _expected(
     after: bytes, before: bytes, unit: float, level: float, short: float
 ) -> tuple[Floats, list[Floats]]:
-    """((K,), a (K,) for each period): half-widths to expect if each φ of the grid is the true one, of the
-    difference and of each mean alone, over the standard deviation.
-    """
     periods = [np.frombuffer(times) for times in (after, before) if times]
     counts = (len(periods[0]), len(periods[1]) if before else 0)
     n = sum(counts)
