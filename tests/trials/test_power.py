@@ -164,7 +164,7 @@ def test_the_width_to_expect_of_a_known_autocorrelation_is_that_of_simulated_per
     rng = np.random.default_rng([11, before, after])
     unit = np.arange(200)
     known = Prospect(averaged(unit, noise(rng, phi, 200)))
-    halves, _ = expected(known, after, before, LEVEL)
+    halves = expected(known, after, before, LEVEL).halves
     grid = known.seen.line.columns.lags.phi
     foretold = float(np.interp(phi, grid, halves))
     found = []

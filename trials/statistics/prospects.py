@@ -58,7 +58,7 @@ class Prospect:
         probability = dependence.probabilities(prior, [scaled])
         parts = [self._line(count, n).mean for count in (days, before) if count]
         half = _half(probability, [again.fit.deviations * part for part in parts], (days, before), level)
-        return half * _wider(short, probability, parts[0], days)
+        return half * (1 + short / float(np.sqrt(_worth(probability, parts[0], days))))
 
     def may_show(self, days: int, before: int, level: float, short: float, sure: float) -> MayShow:
         """With a standard deviation that is larger than the true one with probability `sure`."""
@@ -69,7 +69,7 @@ class Prospect:
         cautious = np.sqrt(freedom / scipy.stats.chi2.ppf(1 - sure, freedom))
         deviations = (again.fit.deviations * cautious)[likely]
         true = phi[likely]
-        halves, alone = expected(self, days, before, level, short)
+        planned = expected(self, days, before, level)
         scatter = np.sqrt((1 - true**2) / n) * n / (n - 4)
         shown = np.clip(true[:, None] + scatter[:, None] * _DEVIATES, 0.0, phi[-1])
         parts = [self._line(count, n).mean[likely] for count in (days, before) if count]
@@ -79,12 +79,12 @@ class Prospect:
             freedoms = variances.sum(axis=0) ** 2 / (
                 variances[0] ** 2 / (days - 2) + variances[1] ** 2 / (before - 2)
             )
-        widths = np.interp(shown, phi, halves) * deviations[:, None]
+        widths = np.interp(shown, phi, planned.widened(short)) * deviations[:, None]
         ranges = [self._range(count) for count in (days, before) if count]
         refused = np.any(
             [
                 2 * np.interp(shown, phi, one) * again.fit.deviations[likely][:, None] > span
-                for one, span in zip(alone, ranges, strict=True)
+                for one, span in zip(planned.alone, ranges, strict=True)
             ],
             axis=0,
         )
@@ -117,20 +117,29 @@ class Prospect:
         return float(np.median(np.ptp(windows, axis=1)))
 
 
-def expected(
-    prospect: Prospect, days: int, before: int, level: float, short: float = 0.0
-) -> tuple[Floats, list[Floats]]:
-    """Half-widths to expect over the standard deviation, if each φ of the grid is the true one, (K,): of the
-    difference of `before` and `days` values, or of the mean of `days`; and of the mean of each period alone.
-    """
-    return _expected(
-        prospect.times(days).tobytes(), prospect.times(before).tobytes(), prospect.unit, level, short
-    )
+class Expected(NamedTuple):
+    """Half-widths to expect over the standard deviation, if each φ of the grid is the true one: (K,) each."""
+
+    halves: Floats
+    """Of the mean of the period, or of its difference from the period before."""
+    alone: list[Floats]
+    """Of the mean of each period."""
+    worth: Floats
+    """n′ of the period."""
+
+    def widened(self, short: float) -> Floats:
+        """`halves` times 1 + short/√n′."""
+        return self.halves * (1 + short / np.sqrt(self.worth))
 
 
-def _wider(short: float, probability: Floats, part: Floats, days: int) -> float:
-    worth = min(float(days), 1 / float(probability @ part**2))
-    return 1 + short / float(np.sqrt(worth))
+def expected(prospect: Prospect, days: int, before: int, level: float) -> Expected:
+    """For `days` values, after `before` values if they are not 0."""
+    return _expected(prospect.times(days).tobytes(), prospect.times(before).tobytes(), prospect.unit, level)
+
+
+def _worth(probability: Floats, part: Floats, days: int) -> float:
+    """n′ of a period."""
+    return min(float(days), 1 / float(probability @ part**2))
 
 
 def _half(probability: Floats, errors: list[Floats], counts: tuple[int, int], level: float) -> float:
@@ -144,23 +153,24 @@ def _half(probability: Floats, errors: list[Floats], counts: tuple[int, int], le
 
 
 @lru_cache(maxsize=128)
-def _expected(
-    after: bytes, before: bytes, unit: float, level: float, short: float
-) -> tuple[Floats, list[Floats]]:
+def _expected(after: bytes, before: bytes, unit: float, level: float) -> Expected:
     periods = [np.frombuffer(times) for times in (after, before) if times]
     counts = (len(periods[0]), len(periods[1]) if before else 0)
     n = sum(counts)
     prior = dependence.grid(n)[1]
     lines = [dependence.line(times, unit, n) for times in periods]
     rests = [line.columns.expected_rest() for line in lines]
-    halves: list[float] = []
-    alone: list[list[float]] = [[] for _ in lines]
+    found, worth = [], []
     for true in range(dependence.NODES):
         fits = [line.columns.regressed(rest[true]) for line, rest in zip(lines, rests, strict=True)]
         probability = dependence.probabilities(prior, fits)
         errors = [fit.deviations * line.mean for fit, line in zip(fits, lines, strict=True)]
-        wider = _wider(short, probability, lines[0].mean, counts[0])
-        halves.append(wider * _half(probability, errors, counts, level))
-        for own, error, count in zip(alone, errors, counts, strict=False):
-            own.append(_half(probability, [error], (count, 0), level))
-    return np.array(halves), [np.array(own) for own in alone]
+        alone = [
+            _half(probability, [error], (count, 0), level)
+            for error, count in zip(errors, counts, strict=False)
+        ]
+        both = _half(probability, errors, counts, level) if before else alone[0]
+        found.append([both, *alone])
+        worth.append(_worth(probability, lines[0].mean, counts[0]))
+    columns = np.array(found).T
+    return Expected(columns[0], list(columns[1:]), np.array(worth))
