@@ -5,6 +5,7 @@ properties.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from scipy import stats
 from tests.trials.exact_lags import exact_half
 from trials.designs import ask
 from trials.designs.question import Answer
+from trials.statistics.block_pairs import widening
 from trials.statistics.spread import AveragedPeriods, averaged
 
 SEED = 20261129
+WHY = {"en": "patients in any order", "fr": "des patients dans un ordre quelconque"}
 
 
 def walk(rng: np.random.Generator, n: int, phi: float) -> np.ndarray:
@@ -87,14 +90,13 @@ def test_a_series_that_does_not_vary_has_no_width_and_is_not_refused() -> None:
 
 
 def limit(values: np.ndarray, independent: bool) -> Answer:
-    why = {"en": "patients in any order", "fr": "des patients dans un ordre quelconque"}
     return ask(
         "limit_compliance",
         arms={"candidate": {"reporting": values}},
         start={"reporting": datetime(2026, 3, 2, tzinfo=UTC)},
         interval=timedelta(days=1),
         parameters={"u_meas": 0.0},
-        independent=why if independent else None,
+        independent=WHY if independent else None,
     )
 
 
@@ -142,3 +144,61 @@ def test_every_cell_holds_its_bounds(n: int, phi: float, every: list[int]) -> No
         low, high = found.interval(0.95)
         held.append(low <= 0 <= high or found.needed(0.95) is not None)
     assert np.mean(held) >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / 2000)
+
+
+def blocks(pairs: int, length: int, mirrored: bool) -> np.ndarray:
+    """Weights of the days in each pair of blocks, on first, or in turn on and off first."""
+    weights = np.zeros((pairs, 2 * length * pairs))
+    for pair in range(pairs):
+        sign = -1.0 if mirrored and pair % 2 else 1.0
+        first = 2 * length * pair
+        weights[pair, first : first + length] = sign / length
+        weights[pair, first + length : first + 2 * length] = -sign / length
+    return weights
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+def test_pairs_of_a_mirrored_crossover_cover_though_their_blocks_meet(phi: float, length: int) -> None:
+    """2,000 crossovers of eight pairs; s/√n alone covers .90 at φ .8 and blocks of a week."""
+    weights = blocks(8, length, True)
+    n = weights.shape[1]
+    wider = widening(np.arange(n), weights)
+    rng = np.random.default_rng([SEED, length, int(10 * phi)])
+    d = np.stack([walk(rng, n, phi) for _ in range(2000)]) @ weights.T
+    half = stats.t.ppf(0.975, 7) * d.std(axis=1, ddof=1) / np.sqrt(8)
+    held = np.abs(d.mean(axis=1)) <= wider * half
+    assert held.mean() >= 0.93
+    if (phi, length) == (0.8, 7):
+        assert np.mean(np.abs(d.mean(axis=1)) <= half) < 0.93
+    assert 1.0 < wider < 1.25
+    assert widening(np.arange(n), blocks(8, length, False)) == 1.0
+
+
+def test_a_crossover_by_rules_2_is_wider_in_a_mirrored_schedule_only() -> None:
+    values = np.random.default_rng(SEED).normal(20, 1, 32)
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def half(mirrored: bool, **more: Any) -> float:
+        on = [True, False, False, True] * 4 if mirrored else [True, False] * 8
+        schedule = [
+            {"start": start + timedelta(days=2 * at), "end": start + timedelta(days=2 * at + 2), "on": is_on}
+            for at, is_on in enumerate(on)
+        ]
+        known = ask(
+            "crossover",
+            arms={"candidate": {"reporting": values}},
+            start={"reporting": start},
+            interval=timedelta(days=1),
+            schedule=schedule,
+            **more,
+        ).statistic("effect")
+        assert known.inference_by == "block_pair"
+        low, high = known.interval(0.95)
+        differences = values.reshape(8, 2, 2).mean(axis=2) @ np.array([1.0, -1.0])
+        differences *= np.where(np.resize(on[::2], 8), 1.0, -1.0)
+        return (high - low) / 2 / (stats.t.ppf(0.975, 7) * differences.std(ddof=1) / np.sqrt(8))
+
+    assert half(False) == pytest.approx(1.0)
+    assert half(True) == pytest.approx(widening(np.arange(32), blocks(8, 2, True)))
+    assert half(True, independent=WHY) == pytest.approx(1.0)
