@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.trials.exact_lags import exact_half
-from trials.designs import ask
+from tests.trials.world import criterion, endpoint
+from trials.designs import DESIGNS, ask
 from trials.designs.question import Answer
+from trials.designs.registry import misfits
+from trials.plan.endpoint import Endpoint
 from trials.statistics.block_pairs import widening
 from trials.statistics.spread import AveragedPeriods, averaged
 
@@ -107,8 +110,68 @@ def test_independent_values_in_any_order_give_the_same_numbers(order: list[int])
     values = np.random.default_rng(SEED).normal(20, 1, 15)
     plain, other = (limit(one, True).statistic("mean") for one in (values, values[order]))
     assert plain.interval(0.95) == other.interval(0.95)
+    assert plain.inference_by == "sample"
     half = stats.t.ppf(0.975, 14) * values.std(ddof=1) / np.sqrt(15)
     assert plain.interval(0.95)[1] == pytest.approx(values.mean() + half)
+
+
+PAIRED = ("reference_collocation", "equivalence", "before_after", "replicates", "limit_compliance")
+
+
+def patients(design: str, order: list[int]) -> Answer:
+    """Each patient measured by two devices, in any order of rows."""
+    rng = np.random.default_rng(SEED)
+    first = rng.normal(20, 3, 30)
+    second = first + rng.normal(0.5, 1, 30)
+    both = {"candidate-1": first[order], "candidate-2": second[order]}
+    arms: dict[str, Any] = {
+        "reference_collocation": {
+            "candidate": {"reporting": first[order]},
+            "reference": {"reporting": second[order]},
+        },
+        "equivalence": {"candidate": {"reporting": first[order]}, "control": {"reporting": second[order]}},
+        "before_after": {"candidate": {"baseline": first, "reporting": second[order]}},
+        "replicates": {"candidate": {"reporting": both}},
+        "limit_compliance": {"candidate": {"reporting": first[order]}},
+    }
+    begin = datetime(2026, 3, 2, tzinfo=UTC)
+    return ask(
+        design,
+        arms=arms[design],
+        start={"baseline": begin - timedelta(days=30), "reporting": begin},
+        interval=timedelta(days=1),
+        grid="P1D",
+        parameters={"u_meas": 0.0} if design == "limit_compliance" else {},
+        independent=WHY,
+    )
+
+
+@pytest.mark.parametrize("design", PAIRED)
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(list(range(30))))
+def test_every_number_of_independent_values_is_the_same_in_any_order(design: str, order: list[int]) -> None:
+    """Estimates and other choices, to nine digits, as documents have them."""
+
+    def numbers(answer: Answer) -> dict[str, tuple[float, ...]]:
+        found = {known.statistic: known.estimate(0.95) for known in answer.statistics}
+        found |= {f"{name} {one.statistic}": one for name, one in answer.sensitivity}
+        return {name: (one.value, one.low, one.high) for name, one in found.items()}
+
+    plain, other = (numbers(patients(design, one)) for one in (list(range(30)), order))
+    assert plain.keys() == other.keys()
+    for name, ends in plain.items():
+        assert other[name] == pytest.approx(ends, rel=1e-9, abs=1e-12), name
+
+
+def test_designs_that_rest_on_the_order_of_days_refuse_to_leave_it_out() -> None:
+    for name, design in DESIGNS.items():
+        made = Endpoint.model_validate(
+            endpoint(name, [criterion("effect", high=1)], arms=list(design.arms), independent=WHY)
+        )
+        refused = [problem for problem in misfits(made) if problem.startswith("independent: ")]
+        assert bool(refused) is (name not in {*PAIRED, "crossover"}), name
+        if refused:
+            assert "leave independent out" in refused[0]
 
 
 def test_days_that_are_all_alike_are_refused_with_the_next_step() -> None:

@@ -300,4 +300,5 @@ DESIGN = Design(
     not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
     "load that are still to come.",
     is_nested=False,
+    takes_independent=False,
 )

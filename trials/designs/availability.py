@@ -147,4 +147,5 @@ DESIGN = Design(
     not_foretold="Not known: completeness is a census of what comes, and has no sampling error.",
     early=False,
     needs_capture=False,
+    takes_independent=False,
 )

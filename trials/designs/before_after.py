@@ -86,26 +86,32 @@ def difference_of_periods(
         )
     )
     of_mean(question, result, "effect", *(values[np.isfinite(values)] for _, values in (after, before)))
-    if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
+    if question.inference.ordered:
+        _hac(question, result, periods, before[1], after[1])
+    if not question.day_scale.is_level and all(
+        p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
+    ):
+        result.statistics.append(_ratio(periods, n, n_effective))
+    return periods
+
+
+def _hac(question: Question, result: Answer, periods: Difference, before: Floats, after: Floats) -> None:
+    """Newey–West errors of the effect. They count rows, so every day must be there."""
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
         result.findings.append(finding("hac_needs_full_grid"))
     elif not question.bare:
-        low, high = hac_difference(before[1], after[1], level=question.level)
+        low, high = hac_difference(before, after, level=question.level)
         estimate = Estimate(
             statistic="effect",
             value=periods.difference,
             low=low,
             high=high,
             level=question.level,
-            unit=unit,
+            unit=question.endpoint.unit,
             method="hac",
-            n=n,
+            n=periods.before.n + periods.after.n,
         )
         result.sensitivity.append(("hac", estimate))
-    if not question.day_scale.is_level and all(
-        p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
-    ):
-        result.statistics.append(_ratio(periods, n, n_effective))
-    return periods
 
 
 def _days(periods: Difference) -> dict[str, int]:

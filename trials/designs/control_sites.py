@@ -125,4 +125,5 @@ DESIGN = Design(
     },
     foretell=foretell,
     is_gated_by_margin=True,
+    takes_independent=False,
 )

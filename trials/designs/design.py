@@ -99,6 +99,8 @@ class Design:
     """What its intervals take for one value, as in `Estimate.inference_by`; "interval": the day, or the
     planned interval where that is longer. None: it has no sampling error.
     """
+    takes_independent: bool = True
+    """Whether the protocol may declare its values independent, so that their order means nothing."""
     is_nested: bool = True
     """Whether its interval at a higher level contains that at a lower one."""
 

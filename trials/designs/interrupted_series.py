@@ -199,4 +199,5 @@ DESIGN = Design(
     },
     not_foretold="Not known: level, slope and season are estimated together, and how they share the scatter "
     "shows only afterwards.",
+    takes_independent=False,
 )

@@ -134,10 +134,11 @@ def _short(statistic: str) -> float:
 
 
 def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats, statistic: OfSums) -> None:
+    rows, block = other_choices.rows_to_draw(question, sums, _block(len(sums)))
     low, high = bootstrap(
-        sums,
+        rows,
         statistic,
-        block=_block(len(sums)),
+        block=block,
         replicates=REPLICATES,
         seed=question.seed,
         level=question.level,

@@ -91,8 +91,9 @@ def answer(question: Question) -> Answer:
         if question.bare:
             continue
         block = max(1, int(np.rint(np.cbrt(len(numbers)))))
+        rows, drawn = other_choices.rows_to_draw(question, sums, block)
         ends = bootstrap(
-            sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level
+            rows, statistic, block=drawn, replicates=REPLICATES, seed=question.seed, level=question.level
         )
         other = Known(name, jack.estimate, at_any_level(ends), unit, "day_bootstrap", len(table))
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))

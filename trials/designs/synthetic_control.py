@@ -254,4 +254,5 @@ DESIGN = Design(
     "change.",
     selects_by_capture=True,
     infers_by="donor",
+    takes_independent=False,
 )
