@@ -118,6 +118,13 @@ FINDINGS = _named(
         "warning",
         "The protocol plans no quality check for {property}: unchecked observations were used.",
     ),
+    Sentence(
+        "several_in_interval",
+        "warning",
+        "{device} has {results} results in {intervals} of its {occupied} planned intervals with a result in "
+        "the {period} period, where one each is usual: they were taken together. If one of them is wrong or "
+        "belongs to another day, correct it and evaluate again.",
+    ),
     Sentence("trend_in_period", "note", "There is a trend within the {period} period: {slope} per day."),
     Sentence(
         "hac_needs_full_grid", "note", "The HAC interval is not printed: it needs a value for every day."

@@ -1,5 +1,5 @@
-"""The database of an earlier version: migrated, it keeps its evaluation, which is exported and verified by the
-rules it was computed with; a new one has the newest rules.
+"""The database of an earlier version: migrated, it keeps its evaluation, which is exported and verified by
+the rules it was computed with; a new one has the newest rules.
 """
 
 from __future__ import annotations
@@ -64,5 +64,5 @@ def test_an_earlier_evaluation_stays_what_it_was_and_a_new_one_has_the_newest_ru
     after = compute(inputs)
     assert after.rules == NEWEST
     assert after.verdict == before.verdict
-    # Its periods begin at local midnight and its results come every 15 minutes: the local grid is the old one.
+    # Its periods begin at local midnight, and its results come every 15 minutes: the grid is the old one.
     assert document_of(after)["gate"] == json.loads(stored.document)["gate"]

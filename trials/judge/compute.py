@@ -22,6 +22,7 @@ from trials.evaluation import (
 from trials.judge.afterwards import Record, record
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
+from trials.judge.crowded import crowded_findings
 from trials.judge.deviations import deviations, swaps
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
@@ -153,6 +154,7 @@ def _endpoint(
     ][:1]
     findings += _profile_findings(inputs, endpoint)
     findings += scale_findings(inputs, endpoint)
+    findings += crowded_findings(units, endpoint)
     blinded = inputs.is_blinded(endpoint)
     if blinded:
         findings.append(finding("blinded"))

@@ -15,13 +15,12 @@ import numpy as np
 from insitu.arrays import Bools, Floats
 from insitu.model import PeriodName
 from insitu.spacing import Spacing
-from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole, Made
 from trials.plan.aggregation import Aggregation
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Arm, Period
-from trials.series.aggregate import NO_LEVELS, about, as_counted, is_about
+from trials.series.aggregate import NO_LEVELS, about, as_counted, is_about, within
 from trials.series.exposure import amounts, held
 from trials.series.inputs import (
     USED,
@@ -116,7 +115,7 @@ class Units:
                 if s.device == unit.name
             ]
             if is_about(endpoint, unit.name, places):
-                found.append(about(endpoint, unit, places))
+                found.append(about(endpoint, unit, places, by_half=self.inputs.rules.by_half))
         if not suspect:
             self._about[key] = found
         return found
@@ -280,19 +279,13 @@ class Units:
         """
         key = (calendar, *windows)
         if key not in self._excused:
-            excused = _inside(windows, calendar)
-            planned = _inside([window for window in windows if window.declared_at <= window.start], calendar)
+            excused = self._inside(windows, calendar)
+            planned = self._inside(
+                [window for window in windows if window.declared_at <= window.start], calendar
+            )
             self._excused[key] = (excused, excused & ~planned)
         return self._excused[key]
 
-
-def _inside(windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
-    """Which slots begin within one of the windows."""
-    found = np.zeros(calendar.n, bool)
-    if not windows:
-        return found
-    starts = calendar.starts_us
-    for window in windows:
-        inside = starts >= to_whole_second_us(window.start)
-        found |= inside & (starts < to_whole_second_us(window.end)) if window.end is not None else inside
-    return found
+    def _inside(self, windows: Sequence[WindowInput], calendar: Calendar) -> Bools:
+        spans = [(window.start, window.end) for window in windows]
+        return within(spans, calendar, by_half=self.inputs.rules.by_half)

@@ -54,6 +54,18 @@ class Rules:
         return self.version >= 2
 
     @property
+    def by_half(self) -> bool:
+        """A planned interval belongs to a window, or to a place, in which at least half of it lies. Before
+        rules 2 its beginning decided: a window of six days that began an hour late excused no week.
+        """
+        return self.version >= 2
+
+    @property
+    def tell_crowded(self) -> bool:
+        """A finding names results that share a planned interval of a day or longer."""
+        return self.version >= 2
+
+    @property
     def tell_when(self) -> bool:
         """An evaluation tells what was locked or changed when results could be known."""
         return self.version >= 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -92,17 +92,33 @@ def is_about(endpoint: Endpoint, device: str, places: Sequence[Placement]) -> bo
     return here and (kept.devices is None or device in kept.devices)
 
 
-def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement]) -> Unit:
+def about(endpoint: Endpoint, unit: Unit, places: Sequence[Placement], *, by_half: bool = True) -> Unit:
     """The unit with the slots that the endpoint plans: its hours and days, without the time that the device
-    spent at other sites.
+    spent at other sites. `by_half` as in `within`.
     """
     planned = inside(endpoint.filter, endpoint.aggregation, unit.calendar)
     if endpoint.filter is not None and endpoint.filter.sites is not None:
-        starts = unit.calendar.starts_us
-        for place in (p for p in places if p.site not in endpoint.filter.sites):
-            there = starts >= to_whole_second_us(place.start)
-            planned &= ~(there & (starts < to_whole_second_us(place.end)) if place.end is not None else there)
+        elsewhere = [(p.start, p.end) for p in places if p.site not in endpoint.filter.sites]
+        planned &= ~within(elsewhere, unit.calendar, by_half=by_half)
     return restricted(unit, planned)
+
+
+def within(spans: Sequence[tuple[datetime, datetime | None]], calendar: Calendar, *, by_half: bool) -> Bools:
+    """Slots that lie within the spans `[start, end)`, end None for one that lasts: at least half of the slot,
+    all spans taken together; else (rules 1) its beginning, within any of them.
+    """
+    found = np.zeros(calendar.n, bool)
+    covered = np.zeros(calendar.n, np.int64)
+    reached_us = calendar.period_us[0]
+    last_us = int(calendar.edges_us[-1]) if calendar.n else reached_us
+    for start, end in sorted(spans, key=lambda span: span[0]):
+        start_us = to_whole_second_us(start)
+        end_us = last_us if end is None else to_whole_second_us(end)
+        found |= (calendar.starts_us >= start_us) & (calendar.starts_us < end_us)
+        fresh = np.clip(calendar.edges_us, max(start_us, reached_us), max(end_us, reached_us))
+        covered += np.diff(fresh) if end_us > max(start_us, reached_us) else 0
+        reached_us = max(reached_us, end_us)
+    return 2 * covered >= np.diff(calendar.edges_us) if by_half else found
 
 
 @lru_cache(maxsize=64)

@@ -206,9 +206,12 @@ def fill(calendar: Calendar, time_us: Ints, result: Floats, scale: Scale, *, sum
 
 def filled(calendar: Calendar, time_us: Ints) -> Bools:
     """Slots that hold any observation; `time_us` in any order."""
-    found = np.zeros(calendar.n, bool)
-    found[_placed(calendar, time_us)[0]] = True
-    return found
+    return counted(calendar, time_us) > 0
+
+
+def counted(calendar: Calendar, time_us: Ints) -> Ints:
+    """Observations in each slot; `time_us` in any order."""
+    return np.bincount(_placed(calendar, time_us)[0], minlength=calendar.n)
 
 
 def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
