@@ -4,6 +4,7 @@ properties.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -265,3 +266,52 @@ def test_a_crossover_by_rules_2_is_wider_in_a_mirrored_schedule_only() -> None:
     assert half(False) == pytest.approx(1.0)
     assert half(True) == pytest.approx(widening(np.arange(32), blocks(8, 2, True)))
     assert half(True, independent=WHY) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("n", [29, 365])
+def test_a_trend_of_three_standard_deviations_is_taken_out_and_covers(n: int, phi: float) -> None:
+    """200 series; the interval is that of the same series without the trend, and a year is no harder than a
+    month.
+    """
+    rng = np.random.default_rng([SEED, n, int(10 * phi), 3])
+    days = np.arange(n, dtype=np.int64)
+    trend = 3 * (days - days.mean()) / (n - 1)
+    held = []
+    for _ in range(200):
+        values = walk(rng, n, phi)
+        level, rising = averaged(days, values), averaged(days, values + trend)
+        assert rising.half(0.95) == pytest.approx(level.half(0.95), rel=1e-6)
+        low, high = rising.interval(0.95)
+        held.append(low <= 0 <= high or rising.needed(0.95) is not None)
+    assert np.mean(held) >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / 200)
+
+
+@pytest.mark.parametrize("values", ["rising", "large", "small", "one apart"])
+@pytest.mark.parametrize("n", [14, 365, 1830])
+def test_extreme_series_have_finite_intervals(n: int, values: str) -> None:
+    """Numbers far from 1, a line, and one day apart from all others: no overflow, no NaN, no warning."""
+    noise = np.random.default_rng([SEED, n]).normal(size=n)
+    made = {
+        "rising": np.arange(n) * 1.0,
+        "large": 1e12 + noise,
+        "small": 1e-12 * noise,
+        "one apart": np.where(np.arange(n) == n // 2, 1e6, noise),
+    }[values]
+    found = averaged(np.arange(n, dtype=np.int64), made)
+    for level in (0.5, 0.95, 0.999999):
+        low, high = found.interval(level)
+        assert np.isfinite([low, high]).all()
+        assert low <= found.mean <= high
+    assert 1 <= found.n_effective <= n
+
+
+def test_a_mean_of_a_year_by_true_lags_takes_milliseconds() -> None:
+    """Statistics of one endpoint share what depends on days alone: fifty means of a year in a second."""
+    rng = np.random.default_rng(SEED)
+    days = np.arange(365, dtype=np.int64)
+    averaged(days, rng.normal(size=365)).interval(0.95)
+    begun = time.process_time()
+    for _ in range(50):
+        averaged(days, rng.normal(size=365)).interval(0.95)
+    assert time.process_time() - begun < 1.0
