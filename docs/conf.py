@@ -73,6 +73,7 @@ NAVIGATION = {
             "0010-ready-means-a-device-can-deliver",
             "0011-one-supervised-loop",
             "0012-documentation-by-sphinx",
+            "0013-dependence-from-true-lags",
             "0014-missing-data-decide",
         ],
     },

@@ -86,13 +86,13 @@ def test_power_tells_from_the_baseline_what_lock_warns_of(
     fine, coarse = tmp_path / "fine.json", tmp_path / "coarse.json"
     fine.write_text(of_small_trial(-0.05), "utf-8")
     coarse.write_text(of_small_trial(-5.0), "utf-8")
-    done = run("power", str(coarse), "--days", "14,30", INSITU_DATABASE_URL=database_url)
+    done = run("power", str(coarse), "--days", "30,60", INSITU_DATABASE_URL=database_url)
     assert done.returncode == 0, done.stderr
     assert "main (primary, before_after): 30 days count, intervals at 95 %" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(("100 %", "planned"))] == [
-        "14",
         "30",
-    ]
+        "60",
+    ], done.stdout
     assert "inconclusive" not in done.stdout
     told = json.loads(
         run("power", str(fine), "--json", "--power", "0.9", INSITU_DATABASE_URL=database_url).stdout
@@ -110,7 +110,9 @@ def test_power_tells_from_the_baseline_what_lock_warns_of(
     second = json.loads(of_small_trial(-5.0)) | {"version": 2, "reason": TEXT}
     coarse.write_text(json.dumps(second), "utf-8")
     done = run("lock", str(coarse), INSITU_DATABASE_URL=database_url)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    (warning,) = done.stderr.splitlines()
+    assert "after the reporting period had ended" in warning, "nothing is foretold to be inconclusive"
 
 
 def test_power_of_what_is_not_there_or_not_right_is_one_line(

@@ -42,6 +42,11 @@ class Estimate(Part):
     """Number of independent days that they are worth (n′)."""
     counts: dict[str, int] | None = None
     """Name of a count (days, pairs, units, …) → count: they tell apart what `n` takes together."""
+    inference_by: str | None = None
+    """What the interval takes for one value, of which others may be independent: `day`, `week`, `month`,
+    `year`, `interval` (of another length), `sample` (declared independent), `block_pair`, `donor`. None: no
+    sampling error, another choice, or rules 1, which always take the day.
+    """
 
 
 class CriterionResult(Part):

@@ -26,6 +26,12 @@ FINDINGS = _named(
         "blocking",
         "Only {days} days count in the {period} period; at least {needed} are needed.",
     ),
+    Sentence(
+        "too_few_effective_days",
+        "blocking",
+        "The {days} values of the {period} period resemble each other so much that the interval of their "
+        "mean would be wider than their range: measure longer, about {needed} values.",
+    ),
     Sentence("no_observations", "blocking", "Arm {arm} has no usable observation in the {period} period."),
     Sentence("constant_series", "blocking", "The {arm} series does not vary: nothing can be judged from it."),
     Sentence(
@@ -303,6 +309,12 @@ NOTES = _named(
         "constant_series",
         "note",
         "The results so far do not vary: nothing can be foretold from them.",
+        Kind.NOTE,
+    ),
+    Sentence(
+        "too_few_effective_days",
+        "note",
+        "The days so far resemble each other too much to foretell anything: wait for more of them.",
         Kind.NOTE,
     ),
     Sentence("no_overlap", "note", "Candidate and reference share too few intervals so far.", Kind.NOTE),

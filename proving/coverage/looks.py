@@ -59,8 +59,9 @@ def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> l
             looks += 1
             low, high = early.statistic(statistic).interval(LEVEL)
             ever |= not low <= true <= high
-            low, high = plain.statistic(statistic).interval(LEVEL)
-            once |= not low <= true <= high
+            if not plain.blocked:
+                low, high = plain.statistic(statistic).interval(LEVEL)
+                once |= not low <= true <= high
         found.append((looks, ever, once))
     return found
 

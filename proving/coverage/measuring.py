@@ -18,9 +18,9 @@ def run(
     worlds: Worlds[AnyCell],
     looked: Worlds[AnyCell],
     *,
-    with_silent: bool,
     replications: int,
     processes: int,
+    with_silent: bool = False,
 ) -> None:
     """Prints the tables of docs/validation.md, each world when it is done; then the ten looks, silence
     because of the value (`with_silent`), and the numbers beyond the bounds.

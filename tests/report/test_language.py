@@ -6,7 +6,14 @@ import re
 from insitu.language import catalogue
 from trials.designs import DESIGNS, early_look
 from trials.report import words
-from trials.report.labels import AGGREGATION_WORDS, COUNT_WORDS, FILTER_WORDS
+from trials.report.labels import (
+    AGGREGATION_WORDS,
+    COUNT_WORDS,
+    FILTER_WORDS,
+    INFERENCE_WORDS,
+    PERIOD_WORDS,
+    VALUE_WORDS,
+)
 from trials.report.sentence import sentences
 from trials.report.writer import LOCALE
 from trials.statement import Kind
@@ -23,7 +30,13 @@ def texts() -> set[str]:
         found |= {statistic.words for statistic in design.statistics.values()}
     found |= {early_look.METHOD_WORDS}
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
-    found |= {text for texts in COUNT_WORDS.values() for text in texts}
+    found |= {
+        text
+        for table in (COUNT_WORDS, VALUE_WORDS, PERIOD_WORDS)
+        for texts in table.values()
+        for text in texts
+    }
+    found |= set(INFERENCE_WORDS.values())
     for name in _TABLES:
         found |= set(getattr(words, name).values())
     nodes = [

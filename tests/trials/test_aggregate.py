@@ -324,7 +324,7 @@ def test_the_day_values_of_a_filter_are_the_means_of_what_it_keeps() -> None:
     assert all(abs((d.value or 0) - 40) < 2 for d in there)
     assert found.estimates[0].n == 14
     assert found.verdict is Verdict.NOT_MET
-    _, everything = evaluated([series("candidate-1", office())], days=20)
+    _, everything = evaluated([series("candidate-1", office(28 * 24))], days=28)
     assert everything.verdict is Verdict.MET
 
 
@@ -395,17 +395,17 @@ def test_a_filter_by_device_leaves_the_others_out_everywhere() -> None:
 
 def test_a_filter_by_site_leaves_out_the_time_a_device_stood_elsewhere() -> None:
     places = [
-        Placement("station", "roof", START - 30 * DAY, START + 16 * DAY),
-        Placement("depot", "store", START + 16 * DAY, None),
+        Placement("station", "roof", START - 30 * DAY, START + 28 * DAY),
+        Placement("depot", "store", START + 28 * DAY, None),
     ]
-    values = office()
-    values[16 * 24 :] += 500
+    values = office(32 * 24)
+    values[28 * 24 :] += 500
     evaluation, found = evaluated(
-        [series("candidate-1", values, placements=places)], days=20, filter={"sites": ["station"]}
+        [series("candidate-1", values, placements=places)], days=32, filter={"sites": ["station"]}
     )
     (gate,) = evaluation.gate
-    assert (gate.planned, gate.days, gate.days_valid) == (16 * 24, 16, 16)
-    assert found.estimates[0].n == 16
+    assert (gate.planned, gate.days, gate.days_valid) == (28 * 24, 28, 28)
+    assert found.estimates[0].n == 28
     assert found.estimates[0].value < 40
 
 

@@ -29,7 +29,7 @@ from tests.trials.test_gate import (
     streams_of,
     values_of,
 )
-from tests.trials.world import DAY, HOUR, START, criterion, endpoint, inputs, period, protocol
+from tests.trials.world import DAY, HOUR, START, criterion, endpoint, inputs, period, protocol, series
 from trials.designs import DESIGNS as REGISTERED
 from trials.designs.early_look import METHOD, stop_for_harm, undecided
 from trials.evaluation import EndpointResult, Evaluation
@@ -162,6 +162,37 @@ def test_when_the_period_has_ended_the_ordinary_rule_holds(design: str) -> None:
     assert not found.interim
     assert METHOD not in {e.method for e in main(found).estimates}
     assert not codes(found) & {"early_look", "descriptive_only", "stop_for_harm"}
+
+
+def alike(above: float) -> Evaluation:
+    """A look after 18 days at a mean that may be 40 at most: it lies `above` it, and moved once."""
+    plan = protocol(
+        endpoint(
+            "limit_compliance", [criterion("mean", high=40)], arms=["candidate"], parameters={"u_meas": 0}
+        ),
+        periods=[period("reporting", 0, PLANNED)],
+        time_zone="Etc/GMT-1",
+    )
+    days = above + 40 + np.r_[np.zeros(6), np.ones(6), np.zeros(6)]
+    return evaluated(inputs(plan, [series("candidate-1", np.repeat(days, 24))], now=START + 18 * DAY))
+
+
+def test_harm_is_seen_though_the_values_so_far_are_too_alike() -> None:
+    """Their interval is wider than their range, and lies far above the limit all the same."""
+    found = alike(above=30)
+    (estimate,) = main(found).estimates
+    assert estimate.high - estimate.low > 1.0
+    assert estimate.low > 40
+    assert found.verdict is Verdict.NOT_MET
+    assert codes(found) >= {"too_few_effective_days_so_far", "stop_for_harm"}
+    assert "too_few_effective_days" not in codes(found)
+
+
+@pytest.mark.parametrize("above", [-30.0, -0.2, 0.2])
+def test_values_that_are_too_alike_decide_nothing_but_harm(above: float) -> None:
+    found = alike(above)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "too_few_effective_days_so_far" in codes(found)
 
 
 # -- what harm is

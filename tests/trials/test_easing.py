@@ -155,6 +155,7 @@ TABLE: list[tuple[str, Any, Ease, dict[str, Ease]]] = [
     ("endpoints.0.name", "other", CHANGED, {"other": CHANGED}),
     ("endpoints.0.title", OTHER, SAME, NOBODY),
     ("endpoints.0.blinded", True, SAME, NOBODY),
+    ("endpoints.0.independent", OTHER, CHANGED, {"main": CHANGED}),
     ("endpoints.0.property", "pm25", CHANGED, {"main": CHANGED}),
     ("endpoints.0.unit", "mg/m3", CHANGED, {"main": CHANGED}),
     ("endpoints.0.design", "availability", CHANGED, {"main": CHANGED}),

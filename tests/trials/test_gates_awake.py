@@ -48,6 +48,7 @@ def before_after(values: Floats, outdoor: Floats | None = None, days: int = BEFO
         arms={"candidate": split(values, days)},
         start={"baseline": FIRST, "reporting": FIRST + days * DAY},
         interval=HOUR,
+        targets={"effect": (None, 0.0)},
         bare=True,
         **more,  # type: ignore[arg-type]
     )
@@ -138,6 +139,7 @@ def interrupted(seed: int, change: float, *, restless: float) -> Answer:
         arms={"candidate": split(values, 60)},
         start={"baseline": FIRST, "reporting": FIRST + 60 * DAY},
         interval=HOUR,
+        targets={"level_change": (None, 0.0)},
     )
 
 

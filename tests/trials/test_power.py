@@ -4,6 +4,7 @@ verdicts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from insitu.model import Verdict
 from tests.trials.world import noise
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
-from trials.statistics.intervals import LOG, DayJackknife, TwoPeriods, spread
+from trials.statistics.inference import NEIGHBOURS, TRUE_LAGS, Inference, Mean
+from trials.statistics.intervals import LOG, DayJackknife, spread
 from trials.statistics.power import (
     Basis,
     chances,
@@ -27,6 +29,8 @@ from trials.statistics.power import (
     met_region,
     smallest_effect,
 )
+from trials.statistics.prospects import Prospect, expected
+from trials.statistics.spread import AveragedPeriods, Unordered, averaged
 
 LEVEL = 0.95
 REPLICATES = 200
@@ -83,41 +87,109 @@ def test_half_the_chance_of_a_wrong_verdict_is_left_on_the_bound() -> None:
     assert found == pytest.approx((0.025, 0.025), abs=1e-9)
 
 
-def simulated(kind: str, phi: float, seed: int, *, before: int = 45, after: int = 60) -> Verdict | None:
+def simulated(
+    by: Inference, kind: str, phi: float, seed: int, *, before: int = 45, after: int = 60
+) -> Verdict | None:
     """The verdict of one trial whose true value its own baseline forecast as just detectable; None if the
     baseline says that nothing is.
     """
     rng = np.random.default_rng([seed, 7])
     days, later = np.arange(before), np.arange(before, before + after)
     values = noise(rng, phi, before + after)
-    baseline = spread(days, values[:before])
+    baseline = by.mean(days, values[:before], None)
     if kind == "difference":
         basis = Basis.of(baseline, before_days=before)
-        truth = -5 - smallest_effect(basis=basis, days=after, level=LEVEL)
-        ends = TwoPeriods(baseline, spread(later, values[before:] + truth)).interval(LEVEL)
-        return judge(*ends, Target(high=-5))
+        detectable = smallest_effect(basis=basis, days=after, level=LEVEL)
+        if detectable is None:
+            return None
+        periods = by.difference(baseline, by.mean(later, values[before:] - 5 - detectable, None))
+        return judged(by, [periods.before, periods.after], periods.interval(LEVEL), Target(high=-5))
     if kind == "limit":
         basis = Basis.of(baseline, fixed=2 * 0.4)
         region = met_region(basis=basis, days=after, level=LEVEL, target=(None, 68.0))
-        assert region is not None
-        truth = region[1] or 0.0
-        low, high = spread(later, values[before:] + truth).interval(LEVEL)
+        if region is None:
+            return None
+        mean = by.mean(later, values[before:] + (region[1] or 0.0), None)
+        low, high = mean.interval(LEVEL)
         half = float(np.hypot(0.8, (high - low) / 2))
-        return judge((low + high) / 2 - half, (low + high) / 2 + half, Target(high=68))
+        ends = (low + high) / 2 - half, (low + high) / 2 + half
+        return judged(by, [mean], ends, Target(high=68))
     region = met_region(basis=Basis.of(baseline), days=after, level=LEVEL, target=(-3.0, 3.0))
     if region is None:
         return None
-    truth = region[0] or 0.0
-    return judge(*spread(later, values[before:] + truth).interval(LEVEL), Target(low=-3, high=3))
+    mean = by.mean(later, values[before:] + (region[0] or 0.0), None)
+    return judged(by, [mean], mean.interval(LEVEL), Target(low=-3, high=3))
 
 
-@pytest.mark.parametrize("phi", [0.0, 0.5])
+def judged(by: Inference, means: Sequence[Mean], ends: tuple[float, float], target: Target) -> Verdict:
+    """As the designs judge: values that are too alike are not."""
+    if any(by.needed(mean, LEVEL) is not None for mean in means):
+        return Verdict.NOT_EVALUABLE
+    return judge(*ends, target)
+
+
+@pytest.mark.parametrize(
+    ("by", "phi"),
+    [(NEIGHBOURS, 0.0), (NEIGHBOURS, 0.5), (TRUE_LAGS, 0.0), (TRUE_LAGS, 0.5)],
+    ids=["neighbours-0", "neighbours-.5", "lags-0", "lags-.5"],
+)
 @pytest.mark.parametrize("kind", ["difference", "limit", "equivalence"])
-def test_what_was_foretold_to_be_detectable_is_met_as_often_as_was_said(kind: str, phi: float) -> None:
-    verdicts = [verdict for seed in range(REPLICATES) if (verdict := simulated(kind, phi, seed)) is not None]
+def test_what_was_foretold_to_be_detectable_is_met_as_often_as_was_said(
+    by: Inference, phi: float, kind: str
+) -> None:
+    verdicts = [
+        verdict for seed in range(REPLICATES) if (verdict := simulated(by, kind, phi, seed)) is not None
+    ]
     assert len(verdicts) >= 0.9 * REPLICATES
     assert verdicts.count(Verdict.MET) / len(verdicts) >= ENOUGH
     assert Verdict.NOT_MET not in verdicts
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_an_interval_by_true_lags_foretells_itself(step: int) -> None:
+    """For as many days as there are it is the interval of the baseline, to the last digits."""
+    days, values = step * np.arange(40), noise(np.random.default_rng(4), 0.4, 40)
+    found = averaged(days, values)
+    assert half_width(basis=Basis.of(found), days=40, level=LEVEL) == pytest.approx(found.half(LEVEL))
+    widths = [half_width(basis=Basis.of(found), days=n, level=LEVEL) for n in (20, 40, 80, 160)]
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.7])
+@pytest.mark.parametrize(("before", "after"), [(0, 29), (0, 90), (60, 30)])
+def test_the_width_to_expect_of_a_known_autocorrelation_is_that_of_simulated_periods(
+    phi: float, before: int, after: int
+) -> None:
+    """The expected likelihood, against 200 simulated periods: the middle of their widths."""
+    rng = np.random.default_rng([11, before, after])
+    unit = np.arange(200)
+    known = Prospect(averaged(unit, noise(rng, phi, 200)))
+    halves = expected(known, after, before, LEVEL).halves
+    grid = known.seen.line.columns.lags.phi
+    foretold = float(np.interp(phi, grid, halves))
+    found = []
+    for _ in range(200):
+        values = noise(rng, phi, before + after)
+        late = averaged(unit[:after], values[before:])
+        if before:
+            found.append(AveragedPeriods.of(averaged(unit[:before], values[:before]), late).half(LEVEL))
+        else:
+            found.append(late.half(LEVEL))
+    assert foretold == pytest.approx(float(np.median(found)), rel=0.12)
+
+
+def test_values_that_the_protocol_declares_independent_have_the_forecast_of_the_plain_t() -> None:
+    """15 patients with s 2, 24 planned: t₀.₉₇₅(23) = 2.0687; 2.0687·2/√24 = 0.8445. The chance is that of the
+    noncentral t, as statsmodels has it, with the cautious s.
+    """
+    values = np.r_[np.full(7, -1.0), np.full(7, 1.0), 0.0]
+    found = Unordered.of(values * 2 / values.std(ddof=1))
+    basis = Basis.of(found)
+    assert half_width(basis=basis, days=24, level=LEVEL) == pytest.approx(0.8445, abs=5e-5)
+    effect = TTestPower().solve_power(nobs=24, power=0.8, alpha=0.025, alternative="larger")
+    assert smallest_effect(basis=basis, days=24, level=LEVEL) == pytest.approx(
+        basis.cautious.sd * effect, rel=1e-6
+    )
 
 
 def test_a_statistic_on_a_logarithmic_scale_is_foretold_on_that_scale() -> None:

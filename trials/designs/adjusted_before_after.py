@@ -22,7 +22,7 @@ from trials.plan.profiles import gate
 from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.baseline_model import BLOCK, Sample, bootstrap, error_of_days, few_blocks, solve
-from trials.statistics.fits import lag_one
+from trials.statistics.inference import Inference
 from trials.statistics.intervals import (
     MIN_DAYS,
     always_valid_reach,
@@ -143,12 +143,12 @@ def _gate(result: Answer, baseline: Sample) -> None:
 
 
 def _savings_uncertainty(
-    baseline: Sample, reporting: Sample, b: Floats
+    by: Inference, baseline: Sample, reporting: Sample, b: Floats
 ) -> tuple[Callable[..., float], float]:
     """(level, fraction) → fractional savings uncertainty; and n′ of the baseline's residuals."""
     residuals = baseline.y - baseline.columns @ b
     n, p = baseline.columns.shape
-    rho = min(0.99, max(0.0, lag_one(baseline.days, residuals)))
+    rho = min(0.99, max(0.0, by.lag_one(baseline.days, residuals)))
     n_effective = n * (1 - rho) / (1 + rho)
     alpha = savings_alpha(resolution="daily", months=min(MOST_MONTHS, len(reporting.y) / DAYS_A_MONTH))
     cv = cv_rmse(observed=baseline.y, predicted=baseline.columns @ b, parameters=p) / 100
@@ -177,7 +177,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         return
     result.lines.append(line("counterfactual", None, reporting.days, reporting.columns @ b))
     drawn = bootstrap(baseline, reporting, question.seed) - effect
-    fsu, n_effective = _savings_uncertainty(baseline, reporting, b)
+    fsu, n_effective = _savings_uncertainty(question.inference, baseline, reporting, b)
     p = baseline.columns.shape[1]
     too_strong = n_effective <= p + 1
     if too_strong:
@@ -197,7 +197,7 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
         return max(ends, key=lambda end: end[1] - end[0])
 
-    early = _early(wider, effect, len(reporting.y), error_of_days(baseline, reporting, b))
+    early = _early(wider, effect, len(reporting.y), error_of_days(question.inference, baseline, reporting, b))
 
     def early_relative(level: float, planned: int) -> tuple[float, float]:
         return _scaled(early(level, planned), predicted)
@@ -300,4 +300,5 @@ DESIGN = Design(
     not_foretold="Not known: the width depends on how well the model of the baseline predicts weather and "
     "load that are still to come.",
     is_nested=False,
+    takes_independent=False,
 )

@@ -49,6 +49,7 @@ def ask(
     parameters: Mapping[str, Any] | None = None,
     schedule: Sequence[Mapping[str, Any]] | None = None,
     covariates: Mapping[str, Mapping[str, ArrayLike]] | None = None,
+    independent: Mapping[str, str] | None = None,
     bare: bool = False,
 ) -> Answer:
     """The answer of a design on plain arrays; docs/library.md shows it.
@@ -59,7 +60,8 @@ def ask(
     another level. `level`: of the printed intervals. `day_share`: a day counts with this share of its
     intervals. `targets`: statistic → (low, high), None is open.
     `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
-    end, on) as in a protocol. `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
+    end, on) and `independent` (why the values are) as in a protocol.
+    `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
     no pairs; several times faster. CorrectInput names a missing or wrong argument.
     """
     if design not in DESIGNS:
@@ -71,6 +73,7 @@ def ask(
         "filter": kept,
         "grid": grid,
         "parameters": dict(parameters or {}),
+        "independent": None if independent is None else dict(independent),
         "schedule": None if schedule is None else [dict(block) for block in schedule],
         "arms": {role: role for role in arms},
     }

@@ -126,6 +126,7 @@ def _by_day(question: Question, result: Answer, units: list[Unit]) -> None:
 
 DESIGN = Design(
     "availability",
+    infers_by=None,
     title="Availability",
     method="Availability: completeness is usable over planned intervals, uptime those with any result; "
     "intervals in windows that hold nothing are not planned. A census has no sampling error: the interval is "
@@ -146,4 +147,5 @@ DESIGN = Design(
     not_foretold="Not known: completeness is a census of what comes, and has no sampling error.",
     early=False,
     needs_capture=False,
+    takes_independent=False,
 )

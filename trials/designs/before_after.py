@@ -20,12 +20,13 @@ from trials.designs.placebo import (
     check_balance,
     check_placebo,
 )
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.evaluation import Estimate
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
-from trials.statistics.intervals import LOG, MIN_DAYS, Spread, TwoPeriods, hac_difference, spread, varies
+from trials.statistics.inference import Difference, Mean
+from trials.statistics.intervals import LOG, MIN_DAYS, MeanOfDays, hac_difference, varies
 from trials.statistics.power import Basis
 
 SEASON_SHARE = 0.6
@@ -52,7 +53,7 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _season(question: Question, result: Answer, before: Floats, periods: TwoPeriods) -> None:
+def _season(question: Question, result: Answer, before: Floats, periods: Difference) -> None:
     """Could the season have made the effect? By the declared covariates, and by made-up dates: those decide
     alone, and more strictly, where no covariate is declared.
     """
@@ -68,9 +69,9 @@ def difference_of_periods(
     result: Answer,
     before: tuple[NDArray[np.int64], Floats],
     after: tuple[NDArray[np.int64], Floats],
-) -> TwoPeriods | None:
+) -> Difference | None:
     """The effect with its interval, and HAC as sensitivity; or None, with a finding. Shared with design 7."""
-    counted = {}
+    counted: dict[str, Mean] = {}
     for name, (days, values) in (("baseline", before), ("reporting", after)):
         kept = np.isfinite(values)
         if kept.sum() < MIN_DAYS:
@@ -78,14 +79,16 @@ def difference_of_periods(
                 finding("too_few_days", days=int(kept.sum()), period=name, needed=MIN_DAYS)
             )
         else:
-            counted[name] = spread(days[kept], values[kept], (days[0] + days[-1]) / 2)
+            counted[name] = question.inference.mean(days[kept], values[kept], (days[0] + days[-1]) / 2)
             if counted[name].has_trend(question.level):
                 result.findings.append(finding("trend_in_period", period=name, slope=counted[name].slope))
     if len(counted) == 2 and not any(varies(values[np.isfinite(values)]) for _, values in (before, after)):
         result.findings.append(finding("constant_series", arm=question.endpoint.arms["candidate"]))
     if result.blocked or len(counted) < 2:
         return None
-    periods = TwoPeriods(counted["baseline"], counted["reporting"])
+    periods = question.inference.difference(counted["baseline"], counted["reporting"])
+    for name, period in (("baseline", periods.before), ("reporting", periods.after)):
+        too_wide(question, result, period, name)
     unit = question.endpoint.unit
     n = periods.before.n + periods.after.n
     n_effective = periods.before.n_effective + periods.after.n_effective
@@ -103,21 +106,8 @@ def difference_of_periods(
         )
     )
     of_mean(question, result, "effect", *(values[np.isfinite(values)] for _, values in (after, before)))
-    if not (np.isfinite(before[1]).all() and np.isfinite(after[1]).all()):
-        result.findings.append(finding("hac_needs_full_grid"))
-    elif not question.bare:
-        low, high = hac_difference(before[1], after[1], level=question.level)
-        estimate = Estimate(
-            statistic="effect",
-            value=periods.difference,
-            low=low,
-            high=high,
-            level=question.level,
-            unit=unit,
-            method="hac",
-            n=n,
-        )
-        result.sensitivity.append(("hac", estimate))
+    if question.inference.ordered:
+        _hac(question, result, periods, before[1], after[1])
     if not question.day_scale.is_level and all(
         p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
     ):
@@ -125,11 +115,30 @@ def difference_of_periods(
     return periods
 
 
-def _days(periods: TwoPeriods) -> dict[str, int]:
+def _hac(question: Question, result: Answer, periods: Difference, before: Floats, after: Floats) -> None:
+    """Newey–West errors of the effect. They count rows, so every day must be there."""
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        result.findings.append(finding("hac_needs_full_grid"))
+    elif not question.bare:
+        low, high = hac_difference(before, after, level=question.level)
+        estimate = Estimate(
+            statistic="effect",
+            value=periods.difference,
+            low=low,
+            high=high,
+            level=question.level,
+            unit=question.endpoint.unit,
+            method="hac",
+            n=periods.before.n + periods.after.n,
+        )
+        result.sensitivity.append(("hac", estimate))
+
+
+def _days(periods: Difference) -> dict[str, int]:
     return {"baseline_days": periods.before.n, "reporting_days": periods.after.n}
 
 
-def _ratio(periods: TwoPeriods, n: int, n_effective: float) -> Known:
+def _ratio(periods: Difference, n: int, n_effective: float) -> Known:
     """after/before. Interval by the delta method on the logarithm, with the degrees of freedom of the
     difference.
 
@@ -211,9 +220,9 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 
 def effect_so_far(
     rehearsal: Rehearsal, days: NDArray[np.int64], values: Floats, share: float
-) -> tuple[Seen, Spread]:
+) -> tuple[Seen, MeanOfDays]:
     """How after − before scatters if all days behave like those so far. Shared with design 7."""
-    found = spread(days, values)
+    found = rehearsal.question.inference.mean(days, values, None)
     planned = max(round(rehearsal.baseline_days * share), MIN_DAYS)
     return Seen({"effect": Basis.of(found, before_days=planned)}, found.n, share), found
 
@@ -222,7 +231,7 @@ DESIGN = Design(
     "before_after",
     title="Before and after, without a control",
     method="Before and after: difference of the means of the day values of the two periods; variances add, "
-    "degrees of freedom by Welch and Satterthwaite with n′ − 2. Without a control, whatever else changed is "
+    "degrees of freedom by Welch and Satterthwaite. Without a control, whatever else changed is "
     "part of the difference.",
     arms=("candidate",),
     periods=BOTH,

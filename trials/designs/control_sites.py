@@ -19,7 +19,8 @@ from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
 from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.criteria import margin
-from trials.statistics.intervals import MIN_DAYS, Spread, TwoPeriods
+from trials.statistics.inference import Difference
+from trials.statistics.intervals import MIN_DAYS, MeanOfDays
 
 ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
@@ -82,7 +83,7 @@ def answer(question: Question) -> Answer:
     return result
 
 
-def _parallel(question: Question, result: Answer, before: Spread, days: int) -> None:
+def _parallel(question: Question, result: Answer, before: MeanOfDays, days: int) -> None:
     """The drift of D over the baseline, slope times length, must stay inside ±δ."""
     deltas = [margin(c.target) for c in question.endpoint.criteria if c.statistic == "effect"]
     known = [delta for delta in deltas if delta]
@@ -91,7 +92,7 @@ def _parallel(question: Question, result: Answer, before: Spread, days: int) -> 
         result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
 
 
-def _parallel_to_effect(question: Question, result: Answer, periods: TwoPeriods, days: int) -> None:
+def _parallel_to_effect(question: Question, result: Answer, periods: Difference, days: int) -> None:
     """The drift of D over the baseline must stay inside ±δ. A δ of 0 has no scale: then it must not be as
     large as the effect that it would explain. `trend_tolerance` of the protocol stands for either.
     """
@@ -153,4 +154,5 @@ DESIGN = Design(
     },
     foretell=foretell,
     is_gated_by_margin=True,
+    takes_independent=False,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from trials.plan.parts import Block
 from trials.sentences import finding
 from trials.series.slots import Calendar
 from trials.statement import Kind, Sentence
+from trials.statistics import block_pairs
 from trials.statistics.intervals import reach_of_share, t_quantile, varies
 from trials.statistics.metrics.permutation import sign_flip_p
 from trials.statistics.power import Basis
@@ -92,25 +94,43 @@ def answer(question: Question) -> Answer:
         _switched("on", arm, days, values, blocks, states),
         _switched("off", arm, days, values, blocks, states),
     ]
-    differences = _pair_differences(question, values, blocks, states)
-    pairs = len(differences)
+    found = _pair_differences(question, values, blocks, states)
+    differences, pairs = found.differences, len(found.differences)
     if pairs < MIN_PAIRS:
         result.findings.append(TOO_FEW_PAIRS.state(pairs=pairs, needed=MIN_PAIRS))
     elif not varies(values[np.isfinite(values)]):
         result.findings.append(finding("constant_series", arm=arm))
     if result.blocked:
         return result
-    result.statistics.append(_effect(question, differences, planned=len(schedule) // 2))
+    wider = found.widening(question)
+    result.statistics.append(_effect(question, differences, wider, planned=len(schedule) // 2))
     p = sign_flip_p(differences=differences, seed=question.seed)
     result.findings.append(PERMUTATION.state(pairs=pairs, p=p, smallest=2.0 / 2**pairs))
     _carry_over(question, result, values, blocks, states)
     return result
 
 
-def _effect(question: Question, differences: Floats, planned: int | None = None) -> Known:
-    """`planned`: number of pairs when all blocks are over; None: the pairs at hand."""
+class PairDifferences(NamedTuple):
+    """on − off of each pair of blocks."""
+
+    differences: Floats
+    weights: Floats
+    """(pairs, days): what each day's value adds to each difference."""
+
+    def widening(self, question: Question) -> float:
+        """As `block_pairs.widening`; 1 where days are declared independent, and by rules 1."""
+        if not question.rules.true_lags or not question.inference.ordered:
+            return 1.0
+        counts = self.weights.any(axis=0)
+        return block_pairs.widening(np.flatnonzero(counts), self.weights[:, counts])
+
+
+def _effect(question: Question, differences: Floats, wider: float = 1.0, planned: int | None = None) -> Known:
+    """`wider`: factor of the standard error. `planned`: number of pairs when all blocks are over; None: the
+    pairs at hand.
+    """
     n, mean = len(differences), float(differences.mean())
-    error = float(differences.std(ddof=1)) / np.sqrt(n)
+    error = wider * float(differences.std(ddof=1)) / np.sqrt(n)
 
     def interval(level: float) -> tuple[float, float]:
         half = t_quantile(level, n - 1) * error
@@ -152,21 +172,23 @@ def _whole_days(calendar: Calendar, block: Block) -> Bools:
 
 def _pair_differences(
     question: Question, values: Floats, blocks: list[Bools], states: list[bool], skip: int = 0
-) -> Floats:
+) -> PairDifferences:
     """on − off of each pair in which both blocks have enough days. `skip`: days left out at the beginning of
     each block.
     """
-    differences = []
+    differences, weights = [], []
     for first in range(0, len(blocks) - 1, 2):
-        means = {}
+        means, of_days = {}, np.zeros(len(values))
         for at in (first, first + 1):
-            inside = values[np.flatnonzero(blocks[at])[skip:]]
-            known = inside[np.isfinite(inside)]
+            inside = np.flatnonzero(blocks[at])[skip:]
+            known = inside[np.isfinite(values[inside])]
             if len(inside) and len(known) >= max(1, question.capture.days * len(inside)):
-                means[states[at]] = float(known.mean())
+                means[states[at]] = float(values[known].mean())
+                of_days[known] = (1.0 if states[at] else -1.0) / len(known)
         if len(means) == 2:
             differences.append(means[True] - means[False])
-    return np.array(differences)
+            weights.append(of_days)
+    return PairDifferences(np.array(differences), np.array(weights))
 
 
 def _carry_over(
@@ -186,13 +208,13 @@ def _carry_over(
         if states[at] != states[at - 1] and np.isfinite(early).any() and np.isfinite(late).any():
             lasting.append((np.nanmean(early) - np.nanmean(late)) * (-1.0 if states[at] else 1.0))
     shorter = _pair_differences(question, values, blocks, states, skip=1)
-    if len(lasting) < MIN_PAIRS or len(shorter) < MIN_PAIRS:
+    if len(lasting) < MIN_PAIRS or len(shorter.differences) < MIN_PAIRS:
         result.findings.append(CARRY_OVER_UNCHECKED.state())
         return
     low, high = _effect(question, np.array(lasting)).interval(question.level)
     sentence = CARRY_OVER if low > 0 or high < 0 else NO_CARRY_OVER
     result.findings.append(sentence.state(difference=float(np.mean(lasting)), low=low, high=high))
-    known = _effect(question, shorter)
+    known = _effect(question, shorter.differences, shorter.widening(question))
     result.sensitivity.append(("first_days_out", known.estimate(question.level)))
 
 
@@ -222,10 +244,21 @@ def foretell(rehearsal: Rehearsal) -> Seen:
             few = TOO_FEW_PAIRS_SO_FAR.state(pairs=apart, needed=MIN_PAIRS_SEEN)
             return Seen(days=count, share=share, notes=[few])
         sd = float(np.sqrt(np.mean(np.square(differences))))  # about 0: nothing was switched
+        sd *= _planned(schedule).widening(question)
         every = (schedule[-1].end - schedule[0].start) / DAY / (len(schedule) / 2)
         return Seen({"effect": Basis(sd, pair_days=every, freedom=float(apart))}, count)
 
     return of_days(days, values, use)
+
+
+def _planned(schedule: list[Block]) -> PairDifferences:
+    """The weights of the days of a schedule that loses none."""
+    edges = [[_days(end - schedule[0].start) for end in (block.start, block.end)] for block in schedule]
+    weights = np.zeros((len(schedule) // 2, edges[-1][1]))
+    for at in range(2 * len(weights)):
+        first, last = edges[at][0], max(edges[at][1], edges[at][0] + 1)
+        weights[at // 2, first:last] = (1.0 if schedule[at].on else -1.0) / (last - first)
+    return PairDifferences(np.zeros(len(weights)), weights)
 
 
 def _pairs_so_far(values: Floats, schedule: list[Block], capture: float) -> tuple[list[float], int]:
@@ -253,9 +286,10 @@ def _days(span: timedelta) -> int:
 DESIGN = Design(
     "crossover",
     title="Crossover: switched on and off on a schedule",
-    method="Crossover: mean of on − off over pairs of blocks, with t(n − 1)·s/√n over the pairs; days on "
-    "which the device was switched count nowhere. Permutation of the signs and the test for carry-over stand "
-    "beside it.",
+    method="Crossover: mean of on − off over pairs of blocks, with t(n − 1)·s/√n over the pairs; by rules 2 "
+    "times the most that days which resemble each other make of it in this schedule (1 where on always comes "
+    "first). Days on which the device was switched count nowhere. Permutation of the signs and the test for "
+    "carry-over stand beside it.",
     arms=("candidate",),
     periods=REPORTING,
     statistics=named(EFFECT),
@@ -275,4 +309,5 @@ DESIGN = Design(
     foretell=foretell,
     schedule=True,
     selects_by_capture=True,
+    infers_by="block_pair",
 )

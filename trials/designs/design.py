@@ -95,6 +95,12 @@ class Design:
     """Whether a gate allows more where the margin of a criterion is wider."""
     selects_by_capture: bool = False
     """Whether the protocol's `capture.days` decides which blocks or donors count."""
+    infers_by: str | None = "interval"
+    """What its intervals take for one value, as in `Estimate.inference_by`; "interval": the day, or the
+    planned interval where that is longer. None: it has no sampling error.
+    """
+    takes_independent: bool = True
+    """Whether the protocol may declare its values independent, so that their order means nothing."""
     is_nested: bool = True
     """Whether its interval at a higher level contains that at a lower one."""
 
@@ -116,7 +122,15 @@ class Design:
         if findings:
             return Answer(findings=findings)
         found, devices = self.function(question), question.devices()
-        statistics = [replace(known, counts={**known.counts, **devices}) for known in found.statistics]
+        by = question.inference_by if self.infers_by == "interval" else self.infers_by
+        statistics = [
+            replace(
+                known,
+                counts={**known.counts, **devices},
+                inference_by=by if question.rules.true_lags else None,
+            )
+            for known in found.statistics
+        ]
         return replace(found, statistics=statistics)
 
     def unfit(self, endpoint: Endpoint, scale: Scale) -> list[Unfit]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from insitu.arrays import Floats, Ints
 from trials.designs import other_choices
-from trials.designs.question import Answer, Known, Question
+from trials.designs.question import Answer, Known, Question, too_wide
 from trials.sentences import finding
 from trials.series.scale import Scale
 from trials.statistics.intervals import LOG, DayJackknife, OfSums
@@ -42,7 +42,15 @@ def add_direction(
     centre = float(scale.difference(scale.unfold(np.asarray(total[1] + 1j * total[2])), 0.0))
     angle = _angle_about(centre, scale)
     if np.isfinite(centre):
-        jack = DayJackknife.of(numbers, sums, angle, middle=middle)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            angle,
+            middle=middle,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
+        too_wide(question, result, jack.spread, "reporting", name)
         known = Known(
             name,
             centre,
@@ -83,7 +91,16 @@ def add_sizes(
         "mae": lambda s: s[..., 4] / s[..., 0],
     }
     for name, statistic in sizes.items():
-        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=short)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            statistic,
+            LOG,
+            short=short,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
+        too_wide(question, result, jack.spread, "reporting", name)
         known = Known(
             name,
             jack.estimate,

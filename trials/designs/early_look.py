@@ -16,7 +16,7 @@ from trials.designs.question import Answer, Known
 from trials.designs.registry import find_statistic
 from trials.plan.parts import Target
 from trials.sentences import finding
-from trials.statement import Sentence
+from trials.statement import Sentence, Statement
 from trials.statistics import criteria
 from trials.statistics.intervals import MIN_DAYS
 
@@ -40,7 +40,13 @@ DESCRIPTIVE_ONLY = Sentence(
     "An early look after {days} of {planned} days: for this design the numbers describe what was seen "
     "so far, and decide nothing.",
 )
-SENTENCES = (EARLY_LOOK, DESCRIPTIVE_ONLY)
+ALIKE_SO_FAR = Sentence(
+    "too_few_effective_days_so_far",
+    "warning",
+    "The {days} values of the {period} period so far resemble each other so much that the interval of their "
+    "mean is wider than their range. Harm that it shows is harm; it says nothing else yet.",
+)
+SENTENCES = (EARLY_LOOK, DESCRIPTIVE_ONLY, ALIKE_SO_FAR)
 
 
 def look(answer: Answer, *, days: int, planned: int) -> Answer:
@@ -48,8 +54,10 @@ def look(answer: Answer, *, days: int, planned: int) -> Answer:
     every look.
 
     A statistic without an always-valid form keeps the interval of a single look; the finding
-    `descriptive_only` says so.
+    `descriptive_only` says so. Values that are too alike do not block a look: its interval is wide and holds
+    the truth all the same, so that harm beyond it is certain, and no look says `met`.
     """
+    answer = replace(answer, findings=[_so_far(one) for one in answer.findings])
     findings = list(answer.findings)
     if not answer.blocked and any(known.early for known in answer.statistics):
         if days < MIN_DAYS:
@@ -61,6 +69,12 @@ def look(answer: Answer, *, days: int, planned: int) -> Answer:
     return replace(
         answer, statistics=[_widened(known, planned) for known in answer.statistics], findings=findings
     )
+
+
+def _so_far(found: Statement) -> Statement:
+    if found.code != "too_few_effective_days":
+        return found
+    return ALIKE_SO_FAR.state(days=found.evidence["days"], period=found.evidence["period"])
 
 
 def _widened(known: Known, planned: int) -> Known:

@@ -16,9 +16,9 @@ from insitu.model import PeriodName
 from trials.designs import directions
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_mean
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.sentences import finding
-from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, spread, varies
+from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, varies
 
 K = 1.96
 SHORT = 2.2
@@ -73,7 +73,8 @@ def _statistics(
         )
         return
     unit = question.endpoint.unit
-    found = spread(days, d, middle)
+    found = question.inference.mean(days, d, middle)
+    too_wide(question, result, found, "reporting", "difference")
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
     result.statistics.append(
@@ -94,7 +95,15 @@ def _statistics(
     centre = float(d.mean())
     sums = np.stack([np.ones(len(d)), d - centre, (d - centre) ** 2], axis=1)
     for name, sign in (("loa_low", -1.0), ("loa_high", 1.0)):
-        jack = DayJackknife.of(days, sums, _limit(centre, sign), short=SHORT, worth=found.n_effective)
+        jack = DayJackknife.of(
+            days,
+            sums,
+            _limit(centre, sign),
+            short=SHORT,
+            worth=found.n_effective,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
         known = Known(
             name,
             jack.estimate,

@@ -21,7 +21,8 @@ from trials.designs.question import Answer, Known, Question, line
 from trials.evaluation import Estimate
 from trials.sentences import finding
 from trials.statement import Sentence
-from trials.statistics.fits import Fit, least_squares, quasi_poisson
+from trials.statistics.averaged_fits import AnyFit
+from trials.statistics.inference import Inference
 from trials.statistics.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
 from trials.statistics.metrics.permutation import rank_p
 
@@ -32,7 +33,7 @@ TRENDS = 4
 LEVEL, SLOPE = 2, 3
 ENOUGH_PLACEBOS, MOST_PLACEBOS = 20, 200
 """Fewer placebos are not reported; more than the second number are thinned evenly."""
-Model = Callable[[Days, Floats, int], Fit]
+Model = Callable[[Days, Floats, int], AnyFit]
 NOT_COUNTS = Sentence("not_counts", "blocking", "A rate needs values that are never negative and not all 0.")
 PLACEBO_DATES = Sentence(
     "placebo_dates",
@@ -81,17 +82,18 @@ def answer(question: Question) -> Answer:
         return result
     first = int(question.days_of(question.arm("candidate", PeriodName.REPORTING))[0][0])
     week = question.endpoint.parameters.get("season", "week") == "week"
-    model = _model(counts, week=week)
+    model = _model(question.inference, counts, week=week)
     fit = model(days, values, first)
     result.statistics = _statistics(question, fit, counts=counts, reporting=len(parts[1][0]))
     if question.bare:
         return result
     p = _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
     low, high = fit.interval(LEVEL, question.level)
-    if question.rules.gate_scales and p is not None and p > MOST_P and (low > 0 or high < 0):
+    is_change = bool(question.endpoint.criteria) and (low > 0 or high < 0)
+    if question.rules.gate_scales and is_change and p is not None and p > MOST_P:
         result.findings.append(PLACEBO_DATES_EXPLAIN.state(p=p, most=MOST_P))
     if not question.bare:
-        other = _model(counts, week=not week)(days, values, first)
+        other = _model(question.inference, counts, week=not week)(days, values, first)
         found = _statistics(question, other, counts=counts, reporting=len(parts[1][0]))
         result.sensitivity += [
             ("without_season" if week else "with_season", known.estimate(question.level)) for known in found
@@ -109,12 +111,12 @@ def _columns(days: Days, first: int, *, week: bool) -> Floats:
     return np.stack([np.ones(len(days)), t, step, step * t, *season], axis=1)
 
 
-def _model(counts: bool, *, week: bool) -> Model:
-    fit = quasi_poisson if counts else least_squares
+def _model(by: Inference, counts: bool, *, week: bool) -> Model:
+    fit = by.quasi_poisson if counts else by.least_squares
     return lambda days, values, first: fit(_columns(days, first, week=week), values, days, TRENDS)
 
 
-def _statistics(question: Question, fit: Fit, *, counts: bool, reporting: int) -> list[Known]:
+def _statistics(question: Question, fit: AnyFit, *, counts: bool, reporting: int) -> list[Known]:
     found = []
     days = {"baseline_days": fit.n - reporting, "reporting_days": reporting}
     for name, at in (
@@ -190,8 +192,8 @@ DESIGN = Design(
     "interrupted_series",
     title="Interrupted series",
     method="Interrupted series: y = a + b·t + c·step + d·step·(t − T) + weekday on day values, by least "
-    "squares, or for counts on the logarithm by quasi-Poisson. Standard errors are multiplied by √(n/n′), n′ "
-    "from the autocorrelation of the residuals.",
+    "squares, or for counts on the logarithm by quasi-Poisson. Standard errors allow for the "
+    "autocorrelation of the residuals.",
     arms=("candidate",),
     periods=BOTH,
     statistics=named(
@@ -209,4 +211,5 @@ DESIGN = Design(
     },
     not_foretold="Not known: level, slope and season are estimated together, and how they share the scatter "
     "shows only afterwards.",
+    takes_independent=False,
 )

@@ -14,7 +14,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_sums
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
 from trials.plan.endpoint import Endpoint
 from trials.sentences import finding
@@ -61,7 +61,15 @@ def answer(question: Question) -> Answer:
     def mean(s: Floats) -> Floats:
         return scale.unfold(s[..., 1] / s[..., 0])
 
-    jack = DayJackknife.of(days[kept], sums, mean, middle=(days[0] + days[-1]) / 2)
+    jack = DayJackknife.of(
+        days[kept],
+        sums,
+        mean,
+        middle=(days[0] + days[-1]) / 2,
+        mean=question.inference.mean,
+        unordered=not question.inference.ordered,
+    )
+    too_wide(question, result, jack.spread, "reporting")
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
 
@@ -124,7 +132,8 @@ def foretell(rehearsal: Rehearsal) -> Seen:
 DESIGN = Design(
     "limit_compliance",
     title="Comparison with a limit value",
-    method="Limit: mean ± U with U = √((k·u)² + (t(n′ − 2)·s/√n′)²), k = 2, u the standard uncertainty of "
+    method="Limit: mean ± U with U = √((k·u)² + h²), k = 2, h half the interval of the mean, "
+    "u the standard uncertainty of "
     "the instruments. Levels in dB are averaged by energy, L = 10·log₁₀ mean 10^(L/10); Lden adds 5 dB in "
     "the evening (18–22 h) and 10 dB at night (22–6 h).",
     arms=("candidate",),

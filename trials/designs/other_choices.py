@@ -24,13 +24,20 @@ def block_lengths(days: int) -> tuple[int, int]:
     return usual, 2 * usual
 
 
+def rows_to_draw(question: Question, sums: Floats, block: int) -> tuple[Floats, int]:
+    """(per-day sums, days a block) of a bootstrap: single days, in an order of their own, where the protocol
+    declares them independent.
+    """
+    return (sums, block) if question.inference.ordered else (sums[np.lexsort(sums.T)], 1)
+
+
 def of_mean(
     question: Question, result: Answer, name: str, after: Floats, before: Floats | None = None
 ) -> None:
-    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths. Neither may
-    contain NaN.
+    """The mean of `after`, or after − before, by day-block bootstrap with two block lengths; none if values
+    have no order. Neither may contain NaN.
     """
-    if question.bare or result.blocked:
+    if question.bare or result.blocked or not question.inference.ordered:
         return
     for length in block_lengths(len(after)):
         drawn = _means(after, length, question.seed)
@@ -53,9 +60,9 @@ def of_sums(
     lengths: tuple[int, ...],
 ) -> None:
     """A statistic of per-day sums by day-block bootstrap with blocks of each of `lengths` days. Left out if
-    it is undefined on some replicates.
+    it is undefined on some replicates, or if values have no order.
     """
-    if question.bare:
+    if question.bare or not question.inference.ordered:
         return
     for length in lengths:
         ends = bootstrap(

@@ -11,7 +11,7 @@ from insitu.arrays import Floats
 from trials.designs.question import Answer, Question
 from trials.sentences import finding
 from trials.statement import Sentence
-from trials.statistics.intervals import TwoPeriods
+from trials.statistics.inference import Difference
 
 SIDE = 7
 """Days on either side of a made-up date."""
@@ -27,14 +27,18 @@ COVARIATE_EXPLAINS = Sentence(
 )
 
 
-def is_decided(question: Question, periods: TwoPeriods) -> bool:
-    """Whether the interval of the effect excludes 0: otherwise there is no effect to explain."""
+def is_decided(question: Question, periods: Difference) -> bool:
+    """Whether the interval of the effect excludes 0: otherwise there is no effect to explain. False for a
+    question without a target, which asks for numbers alone.
+    """
+    if not question.endpoint.criteria:
+        return False
     low, high = periods.interval(question.level)
     return low > 0 or high < 0
 
 
 def check_placebo(
-    question: Question, result: Answer, values: Floats, periods: TwoPeriods, share: float
+    question: Question, result: Answer, values: Floats, periods: Difference, share: float
 ) -> None:
     """Blocks if a made-up date in the baseline shows `share` of the effect, in its direction. `values`: day
     values of the baseline.
@@ -57,11 +61,13 @@ def check_balance(
     name: str,
     x: tuple[Floats, Floats],
     y: Floats,
-    periods: TwoPeriods,
+    periods: Difference,
 ) -> None:
     """Blocks if the change of a covariate alone would shift the result by more than the interval's
     half-width. `x`: its day values in both periods; `y`: day values of the baseline.
     """
+    if not question.endpoint.criteria:
+        return
     before, after = x
     both = np.isfinite(before) & np.isfinite(y) if len(before) == len(y) else np.zeros(0, bool)
     later = after[np.isfinite(after)]

@@ -27,11 +27,14 @@ from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
 from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units, steps_of
 from trials.statement import Statement
-from trials.statistics.intervals import DayJackknife, Spread
+from trials.statistics.inference import INDEPENDENT, NEIGHBOURS, TRUE_LAGS, Inference
+from trials.statistics.intervals import DayJackknife, MeanOfDays
 
 Days = NDArray[np.int64]
 ArmRole = Literal["candidate", "reference", "control"]
 DAY_US = 86_400_000_000
+LONGER = (("week", 7, 7), ("month", 28, 31), ("year", 365, 366))
+"""Name of an interval → least and most days that it has."""
 Made = dict[tuple[object, Unit], object]
 Kind = TypeVar("Kind")
 
@@ -72,6 +75,24 @@ class Question:
 
     def arm(self, role: ArmRole, period: PeriodName) -> list[Unit]:
         return self.units.get((role, period), [])
+
+    @property
+    def inference(self) -> Inference:
+        """How its means get their intervals."""
+        if not self.rules.true_lags:
+            return NEIGHBOURS
+        return TRUE_LAGS if self.endpoint.independent is None else INDEPENDENT
+
+    @property
+    def inference_by(self) -> str:
+        """What its intervals take for one value: a day, or the planned interval where that is longer."""
+        if self.endpoint.independent is not None:
+            return "sample"
+        step = max((unit.calendar.step_us for units in self.units.values() for unit in units), default=DAY_US)
+        days = step / DAY_US
+        if days <= 1:
+            return "day"
+        return next((name for name, low, high in LONGER if low <= days <= high), "interval")
 
     @property
     def aggregation(self) -> Aggregation:
@@ -203,10 +224,12 @@ class Known:
     """
     counts: Mapping[str, int] = field(default_factory=dict)
     """Name of a count (days, pairs, steps, …) → count: what `n` takes together."""
-    basis: Spread | DayJackknife | None = None
+    basis: MeanOfDays | DayJackknife | None = None
     """The scatter behind the interval, if it rests on days alone; `trials.statistics.power` computes other
     lengths from it.
     """
+    inference_by: str | None = None
+    """As in `Estimate`; `Design.answer` sets it."""
 
     def estimate(self, level: float) -> Estimate:
         low, high = self.interval(level)
@@ -221,6 +244,7 @@ class Known:
             n=self.n,
             n_effective=self.n_effective,
             counts=dict(self.counts) or None,
+            inference_by=self.inference_by,
         )
 
 
@@ -262,3 +286,19 @@ def line(name: str, arm: str | None, days: Days, values: Floats) -> Line:
 def at_any_level(ends: tuple[float, float]) -> Callable[[float], tuple[float, float]]:
     """An interval made for one level, for callers that ask for that level only."""
     return lambda _: ends
+
+
+def too_wide(
+    question: Question, result: Answer, mean: MeanOfDays, period: str, statistic: str | None = None
+) -> None:
+    """Blocks the endpoint if the interval of a mean is wider than the range of its values: then the values
+    say more by themselves. `statistic`: only where a criterion names it, or none is named at all.
+    """
+    named = {criterion.statistic for criterion in question.endpoint.criteria}
+    if statistic is not None and named and statistic not in named:
+        return
+    needed = question.inference.needed(mean, question.level)
+    if needed is not None:
+        result.findings.append(
+            finding("too_few_effective_days", days=mean.n, period=period, needed=max(needed, mean.n + 1))
+        )

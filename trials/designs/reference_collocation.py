@@ -15,7 +15,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import directions, other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
-from trials.designs.question import Answer, Known, Question, line
+from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.evaluation import Pair
 from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
@@ -92,7 +92,16 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
             continue
         if DESIGN.statistics[name].needs_zero and not zero:
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, scale, short=_short(name))
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            statistic,
+            scale,
+            short=_short(name),
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
+        too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,
@@ -125,10 +134,11 @@ def _short(statistic: str) -> float:
 
 
 def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats, statistic: OfSums) -> None:
+    rows, block = other_choices.rows_to_draw(question, sums, _block(len(sums)))
     low, high = bootstrap(
-        sums,
+        rows,
         statistic,
-        block=_block(len(sums)),
+        block=block,
         replicates=REPLICATES,
         seed=question.seed,
         level=question.level,

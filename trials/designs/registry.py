@@ -63,3 +63,9 @@ def misfits(endpoint: Endpoint) -> Iterator[str]:
         yield f"schedule: only a {scheduled} has one, and this is {endpoint.design!r}"
     if design and design.only_means and endpoint.aggregation.name not in ON_ENERGY:
         yield f"aggregation: {design.name} compares means on its grid, not {endpoint.aggregation.name}"
+    if design and endpoint.independent is not None and not design.takes_independent:
+        able = ", ".join(name for name, other in DESIGNS.items() if other.takes_independent)
+        yield (
+            f"independent: {design.name} rests on the order of its days, so that it cannot leave the order out; "
+            f"leave independent out, or use one of {able}"
+        )

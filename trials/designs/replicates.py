@@ -13,7 +13,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import other_choices
 from trials.designs.design import REPORTING, Design, Statistic, named
-from trials.designs.question import Answer, Known, Question, at_any_level, line
+from trials.designs.question import Answer, Known, Question, at_any_level, line, too_wide
 from trials.sentences import finding
 from trials.series.scale import Scale
 from trials.statement import Kind, Sentence
@@ -65,7 +65,16 @@ def answer(question: Question) -> Answer:
     for name, statistic in _statistics(table.shape[1]):
         if name == "cv" and (not question.day_scale.is_plain or not _above_zero(sums)):
             continue
-        jack = DayJackknife.of(numbers, sums, statistic, LOG, short=SHORT)
+        jack = DayJackknife.of(
+            numbers,
+            sums,
+            statistic,
+            LOG,
+            short=SHORT,
+            mean=question.inference.mean,
+            unordered=not question.inference.ordered,
+        )
+        too_wide(question, result, jack.spread, "reporting", name)
         unit = DESIGN.unit_of(name, question.endpoint.unit)
         known = Known(
             name,
@@ -82,8 +91,9 @@ def answer(question: Question) -> Answer:
         if question.bare:
             continue
         block = max(1, int(np.rint(np.cbrt(len(numbers)))))
+        rows, drawn = other_choices.rows_to_draw(question, sums, block)
         ends = bootstrap(
-            sums, statistic, block=block, replicates=REPLICATES, seed=question.seed, level=question.level
+            rows, statistic, block=drawn, replicates=REPLICATES, seed=question.seed, level=question.level
         )
         other = Known(name, jack.estimate, at_any_level(ends), unit, "day_bootstrap", len(table))
         result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))

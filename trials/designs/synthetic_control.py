@@ -19,7 +19,7 @@ from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
 from trials.designs.question import Answer, ArmRole, Known, Question, line
 from trials.sentences import finding
 from trials.statement import Sentence, Statement
-from trials.statistics.intervals import MIN_DAYS, always_valid_reach, spread, varies
+from trials.statistics.intervals import MIN_DAYS, always_valid_reach, varies
 from trials.statistics.metrics.permutation import rank_p
 from trials.statistics.metrics.synthetic import donor_weights
 
@@ -97,7 +97,7 @@ def answer(question: Question) -> Answer:
         result.findings.append(TOO_FEW_DONORS.state(donors=len(moving), needed=needed))
     if result.blocked:
         return result
-    errors = _error_of_days(after_days, after[:, 0] - found.counterfactual, len(before))
+    errors = _error_of_days(question, after_days, after[:, 0] - found.counterfactual, len(before))
     _statistics(question, result, found, moving, (errors, len(after)))
     _equal_weights(question, result, before, after)
     result.lines.append(line("counterfactual", None, after_days, found.counterfactual))
@@ -167,13 +167,13 @@ def _equal_weights(question: Question, result: Answer, before: Floats, after: Fl
         result.sensitivity.append(("equal_weights", known.estimate(question.level)))
 
 
-def _error_of_days(days: Days, gaps: Floats, before: int) -> float:
+def _error_of_days(question: Question, days: Days, gaps: Floats, before: int) -> float:
     """Standard error of the effect from the day values treated − synthetic of the reporting period.
 
     The baseline would understate it, because the weights were fitted there: its mean counts as uncertain as
     the mean of `before` days of the reporting period.
     """
-    return spread(days, gaps).standard_error * float(np.sqrt(1 + len(gaps) / before))
+    return question.inference.mean(days, gaps, None).standard_error * float(np.sqrt(1 + len(gaps) / before))
 
 
 def _statistics(
@@ -253,4 +253,6 @@ DESIGN = Design(
     not_foretold="Not known: its interval comes from the rank among the donors, which more days do not "
     "change.",
     selects_by_capture=True,
+    infers_by="donor",
+    takes_independent=False,
 )

@@ -121,7 +121,10 @@ def _single(
             reach = _reach(sign * away, percentile)
             if adjusted:
                 reach = max(reach, _lost_tail(question, cell, sign, centre, percentile))
-            given[slots] = scale.of_one(np.array([centre + sign * reach]))[0]
+            far = centre + sign * reach
+            if scale.is_plain and all_seen.min() >= 0:  # what was never negative is taken for an amount
+                far = max(far, 0.0)
+            given[slots] = scale.of_one(np.array([far]))[0]
     return _with(unit, missing, given), given
 
 

@@ -26,4 +26,4 @@ def _without(judged: Judged) -> Judged:
 
 
 def _plain(estimate: Estimate) -> Estimate:
-    return estimate.model_copy(update={"counts": None})
+    return estimate.model_copy(update={"counts": None, "inference_by": None})

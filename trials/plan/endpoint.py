@@ -38,6 +38,10 @@ class Endpoint(Part):
     """None: every planned interval of its arms."""
     blinded: Annotated[bool | None, AfterValidator(lambda on: on or None)] = None
     """True: no estimate and no verdict is made before the evaluator unblinds it."""
+    independent: Text | None = None
+    """Why its values do not depend on each other (patients in any order, say). None: they may, and the
+    interval allows for it.
+    """
     grid: Span = Spacing(timedelta(hours=1))
     """Step of the pairs of a collocation."""
     criteria: list[Criterion] = Field(min_length=1)

@@ -61,6 +61,13 @@ class Rules:
         return self.version >= 2
 
     @property
+    def true_lags(self) -> bool:
+        """The true lags between values decide how much they resemble each other. Before rules 2
+        neighbouring days alone did, so that values every second day or every week counted as independent.
+        """
+        return self.version >= 2
+
+    @property
     def by_half(self) -> bool:
         """A planned interval belongs to a window, or to a place, in which at least half of it lies. Before
         rules 2 its beginning decided: a window of six days that began an hour late excused no week.

@@ -55,6 +55,29 @@ COUNT_WORDS = {
     "reference_devices": ("{n} reference device", "{n} reference devices"),
 }
 """Name of a count → its words for one and for several, in the order of a sentence."""
+VALUE_WORDS = {
+    "week": ("{n} week", "{n} weeks"),
+    "month": ("{n} month", "{n} months"),
+    "year": ("{n} year", "{n} years"),
+    "interval": ("{n} interval", "{n} intervals"),
+    "sample": ("{n} sample", "{n} samples"),
+}
+"""What an interval takes for one value, unless it is a day → the words of `days`."""
+PERIOD_WORDS = {
+    "baseline_days": ("{n} baseline value", "{n} baseline values"),
+    "reporting_days": ("{n} reporting value", "{n} reporting values"),
+}
+INFERENCE_WORDS = {
+    "day": "inference by day",
+    "week": "inference by week",
+    "month": "inference by month",
+    "year": "inference by year",
+    "interval": "inference by planned interval",
+    "sample": "inference by sample, declared independent",
+    "block_pair": "inference by pair of blocks",
+    "donor": "inference by donor",
+}
+"""`Estimate.inference_by` → its words."""
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -81,20 +104,25 @@ def counted(
     *,
     pluralise: Callable[[str, str, int], str] = lambda one, several, n: one if n == 1 else several,
     number: Callable[[int], str] = str,
+    translate: Callable[[str], str] = str,
 ) -> str:
-    """For example "87 pairs, 29 days, 3 candidate devices, 1 reference device"; the plain number where the
+    """For example "87 pairs, 29 days, 3 candidate devices (inference by day)"; the plain number where the
     document does not tell them apart.
     """
+    by = estimate.inference_by
+    known = COUNT_WORDS | ({"days": VALUE_WORDS[by]} | PERIOD_WORDS if by in VALUE_WORDS else {})
+    beside = "" if by is None else f" ({translate(INFERENCE_WORDS.get(by, by))})"
     if not estimate.counts:
-        return number(estimate.n)
+        return number(estimate.n) + beside
     order = {name: at for at, name in enumerate(COUNT_WORDS)}
     names = sorted(estimate.counts, key=lambda name: order.get(name, len(order)))
-    return ", ".join(
-        pluralise(*COUNT_WORDS.get(name, (f"{{n}} {name}",) * 2), estimate.counts[name]).format(
+    counts = (
+        pluralise(*known.get(name, (f"{{n}} {name}",) * 2), estimate.counts[name]).format(
             n=number(estimate.counts[name])
         )
         for name in names
     )
+    return ", ".join(counts) + beside
 
 
 def is_plain(endpoint: Endpoint) -> bool:

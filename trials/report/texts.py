@@ -9,7 +9,7 @@ from trials.report.sentence import rounded, sentence_of
 
 
 def _counted(estimate: Estimate) -> str:
-    return counted(estimate) if estimate.counts else f"n = {estimate.n}"
+    return counted(estimate) if estimate.counts else f"n = {counted(estimate)}"
 
 
 def _word(judged: Evaluation | EndpointResult) -> str:

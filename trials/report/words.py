@@ -149,5 +149,11 @@ METHODS = {
     "− 2)·s/√n′, with s from the residuals about a "
     "trend, r₁ their lag-1 autocorrelation, r = min(.99, max(0, (n·r₁ + 3)/(n − 4))) and n′ = max(3, n(1 − "
     "r)/(1 + r)); where days are missing, what the trend makes of it is added in quadrature.",
+    "true_lags": "The local day is the unit of inference, or the planned interval where it is longer. The "
+    "interval of a mean of n values is mean ± h. Values Δ apart correlate by φ^(Δ/u), u the median spacing; "
+    "each φ has the probability p that the residuals about a trend give it, from 0 to .957 (.97 with 20 "
+    "values) all being equally likely before. h solves Σ p·P(|t(n − 2)| ≤ h/se) = level, se the standard "
+    "error of the mean with that φ; where values are missing, what the trend makes of it is added in "
+    "quadrature. Values that the protocol declares independent have mean ± t(n − 1)·s/√n.",
 }
 """For every design; each design has the words of its own method."""

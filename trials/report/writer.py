@@ -82,7 +82,10 @@ class Writer:
     def counted(self, estimate: Estimate) -> str:
         """How many days, pairs and devices the estimate rests on."""
         return counted(
-            estimate, pluralise=self._plural, number=lambda count: self.reader.number(float(count), 0)
+            estimate,
+            pluralise=self._plural,
+            number=lambda count: self.reader.number(float(count), 0),
+            translate=self._,
         )
 
     def sentence(self, statement: Statement) -> str:

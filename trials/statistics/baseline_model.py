@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.statistics.fits import least_squares
-from trials.statistics.intervals import block_weights, spread, t_quantile
+from trials.statistics.inference import Inference
+from trials.statistics.intervals import block_weights, t_quantile
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -42,14 +42,14 @@ def few_blocks(blocks: float, level: float) -> float:
     return t_quantile(level, max(1.0, blocks - 1)) / t_quantile(level, np.inf)
 
 
-def error_of_days(baseline: Sample, reporting: Sample, b: Floats) -> float:
+def error_of_days(by: Inference, baseline: Sample, reporting: Sample, b: Floats) -> float:
     """Standard error of the effect from day values: of the mean of observed − predicted, and of the model at
     the mean day, in quadrature.
     """
-    of_days = spread(reporting.days, reporting.y - reporting.columns @ b).standard_error
-    model = least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
+    of_days = by.mean(reporting.days, reporting.y - reporting.columns @ b, None).standard_error
+    model = by.least_squares(baseline.columns, baseline.y, baseline.days, SLOW)
     mean_day = reporting.columns.mean(axis=0)
-    return float(np.hypot(of_days, np.sqrt(mean_day @ model.covariance @ mean_day)))
+    return float(np.hypot(of_days, model.error_of(mean_day)))
 
 
 def bootstrap(baseline: Sample, reporting: Sample, seed: int, block: int = BLOCK) -> Floats:

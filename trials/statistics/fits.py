@@ -35,6 +35,10 @@ class Fit(NamedTuple):
         half = t_quantile(level, self.freedom) * float(np.sqrt(self.covariance[at, at]))
         return float(self.coefficients[at]) - half, float(self.coefficients[at]) + half
 
+    def error_of(self, combination: Floats) -> float:
+        """Standard error of combination·b."""
+        return float(np.sqrt(combination @ self.covariance @ combination))
+
     def within(self, at: int, errors: float, level: float) -> tuple[float, float]:
         """b ± `errors` standard errors, never narrower than the interval at `level`."""
         low, high = self.interval(at, level)
@@ -50,6 +54,12 @@ def lag_one(days: Days, residuals: Floats) -> float:
     if sse <= 0 or not pairs:
         return 0.0
     return float(np.sum((residuals[:-1] * residuals[1:])[adjacent]) / sse) * (len(residuals) - 1) / pairs
+
+
+def lag_next(_days: Days, residuals: Floats) -> float:
+    """Autocorrelation of each residual with the next one there is, however far away."""
+    sse = float(np.sum(residuals**2))
+    return float(np.sum(residuals[:-1] * residuals[1:])) / sse if sse > 0 else 0.0
 
 
 def effective(days: Days, residuals: Floats, trends: int) -> float:

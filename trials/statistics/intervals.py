@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy
@@ -26,6 +26,34 @@ def t_quantile(level: float, freedom: float) -> float:
     times faster.
     """
     return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
+
+
+class MeanOfDays(Protocol):
+    """A mean of day values with its interval, however that is made."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def standard_error(self) -> float: ...
+    @property
+    def n_effective(self) -> float: ...
+    @property
+    def autocorrelation(self) -> float: ...
+    @property
+    def deviation(self) -> float: ...
+    @property
+    def slope(self) -> float: ...
+    @property
+    def freedom(self) -> float: ...
+    def interval(self, level: float, /) -> tuple[float, float]: ...
+    def always_valid(self, level: float, planned: int, /) -> tuple[float, float]: ...
+    def has_trend(self, level: float, /) -> bool: ...
+
+
+OfDays = Callable[[Ints, Floats, float | None], MeanOfDays]
+"""(days, values, middle of the period) → their mean."""
 
 
 class Spread(NamedTuple):
@@ -114,8 +142,8 @@ def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
 class TwoPeriods:
     """after − before: variances add, Welch–Satterthwaite degrees of freedom with n′ − 2."""
 
-    before: Spread
-    after: Spread
+    before: MeanOfDays
+    after: MeanOfDays
 
     @property
     def difference(self) -> float:
@@ -175,7 +203,7 @@ class DayJackknife:
 
     estimate: float
     centre: float
-    spread: Spread
+    spread: MeanOfDays
     scale: Scale
     wider: float = 1.0
     """Factor of the half-width on the scale."""
@@ -193,17 +221,23 @@ class DayJackknife:
         short: float = 0.0,
         worth: float | None = None,
         middle: float | None = None,
+        mean: OfDays | None = None,
+        unordered: bool = False,
     ) -> DayJackknife:
         """`sums`: (N, k), one row per day. `short`: the half-width is 1 + short/√n′ times as wide on the
         scale, where measured coverage requires it, since few days tell their own scatter badly. `worth`: n′
-        from other day values than the pseudo-values. `middle` as in `spread`.
+        from other day values than the pseudo-values. `middle` as in `spread`; `mean`: what makes the interval
+        of the pseudo-values, `spread` if it is None. `unordered`: the days may be
+        exchanged, and the result does not depend on their order.
         """
+        if unordered:  # the same sums, added in the same order
+            sums = sums[np.lexsort(sums.T)]
         total = sums.sum(axis=0)
         n = len(days)
         centre = float(scale.forth(np.asarray(statistic(total))))
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
-        found = spread(days, pseudo, middle)
+        found = (mean or spread)(days, pseudo, middle)
         wider = 1.0 + short / float(np.sqrt(worth or found.n_effective))
         return cls(float(statistic(total)), centre, found, scale, wider, short)
 

@@ -12,6 +12,9 @@ Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuir
 Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110; Bartlett, J. R.
 Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under autocorrelation); Browne,
 Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
+
+That is the interval of rules 1. Where the interval of the baseline knows true lags, `trials.statistics.
+prospects` takes the place of n′, r and t(n′ − 2), and the rest is the same.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ import scipy
 
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
-from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, Scale, Spread
+from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, MeanOfDays, Scale
+from trials.statistics.prospects import Prospect
+from trials.statistics.spread import Averaged, Unordered
 
 Bounds = tuple[float | None, float | None]
 MOST_DAYS = 1830
@@ -61,33 +66,36 @@ class Basis:
     """Length in days of a block pair of a crossover; 0: the statistic is a mean of days."""
     freedom: float | None = None
     """Degrees of freedom of s², from the baseline; None: s is known."""
+    prospect: Prospect | None = None
+    """The values so far, if their interval knows true lags; None: it is that of `intervals.spread`."""
+    ordered: bool = True
+    """False: the protocol declares the values independent."""
+
+    @property
+    def estimated(self) -> float:
+        """Parameters that an interval estimates: the mean, and the trend of values in an order."""
+        return 2.0 if self.ordered else 1.0
 
     @classmethod
-    def of(cls, found: Spread | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
+    def of(cls, found: MeanOfDays | DayJackknife, *, fixed: float = 0.0, before_days: int = 0) -> Basis:
         """From a mean of day values, or a statistic with the day jackknife."""
         jack = found if isinstance(found, DayJackknife) else None
-        days = jack.spread if jack else found
-        assert isinstance(days, Spread)
-        freedom = _variance_freedom(days.n, days.autocorrelation)
-        if jack:
-            return cls(
-                days.deviation,
-                days.autocorrelation,
-                jack.centre,
-                jack.scale,
-                jack.short,
-                fixed,
-                freedom=freedom,
-            )
-        centre = None if before_days else days.mean
-        return cls(
+        days = found.spread if isinstance(found, DayJackknife) else found
+        plain = cls(
             days.deviation,
             days.autocorrelation,
-            centre,
+            None if before_days else days.mean,
             fixed=fixed,
             before_days=before_days,
-            freedom=freedom,
+            freedom=_variance_freedom(days.n, days.autocorrelation),
         )
+        if isinstance(days, Averaged):
+            plain = replace(plain, prospect=Prospect(days))
+        elif isinstance(days, Unordered):
+            plain = replace(plain, freedom=days.freedom, ordered=False)
+        if jack is None:
+            return plain
+        return replace(plain, centre=jack.centre, scale=jack.scale, short=jack.short)
 
     @property
     def cautious(self) -> Basis:
@@ -107,16 +115,25 @@ class Basis:
 
 
 class Sampling(NamedTuple):
-    """Scatter of the estimate and its interval in a planned period, on the basis' scale."""
+    """Scatter of the estimate and its interval in a planned period, on the basis' scale: (M,) each, for what
+    the period may be.
+    """
 
-    error: float
+    errors: Floats
     """Standard error of the estimate."""
-    freedom: float
+    freedoms: Floats
     """Degrees of freedom of its estimated square."""
     halves: Floats
-    """Half-width of the sampling part of the interval for each r that may be seen, if s is as planned."""
+    """Half-width of the sampling part of the interval, if s is as planned."""
     odds: Floats
-    """Probability of each of them; they add up to 1."""
+    """Probability that it is so and that the interval is printed. Less than 1 together where the values may
+    be too alike for one.
+    """
+
+    @property
+    def most(self) -> float:
+        """The largest standard error."""
+        return float(self.errors.max())
 
 
 class Chances(NamedTuple):
@@ -148,6 +165,8 @@ def half_width(*, basis: Basis, days: int, level: float) -> float:
     if basis.pair_days:
         pairs = _pairs(basis, days)
         sampled = _half(level, pairs - 1.0, basis.sd / np.sqrt(pairs))
+    elif basis.prospect:
+        sampled = np.asarray(basis.prospect.half(days, basis.before_days, level, basis.short))
     else:
         after = effective_days(days=days, autocorrelation=basis.autocorrelation)
         before = (
@@ -157,7 +176,9 @@ def half_width(*, basis: Basis, days: int, level: float) -> float:
         )
         wider = 1 + basis.short / np.sqrt(after)
         sampled = wider * _half(
-            level, _welch(1 / before, 1 / after), basis.sd * np.sqrt(1 / before + 1 / after)
+            level,
+            _welch(1 / before, 1 / after, basis.estimated),
+            basis.sd * np.sqrt(1 / before + 1 / after),
         )
     return float(np.hypot(basis.fixed, sampled))
 
@@ -186,12 +207,13 @@ def chances(*, basis: Basis, days: int, level: float, target: Bounds, true: floa
     return _chances(basis, found, (low, high), _forth(basis.scale, true))
 
 
-def smallest_effect(*, basis: Basis, days: int, level: float, power: float = 0.8) -> float:
+def smallest_effect(*, basis: Basis, days: int, level: float, power: float = 0.8) -> float | None:
     """Δ: how far from a bound the truth must be, so that the verdict says on which side with probability
     `power`; on the basis' scale.
 
     If an effect must be at least δ, its true value must be δ + Δ; with δ = 0 this is the usual smallest
-    detectable effect. On the identity scale Δ has the unit of the statistic.
+    detectable effect. On the identity scale Δ has the unit of the statistic. None: the values will be too
+    alike for an interval more often than 1 − `power`.
     """
     return _distance(basis, _sampling(basis, days, level), power)
 
@@ -207,6 +229,8 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
     found = _sampling(basis, days, level)
     if low is None or high is None:
         beyond = _distance(basis, found, power)
+        if beyond is None:
+            return None
         ends = (None if low is None else low + beyond, None if high is None else high - beyond)
     else:
         middle, half = (low + high) / 2, (high - low) / 2
@@ -261,67 +285,79 @@ def _half(level: float, freedom: Floats | float, error: Floats | float) -> Float
     return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom) * error)
 
 
-def _welch(before: Floats | float, after: Floats | float) -> Floats:
-    """Degrees of freedom of 1/n′ + 1/n′ with n′ − 2 each."""
+def _welch(before: Floats | float, after: Floats | float, estimated: float) -> Floats:
+    """Degrees of freedom of 1/n′ + 1/n′ with n′ − `estimated` each."""
     return np.asarray(
         (before + after) ** 2
-        / (before**2 / (1 / np.maximum(before, 1e-300) - 2) + after**2 / (1 / after - 2))
+        / (before**2 / (1 / np.maximum(before, 1e-300) - estimated) + after**2 / (1 / after - estimated))
     )
 
 
-def _variance_freedom(days: int, r: float) -> float:
+def _variance_freedom(days: int, r: float, estimated: float = 2.0) -> float:
     """(n − 2)(1 − r²)/(1 + r²): degrees of freedom of s² of an AR(1)."""
-    return float(max(1.0, (days - 2) * (1 - r**2) / (1 + r**2)))
+    return float(max(1.0, (days - estimated) * (1 - r**2) / (1 + r**2)))
 
 
-def _seen(days: int, r: float) -> Floats:
-    """1/n′ for each r that may be seen in this many days."""
+def _seen(basis: Basis, days: int) -> tuple[Floats, Floats]:
+    """(1/n′, odds) of each r that may be seen in this many days."""
+    r = basis.autocorrelation
+    if not basis.ordered:
+        return np.array([1 / days]), np.ones(1)
     shown = np.clip(r + _DEVIATES * np.sqrt((1 - r**2) / days) * days / (days - 4), 0.0, 0.99)
-    seen: Floats = 1 / np.maximum(3.0, days * (1 - shown) / (1 + shown))
-    return seen
+    return 1 / np.maximum(3.0, days * (1 - shown) / (1 + shown)), _ODDS
 
 
 def _sampling(basis: Basis, days: int, level: float) -> Sampling:
     """Scatter in the planned period, with the cautious s."""
     _enough(basis, days)
-    sd, r = basis.cautious.sd, basis.autocorrelation
+    if basis.prospect:
+        found = basis.prospect.may_show(days, basis.before_days, level, basis.short, SURE)
+        return Sampling(found.errors, found.freedoms, found.halves, found.odds * (1 - found.refused))
+    sd, r, estimated = basis.cautious.sd, basis.autocorrelation, basis.estimated
     if basis.pair_days:
         pairs = _pairs(basis, days)
         error = sd / float(np.sqrt(pairs))
-        return Sampling(error, pairs - 1.0, np.atleast_1d(_half(level, pairs - 1.0, error)), np.ones(1))
+        return _same(error, pairs - 1.0, np.atleast_1d(_half(level, pairs - 1.0, error)), np.ones(1))
     worth = (1 + r) / (1 - r)
-    after, share, odds = worth / days, _seen(days, r), _ODDS
+    after, (share, odds) = worth / days, _seen(basis, days)
     if not basis.before_days:
-        halves = (1 + basis.short * np.sqrt(share)) * _half(level, 1 / share - 2, sd * np.sqrt(share))
-        return Sampling(sd * float(np.sqrt(after)), _variance_freedom(days, r), halves, odds)
-    before, other = worth / basis.before_days, _seen(basis.before_days, r)[:, None]
-    halves = _half(level, _welch(other, share), sd * np.sqrt(other + share)).ravel()
+        halves = (1 + basis.short * np.sqrt(share)) * _half(level, 1 / share - estimated, sd * np.sqrt(share))
+        return _same(sd * float(np.sqrt(after)), _variance_freedom(days, r, estimated), halves, odds)
+    before, (other, of_other) = worth / basis.before_days, _seen(basis, basis.before_days)
+    other = other[:, None]
+    halves = _half(level, _welch(other, share, estimated), sd * np.sqrt(other + share)).ravel()
     freedom = (before + after) ** 2 / (
-        before**2 / _variance_freedom(basis.before_days, r) + after**2 / _variance_freedom(days, r)
+        before**2 / _variance_freedom(basis.before_days, r, estimated)
+        + after**2 / _variance_freedom(days, r, estimated)
     )
-    return Sampling(sd * float(np.sqrt(before + after)), freedom, halves, np.outer(odds, odds).ravel())
+    return _same(sd * float(np.sqrt(before + after)), freedom, halves, np.outer(of_other, odds).ravel())
+
+
+def _same(error: float, freedom: float, halves: Floats, odds: Floats) -> Sampling:
+    """With one standard error for all."""
+    return Sampling(np.full(len(halves), error), np.full(len(halves), freedom), halves, odds)
 
 
 def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chances:
     """`chances`, with everything on the basis' scale."""
     low, high = target
-    error, freedom, halves, odds = found
-    if error == 0:
+    if found.most == 0:
         inside = (low is None or true - basis.fixed >= low) and (high is None or true + basis.fixed <= high)
         outside = (low is not None and true + basis.fixed < low) or (
             high is not None and true - basis.fixed > high
         )
         return Chances(float(inside), float(outside))
+    errors, freedoms, halves, odds = found
     if basis.fixed == 0 and (low is None or high is None):
-        inwards = (high - true) / error if high is not None else (true - (low or 0.0)) / error
+        inwards = ((high - true) if high is not None else (true - (low or 0.0))) / errors
         return Chances(
             *(
-                float(np.sum(odds * _beyond(halves / error, freedom, distance)))
+                float(np.sum(odds * _beyond(halves / errors, freedoms, distance)))
                 for distance in (inwards, -inwards)
             )
         )
-    half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedom)))
-    shares = odds[:, None] * _SHARES
+    half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedoms)))
+    shares, error = odds[:, None] * _SHARES, errors[:, None]
     above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
     below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
     too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
@@ -331,29 +367,36 @@ def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chan
     )
 
 
-def _beyond(critical: Floats, freedom: float, noncentrality: float) -> Floats:
+def _beyond(critical: Floats, freedoms: Floats, noncentralities: Floats) -> Floats:
     """P(T > t) of the noncentral t; below a noncentrality of −37 it is 0 in double precision."""
-    if noncentrality < -37:
-        return np.zeros_like(critical)
-    return np.asarray(scipy.stats.nct.sf(critical, freedom, min(noncentrality, 1e3)))
+    known = np.clip(noncentralities, -37, 1e3)
+    return np.where(noncentralities < -37, 0.0, scipy.stats.nct.sf(critical, freedoms, known))
+
+
+def _relative_variances(freedoms: Floats) -> Floats:
+    """(M, 100): χ²/ν at the quantiles of the nodes."""
+    each, at = np.unique(freedoms, return_inverse=True)
+    return np.stack([_relative_variance(float(freedom)) for freedom in each])[at]
 
 
 @lru_cache(maxsize=512)
-def _relative_variances(freedom: float) -> Floats:
+def _relative_variance(freedom: float) -> Floats:
     """χ²/ν at the quantiles of the nodes."""
     found: Floats = scipy.stats.chi2.ppf(_QUANTILES, freedom) / freedom
     return found
 
 
-def _distance(basis: Basis, found: Sampling, power: float) -> float:
+def _distance(basis: Basis, found: Sampling, power: float) -> float | None:
     """How far inside a half-open target the truth must be for `met` with probability `power`."""
-    if found.error == 0:
+    if found.most == 0:
         return basis.fixed
+    if found.odds.sum() <= power + 1e-9:
+        return None
 
     def above(distance: float) -> float:
         return _chances(basis, found, (None, 0.0), -distance).met - power
 
-    far = basis.fixed + found.error
+    far = basis.fixed + found.most
     while above(far) < 0:
         far *= 2
     return float(scipy.optimize.brentq(above, 0.0, far, xtol=1e-9 * far))

@@ -8,7 +8,7 @@ from typing import Any
 from trials.designs import DESIGNS, early_look
 from trials.designs.registry import unit_of
 from trials.plan.parts import Target
-from trials.plan.rules import RULES_1
+from trials.plan.rules import RULES_1, Rules
 from trials.report.blocks import Heading, Paragraph, Table
 from trials.report.words import METHODS, WORDS
 from trials.report.writer import Writer
@@ -18,7 +18,7 @@ def method(w: Writer) -> None:
     """The rules and methods that were applied."""
     w.add(Heading(w._(WORDS["method"])))
     w.add(Paragraph(w._(METHODS["rule"])))
-    w.add(Paragraph(w._(METHODS["days"])))
+    w.add(Paragraph(w._(METHODS["true_lags" if Rules(w.e.rules).true_lags else "days"])))
     for design in dict.fromkeys(e.design for e in w.e.endpoints):
         if design in DESIGNS:
             w.add(Paragraph(w._(DESIGNS[design].method)))
