@@ -105,10 +105,41 @@ def test_pairs_days_and_devices_are_told_apart() -> None:
     assert "87 pairs, 29 days, 3 candidate devices, 1 reference device" in collocation()
 
 
-def estimate(counts: dict[str, int] | None) -> Estimate:
+def estimate(counts: dict[str, int] | None, by: str | None = None) -> Estimate:
     return Estimate(
-        statistic="rmse", value=1, low=0, high=2, level=0.95, unit="1", method="m", n=87, counts=counts
+        statistic="rmse",
+        value=1,
+        low=0,
+        high=2,
+        level=0.95,
+        unit="1",
+        method="m",
+        n=87,
+        counts=counts,
+        inference_by=by,
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "by", "told"),
+    [
+        ({"pairs": 87, "days": 29}, "day", "87 pairs, 29 days (inference by day)"),
+        ({"days": 52}, "week", "52 weeks (inference by week)"),
+        ({"days": 1}, "month", "1 month (inference by month)"),
+        (
+            {"baseline_days": 26, "reporting_days": 1},
+            "week",
+            "26 baseline values, 1 reporting value (inference by week)",
+        ),
+        ({"days": 15}, "sample", "15 samples (inference by sample, declared independent)"),
+        ({"block_pairs": 8}, "block_pair", "8 pairs of blocks (inference by pair of blocks)"),
+        (None, "year", "87 (inference by year)"),
+    ],
+)
+def test_beside_its_interval_an_estimate_names_what_it_infers_by(
+    counts: dict[str, int] | None, by: str, told: str
+) -> None:
+    assert counted(estimate(counts, by)) == told
 
 
 def test_counts_are_written_in_order_and_an_older_document_has_its_number() -> None:

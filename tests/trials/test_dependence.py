@@ -5,6 +5,7 @@ properties.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,12 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from insitu.spacing import Spacing
 from tests.trials.exact_lags import exact_half
-from tests.trials.world import criterion, endpoint
+from tests.trials.world import criterion, endpoint, inputs, period, protocol
+from tests.trials.world import series as series_of
 from trials.designs import DESIGNS, ask
 from trials.designs.question import Answer
 from trials.designs.registry import misfits
+from trials.evaluation import document_of
+from trials.judge.compute import compute
 from trials.plan.endpoint import Endpoint
+from trials.plan.rules import Rules
 from trials.statistics.block_pairs import widening
 from trials.statistics.spread import AveragedPeriods, averaged
 
@@ -315,3 +321,39 @@ def test_a_mean_of_a_year_by_true_lags_takes_milliseconds() -> None:
     for _ in range(50):
         averaged(days, rng.normal(size=365)).interval(0.95)
     assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize(
+    ("interval", "by"),
+    [
+        ("PT1H", "day"),
+        ("P1D", "day"),
+        ("P2D", "interval"),
+        ("P7D", "week"),
+        ("P1M", "month"),
+        ("P1Y", "year"),
+    ],
+)
+def test_what_an_interval_infers_by_follows_the_planned_interval(interval: str, by: str) -> None:
+    known = ask(
+        "limit_compliance",
+        arms={"candidate": {"reporting": np.random.default_rng(SEED).normal(20, 1, 24 * 40)}},
+        start={"reporting": datetime(1000, 1, 1, tzinfo=UTC)},
+        interval=Spacing.parse(interval),
+        parameters={"u_meas": 0.0},
+    ).statistic("mean")
+    assert known.inference_by == by
+
+
+def test_an_evaluation_names_what_it_infers_by_and_one_by_rules_1_does_not() -> None:
+    made = endpoint(
+        "limit_compliance", [criterion("mean", high=30)], arms=["candidate"], parameters={"u_meas": 0.1}
+    )
+    values = np.random.default_rng(SEED).normal(20, 1, 24 * 30)
+    plan = protocol(made, periods=[period("reporting", 0, 30)])
+    given_inputs = inputs(plan, [series_of("candidate-1", values)])
+    documents = [
+        document_of(compute(replace(given_inputs, rules=Rules(version))))["endpoints"][0]["criteria"][0]
+        for version in (1, 2)
+    ]
+    assert [one["estimate"]["inference_by"] for one in documents] == [None, "day"]
