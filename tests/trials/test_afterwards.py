@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from insitu.model import Verdict
-from tests.trials.test_easing import TABLE, changed
+from tests.trials.test_easing import TABLE, changed, named
 from tests.trials.test_easing import plan as table_plan
 from tests.trials.world import (
     DAY,
@@ -242,9 +242,7 @@ TIMELINES: list[tuple[str, TrialInputs, list[str], bool, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("what", "given", "sentences", "met", "not_met"), TIMELINES, ids=lambda x: str(x)[:50]
-)
+@pytest.mark.parametrize(("what", "given", "sentences", "met", "not_met"), TIMELINES, ids=named)
 def test_each_timeline_has_its_sentences_and_qualifies_the_verdict(
     what: str, given: TrialInputs, sentences: list[str], met: bool, not_met: bool
 ) -> None:
@@ -272,7 +270,7 @@ def test_inputs_without_versions_are_judged_by_the_applied_one() -> None:
     assert codes(record(given)) == ["locked_ended"]
 
 
-@pytest.mark.parametrize(("path", "value", "trial", "endpoints"), TABLE, ids=lambda item: str(item)[:60])
+@pytest.mark.parametrize(("path", "value", "trial", "endpoints"), TABLE, ids=named)
 def test_each_kind_of_change_after_a_result_qualifies_met_unless_it_is_no_easier(
     path: str, value: Any, trial: Ease, endpoints: dict[str, Ease]
 ) -> None:
