@@ -61,7 +61,7 @@ def ask(
     intervals. `targets`: statistic → (low, high), None is open.
     `aggregation`, `kept` (a filter), `grid`, `parameters`, `schedule` (the blocks of a crossover: start, end,
     on) and `independent` (why the values are) as in a protocol. `covariates`: property → period → series.
-    `bare`: no sensitivity, no placebos, no pairs; several times faster. CorrectInput names a missing or wrong argument.
+    `bare`: no sensitivity, placebos or pairs; several times faster. CorrectInput names a wrong argument.
     """
     if design not in DESIGNS:
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")

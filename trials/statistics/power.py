@@ -13,7 +13,7 @@ Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2
 Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under autocorrelation); Browne,
 Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
 
-So for rules 1. Where the baseline's interval knows true lags, `prospects` takes the place of n′, r and t(n′ − 2).
+So for rules 1. By true lags, `prospects` takes the place of n′, r and t(n′ − 2).
 """
 
 from __future__ import annotations
