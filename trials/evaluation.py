@@ -43,7 +43,7 @@ class Estimate(Part):
     counts: dict[str, int] | None = None
     """Name of a count (days, pairs, units, …) → count: they tell apart what `n` takes together."""
     inference_by: str | None = None
-    """What the interval takes for one value, of which others may be independent: `day`, `week`, `month`,
+    """The one value that others may be independent of: `day`, `week`, `month`,
     `year`, `interval` (of another length), `sample` (declared independent), `block_pair`, `donor`. None: no
     sampling error, another choice, or rules 1, which always take the day.
     """

@@ -59,10 +59,9 @@ def ask(
     `time_zone` decides the days. `scale`: averaging scale of the results; dB for levels, unless `unit` is
     another level. `level`: of the printed intervals. `day_share`: a day counts with this share of its
     intervals. `targets`: statistic → (low, high), None is open.
-    `aggregation`, `kept` (a filter), `grid`, `parameters` and `schedule` (the blocks of a crossover: start,
-    end, on) and `independent` (why the values are) as in a protocol.
-    `covariates`: property → period → series. `bare`: no sensitivity, no placebos,
-    no pairs; several times faster. CorrectInput names a missing or wrong argument.
+    `aggregation`, `kept` (a filter), `grid`, `parameters`, `schedule` (the blocks of a crossover: start, end,
+    on) and `independent` (why the values are) as in a protocol. `covariates`: property → period → series.
+    `bare`: no sensitivity, placebos or pairs; several times faster. CorrectInput names a wrong argument.
     """
     if design not in DESIGNS:
         raise CorrectInput(f"There is no design {design!r}; known are {', '.join(DESIGNS)}.")

@@ -96,7 +96,7 @@ class Design:
     selects_by_capture: bool = False
     """Whether the protocol's `capture.days` decides which blocks or donors count."""
     infers_by: str | None = "interval"
-    """What its intervals take for one value, as in `Estimate.inference_by`; "interval": the day, or the
+    """The one value of its intervals, as in `Estimate.inference_by`; "interval": the day, or the
     planned interval where that is longer. None: it has no sampling error.
     """
     takes_independent: bool = True

@@ -85,7 +85,7 @@ class Question:
 
     @property
     def inference_by(self) -> str:
-        """What its intervals take for one value: a day, or the planned interval where that is longer."""
+        """The one value of its intervals: a day, or the planned interval where that is longer."""
         if self.endpoint.independent is not None:
             return "sample"
         step = max((unit.calendar.step_us for units in self.units.values() for unit in units), default=DAY_US)

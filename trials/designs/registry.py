@@ -66,6 +66,6 @@ def misfits(endpoint: Endpoint) -> Iterator[str]:
     if design and endpoint.independent is not None and not design.takes_independent:
         able = ", ".join(name for name, other in DESIGNS.items() if other.takes_independent)
         yield (
-            f"independent: {design.name} rests on the order of its days, so that it cannot leave the order out; "
-            f"leave independent out, or use one of {able}"
+            f"independent: {design.name} rests on the order of its days, so that it cannot do "
+            f"without; leave independent out, or use one of {able}"
         )

@@ -90,16 +90,20 @@ def answer(question: Question) -> Answer:
         result.statistics.append(known)
         if question.bare:
             continue
-        block = max(1, int(np.rint(np.cbrt(len(numbers)))))
-        rows, drawn = other_choices.rows_to_draw(question, sums, block)
-        ends = bootstrap(
-            rows, statistic, block=drawn, replicates=REPLICATES, seed=question.seed, level=question.level
-        )
-        other = Known(name, jack.estimate, at_any_level(ends), unit, "day_bootstrap", len(table))
-        result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
-        other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
+        _bootstrapped(question, result, known, sums, statistic)
     result.lines = [line(unit.name, arm, *question.days_of([unit])) for unit in units]
     return result
+
+
+def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats, statistic: OfSums) -> None:
+    block = max(1, int(np.rint(np.cbrt(len(sums)))))
+    rows, drawn = other_choices.rows_to_draw(question, sums, block)
+    ends = bootstrap(
+        rows, statistic, block=drawn, replicates=REPLICATES, seed=question.seed, level=question.level
+    )
+    other = Known(known.statistic, known.value, at_any_level(ends), known.unit, "day_bootstrap", known.n)
+    result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
+    other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
 
 
 def _ranges(table: Floats, scale: Scale) -> Floats:

@@ -62,7 +62,7 @@ VALUE_WORDS = {
     "interval": ("{n} interval", "{n} intervals"),
     "sample": ("{n} sample", "{n} samples"),
 }
-"""What an interval takes for one value, unless it is a day → the words of `days`."""
+"""`Estimate.inference_by`, unless it is the day → the words of `days`."""
 PERIOD_WORDS = {
     "baseline_days": ("{n} baseline value", "{n} baseline values"),
     "reporting_days": ("{n} reporting value", "{n} reporting values"),

@@ -33,7 +33,7 @@ Chosen so that .93 and more of all intervals hold the truth up to φ .8, those t
 """
 SMALLEST: Final = 1e-300
 SAME: Final = 0.5
-"""Lag, in median spacings, of two values of one day: periods that meet within a day have a part of it each."""
+"""Lag, in median spacings, of two values of one day: periods that meet within a day have a part of it."""
 
 
 def top_of(n: int) -> float:

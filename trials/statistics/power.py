@@ -13,8 +13,7 @@ Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2
 Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under autocorrelation); Browne,
 Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
 
-That is the interval of rules 1. Where the interval of the baseline knows true lags, `trials.statistics.
-prospects` takes the place of n′, r and t(n′ − 2), and the rest is the same.
+So for rules 1. By true lags, `prospects` takes the place of n′, r and t(n′ − 2).
 """
 
 from __future__ import annotations
@@ -126,9 +125,7 @@ class Sampling(NamedTuple):
     halves: Floats
     """Half-width of the sampling part of the interval, if s is as planned."""
     odds: Floats
-    """Probability that it is so and that the interval is printed. Less than 1 together where the values may
-    be too alike for one.
-    """
+    """Probability of each; together less than 1 where the values may be too alike for an interval."""
 
     @property
     def most(self) -> float:

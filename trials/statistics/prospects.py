@@ -1,4 +1,4 @@
-"""What a planned period will show if its values depend on each other as those so far: the inference of
+"""Foretells a planned period whose values depend on each other as those so far: the inference of
 `dependence`, with the likelihood to expect in place of one that was seen. Pure.
 
 - The interval to expect: the values so far repeated, so that each adds as much to the likelihood as theirs.
@@ -27,7 +27,7 @@ _ODDS = _ODDS / _ODDS.sum()
 
 
 class MayShow(NamedTuple):
-    """What a planned period may show: (M,) each."""
+    """Possible outcomes of a planned period: (M,) each."""
 
     errors: Floats
     """True standard error of the estimate."""
