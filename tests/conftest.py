@@ -12,6 +12,7 @@ from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_stack import stack
+from tests.forked import end_parent
 
 OF_THE_DEMO = (
     "tests/end_to_end/test_demo.py",
@@ -63,6 +64,10 @@ def pytest_configure() -> None:
     start would inherit that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    end_parent()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

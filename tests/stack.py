@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from insitu.embedded.users import user_of
 from store import access, ledger, shards
 from store.catalogue.devices import find_device
 from store.database import Connection
+from tests.forked import ForkedChild
 
 NOW = datetime.now(UTC)
 
@@ -56,8 +56,8 @@ class Stack:
         """Start the ingestor."""
         login = f"{quote(self.broker.service_username)}:{quote(self.broker.service_password)}"
         self.starts += 1
-        self.ingestor = Child(
-            [sys.executable, "-m", "cli", "ingest"],
+        self.ingestor = ForkedChild(
+            ["ingest"],
             log=self.folder / f"ingest-{self.starts}.log",
             env={
                 **os.environ,

@@ -25,6 +25,7 @@ from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import connect
 from tests.api.world import PASSWORD, World, build
+from tests.fix_database import clone
 
 PUBLIC = PublicAddress("127.0.0.1", 1883)
 SignIn = Callable[[str], httpx.Client]
@@ -37,7 +38,7 @@ def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, 
     """
     name = f"world_{uuid4().hex[:12]}"
     with psycopg.connect(database_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY")
         with connect(make_conninfo(database_server, dbname=name), application="tests") as conn:
             world = build(conn, datetime.now(UTC).replace(microsecond=0))
         yield name, world
@@ -47,15 +48,6 @@ def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, 
 @pytest.fixture(scope="session")
 def world(filled: tuple[str, World]) -> World:
     return filled[1]
-
-
-@contextmanager
-def clone(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield make_conninfo(server, dbname=name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

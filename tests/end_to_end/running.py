@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.forked import run_verb
 from tests.stack import wait_until
 
 INSITU = [sys.executable, "-m", "cli"]
@@ -55,14 +56,7 @@ class Up:
         return text
 
     def cli(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [*INSITU, *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=120,
-        )
+        done = run_verb(*arguments, env=self.environment, cwd=self.folder, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
