@@ -34,7 +34,10 @@ TRIAL = "york"
 
 
 @pytest.mark.timeout(1000)
-def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0() -> None:
+@pytest.mark.parametrize("days", [28, pytest.param(60, marks=pytest.mark.nightly)])
+def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0(
+    days: int,
+) -> None:
     """The last day is fixed, and so is every number of the simulation; the clocks go forward within the
     history.
     """
@@ -46,7 +49,7 @@ def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_int
             "--scenario",
             "ward-aa",
             "--days",
-            "60",
+            str(days),
             "--ends",
             "2026-04-20",
             "--out",
