@@ -14,13 +14,10 @@ from tests.fix_files import load
 from tests.fix_stack import stack
 from tests.forked import end_parent
 
-OF_THE_DEMO = (
-    "tests/end_to_end/test_demo.py",
-    "tests/end_to_end/test_browser.py",
-    "tests/end_to_end/test_second_terminal.py",
-)
+TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
+"""Folders whose files share the demo, or the reports."""
 SLOWEST = (
-    *OF_THE_DEMO,
+    "tests/end_to_end/demo/",
     "tests/end_to_end/test_comes_back.py",
     "tests/embedded/test_interrupted.py",
     "tests/end_to_end/test_up.py",
@@ -87,9 +84,7 @@ class ByServers(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        if path in OF_THE_DEMO:
-            return OF_THE_DEMO[0]
-        return "tests/report" if path.startswith("tests/report/") else path
+        return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.end_to_end.conftest import KILLS
+from tests.end_to_end.demo.conftest import KILLS
 from tests.end_to_end.running import RunningDemo
 
 TRIALS = ("platform-air", "ward-ventilation", "street-noise")

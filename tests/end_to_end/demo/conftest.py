@@ -1,5 +1,5 @@
-"""One demo for all tests of this folder: TLS on a second loopback address, killed three times during its
-history.
+"""One demo for all tests of this folder, ended after them since its fleet goes on: TLS on a second loopback
+address, killed three times during its history.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KILLS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[RunningDemo]:
     """The demo, once it is live, its history complete and its reports written."""
     folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
