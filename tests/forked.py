@@ -2,7 +2,7 @@
 all.
 
 A fork is a real process with an environment, output files, an exit code and signals of its own; only its
-imports are done already. That each verb imports what it needs is proven by test_verbs_load.py.
+imports are done already. That each verb imports what it needs is proven by tests/cli/test_verbs_load.py.
 """
 
 from __future__ import annotations
