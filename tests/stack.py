@@ -27,10 +27,12 @@ NOW = datetime.now(UTC)
 
 
 def wait_until(ready: Callable[[], bool], what: str, patience_s: float = 30) -> None:
-    limit = time.monotonic() + patience_s
+    """Asks ever less often: after 20 ms first, after a tenth of a second at last."""
+    began = time.monotonic()
     while not ready():
-        assert time.monotonic() < limit, f"{what} did not happen within {patience_s} s"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < patience_s, f"{what} did not happen within {patience_s} s"
+        time.sleep(min(max(0.02, waited / 20), 0.1))
 
 
 class Stack:
