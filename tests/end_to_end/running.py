@@ -88,8 +88,12 @@ class Up:
 class RunningDemo:
     """`insitu demo` with a data directory of its own; stop it with `stop`."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str], arguments: list[str]) -> None:
+    def __init__(
+        self, folder: Path, *, environment: dict[str, str], arguments: list[str], least_messages: int
+    ) -> None:
+        """Its history has at least `least_messages`."""
         self.folder = folder
+        self.least_messages = least_messages
         self.out = folder / "out"
         self.acknowledged = folder / "acknowledged.log"
         self.environment = {**os.environ, "INSITU_DATA_DIR": str(folder / "data"), **environment}

@@ -5,6 +5,7 @@ address, killed three times during its history.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import simulators
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import INSITU, RunningDemo
 
@@ -23,10 +25,24 @@ KILLS = [
     (46.0, "cli ingest"),
     (54.0, "postgres"),
 ]
+LEAST_MESSAGES = {"hourly": 50_000, "as shipped": 200_000}
+SCENARIOS = Path(simulators.__file__).parent / "scenarios"
 
 
-@pytest.fixture(scope="package")
-def demo() -> Iterator[RunningDemo]:
+def hourly(folder: Path) -> list[str]:
+    """Options for the three trials with their devices, days and faults, but a message an hour instead of four."""
+    options = []
+    for name in ("platform-air", "ward-ventilation", "street-noise"):
+        text = (SCENARIOS / f"{name}.toml").read_text("utf-8")
+        thinned = re.sub(r"^  \{ arm(?!.*interval_s)", "  { interval_s = 3600, arm", text, flags=re.MULTILINE)
+        assert thinned != text
+        (folder / f"{name}.toml").write_text(thinned, "utf-8")
+        options += ["--scenario", str(folder / f"{name}.toml")]
+    return options
+
+
+@pytest.fixture(scope="package", params=["hourly", pytest.param("as shipped", marks=pytest.mark.nightly)])
+def demo(request: pytest.FixtureRequest) -> Iterator[RunningDemo]:
     """The demo, once it is live, its history complete and its reports written."""
     folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
     folder.chmod(0o711)  # as root the servers run as another account, which must pass through here
@@ -43,7 +59,10 @@ def demo() -> Iterator[RunningDemo]:
         "INSITU_MQTT_LISTEN": f"127.0.0.2:{free_port('127.0.0.2')}",
         "INSITU_HTTP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
     }
-    running = RunningDemo(folder, environment=environment, arguments=["--days", "60"])
+    arguments = ["--days", "60", *(hourly(folder) if request.param == "hourly" else [])]
+    running = RunningDemo(
+        folder, environment=environment, arguments=arguments, least_messages=LEAST_MESSAGES[request.param]
+    )
     try:
         thread = running.kill_during_history(KILLS)
         running.wait_for("The fleet is live", 900)
