@@ -13,10 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import simulators
 from tests.forked import run_verb
 from tests.stack import wait_until
 
 INSITU = [sys.executable, "-m", "cli"]
+SCENARIOS = Path(simulators.__file__).parent / "scenarios"
+
+
+def hourly(folder: Path, *names: str) -> list[str]:
+    """Options for scenarios with their devices, days and faults, but a message an hour instead of four."""
+    options = []
+    for name in names:
+        text = (SCENARIOS / f"{name}.toml").read_text("utf-8")
+        thinned = re.sub(r"^  \{ arm(?!.*interval_s)", "  { interval_s = 3600, arm", text, flags=re.MULTILINE)
+        assert thinned != text
+        (folder / f"{name}.toml").write_text(thinned, "utf-8")
+        options += ["--scenario", str(folder / f"{name}.toml")]
+    return options
 
 
 @dataclass
@@ -141,14 +155,7 @@ class RunningDemo:
 
     def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Calls a verb in a second terminal."""
-        return subprocess.run(
-            [*INSITU, *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=timeout,
-        )
+        return run_verb(*arguments, env=self.environment, cwd=self.folder, timeout=timeout)
 
     def database_url(self) -> str:
         from insitu.embedded.directory import read_running

@@ -5,7 +5,6 @@ address, killed three times during its history.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -14,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import simulators
 from insitu.embedded.broker import free_port
-from tests.end_to_end.running import INSITU, RunningDemo
+from tests.end_to_end.running import INSITU, RunningDemo, hourly
 
 KILLS = [
     (8.0, "cli ingest"),
@@ -25,20 +23,8 @@ KILLS = [
     (46.0, "cli ingest"),
     (54.0, "postgres"),
 ]
+TRIALS = ("platform-air", "ward-ventilation", "street-noise")
 LEAST_MESSAGES = {"hourly": 50_000, "as shipped": 200_000}
-SCENARIOS = Path(simulators.__file__).parent / "scenarios"
-
-
-def hourly(folder: Path) -> list[str]:
-    """Options for the three trials with their devices, days and faults, but a message an hour instead of four."""
-    options = []
-    for name in ("platform-air", "ward-ventilation", "street-noise"):
-        text = (SCENARIOS / f"{name}.toml").read_text("utf-8")
-        thinned = re.sub(r"^  \{ arm(?!.*interval_s)", "  { interval_s = 3600, arm", text, flags=re.MULTILINE)
-        assert thinned != text
-        (folder / f"{name}.toml").write_text(thinned, "utf-8")
-        options += ["--scenario", str(folder / f"{name}.toml")]
-    return options
 
 
 @pytest.fixture(scope="package", params=["hourly", pytest.param("as shipped", marks=pytest.mark.nightly)])
@@ -59,7 +45,7 @@ def demo(request: pytest.FixtureRequest) -> Iterator[RunningDemo]:
         "INSITU_MQTT_LISTEN": f"127.0.0.2:{free_port('127.0.0.2')}",
         "INSITU_HTTP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
     }
-    arguments = ["--days", "60", *(hourly(folder) if request.param == "hourly" else [])]
+    arguments = ["--days", "60", *(hourly(folder, *TRIALS) if request.param == "hourly" else [])]
     running = RunningDemo(
         folder, environment=environment, arguments=arguments, least_messages=LEAST_MESSAGES[request.param]
     )

@@ -15,10 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.end_to_end.demo.conftest import KILLS
+from tests.end_to_end.demo.conftest import KILLS, TRIALS
 from tests.end_to_end.running import RunningDemo
-
-TRIALS = ("platform-air", "ward-ventilation", "street-noise")
 
 
 def acknowledged(demo: RunningDemo) -> Counter[tuple[str, bytes]]:
