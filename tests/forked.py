@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from insitu.embedded.child import Child
-from tests.forking import REQUEST_BYTES
+from tests.forking import LENGTH_BYTES
 
 TOP = Path(__file__).parents[1]
 
@@ -29,7 +29,7 @@ class Parent:
     """The program that forks; it ends with this process."""
 
     def __init__(self) -> None:
-        self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.forking", str(other.fileno())],
@@ -41,9 +41,9 @@ class Parent:
 
     def fork(self, request: bytes, files: list[int]) -> int:
         """The process id of a new fork."""
-        assert len(request) < REQUEST_BYTES
-        socket.send_fds(self._socket, [request], files)
-        return int(self._socket.recv(100))
+        socket.send_fds(self._socket, [len(request).to_bytes(LENGTH_BYTES)], files)
+        self._socket.sendall(request)
+        return int.from_bytes(self._socket.recv(LENGTH_BYTES))
 
     def end(self) -> None:
         self._socket.close()

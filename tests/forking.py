@@ -1,7 +1,7 @@
 """The program that has imported every verb, and forks into one for each request (tests/forked.py asks).
 
-Run as a script: the number of its socket. A request is JSON with three files: output, errors, and a pipe that
-gets the exit code. It ends with the process that holds the other end of the socket.
+Run as a script: the number of its socket. A request is its length, with three files (output, errors, and a
+pipe that gets the exit code), and JSON. It ends with the process that holds the other end of the socket.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from insitu.loading import loading
 
 LAZY = ("api.app", "ingest.ingestor", "jobs.loop", "pyarrow.csv", "scipy.stats", "statsmodels.api")
 """Modules that verbs import while they run."""
-REQUEST_BYTES = 200_000
+LENGTH_BYTES = 4
+"""Size of the length before a request, and of the process id after it."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -46,10 +47,7 @@ def serve(orders: socket.socket) -> None:
                 woken.recv(1000)
                 report_ended(ended_of)
             if orders in files:
-                request, descriptors, _, _ = socket.recv_fds(orders, REQUEST_BYTES, 3)
-                if not request:
-                    sys.exit()
-                stdout, stderr, ended = descriptors
+                request, (stdout, stderr, ended) = take(orders)
                 pid = os.fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
@@ -60,7 +58,15 @@ def serve(orders: socket.socket) -> None:
                 ended_of[pid] = ended
                 os.close(stdout)
                 os.close(stderr)
-                orders.send(str(pid).encode())
+                orders.sendall(pid.to_bytes(LENGTH_BYTES))
+
+
+def take(orders: socket.socket) -> tuple[bytes, list[int]]:
+    """The next request and its files. Ends this process if nobody can ask any more."""
+    length, files, _, _ = socket.recv_fds(orders, LENGTH_BYTES, 3)
+    if not length:
+        sys.exit()
+    return orders.recv(int.from_bytes(length), socket.MSG_WAITALL), files
 
 
 def report_ended(ended_of: dict[int, int]) -> None:

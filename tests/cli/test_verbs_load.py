@@ -1,5 +1,5 @@
-"""The module of each verb imports all it needs, whatever was imported before: the other tests call verbs in forks of
-a program that has imported everything (tests/forked.py).
+"""The module of each verb imports all it needs, whatever was imported before: the other tests call verbs in
+forks of a program that has imported everything (tests/forked.py).
 """
 
 from __future__ import annotations
