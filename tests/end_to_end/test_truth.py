@@ -40,8 +40,8 @@ TRIAL = "york"
 def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0(
     days: int,
 ) -> None:
-    """28 days with a message an hour, or 60 days as shipped. The last day is fixed, and so is every number of the simulation; the clocks go forward within the
-    history.
+    """28 days with a message an hour, or 60 days as shipped. The last day is fixed, and so is every number of
+    the simulation; the clocks go forward within the history.
     """
     with TemporaryDirectory(prefix="insitu-aa-") as place:
         Path(place).chmod(0o711)
