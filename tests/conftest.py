@@ -13,23 +13,23 @@ from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_stack import stack
+from tests.forked import end_parent
 
-OF_THE_DEMO = (
-    "tests/end_to_end/test_demo.py",
-    "tests/end_to_end/test_browser.py",
-    "tests/end_to_end/test_second_terminal.py",
-)
+TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
+"""Folders whose files share the demo, or the reports."""
 SLOWEST = (
-    *OF_THE_DEMO,
+    "tests/end_to_end/demo/test_demo.py",
+    "tests/end_to_end/demo/",
     "tests/end_to_end/test_comes_back.py",
-    "tests/embedded/test_interrupted.py",
-    "tests/end_to_end/test_up.py",
-    "tests/end_to_end/test_truth.py",
-    "tests/report/",
-    "tests/ingest/test_faults.py",
     "tests/ingest/test_shards.py",
-    "tests/test_cli.py",
-    "tests/test_power_verb.py",
+    "tests/ingest/test_faults.py",
+    "tests/embedded/test_interrupted.py",
+    "tests/ingest/test_deliveries.py",
+    "tests/end_to_end/test_truth.py",
+    "tests/end_to_end/test_up.py",
+    "tests/ingest/",
+    "tests/api/",
+    "tests/embedded/",
 )
 """They begin first, so that no worker is left with one of them at the end."""
 
@@ -61,11 +61,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """A shell that starts the tests in the background lets them ignore SIGINT, and every program that they
-    start would inherit that. Examples have no time limit: on a busy machine they are slow, not wrong.
+    start would inherit that. And no property may fail because the machine is busy.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("patient")
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
+
+
+def pytest_unconfigure() -> None:
+    end_parent()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,9 +89,7 @@ class ByServers(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        if path in OF_THE_DEMO:
-            return OF_THE_DEMO[0]
-        return "tests/report" if path.startswith("tests/report/") else path
+        return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
@@ -54,14 +55,24 @@ def migrated_template(database_server: str) -> Iterator[str]:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def clone(server: str, template: str) -> Iterator[str]:
+    """URL of a copy of a database to which nobody is connected.
+
+    PostgreSQL's default way writes each page to its journal too, which takes ten times as long.
+    """
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield make_conninfo(server, dbname=name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def database_url(database_server: str, migrated_template: str) -> Iterator[str]:
     """URL of a database of this test's own."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(database_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
-        yield make_conninfo(database_server, dbname=name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with clone(database_server, migrated_template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ around it.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +19,16 @@ import pytest
 import uvicorn
 from psycopg.conninfo import make_conninfo
 
+from api.access import LIFETIME, digest
 from api.app import create_app
 from api.snippets import PublicAddress
 from insitu.clock import SYSTEM, Clock
 from insitu.readiness import Readiness
 from insitu.settings import Settings
+from store import access
 from store.database import connect
 from tests.api.world import PASSWORD, World, build
+from tests.fix_database import clone
 
 PUBLIC = PublicAddress("127.0.0.1", 1883)
 SignIn = Callable[[str], httpx.Client]
@@ -37,7 +41,7 @@ def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, 
     """
     name = f"world_{uuid4().hex[:12]}"
     with psycopg.connect(database_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY")
         with connect(make_conninfo(database_server, dbname=name), application="tests") as conn:
             world = build(conn, datetime.now(UTC).replace(microsecond=0))
         yield name, world
@@ -47,15 +51,6 @@ def filled(database_server: str, migrated_template: str) -> Iterator[tuple[str, 
 @pytest.fixture(scope="session")
 def world(filled: tuple[str, World]) -> World:
     return filled[1]
-
-
-@contextmanager
-def clone(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield make_conninfo(server, dbname=name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +104,9 @@ def server(
 
 
 @contextmanager
-def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
-    """Clients of one server over `url`; '' signs nobody in. Each login signs in once: a sign-in costs 64 MiB
-    and a tenth of a second.
+def serving(url: str, data_dir: Path, *, by_form: bool = True, **settings: object) -> Iterator[SignIn]:
+    """Clients of one server over `url`; '' signs nobody in. Each login signs in once, by the form, or with a
+    session from the database: a password costs 64 MiB and a tenth of a second.
     """
     known: dict[str, httpx.Client] = {}
     with server(url, data_dir, **settings) as address, ExitStack() as stack:  # type: ignore[arg-type]
@@ -119,8 +114,10 @@ def serving(url: str, data_dir: Path, **settings: object) -> Iterator[SignIn]:
         def client(login: str) -> httpx.Client:
             if login not in known:
                 known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30))
-                if login:
+                if login and by_form:
                     sign_in(known[login], login)
+                elif login:
+                    known[login].cookies.set("insitu", new_session(url, login), domain="127.0.0.1")
             return known[login]
 
         yield client
@@ -138,6 +135,17 @@ def sign_in(client: httpx.Client, login: str, password: str = PASSWORD) -> None:
     assert answer.status_code == 303, answer.text
 
 
+def new_session(url: str, login: str) -> str:
+    """The token of a session that begins now."""
+    token = secrets.token_urlsafe(32)
+    with connect(url, application="tests") as conn:
+        person = access.password_of(conn, login)
+        assert person is not None
+        access.sign_in(conn, person_id=person.person_id, token_sha256=digest(token), lifetime=LIFETIME)
+        conn.commit()
+    return token
+
+
 @pytest.fixture(scope="module")
 def client(world_url: str, data_dir: Path) -> Iterator[SignIn]:
     with serving(world_url, data_dir) as found:
@@ -146,5 +154,5 @@ def client(world_url: str, data_dir: Path) -> Iterator[SignIn]:
 
 @pytest.fixture
 def own_client(own_world_url: str, data_dir: Path) -> Iterator[SignIn]:
-    with serving(own_world_url, data_dir) as found:
+    with serving(own_world_url, data_dir, by_form=False) as found:
         yield found

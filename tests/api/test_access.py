@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from store.database import connect
 from tests.api.conftest import SignIn, form_token, serving
 from tests.api.world import AIR_CANARY, AIR_NUMBER, PASSWORD, PEOPLE, WARD_CANARY, WARD_NUMBER, World
 
+Read = Callable[[str, str], httpx.Response]
 TRIALS = {"platform-air": ["p1-north", "n1-battery"], "ward-ventilation": ["ward-a"]}
 SEES = {
     "lab": set(TRIALS),
@@ -56,6 +59,12 @@ def routes_of(client: httpx.Client, trial: str) -> list[str]:
     return [path for path in filled if "{" not in path]
 
 
+@pytest.fixture(scope="module")
+def read(client: SignIn) -> Read:
+    """The answer for a person to a path; each is asked for once."""
+    return cache(lambda login, path: client(login).get(path))
+
+
 @pytest.mark.parametrize("path", OPEN)
 def test_what_is_open_is_open(client: SignIn, path: str) -> None:
     assert client("").get(path).status_code in (200, 503)
@@ -86,10 +95,10 @@ def test_a_route_without_a_trial_in_its_path_is_named_here(client: SignIn) -> No
 @pytest.mark.parametrize("trial", TRIALS)
 @pytest.mark.parametrize("login", PEOPLE)
 def test_a_trial_exists_for_those_who_take_part_in_it_and_for_nobody_else(
-    client: SignIn, login: str, trial: str
+    client: SignIn, read: Read, login: str, trial: str
 ) -> None:
     for path in [*pages_of(trial), *routes_of(client("lab"), trial)]:
-        status = client(login).get(path).status_code
+        status = read(login, path).status_code
         if trial not in SEES[login]:
             assert status == 404, (login, path)
         elif login in MEASUREMENTS:
@@ -99,7 +108,7 @@ def test_a_trial_exists_for_those_who_take_part_in_it_and_for_nobody_else(
 
 
 @pytest.mark.parametrize("login", PEOPLE)
-def test_no_canary_of_another_organisation_turns_up_anywhere(client: SignIn, login: str) -> None:
+def test_no_canary_of_another_organisation_turns_up_anywhere(client: SignIn, read: Read, login: str) -> None:
     foreign = []
     if "platform-air" not in SEES[login]:
         foreign.append(AIR_CANARY)
@@ -113,7 +122,7 @@ def test_no_canary_of_another_organisation_turns_up_anywhere(client: SignIn, log
     everybody = [*EVERYBODY, TRIALS_ROUTE, "/openapi.json"]
     own = [path for trial in TRIALS for path in (*pages_of(trial), *routes_of(client("lab"), trial))]
     for path in [*everybody, *own]:
-        answer = client(login).get(path)
+        answer = read(login, path)
         assert path in own or answer.status_code == 200, (login, path)
         for word in [*foreign, *numbers]:
             assert word not in answer.text, (login, path, word)

@@ -5,13 +5,17 @@ unblind it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from store import trials as store_trials
 from store.database import connect
 from tests.api.conftest import SignIn, form_token
 from tests.api.world import PEOPLE, World, protocol, text
+from tests.fix_database import clone
 from trials.judge.compute import compute
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of
@@ -27,17 +31,51 @@ READERS = ("lab", "judge", "boreal")
 REASON = {"reason": "The reporting period has ended."}
 
 
+@dataclass(frozen=True)
+class Blinded:
+    """`number` of an evaluation of the blinded endpoint; the first `digits` of the effect that nobody may
+    see.
+    """
+
+    database: str
+    number: int
+    digits: str
+
+
+@pytest.fixture(scope="module")
+def template(database_server: str, filled: tuple[str, World]) -> Iterator[Blinded]:
+    """A world whose ward is blinded, to be copied for each test."""
+    with clone(database_server, filled[0]) as url:
+        number, digits = blind(url, filled[1])
+        yield Blinded(str(conninfo_to_dict(url)["dbname"]), number, digits)
+
+
 @pytest.fixture
-def blinded(own_world_url: str, world: World) -> tuple[int, str]:
+def own_world_url(
+    request: pytest.FixtureRequest, database_server: str, filled: tuple[str, World]
+) -> Iterator[str]:
+    """A copy of the blinded world for the tests that ask for it, of the plain one for the others."""
+    blinded = "blinded" in request.fixturenames
+    name = request.getfixturevalue("template").database if blinded else filled[0]
+    with clone(database_server, name) as url:
+        yield url
+
+
+@pytest.fixture
+def blinded(template: Blinded) -> tuple[int, str]:
+    return template.number, template.digits
+
+
+def blind(url: str, world: World) -> tuple[int, str]:
     """Blinds the ward's endpoint by an amendment. Returns the number of an evaluation under it, and the first
-    digits of the effect that nobody may see.
+    digits of the effect.
     """
     document = document_of(protocol(world.now)) | {
         "version": 2,
         "reason": text("Blinded, and by the maximum of a day."),
     }
     document["endpoints"][0] |= {"blinded": True, "aggregation": "max"}
-    with connect(own_world_url, application="tests") as conn:
+    with connect(url, application="tests") as conn:
         lock_protocol(conn, Protocol.model_validate(document), now=world.now, login="judge")
         check_quality(conn, "ward-ventilation", now=world.now)
         stored = store_trials.locked_protocol(conn, "ward-ventilation")

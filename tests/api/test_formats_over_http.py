@@ -57,10 +57,10 @@ def test_every_format_of_observations_has_a_message_here() -> None:
     }
 
 
-def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path: Path) -> None:
+def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, data_dir: Path) -> None:
     """In turn first by MQTT and then by HTTP, and the other way round."""
     device = stack.device("t/a")
-    with server(stack.database_url, tmp_path) as address:
+    with server(stack.database_url, data_dir) as address:
         for n, (suffix, path, payload) in enumerate(MESSAGES):
             if n % 2:
                 assert post(address, stack, path, payload).json()["stored"] == 1
@@ -80,8 +80,8 @@ def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, tmp_path:
     device.close()
 
 
-def test_a_status_by_http_is_a_sign_of_life_and_no_observation(stack: Stack, tmp_path: Path) -> None:
-    with server(stack.database_url, tmp_path) as address:
+def test_a_status_by_http_is_a_sign_of_life_and_no_observation(stack: Stack, data_dir: Path) -> None:
+    with server(stack.database_url, data_dir) as address:
         answer = post(
             address, stack, "status", b'{"state": "online", "battery": 81.5}', kind="application/json"
         ).json()
@@ -110,9 +110,9 @@ def test_a_status_by_http_is_a_sign_of_life_and_no_observation(stack: Stack, tmp
     ],
 )
 def test_the_path_says_the_format_and_the_answer_what_is_wrong(
-    stack: Stack, tmp_path: Path, path: str, payload: bytes, reason: str
+    stack: Stack, data_dir: Path, path: str, payload: bytes, reason: str
 ) -> None:
-    with server(stack.database_url, tmp_path) as address:
+    with server(stack.database_url, data_dir) as address:
         answer = post(address, stack, path, payload, kind="application/json")
     assert answer.status_code == 200
     assert list(answer.json()["refused"]) == [reason]
@@ -120,9 +120,9 @@ def test_the_path_says_the_format_and_the_answer_what_is_wrong(
 
 
 def test_every_format_asks_for_the_token_of_that_device_and_is_described(
-    stack: Stack, tmp_path: Path
+    stack: Stack, data_dir: Path
 ) -> None:
-    with server(stack.database_url, tmp_path) as address:
+    with server(stack.database_url, data_dir) as address:
         for path in SUFFIXES:
             url = f"{address}/api/v1/trials/t/devices/a/{path}"
             for token in ("", "Bearer wrong", f"Bearer {stack.tokens['t/b'][1]}"):

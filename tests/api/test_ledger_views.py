@@ -56,7 +56,7 @@ def test_the_page_shows_both_sums_by_device_and_hour(client: SignIn) -> None:
     )
 
 
-def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) -> None:
+def test_prometheus_counts_what_the_ledger_counts(stack: Stack, data_dir: Path) -> None:
     device = stack.device("t/a")
     device.send({"time": stamp(5), "results": {"pm25": 1.0, "co2": 400.0}})
     device.send({"time": stamp(5), "results": {"pm25": 1.0}})
@@ -70,7 +70,7 @@ def test_prometheus_counts_what_the_ledger_counts(stack: Stack, tmp_path: Path) 
     wait_until(
         lambda: stack.rows("SELECT disconnects FROM shard") == [(1,)], "the count of the broken connection"
     )
-    with server(stack.database_url, tmp_path, metrics_token="m" * 32) as address:
+    with server(stack.database_url, data_dir, metrics_token="m" * 32) as address:
         text = httpx.get(
             f"{address}/metrics", headers={"Authorization": f"Bearer {'m' * 32}"}, timeout=30
         ).text

@@ -17,6 +17,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.forked import run_verb
 from tests.stack import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -29,13 +30,12 @@ def bare_environment(**more: str) -> dict[str, str]:
 
 def insitu(*arguments: str, expect: int = 0, prefix: Sequence[str] = (), **environment: str) -> str:
     """Output of a verb, which must end with the exit code `expect`."""
-    done = subprocess.run(
-        [*prefix, *INSITU, *arguments],
-        capture_output=True,
-        text=True,
-        env=bare_environment(**environment),
-        timeout=60,
-    )
+    env = bare_environment(**environment)
+    if prefix:
+        command = [*prefix, *INSITU, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    else:
+        done = run_verb(*arguments, env=env)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -129,6 +129,7 @@ def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
                 place.devices, place.etc / "ca.crt", login.username, login.token, "insitu/v1/t/a/obs", content
             )
             wait_until(lambda: stored(conn) == [(12.5,)], "the row")
+            wait_until(lambda: is_alive(conn), "the ingestor's own heartbeat")
             said = insitu("check", **ours)
             assert "ok   broker keeps devices apart: a device may not publish" in said
             assert "BAD" not in said
@@ -174,6 +175,12 @@ def forget_check_devices(passwords: Path) -> None:
 
 def ready(conn: Connection) -> bool:
     found = shards.shards_ready(conn)
+    conn.rollback()
+    return found
+
+
+def is_alive(conn: Connection) -> bool:
+    found = shards.health(conn).alive
     conn.rollback()
     return found
 

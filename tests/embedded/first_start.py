@@ -1,8 +1,8 @@
 """A first start of both servers that kills itself and everything it has started at a given moment.
 
-Run as a script: DATA_DIR SEEN. SEEN lists file operations in the data directory. The script dies just before
-the first operation that is not in SEEN, and adds it to SEEN. If there is no new one, it starts to the end,
-says so, and stops.
+Run as a script: DATA_DIR SEEN SERVERS. For each line of its input it forks, and prints the exit code of the
+fork. SEEN lists file operations in the data directory. A fork dies just before the first operation that is
+not in SEEN, and adds it to SEEN. If there is no new one, it starts to the end and stops.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from insitu.embedded.broker import Broker
@@ -80,11 +81,26 @@ def main(data_dir: Path, seen: Path, servers: str) -> None:
     if "b" in servers:
         finish(broker.starting(()))
         broker.mark_sessions(["a" * 64])
-    sys.stdout.write("started\n")
     broker.stop()
     postgres.stop()
 
 
+def fork_into(data_dir: Path, seen: Path, servers: str) -> int:
+    """The exit code of one start in a process of its own; minus a signal if that killed it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            main(data_dir, seen, servers)
+        except BaseException:  # noqa: BLE001
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
     assert Process.of(os.getpid()).started
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    for _ in sys.stdin:
+        code = fork_into(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+        sys.stdout.write(f"{code}\n")
+        sys.stdout.flush()

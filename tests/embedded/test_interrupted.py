@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import IO
 
 import psycopg
 import pytest
@@ -35,9 +37,22 @@ def folder() -> Iterator[Path]:
     subprocess.run(["rm", "-rf", str(place)], check=True)
 
 
-def first_start(data_dir: Path, seen: Path, servers: str) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def first_starts(data_dir: Path, seen: Path, servers: str) -> Iterator[Iterator[int]]:
+    """Exit codes of one start after the other, each in a process of its own."""
     command = [sys.executable, "-m", "tests.embedded.first_start", str(data_dir), str(seen), servers]
-    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=60)
+    with subprocess.Popen(
+        command, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as starter:
+        assert starter.stdin is not None
+        assert starter.stdout is not None
+
+        def starts(orders: IO[str], codes: IO[str]) -> Iterator[int]:
+            while True:
+                orders.write("start\n")
+                yield int(codes.readline())
+
+        yield starts(starter.stdin, starter.stdout)
 
 
 def works(data_dir: Path) -> None:
@@ -70,10 +85,11 @@ def test_a_first_start_that_is_killed_before_each_of_its_operations_goes_on(
     """
     seen = folder / "seen"
     kills = 0
-    while (done := first_start(folder / "data", seen, servers)).returncode == -signal.SIGKILL:
-        kills += 1
-        assert kills < 200
-    assert "started" in done.stdout, done.stderr[-2000:] + seen.read_text()[-300:]
+    with first_starts(folder / "data", seen, servers) as codes:
+        while (code := next(codes)) == -signal.SIGKILL:
+            kills += 1
+            assert kills < 200
+    assert code == 0, seen.read_text()[-300:]
     assert kills >= (40 if servers == "p" else 25)
     works(folder / "data")
     strays = [
@@ -91,10 +107,11 @@ def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Pa
     """Uses a fresh data directory for each moment, and uses the servers after the next start."""
     seen = folder / "seen"
     kills = 0
-    while first_start(folder / "data", seen, servers).returncode == -signal.SIGKILL:
-        kills += 1
-        works(folder / "data")
-        shutil.rmtree(folder / "data")
+    with first_starts(folder / "data", seen, servers) as codes:
+        while next(codes) == -signal.SIGKILL:
+            kills += 1
+            works(folder / "data")
+            shutil.rmtree(folder / "data")
     assert kills >= (40 if servers == "p" else 25)
 
 
@@ -111,6 +128,7 @@ def test_a_first_start_that_is_killed_while_initdb_writes_begins_anew(folder: Pa
     while sum(len(names) for place in data.glob("pg.new-*") for _, _, names in os.walk(place)) < files:
         assert starter.poll() is None
         assert time.monotonic() < limit
+        time.sleep(0.001)
     kill_tree(Process.of(starter.pid))
     starter.wait()
     assert not (data / "pg").exists()

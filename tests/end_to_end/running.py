@@ -13,9 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import simulators
+from tests.forked import run_verb
 from tests.stack import wait_until
 
 INSITU = [sys.executable, "-m", "cli"]
+SCENARIOS = Path(simulators.__file__).parent / "scenarios"
+
+
+def hourly(folder: Path, *names: str) -> list[str]:
+    """Options for scenarios with their devices, days and faults, but a message an hour instead of four."""
+    options = []
+    for name in names:
+        text = (SCENARIOS / f"{name}.toml").read_text("utf-8")
+        thinned = re.sub(r"^  \{ arm(?!.*interval_s)", "  { interval_s = 3600, arm", text, flags=re.MULTILINE)
+        assert thinned != text
+        (folder / f"{name}.toml").write_text(thinned, "utf-8")
+        options += ["--scenario", str(folder / f"{name}.toml")]
+    return options
 
 
 @dataclass
@@ -55,14 +70,7 @@ class Up:
         return text
 
     def cli(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [*INSITU, *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=120,
-        )
+        done = run_verb(*arguments, env=self.environment, cwd=self.folder, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -94,8 +102,12 @@ class Up:
 class RunningDemo:
     """`insitu demo` with a data directory of its own; stop it with `stop`."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str], arguments: list[str]) -> None:
+    def __init__(
+        self, folder: Path, *, environment: dict[str, str], arguments: list[str], least_messages: int
+    ) -> None:
+        """Its history has at least `least_messages`."""
         self.folder = folder
+        self.least_messages = least_messages
         self.out = folder / "out"
         self.acknowledged = folder / "acknowledged.log"
         self.environment = {**os.environ, "INSITU_DATA_DIR": str(folder / "data"), **environment}
@@ -143,14 +155,7 @@ class RunningDemo:
 
     def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Calls a verb in a second terminal."""
-        return subprocess.run(
-            [*INSITU, *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=timeout,
-        )
+        return run_verb(*arguments, env=self.environment, cwd=self.folder, timeout=timeout)
 
     def database_url(self) -> str:
         from insitu.embedded.directory import read_running

@@ -196,7 +196,7 @@ def test_after_a_restart_the_device_is_let_in_and_never_told_that_it_is_not_auth
     over = threading.Event()
 
     def knock() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.05):
             client, answer = site.connect(1.0)
             answers.append(answer)
             if client is not None:

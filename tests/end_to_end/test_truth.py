@@ -22,7 +22,7 @@ from store.catalogue.organisations import add_organisation
 from store.catalogue.properties import add_property
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial
-from tests.end_to_end.running import INSITU
+from tests.end_to_end.running import INSITU, hourly
 from tests.stack import Stack
 from tests.trials.test_york import folder, stated
 from trials.plan.protocol import Protocol
@@ -34,19 +34,23 @@ TRIAL = "york"
 
 
 @pytest.mark.timeout(1000)
-def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0() -> None:
-    """The last day is fixed, and so is every number of the simulation; the clocks go forward within the
-    history.
+@pytest.mark.parametrize(
+    "days", [28, pytest.param(60, marks=pytest.mark.nightly)], ids=["hourly", "as shipped"]
+)
+def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0(
+    days: int,
+) -> None:
+    """28 days with a message an hour, or 60 days as shipped. The last day is fixed, and so is every number of
+    the simulation; the clocks go forward within the history.
     """
     with TemporaryDirectory(prefix="insitu-aa-") as place:
         Path(place).chmod(0o711)
         arguments = [
             "demo",
             "--once",
-            "--scenario",
-            "ward-aa",
+            *(hourly(Path(place), "ward-aa") if days == 28 else ["--scenario", "ward-aa"]),
             "--days",
-            "60",
+            str(days),
             "--ends",
             "2026-04-20",
             "--out",

@@ -166,18 +166,19 @@ def test_what_is_refused_again_beside_something_new_is_a_duplicate(
     assert ledger.recount(conn) == []
 
 
+@pytest.mark.parametrize("size", [65, pytest.param(500, marks=pytest.mark.nightly)])
 def test_poison_at_every_position_of_a_batch_costs_itself_only(
-    conn: Connection, catalogue: SmallTrial
+    conn: Connection, catalogue: SmallTrial, size: int
 ) -> None:
-    for position in range(500):
+    for position in range(size):
         batch = [
             message({"time": (T0 - n * 60_000_000 - position * 1000) / 1e6, "results": {"pm25": 1.0}})
-            for n in range(500)
+            for n in range(size)
         ]
         batch[position] = message(b"\xff poison", mid=position + 1, at=T0 + position)
-        assert ingest(conn, batch).stored == 499
-    assert count(conn) == 500 * 499
-    assert conn.execute("SELECT count(*) FROM reject").fetchall() == [(500,)]
+        assert ingest(conn, batch).stored == size - 1
+    assert count(conn) == size * (size - 1)
+    assert conn.execute("SELECT count(*) FROM reject").fetchall() == [(size,)]
     assert ledger.recount(conn) == []
 
 

@@ -1,7 +1,7 @@
 """One device floods with 200 kB messages as fast as it can; another one hardly notices, and memory and disk
 stay bounded.
 
-It lasts ten seconds; with INSITU_FLOOD_S=60 and -s it prints the figures of a minute.
+It lasts five seconds; with INSITU_FLOOD_S=60 and -s it prints the figures of a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.fix_catalogue import SmallTrial
 from tests.ingest.flooder import KINDS
 from tests.stack import NOW, Stack, wait_until
 
-SECONDS = float(os.environ.get("INSITU_FLOOD_S", "10"))
+SECONDS = float(os.environ.get("INSITU_FLOOD_S", "5"))
 REJECT_BYTES = 1_048_576
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from insitu.model import DatastreamRole
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.devices import find_device
 from store.ledger import recount
+from tests.forked import run_verb
 from tests.stack import NOW, Stack, stamp, wait_until
 
 GOOD = {"time": stamp(5), "results": {"pm25": 7.5}}
@@ -193,13 +192,7 @@ def test_a_mapping_that_was_mended_and_a_replay_store_what_was_refused_exactly_o
     }
 
     def insitu(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, **servers},
-            timeout=60,
-        )
+        done = run_verb(*arguments, env={**os.environ, **servers})
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

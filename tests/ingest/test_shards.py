@@ -71,7 +71,7 @@ class Publisher:
         client, number = self._device.client, 0
         while not self._stop.is_set():
             burst = []
-            for _ in range(20):
+            for _ in range(5):
                 number += 1
                 time = (NOW - timedelta(days=1) + timedelta(seconds=number)).isoformat()
                 payload = {"boot": "b", "seq": number, "time": time, "results": {"pm25": number}}
@@ -79,7 +79,7 @@ class Publisher:
             for one in burst:
                 one.wait_for_publish(60)
             self.acknowledged = number
-            self._stop.wait(0.02)
+            self._stop.wait(0.025)
 
     def stop(self) -> None:
         self._stop.set()

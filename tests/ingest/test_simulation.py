@@ -33,8 +33,8 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def test_no_world_of_two_thousand_loses_or_needlessly_doubles_a_message() -> None:
-    assert failing_seeds(range(2_000)) == []
+def test_no_world_of_five_hundred_loses_or_needlessly_doubles_a_message() -> None:
+    assert failing_seeds(range(500)) == []
 
 
 @pytest.mark.nightly

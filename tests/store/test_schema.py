@@ -58,7 +58,7 @@ def test_eight_processes_migrate_one_database_at_once_and_each_step_is_applied_o
     name = f"race_{uuid.uuid4().hex[:8]}"
     url = make_conninfo(database_server, dbname=name)
     with psycopg.connect(database_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
         try:
             code = (
                 "import sys; from store.database import connect, migrate\nwith connect(sys.argv[1], "

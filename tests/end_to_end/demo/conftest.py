@@ -1,5 +1,5 @@
-"""One demo for all tests of this folder: TLS on a second loopback address, killed three times during its
-history.
+"""One demo for all tests of this folder, ended after them since its fleet goes on: TLS on a second loopback
+address, killed three times during its history.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from insitu.embedded.broker import free_port
-from tests.end_to_end.running import INSITU, RunningDemo
+from tests.end_to_end.running import INSITU, RunningDemo, hourly
 
 KILLS = [
     (8.0, "cli ingest"),
@@ -23,10 +23,12 @@ KILLS = [
     (46.0, "cli ingest"),
     (54.0, "postgres"),
 ]
+TRIALS = ("platform-air", "ward-ventilation", "street-noise")
+LEAST_MESSAGES = {"hourly": 50_000, "as shipped": 200_000}
 
 
-@pytest.fixture(scope="session")
-def demo() -> Iterator[RunningDemo]:
+@pytest.fixture(scope="package", params=["hourly", pytest.param("as shipped", marks=pytest.mark.nightly)])
+def demo(request: pytest.FixtureRequest) -> Iterator[RunningDemo]:
     """The demo, once it is live, its history complete and its reports written."""
     folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
     folder.chmod(0o711)  # as root the servers run as another account, which must pass through here
@@ -43,7 +45,10 @@ def demo() -> Iterator[RunningDemo]:
         "INSITU_MQTT_LISTEN": f"127.0.0.2:{free_port('127.0.0.2')}",
         "INSITU_HTTP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
     }
-    running = RunningDemo(folder, environment=environment, arguments=["--days", "60"])
+    arguments = ["--days", "60", *(hourly(folder, *TRIALS) if request.param == "hourly" else [])]
+    running = RunningDemo(
+        folder, environment=environment, arguments=arguments, least_messages=LEAST_MESSAGES[request.param]
+    )
     try:
         thread = running.kill_during_history(KILLS)
         running.wait_for("The fleet is live", 900)

@@ -1,0 +1,47 @@
+"""The module of each verb imports all it needs, whatever was imported before: the other tests call verbs in
+forks of a program that has imported everything (tests/forked.py).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cli.verbs import VERBS
+
+TOP = Path(__file__).parents[2]
+PROGRAM = """
+import importlib, os, sys, traceback
+import fastapi, msgspec, numpy, psycopg, pydantic, pydantic_settings, rich.console, typer, uvicorn
+
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if os.wait()[1]:
+        print(name)
+"""
+
+
+def test_each_verb_is_imported_by_itself() -> None:
+    modules = sorted({verb.module for verb in VERBS.values()})
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *modules], capture_output=True, text=True, cwd=TOP, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_module_that_lacks_something_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "cli.group", "tests.no_such_module"],
+        capture_output=True,
+        text=True,
+        cwd=TOP,
+        timeout=60,
+    )
+    assert done.stdout == "tests.no_such_module\n"
