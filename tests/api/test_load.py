@@ -266,7 +266,7 @@ def test_500_simultaneous_requests_stop_nobody_else(site: Site, shoot: Salvo, ki
         others.append((site.signing_in("lab", PASSWORD), [303]))
     for _ in range(TRIES):
         slowdown = _slowdown()
-        answers, found = crowd_beside(shoot, site.port, asks, others, samples=25, most_salvos=12)
+        answers, found = crowd_beside(shoot, site.port, asks, others, samples=40, most_salvos=12)
         print(f"\n{kind}: {dict(answers)}")
         assert not [status for status in answers if status not in KINDS[kind]], answers
         if _served(found, slowdown):

@@ -1,7 +1,7 @@
 """One device floods with 200 kB messages as fast as it can; another one hardly notices, and memory and disk
 stay bounded.
 
-It lasts five seconds; with INSITU_FLOOD_S=60 and -s it prints the figures of a minute.
+It lasts five seconds, and ten at night; with INSITU_FLOOD_S=60 and -s it prints the figures of a minute.
 """
 
 from __future__ import annotations
@@ -110,8 +110,11 @@ def peak_mb(pid: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory from /proc")
+@pytest.mark.parametrize("seconds", [SECONDS, pytest.param(2 * SECONDS, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, kind: str) -> None:
+def test_a_flood_costs_its_own_device_only(
+    stack: Stack, catalogue: SmallTrial, kind: str, seconds: float
+) -> None:
     username, token = stack.tokens["t/a"]
     with broker_owner(stack):
         command = [
@@ -124,9 +127,9 @@ def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, 
             token,
         ]
         loud = subprocess.Popen(
-            [*command, "insitu/v1/t/a/obs", kind, str(SECONDS)], stdout=subprocess.PIPE, text=True
+            [*command, "insitu/v1/t/a/obs", kind, str(seconds)], stdout=subprocess.PIPE, text=True
         )
-        other = steady(stack, catalogue.datastreams["b", "pm25"], SECONDS)
+        other = steady(stack, catalogue.datastreams["b", "pm25"], seconds)
         said = loud.communicate(timeout=60)[0].split()
         acknowledged = int(said[0])
         # Messages on their way when the connection was cut may have arrived without an acknowledgement.
@@ -141,7 +144,7 @@ def test_a_flood_costs_its_own_device_only(stack: Stack, catalogue: SmallTrial, 
     suspended = stack.rows("SELECT suspensions, suspended_step FROM credential WHERE username = %s", username)
     ((disconnects,),) = stack.rows("SELECT disconnects FROM shard")
     sys.stdout.write(
-        f"\n{kind}, {SECONDS:.0f} s: flood acknowledged {acknowledged}, connections {said[1]}, turned away "
+        f"\n{kind}, {seconds:.0f} s: flood acknowledged {acknowledged}, connections {said[1]}, turned away "
         f"{said[2]}; other device "
         f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, max {most * 1000:.0f} ms, PUBACK p99 "
         f"{np.quantile(other.acknowledge, 0.99) * 1000:.0f} ms; ingestor peak {memory:.0f} MB; rejects "
