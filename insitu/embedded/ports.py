@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 
 from insitu.errors import CorrectInput, FreePort
 
+SERVERS = range(15_000, 32_000)
+"""Below the range of outgoing connections on Linux (from 32768) and macOS (from 49152)."""
+ATTEMPTS = 100
+
 
 def free_port(host: str) -> int:
-    """A port that is free at this moment."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that is free at this moment, below those that kernels give to outgoing connections.
+
+    A port from among those would be lost as soon as its server is away: a device that keeps trying to connect
+    is given it as its own, and is connected with itself.
+    """
+    for _ in range(ATTEMPTS):
+        port = secrets.choice(SERVERS)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+    raise FreePort(f"No free port was found on {host} between {SERVERS[0]} and {SERVERS[-1]}.")
 
 
 def require_free_port(host: str, port: int) -> None:
