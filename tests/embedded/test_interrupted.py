@@ -115,6 +115,11 @@ def test_after_a_kill_before_each_operation_the_very_next_start_works(folder: Pa
     assert kills >= (40 if servers == "p" else 25)
 
 
+def written(data: Path) -> int:
+    """Files that initdb has written so far."""
+    return sum(len(names) for place in data.glob("pg.new-*") for _, _, names in os.walk(place))
+
+
 @pytest.mark.parametrize("files", [1, 60, 300, 700, 950])
 def test_a_first_start_that_is_killed_while_initdb_writes_begins_anew(folder: Path, files: int) -> None:
     code = (
@@ -123,14 +128,16 @@ def test_a_first_start_that_is_killed_while_initdb_writes_begins_anew(folder: Pa
         "flush=True); time.sleep(60)"
     )
     data = folder / "data"
-    starter = subprocess.Popen([sys.executable, "-c", code, str(data)])
-    limit = time.monotonic() + 60
-    while sum(len(names) for place in data.glob("pg.new-*") for _, _, names in os.walk(place)) < files:
-        assert starter.poll() is None
-        assert time.monotonic() < limit
-        time.sleep(0.001)
-    kill_tree(Process.of(starter.pid))
-    starter.wait()
+    for _ in range(10):  # a busy machine may let the moment pass unseen
+        starter = subprocess.Popen([sys.executable, "-c", code, str(data)])
+        while written(data) < files and not (data / "pg").exists():
+            assert starter.poll() is None
+            time.sleep(0.001)
+        kill_tree(Process.of(starter.pid))
+        starter.wait()
+        if not (data / "pg").exists():
+            break
+        shutil.rmtree(data)
     assert not (data / "pg").exists()
     works(data)
     assert [path.name for path in data.iterdir() if path.name.startswith("pg.")] == ["pg.lock"]
