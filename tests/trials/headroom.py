@@ -13,7 +13,7 @@ from trials.designs.other_choices import BLOCK_LENGTH, of_mean
 from trials.designs.question import Answer, Known, Question, line
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
-from trials.statistics.intervals import MIN_DAYS, spread, varies
+from trials.statistics.intervals import MIN_DAYS, neighbour_spread, varies
 
 NO_LIMIT = Sentence("no_limit", "blocking", "No limit is stated: there is no room to measure.")
 NO_LIMIT_SO_FAR = Sentence("no_limit", "note", "Nothing can be foretold without a limit.", Kind.NOTE)
@@ -43,7 +43,7 @@ def answer(question: Question) -> Answer:
 
 
 def _room(days: NDArray[np.int64], room: NDArray[np.float64], endpoint_unit: str) -> Known:
-    found = spread(days, room)
+    found = neighbour_spread(days, room)
     return Known(
         "room",
         found.mean,

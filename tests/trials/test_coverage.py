@@ -19,7 +19,7 @@ from proving.coverage.measuring import run
 from simulators.worlds.cell import DAYS, PHIS, USUAL, Cell, World, cycle
 from simulators.worlds.register import WORLDS, cells, chosen, looked
 from tests.trials.world import noise
-from trials.statistics.intervals import TwoPeriods, spread
+from trials.statistics.intervals import TwoPeriods, neighbour_spread
 
 REPLICATIONS = 200
 HOURS = USUAL.hours
@@ -53,7 +53,7 @@ def test_the_interval_of_a_mean_of_days_and_of_a_difference_cover(
     for _ in range(REPLICATIONS):
         hours = noise(rng, phi, 2 * days * 24).reshape(2, days, 24)
         hours[rng.random(hours.shape) < 0.1] = np.nan
-        before, after = (spread(numbers, values) for values in np.nanmean(hours, axis=2) + drift)
+        before, after = (neighbour_spread(numbers, values) for values in np.nanmean(hours, axis=2) + drift)
         low, high = before.interval(0.95)
         mean_held += low <= 0 <= high
         low, high = TwoPeriods(before, after).interval(0.95)
@@ -70,7 +70,7 @@ def test_a_mean_of_days_with_a_trend_allows_for_the_days_that_are_missing() -> N
     held = naive = 0
     for _ in range(REPLICATIONS):
         numbers = np.flatnonzero(rng.random(90) >= 0.1)
-        found = spread(numbers, rng.normal(0, 0.2, len(numbers)) + 3 * (numbers - 44.5) / 90, 44.5)
+        found = neighbour_spread(numbers, rng.normal(0, 0.2, len(numbers)) + 3 * (numbers - 44.5) / 90, 44.5)
         low, high = found.interval(0.95)
         held += low <= 0 <= high
         naive += abs(found.mean) <= 2 * 0.2 / np.sqrt(found.n_effective)

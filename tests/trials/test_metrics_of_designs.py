@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from insitu.errors import CorrectInput
 from trials.statistics.fits import effective, lag_one, least_squares, quasi_poisson
-from trials.statistics.intervals import block_weights, spread
+from trials.statistics.intervals import block_weights, neighbour_spread
 from trials.statistics.metrics import (
     between_units_u,
     completeness,
@@ -154,11 +154,13 @@ def test_quasi_poisson_with_n_in_place_of_its_worth_is_statsmodels() -> None:
 
 
 def test_the_worth_of_days_about_a_line_is_that_of_a_mean_of_days() -> None:
-    """With p = 2 the correction is that of `intervals.spread`."""
+    """With p = 2 the correction is that of `intervals.neighbour_spread`."""
     days = np.arange(40, dtype=np.int64)
     y = np.cumsum(np.random.default_rng(4).normal(0, 1, 40))
     residuals = y - np.polyval(np.polyfit(days, y, 1), days)
-    assert effective(days, residuals, 2) == pytest.approx(max(4.0, spread(days, y).n_effective), rel=1e-6)
+    assert effective(days, residuals, 2) == pytest.approx(
+        max(4.0, neighbour_spread(days, y).n_effective), rel=1e-6
+    )
 
 
 def test_autocorrelation_counts_adjacent_days_only() -> None:

@@ -18,7 +18,7 @@ from tests.trials.world import noise
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
 from trials.statistics.inference import NEIGHBOURS, TRUE_LAGS, Inference, Mean
-from trials.statistics.intervals import LOG, DayJackknife, spread
+from trials.statistics.intervals import LOG, DayJackknife, neighbour_spread
 from trials.statistics.power import (
     Basis,
     chances,
@@ -240,7 +240,7 @@ def test_what_no_length_can_decide_has_no_number_of_days() -> None:
 def test_a_short_baseline_is_trusted_less_than_a_long_one() -> None:
     rng = np.random.default_rng(3)
     values = noise(rng, 0.3, 400)
-    short, long = (Basis.of(spread(np.arange(n), values[:n])) for n in (14, 400))
+    short, long = (Basis.of(neighbour_spread(np.arange(n), values[:n])) for n in (14, 400))
     assert short.cautious.sd / short.sd > 1.2
     assert 1.0 < long.cautious.sd / long.sd < 1.1
     assert long.cautious.cautious == long.cautious
@@ -249,7 +249,7 @@ def test_a_short_baseline_is_trusted_less_than_a_long_one() -> None:
 def test_a_basis_has_the_spread_of_the_days_it_comes_from() -> None:
     rng = np.random.default_rng(4)
     days, values = np.arange(40), noise(rng, 0.4, 40)
-    found = spread(days, values)
+    found = neighbour_spread(days, values)
     low, high = found.interval(LEVEL)
     assert half_width(basis=Basis.of(found), days=40, level=LEVEL) == pytest.approx((high - low) / 2)
     sums = np.stack([np.ones(40), np.exp(values)], axis=1)

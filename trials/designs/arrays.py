@@ -87,9 +87,10 @@ def ask(
                     f"{{{str(period)!r}: …}}}}."
                 )
     on = _scale(scale, unit)
-    return DESIGNS[design].answer(
-        Question(endpoint, Capture(day=day_share), level, seed, on, units, beside, bare=bare)
-    )
+    question = Question(endpoint, Capture(day=day_share), level, seed, on, units, beside, bare=bare)
+    answer = DESIGNS[design].answer(question)
+    answer.question = question
+    return answer
 
 
 def _scale(name: str, unit: str) -> Scale:

@@ -67,10 +67,10 @@ def answer(question: Question) -> Answer:
     periods = difference_of_periods(question, result, before, after)
     if periods is None:
         return result
-    if question.rules.gate_scales:
+    if question.rules.gate_scales and question.endpoint.criteria:
         _parallel_to_effect(question, result, periods, len(before[0]))
         check_placebo(question, result, before[1], periods, WHOLE)
-    else:
+    elif not question.rules.gate_scales:
         _parallel(question, result, periods.before, len(before[0]))
     if not question.bare:
         _placebo(result, *before)

@@ -89,7 +89,7 @@ def answer(question: Question) -> Answer:
         return result
     p = _placebo(result, model, parts[0], abs(float(fit.coefficients[LEVEL])))
     low, high = fit.interval(LEVEL, question.level)
-    is_change = bool(question.endpoint.criteria) and (low > 0 or high < 0)
+    is_change = low > 0 or high < 0
     if question.rules.gate_scales and is_change and p is not None and p > MOST_P:
         result.findings.append(PLACEBO_DATES_EXPLAIN.state(p=p, most=MOST_P))
     if not question.bare:

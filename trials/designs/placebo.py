@@ -28,11 +28,7 @@ COVARIATE_EXPLAINS = Sentence(
 
 
 def is_decided(question: Question, periods: Difference) -> bool:
-    """Whether the interval of the effect excludes 0: otherwise there is no effect to explain. False for a
-    question without a target, which asks for numbers alone.
-    """
-    if not question.endpoint.criteria:
-        return False
+    """Whether the interval of the effect excludes 0: otherwise there is no effect to explain."""
     low, high = periods.interval(question.level)
     return low > 0 or high < 0
 
@@ -66,8 +62,6 @@ def check_balance(
     """Blocks if the change of a covariate alone would shift the result by more than the interval's
     half-width. `x`: its day values in both periods; `y`: day values of the baseline.
     """
-    if not question.endpoint.criteria:
-        return
     before, after = x
     both = np.isfinite(before) & np.isfinite(y) if len(before) == len(y) else np.zeros(0, bool)
     later = after[np.isfinite(after)]

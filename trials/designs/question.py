@@ -257,6 +257,8 @@ class Answer:
     lines: list[Line] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
+    question: Question | None = field(default=None, repr=False)
+    """The question on plain arrays (`designs.ask`); None in an evaluation, which has its inputs."""
 
     def statistic(self, name: str) -> Known:
         """The statistic of that name. CorrectInput lists the statistics, or the findings that block them."""

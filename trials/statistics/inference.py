@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from insitu.arrays import Floats
 from trials.statistics.averaged_fits import Model, averaged_least_squares, averaged_quasi_poisson
 from trials.statistics.fits import lag_next, lag_one, least_squares, quasi_poisson
-from trials.statistics.intervals import Days, MeanOfDays, Spread, TwoPeriods, spread
+from trials.statistics.intervals import Days, MeanOfDays, Spread, TwoPeriods, neighbour_spread
 from trials.statistics.spread import Averaged, AveragedPeriods, Unordered, averaged
 
 Mean = Spread | Averaged | Unordered
@@ -45,7 +45,7 @@ def _unordered(_days: Days, values: Floats, _middle: float | None) -> Unordered:
     return Unordered.of(values)
 
 
-NEIGHBOURS = Inference(spread, least_squares, quasi_poisson, lag_one)
+NEIGHBOURS = Inference(neighbour_spread, least_squares, quasi_poisson, lag_one)
 """Rules 1: autocorrelation of neighbouring days, none where no days are neighbours."""
 TRUE_LAGS = Inference(averaged)
 """Rules 2."""

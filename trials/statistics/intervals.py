@@ -108,7 +108,7 @@ def varies(values: Floats) -> bool:
     return bool(len(values)) and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max())
 
 
-def spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
+def neighbour_spread(days: Days, values: Floats, middle: float | None = None) -> Spread:
     """Mean, standard error and trend of day values d₁…d_n (n ≥ 5; the designs ask for 14).
 
     Residuals e of d on (1, day number); r₁ their lag-1 autocorrelation over adjacent calendar days; s² =
@@ -226,8 +226,8 @@ class DayJackknife:
     ) -> DayJackknife:
         """`sums`: (N, k), one row per day. `short`: the half-width is 1 + short/√n′ times as wide on the
         scale, where measured coverage requires it, since few days tell their own scatter badly. `worth`: n′
-        from other day values than the pseudo-values. `middle` as in `spread`; `mean`: what makes the interval
-        of the pseudo-values, `spread` if it is None. `unordered`: the days may be
+        from other day values than the pseudo-values. `middle` as in `neighbour_spread`; `mean`: what makes the interval
+        of the pseudo-values, `neighbour_spread` if it is None. `unordered`: the days may be
         exchanged, and the result does not depend on their order.
         """
         if unordered:  # the same sums, added in the same order
@@ -237,7 +237,7 @@ class DayJackknife:
         centre = float(scale.forth(np.asarray(statistic(total))))
         without = scale.forth(np.asarray(statistic(total - sums)))
         pseudo = n * centre - (n - 1) * without
-        found = (mean or spread)(days, pseudo, middle)
+        found = (mean or neighbour_spread)(days, pseudo, middle)
         wider = 1.0 + short / float(np.sqrt(worth or found.n_effective))
         return cls(float(statistic(total)), centre, found, scale, wider, short)
 

@@ -1,7 +1,7 @@
 """Forecasts for a trial before it reports: widths of intervals, smallest detectable effects, days needed.
 
 From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r
-are those of `trials.statistics.intervals.spread`; a period of n days that count is worth n′ = max(3, n(1 −
+are those of `trials.statistics.intervals.neighbour_spread`; a period of n days that count is worth n′ = max(3, n(1 −
 r)/(1 + r)) independent ones. The estimate is taken as normal with standard error σ = s/√(n(1 − r)/(1 + r)),
 its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom, and the r that the reporting
 period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance of a verdict is
@@ -66,7 +66,7 @@ class Basis:
     freedom: float | None = None
     """Degrees of freedom of s², from the baseline; None: s is known."""
     prospect: Prospect | None = None
-    """The values so far, if their interval knows true lags; None: it is that of `intervals.spread`."""
+    """The values so far, if their interval knows true lags; None: it is that of `intervals.neighbour_spread`."""
     ordered: bool = True
     """False: the protocol declares the values independent."""
 
