@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 from cli.output import say, warn
 from insitu.errors import InsituError
+from insitu.spacing import Spacing
 
 Kind = TypeVar("Kind")
 Cell = str | int | datetime | None
@@ -94,15 +95,17 @@ def _padded(text: str, width: int, is_number: bool) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """`value` in JSON's types: fields by name, times as ISO 8601 in UTC, infinite and undefined numbers as
-    null.
+    """`value` in JSON's types: fields by name, times as ISO 8601 in UTC, intervals as P1D, infinite and
+    undefined numbers as null.
     """
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, BaseModel):
-        return jsonable(value.model_dump())
+        return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Spacing):
+        return str(value)
     if is_dataclass(value):
         return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

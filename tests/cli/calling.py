@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import pytest
@@ -11,8 +12,8 @@ from cli.group import app
 
 
 class Told(Protocol):
-    def __call__(self, *arguments: str, err: str = "") -> str:
-        """Returns the stdout of a verb that must succeed and write `err` to stderr."""
+    def __call__(self, *arguments: str, err: str | re.Pattern[str] = "") -> str:
+        """Returns the stdout of a verb that must succeed and write `err`, or what matches it, to stderr."""
 
 
 def call(*arguments: str) -> None:
@@ -24,10 +25,14 @@ def call(*arguments: str) -> None:
 def told(capsysbinary: pytest.CaptureFixture[bytes]) -> Told:
     """Call of a verb without an installation."""
 
-    def ask(*arguments: str, err: str = "") -> str:
+    def ask(*arguments: str, err: str | re.Pattern[str] = "") -> str:
         call(*arguments)
         captured = capsysbinary.readouterr()
-        assert captured.err.decode() == err
+        written = captured.err.decode()
+        if isinstance(err, str):
+            assert written == err
+        else:
+            assert err.fullmatch(written), written
         return captured.out.decode()
 
     return ask

@@ -21,6 +21,7 @@ from cli.group import command_of
 from cli.reports import jsonable, table
 from cli.verbs import VERBS
 from insitu.errors import CorrectInput, Disagrees
+from insitu.spacing import Spacing
 from store.catalogue.networks import add_address, add_network_server
 from store.database import Connection
 from store.shards import ensure_shards
@@ -66,9 +67,11 @@ class Line:
 def test_a_document_has_fields_by_name_times_in_utc_and_no_number_that_json_lacks() -> None:
     summer = timezone(timedelta(hours=2))
     line = Line("a", datetime(2026, 7, 1, 1, 30, tzinfo=summer), float("inf"))
-    assert jsonable([line, {"days": timedelta(days=1), 3: (1.5, None, True)}]) == [
+    assert jsonable(
+        [line, {"days": timedelta(days=1), "month": Spacing(months=1), 3: (1.5, None, True)}]
+    ) == [
         {"name": "a", "at": "2026-06-30T23:30:00Z", "number": None},
-        {"days": "P1D", "3": [1.5, None, True]},
+        {"days": "P1D", "month": "P1M", "3": [1.5, None, True]},
     ]
 
 

@@ -12,7 +12,7 @@ from insitu.embedded.ports import SERVERS, free_port
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
 def test_no_outgoing_connection_can_take_a_port_that_was_picked(host: str) -> None:
-    """Otherwise a device that keeps trying while its broker is away connects with itself, and holds the port."""
+    """Otherwise a device that keeps trying while its broker is away connects with itself."""
     picked = {free_port(host) for _ in range(40)}
     assert picked <= set(SERVERS)
     found = Path("/proc/sys/net/ipv4/ip_local_port_range")

@@ -25,7 +25,7 @@ from insitu.model import Message
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.ledger import recount
-from store.mappings import Mapping, mappings_of_trial, replace_mappings
+from store.mappings import mappings_of_trial, new_mapping, replace_mappings
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message
 from tests.stack import wait_until
@@ -240,7 +240,7 @@ def test_of_two_that_enter_mappings_at_once_the_later_ones_stand_alone(
     conn: Connection, catalogue: SmallTrial, database_url: str
 ) -> None:
     def enter(field: str) -> Callable[[Connection], None]:
-        wanted = [Mapping(["z*"], field, "pm25", "ug/m3", "ug/m3", "candidate", "number", None)]
+        wanted = [new_mapping(conn, field=field, property="pm25", devices="z*")]
         return lambda conn: void(replace_mappings(conn, "t", wanted))
 
     for behind in range(8):

@@ -87,8 +87,12 @@ def ask(
                     f"{{{str(period)!r}: …}}}}."
                 )
     on = _scale(scale, unit)
-    question = Question(endpoint, Capture(day=day_share), level, seed, on, units, beside, bare=bare)
-    answer = DESIGNS[design].answer(question)
+    return _answered(Question(endpoint, Capture(day=day_share), level, seed, on, units, beside, bare=bare))
+
+
+def _answered(question: Question) -> Answer:
+    """With its question, so that a verdict can ask on."""
+    answer = DESIGNS[question.endpoint.design].answer(question)
     answer.question = question
     return answer
 

@@ -66,8 +66,8 @@ def effective(days: Days, residuals: Floats, trends: int) -> float:
     """n′ = max(p + 2, n(1 − r)/(1 + r)), r = min(.99, max(0, (n·r₁ + 1.5p)/(n − 2p))); p: columns that move
     slowly (1, day, step, …).
 
-    For p = 2 this is the correction of `intervals.neighbour_spread`; for two lines of n/2 days, p = 4, it is the same
-    for each line.
+    For p = 2 this is the correction of `intervals.neighbour_spread`; for two lines of n/2 days, p = 4, it
+    is the same for each line.
     """
     n = len(residuals)
     r = min(0.99, max(0.0, (n * lag_one(days, residuals) + 1.5 * trends) / (n - 2 * trends)))

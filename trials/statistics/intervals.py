@@ -226,8 +226,8 @@ class DayJackknife:
     ) -> DayJackknife:
         """`sums`: (N, k), one row per day. `short`: the half-width is 1 + short/√n′ times as wide on the
         scale, where measured coverage requires it, since few days tell their own scatter badly. `worth`: n′
-        from other day values than the pseudo-values. `middle` as in `neighbour_spread`; `mean`: what makes the interval
-        of the pseudo-values, `neighbour_spread` if it is None. `unordered`: the days may be
+        from other day values than the pseudo-values. `middle` as in `neighbour_spread`; `mean`: what makes
+        the interval of the pseudo-values, `neighbour_spread` if it is None. `unordered`: the days may be
         exchanged, and the result does not depend on their order.
         """
         if unordered:  # the same sums, added in the same order

@@ -1,19 +1,17 @@
 """Forecasts for a trial before it reports: widths of intervals, smallest detectable effects, days needed.
 
 From the day values of the baseline alone. Their detrended standard deviation s and lag-1 autocorrelation r
-are those of `trials.statistics.intervals.neighbour_spread`; a period of n days that count is worth n′ = max(3, n(1 −
-r)/(1 + r)) independent ones. The estimate is taken as normal with standard error σ = s/√(n(1 − r)/(1 + r)),
-its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom, and the r that the reporting
-period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance of a verdict is
-a mean of noncentral t distributions over that r. Since a short baseline may understate s, chances take its
-upper 80 % limit. All of it rests on one assumption: days will scatter as they did in the baseline.
-
-Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuirmann, J. Pharmacokin.
-Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110; Bartlett, J. R.
-Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under autocorrelation); Browne,
-Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured: docs/validation.md.
-
-So for rules 1. By true lags, `prospects` takes the place of n′, r and t(n′ − 2).
+are those of `trials.statistics.intervals.neighbour_spread`; a period of n days that count is worth n′ =
+max(3, n(1 − r)/(1 + r)) independent ones. The estimate is taken as normal with standard error σ = s/√(n(1 −
+r)/(1 + r)), its estimated variance as χ² with (n − 2)(1 − r²)/(1 + r²) degrees of freedom, and the r that
+the reporting period will show as normal about r with standard deviation √((1 − r²)/n)·n/(n − 4): the chance
+of a verdict is a mean of noncentral t distributions over that r. Since a short baseline may understate s,
+chances take its upper 80 % limit. All of it rests on one assumption: days will scatter as they did in the
+baseline. Sources: Owen, J. Am. Stat. Assoc. 60 (1965) 320 (power of a t interval); Schuirmann, J.
+Pharmacokin. Biopharm. 15 (1987) 657 (two one-sided tests); Satterthwaite, Biometrics Bull. 2 (1946) 110;
+Bartlett, J. R. Stat. Soc. 98 (1935) 536 (degrees of freedom of a variance and scatter of r₁ under
+autocorrelation); Browne, Stat. Med. 14 (1995) 1933 (upper limit of s from a pilot). Measured:
+docs/validation.md. So for rules 1. By true lags, `prospects` takes the place of n′, r and t(n′ − 2).
 """
 
 from __future__ import annotations
@@ -66,7 +64,7 @@ class Basis:
     freedom: float | None = None
     """Degrees of freedom of s², from the baseline; None: s is known."""
     prospect: Prospect | None = None
-    """The values so far, if their interval knows true lags; None: it is that of `intervals.neighbour_spread`."""
+    """The values so far, if their interval knows true lags; None: it is that of `neighbour_spread`."""
     ordered: bool = True
     """False: the protocol declares the values independent."""
 

@@ -96,7 +96,9 @@ class Averaged:
 
 
 def averaged(days: Days, values: Floats, middle: float | None = None) -> Averaged:
-    """As `intervals.neighbour_spread`, by the true lags between the days: any spacing will do. At least five values."""
+    """As `intervals.neighbour_spread`, by the true lags between the days: any spacing will do. At least
+    five values.
+    """
     unit = dependence.spacing(days.astype(float))
     return _placed(days, values, middle, unit, len(days))
 
