@@ -35,7 +35,7 @@ ArmRole = Literal["candidate", "reference", "control"]
 DAY_US = 86_400_000_000
 LONGER = (("week", 7, 7), ("month", 28, 31), ("year", 365, 366))
 """Name of an interval → least and most days that it has."""
-Made = dict[tuple[object, Unit], object]
+Made = dict[tuple[object, ...], object]
 Kind = TypeVar("Kind")
 
 DAY_VALUES = TypeAdapter(list[DayValue])

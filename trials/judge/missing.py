@@ -11,7 +11,8 @@ from typing import Final
 from insitu.model import PeriodName, Verdict
 from trials.designs import Question
 from trials.evaluation import MissingSummary, TippingPoint
-from trials.judge.completion import Cell, Filled, fill, is_paired, missing_of, partner, patterns_of
+from trials.judge.beside import levels, missing_of
+from trials.judge.completion import Cell, Filled, fill, is_paired, patterns_of
 from trials.judge.silence import patterns
 from trials.sentences import finding
 from trials.statement import Evidence, Statement
@@ -147,7 +148,10 @@ def missingness(question: Question) -> list[Statement]:
     found = []
     for (role, period), units in question.units.items():
         other = next((us for (r, p), us in question.units.items() if p is period and r != role and us), None)
-        beside = None if other is None else (lambda unit, other=other: partner(unit, other))
+        beside = None
+        if other is not None:
+            known = dict(zip(units, levels(units, other), strict=True))
+            beside = known.__getitem__
         for one in patterns(units, beside):
             found.append(
                 finding(
