@@ -254,13 +254,14 @@ class Demo:
         with progress(f"{self.days} days of history") as show:
             while not self.stop.is_set():
                 self._look_after()
+                has_ended = fleet.poll() is not None  # asked before its words are read: they may be its last
                 said = self._fleet_says()
                 now = min(self.clock.at(time.time()), last)
                 show(now - first, last - first, f"{said.get('acknowledged', 0):,} messages")
                 if said.get("kind") == "done":
                     self.acknowledged = int(said["acknowledged"])
                     break
-                if fleet.poll() is not None:
+                if has_ended:
                     raise InsituError(f"The simulated fleet ended: {fleet.last_words(3)}")
                 self.stop.wait(0.2)
 
