@@ -26,7 +26,7 @@ from trials.statistics.intervals import (
     always_valid_reach,
     bootstrap,
     hac_difference,
-    spread,
+    neighbour_spread,
     varies,
 )
 
@@ -38,7 +38,7 @@ def test_the_spread_of_eight_alternating_days_by_hand() -> None:
     """Slope: Σ(t − 3.5)(d − 1.5)/42 = 2/42; residuals alternate, so r₁ is strongly negative and clipped to 0,
     n′ = n.
     """
-    found = spread(DAYS, VALUES)
+    found = neighbour_spread(DAYS, VALUES)
     assert found.mean == 1.5
     assert found.slope == pytest.approx(2 / 42)
     sse = 8 * 0.25 - (2 / 42) ** 2 * 42
@@ -53,7 +53,7 @@ def test_correlated_days_count_for_fewer() -> None:
     """Residuals −1 ×5, +1 ×5 about a trend; their r₁ by its definition, then n′ = n(1 − r)/(1 + r)."""
     days = np.arange(10, dtype=np.int64)
     values = np.r_[-np.ones(5), np.ones(5)]
-    found = spread(days, values)
+    found = neighbour_spread(days, values)
     fit = sm.OLS(values, sm.add_constant(days)).fit()
     e = fit.resid
     r1 = float(np.sum(e[:-1] * e[1:]) / np.sum(e**2))
@@ -65,15 +65,15 @@ def test_correlated_days_count_for_fewer() -> None:
 
 def test_days_that_are_not_neighbours_say_nothing_about_correlation() -> None:
     values = np.r_[-np.ones(5), np.ones(5)]
-    apart = spread(np.arange(0, 20, 2, dtype=np.int64), values)
+    apart = neighbour_spread(np.arange(0, 20, 2, dtype=np.int64), values)
     assert apart.n_effective == pytest.approx(10 * 0.5 / 1.5)  # r₁ 0: r = 3/6
-    assert apart.n_effective > spread(np.arange(10, dtype=np.int64), values).n_effective
+    assert apart.n_effective > neighbour_spread(np.arange(10, dtype=np.int64), values).n_effective
 
 
 @given(st.lists(st.floats(-50, 50), min_size=14, max_size=60).filter(lambda v: float(np.ptp(v)) > 1e-3))
 def test_slope_and_residual_spread_are_those_of_least_squares(values: list[float]) -> None:
     days = np.arange(len(values), dtype=np.int64)
-    found = spread(days, np.array(values))
+    found = neighbour_spread(days, np.array(values))
     fit = sm.OLS(values, sm.add_constant(days)).fit()
     assert found.mean == pytest.approx(float(np.mean(values)), abs=1e-9)
     assert found.slope == pytest.approx(fit.params[1], rel=1e-6, abs=1e-9)
@@ -89,7 +89,7 @@ def test_slope_and_residual_spread_are_those_of_least_squares(values: list[float
 @pytest.mark.parametrize("value", [0.0, 7.3, -1e6])
 def test_a_series_that_does_not_move_has_no_spread_and_no_trend(value: float) -> None:
     values = np.full(20, value) * np.where(np.arange(20) % 3, 1.0, 1.0 + 1e-16)
-    found = spread(np.arange(20, dtype=np.int64), values)
+    found = neighbour_spread(np.arange(20, dtype=np.int64), values)
     assert not varies(values)
     assert found.interval(0.95) == pytest.approx((value, value))
     assert (found.standard_error, found.slope) == (0, 0)
@@ -99,8 +99,8 @@ def test_a_series_that_does_not_move_has_no_spread_and_no_trend(value: float) ->
 def test_a_trend_is_noticed() -> None:
     rng = np.random.default_rng(1)
     days = np.arange(30, dtype=np.int64)
-    assert spread(days, 0.5 * days + rng.normal(0, 1, 30)).has_trend(0.95)
-    assert not spread(days, rng.normal(0, 1, 30)).has_trend(0.95)
+    assert neighbour_spread(days, 0.5 * days + rng.normal(0, 1, 30)).has_trend(0.95)
+    assert not neighbour_spread(days, rng.normal(0, 1, 30)).has_trend(0.95)
 
 
 def test_two_uncorrelated_periods_are_close_to_welchs_test() -> None:
@@ -108,7 +108,7 @@ def test_two_uncorrelated_periods_are_close_to_welchs_test() -> None:
     rng = np.random.default_rng(3)
     before, after = rng.normal(10, 1, 60), rng.normal(12, 2, 60)
     days = np.arange(60, dtype=np.int64)
-    two = TwoPeriods(spread(days, before), spread(days, after))
+    two = TwoPeriods(neighbour_spread(days, before), neighbour_spread(days, after))
     welch = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
     low, high = two.interval(0.95)
     assert two.difference == pytest.approx(after.mean() - before.mean())
@@ -117,7 +117,7 @@ def test_two_uncorrelated_periods_are_close_to_welchs_test() -> None:
 
 
 def test_the_degrees_of_freedom_of_a_difference_by_hand() -> None:
-    one, other = spread(DAYS, VALUES), spread(DAYS, 3 * VALUES)
+    one, other = neighbour_spread(DAYS, VALUES), neighbour_spread(DAYS, 3 * VALUES)
     v1, v2 = one.standard_error**2, other.standard_error**2
     freedom = (v1 + v2) ** 2 / (v1**2 / 6 + v2**2 / 6)
     half = stats.t.ppf(0.95, freedom) * np.sqrt(v1 + v2)
@@ -131,7 +131,7 @@ def test_the_jackknife_of_a_mean_is_the_interval_of_the_mean() -> None:
     sums = np.stack([np.ones(8), VALUES], axis=1)
     jack = DayJackknife.of(DAYS, sums, lambda s: s[..., 1] / s[..., 0])
     assert jack.estimate == 1.5
-    assert jack.interval(0.95) == pytest.approx(spread(DAYS, VALUES).interval(0.95))
+    assert jack.interval(0.95) == pytest.approx(neighbour_spread(DAYS, VALUES).interval(0.95))
 
 
 def test_the_jackknife_leaves_out_whole_days_of_any_length() -> None:
@@ -142,7 +142,7 @@ def test_the_jackknife_leaves_out_whole_days_of_any_length() -> None:
     theta = total[1] / total[0]
     pseudo = [6 * theta - 5 * (total[1] - s[1]) / (total[0] - s[0]) for s in sums]
     jack = DayJackknife.of(days, sums, lambda s: s[..., 1] / s[..., 0])
-    expected = spread(days, np.array(pseudo))
+    expected = neighbour_spread(days, np.array(pseudo))
     shift = theta - expected.mean
     assert jack.interval(0.9) == pytest.approx([end + shift for end in expected.interval(0.9)])
 
@@ -232,7 +232,7 @@ def test_the_always_valid_interval_of_twenty_of_forty_days_by_hand() -> None:
     ln(√4.96802/.05) = 3.79724; reach = √(2·4.96802/3.96802·3.79724) = 3.08357.
     """
     assert always_valid_reach(20, 40, 0.95) == pytest.approx(3.08357, abs=1e-5)
-    found = spread(np.arange(20, dtype=np.int64), white(20))
+    found = neighbour_spread(np.arange(20, dtype=np.int64), white(20))
     mean, error, n = found.mean, found.standard_error, 20
     rho = np.sqrt((-2 * np.log(0.05) + np.log(-2 * np.log(0.05) + 1)) / 40)
     root = np.sqrt(2 * (n * rho**2 + 1) / (n**2 * rho**2) * np.log(np.sqrt(n * rho**2 + 1) / 0.05))
@@ -248,11 +248,11 @@ def test_of_days_so_far_and_planned_days_only_their_share_matters() -> None:
 
 @pytest.mark.parametrize("days", [5, 13])
 def test_there_is_no_always_valid_interval_before_day_14(days: int) -> None:
-    found = spread(np.arange(days, dtype=np.int64), white(days))
+    found = neighbour_spread(np.arange(days, dtype=np.int64), white(days))
     with pytest.raises(CorrectInput, match="begins with day 14"):
         found.always_valid(0.95, 30)
     with pytest.raises(CorrectInput, match="begins with day 14"):
-        TwoPeriods(spread(np.arange(20, dtype=np.int64), white(20)), found).always_valid(0.95, 30)
+        TwoPeriods(neighbour_spread(np.arange(20, dtype=np.int64), white(20)), found).always_valid(0.95, 30)
 
 
 def test_a_period_without_planned_days_is_refused() -> None:
@@ -270,7 +270,7 @@ def test_a_period_without_planned_days_is_refused() -> None:
 def test_the_always_valid_interval_holds_the_one_of_a_single_look(
     n: int, planned: int, phi: float, level: float, seed: int
 ) -> None:
-    found = spread(np.arange(n, dtype=np.int64), noise(np.random.default_rng(seed), phi, n))
+    found = neighbour_spread(np.arange(n, dtype=np.int64), noise(np.random.default_rng(seed), phi, n))
     low, high = found.interval(level)
     wide = found.always_valid(level, planned)
     assert wide[0] <= low < high <= wide[1]
@@ -293,7 +293,7 @@ def test_the_always_valid_interval_shrinks_day_by_day_until_the_plan_is_done(
 
 def test_a_difference_of_periods_counts_the_days_of_the_second_alone() -> None:
     days = np.arange(60, dtype=np.int64)
-    before, after = spread(days, white(60, 2)), spread(days[:20], white(20, 3))
+    before, after = neighbour_spread(days, white(60, 2)), neighbour_spread(days[:20], white(20, 3))
     two = TwoPeriods(before, after)
     half = always_valid_reach(20, 40, 0.95) * np.hypot(before.standard_error, after.standard_error)
     assert two.always_valid(0.95, 40) == pytest.approx((two.difference - half, two.difference + half))
@@ -319,7 +319,7 @@ def test_ten_looks_at_nothing_leave_the_true_mean_seldom_outside() -> None:
     once = ever = 0
     for seed in range(400):
         values = noise(np.random.default_rng(seed), 0.0, 50)
-        looks = [spread(np.arange(n, dtype=np.int64), values[:n]) for n in range(14, 51, 4)]
+        looks = [neighbour_spread(np.arange(n, dtype=np.int64), values[:n]) for n in range(14, 51, 4)]
         assert len(looks) == 10
         once += any(low > 0 or high < 0 for low, high in (found.interval(0.95) for found in looks))
         ever += any(low > 0 or high < 0 for low, high in (found.always_valid(0.95, 50) for found in looks))
