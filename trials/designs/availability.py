@@ -76,7 +76,7 @@ def _heard(unit: Unit) -> Bools:
 
 def _due(unit: Unit, present: Bools, *, strict: bool) -> Bools:
     """Planned and not excused. `strict`: windows that were declared afterwards excuse nothing."""
-    excused = unit.excused if not strict or unit.afterwards is None else unit.excused & ~unit.afterwards
+    excused = unit.excused_beforehand if strict else unit.excused
     return (~excused | present) & unit.inside
 
 

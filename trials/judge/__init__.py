@@ -1,3 +1,3 @@
-"""From inputs to an evaluation: experimental units, verdicts, looks, deviations, outlook. Pure; reads no
-clock and no database.
+"""From inputs to an evaluation: experimental units, verdicts, missing data, exclusions, looks, deviations,
+outlook. Pure; reads no clock and no database.
 """

@@ -17,12 +17,6 @@ from trials.series.slots import Calendar, Unit
 UP, DOWN, APART, CLOSE, TILT_UP, TILT_DOWN = "up", "down", "apart", "close", "tilt_up", "tilt_down"
 
 
-def missing_of(unit: Unit) -> Bools:
-    """Planned slots without a value that no window excuses which was declared before it began."""
-    excused = unit.excused if unit.afterwards is None else unit.excused & ~unit.afterwards
-    return unit.inside & ~unit.valid & ~excused
-
-
 def reach(away: Floats, percentile: float) -> float:
     """Distance from the centre at a percentile; beyond 100, further by a share of the range in per cent."""
     if percentile <= 100:
@@ -97,7 +91,7 @@ class Pairing:
         if not len(seen) or not known:
             return None
         centre = scale.mean(np.concatenate(known))
-        holes = [[np.flatnonzero(missing_of(unit)) for unit in units] for units in (own, beside)]
+        holes = [[np.flatnonzero(unit.missing) for unit in units] for units in (own, beside)]
         return cls(scale, own, beside, level_beside, level_own, seen, centre, holes[0], holes[1])
 
     def fill(self, pattern: str, percentile: float) -> tuple[list[Unit], list[Unit], float]:
@@ -156,7 +150,7 @@ class Alike:
         known = [unit.value[unit.valid] for unit in units if unit.valid.any()]
         if not len(seen) or not known:
             return None
-        holes = [np.flatnonzero(missing_of(unit)) for unit in units]
+        holes = [np.flatnonzero(unit.missing) for unit in units]
         return cls(scale, units, level, seen, scale.mean(np.concatenate(known)), holes)
 
     def fill(self, pattern: str, percentile: float) -> tuple[list[Unit], float]:

@@ -28,7 +28,6 @@ from trials.judge.beside import (
     UP,
     Alike,
     Pairing,
-    missing_of,
     reach,
     with_values,
 )
@@ -76,7 +75,7 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
     units: dict[Cell, list[Unit]] = {}
     values: dict[Cell, float] = {}
     for cell, found in question.units.items():
-        holes = [np.flatnonzero(missing_of(unit)) for unit in found]
+        holes = [np.flatnonzero(unit.missing) for unit in found]
         ends = _ends(question, cell, percentile, adjusted=adjusted) if any(map(len, holes)) else None
         if ends is None:
             units[cell] = found
@@ -154,7 +153,7 @@ def _lost_tail(question: Question, cell: Cell, sign: float, percentile: float) -
     if not told and percentile < WORST_PERCENTILE:
         return 0.0
     seen, centre = _seen(question, cell)
-    lost = sum(int(missing_of(u).sum()) for u in here)
+    lost = sum(int(u.missing.sum()) for u in here)
     ends = [mirrored(seen, lost, sign, centre, skewed=told) if scale.is_plain else 0.0]
     if told:
         elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]

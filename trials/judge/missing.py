@@ -11,7 +11,7 @@ from typing import Final
 from insitu.model import PeriodName, Verdict
 from trials.designs import Question
 from trials.evaluation import MissingSummary, TippingPoint
-from trials.judge.beside import levels, missing_of
+from trials.judge.beside import levels
 from trials.judge.completion import Cell, Filled, fill, is_paired, patterns_of
 from trials.judge.silence import patterns
 from trials.sentences import finding
@@ -111,7 +111,7 @@ def counts(question: Question) -> tuple[int, int]:
     that were declared before they began.
     """
     units = [unit for found in question.units.values() for unit in found]
-    missing = sum(int(missing_of(unit).sum()) for unit in units)
+    missing = sum(int(unit.missing.sum()) for unit in units)
     return missing, missing + sum(int(unit.valid.sum()) for unit in units)
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from insitu.arrays import Bools, Floats, Ints
+from insitu.arrays import Floats, Ints
 from trials.series.slots import Unit
 from trials.statistics.intervals import t_quantile
 
@@ -30,12 +30,6 @@ class Pattern(NamedTuple):
     share: float
     usual: float
     part: str
-
-
-def lost(unit: Unit) -> Bools:
-    """Planned slots without a value, outside windows that were declared before they began."""
-    excused = unit.excused if unit.afterwards is None else unit.excused & ~unit.afterwards
-    return unit.inside & ~unit.valid & ~excused
 
 
 def after_level(units: Sequence[Unit], sign: float) -> bool:
@@ -61,7 +55,7 @@ def patterns(units: Sequence[Unit], beside: Callable[[Unit], Floats] | None) -> 
 
 def _before(unit: Unit) -> tuple[Ints, Floats]:
     """(day, rank 0 to 1 of the value) of the last slot before each silence."""
-    silent = lost(unit)
+    silent = unit.missing
     at = np.flatnonzero(silent[1:] & unit.valid[:-1])
     return unit.calendar.day[at], _ranks(unit.value[unit.valid], unit.value[at])
 
@@ -69,7 +63,7 @@ def _before(unit: Unit) -> tuple[Ints, Floats]:
 def _beside(unit: Unit, level: Floats) -> tuple[Ints, Floats]:
     """(day, rank of the other arm's level among its levels in planned slots) of each missing slot."""
     known = np.isfinite(level) & unit.inside
-    at = np.flatnonzero(lost(unit) & known)
+    at = np.flatnonzero(unit.missing & known)
     return unit.calendar.day[at], _ranks(level[known], level[at])
 
 
@@ -155,12 +149,12 @@ def _shares(
     """(days, parts): share of the planned slots that are missing; NaN where none is planned. `with_days`: one
     more column, the ordinals of the days.
     """
-    if not units or not any(lost(unit).any() for unit in units):
+    if not units or not any(unit.missing.any() for unit in units):
         return None
     days = np.unique(np.concatenate([unit.calendar.day for unit in units]))
     due, gone = np.zeros(len(days) * number), np.zeros(len(days) * number)
     for unit in units:
-        silent = lost(unit)
+        silent = unit.missing
         at = np.searchsorted(days, unit.calendar.day) * number + np.clip(part_of(unit), 0, number - 1)
         planned = silent | unit.valid
         due += np.bincount(at[planned], minlength=len(due))

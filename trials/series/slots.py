@@ -182,6 +182,16 @@ class Unit:
         return np.isfinite(self.value)
 
     @property
+    def excused_beforehand(self) -> Bools:
+        """Excused by a window that was declared before it began, or outside the endpoint's filter."""
+        return self.excused if self.afterwards is None else self.excused & ~self.afterwards
+
+    @property
+    def missing(self) -> Bools:
+        """Planned and without a value, and not excused beforehand."""
+        return self.inside & ~self.valid & ~self.excused_beforehand
+
+    @property
     def inside(self) -> Bools:
         """Slots that belong to the endpoint."""
         return np.ones(self.calendar.n, bool) if self.outside is None else ~self.outside
