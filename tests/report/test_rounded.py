@@ -15,6 +15,7 @@ from trials.judge.compute import compute
 from trials.report.labels import COUNT_WORDS, counted
 from trials.report.sentence import rounded, sentence_of, sentences
 from trials.report.texts import summary
+from trials.report.writer import Writer
 from trials.statement import Kind, Sentence, Value
 
 ALL = [one for kind in Kind for one in sentences(kind)]
@@ -151,3 +152,43 @@ def test_counts_are_written_in_order_and_an_older_document_has_its_number() -> N
     assert counted(estimate({"weeks": 4, "days": 1})) == "1 day, 4 weeks"
     every = counted(estimate(dict.fromkeys(COUNT_WORDS, 2)))
     assert every.count(",") == len(COUNT_WORDS) - 1
+
+
+# -- in a report
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (0.99839, 0.99731, 0.99908, "0.9984 [0.9973 ; 0.9991]"),
+        (1.0028, 0.9909, 1.0147, "1.003 [0.991 ; 1.015]"),
+        (0.2391, 0.2009, 0.2847, "0.239 [0.201 ; 0.285]"),
+        (-11.1, -13.44, -8.829, "−11.1 [−13.4 ; −8.83]"),
+        (64.79, 62.33, 67.24, "64.8 [62.3 ; 67.2]"),
+        (1.0, 1.0, 1.0, "1 [1 ; 1]"),
+    ],
+)
+def test_an_interval_that_has_a_width_shows_it(value: float, low: float, high: float, shown: str) -> None:
+    plan = protocol(
+        endpoint("limit_compliance", [criterion("mean", high=40)], arms=["candidate"]),
+        periods=[period("reporting", 0, 20)],
+    )
+    w = Writer(compute(inputs(plan, [])), "en")
+    found = Estimate(
+        statistic="r2", value=value, low=low, high=high, level=0.95, unit="1", method="day_mean", n=89
+    )
+    assert f"{w.near(value, found)} {w.interval(found)}" == shown
+
+
+@given(st.floats(0.5, 100.0), st.floats(-5, 1))
+def test_both_ends_of_any_interval_are_apart(value: float, size: float) -> None:
+    width = 10**size
+    found = Estimate(
+        statistic="r2", value=value, low=value - width, high=value, level=0.95, unit="1", method="x", n=9
+    )
+    plan = protocol(
+        endpoint("limit_compliance", [criterion("mean", high=40)], arms=["candidate"]),
+        periods=[period("reporting", 0, 20)],
+    )
+    low, high = Writer(compute(inputs(plan, [])), "en").interval(found).strip("[]").split(" ; ")
+    assert low != high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +28,17 @@ MOST_GAPS = 20
 """A report prints at most this many gaps, the longest first."""
 
 
+MOST_DECIMALS = 6
 AFTER_THE_FACT = "after_the_fact"
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
+
+
+def _decimals(value: float, digits: int = 3) -> int:
+    """Decimals of a number with `digits` significant digits; two more for a small one."""
+    size, decimals = abs(value), digits - 1
+    while size >= 10 and decimals > 0:
+        size, decimals = size / 10, decimals - 1
+    return decimals + (2 if size < 0.1 else 0)
 
 
 class Writer:
@@ -50,20 +60,31 @@ class Writer:
         """The number with `digits` significant digits in the reader's format, without an exponent."""
         if value is None:
             return "–"
-        size = abs(value)
-        decimals = digits - 1
-        while size >= 10 and decimals > 0:
-            size, decimals = size / 10, decimals - 1
-        return self.reader.number(
-            round(value, decimals + (2 if size < 0.1 and value else 0)), decimals + (2 if size < 0.1 else 0)
-        )
+        decimals = _decimals(value, digits)
+        return self.reader.number(round(value, decimals), decimals)
+
+    def near(self, value: float, estimate: Estimate) -> str:
+        """A value of the estimate, with at least two digits of the width of its interval: R² .998 ± .001 is
+        not 1.
+        """
+        width = estimate.high - estimate.low
+        if not 0 < width < 1:
+            return self.number(value)
+        decimals = max(_decimals(value), min(MOST_DECIMALS, 1 - math.floor(math.log10(width))))
+        return self.reader.number(round(value, decimals), decimals)
+
+    def near_with_unit(self, value: float, estimate: Estimate) -> str:
+        return self._joined(self.near(value, estimate), estimate.unit)
 
     def unit(self, unit: str) -> str:
         return UNITS.get(unit, unit)
 
     def with_unit(self, value: float | None, unit: str) -> str:
+        return self._joined(self.number(value), unit)
+
+    def _joined(self, number: str, unit: str) -> str:
         shown = self.unit(unit)
-        return self.number(value) + (f"\u202f{shown}" if shown and shown != "1" else "")
+        return number + (f"\u202f{shown}" if shown and shown != "1" else "")
 
     def target(self, target: Target, unit: str) -> str:
         if target.low is None:
@@ -77,7 +98,7 @@ class Writer:
     def interval(self, estimate: Estimate | None) -> str:
         if estimate is None:
             return "–"
-        return f"[{self.number(estimate.low)} ; {self.number(estimate.high)}]"
+        return f"[{self.near(estimate.low, estimate)} ; {self.near(estimate.high, estimate)}]"
 
     def counted(self, estimate: Estimate) -> str:
         """How many days, pairs and devices the estimate rests on."""

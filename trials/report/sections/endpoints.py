@@ -55,7 +55,7 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
         rows.append(
             [
                 w.statistic(criterion.statistic),
-                w.with_unit(estimate.value, unit) if estimate else "–",
+                w.near_with_unit(estimate.value, estimate) if estimate else "–",
                 w.interval(estimate),
                 w.target(criterion.target, unit),
                 w.word(criterion.verdict, endpoint.blinded, endpoint.after_the_fact),
@@ -134,7 +134,7 @@ def _interval_figure(w: Writer, title: str, criterion: CriterionResult) -> Figur
     )
     alt = w._("{statistic} {value}, interval {interval}, target {target}.").format(
         statistic=statistic,
-        value=w.number(estimate.value),
+        value=w.near(estimate.value, estimate),
         interval=w.interval(estimate),
         target=w.target(criterion.target, estimate.unit),
     )

@@ -153,7 +153,7 @@ def sensitivity(w: Writer) -> None:
                         w.pick(endpoint.title),
                         words,
                         w.statistic(s.statistic),
-                        w.number(s.estimate.value),
+                        w.near(s.estimate.value, s.estimate),
                         w.interval(s.estimate),
                         verdict,
                     ]

@@ -100,10 +100,10 @@ def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
     return sentence.format(
         title=title,
         statistic=w.statistic(decided.statistic),
-        value=w.with_unit(decided.estimate.value, decided.estimate.unit),
+        value=w.near_with_unit(decided.estimate.value, decided.estimate),
         level=w.number(100 * decided.estimate.level),
-        low=w.number(decided.estimate.low),
-        high=w.with_unit(decided.estimate.high, decided.estimate.unit),
+        low=w.near(decided.estimate.low, decided.estimate),
+        high=w.near_with_unit(decided.estimate.high, decided.estimate),
         target=w.target(decided.target, decided.estimate.unit),
         verdict=w.verdict(endpoint.verdict, endpoint.after_the_fact).lower(),
     )
