@@ -15,7 +15,8 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple, TypeVar
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
@@ -47,7 +48,14 @@ class Part(NamedTuple):
     html: str
 
 
-Look = Callable[[News], list[Part]]
+class Source(Protocol):
+    """The common content of the streams of one channel. Several threads may call it at once."""
+
+    def first(self, made: datetime | None) -> list[Part]:
+        """Parts that changed since the page was `made`; all parts if that is not known."""
+
+    def changed(self, news: News) -> list[Part]:
+        """Parts that differ from the last call."""
 
 
 class Outbox:
@@ -87,8 +95,8 @@ class Outbox:
 class Channel:
     """Renders the common content of several streams once. Runs while one of them listens."""
 
-    def __init__(self, look: Look, limiter: CapacityLimiter) -> None:
-        self._look, self._limiter = look, limiter
+    def __init__(self, source: Source, limiter: CapacityLimiter) -> None:
+        self.source, self._limiter = source, limiter
         self.outboxes: set[Outbox] = set()
         self._changed: set[int] = set()
         self._something = asyncio.Event()
@@ -111,7 +119,9 @@ class Channel:
             if not changed and not tick:
                 continue
             try:
-                parts = await to_thread.run_sync(self._look, News(changed, tick), limiter=self._limiter)
+                parts = await to_thread.run_sync(
+                    self.source.changed, News(changed, tick), limiter=self._limiter
+                )
             except RetryLater:
                 continue  # the poller logs it; the next news includes the missed changes
             except NotFound:
@@ -145,6 +155,7 @@ class Live:
         self._channels: dict[Hashable, Channel] = {}
         self._listening: Counter[Hashable] = Counter()
         self._poller: asyncio.Task[None] | None = None
+        self._watching = asyncio.Event()
         self._limiter = CapacityLimiter(LIVE)
         self._closed = False
 
@@ -156,21 +167,22 @@ class Live:
             raise RetryLater("Too many live streams are open: reload the page in a while.")
 
     @contextmanager
-    def listen(self, person: Hashable, key: Hashable, look: Look) -> Iterator[Outbox]:
-        """An outbox until the block ends; raises RetryLater like `require_room`.
+    def listen(self, person: Hashable, key: Hashable, source: Source) -> Iterator[tuple[Source, Outbox]]:
+        """The source and an outbox until the block ends; raises RetryLater like `require_room`.
 
-        Streams with the same `key` have the same content: the `look` of the first one is called for all.
+        Streams with the same `key` have the same content, and share the source of the first one.
         """
         self.require_room(person)
         if key not in self._channels or self._channels[key].task.done():
-            self._channels[key] = Channel(look, self._limiter)
+            self._channels[key] = Channel(source, self._limiter)
         channel, outbox = self._channels[key], Outbox()
         channel.outboxes.add(outbox)
         self._listening[person] += 1
         if self._poller is None or self._poller.done():
+            self._watching.clear()
             self._poller = asyncio.create_task(self._poll())
         try:
-            yield outbox
+            yield channel.source, outbox
         finally:
             self._leave(person, key, channel, outbox)
 
@@ -201,7 +213,15 @@ class Live:
                     for channel in self._channels.values() if changed else ():
                         channel.put(changed)
                 before = present
+                self._watching.set()
             await asyncio.sleep(self._every_s)
+
+    async def first(self, source: Source, made: datetime | None) -> list[Part]:
+        """The first parts for a reader of `source`. Waits until the poller can compare, so that every later
+        change is news.
+        """
+        await self._watching.wait()
+        return await self.on_thread(source.first, made)
 
     async def on_thread(self, work: Callable[..., Answer], *parameters: Any) -> Answer:
         """Run `work` on a thread and a connection reserved for streams, so that only streams wait for each
@@ -212,6 +232,7 @@ class Live:
     def close(self) -> None:
         """End every stream; from the thread of the event loop."""
         self._closed = True
+        self._watching.set()
         for channel in self._channels.values():
             channel.close()
 

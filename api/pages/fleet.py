@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from api.access import Signed
 from api.context import Conn, Ctx
 from api.pages import site_map
-from api.pages.board import WORST_FIRST, Shown, count_states, list_shown
+from api.pages.board import WORST_FIRST, Shown, list_shown
 from api.pages.site_map import SiteMap, Spot
 from api.pages.words import STATES
 from api.rendering import Page, page_of, respond
@@ -33,6 +34,10 @@ class Chosen:
     def query(self, **changes: str | None) -> str:
         chosen = {"trial": self.trial, "site": self.site, "state": self.state, **changes}
         return urlencode({name: text for name, text in chosen.items() if text})
+
+    def place(self) -> Chosen:
+        """The same without a state."""
+        return Chosen(self.trial, self.site, None)
 
     def holds(self, one: Shown) -> bool:
         return (
@@ -60,7 +65,7 @@ def fleet_page(
     chosen = Chosen(trial or None, site or None, state or None)
     page = page_of(request, viewer)
     known = list_shown(conn, context, viewer, page)
-    selected = [one for one in known if chosen.holds(one)]
+    selected, place = [one for one in known if chosen.holds(one)], chosen.place()
     return respond(
         request,
         "fleet.j2",
@@ -68,7 +73,7 @@ def fleet_page(
         known=known,
         selected=selected,
         chosen=chosen,
-        counts=counts(known, chosen),
+        counts=counts([one.state for one in known if place.holds(one)], chosen),
         query=f"{chosen.query()}&since={page.now.timestamp():.3f}".lstrip("&"),
         trials=sorted({one.row.trial: one.row.trial_title for one in known}.items()),
         sites=sorted({one.row.site: one.row.site_name for one in known if one.row.site}.items()),
@@ -76,10 +81,11 @@ def fleet_page(
     )
 
 
-def counts(known: Sequence[Shown], chosen: Chosen) -> list[Count]:
-    """Devices by state, within the chosen trial and site; a second click on a state removes that filter."""
-    where = Chosen(chosen.trial, chosen.site, None)
-    number = count_states([one for one in known if where.holds(one)])
+def counts(states: Iterable[DeviceState], chosen: Chosen) -> list[Count]:
+    """Devices by state, from the states of those within the chosen trial and site; a second click on a state
+    removes that filter.
+    """
+    number = Counter(states)
     return [
         (
             state.value,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable
+import threading
+from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -12,18 +13,17 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.access import Signed, session_token
 from api.conditions import conditions_of
 from api.context import Conn, Context, Ctx
-from api.live import TICK_S, Look, News, Part
+from api.live import TICK_S, News, Part, Source
 from api.pages.board import Shown, list_shown, show
 from api.pages.fleet import Chosen, counts
 from api.pages.words import FLAGS, INTERVALS, STAMPS
-from api.rendering import fragment, page_of
+from api.rendering import Page, fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
+from insitu.model import DeviceState
 from store.access import Viewer
 from store.read.fleet import get_device
 
 router = APIRouter()
-Rows = dict[int, Any]
-"""Device → last shown content of its row."""
 
 
 async def follow(
@@ -31,18 +31,19 @@ async def follow(
     context: Context,
     viewer: Signed,
     key: Hashable,
-    look: Look,
-    first: Callable[[], list[Part]],
+    source: Source,
+    made: datetime | None = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events until the reader leaves, signs out, or may no longer see the content.
 
-    `key` names the content for one kind of reader; readers with the same rights and language share it.
+    `key` names the content for one kind of reader; readers with the same rights and language share a source.
+    `made`: the time of the page.
     """
     shared = (viewer.role, viewer.organisation_id, viewer.language, key)
-    with context.live.listen(viewer.person_id, shared, look) as outbox:
+    with context.live.listen(viewer.person_id, shared, source) as (common, outbox):
         context.meters.streams.inc()
         try:
-            for part in await context.live.on_thread(first):
+            for part in await context.live.first(common, made):
                 yield ServerSentEvent(raw_data=part.html, event="part")
             async for parts in outbox.parts(TICK_S):
                 if not parts:
@@ -86,53 +87,86 @@ async def fleet_stream(
     1970).
     """
     chosen = Chosen(trial or None, site or None, state or None)
-    known: Rows = {}
+    fleet = Fleet(request, context, viewer, chosen)
     made = datetime.fromtimestamp(since, UTC)
-
-    def look(news: News) -> list[Part]:
-        return _rows(request, context, viewer, chosen, news, known)
-
-    def first() -> list[Part]:
-        return _rows(request, context, viewer, chosen, None, known, made)
-
-    async for event in follow(request, context, viewer, ("fleet", chosen), look, first):
+    async for event in follow(request, context, viewer, ("fleet", chosen), fleet, made):
         yield event
 
 
-def _rows(
-    request: Request,
-    context: Context,
-    viewer: Viewer,
-    chosen: Chosen,
-    news: News | None,
-    known: Rows,
-    made: datetime | None = None,
-) -> list[Part]:
-    """Parts of devices that differ from `known`, which is updated. Without news: parts that changed since the
-    page was `made`.
+class _Row(NamedTuple):
+    """A device as it was last sent."""
+
+    state: DeviceState
+    facts: Any
+    changed_at: datetime
+
+
+class Fleet:
+    """The chosen devices for one kind of reader. Only devices with news are read again, so the cost of a change
+    depends neither on the size of the fleet nor on the number of readers.
     """
-    page = page_of(request, viewer)
-    wanted = None if news is None or news.tick else sorted(news.device_ids)
-    with context.pool.connection() as conn:
-        looked = list_shown(
-            conn, context, viewer, page, trial=chosen.trial, site=chosen.site, device_ids=wanted
-        )
-        changed = [one for one in looked if known.get(one.row.device_id) != _facts(one)]
-        known.update((one.row.device_id, _facts(one)) for one in changed)
-        if made is not None:
-            changed = [one for one in changed if _spoke_since(one, made)]
-        everyone = list_shown(conn, context, viewer, page) if changed else []
-    parts = [
-        Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in changed
-    ]
-    if changed:
-        sums = fragment("fleet_counts.j2", page, counts=counts(everyone, chosen), chosen=chosen)
-        parts.append(Part("counts", str(sums)))
-    return parts
 
+    def __init__(self, request: Request, context: Context, viewer: Viewer, chosen: Chosen) -> None:
+        self._request, self._context, self._viewer, self._chosen = request, context, viewer, chosen
+        self._lock = threading.Lock()
+        self._rows: dict[int, _Row] | None = None
 
-def _spoke_since(one: Shown, when: datetime) -> bool:
-    return one.contact.last_seen_at is not None and one.contact.last_seen_at >= when
+    def first(self, made: datetime | None) -> list[Part]:
+        page = page_of(self._request, self._viewer)
+        with self._lock:
+            if self._rows is None:
+                self._read(page, None)
+            since = made or datetime.min.replace(tzinfo=UTC)
+            wanted = [number for number, row in (self._rows or {}).items() if row.changed_at >= since]
+            shown = self._load(page, wanted) if wanted else []
+            return self._parts(page, shown)
+
+    def changed(self, news: News) -> list[Part]:
+        page = page_of(self._request, self._viewer)
+        with self._lock:
+            everyone = news.tick or self._rows is None
+            return self._parts(page, self._read(page, None if everyone else sorted(news.device_ids)))
+
+    def _load(self, page: Page, device_ids: Sequence[int] | None) -> list[Shown]:
+        context, chosen = self._context, self._chosen
+        with context.pool.connection() as conn:
+            return list_shown(
+                conn,
+                context,
+                self._viewer,
+                page,
+                trial=chosen.trial,
+                site=chosen.site,
+                device_ids=device_ids,
+            )
+
+    def _read(self, page: Page, device_ids: Sequence[int] | None) -> list[Shown]:
+        """Reads these devices, or all, and returns those that differ from before."""
+        shown, before = self._load(page, device_ids), self._rows or {}
+        asked = before if device_ids is None else device_ids
+        here = {one.row.device_id for one in shown}
+        rows = {number: row for number, row in before.items() if number in here or number not in asked}
+        changed = [
+            one
+            for one in shown
+            if one.row.device_id not in rows or rows[one.row.device_id].facts != _facts(one)
+        ]
+        for one in changed:
+            when = page.now if before else one.contact.last_seen_at or datetime.min.replace(tzinfo=UTC)
+            rows[one.row.device_id] = _Row(one.state, _facts(one), when)
+        self._rows = rows
+        return changed
+
+    def _parts(self, page: Page, shown: Sequence[Shown]) -> list[Part]:
+        """Rows of these devices, and the counts of all."""
+        if not shown:
+            return []
+        rows = [
+            Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in shown
+        ]
+        states = [row.state for row in (self._rows or {}).values()]
+        sums = fragment("fleet_counts.j2", page, counts=counts(states, self._chosen), chosen=self._chosen)
+        return [*rows, Part("counts", str(sums))]
 
 
 def _facts(one: Shown) -> Any:
@@ -166,30 +200,43 @@ async def device_stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """The head and the latest results of one device, within a second or two of their arrival."""
 
-    def look(news: News) -> list[Part]:
-        return _device(request, context, viewer, trial, device) if news.tick or own in news.device_ids else []
-
-    def first() -> list[Part]:
-        return _device(request, context, viewer, trial, device)
-
-    async for event in follow(request, context, viewer, ("device", trial, device), look, first):
+    one = OneDevice(request, context, viewer, trial, device, own)
+    async for event in follow(request, context, viewer, ("device", trial, device), one):
         yield event
 
 
-def _device(request: Request, context: Context, viewer: Viewer, trial: str, device: str) -> list[Part]:
-    page = page_of(request, viewer)
-    with context.pool.connection() as conn:
-        row = get_device(conn, viewer, trial, device, now=page.now)
-        page = page.in_zone(row.time_zone)
-        judged = conditions_of(conn, context, viewer, [row], page.now)[row.device_id]
-    one = show(page, row, judged)
-    latest = fragment(
-        "device_latest.j2",
-        page,
-        streams=judged.streams,
-        dead=judged.condition.silent_streams,
-        flags=FLAGS,
-        interval_words=INTERVALS,
-        stamp_words=STAMPS,
-    )
-    return [Part("device-head", str(fragment("device_head.j2", page, one=one))), Part("latest", str(latest))]
+class OneDevice:
+    """The head and the latest results of a device."""
+
+    def __init__(
+        self, request: Request, context: Context, viewer: Viewer, trial: str, device: str, own: int
+    ) -> None:
+        self._request, self._context, self._viewer = request, context, viewer
+        self._trial, self._device, self._own = trial, device, own
+
+    def first(self, made: datetime | None) -> list[Part]:
+        return self._parts()
+
+    def changed(self, news: News) -> list[Part]:
+        return self._parts() if news.tick or self._own in news.device_ids else []
+
+    def _parts(self) -> list[Part]:
+        page = page_of(self._request, self._viewer)
+        with self._context.pool.connection() as conn:
+            row = get_device(conn, self._viewer, self._trial, self._device, now=page.now)
+            page = page.in_zone(row.time_zone)
+            judged = conditions_of(conn, self._context, self._viewer, [row], page.now)[row.device_id]
+        one = show(page, row, judged)
+        latest = fragment(
+            "device_latest.j2",
+            page,
+            streams=judged.streams,
+            dead=judged.condition.silent_streams,
+            flags=FLAGS,
+            interval_words=INTERVALS,
+            stamp_words=STAMPS,
+        )
+        return [
+            Part("device-head", str(fragment("device_head.j2", page, one=one))),
+            Part("latest", str(latest)),
+        ]

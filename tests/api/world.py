@@ -309,13 +309,18 @@ def _air_messages(world: World) -> Iterator[Message]:
 
 
 def _ward_messages(world: World) -> Iterator[Message]:
-    noise = random.Random(2)
+    """Hourly results. A whole day holds the same results at every hour at which the world may be made, so the
+    judgements do not depend on that hour.
+    """
     start = world.now - timedelta(days=WARD_DAYS)
-    for code in ("ward-a", "ward-b"):
+    midnight = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for number, code in enumerate(("ward-a", "ward-b")):
         for step in range(WARD_DAYS * 24 + 1):
             at = start + timedelta(hours=step)
-            busy = max(0.0, math.sin(2 * math.pi * (at.hour - 6) / 24))
-            effect = -160.0 if code == "ward-a" and step > WARD_DAYS * 12 else 0.0
+            hours = (at - midnight) // timedelta(hours=1)
+            noise = random.Random(1000 * hours + number)
+            busy = max(0.0, math.sin(2 * math.pi * (hours % 24 - 6) / 24))
+            effect = -160.0 if code == "ward-a" and hours >= WARD_DAYS * 12 else 0.0
             results = {
                 "co2": round(620 + 300 * busy + effect + noise.gauss(0, 25), 1),
                 "temperature": round(22 + noise.gauss(0, 0.2), 2),
