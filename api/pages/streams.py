@@ -102,8 +102,8 @@ class _Row(NamedTuple):
 
 
 class Fleet:
-    """The chosen devices for one kind of reader. Only devices with news are read again, so the cost of a change
-    depends neither on the size of the fleet nor on the number of readers.
+    """The chosen devices for one kind of reader. Only devices with news are read again, so that the cost of a
+    change depends neither on the size of the fleet nor on the number of readers.
     """
 
     def __init__(self, request: Request, context: Context, viewer: Viewer, chosen: Chosen) -> None:
