@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -28,29 +29,58 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="CSV, a workbook or Parquet; also as .gz or .zip.")],
     trial: Annotated[str, typer.Option(help="The trial that the data belong to.")] = "",
     device: Annotated[str, typer.Option(help="The device that measured, if the file has only one.")] = "",
     device_column: Annotated[str, typer.Option(help="The column that names the device.")] = "",
     time_column: Annotated[
         list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")
     ] = None,
-    time_format: Annotated[str, typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'.")] = "",
-    zone: Annotated[str, typer.Option(help="Of times without an offset, such as Europe/Paris.")] = "",
+    time_format: Annotated[
+        str,
+        typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'; excel for a spreadsheet's days."),
+    ] = "",
+    zone: Annotated[
+        str,
+        typer.Option(
+            help="Of times without an offset: Europe/Paris, or +01:00 for a clock that never changes."
+        ),
+    ] = "",
     map: Annotated[
         list[str] | None,
-        typer.Option(help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM; COLUMN= leaves it out."),
+        typer.Option(
+            help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM, then :UNIT; COLUMN= leaves it out."
+        ),
     ] = None,
     long: Annotated[str, typer.Option(help="PROPERTY_COLUMN=RESULT_COLUMN: a row for each result.")] = "",
     delimiter: Annotated[str, typer.Option(help=", or ; or tab or |; otherwise found.")] = "",
     decimal: Annotated[str, typer.Option(help="Point or comma: . or ,; otherwise found.")] = "",
     encoding: Annotated[str, typer.Option(help="utf-8, utf-8-sig, cp1252 or utf-16.")] = "",
-    skip_lines: Annotated[int, typer.Option(help="Lines above the header.")] = 0,
+    names: Annotated[
+        str, typer.Option(help="Names of the columns, with commas, of a file without a header.")
+    ] = "",
+    skip_lines: Annotated[int, typer.Option(help="Lines above the header; otherwise found.")] = 0,
+    skip_after: Annotated[int, typer.Option(help="Lines between the header and the first row.")] = 0,
     units_row: Annotated[
         bool, typer.Option("--units-row", help="The line below the header has units.")
     ] = False,
+    where: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=TEXT: only rows with this text, such as station=A.")
+    ] = None,
+    sheet: Annotated[str, typer.Option(help="The sheet of a workbook.")] = "",
+    member: Annotated[str, typer.Option(help="The file in a zip file.")] = "",
     missing: Annotated[
-        list[str] | None, typer.Option(help="Texts for no result, instead of NA, NaN, null, -, …")
+        list[str] | None,
+        typer.Option(help="Texts for no result, besides NA, NaN, null, -, …: -999 and such."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Numbers such as -999 that are results all the same.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A statement of the file about its clock or a unit that is wrong, as it is written."
+        ),
     ] = None,
     columns: Annotated[
         Path | None, typer.Option(help="A TOML file with these options; options given here win.")
@@ -63,9 +93,7 @@ def import_file(
     login: str = "lab",
     as_json: JsonOption = False,
 ) -> None:
-    """Import results from a CSV or Parquet file along the path of live messages; a repeated import changes
-    nothing.
-    """
+    """Import results from a file along the path of live messages; a repeated import changes nothing."""
     given: dict[str, Any] = {
         "trial": trial,
         "device": device,
@@ -77,9 +105,16 @@ def import_file(
         "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
         "decimal": decimal,
         "encoding": encoding,
+        "names": next(csv.reader([names])) if names else None,
         "skip_lines": skip_lines,
+        "skip_after": skip_after,
         "units_row": units_row,
+        "where": dict(_pair(one, "--where COLUMN=TEXT") for one in where or ()),
+        "sheet": sheet,
+        "member": member,
         "missing": missing,
+        "keep": keep,
+        "ignore": ignore,
     }
     if long:
         given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
@@ -100,7 +135,8 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 def _said(given: dict[str, Any], path: Path | None) -> FileMap:
     if path is not None:
         before = read_map(path)
-        given = {**before, **given, "columns": {**before.get("columns", {}), **given.get("columns", {})}}
+        both = {name: {**before.get(name, {}), **given.get(name, {})} for name in ("columns", "where")}
+        given = {**before, **given, **both}
     return make_map(given, source="import")
 
 
