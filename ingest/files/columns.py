@@ -36,6 +36,7 @@ class Columns:
         self._devices, self._device_index = devices, device_index
         self.header = source.header
         self.sentences: list[str] = []
+        self.has_unit_column = False
 
     # -- by name
 
@@ -193,6 +194,23 @@ class Columns:
             )
         return lines
 
+    def long_unit(self, index: int) -> str:
+        """The unit that a file with a row for each result states once for all; '' if it states none."""
+        heading = read_heading(self.header[index])
+        found = [*heading.statements, *(ending for _, ending in heading.endings[:1])]
+        if index < len(self._source.units) and self._source.units[index]:
+            found.append(state(self._source.units[index]))
+        lines = read_unit_lines(self._source.above, ())
+        named = next((line for line in lines if line.of and not self._is_ignored(line.statement.text)), None)
+        if named is not None:
+            raise CorrectInput(
+                f"{self._path}: a line says the unit {named.statement.text!r} of {named.of!r}, and the file has a row "
+                f"for each result. Give it a column of units, or say --ignore {named.statement.text!r}."
+            )
+        found += [line.statement for line in lines]
+        found = [one for one in found if not self._is_ignored(one.text)]
+        return self._agreed(self.header[index], "DATASTREAM", None, found)
+
     def _names(self, index: int, target: Target) -> set[str]:
         heading = read_heading(self.header[index])
         return {self.header[index], heading.name, target[1], *(name for name, _ in heading.endings)}
@@ -217,7 +235,9 @@ class Columns:
             self._tell(f"{header} → {where}")
             return Column(index, device, name)
         statements = (
-            [] if said_unit == "" else self._statements(index, target, ending, lines, is_named=is_named)
+            []
+            if said_unit == ""
+            else self._statements(index, target, ending, lines, is_named=is_named, has_unit=bool(said_unit))
         )
         unit = self._agreed(header, name, said_unit, statements)
         factors = self._factors(header, name, unit, streams)
@@ -225,7 +245,7 @@ class Columns:
         self._tell(
             f"{header} → {where}"
             + (
-                f", taken as {kept}"
+                (", in the unit of its row" if self.has_unit_column else f", taken as {kept}")
                 if not unit
                 else f", {unit} converted to {kept}"
                 if factors
@@ -250,12 +270,13 @@ class Columns:
         lines: Sequence[UnitLine],
         *,
         is_named: bool,
+        has_unit: bool,
     ) -> list[Statement]:
         header = self.header[index]
         heading = read_heading(header)
         found = [] if header == target[1] else list(heading.statements)
         if ending is None and is_named:
-            ending = self._ending(heading, target)
+            ending = self._ending(heading, target, has_unit=has_unit)
         if ending is not None:
             found.append(ending)
         if self._source.units:
@@ -266,11 +287,15 @@ class Columns:
         found += [line.statement for line in lines if line.of.casefold() in names or not line.of]
         return [one for one in found if not self._is_ignored(one.text)]
 
-    def _ending(self, heading: Heading, target: Target) -> Statement | None:
-        """The unit at the end of a mapped column's name; one letter counts only where it fits."""
+    def _ending(self, heading: Heading, target: Target, *, has_unit: bool) -> Statement | None:
+        """The unit at the end of a mapped column's name; one letter, or any beside a unit that the user says,
+        counts only where it fits.
+        """
         for _, statement in heading.endings:
             kept = self._streams(target)[0].unit
-            if not is_short(statement) or statement.unit is None:
+            if statement.unit is None:
+                return None if has_unit else statement
+            if not is_short(statement) and not has_unit:
                 return statement
             try:
                 conversion(statement.unit, kept)

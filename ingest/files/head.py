@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.files.clocks import read_time_name
+from ingest.files.clocks import read_clock, read_time_name
 from ingest.files.mapping import FileMap
 from ingest.files.stamps import read_stamp
 from insitu.errors import CorrectInput
@@ -41,6 +41,17 @@ TIMES: Final = (
     "recorded at",
     "measured at",
     "sampled at",
+    "time ms",
+    "time s",
+    "timestamp ms",
+    "timestamp s",
+    "unix time",
+    "unixtime",
+    "unix timestamp",
+    "unix",
+    "epoch",
+    "epoch ms",
+    "ts",
     "date",
     "datum",
 )
@@ -108,7 +119,9 @@ def is_units_row(cells: Sequence[str], header: Sequence[str]) -> bool:
         return False
     times = [text for text, name in zip(texts, header, strict=False) if is_time_name(name)]
     others = [text for text, name in zip(texts, header, strict=False) if not is_time_name(name)]
-    return all(_TIME_WORDS.fullmatch(text) for text in times) and any(read_unit(text) for text in others)
+    return all(_TIME_WORDS.fullmatch(text) or read_clock(text) for text in times) and any(
+        read_unit(text) for text in others
+    )
 
 
 def logger_format(first: Sequence[str], path: object) -> bool:

@@ -11,6 +11,15 @@ from insitu.unit_words import looks_like_unit, read_unit, states_no_unit
 _GROUP: Final = re.compile(r"\s*[\[(]([^\[\]()]*)[\])]")
 _SOUND: Final = re.compile(r"dB\s*\(\s*A\s*\)", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r"[\s_/.\-]+")
+_IN: Final = re.compile(r"^(?:in|en)[\s_]+", re.IGNORECASE)
+_GLUED: Final = (
+    re.compile(r"(.*\w)([°ºµμ%‰].*)"),
+    re.compile(r"(.*[a-z0-9])([FCK]|[hk]?Pa|[km]?W|[mk]?V|[mu]?A|mbar|inHg|mmHg)"),
+    re.compile(r"(.*temp(?:erature)?|dewpt|dewpoint)([fck])", re.IGNORECASE),
+    re.compile(r"(.*[A-Za-z0-9])(mph|kmh|kph|hpa|inhg|ugm3|mgm3|ppm|ppb|degc|degf)", re.IGNORECASE),
+    re.compile(r"(baro?m?|barometer|pressure)_?(inhg|in)", re.IGNORECASE),
+)
+"""Units right behind a name: `RelHum%`, `tempF`, `tempf`, `windspeedmph`."""
 _SHORT: Final = frozenset({"a", "c", "d", "f", "g", "h", "k", "l", "m", "s", "t", "v", "w", "j", "n"})
 
 
@@ -66,9 +75,13 @@ def _endings(name: str) -> Iterator[tuple[str, Statement]]:
         left, right = name[: cut.start()].strip(), name[cut.end() :].strip()
         if not left or not right:
             continue
+        right = _IN.sub("", right)
         unit = read_unit(right) or read_unit(right.replace("_", "/"))
         if unit is not None or looks_like_unit(right):
             yield left, Statement(right, unit)
+    for glued in _GLUED:
+        if (found := glued.fullmatch(name)) and read_unit(found[2]) is not None:
+            yield found[1], Statement(found[2], read_unit(found[2]))
 
 
 def is_short(statement: Statement) -> bool:

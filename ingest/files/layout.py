@@ -98,6 +98,7 @@ class _Finding:
             raise CorrectInput("A file with a row for each result has no columns to map: leave --map out.")
         single = (device_index, property_index, result_index, times.zone_index)
         taken = {*times.indexes, *(index for index in single if index is not None)}
+        columns.has_unit_column = self._units_name() is not None
         found = () if is_long else columns.find(taken)
         for sentence in columns.sentences:
             self._tell("result", sentence)
@@ -131,6 +132,9 @@ class _Finding:
             cells,
             self._booleans(),
             tuple(self._sentences),
+            long_unit=""
+            if result_index is None or property_index is None
+            else columns.long_unit(result_index),
         )
         return self._surveyed(layout)
 
@@ -191,10 +195,13 @@ class _Finding:
         found = self._first(_PROPERTIES), self._first(_RESULTS)
         return (None, None) if None in found or any(said.columns.values()) else found
 
+    def _units_name(self) -> int | None:
+        left_out = {name.casefold() for name, text in self._said.columns.items() if not text}
+        return self._first([name for name in _UNITS if name not in left_out])
+
     def _unit_index(self, taken: set[int], found: Sequence[Column], *, is_long: bool) -> int | None:
         """The column with the unit of each row; --map COLUMN= leaves it out."""
-        left_out = {name.casefold() for name, text in self._said.columns.items() if not text}
-        index = self._first([name for name in _UNITS if name not in left_out])
+        index = self._units_name()
         if index is None or index in taken or index in {column.index for column in found}:
             return None
         name = self._whole.header[index]

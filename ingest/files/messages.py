@@ -14,7 +14,7 @@ from ingest.files.clocks import Zone, winter_option
 from ingest.files.rows import Row
 from ingest.files.shape import Column, Layout
 from ingest.files.stamps import Read, in_zone, read_stamp
-from ingest.files.survey import unit_text
+from ingest.files.survey import row_unit
 from ingest.files.time_columns import with_zone
 from ingest.files.twice import Twice
 from insitu.times import to_datetime, to_us
@@ -145,7 +145,7 @@ class _Maker:
         row.
         """
         layout, token = self._layout, self._layout.cells.token
-        unit = "" if layout.unit_index is None else unit_text(row.cells[layout.unit_index])
+        unit = row_unit(layout, row)
         if layout.property_index is not None and layout.result_index is not None:
             device = whose or layout.device
             cell = row.cells[layout.property_index]

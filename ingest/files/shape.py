@@ -69,6 +69,8 @@ class Layout:
     """Description of the layout, for the person who starts the import."""
     conversions: Mapping[tuple[str, str, str], Conversion | None] = field(default_factory=dict)
     """(device, datastream, unit as written) → conversion, for files with a column of units."""
+    long_unit: str = ""
+    """The unit of all results of a file with a row for each, where the file states it once."""
 
     def needed(self) -> set[int]:
         single = (

@@ -218,6 +218,7 @@ def find_formats(texts: Sequence[str]) -> list[str]:
     found = {"": sum(_plainly(text, "") is not None for text in plain)}
     if found[""] < len(texts):
         candidates = (f"{day} {clock}".strip() for day in _DATES for clock in _DAYTIMES)
+        candidates = (*candidates, "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
         able = [made for made in candidates if any(_plainly(text, made) is not None for text in plain[:50])]
         found |= {made: sum(_plainly(text, made) is not None for text in plain) for made in able}
     most = max(found.values())

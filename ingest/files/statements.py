@@ -28,6 +28,9 @@ _UNIT: Final = re.compile(
     r"(.*?)[\s_(]*\b(?:units?(?:[ _-]?system)?|unités?|einheit(?:en)?|uom)\b(?: of (.*?))?\)?\s*[:=;,\t|]\s*(.+)",
     re.IGNORECASE,
 )
+_ALONE: Final = re.compile(r"(?:UTC|GMT)(?:\s?[+\-−±]\s?[0-9:]{1,5})?|CES?T|MES?Z|[A-Z][a-z]+/[A-Z]\w+")
+_WITH_OFFSET: Final = re.compile(r"\b(?:UTC|GMT)\s?[+\-−±]\s?[0-9]{1,2}(?::?[0-9]{2})?(?![0-9])")
+_DAYTIME: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}")
 _PAIR: Final = re.compile(r"\s*([^=:]+?)\s*[=:]\s*(.+?)\s*")
 _KEY_VALUE: Final = re.compile(r"\s*([^:=]+?)\s*[:=]\s*(.+?)\s*")
 _TRIM: Final = " \t\"'#;,|*/!%"
@@ -59,7 +62,20 @@ def read_clock_lines(lines: Sequence[str]) -> list[ClockLine]:
                 found.append(ClockLine(number, text, _zone(words, text)))
         elif said := _TIMES_IN.fullmatch(text):
             found.append(ClockLine(number, text, read_clock(said[1].strip(_TRIM + ".)"))))
+        else:
+            found += [ClockLine(number, text, read_clock(words)) for words in _bare_clocks(text)]
     return found
+
+
+def _bare_clocks(text: str) -> list[str]:
+    """A clock alone between separators, or with an offset behind UTC or GMT; a line with a time of day says when
+    something was, not how the file's times are meant.
+    """
+    parts = [part.strip(_TRIM + "()[]").strip() for part in re.split(r"[;,|\t]", text)]
+    alone = [part for part in parts if _ALONE.fullmatch(part)]
+    if alone or _DAYTIME.search(_WITH_OFFSET.sub("", text)):
+        return alone[:1]
+    return [found[0].strip() for found in _WITH_OFFSET.finditer(text)][:1]
 
 
 def _plain(line: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.files.cells import Conversion
-from ingest.files.clocks import read_clock, winter_option
+from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row
@@ -139,7 +139,8 @@ class _Look:
             assert stamp.zone is not None
             local, offset, whose = stamp.local, stamp.zone.offset_at(stamp.local), stamp.zone.name
         elif stamp.tzinfo is not None:
-            local, offset, whose = stamp.replace(tzinfo=None), stamp.utcoffset(), "its own offset"
+            local, offset = stamp.replace(tzinfo=None), stamp.utcoffset()
+            whose = f"{fixed((offset or timedelta()) // timedelta(minutes=1)).name} by its own offset"
         else:
             local, offset = stamp, first.zone.offset_at(stamp)
             whose = f"{first.zone.name} {first.where}"
@@ -148,10 +149,17 @@ class _Look:
         checked = others if isinstance(stamp, datetime) and stamp.tzinfo is None else (first, *others)
         for other in checked:
             if offset is not None and not _allows(other, local, offset):
-                raise CorrectInput(
-                    f"{self._path}, row {row.number}: {_show(given)!r} is in {whose}, and in {other.zone.name} "
-                    f"{other.where}. Leave --zone out, or say --ignore {other.text!r} if the file is wrong about it."
-                )
+                raise self._contradiction(row, given, whose, other)
+
+    def _contradiction(self, row: Row, given: list[Any], whose: str, other: Statement) -> CorrectInput:
+        stated = [one for one in (other, *self._layout.times.statements) if one.where != "by --zone"]
+        advice = ["leave --zone out"] if self._said.zone else []
+        advice += [f"say --ignore {one.text!r} if the file is wrong about it" for one in stated[:1]]
+        text = ", or ".join(advice)
+        return CorrectInput(
+            f"{self._path}, row {row.number}: {_show(given)!r} is in {whose}, and in {other.zone.name} {other.where}. "
+            f"{text[:1].upper()}{text[1:]}."
+        )
 
     def _half_year(self, row: Row, given: list[Any], stated: Statement, local: datetime) -> CorrectInput:
         name = stated.zone.region
@@ -189,16 +197,14 @@ class _Look:
             numbers.add(number, cell)
 
     def _check_unit(self, row: Row, device: str, name: str, stated: str) -> None:
-        if self._layout.unit_index is None:
-            return
-        text = unit_text(row.cells[self._layout.unit_index])
+        text = row_unit(self._layout, row)
         key = (device, name, text)
         if not text or key in self._found.conversions:
             return
         if stated and read_unit(text) != stated:
             raise CorrectInput(
                 f"{self._path}, row {row.number}: {name} is in {text}, and in {stated} by the name of its column. Say "
-                f"--map '{self._layout.source.header[self._layout.unit_index]}=' to leave the column of units out."
+                f"--map '{self._unit_column()}=' to leave the column of units out."
             )
         known = self._devices.get(device)
         stream = known.datastreams.get(name) if known is not None else None
@@ -212,8 +218,12 @@ class _Look:
         except CorrectInput as error:
             raise CorrectInput(
                 f"{self._path}, row {row.number}: unit_mismatch: {name} is in {text!r}: {error} Correct the file, or "
-                f"say --map '{self._layout.source.header[self._layout.unit_index]}=' to leave the column of units out."
+                f"say --map '{self._unit_column()}=' to leave the unit out."
             ) from error
+
+    def _unit_column(self) -> str:
+        index = self._layout.unit_index
+        return self._layout.source.header[self._layout.result_index or 0 if index is None else index]
 
     # -- outcome
 
@@ -259,7 +269,11 @@ def _outcome(conversions: Mapping[tuple[str, str, str], Conversion | None], name
     return ", converted" if is_converted else ""
 
 
-def unit_text(cell: object) -> str:
+def row_unit(layout: Layout, row: Row) -> str:
+    """The unit that a row states, as written; '' if it states none."""
+    if layout.unit_index is None:
+        return layout.long_unit
+    cell = row.cells[layout.unit_index]
     return "" if cell is None else str(cell).strip().strip("[]()").strip()
 
 

@@ -28,6 +28,8 @@ _DELIMITERS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
 _MOST_LINES = 50
 """Limit for one row, whose quoted cells may contain line ends."""
 _LONGEST_LINE = 262_144
+_COMMENT = re.compile(r"#(?!N/A|NV|VALUE|REF|DIV|NUM|NULL|NAME)")
+"""A comment; not an error of a spreadsheet, such as #N/A."""
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -84,6 +86,7 @@ class TextFile:
         self._skipped = head.line + head.below + (0 if said.names else 1)
         line = lines[head.line] if head.line < len(lines) else ""
         self._require_line(line, head.line + 1)
+        self._require_decoded(lines[: head.line + 1 + head.below + 1])
         self._delimiter = said.delimiter or _delimiter(line, lines[head.line + 1 :])
         self.header = said.names or [cell.strip() for cell in self._cells(line)]
         if len(self.header) < 2:
@@ -112,6 +115,8 @@ class TextFile:
             parts.insert(0, self._container.described)
         if self.units:
             parts.append(f"units in line {head.line + 2}")
+        if self._comments and any(_COMMENT.match(line) for line in self.above[head.line :]):
+            parts.append("lines that begin with # are comments")
         return ", ".join(parts)
 
     def _require_line(self, line: str, number: int) -> None:
@@ -119,14 +124,16 @@ class TextFile:
             raise CorrectInput(
                 f"{self._path}: line {number} is empty; it should be the header. Say --skip-lines."
             )
-        if _NOT_DECODED.search(line):
+
+    def _require_decoded(self, lines: list[str]) -> None:
+        if any(_NOT_DECODED.search(line) for line in lines):
             raise CorrectInput(
                 f"{self._path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel writes it) "
                 "or utf-16."
             )
 
     def _cells(self, line: str) -> list[str]:
-        return next(csv.reader([line], delimiter=self._delimiter), [])
+        return _split(line, self._delimiter)
 
     def _first_lines(self) -> list[str]:
         with self._open() as file:
@@ -135,7 +142,7 @@ class TextFile:
 
     def _find_head(self, lines: list[str]) -> Head:
         said = self._said
-        if lines and logger_format(next(csv.reader([lines[0]]), []), self._path):
+        if lines and logger_format(_split(lines[0], ","), self._path):
             return Head(1, 2, ("",), "TOA5")
         if said.skip_lines or said.names:
             return Head(said.skip_lines, said.skip_after + said.units_row)
@@ -146,7 +153,7 @@ class TextFile:
         if line.lstrip().startswith("#") and not line.lstrip().startswith(('#"', "#,", "#;", "#\t")):
             return False
         delimiter = self._said.delimiter or _delimiter(line, following)
-        return is_head(next(csv.reader([line], delimiter=delimiter), []), self._said)
+        return is_head(_split(line, delimiter), self._said)
 
     def _find_units(self, lines: list[str], head: Head) -> list[str]:
         """Cells of the row of units: where the user or TOA5 says, or below the header if it has units only."""
@@ -159,7 +166,7 @@ class TextFile:
         return []
 
     def _comments_below(self, lines: list[str]) -> list[str]:
-        return [line for line in lines if line.startswith("#")] if self._comments else []
+        return [line for line in lines if _COMMENT.match(line)] if self._comments else []
 
     def _open(self) -> TextIO:
         return io.TextIOWrapper(
@@ -190,7 +197,7 @@ class TextFile:
                 if row is None:
                     return
                 self._read = file.buffer.tell()
-                if self._comments and row.text.startswith("#"):
+                if self._comments and _COMMENT.match(row.text):
                     continue
                 if row.problem or any(cell.strip() for cell in row.cells):
                     yield row
@@ -236,6 +243,14 @@ def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
     )
 
 
+def _split(line: str, delimiter: str) -> list[str]:
+    """The cells of one line; a line that is too long for a table is one cell."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
+
+
 def _delimiter(line: str, following: list[str]) -> str:
     """The delimiter that splits the header into the most cells, and a row below it into as many."""
     rows = [row for row in following[:5] if row.strip()]
@@ -249,7 +264,7 @@ def _delimiter(line: str, following: list[str]) -> str:
 
 def _width(line: str, delimiter: str) -> int:
     """Cells without empty ones at the end."""
-    cells = next(csv.reader([line], delimiter=delimiter), [])
+    cells = _split(line, delimiter)
     while cells and not cells[-1].strip():
         cells.pop()
     return len(cells)

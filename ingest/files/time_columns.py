@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.files.clocks import AMBIGUOUS, describe, read_clock, read_time_name, say_zone
+from ingest.files.clocks import AMBIGUOUS, describe, fixed, is_local, read_clock, read_time_name, say_zone
 from ingest.files.columns import Columns
 from ingest.files.head import DAYS, TIMES, TIMES_OF_DAY
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row, Source
 from ingest.files.shape import Statement, Times
-from ingest.files.stamps import EXCEL, find_formats, read_stamp, split_stamp
+from ingest.files.stamps import EXCEL, Read, find_formats, read_stamp, split_stamp
 from ingest.files.statements import read_clock_lines
 from insitu.errors import CorrectInput
 
@@ -23,13 +23,11 @@ _ZONE_COLUMNS: Final = frozenset(
         "time zone",
         "time_zone",
         "tz",
-        "zone",
         "utc offset",
         "utc_offset",
         "utcoffset",
         "gmt offset",
         "gmt_offset",
-        "offset",
         "tz_offset",
         "zeitzone",
         "fuseau",
@@ -72,6 +70,8 @@ class TimeFinding:
             )
         zone = statements[0].zone if statements and (is_local or not readable) else None
         self.sentence = self._describe(names, time_format, zone_index, statements, is_local=zone is not None)
+        if zone is None:
+            self.sentence += _own_clocks(readable)
         return Times(indexes, time_format, zone, tuple(statements), zone_index, is_answered)
 
     def _describe(
@@ -132,6 +132,9 @@ class TimeFinding:
         texts = {
             str(row.cells[found[0]]).strip() for row in self._sample if row.cells[found[0]] not in (None, "")
         }
+        texts = {text for text in texts if not is_local(text)}
+        if not texts:
+            return None
         wrong = next((text for text in sorted(texts) if _clock_of_cell(text) is None), None)
         if wrong is not None:
             raise CorrectInput(
@@ -224,6 +227,21 @@ class TimeFinding:
             if 0 < len(able) < len(formats):
                 return able
         return formats
+
+
+def _own_clocks(readable: Sequence[datetime | int | Read]) -> str:
+    """The clocks of the cells themselves, in brackets."""
+    names = {_own_clock(found) for found in readable}
+    return f" ({', '.join(sorted(names)[:4])})" if names else ""
+
+
+def _own_clock(found: datetime | int | Read) -> str:
+    if isinstance(found, int):
+        return "Unix, which is UTC"
+    if isinstance(found, Read) and found.zone is not None:
+        return found.zone.name
+    offset = found.utcoffset() if isinstance(found, datetime) else None
+    return "none" if offset is None else fixed(offset // timedelta(minutes=1)).name
 
 
 def with_zone(cells: list[Any], zone: object) -> list[Any]:
