@@ -173,6 +173,8 @@ def read_unit(text: str) -> str | None:
         return WORDS[folded]
     if exact:
         return exact
+    if folded in ("s", "us", "ms") and not plain.islower():
+        return None  # US and MS are no time
     alike = {code for name, code in codes.items() if name.lower() == folded}
     return alike.pop() if len(alike) == 1 and len(folded) > 1 else None
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from insitu.model import DatastreamRole, OrganisationKind
+from insitu.scales import AveragingScale
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
@@ -67,7 +68,8 @@ def station(conn: Connection) -> Station:
         now=SINCE,
     )
     for code, unit in PROPERTIES.items():
-        add_property(conn, code=code, name={"en": code, "fr": code}, unit=unit)
+        scale = AveragingScale.ENERGETIC if code == "laeq" else None
+        add_property(conn, code=code, name={"en": code, "fr": code}, unit=unit, averaging_scale=scale)
     datastreams = {}
     for device in ("d1", "d2"):
         device_id = add_device(conn, trial="t1", code=device, now=SINCE)

@@ -54,6 +54,8 @@ TIMES: Final = (
     "ts",
     "date",
     "datum",
+    "zeit",
+    "heure",
 )
 """Names of a time's column, in lower case, without its clock; the first that a file has is taken."""
 TIMES_OF_DAY: Final = ("time", "heure", "hour", "zeit", "uhrzeit")
