@@ -6,10 +6,11 @@ import csv
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli import import_options as options
 from cli.options import JsonOption
 from cli.output import console, errors, progress, warn
 from cli.reports import aside, show
@@ -29,99 +30,64 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, a workbook or Parquet; also as .gz or .zip.")],
-    trial: Annotated[str, typer.Option(help="The trial that the data belong to.")] = "",
-    device: Annotated[str, typer.Option(help="The device that measured, if the file has only one.")] = "",
-    device_column: Annotated[str, typer.Option(help="The column that names the device.")] = "",
-    time_column: Annotated[
-        list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")
-    ] = None,
-    time_format: Annotated[
-        str,
-        typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'; excel for a spreadsheet's days."),
-    ] = "",
-    zone: Annotated[
-        str,
-        typer.Option(
-            help="Of times without an offset: Europe/Paris, or +01:00 for a clock that never changes."
-        ),
-    ] = "",
-    map: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM, then :UNIT; COLUMN= leaves it out."
-        ),
-    ] = None,
-    long: Annotated[str, typer.Option(help="PROPERTY_COLUMN=RESULT_COLUMN: a row for each result.")] = "",
-    delimiter: Annotated[str, typer.Option(help=", or ; or tab or |; otherwise found.")] = "",
-    decimal: Annotated[str, typer.Option(help="Point or comma: . or ,; otherwise found.")] = "",
-    encoding: Annotated[str, typer.Option(help="utf-8, utf-8-sig, cp1252 or utf-16.")] = "",
-    names: Annotated[
-        str, typer.Option(help="Names of the columns, with commas, of a file without a header.")
-    ] = "",
-    skip_lines: Annotated[int, typer.Option(help="Lines above the header; otherwise found.")] = 0,
-    skip_after: Annotated[int, typer.Option(help="Lines between the header and the first row.")] = 0,
-    units_row: Annotated[
-        bool, typer.Option("--units-row", help="The line below the header has units.")
-    ] = False,
-    where: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=TEXT: only rows with this text, such as station=A.")
-    ] = None,
-    sheet: Annotated[str, typer.Option(help="The sheet of a workbook.")] = "",
-    member: Annotated[str, typer.Option(help="The file in a zip file.")] = "",
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(help="Texts for no result, besides NA, NaN, null, -, …: -999 and such."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(help="Numbers such as -999 that are results all the same.")
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A statement of the file about its clock or a unit that is wrong, as it is written."
-        ),
-    ] = None,
-    columns: Annotated[
-        Path | None, typer.Option(help="A TOML file with these options; options given here win.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
-    correct: Annotated[
-        bool, typer.Option("--correct", help="Replace stored results that differ; needs --reason.")
-    ] = False,
-    reason: Annotated[str, typer.Option(help="Why results are corrected; kept with each of them.")] = "",
+    context: typer.Context,
+    file: options.File,
+    trial: options.Trial = "",
+    device: options.Device = "",
+    device_column: options.DeviceColumn = "",
+    time_column: options.TimeColumn = None,
+    time_format: options.TimeFormat = "",
+    zone: options.Zone = "",
+    map: options.Map = None,
+    long: options.Long = "",
+    delimiter: options.Delimiter = "",
+    decimal: options.Decimal = "",
+    encoding: options.Encoding = "",
+    names: options.Names = "",
+    skip_lines: options.SkipLines = 0,
+    skip_after: options.SkipAfter = 0,
+    units_row: options.UnitsRow = False,
+    where: options.Where = None,
+    sheet: options.Sheet = "",
+    member: options.Member = "",
+    missing: options.Missing = None,
+    keep: options.Keep = None,
+    ignore: options.Ignore = None,
+    columns: options.ColumnsFile = None,
+    dry_run: options.DryRun = False,
+    correct: options.Correct = False,
+    reason: options.Reason = "",
     login: str = "lab",
     as_json: JsonOption = False,
 ) -> None:
     """Import results from a file along the path of live messages; a repeated import changes nothing."""
-    given: dict[str, Any] = {
-        "trial": trial,
-        "device": device,
-        "device_column": device_column,
-        "time_columns": time_column,
-        "time_format": time_format,
-        "zone": zone,
-        "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in map or ()),
-        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
-        "decimal": decimal,
-        "encoding": encoding,
-        "names": next(csv.reader([names])) if names else None,
-        "skip_lines": skip_lines,
-        "skip_after": skip_after,
-        "units_row": units_row,
-        "where": dict(_pair(one, "--where COLUMN=TEXT") for one in where or ()),
-        "sheet": sheet,
-        "member": member,
-        "missing": missing,
-        "keep": keep,
-        "ignore": ignore,
-    }
-    if long:
-        given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
+    given = _given(context.params)
     if correct != bool(reason.strip()):
         raise CorrectInput('A correction needs both: --correct and --reason "why".')
     said = _said({name: what for name, what in given.items() if what}, columns)
     _import(file, said, dry=dry_run, reason=reason.strip(), login=login, as_json=as_json)
+
+
+_SAME_NAME = (
+    *("trial", "device", "device_column", "time_format", "zone", "decimal", "encoding", "skip_lines"),
+    *("skip_after", "units_row", "sheet", "member", "missing", "keep", "ignore"),
+)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The description of the file, from the values of the options by name."""
+    delimiter, long = options["delimiter"], options["long"]
+    given = {
+        **{name: options[name] for name in _SAME_NAME},
+        "time_columns": options["time_column"],
+        "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in options["map"] or ()),
+        "where": dict(_pair(one, "--where COLUMN=TEXT") for one in options["where"] or ()),
+        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
+        "names": next(csv.reader([options["names"]])) if options["names"] else None,
+    }
+    if long:
+        given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
+    return given
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Units as people and loggers write them → UCUM: `°F`, `deg C`, `µg/m³`, `ug m-3`, `inHg`, `% RH`. Pure; loads no
+"""Units as people and loggers write them → UCUM: `°F`, `deg C`, `µg/m³`, `ug m-3`, `inHg`, `% RH`. Pure;
+loads no
 library.
 """
 
@@ -140,7 +141,8 @@ _DEGREES: Final = re.compile(r"^(?:degrees?|deg\.?|grad|°)[\s_.]*(?=[cfk]$|cels
 _PER: Final = re.compile(r"^(\S+?)[\s.]+(m|cm|l|s|h)-([123])$")
 _NONE: Final = frozenset({"", "-", "--", "none", "n/a", "unitless", "no unit", "sans", "ohne", "()", "[]"})
 _NO_UNIT: Final = re.compile(
-    r"[\d.]+|.*[:#=].*|.*\b[Ss]/[Nn]\b.*|.*\b(serial|sensor|channel|logger|probe|label|lgr|sen|lbl)\b.*|ch ?\d+"
+    r"[\d.]+|.*[:#=].*|.*\b[Ss]/[Nn]\b.*|.*\b(serial|sensor|channel|logger|probe|label|lgr|sen|lbl)\b.*"
+    r"|ch ?\d+"
     r"|[a-z]\d*|avg|average|mean|moyenne|mittelwert|min|max|std|sd|smp|tot|total|med|median|raw|brut|roh|cal"
     r"|calibrated|corrected|out|indoor|outdoor|inside|outside|left|right|top|bottom|value|valeur|wert|result"
     r"|hourly|daily|measured|bool|boolean|0/1|yes/no|true/false|on/off|local|ts|rn|text|string",

@@ -142,7 +142,8 @@ def say_zone(text: str) -> Zone:
     if upper not in _SEASONAL and upper in ABBREVIATIONS:
         hours, region = ABBREVIATIONS[upper]
         raise CorrectInput(
-            f"{text} is the time of one half of the year: say --zone {region} for a clock that follows summer "
+            f"{text} is the time of one half of the year: say --zone {region} for a clock that "
+            f"follows summer "
             f"time, or --zone {_option(int(hours * 60))} for one that never changes."
         )
     if upper in AMBIGUOUS:
@@ -151,7 +152,8 @@ def say_zone(text: str) -> Zone:
         return Zone(text, ZoneInfo(text))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CorrectInput(
-            f"There is no time zone {text!r}: write one such as Europe/Paris or UTC, or a fixed offset such as "
+            f"There is no time zone {text!r}: write one such as Europe/Paris or UTC, or a fixed "
+            f"offset such as "
             "+01:00."
         ) from error
 

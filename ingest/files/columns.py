@@ -1,4 +1,4 @@
-"""Which column has the results of which datastream, and in which unit."""
+"""Finds the column of each datastream's results, and their unit."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Columns:
                 continue
             raise CorrectInput(
                 f"{self._path}: a line above the names says the unit {line.statement.text!r}"
-                f"{f' of {line.of!r}' if line.of else ''}: of which column? Say the unit with --map "
+                f"{f' of {line.of!r}' if line.of else ''}: for which column? Say the unit with --map "
                 f"COLUMN=DATASTREAM:UNIT, and --ignore {line.statement.text!r} for the line."
             )
         return lines
@@ -204,7 +204,8 @@ class Columns:
         named = next((line for line in lines if line.of and not self._is_ignored(line.statement.text)), None)
         if named is not None:
             raise CorrectInput(
-                f"{self._path}: a line says the unit {named.statement.text!r} of {named.of!r}, and the file has a row "
+                f"{self._path}: a line says the unit {named.statement.text!r} of {named.of!r}, and "
+                f"the file has a row "
                 f"for each result. Give it a column of units, or say --ignore {named.statement.text!r}."
             )
         found += [line.statement for line in lines]
@@ -309,7 +310,8 @@ class Columns:
         unclear = [one.text for one in statements if one.unit is None]
         if unclear and not said_unit:
             raise CorrectInput(
-                f"{self._path}: {unclear[0]!r} beside {header!r} may be a unit, and is not understood. Say --map "
+                f"{self._path}: {unclear[0]!r} beside {header!r} may be a unit, and is not "
+                f"understood. Say --map "
                 f"'{header}={name}:UNIT', or --map '{header}={name}:' if it is none."
             )
         units = {one.unit: one.text for one in statements if one.unit is not None}
@@ -317,7 +319,8 @@ class Columns:
             units.setdefault(said_unit, f"--map …:{said_unit}")
         if len(units) > 1:
             raise CorrectInput(
-                f"{self._path}: {header!r} has several units: {' and '.join(units.values())}. Say --ignore TEXT for "
+                f"{self._path}: {header!r} has several units: {' and '.join(units.values())}. Say "
+                f"--ignore TEXT for "
                 "the one that is wrong."
             )
         return next(iter(units), None) or ""

@@ -1,4 +1,5 @@
-"""How a file's bytes are packed: plain, gzip, or zip. Recognised by its first bytes, not by its name; unpacked
+"""How a file's bytes are packed: plain, gzip, or zip. Recognised by its first bytes, not by its name;
+unpacked
 while it is read, within bounds.
 """
 
@@ -76,7 +77,8 @@ class _Bounded(io.RawIOBase):
         self._count += len(part)
         if self._count > max(FREE_BYTES, min(MOST_BYTES, self._packed * MOST_RATIO)):
             raise CorrectInput(
-                f"{self._path} unpacks to more than {self._count >> 20} MB from {self._packed} bytes: that is no "
+                f"{self._path} unpacks to more than {self._count >> 20} MB from {self._packed} "
+                f"bytes: that is no "
                 "table. Unpack it yourself if it is."
             )
         return len(part)
@@ -145,7 +147,8 @@ def _open_zip(path: Path, member: str) -> Container:
         raise CorrectInput(f"{path} is encrypted: unpack it with its password.")
     if info.file_size > max(FREE_BYTES, info.compress_size * MOST_RATIO) or info.file_size > MOST_BYTES:
         raise CorrectInput(
-            f"{path} would unpack to {info.file_size >> 20} MB: that is no table. Unpack it yourself if it is."
+            f"{path} would unpack to {info.file_size >> 20} MB: that is no table. Unpack it "
+            f"yourself if it is."
         )
     return _unpacked(path, lambda: _member(path, info), info.file_size, f"{info.filename} unpacked from zip")
 
@@ -184,7 +187,8 @@ def _kind(path: Path, start: bytes) -> str:
     if b"\x00" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise (
             CorrectInput(
-                f"{path} is no text: its first bytes are {start[:8]!r}. Export CSV; for UTF-16 say --encoding utf-16."
+                f"{path} is no text: its first bytes are {start[:8]!r}. Export CSV; for UTF-16 say "
+                f"--encoding utf-16."
             )
             if not start[:40].replace(b"\x00", b"").isascii()
             else CorrectInput(

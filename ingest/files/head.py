@@ -109,7 +109,8 @@ def refuse_data(path: object, cells: Sequence[str], number: int) -> None:
     if is_data(cells):
         names = ",".join(["time", *(f"column{i}" for i in range(2, len(cells) + 1))])
         raise CorrectInput(
-            f"{path}: line {number} has no names, only numbers and times. Say the names with --names {names}, or "
+            f"{path}: line {number} has no names, only numbers and times. Say the names with "
+            f"--names {names}, or "
             "--skip-lines if they are further down."
         )
 

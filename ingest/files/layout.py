@@ -139,7 +139,9 @@ class _Finding:
         return self._surveyed(layout)
 
     def _surveyed(self, layout: Layout) -> Layout:
-        """The layout after a look at every row: what no sample shows stops the import before anything is stored."""
+        """The layout after a look at every row: what no sample shows stops the import before anything is
+        stored.
+        """
         findings = survey(self._path, layout, self._said, self._devices)
         assert isinstance(self._source, Chosen)
         return replace(
@@ -207,7 +209,8 @@ class _Finding:
         name = self._whole.header[index]
         if not is_long and len(found) != 1:
             raise CorrectInput(
-                f"{self._path}: the column {name!r} has units, and there are {len(found)} columns with results. Say "
+                f"{self._path}: the column {name!r} has units, and there are {len(found)} columns "
+                f"with results. Say "
                 f"--map COLUMN=DATASTREAM:UNIT for each, and --map '{name}=' to leave it out."
             )
         self._tell("unit", f"as {name} says")
@@ -255,7 +258,8 @@ class _Finding:
         if commas and all(_COULD_BE_THOUSANDS.fullmatch(text) for text in commas):
             whole = commas[0].replace(",", "")
             raise CorrectInput(
-                f"{self._path}: {commas[0]!r} is {commas[0].replace(',', '.')} or {whole}: every comma has three digits "
+                f"{self._path}: {commas[0]!r} is {commas[0].replace(',', '.')} or {whole}: every "
+                f"comma has three digits "
                 "behind it. Say --decimal , or --decimal . for the right one."
             )
         return "," if commas else "."

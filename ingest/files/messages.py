@@ -92,7 +92,8 @@ class _Maker:
         if earlier is None or later is None:
             problem = (
                 f"{local:%Y-%m-%d %H:%M:%S} does not exist in {zone.name}: the clocks were put forward "
-                f"over it. If the logger stays on winter time all year, say --zone {winter_option(zone, local)}; else "
+                f"over it. If the logger stays on winter time all year, say --zone "
+                f"{winter_option(zone, local)}; else "
                 "export with UTC or offsets."
             )
             yield from self._make(row, local.isoformat(), problem)
@@ -141,7 +142,8 @@ class _Maker:
             yield Made(row.number, "", b"")
 
     def _results(self, row: Row, whose: str) -> Iterator[tuple[str, list[str], str]]:
-        """(device, results as JSON, unit if the catalogue does not know the datastream) for each device in the
+        """(device, results as JSON, unit if the catalogue does not know the datastream) for each device in
+        the
         row.
         """
         layout, token = self._layout, self._layout.cells.token

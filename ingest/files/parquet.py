@@ -66,7 +66,9 @@ class ParquetTable:
 
 
 def _stated_units(schema: Any) -> list[str]:
-    """The unit in each column's own description, as pandas and others write it; empty if no column has one."""
+    """The unit in each column's own description, as pandas and others write it; empty if no column has
+    one.
+    """
     described = [schema.field(name).metadata or {} for name in schema.names]
     units = [
         next((one[key].decode("utf-8", "replace") for key in (b"unit", b"units") if key in one), "")

@@ -1,4 +1,6 @@
-"""Numbers that loggers write for no result: -999, -9999, -7999, 999.9, 9.97e36. Counted, and asked about. Pure."""
+"""Numbers that loggers write for no result: -999, -9999, -7999, 999.9, 9.97e36. Counted, and asked about.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,8 @@ def ask_sentinels(path: Path, numbers: Mapping[str, Numbers], keep: Sequence[str
         for number, count in far.items():
             text = found.written[number]
             parts.append(
-                f"{count} {'result' if count == 1 else 'results'} of {label!r} {'is' if count == 1 else 'are'} {text}"
+                f"{count} {'result' if count == 1 else 'results'} of {label!r} "
+                f"{'is' if count == 1 else 'are'} {text}"
             )
             texts += [text] if text not in texts else []
     if parts:
@@ -82,7 +85,8 @@ def ask_sentinels(path: Path, numbers: Mapping[str, Numbers], keep: Sequence[str
             " ".join(f"{option} {text}" for text in texts) for option in ("--missing", "--keep")
         )
         raise CorrectInput(
-            f"{path}: {'; '.join(parts[:8])}. Loggers write such numbers for no result. Say {missing} if that is meant, "
+            f"{path}: {'; '.join(parts[:8])}. Loggers write such numbers for no result. Say "
+            f"{missing} if that is meant, "
             f"or {results} if they are results."
         )
 

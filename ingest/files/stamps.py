@@ -1,6 +1,7 @@
 """Times in a file → microseconds since 1970, or local times without an offset. Pure.
 
-A cell may end in its own offset (`+01:00`, `Z`, `UTC`, `CET`, `[Europe/Paris]`), count 24:00 as the end of the
+A cell may end in its own offset (`+01:00`, `Z`, `UTC`, `CET`, `[Europe/Paris]`), count 24:00 as the end of
+the
 day, and have a short 12-hour clock (`12:30a`, `1:00 p.m.`).
 """
 
@@ -48,6 +49,7 @@ _DATES = (
     "%Y%m%d",
 )
 _DAYTIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H", "")
+_WHOLE = ("%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
 _TWINS = str.maketrans({"d": "m", "m": "d"})
 
 _HOUR_24 = re.compile(r"(?<![\d:.])24:00(?::00(?:[.,]0+)?)?(?![\d:.,])")
@@ -156,7 +158,8 @@ def _plainly(text: str, time_format: str) -> datetime | int | None:
         if time_format:
             return datetime.strptime(text, time_format)  # noqa: DTZ007 - local times are the purpose here
         if _COMPACT.fullmatch(text):
-            return datetime.strptime(text, "%Y%m%d%H%M%S" if len(text) == 14 else "%Y%m%d%H%M")  # noqa: DTZ007
+            made = "%Y%m%d%H%M%S" if len(text) == 14 else "%Y%m%d%H%M"
+            return datetime.strptime(text, made)  # noqa: DTZ007 - a local time
         if _UNIX.fullmatch(text):
             known = times.of_number(float(text))
             return None if known is None else known[0]
@@ -175,7 +178,8 @@ def of_serial(days: float, time_format: str) -> datetime | None:
 def read_stamp(
     cells: Sequence[object], time_format: str, *, is_answered: bool = False
 ) -> datetime | int | Read | None:
-    """Microseconds for a Unix time; a datetime, with an offset or local; or a local time with the clock of its
+    """Microseconds for a Unix time; a datetime, with an offset or local; or a local time with the clock of
+    its
     cell. None if it is no time. `cells`: one cell, or date and time of day. `is_answered`: leave out names of
     clocks that have several meanings.
     """
@@ -217,8 +221,7 @@ def find_formats(texts: Sequence[str]) -> list[str]:
     ]
     found = {"": sum(_plainly(text, "") is not None for text in plain)}
     if found[""] < len(texts):
-        candidates = (f"{day} {clock}".strip() for day in _DATES for clock in _DAYTIMES)
-        candidates = (*candidates, "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
+        candidates = [*(f"{day} {clock}".strip() for day in _DATES for clock in _DAYTIMES), *_WHOLE]
         able = [made for made in candidates if any(_plainly(text, made) is not None for text in plain[:50])]
         found |= {made: sum(_plainly(text, made) is not None for text in plain) for made in able}
     most = max(found.values())

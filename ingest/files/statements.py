@@ -11,8 +11,10 @@ from ingest.files.headings import Statement, state
 from insitu.unit_words import read_unit
 
 _CLOCK_KEY: Final = (
-    r"time[ _-]?zone|tz|zeitzone|fuseau(?: horaire)?|(?:utc|gmt|time)[ _-]?offset|offset(?: from)? (?:utc|gmt)"
-    r"|décalage(?: horaire)?|(?:data|logger|station|device)? ?clock(?: zone)?|zona horaria|time reference|time base"
+    r"time[ _-]?zone|tz|zeitzone|fuseau(?: horaire)?|(?:utc|gmt|time)[ _-]?offset"
+    r"|offset(?: from)? (?:utc|gmt)"
+    r"|décalage(?: horaire)?|(?:data|logger|station|device)? ?clock(?: zone)?|zona horaria"
+    r"|time reference|time base"
     r"|zeitbasis|référence horaire"
 )
 _CLOCK: Final = re.compile(
@@ -21,11 +23,13 @@ _CLOCK: Final = re.compile(
 )
 _TIMES_IN: Final = re.compile(
     r".*\b(?:times?|timestamps?|dates?|heures?|zeit(?:en|angaben)?|uhrzeit(?:en)?|hours?|clock)\b[^:;0-9]*?"
-    r"(?:\b(?:in|en|is|are|sont|als|as)\b|[:=(])\s*\(?\s*((?:UTC|GMT)\b.*|MEZ|MESZ|CET|CEST|EST|[A-Z]\w+/[A-Z]\w+)\W*",
+    r"(?:\b(?:in|en|is|are|sont|als|as)\b|[:=(])\s*\(?\s*"
+    r"((?:UTC|GMT)\b.*|MEZ|MESZ|CET|CEST|EST|[A-Z]\w+/[A-Z]\w+)\W*",
     re.IGNORECASE,
 )
 _UNIT: Final = re.compile(
-    r"(.*?)[\s_(]*\b(?:units?(?:[ _-]?system)?|unités?|einheit(?:en)?|uom)\b(?: of (.*?))?\)?\s*[:=;,\t|]\s*(.+)",
+    r"(.*?)[\s_(]*\b(?:units?(?:[ _-]?system)?|unités?|einheit(?:en)?|uom)\b"
+    r"(?: of (.*?))?\)?\s*[:=;,\t|]\s*(.+)",
     re.IGNORECASE,
 )
 _ALONE: Final = re.compile(r"(?:UTC|GMT)(?:\s?[+\-−±]\s?[0-9:]{1,5})?|CES?T|MES?Z|[A-Z][a-z]+/[A-Z]\w+")
@@ -68,7 +72,8 @@ def read_clock_lines(lines: Sequence[str]) -> list[ClockLine]:
 
 
 def _bare_clocks(text: str) -> list[str]:
-    """A clock alone between separators, or with an offset behind UTC or GMT; a line with a time of day says when
+    """A clock alone between separators, or with an offset behind UTC or GMT; a line with a time of day
+    says when
     something was, not how the file's times are meant.
     """
     parts = [part.strip(_TRIM + "()[]").strip() for part in re.split(r"[;,|\t]", text)]

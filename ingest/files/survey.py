@@ -1,4 +1,5 @@
-"""A look at every row before anything is stored: clocks that contradict each other, units in cells, numbers that
+"""A look at every row before anything is stored: clocks that contradict each other, units in cells,
+numbers that
 loggers write for no result, several stations in one file.
 """
 
@@ -46,6 +47,7 @@ _STATIONS: Final = frozenset(
     }
 )
 _MOST_FOOTER_LINES: Final = 10
+_ANY_TIME: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - any local time will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Findings:
 
 
 def survey(path: Path, layout: Layout, said: FileMap, devices: Mapping[str, KnownDevice]) -> Findings:
-    """Raises CorrectInput for facts that contradict each other or are not understood, and for numbers that may
+    """Raises CorrectInput for facts that contradict each other or are not understood, and for numbers that
+    may
     mean no result.
     """
     look = _Look(path, layout, said, devices)
@@ -117,24 +120,25 @@ class _Look:
         stamp = read_stamp(given, times.time_format, is_answered=times.is_answered)
         if stamp is None:
             if self._twin and read_stamp(given, self._twin, is_answered=times.is_answered) is not None:
-                raise CorrectInput(
-                    f"{self._path}, row {row.number}: {_show(given)!r} has its month first, other dates have their "
-                    f"day first. Say --time-format {times.time_format!r} to refuse such rows, or correct the file."
-                    if times.time_format.startswith("%d")
-                    else f"{self._path}, row {row.number}: {_show(given)!r} has its day first, other dates have their "
-                    f"month first. Say --time-format {times.time_format!r} to refuse such rows, or correct the file."
-                )
+                raise self._twisted(row, given, times.time_format)
             return False
         if times.statements:
             self._check_clock(row, given, stamp)
         return True
+
+    def _twisted(self, row: Row, given: list[Any], time_format: str) -> CorrectInput:
+        this, others = ("month", "day") if time_format.startswith("%d") else ("day", "month")
+        return CorrectInput(
+            f"{self._path}, row {row.number}: {_show(given)!r} has its {this} first, other dates have their "
+            f"{others} first. Say --time-format '{time_format}' to refuse such rows, or correct the file."
+        )
 
     def _check_clock(self, row: Row, given: list[Any], stamp: datetime | int | Read) -> None:
         """Every statement about the clock must mean the same for this row."""
         first, *others = self._layout.times.statements
         offset: timedelta | None
         if isinstance(stamp, int):
-            local, offset, whose = datetime(2026, 1, 1), timedelta(), "a Unix time, which is UTC"  # noqa: DTZ001
+            local, offset, whose = _ANY_TIME, timedelta(), "a Unix time, which is UTC"
         elif isinstance(stamp, Read):
             assert stamp.zone is not None
             local, offset, whose = stamp.local, stamp.zone.offset_at(stamp.local), stamp.zone.name
@@ -157,7 +161,8 @@ class _Look:
         advice += [f"say --ignore {one.text!r} if the file is wrong about it" for one in stated[:1]]
         text = ", or ".join(advice)
         return CorrectInput(
-            f"{self._path}, row {row.number}: {_show(given)!r} is in {whose}, and in {other.zone.name} {other.where}. "
+            f"{self._path}, row {row.number}: {_show(given)!r} is in {whose}, and in "
+            f"{other.zone.name} {other.where}. "
             f"{text[:1].upper()}{text[1:]}."
         )
 
@@ -166,8 +171,10 @@ class _Look:
         region = read_clock(name)
         assert region is not None
         return CorrectInput(
-            f"{self._path}, row {row.number}: the clock is {stated.zone.name} {stated.where}, and {_show(given)!r} is in "
-            f"the other half of the year. Say --ignore {stated.text!r}, and --zone {name} for a clock that follows "
+            f"{self._path}, row {row.number}: the clock is {stated.zone.name} {stated.where}, and "
+            f"{_show(given)!r} is in "
+            f"the other half of the year. Say --ignore {stated.text!r}, and --zone {name} for a "
+            f"clock that follows "
             f"summer time, or --zone {winter_option(region, local)} for one that stays on winter time."
         )
 
@@ -203,7 +210,8 @@ class _Look:
             return
         if stated and read_unit(text) != stated:
             raise CorrectInput(
-                f"{self._path}, row {row.number}: {name} is in {text}, and in {stated} by the name of its column. Say "
+                f"{self._path}, row {row.number}: {name} is in {text}, and in {stated} by the name "
+                f"of its column. Say "
                 f"--map '{self._unit_column()}=' to leave the column of units out."
             )
         known = self._devices.get(device)
@@ -217,7 +225,8 @@ class _Look:
             self._found.conversions[key] = find_conversion(text, stream.unit)
         except CorrectInput as error:
             raise CorrectInput(
-                f"{self._path}, row {row.number}: unit_mismatch: {name} is in {text!r}: {error} Correct the file, or "
+                f"{self._path}, row {row.number}: unit_mismatch: {name} is in {text!r}: {error} "
+                f"Correct the file, or "
                 f"say --map '{self._unit_column()}=' to leave the unit out."
             ) from error
 
@@ -244,13 +253,17 @@ class _Look:
             if len(texts) > 1:
                 name = self._layout.source.header[index]
                 raise CorrectInput(
-                    f"{self._path}: the column {name!r} has several values: {', '.join(sorted(texts)[:4])}. Say --where "
-                    f"'{name}={min(texts)}' for one of them, --device-column '{name}' if it names devices, or --map "
+                    f"{self._path}: the column {name!r} has several values: "
+                    f"{', '.join(sorted(texts)[:4])}. Say --where "
+                    f"'{name}={min(texts)}' for one of them, --device-column '{name}' if it names "
+                    f"devices, or --map "
                     f"'{name}=' if it does not matter."
                 )
 
     def _footers(self) -> list[Row]:
-        """Lines of words at the end, outside the table: `End of file`. A row that was cut stays a refused row."""
+        """Lines of words at the end, outside the table: `End of file`. A row that was cut stays a refused
+        row.
+        """
         tail = self._found.tail
         if len(tail) > _MOST_FOOTER_LINES:
             return []

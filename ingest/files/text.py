@@ -128,7 +128,8 @@ class TextFile:
     def _require_decoded(self, lines: list[str]) -> None:
         if any(_NOT_DECODED.search(line) for line in lines):
             raise CorrectInput(
-                f"{self._path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel writes it) "
+                f"{self._path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel "
+                f"writes it) "
                 "or utf-16."
             )
 
@@ -156,7 +157,9 @@ class TextFile:
         return is_head(_split(line, delimiter), self._said)
 
     def _find_units(self, lines: list[str], head: Head) -> list[str]:
-        """Cells of the row of units: where the user or TOA5 says, or below the header if it has units only."""
+        """Cells of the row of units: where the user or TOA5 says, or below the header if it has units
+        only.
+        """
         said, below = self._said, lines[head.line + 1 :]
         if not below or said.names:
             return []

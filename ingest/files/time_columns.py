@@ -138,7 +138,8 @@ class TimeFinding:
         wrong = next((text for text in sorted(texts) if _clock_of_cell(text) is None), None)
         if wrong is not None:
             raise CorrectInput(
-                f"{self._path}: {name} has {wrong!r}, which is not understood as a clock. Say --zone for the whole "
+                f"{self._path}: {name} has {wrong!r}, which is not understood as a clock. Say "
+                f"--zone for the whole "
                 f"file, and --map '{name}=' to leave the column out."
             )
         return found[0]
@@ -173,7 +174,8 @@ class TimeFinding:
                 f"{self._path}: the clock {text!r} has several meanings: say --zone {meanings}."
             )
         return CorrectInput(
-            f"{self._path}: {text!r} says something about the clock, and is not understood. Say --zone, such as "
+            f"{self._path}: {text!r} says something about the clock, and is not understood. Say "
+            f"--zone, such as "
             "--zone +01:00 or --zone Europe/Paris."
         )
 
@@ -188,7 +190,8 @@ class TimeFinding:
             raise self._unclear(unclear)
         serial = next((cells[0] for cells in given if len(cells) == 1 and _is_serial(cells[0])), None)
         advice = (
-            f"Say --time-format {EXCEL} if these are a spreadsheet's days since 1900, or --time-format {EXCEL}-1904."
+            f"Say --time-format {EXCEL} if these are a spreadsheet's days since 1900, or "
+            f"--time-format {EXCEL}-1904."
             if serial is not None
             else "Say --time-format (such as '%d/%m/%Y %H:%M'), --time-column, --skip-lines or --units-row."
         )

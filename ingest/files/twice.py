@@ -1,7 +1,8 @@
 """Rows of an hour that the clocks showed twice: held until the order of the rows decides which pass they are.
 Pure.
 
-If a series runs through the hour exactly twice in one direction, the first pass in time is summer time and the
+If a series runs through the hour exactly twice in one direction, the first pass in time is summer time and
+the
 second winter time.
 """
 

@@ -281,7 +281,8 @@ def test_hour_24_is_midnight_of_the_next_day(conn: Connection, station: Station,
 
 TOA5 = (
     '"TOA5","roof","CR1000","1","OS","CPU:a.CR1","1","H"\n"TIMESTAMP","RECORD","AirTC_Avg","RH"\n'
-    '"TS","RN","Deg C","%"\n"","","Avg","Smp"\n"2026-03-13 00:00:00",1,23.4,56.2\n"2026-03-13 01:00:00",2,"NAN",-7999\n'
+    '"TS","RN","Deg C","%"\n"","","Avg","Smp"\n'
+    '"2026-03-13 00:00:00",1,23.4,56.2\n"2026-03-13 01:00:00",2,"NAN",-7999\n'
 )
 
 
@@ -457,7 +458,8 @@ def test_a_row_with_a_cell_too_few_is_refused_and_nothing_is_shifted(
 ) -> None:
     path = tmp_path / "in.csv"
     path.write_text(
-        "comment,humidity,temperature,time,pm25\n,45,21.0,2026-03-13T00:15:00Z,12.5\n45,21.0,2026-03-13T00:30:00Z,12.5\n",
+        "comment,humidity,temperature,time,pm25\n,45,21.0,2026-03-13T00:15:00Z,12.5\n"
+        "45,21.0,2026-03-13T00:30:00Z,12.5\n",
         "utf-8",
     )
     done = run("import", str(path), "--trial", "t1", "--device", "d1", INSITU_DATABASE_URL=database_url)

@@ -261,7 +261,7 @@ def write_file(forms: Forms, numbers: tuple[tuple[int, int], ...], gap: int) -> 
     away = timedelta(minutes=offset_minutes(forms))
     lines, truth = _head(forms), {column: [] for column in forms.columns}
     for index, pair in enumerate(numbers):
-        local = datetime(2026, 3, 12, 23, 30) + timedelta(minutes=15 * index)  # noqa: DTZ001 - local, over midnight
+        local = datetime(2026, 3, 12, 23, 30) + timedelta(minutes=15 * index)  # noqa: DTZ001
         stamp = write_date(local, forms.date)
         if forms.offset_place == "cell":
             stamp = (*stamp[:-1], stamp[-1] + forms.offset)

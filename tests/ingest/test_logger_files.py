@@ -1,4 +1,5 @@
-"""Files as real loggers write them: their times and results are those that they state, or nothing is stored and
+"""Files as real loggers write them: their times and results are those that they state, or nothing is
+stored and
 the reason is printed.
 """
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 _TYPES = (
-    '<?xml version="1.0" encoding="UTF-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+    '<?xml version="1.0" encoding="UTF-8"?><Types '
+    'xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
     '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     '<Default Extension="xml" ContentType="application/xml"/>'
-    '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.'
+    '<Override PartName="/xl/workbook.xml" ContentType="application/'
+    "vnd.openxmlformats-officedocument.spreadsheetml."
     'sheet.main+xml"/></Types>'
 )
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -43,7 +45,8 @@ def write_xlsx(sheets: dict[str, Sequence[Sequence[Cell]]], *, is_1904: bool = F
         date_system = '<workbookPr date1904="1"/>' if is_1904 else ""
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">{date_system}<sheets>{listed}</sheets></workbook>',
+            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
+            f"{date_system}<sheets>{listed}</sheets></workbook>",
         )
         related = "".join(
             f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
@@ -101,7 +104,8 @@ def write_ods(name: str, rows: Sequence[Sequence[str | float]]) -> bytes:
                 cells.append(f'<table:table-cell office:value-type="date" office:date-value="{cell[5:]}"/>')
             elif isinstance(cell, str):
                 cells.append(
-                    f'<table:table-cell office:value-type="string"><text:p>{escape(cell)}</text:p></table:table-cell>'
+                    f'<table:table-cell office:value-type="string"><text:p>'
+                    f"{escape(cell)}</text:p></table:table-cell>"
                 )
             else:
                 cells.append(f'<table:table-cell office:value-type="float" office:value="{cell}"/>')
@@ -118,7 +122,8 @@ def write_ods(name: str, rows: Sequence[Sequence[str | float]]) -> bytes:
         archive.writestr(
             "META-INF/manifest.xml",
             '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
-            '<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.'
+            '<manifest:file-entry manifest:full-path="/" manifest:media-type="application/'
+            "vnd.oasis.opendocument."
             'spreadsheet"/></manifest:manifest>',
         )
     return buffer.getvalue()
