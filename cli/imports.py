@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli import import_options as options
 from cli.options import JsonOption
 from cli.output import console, errors, progress, warn
 from cli.reports import aside, show
@@ -28,65 +30,64 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
-    trial: Annotated[str, typer.Option(help="The trial that the data belong to.")] = "",
-    device: Annotated[str, typer.Option(help="The device that measured, if the file has only one.")] = "",
-    device_column: Annotated[str, typer.Option(help="The column that names the device.")] = "",
-    time_column: Annotated[
-        list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")
-    ] = None,
-    time_format: Annotated[str, typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'.")] = "",
-    zone: Annotated[str, typer.Option(help="Of times without an offset, such as Europe/Paris.")] = "",
-    map: Annotated[
-        list[str] | None,
-        typer.Option(help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM; COLUMN= leaves it out."),
-    ] = None,
-    long: Annotated[str, typer.Option(help="PROPERTY_COLUMN=RESULT_COLUMN: a row for each result.")] = "",
-    delimiter: Annotated[str, typer.Option(help=", or ; or tab or |; otherwise found.")] = "",
-    decimal: Annotated[str, typer.Option(help="Point or comma: . or ,; otherwise found.")] = "",
-    encoding: Annotated[str, typer.Option(help="utf-8, utf-8-sig, cp1252 or utf-16.")] = "",
-    skip_lines: Annotated[int, typer.Option(help="Lines above the header.")] = 0,
-    units_row: Annotated[
-        bool, typer.Option("--units-row", help="The line below the header has units.")
-    ] = False,
-    missing: Annotated[
-        list[str] | None, typer.Option(help="Texts for no result, instead of NA, NaN, null, -, …")
-    ] = None,
-    columns: Annotated[
-        Path | None, typer.Option(help="A TOML file with these options; options given here win.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
-    correct: Annotated[
-        bool, typer.Option("--correct", help="Replace stored results that differ; needs --reason.")
-    ] = False,
-    reason: Annotated[str, typer.Option(help="Why results are corrected; kept with each of them.")] = "",
+    context: typer.Context,
+    file: options.File,
+    trial: options.Trial = "",
+    device: options.Device = "",
+    device_column: options.DeviceColumn = "",
+    time_column: options.TimeColumn = None,
+    time_format: options.TimeFormat = "",
+    zone: options.Zone = "",
+    map: options.Map = None,
+    long: options.Long = "",
+    delimiter: options.Delimiter = "",
+    decimal: options.Decimal = "",
+    encoding: options.Encoding = "",
+    names: options.Names = "",
+    skip_lines: options.SkipLines = 0,
+    skip_after: options.SkipAfter = 0,
+    units_row: options.UnitsRow = False,
+    where: options.Where = None,
+    sheet: options.Sheet = "",
+    member: options.Member = "",
+    missing: options.Missing = None,
+    keep: options.Keep = None,
+    ignore: options.Ignore = None,
+    columns: options.ColumnsFile = None,
+    dry_run: options.DryRun = False,
+    correct: options.Correct = False,
+    reason: options.Reason = "",
     login: str = "lab",
     as_json: JsonOption = False,
 ) -> None:
-    """Import results from a CSV or Parquet file along the path of live messages; a repeated import changes
-    nothing.
-    """
-    given: dict[str, Any] = {
-        "trial": trial,
-        "device": device,
-        "device_column": device_column,
-        "time_columns": time_column,
-        "time_format": time_format,
-        "zone": zone,
-        "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in map or ()),
-        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
-        "decimal": decimal,
-        "encoding": encoding,
-        "skip_lines": skip_lines,
-        "units_row": units_row,
-        "missing": missing,
-    }
-    if long:
-        given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
+    """Import results from a file along the path of live messages; a repeated import changes nothing."""
+    given = _given(context.params)
     if correct != bool(reason.strip()):
         raise CorrectInput('A correction needs both: --correct and --reason "why".')
     said = _said({name: what for name, what in given.items() if what}, columns)
     _import(file, said, dry=dry_run, reason=reason.strip(), login=login, as_json=as_json)
+
+
+_SAME_NAME = (
+    *("trial", "device", "device_column", "time_format", "zone", "decimal", "encoding", "skip_lines"),
+    *("skip_after", "units_row", "sheet", "member", "missing", "keep", "ignore"),
+)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The description of the file, from the values of the options by name."""
+    delimiter, long = options["delimiter"], options["long"]
+    given = {
+        **{name: options[name] for name in _SAME_NAME},
+        "time_columns": options["time_column"],
+        "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in options["map"] or ()),
+        "where": dict(_pair(one, "--where COLUMN=TEXT") for one in options["where"] or ()),
+        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
+        "names": next(csv.reader([options["names"]])) if options["names"] else None,
+    }
+    if long:
+        given["property_column"], given["result_column"] = _pair(long, "--long PROPERTY_COLUMN=RESULT_COLUMN")
+    return given
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:
@@ -100,7 +101,8 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 def _said(given: dict[str, Any], path: Path | None) -> FileMap:
     if path is not None:
         before = read_map(path)
-        given = {**before, **given, "columns": {**before.get("columns", {}), **given.get("columns", {})}}
+        both = {name: {**before.get(name, {}), **given.get(name, {})} for name in ("columns", "where")}
+        given = {**before, **given, **both}
     return make_map(given, source="import")
 
 

@@ -13,6 +13,7 @@ from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_stack import stack
+from tests.fix_station import station
 from tests.forked import end_parent
 
 TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "migrated_template",
     "stack",
+    "station",
 ]
 
 

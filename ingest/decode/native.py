@@ -168,13 +168,23 @@ def _read_part(part: Any, where: str, readings: list[Reading], sequences: list[t
                 or "result" not in item
             ):
                 raise shape_refused(f"Each observation needs `property` and `result`{where}.")
-            readings.append(Reading(item["property"], item["result"], *time_of(item, where)))
+            readings.append(
+                Reading(item["property"], item["result"], *time_of(item, where), unit=_unit_of(item, where))
+            )
         return
     results = part.get("results")
     if not isinstance(results, dict) or not results:
         raise shape_refused(f"Neither `results` nor `observations` is there{where}.")
     time = time_of(part, where)
     readings.extend(Reading(name, result, *time) for name, result in results.items())
+
+
+def _unit_of(item: dict[str, Any], where: str) -> str:
+    """The unit that an observation states; '' for that of its datastream."""
+    unit = item.get("unit", "")
+    if not isinstance(unit, str):
+        raise shape_refused(f"`unit` must be a text such as ug/m3{where}.")
+    return unit
 
 
 def _sequence(part: dict[str, Any], where: str) -> tuple[str, int] | None:
