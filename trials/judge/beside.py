@@ -215,6 +215,7 @@ def levels(units: Sequence[Unit], others: Sequence[Unit]) -> dict[Calendar, Leve
 
 
 def same_slots(one: Calendar, other: Calendar) -> bool:
+    """Whether slots with the same number are the same time."""
     return one is other or np.array_equal(one.edges_us, other.edges_us)
 
 

@@ -158,7 +158,7 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
 
 
 def day_sums(aggregation: Aggregation, unit: Unit, *, scale: Scale) -> Sums:
-    """What `day_values` rests on, and `filled_day_values`."""
+    """The sums of each local day, for `filled_day_values`."""
     groups, days = day_groups(unit.calendar)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     weights = _weights(aggregation, unit.calendar)

@@ -1,5 +1,5 @@
-"""Least squares with the standard errors of Newey and West: they allow for residuals that resemble those of the
-days before. Pure.
+"""Least squares with the standard errors of Newey and West, for residuals that resemble those of the days
+before. Pure.
 """
 
 from __future__ import annotations
