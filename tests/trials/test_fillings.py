@@ -19,10 +19,11 @@ from trials.judge.completion import fill, patterns_of
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.plan.rules import Rules
-from trials.series.aggregate import about
+from trials.series.aggregate import about, penalties
 from trials.series.ordered import Ordered
 from trials.series.scale import ARITHMETIC, DEGREES, ENERGETIC, SUM, TIME_WEIGHTED, Scale
-from trials.series.slots import Calendar, Floats, Unit
+from trials.series.slots import Calendar, Floats, Unit, day_groups
+from trials.series.sums import Filling, sums_of
 
 DAYS = 6
 BASELINE, REPORTING = PeriodName.BASELINE, PeriodName.REPORTING
@@ -160,3 +161,28 @@ def test_a_grid_as_fine_as_the_slots_keeps_no_sums() -> None:
         on_grid(filled, units), on_grid(copied(filled), copied(filled).units["candidate", REPORTING])
     )
     assert not any("sums" in str(key[0]) for key in filled.made)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from(SCALES), lost=st.booleans())
+def test_a_filling_of_some_slots_has_every_sum_of_the_filled_series(
+    seed: int, scale: Scale, lost: bool
+) -> None:
+    """`lost`: some of the values that are given are not finite; their slots stay as they are."""
+    rng = np.random.default_rng(seed)
+    calendar = Calendar.of(START, START + timedelta(days=DAYS), timedelta(hours=1), "Europe/Paris")
+    unit = series(rng, "one", calendar, exposed=scale.is_held, excused=True)
+    at = np.flatnonzero(unit.missing & (rng.random(calendar.n) < 0.7))
+    given_values = rng.normal(30, 5, len(at))
+    given_values[: 3 * lost] = np.nan
+    filling = Filling.of(at, given_values)
+    assert len(filling.at) == len(at) - 3 * lost
+    groups, days = day_groups(calendar)
+    weights = penalties(calendar)
+    sums = sums_of(unit, groups, len(days), scale=scale, weights=weights)
+    found = filling.in_sums(sums, unit, groups, scale=scale, weights=weights)
+    wanted = sums_of(filling.in_unit(unit), groups, len(days), scale=scale, weights=weights)
+    assert (found.inside is None) == (wanted.inside is None)
+    for one, other in zip(found, wanted, strict=True):
+        if one is not None and other is not None:
+            np.testing.assert_allclose(one, other, rtol=1e-12)
