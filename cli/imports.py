@@ -19,6 +19,7 @@ from ingest.files.layout import understand
 from ingest.files.load import Loader, fingerprint
 from ingest.files.mapping import make_map, read_map
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
+from insitu.model import RejectReason
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
 
@@ -132,10 +133,12 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
 
 
 def _report(layout: Layout, summary: Summary, *, dry: bool, as_json: bool) -> None:
-    """Raises InsituError if anything was refused, so that the exit code shows it."""
+    """Raises InsituError if anything was refused that somebody can mend, so that the exit code shows it. A result
+    that is not finite is what the sensor gave.
+    """
     document = {"trial": layout.trial, "understood": layout.sentences, "is_dry_run": dry, **asdict(summary)}
     show(document, _lines(summary, dry=dry), as_json=as_json)
-    if summary.refused:
+    if set(summary.refused) - {RejectReason.NOT_FINITE}:
         raise InsituError(
             f"{layout.file}: not everything could be stored. docs/rejects.md says how to fix each reason. "
             "After a change of the catalogue: "

@@ -24,7 +24,7 @@ from cli.main import main
 from cli.verbs import VERBS
 from insitu.loading import loading
 
-LAZY = ("api.app", "ingest.ingestor", "jobs.loop", "pyarrow.csv", "scipy.stats", "statsmodels.api")
+LAZY = ("api.app", "ingest.ingestor", "jobs.loop", "pyarrow.csv", "scipy.stats")
 """Modules that verbs import while they run."""
 LENGTH_BYTES = 4
 """Size of the length before a request, and of the process id after it."""

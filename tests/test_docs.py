@@ -155,6 +155,7 @@ def test_every_public_metric_has_a_row_and_every_row_a_metric() -> None:
     files = [
         *sorted((statistics / "metrics").glob("*.py")),
         statistics / "intervals.py",
+        statistics / "newey_west.py",
         statistics / "power.py",
     ]
     assert sorted(rows("metrics.md")) == sorted(name for path in files for name in public_functions(path))

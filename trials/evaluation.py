@@ -313,7 +313,7 @@ class Evaluation(Part):
     seed: int
     evaluated_at: datetime
     code: dict[str, str]
-    """insitu, numpy, scipy, statsmodels → version."""
+    """insitu, numpy, scipy, python → version; older evaluations name statsmodels too."""
     rules: int = RULES_1
     """Version of the rules of computation (`trials.plan.rules`); a document that names none has rules 1."""
     changed: list[Change] = Field(default_factory=list)

@@ -69,13 +69,14 @@ _TIME_WORDS: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Head:
     """`line`: number of lines above the names. `below`: lines between names and data. `units`: cells of the
-    row of units, if there is one.
+    row of units, if there is one. `missing`: numbers that stand for no result in this format.
     """
 
     line: int
     below: int
     units: tuple[str, ...] = ()
     described: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def is_time_name(name: str) -> bool:

@@ -236,9 +236,10 @@ class _Finding:
             ("comma" if decimal == "," else "point")
             + (f", {shown[thousands]} between thousands" if thousands else ""),
         )
-        words = ", ".join((*self._said.missing, *MISSING[:5]))
+        missing = (*self._said.missing, *(n for n in self._source.missing if n not in self._said.keep))
+        words = ", ".join((*missing, *MISSING[:5]))
         self._tell("no result", f"an empty cell, {words}, …")
-        return Cells(decimal=decimal, missing=(*MISSING, *self._said.missing), thousands=thousands)
+        return Cells(decimal=decimal, missing=(*MISSING, *missing), thousands=thousands)
 
     def _decimal(self, texts: Sequence[str]) -> str:
         grouped = {

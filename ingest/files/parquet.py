@@ -18,6 +18,7 @@ _AT_A_TIME = 4096
 
 class ParquetTable:
     serial_format = ""
+    missing: tuple[str, ...] = ()
 
     def __init__(self, container: Container) -> None:
         self._path, self._read, self._total = container.path, 0, 0

@@ -28,6 +28,8 @@ class Source(Protocol):
     """Cells of the row of units, one for each column; empty without such a row."""
     serial_format: str
     """Format of plain numbers in a time's column of a workbook; empty for other files."""
+    missing: tuple[str, ...]
+    """Numbers that stand for no result in this format."""
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         """`wanted`: indexes of the needed columns; others may be None. Skips rows without content."""
@@ -47,6 +49,7 @@ class Chosen:
         self._source, self._where, self._left_out = source, where, left_out
         self.header, self.described = source.header, source.described
         self.above, self.units, self.serial_format = source.above, source.units, source.serial_format
+        self.missing = source.missing
 
     def without(self, numbers: frozenset[int]) -> Chosen:
         return Chosen(self._source, self._where, numbers)

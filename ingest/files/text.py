@@ -28,6 +28,7 @@ _DELIMITERS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
 _MOST_LINES = 50
 """Limit for one row, whose quoted cells may contain line ends."""
 _LONGEST_LINE = 262_144
+CAMPBELL_MISSING = ("-7999",)
 _COMMENT = re.compile(r"#(?!N/A|NV|VALUE|REF|DIV|NUM|NULL|NAME)")
 """A comment; not an error of a spreadsheet, such as #N/A."""
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
@@ -76,6 +77,7 @@ class TextFile:
     """Reads the head at construction; raises CorrectInput if there is none."""
 
     serial_format = ""
+    missing: tuple[str, ...]
 
     def __init__(self, container: Container, said: FileMap) -> None:
         self._container, self._said, self._read = container, said, 0
@@ -101,7 +103,7 @@ class TextFile:
             self._skipped += 1
         self._comments = not self.header[0].startswith("#")
         self.above = [*lines[: head.line], *self._comments_below(lines[head.line + 1 :])]
-        self.described = self._describe(head)
+        self.described, self.missing = self._describe(head), head.missing
 
     def _describe(self, head: Head) -> str:
         parts = [
@@ -144,7 +146,7 @@ class TextFile:
     def _find_head(self, lines: list[str]) -> Head:
         said = self._said
         if lines and logger_format(_split(lines[0], ","), self._path):
-            return Head(1, 2, ("",), "TOA5")
+            return Head(1, 2, ("",), "TOA5", CAMPBELL_MISSING)
         if said.skip_lines or said.names:
             return Head(said.skip_lines, said.skip_after + said.units_row)
         found = next((at for at, line in enumerate(lines) if self._is_head(line, lines[at + 1 :])), 0)

@@ -29,6 +29,7 @@ class Workbook:
     def __init__(self, container: Container, said: FileMap) -> None:
         self._path, self._said, self._read = container.path, said, 0
         content = container.read_all()
+        self.missing: tuple[str, ...] = ()
         self.serial_format = EXCEL_1904 if _is_1904(content) else EXCEL
         name, self._rows = self._choose(_sheets(self._path, content))
         start = self._head_index()

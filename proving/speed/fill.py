@@ -41,6 +41,8 @@ EFFECT: Final = -2.0
 KEPT_BACK_US: Final = 6 * 3_600_000_000
 """How late a result is received that the device kept back."""
 CHUNK: Final = timedelta(days=2)
+Chunk = tuple[Ints, Ints, Floats, Ints, NDArray[np.int8]]
+"""(datastream, time, result, received, flag) of each result."""
 _CHECK: Final = "gross_range"
 _PARAMETERS: Final[dict[str, float | int | str | bool]] = {"fail_low": -50, "fail_high": 500}
 _DAY_US: Final = 86_400_000_000
@@ -79,7 +81,7 @@ def add_trial(conn: Connection, code: str, size: Size, *, seed: int) -> None:
         move_trial(conn, trial=code, to=state, at=START, login="lab")
     lock_protocol(conn, protocol(code, size), now=START - timedelta(days=1), login="lab")
     treated = np.array([role == "candidate" for _, role in _devices(size)])
-    _observe(conn, np.array(numbers), treated, size, np.random.default_rng(seed))
+    _observe(conn, np.array(numbers), treated, size, seed)
 
 
 def _devices(size: Size) -> list[tuple[str, str]]:
@@ -144,11 +146,21 @@ def protocol(code: str, size: Size) -> Protocol:
 # -- observations
 
 
-def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator) -> None:
-    """Stores all observations in the order of receipt, and one run of the checks over each datastream."""
-    flagged: list[tuple[Ints, Ints, NDArray[np.int8]]] = []
-    for streams, times, results, received, flags in _chunks(numbers, treated, size, rng):
+def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, seed: int) -> None:
+    """Stores one run of the checks over each datastream, and all observations in the order of receipt."""
+    _save_checks(conn, numbers, size, _chunks(numbers, treated, size, np.random.default_rng(seed)))
+    for streams, times, results, received, flags in _chunks(
+        numbers, treated, size, np.random.default_rng(seed)
+    ):
         copy_straight(conn, streams, times, results, received, flags=flags)
+
+
+def _save_checks(conn: Connection, numbers: Ints, size: Size, chunks: Iterator[Chunk]) -> None:
+    """Call it before the observations are there: then none is searched for, to give it the flag that it
+    has.
+    """
+    flagged = []
+    for streams, times, _, _, flags in chunks:
         found = flags != Flag.PASS
         flagged.append((streams[found], times[found], flags[found]))
     streams, times, flags = (np.concatenate(column) for column in zip(*flagged, strict=True))
@@ -174,12 +186,8 @@ def _observe(conn: Connection, numbers: Ints, treated: Bools, size: Size, rng: n
         )
 
 
-def _chunks(
-    numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator
-) -> Iterator[tuple[Ints, Ints, Floats, Ints, NDArray[np.int8]]]:
-    """(datastream, time, result, received, flag) in chunks of a few days, ordered by time and then by
-    datastream, as they would arrive.
-    """
+def _chunks(numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator) -> Iterator[Chunk]:
+    """Chunks of a few days, ordered by time and then by datastream, as they would arrive."""
     step_us = round(size.interval.total_seconds() * 1e6)
     start_us, width = to_us(START), len(numbers)
     weather = np.cumsum(rng.normal(0, 1, size.days)) * 0.5 + rng.normal(0, 2, size.days)

@@ -286,12 +286,11 @@ TOA5 = (
 )
 
 
-def test_toa5_is_recognised_and_its_mark_for_no_value_is_asked_about(
+def test_toa5_is_recognised_with_its_mark_for_no_value(
     conn: Connection, station: Station, stop: Import, bring: Import
 ) -> None:
     options = ("--zone", "UTC", "--map", "AirTC_Avg=temperature", "--map", "RH=humidity")
-    assert "--missing -7999" in stop(TOA5, *options)
-    bring(TOA5, *options, "--missing", "-7999", "--skip-lines", "1", "--units-row")
+    bring(TOA5, *options, "--skip-lines", "1", "--units-row")
     assert station.stored(conn, "d1", "temperature") == [("2026-03-13T00:00:00", 23.4)]
     assert station.stored(conn, "d1", "humidity") == [("2026-03-13T00:00:00", 56.2)]
 

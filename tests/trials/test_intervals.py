@@ -25,7 +25,6 @@ from trials.statistics.intervals import (
     TwoPeriods,
     always_valid_reach,
     bootstrap,
-    hac_difference,
     neighbour_spread,
     varies,
 )
@@ -200,24 +199,6 @@ def test_blocks_of_all_days_move_nothing() -> None:
         4.5,
         4.5,
     )
-
-
-def test_newey_west_errors_of_a_step_by_their_formula() -> None:
-    rng = np.random.default_rng(6)
-    before, after = rng.normal(0, 1, 20), rng.normal(3, 1, 25)
-    n, lags = 45, int(4 * 0.45 ** (2 / 9))
-    x = np.stack([np.ones(n), np.r_[np.zeros(20), np.ones(25)]], axis=1)
-    y = np.r_[before, after]
-    inverse = np.linalg.inv(x.T @ x)
-    scores = x * (y - x @ (inverse @ x.T @ y))[:, None]
-    meat = scores.T @ scores
-    for lag in range(1, lags + 1):
-        product = scores[lag:].T @ scores[:-lag]
-        meat += (1 - lag / (lags + 1)) * (product + product.T)
-    error = np.sqrt((inverse @ meat @ inverse)[1, 1])
-    half = stats.t.ppf(0.975, n - 2) * error
-    difference = after.mean() - before.mean()
-    assert hac_difference(before, after, level=0.95) == pytest.approx((difference - half, difference + half))
 
 
 # -- looks before the end

@@ -21,7 +21,8 @@ from trials.judge.compute import compute
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.series.scale import ARITHMETIC, ENERGETIC, Scale
-from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, grouped, mean_of_units
+from trials.series.slots import Calendar, Floats, Unit, day_groups, fill, mean_of_units
+from trials.series.sums import grouped
 
 HOUR = timedelta(hours=1)
 SPRING = datetime(2026, 3, 27, 23, tzinfo=UTC)  # Saturday 28 March 00:00 in Paris; 29 March has 23 hours

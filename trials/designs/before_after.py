@@ -26,7 +26,8 @@ from trials.evaluation import Estimate
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
 from trials.statistics.inference import Difference, Mean
-from trials.statistics.intervals import LOG, MIN_DAYS, MeanOfDays, hac_difference, varies
+from trials.statistics.intervals import LOG, MIN_DAYS, MeanOfDays, varies
+from trials.statistics.newey_west import hac_difference
 from trials.statistics.power import Basis
 
 SEASON_SHARE = 0.6

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from insitu.model import PeriodName
 from trials.designs.fit import Needs, Unfit, unfit
-from trials.designs.question import Answer, ArmRole, Question, out_of_scale
+from trials.designs.out_of_scale import out_of_scale
+from trials.designs.question import Answer, ArmRole, Question
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
 from trials.plan.endpoint import Endpoint
 from trials.sentences import finding

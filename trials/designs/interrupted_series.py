@@ -23,8 +23,9 @@ from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.averaged_fits import AnyFit
 from trials.statistics.inference import Inference
-from trials.statistics.intervals import MIN_DAYS, of_coefficient, reach_of_share, varies
+from trials.statistics.intervals import MIN_DAYS, reach_of_share, varies
 from trials.statistics.metrics.permutation import rank_p
+from trials.statistics.newey_west import lags_of, newey_west
 
 Days = NDArray[np.int64]
 
@@ -166,15 +167,10 @@ def _hac(question: Question, result: Answer, days: Days, values: Floats, first: 
     if len(days) != days[-1] - days[0] + 1:
         result.findings.append(finding("hac_needs_full_grid"))
         return
-    import statsmodels.api as sm
-
     week = question.endpoint.parameters.get("season", "week") == "week"
-    lags = int(4 * (len(values) / 100) ** (2 / 9))
-    fit = sm.OLS(values, _columns(days, first, week=week)).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True
-    )
+    fit = newey_west(_columns(days, first, week=week), values, lags=lags_of(len(values)))
     for known, at in zip(result.statistics, (LEVEL, SLOPE), strict=True):
-        low, high = of_coefficient(fit, at, level=question.level)
+        low, high = fit.interval(at, question.level)
         estimate = Estimate(
             statistic=known.statistic,
             value=known.value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from math import isfinite
 from typing import Literal, TypeVar, cast
 
@@ -22,10 +23,11 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.plan.rules import Rules
 from trials.sentences import finding
-from trials.series.aggregate import day_values, due_units
+from trials.series.aggregate import day_sums, day_values, due_units, filled_day_values
 from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
-from trials.series.slots import Calendar, Unit, day_groups, grouped, mean_of_units, steps_of
+from trials.series.slots import Calendar, Unit, day_groups, mean_of_units, steps_of
+from trials.series.sums import Filling, Fillings, Sums, means_of, sums_of
 from trials.statement import Statement
 from trials.statistics.inference import INDEPENDENT, NEIGHBOURS, TRUE_LAGS, Inference
 from trials.statistics.intervals import DayJackknife, MeanOfDays
@@ -39,10 +41,8 @@ Made = dict[tuple[object, ...], object]
 Kind = TypeVar("Kind")
 
 DAY_VALUES = TypeAdapter(list[DayValue])
-LARGEST, SMALLEST, LOUDEST = 1e100, 1e-100, 1000.0
-"""Beyond these, sums of squares (or energies of levels in dB) exceed a float64. Nothing measured comes
-near.
-"""
+SLOTS_A_STEP = 4
+"""Sums of steps are kept for fillings if a step has this many slots or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Question:
     """
     made: Made = field(default_factory=dict, repr=False)
     """Cache of values made from single units; questions that hold different units may share it."""
+    fillings: Fillings = field(default_factory=Fillings, repr=False)
+    """Values in place of what is missing from its units (`trials.judge.completion`)."""
 
     def without(self, names: Collection[str]) -> Question:
         """The same question as if these units had never been there."""
@@ -111,6 +113,7 @@ class Question:
             self,
             endpoint=self.endpoint.model_copy(update={"aggregation": "mean"}),
             scale=self.covariate_scales.get(name, ARITHMETIC),
+            fillings=Fillings(),
         )
         return plain.days_of(self.covariates.get((name, period), []))
 
@@ -121,18 +124,30 @@ class Question:
         if not units:
             return np.empty(0, np.int64), np.empty(0)
         groups, days = day_groups(units[0].calendar)
+
+        def due(unit: Unit) -> Days:
+            return due_units([unit], groups, len(days))
+
+        tables = [self._day_values(unit) for unit in units]
+        number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
+        return days, mean_of_units(tables, share=self.capture.day, scale=self.day_scale, due=number_due)
+
+    def _day_values(self, unit: Unit) -> Floats:
+        """The endpoint's aggregation of each local day of one unit."""
         chosen, share, percent = self.aggregation, self.capture.day, self.endpoint.unit == "%"
         scale = self.scale
 
         def values(unit: Unit) -> Floats:
             return day_values(chosen, unit, share=share, scale=scale, percent=percent)
 
-        def due(unit: Unit) -> Days:
-            return due_units([unit], groups, len(days))
+        def sums(unit: Unit) -> Sums:
+            return day_sums(chosen, unit, scale=scale)
 
-        tables = [self.once(("days", chosen, share, scale, percent), unit, values) for unit in units]
-        number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
-        return days, mean_of_units(tables, share=share, scale=self.day_scale, due=number_due)
+        def filled(unit: Unit, filling: Filling) -> Floats:
+            made = partial(self.once, ("day sums", chosen, scale), unit, sums)
+            return filled_day_values(chosen, unit, filling, made, share=share, scale=scale, percent=percent)
+
+        return self.once_filled(("days", chosen, share, scale, percent), unit, values, filled)
 
     def devices(self) -> dict[str, int]:
         """`candidate_devices` and so on → number of devices of that arm in the reporting period."""
@@ -149,6 +164,22 @@ class Question:
             self.made[key] = make(unit)
         return cast(Kind, self.made[key])
 
+    def once_filled(
+        self,
+        what: object,
+        unit: Unit,
+        make: Callable[[Unit], Kind],
+        make_filled: Callable[[Unit, Filling], Kind],
+    ) -> Kind:
+        """`once`, for the unit with its filling if it has one."""
+        filling = self.fillings.of.get(unit)
+        if filling is None:
+            return self.once(what, unit, make)
+        key = (what, unit)
+        if key not in self.fillings.made:
+            self.fillings.made[key] = make_filled(unit, filling)
+        return cast(Kind, self.fillings.made[key])
+
     def on_grid(self, *arms: list[Unit]) -> tuple[Days, list[list[Floats]]]:
         """(local day in which each step of the endpoint's grid begins, value of each unit of each arm); all
         units are of one period.
@@ -157,39 +188,37 @@ class Question:
         calendar (`trials.series.edges`). A series slower than the grid may end on an earlier step; on a scale
         of totals it has no steps, and a step that the period cuts has no value.
         """
-        grid, scale = self.endpoint.grid, self.scale if self.rules.every_scale else self.day_scale
+        grid = self.endpoint.grid
         number = max(len(steps_of(unit.calendar, grid)[1]) for units in arms for unit in units)
         of_first = steps_of(arms[0][0].calendar, grid)[1]
         days = np.pad(of_first, (0, number - len(of_first)))
+        return days, [[self._step_values(unit, number) for unit in units] for units in arms]
 
-        def values(unit: Unit) -> Floats:
-            steps, _ = steps_of(unit.calendar, grid)
-            found = grouped(unit, steps, number, share=self.capture.day, scale=scale)
+    def _step_values(self, unit: Unit, number: int) -> Floats:
+        """Mean of each of `number` steps of one unit."""
+        grid, share = self.endpoint.grid, self.capture.day
+        scale = self.scale if self.rules.every_scale else self.day_scale
+        what = ("grid", grid, number, share, scale)
+
+        def sums(unit: Unit) -> Sums:
+            return sums_of(unit, steps_of(unit.calendar, grid)[0], number, scale=scale)
+
+        def means(unit: Unit, sums: Sums) -> Floats:
+            found = means_of(sums, share=share, scale=scale)
             if scale.is_total:
-                found[_cut_steps(unit.calendar, steps, grid)] = np.nan
+                found[_cut_steps(unit.calendar, steps_of(unit.calendar, grid)[0], grid)] = np.nan
             return found
 
-        what = ("grid", grid, number, self.capture.day, scale)
-        return days, [[self.once(what, unit, values) for unit in units] for units in arms]
+        def values(unit: Unit) -> Floats:
+            return means(unit, sums(unit))
 
+        def filled(unit: Unit, filling: Filling) -> Floats:
+            if SLOTS_A_STEP * number > unit.calendar.n:  # sums would take more memory than they spare
+                return values(filling.in_unit(unit))
+            known = self.once(("sums", *what), unit, sums)
+            return means(unit, filling.in_sums(known, unit, steps_of(unit.calendar, grid)[0], scale=scale))
 
-def out_of_scale(question: Question) -> list[Statement]:
-    """A finding for each arm or covariate whose results are too large, or all too small, to compute with."""
-    found = []
-    named = [
-        (question.endpoint.arms.get(role, role), question.scale.is_level, units)
-        for (role, _), units in question.units.items()
-    ]
-    named += [
-        (name, question.covariate_scales.get(name, ARITHMETIC).is_level, units)
-        for (name, _), units in question.covariates.items()
-    ]
-    for name, levels, units in named:
-        sizes = [np.abs(unit.value[unit.valid]) for unit in units if unit.valid.any()]
-        largest = max((float(size.max()) for size in sizes), default=0.0)
-        if largest > (LOUDEST if levels else LARGEST) or 0 < largest < SMALLEST:
-            found.append(finding("out_of_scale", arm=name, largest=largest))
-    return list({one.evidence["arm"]: one for one in found}.values())
+        return self.once_filled(what, unit, values, filled)
 
 
 def _cut_steps(calendar: Calendar, steps: Days, grid: Spacing) -> list[int]:

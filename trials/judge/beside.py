@@ -5,34 +5,19 @@ seen. Pure. `Pairing` is made once for a period, and filled many times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from trials.series.ordered import Ordered
 from trials.series.scale import Scale
 from trials.series.slots import Calendar, Unit
+from trials.series.sums import Filling
 
 UP, DOWN, APART, CLOSE, TILT_UP, TILT_DOWN = "up", "down", "apart", "close", "tilt_up", "tilt_down"
-
-
-def reach(away: Floats, percentile: float) -> float:
-    """Distance from the centre at a percentile; beyond 100, further by a share of the range in per cent."""
-    if percentile <= 100:
-        return float(np.percentile(away, percentile))
-    return float(away.max() + (percentile - 100) / 100 * np.ptp(away))
-
-
-def with_values(unit: Unit, at: Ints, given: Floats) -> Unit:
-    """The unit with values in the slots `at`; they speak for the whole of them."""
-    there = np.isfinite(given)
-    value, exposure = unit.value.copy(), unit.exposure
-    value[at[there]] = given[there]
-    if exposure is not None:
-        exposure = exposure.copy()
-        exposure[at[there]] = 1.0
-    return replace(unit, value=value, exposure=exposure)
 
 
 class Ends(NamedTuple):
@@ -43,9 +28,9 @@ class Ends(NamedTuple):
     usual: float
 
     @classmethod
-    def of(cls, differences: Floats, percentile: float, pattern: str) -> Ends:
-        usual = float(np.median(differences)) if pattern == CLOSE else 0.0
-        return cls(-reach(-differences, percentile), reach(differences, percentile), usual)
+    def of(cls, differences: Ordered, percentile: float, pattern: str) -> Ends:
+        usual = differences.median if pattern == CLOSE else 0.0
+        return cls(-differences.reach(percentile, -1.0), differences.reach(percentile), usual)
 
     def at(self, base: Floats, odd: Bools, centre: float, pattern: str) -> Floats:
         """Difference at each slot, by the pattern."""
@@ -60,70 +45,112 @@ class Ends(NamedTuple):
         return np.where((base >= centre) == (pattern == TILT_UP), self.high, self.low)
 
 
+class Level(NamedTuple):
+    """Units in the slots of another one: their sum, and how many have a value there."""
+
+    total: Floats
+    number: Floats
+
+    def means(self, at: Ints | slice = slice(None)) -> Floats:
+        """NaN where none has a value."""
+        total, number = self.total[at], self.number[at]
+        return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+    def filled(self, fillings: Sequence[Filling]) -> Level:
+        """With the fillings of units that have the same slots."""
+        total, number = self.total.copy(), self.number.copy()
+        for one in fillings:
+            total[one.at] += one.given
+            number[one.at] += 1
+        return Level(total, number)
+
+
+class Beside(NamedTuple):
+    """A unit, its missing slots, and the others there."""
+
+    unit: Unit
+    holes: Ints
+    level: Floats
+    """Mean of the others in each hole, NaN where they are missing too."""
+    odd: Bools
+
+
 @dataclass(frozen=True, eq=False)
 class Pairing:
     """Two arms over one period."""
 
     scale: Scale
-    own: list[Unit]
-    beside: list[Unit]
-    level_beside: list[Floats]
-    """For each of `own` the other arm in its slots, NaN where that is missing."""
-    level_own: list[Floats]
-    """For each of `beside`."""
-    differences: Floats
+    own: list[Beside]
+    others: list[Beside]
+    level_own: dict[Calendar, Level]
+    """The first arm in the slots of the second, by their calendars."""
+    differences: Ordered
     """All that were seen."""
     centre: float
-    """Mean of the other arm."""
-    holes_own: list[Ints]
-    holes_beside: list[Ints]
+    """Mean of the second arm."""
 
     @classmethod
-    def of(cls, scale: Scale, own: list[Unit], beside: list[Unit]) -> Pairing | None:
+    def of(cls, scale: Scale, own: Sequence[Unit], others: Sequence[Unit]) -> Pairing | None:
         """None where the arms were never there together."""
-        level_beside, level_own = levels(own, beside), levels(beside, own)
-        differences = []
-        for unit, level in zip(own, level_beside, strict=True):
-            both = unit.valid & np.isfinite(level)
-            differences.append(scale.difference(unit.value[both], level[both]))
-        seen = np.concatenate(differences) if differences else np.empty(0)
-        known = [unit.value[unit.valid] for unit in beside if unit.valid.any()]
-        if not len(seen) or not known:
+        level_others, level_own = levels(own, others), levels(others, own)
+        means = {calendar: level.means() for calendar, level in level_others.items()}
+        seen = _joined([_apart(scale, unit, means[unit.calendar]) for unit in own])
+        values = _joined([unit.value[unit.valid] for unit in others])
+        if not len(seen) or not len(values):
             return None
-        centre = scale.mean(np.concatenate(known))
-        holes = [[np.flatnonzero(unit.missing) for unit in units] for units in (own, beside)]
-        return cls(scale, own, beside, level_beside, level_own, seen, centre, holes[0], holes[1])
+        seen.sort()
+        return cls(
+            scale,
+            [_beside(unit, level_others[unit.calendar]) for unit in own],
+            [_beside(unit, level_own[unit.calendar]) for unit in others],
+            level_own,
+            Ordered(seen),
+            scale.mean(values),
+        )
 
-    def fill(self, pattern: str, percentile: float) -> tuple[list[Unit], list[Unit], float]:
-        """Both arms, filled; and the mean of the differences that were filled in."""
+    def fill(self, pattern: str, percentile: float) -> tuple[dict[Unit, Filling], float]:
+        """The fillings of both arms; and the mean of the differences that were filled in."""
         ends = Ends.of(self.differences, percentile, pattern)
         far = self._far(percentile) if pattern in (TILT_UP, TILT_DOWN) else (self.centre, self.centre)
         given: list[Floats] = []
-        own = []
-        for unit, level, at in zip(self.own, self.level_beside, self.holes_own, strict=True):
-            base = np.where(np.isfinite(level[at]), level[at], np.where(at % 2 == 1, far[1], far[0]))
-            away = ends.at(base, at % 2 == 1, self.centre, pattern)
+        filled: dict[Unit, Filling] = {}
+        for one in self.own:
+            base = np.where(np.isfinite(one.level), one.level, np.where(one.odd, far[1], far[0]))
+            away = ends.at(base, one.odd, self.centre, pattern)
             given.append(away)
-            own.append(with_values(unit, at, self.scale.of_one(base + away)))
-        beside = []
-        for unit, level, at in zip(self.beside, self.level_own, self.holes_beside, strict=True):
-            base = means_at(unit, at, own)
+            filled[one.unit] = Filling.of(one.holes, self.scale.of_one(base + away))
+        now = self._levels_filled(filled)
+        for one in self.others:
+            base = now[one.unit.calendar].means(one.holes)
             base = np.where(np.isfinite(base), base, self.centre)
-            away = ends.at(base, at % 2 == 1, self.centre, pattern)
+            away = ends.at(base, one.odd, self.centre, pattern)
             # where the candidate was missing too, it was put beside the mean of this arm, or its extremes
-            alone = ~np.isfinite(level[at])
-            value = np.where(alone, np.where(at % 2 == 1, far[1], far[0]), self.scale.of_one(base - away))
+            alone = ~np.isfinite(one.level)
+            value = np.where(alone, np.where(one.odd, far[1], far[0]), self.scale.of_one(base - away))
             given.append(away[~alone])
-            beside.append(with_values(unit, at, value))
+            filled[one.unit] = Filling.of(one.holes, value)
         joined = np.concatenate(given)
-        return own, beside, float(joined.mean()) if len(joined) else float("nan")
+        return filled, float(joined.mean()) if len(joined) else float("nan")
+
+    def _levels_filled(self, filled: dict[Unit, Filling]) -> dict[Calendar, Level]:
+        """`level_own` with the fillings of the first arm."""
+        units = [one.unit for one in self.own]
+        found = {}
+        for calendar, level in self.level_own.items():
+            if all(same_slots(unit.calendar, calendar) for unit in units):
+                found[calendar] = level.filled([filled[unit] for unit in units])
+            else:
+                found[calendar] = level_of(calendar, [filled[unit].in_unit(unit) for unit in units])
+        return found
 
     def _far(self, percentile: float) -> tuple[float, float]:
-        """Low and high extremes of the other arm."""
-        seen = np.concatenate([unit.value[unit.valid] for unit in self.beside])
+        """Low and high extremes of the second arm."""
         top = min(percentile, 100.0)
-        low, high = (float(end) for end in np.percentile(seen, [100 - top, top]))
-        return low, high
+        return self._values_beside.percentile(100 - top), self._values_beside.percentile(top)
+
+    @cached_property
+    def _values_beside(self) -> Ordered:
+        return Ordered.of(_joined([one.unit.value[one.unit.valid] for one in self.others]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,86 +158,81 @@ class Alike:
     """Units of one kind over one period."""
 
     scale: Scale
-    units: list[Unit]
-    level: list[Floats]
-    """For each the mean of the others in its slots."""
-    differences: Floats
+    units: list[Beside]
+    """Each beside the others."""
+    differences: Ordered
     centre: float
-    holes: list[Ints]
 
     @classmethod
-    def of(cls, scale: Scale, units: list[Unit]) -> Alike | None:
+    def of(cls, scale: Scale, units: Sequence[Unit]) -> Alike | None:
         """None where no two were there together."""
-        level = [partner(unit, [other for other in units if other is not unit]) for unit in units]
-        differences = []
-        for unit, others in zip(units, level, strict=True):
-            both = unit.valid & np.isfinite(others)
-            differences.append(scale.difference(unit.value[both], others[both]))
-        seen = np.concatenate(differences) if differences else np.empty(0)
-        known = [unit.value[unit.valid] for unit in units if unit.valid.any()]
-        if not len(seen) or not known:
+        beside, apart = [], []
+        for number, unit in enumerate(units):
+            level = level_of(unit.calendar, [other for other in units if other is not unit])
+            one = _beside(unit, level)
+            beside.append(one._replace(odd=(one.holes + number) % 2 == 1))
+            apart.append(_apart(scale, unit, level.means()))
+        seen, values = _joined(apart), _joined([unit.value[unit.valid] for unit in units])
+        if not len(seen) or not len(values):
             return None
-        holes = [np.flatnonzero(unit.missing) for unit in units]
-        return cls(scale, units, level, seen, scale.mean(np.concatenate(known)), holes)
+        seen.sort()
+        return cls(scale, beside, Ordered(seen), scale.mean(values))
 
-    def fill(self, pattern: str, percentile: float) -> tuple[list[Unit], float]:
-        """The units, filled; and the mean size of the differences that were filled in."""
+    def fill(self, pattern: str, percentile: float) -> tuple[dict[Unit, Filling], float]:
+        """The fillings of the units; and the mean size of the differences that were filled in."""
         ends = Ends.of(self.differences, percentile, pattern)
-        filled, given = [], []
-        for number, (unit, level, at) in enumerate(zip(self.units, self.level, self.holes, strict=True)):
-            base = np.where(np.isfinite(level[at]), level[at], self.centre)
-            away = ends.at(base, (at + number) % 2 == 1, self.centre, pattern)
+        filled, given = {}, []
+        for one in self.units:
+            base = np.where(np.isfinite(one.level), one.level, self.centre)
+            away = ends.at(base, one.odd, self.centre, pattern)
             given.append(np.abs(away))
-            filled.append(with_values(unit, at, self.scale.of_one(base + away)))
+            filled[one.unit] = Filling.of(one.holes, self.scale.of_one(base + away))
         sizes = np.concatenate(given)
         return filled, float(sizes.mean()) if len(sizes) else float("nan")
+
+
+def _beside(unit: Unit, level: Level) -> Beside:
+    holes = np.flatnonzero(unit.missing)
+    return Beside(unit, holes, level.means(holes), holes % 2 == 1)
+
+
+def _apart(scale: Scale, unit: Unit, level: Floats) -> Floats:
+    """Differences of a unit from the others, where both were there."""
+    both = unit.valid & np.isfinite(level)
+    return scale.difference(unit.value[both], level[both])
+
+
+def _joined(parts: Sequence[Floats]) -> Floats:
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 # -- the level of other series in the slots of one
 
 
-def levels(units: Sequence[Unit], others: Sequence[Unit]) -> list[Floats]:
-    """`partner` for each unit; units with the same slots share one array."""
-    known: dict[int, Floats] = {}
-    for unit in units:
-        if id(unit.calendar) not in known:
-            known[id(unit.calendar)] = partner(unit, others)
-    return [known[id(unit.calendar)] for unit in units]
+def levels(units: Sequence[Unit], others: Sequence[Unit]) -> dict[Calendar, Level]:
+    """Calendar of the units → the others in its slots."""
+    return {calendar: level_of(calendar, others) for calendar in dict.fromkeys(u.calendar for u in units)}
 
 
-def means_at(unit: Unit, at: Ints, others: Sequence[Unit]) -> Floats:
-    """Mean of the others in those slots of the unit."""
-    if not all(_same(unit.calendar, other.calendar) for other in others):
-        return partner(unit, others)[at]
-    total, count = np.zeros(len(at)), np.zeros(len(at))
-    for other in others:
-        values = other.value[at]
-        there = np.isfinite(values)
-        total[there] += values[there]
-        count[there] += 1
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _same(one: Calendar, other: Calendar) -> bool:
+def same_slots(one: Calendar, other: Calendar) -> bool:
+    """Whether slots with the same number are the same time."""
     return one is other or np.array_equal(one.edges_us, other.edges_us)
 
 
-def partner(unit: Unit, others: Sequence[Unit]) -> Floats:
-    """Mean of the others in each slot of the unit; of slower series the value in force there."""
-    total, count = np.zeros(unit.calendar.n), np.zeros(unit.calendar.n)
-    middles = (unit.calendar.starts_us + unit.calendar.ends_us) // 2
+def level_of(calendar: Calendar, others: Sequence[Unit]) -> Level:
+    """The others in each slot of the calendar; of slower series the value in force there."""
+    total, count = np.zeros(calendar.n), np.zeros(calendar.n)
     for other in others:
-        if _same(other.calendar, unit.calendar):
+        if same_slots(other.calendar, calendar):
             values = other.value
-        elif other.calendar.step_us > unit.calendar.step_us:
-            values = _at(other, middles)
+        elif other.calendar.step_us > calendar.step_us:
+            values = _at(other, (calendar.starts_us + calendar.ends_us) // 2)
         else:
-            values = _means_in(unit.calendar.edges_us, other)
+            values = _means_in(calendar.edges_us, other)
         there = np.isfinite(values)
-        total[there] += values[there]
-        count[there] += 1
-    with np.errstate(invalid="ignore"):
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        total += np.where(there, values, 0.0)
+        count += there
+    return Level(total, count)
 
 
 def _at(other: Unit, times_us: Ints) -> Floats:

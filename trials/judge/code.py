@@ -11,7 +11,7 @@ def code_versions() -> dict[str, str]:
     """Versions of the code that computes: Insitu, Python and the numerical packages. The evaluation lists
     them.
     """
-    names = ("insitu", "numpy", "scipy", "statsmodels")
+    names = ("insitu", "numpy", "scipy")
     return {**{name: _version(name) for name in names}, "python": platform.python_version()}
 
 

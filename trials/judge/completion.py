@@ -8,13 +8,14 @@ period. Windows that were declared before they began are not filled. docs/design
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from insitu.arrays import Bools, Floats
+from insitu.arrays import Bools, Floats, Ints
 from insitu.model import PeriodName
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS, Question
@@ -28,14 +29,15 @@ from trials.judge.beside import (
     UP,
     Alike,
     Pairing,
-    reach,
-    with_values,
 )
-from trials.judge.silence import after_level
+from trials.judge.silence import side_before
 from trials.plan.parts import WORST_PERCENTILE
+from trials.series.ordered import Ordered
 from trials.series.slots import Unit
+from trials.series.sums import Filling, Fillings
 
 Cell = tuple[ArmRole, PeriodName]
+Kind = TypeVar("Kind")
 PATTERNS: Mapping[str, tuple[str, ...]] = {
     "reference_collocation": (UP, DOWN, APART, CLOSE, TILT_UP, TILT_DOWN),
     "replicates": (APART, CLOSE),
@@ -72,21 +74,34 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
     """
     if is_paired(question):
         return _filled_pairs(question, pattern, percentile)
-    units: dict[Cell, list[Unit]] = {}
+    fillings: dict[Unit, Filling] = {}
     values: dict[Cell, float] = {}
-    for cell, found in question.units.items():
-        holes = [np.flatnonzero(unit.missing) for unit in found]
+    for cell, units in question.units.items():
+        holes = _once(question, ("holes", *units), partial(_holes, units))
         ends = _ends(question, cell, percentile, adjusted=adjusted) if any(map(len, holes)) else None
         if ends is None:
-            units[cell] = found
             continue
         given = [
-            np.where(_high(question, unit, cell, pattern)[at], ends[1], ends[0])
-            for unit, at in zip(found, holes, strict=True)
+            np.where(_high(question, unit, at, cell, pattern), ends[1], ends[0])
+            for unit, at in zip(units, holes, strict=True)
         ]
-        units[cell] = [with_values(*one) for one in zip(found, holes, given, strict=True)]
+        fillings |= {unit: Filling.of(*one) for unit, *one in zip(units, holes, given, strict=True)}
         values[cell] = float(np.concatenate(given).mean())
-    return Filled(replace(question, units=units, bare=True, made=dict(question.made)), values)
+    return _filled(question, fillings, values)
+
+
+def _filled(question: Question, fillings: Mapping[Unit, Filling], values: Mapping[Cell, float]) -> Filled:
+    return Filled(replace(question, fillings=Fillings(fillings), bare=True), values)
+
+
+def apart(question: Question) -> Question:
+    """The question with one object for each unit of each arm and period, if arms share a device."""
+    seen: set[Unit] = set()
+    units: dict[Cell, list[Unit]] = {}
+    for cell, found in question.units.items():
+        units[cell] = [replace(unit) if unit in seen else unit for unit in found]
+        seen.update(found)
+    return replace(question, units=units)
 
 
 def is_paired(question: Question) -> bool:
@@ -97,12 +112,16 @@ def is_paired(question: Question) -> bool:
 # -- one arm at a time
 
 
-def _high(question: Question, unit: Unit, cell: Cell, pattern: str) -> Bools:
-    """Slots whose missing values lie high: those that raise the effect, for `UP`."""
-    raises = np.full(unit.calendar.n, cell[1] is not PeriodName.BASELINE)
+def _holes(units: Sequence[Unit]) -> list[Ints]:
+    return [np.flatnonzero(unit.missing) for unit in units]
+
+
+def _high(question: Question, unit: Unit, at: Ints, cell: Cell, pattern: str) -> Bools:
+    """Which of the slots `at` have their missing values high: those that raise the effect, for `UP`."""
+    raises = np.full(len(at), cell[1] is not PeriodName.BASELINE)
+    starts = unit.calendar.starts_us[at]
     for block in question.endpoint.schedule or []:
         if not block.on:
-            starts = unit.calendar.starts_us
             raises &= ~(
                 (starts >= to_whole_second_us(block.start)) & (starts < to_whole_second_us(block.end))
             )
@@ -113,35 +132,64 @@ def _ends(question: Question, cell: Cell, percentile: float, *, adjusted: bool) 
     """(low, high) values that are filled in; None where nothing was seen. Extremes are those of all devices
     of the arm.
     """
+    key = ("ends", *question.units[cell], percentile, adjusted)
+    return _once(question, key, lambda: _found_ends(question, cell, percentile, adjusted=adjusted))
+
+
+def _found_ends(
+    question: Question, cell: Cell, percentile: float, *, adjusted: bool
+) -> tuple[float, float] | None:
     scale = question.scale
-    seen, centre = _seen(question, cell)
-    if not len(seen):
+    seen = _seen(question, cell)
+    if seen is None:
         return None
-    away = scale.difference(seen, centre)
     found = []
     for sign in (-1.0, 1.0):
-        far = reach(sign * away, percentile)
+        far = seen.away.reach(percentile, sign)
         if adjusted:
-            far = max(far, _lost_tail(question, cell, sign, percentile))
-        value = centre + sign * far
-        if scale.is_plain and seen.min() >= 0:  # what was never negative is taken for an amount
+            far = max(far, _lost_tail(question, cell, seen, sign, percentile))
+        value = seen.centre + sign * far
+        if scale.is_plain and seen.lowest >= 0:  # what was never negative is taken for an amount
             value = max(value, 0.0)
         found.append(float(scale.of_one(np.array([value]))[0]))
     return found[0], found[1]
 
 
-def _seen(question: Question, cell: Cell) -> tuple[Floats, float]:
-    """All values of an arm and period, and their mean. Made once for all fillings of a question."""
-    units = question.units[cell]
-    key = ("seen", *units)
+class Seen(NamedTuple):
+    """The values of an arm and period."""
+
+    away: Ordered
+    """Their differences from the centre."""
+    centre: float
+    """Their mean."""
+    lowest: float
+
+
+def _seen(question: Question, cell: Cell) -> Seen | None:
+    """Made once for all fillings of a question. None without values."""
+    units, scale = question.units[cell], question.scale
+
+    def make() -> Seen | None:
+        values = np.concatenate([unit.value[unit.valid] for unit in units]) if units else np.empty(0)
+        if not len(values):
+            return None
+        centre, lowest = scale.mean(values), float(values.min())
+        if scale.is_circular:
+            return Seen(Ordered.of(scale.difference(values, centre)), centre, lowest)
+        values.sort()
+        return Seen(Ordered(values, centre), centre, lowest)
+
+    return _once(question, ("seen", *units), make)
+
+
+def _once(question: Question, key: tuple[object, ...], make: Callable[[], Kind]) -> Kind:
+    """`make()`, computed once for all fillings of a question."""
     if key not in question.made:
-        values = [unit.value[unit.valid] for unit in units]
-        seen = np.concatenate(values) if values else np.empty(0)
-        question.made[key] = seen, question.scale.mean(seen) if len(seen) else float("nan")
-    return cast(tuple[Floats, float], question.made[key])
+        question.made[key] = make()
+    return cast(Kind, question.made[key])
 
 
-def _lost_tail(question: Question, cell: Cell, sign: float, percentile: float) -> float:
+def _lost_tail(question: Question, cell: Cell, seen: Seen, sign: float, percentile: float) -> float:
     """Distance from the centre for values that are missing because of their level; 0 where nothing speaks for
     it and the protocol calls a lower percentile the plausible worst.
 
@@ -149,16 +197,17 @@ def _lost_tail(question: Question, cell: Cell, sign: float, percentile: float) -
     logarithm, and the percentile in any period of the arm.
     """
     scale, here = question.scale, question.units[cell]
-    told = percentile > CENTRE and after_level(here, sign)
+    told = percentile > CENTRE and _once(question, ("side", *here), partial(side_before, here)) == sign
     if not told and percentile < WORST_PERCENTILE:
         return 0.0
-    seen, centre = _seen(question, cell)
     lost = sum(int(u.missing.sum()) for u in here)
-    ends = [mirrored(seen, lost, sign, centre, skewed=told) if scale.is_plain else 0.0]
+    ends = [0.0]
+    if scale.is_plain:
+        ends = [mirrored(seen.away.values, lost, sign, seen.centre, skewed=told)]
     if told:
         elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]
         ends += [
-            reach(sign * scale.difference(u.value[u.valid], centre), min(100.0, percentile))
+            Ordered.of(scale.difference(u.value[u.valid], seen.centre)).reach(min(100.0, percentile), sign)
             for u in elsewhere
             if u.valid.any()
         ]
@@ -189,10 +238,7 @@ def mirrored(seen: Floats, lost: int, sign: float, centre: float, *, skewed: boo
 def _pairs(question: Question, period: PeriodName) -> Pairing | Alike | None:
     """Made once for all fillings of a question."""
     units = [unit for (_, of), found in question.units.items() if of is period for unit in found]
-    key = ("pairs", *units)
-    if key not in question.made:
-        question.made[key] = _paired(question, period)
-    return cast(Pairing | Alike | None, question.made[key])
+    return _once(question, ("pairs", *units), partial(_paired, question, period))
 
 
 def _paired(question: Question, period: PeriodName) -> Pairing | Alike | None:
@@ -205,7 +251,7 @@ def _paired(question: Question, period: PeriodName) -> Pairing | Alike | None:
 
 
 def _filled_pairs(question: Question, pattern: str, percentile: float) -> Filled:
-    units = dict(question.units)
+    fillings: dict[Unit, Filling] = {}
     values: dict[Cell, float] = {}
     for period in dict.fromkeys(period for _, period in question.units):
         towards = pattern
@@ -214,12 +260,8 @@ def _filled_pairs(question: Question, pattern: str, percentile: float) -> Filled
         pairs = _pairs(question, period)
         if pairs is None:
             continue
-        if isinstance(pairs, Alike):
-            units["candidate", period], mean = pairs.fill(towards, percentile)
-        else:
-            other = next(role for role, of in question.units if of is period and role != "candidate")
-            own, beside, mean = pairs.fill(towards, percentile)
-            units["candidate", period], units[other, period] = own, beside
+        filled, mean = pairs.fill(towards, percentile)
+        fillings |= filled
         if np.isfinite(mean):
             values["candidate", period] = mean
-    return Filled(replace(question, units=units, bare=True, made=dict(question.made)), values)
+    return _filled(question, fillings, values)

@@ -44,6 +44,7 @@ class Units:
         self.inputs = inputs
         self._series: dict[tuple[str, str], list[StreamInput]] = {}
         self._flags: dict[tuple[str, str], frozenset[int]] = {}
+        self._in_order: dict[int, bool] = {}
         self._kept: dict[Key, Unit] = {}
         self._heard: dict[Key, Bools] = {}
         self._excused: dict[Key, tuple[Bools, Bools]] = {}
@@ -211,7 +212,7 @@ class Units:
         value, exposure = np.full(calendar.n, np.nan), None
         for stream in self._series_of(device, property):
             shift_us = stream.shift_us(planned, rules)
-            there, shares = self._slots(stream, calendar, aggregation, counts[stream.flag], shift_us, longest)
+            there, shares = self._slots(stream, calendar, aggregation, counts, shift_us, longest)
             fresh = ~np.isfinite(value)
             if shares is not None:
                 exposure = np.where(fresh, shares, np.zeros(calendar.n) if exposure is None else exposure)
@@ -223,33 +224,47 @@ class Units:
         stream: StreamInput,
         calendar: Calendar,
         aggregation: Aggregation,
-        kept: Bools,
+        counts: Bools,
         shift_us: int,
         longest: timedelta,
     ) -> tuple[Floats, Floats | None]:
-        """The same from one datastream, by its averaging scale. `shift_us`: from a stamp to the middle of
-        what it stands for. `longest`: time for which a result holds, from the beginning of what it stands
-        for.
+        """The same from one datastream, by its averaging scale. `counts`: by flag, whether its results count.
+        `shift_us`: from a stamp to the middle of what it stands for. `longest`: time for which a result
+        holds, from the beginning of what it stands for.
         """
         scale, share = self._scale(stream), self.inputs.protocol.capture.day
-        result = as_counted(aggregation, stream.result)
         if scale.is_held:
             longest_us = round(longest.total_seconds() * 1e6)
             begins_us = stream.time_us + min(0, 2 * shift_us)
+            result, kept = as_counted(aggregation, stream.result), counts[stream.flag]
             means, shares = held(calendar.edges_us, begins_us, result, kept, longest_us)
             return np.where(shares >= share, means, np.nan), shares
         if scale.is_total and aggregation.name != "duty":
             middles_us = stream.time_us + shift_us
-            return amounts(calendar.edges_us, middles_us, result, kept, share=share), None
+            return amounts(
+                calendar.edges_us, middles_us, stream.result, counts[stream.flag], share=share
+            ), None
         plain = aggregation.name in NO_LEVELS
+        rows = self._rows_of(stream, calendar, shift_us)
+        kept = counts[stream.flag[rows]]
         there = fill(
             calendar,
-            stream.time_us[kept] + shift_us,
-            result[kept],
+            stream.time_us[rows][kept] + shift_us,
+            as_counted(aggregation, stream.result[rows][kept]),
             ARITHMETIC if plain else scale,
             summed=aggregation.name == "sum",
         )
         return there, None
+
+    def _rows_of(self, stream: StreamInput, calendar: Calendar, shift_us: int) -> slice:
+        """The results of the period; all of them if they are not in order of time."""
+        if id(stream) not in self._in_order:
+            self._in_order[id(stream)] = bool(np.all(stream.time_us[1:] >= stream.time_us[:-1]))
+        if not self._in_order[id(stream)]:
+            return slice(None)
+        ends_us = calendar.edges_us[[0, -1]] - shift_us
+        low, high = np.searchsorted(stream.time_us, ends_us)
+        return slice(int(low), int(high))
 
     def _series_of(self, device: str, property: str) -> list[StreamInput]:
         key = (device, property)
@@ -262,7 +277,9 @@ class Units:
         key = (device, property)
         if key not in self._flags:
             self._flags[key] = frozenset(
-                flag for s in self._series_of(*key) for flag in np.unique(s.flag).tolist()
+                flag
+                for s in self._series_of(*key)
+                for flag in np.flatnonzero(np.bincount(s.flag.view(np.uint8))).tolist()
             )
         return self._flags[key]
 
@@ -272,7 +289,9 @@ class Units:
         if key not in self._heard:
             heard = np.zeros(calendar.n, bool)
             for stream in self._series_of(device, property):
-                heard |= filled(calendar, stream.time_us + stream.shift_us(planned, self.inputs.rules))
+                shift_us = stream.shift_us(planned, self.inputs.rules)
+                rows = self._rows_of(stream, calendar, shift_us)
+                heard |= filled(calendar, stream.time_us[rows] + shift_us)
             self._heard[key] = heard
         return self._heard[key]
 

@@ -4,17 +4,20 @@ calls plausible, and the tipping point says how bad they would have to be. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
 from trials.designs import Question
 from trials.evaluation import MissingSummary, TippingPoint
 from trials.judge.beside import levels
-from trials.judge.completion import Cell, Filled, fill, is_paired, patterns_of
+from trials.judge.completion import Cell, apart, fill, is_paired, patterns_of
 from trials.judge.silence import patterns
 from trials.sentences import finding
+from trials.series.slots import Calendar, Unit
 from trials.statement import Evidence, Statement
 
 BEYOND: Final = 200.0
@@ -22,6 +25,8 @@ BEYOND: Final = 200.0
 STEPS: Final = 7
 """Halvings to the tipping point: it is known to about one percentile."""
 Judge = Callable[[Question], Verdict]
+Values = Mapping[Cell, float]
+"""As in `Filled`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +49,45 @@ def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *,
     )
     if verdict not in (Verdict.MET, Verdict.NOT_MET) or not missing:
         return Survival(verdict, [], summary)
-    filled = {pattern: fill(question, pattern, worst) for pattern in found}
-    turned = next((name for name, one in filled.items() if judge(one.question) is not verdict), None)
+    turning = Turning(apart(question), verdict, judge)
+    turned = next((name for name in found if turning.turns(name, worst, adjusted=True)), None)
     if turned is None and not tell:
         return Survival(verdict, [], summary)
-    tip = _tipping_point(question, verdict, judge, turned, worst)
+    tip = _tipping_point(turning, found if turned is None else (turned,), worst)
     if tip is None and turned is not None:
-        tip = filled[turned], BEYOND
+        tip = turning.values(turned, worst, adjusted=True), BEYOND
     point = None if tip is None else _point(question, *tip)
     plausible = None
     if turned is not None and point is not None:
-        plausible = next((v for (_, period), v in _last(filled[turned]) if str(period) == point.period), None)
+        last = _last(turning.values(turned, worst, adjusted=True))
+        plausible = next((v for (_, period), v in last if str(period) == point.period), None)
     summary = summary.model_copy(update={"tipping": point, "plausible": plausible})
     end = verdict if turned is None else Verdict.INCONCLUSIVE
     return Survival(end, [_told(question, summary, turned is not None)], summary)
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """Whether fillings turn a verdict; asks each once."""
+
+    question: Question
+    verdict: Verdict
+    judge: Judge
+    asked: dict[tuple[str, float, bool], tuple[bool, Values]] = field(default_factory=dict)
+
+    def turns(self, pattern: str, percentile: float, *, adjusted: bool = False) -> bool:
+        return self._ask(pattern, percentile, adjusted)[0]
+
+    def values(self, pattern: str, percentile: float, *, adjusted: bool = False) -> Values:
+        """Means of the values that were filled in."""
+        return self._ask(pattern, percentile, adjusted)[1]
+
+    def _ask(self, pattern: str, percentile: float, adjusted: bool) -> tuple[bool, Values]:
+        key = pattern, percentile, adjusted and not is_paired(self.question)
+        if key not in self.asked:
+            filled = fill(self.question, pattern, percentile, adjusted=adjusted)
+            self.asked[key] = self.judge(filled.question) is not self.verdict, filled.values
+        return self.asked[key]
 
 
 def _told(question: Question, summary: MissingSummary, turned: bool) -> Statement:
@@ -90,8 +120,8 @@ def _told(question: Question, summary: MissingSummary, turned: bool) -> Statemen
     return finding(f"tipping_point{apart}", **counted, **about, percentile=point.percentile, worst=worst)
 
 
-def _point(question: Question, filled: Filled, percentile: float) -> TippingPoint:
-    (role, period), value = _last(filled)[-1]
+def _point(question: Question, values: Values, percentile: float) -> TippingPoint:
+    (role, period), value = _last(values)[-1]
     return TippingPoint(
         arm=question.endpoint.arms[role],
         period=str(period),
@@ -100,10 +130,10 @@ def _point(question: Question, filled: Filled, percentile: float) -> TippingPoin
     )
 
 
-def _last(filled: Filled) -> list[tuple[Cell, float]]:
+def _last(values: Values) -> list[tuple[Cell, float]]:
     """The filled arms and periods; the one that a sentence names comes last."""
     of_reporting = PeriodName.REPORTING
-    return sorted(filled.values.items(), key=lambda c: (c[0][1] is of_reporting, c[0][0] == "candidate"))
+    return sorted(values.items(), key=lambda c: (c[0][1] is of_reporting, c[0][0] == "candidate"))
 
 
 def counts(question: Question) -> tuple[int, int]:
@@ -115,28 +145,23 @@ def counts(question: Question) -> tuple[int, int]:
     return missing, missing + sum(int(unit.valid.sum()) for unit in units)
 
 
-def _tipping_point(
-    question: Question, verdict: Verdict, judge: Judge, turned: str | None, worst: float
-) -> tuple[Filled, float] | None:
+def _tipping_point(turning: Turning, tried: Sequence[str], worst: float) -> tuple[Values, float] | None:
     """The mildest filling that turns the verdict, with its percentile (above 100: further than any seen);
     None if none does.
     """
-    tried = patterns_of(question.endpoint.design) if turned is None else (turned,)
-    best: tuple[Filled, float] | None = None
+    best: tuple[Values, float] | None = None
     for pattern in tried:
         top = BEYOND if best is None else best[1]
-        if judge(fill(question, pattern, top, adjusted=False).question) is verdict:
+        if not turning.turns(pattern, top):
             continue
         low, high = 50.0, top
         for inner in (worst, 100.0):
             if low < inner < high:
-                turns = judge(fill(question, pattern, inner, adjusted=False).question) is not verdict
-                low, high = (low, inner) if turns else (inner, high)
+                low, high = (low, inner) if turning.turns(pattern, inner) else (inner, high)
         for _ in range(STEPS):
             middle = (low + high) / 2
-            turns = judge(fill(question, pattern, middle, adjusted=False).question) is not verdict
-            low, high = (low, middle) if turns else (middle, high)
-        best = fill(question, pattern, high, adjusted=False), high
+            low, high = (low, middle) if turning.turns(pattern, middle) else (middle, high)
+        best = turning.values(pattern, high), high
     return best
 
 
@@ -150,8 +175,8 @@ def missingness(question: Question) -> list[Statement]:
         other = next((us for (r, p), us in question.units.items() if p is period and r != role and us), None)
         beside = None
         if other is not None:
-            known = dict(zip(units, levels(units, other), strict=True))
-            beside = known.__getitem__
+            means = {calendar: level.means() for calendar, level in levels(units, other).items()}
+            beside = partial(_of_calendar, means)
         for one in patterns(units, beside):
             found.append(
                 finding(
@@ -164,3 +189,7 @@ def missingness(question: Question) -> list[Statement]:
                 )
             )
     return found
+
+
+def _of_calendar(means: Mapping[Calendar, Floats], unit: Unit) -> Floats:
+    return means[unit.calendar]

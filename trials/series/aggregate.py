@@ -6,7 +6,7 @@ time zone, and every slot belongs to the local date on which it begins, also whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -16,11 +16,12 @@ import numpy as np
 from insitu.arrays import Bools, Floats, Ints
 from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
-from trials.plan.aggregation import ON_ENERGY, SHARES, Aggregation, Filter
+from trials.plan.aggregation import ON_ENERGY, SHARES, WITH_STEP, Aggregation, Filter
 from trials.plan.endpoint import Endpoint
 from trials.series.inputs import Placement
 from trials.series.scale import ARITHMETIC, Scale
-from trials.series.slots import Calendar, Unit, day_groups, grouped, steps_of
+from trials.series.slots import Calendar, Unit, day_groups, steps_of
+from trials.series.sums import Filling, Sums, grouped, means_of, sums_of
 from trials.statistics.metrics.levels import in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
@@ -62,7 +63,7 @@ def inside(kept: Filter | None, aggregation: Aggregation, calendar: Calendar) ->
 
 def restricted(unit: Unit, planned: Bools) -> Unit:
     """The unit without the slots that are not planned: they have no value, and are not missing."""
-    if planned.all():
+    if planned.all() or (unit.outside is not None and (planned | unit.outside).all()):
         return unit
     outside = ~planned if unit.outside is None else ~planned | unit.outside
     return replace(
@@ -156,6 +157,14 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
     return (result > (aggregation.threshold or 0.0)).astype(np.float64)
 
 
+def day_sums(aggregation: Aggregation, unit: Unit, *, scale: Scale) -> Sums:
+    """The sums of each local day, for `filled_day_values`."""
+    groups, days = day_groups(unit.calendar)
+    unit = restricted(unit, inside(None, aggregation, unit.calendar))
+    weights = _weights(aggregation, unit.calendar)
+    return sums_of(unit, groups, len(days), scale=_scale_within(aggregation, scale), weights=weights)
+
+
 def day_values(
     aggregation: Aggregation, unit: Unit, *, share: float, scale: Scale, percent: bool = False
 ) -> Floats:
@@ -167,13 +176,49 @@ def day_values(
     the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
     scale of totals the mean is a sum too.
     """
-    if aggregation.name in NO_LEVELS:
-        scale = ARITHMETIC
+    sums = day_sums(aggregation, unit, scale=scale)
+    return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent)
+
+
+def filled_day_values(
+    aggregation: Aggregation,
+    unit: Unit,
+    filling: Filling,
+    sums: Callable[[], Sums],
+    *,
+    share: float,
+    scale: Scale,
+    percent: bool = False,
+) -> Floats:
+    """`day_values` of the filled unit; `sums`: `day_sums` of the unit without its filling."""
+    if aggregation.name in WITH_STEP:  # they need more than sums
+        return day_values(aggregation, filling.in_unit(unit), share=share, scale=scale, percent=percent)
+    more = filling.in_sums(
+        sums(),
+        unit,
+        day_groups(unit.calendar)[0],
+        scale=_scale_within(aggregation, scale),
+        weights=_weights(aggregation, unit.calendar),
+    )
+    return _of_sums(aggregation, unit, more, share=share, scale=scale, percent=percent)
+
+
+def _scale_within(aggregation: Aggregation, scale: Scale) -> Scale:
+    return ARITHMETIC if aggregation.name in NO_LEVELS else scale
+
+
+def _weights(aggregation: Aggregation, calendar: Calendar) -> Floats | None:
+    return penalties(calendar) if aggregation.name == "lden" else None
+
+
+def _of_sums(
+    aggregation: Aggregation, unit: Unit, sums: Sums, *, share: float, scale: Scale, percent: bool
+) -> Floats:
+    scale = _scale_within(aggregation, scale)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     groups, days = day_groups(unit.calendar)
     number = len(days)
-    weights = penalties(unit.calendar) if aggregation.name == "lden" else None
-    means = grouped(unit, groups, number, share=share, scale=scale, weights=weights)
+    means = means_of(sums, share=share, scale=scale)
     if aggregation.name in ON_ENERGY and not scale.is_total:
         return means
     means[cut_days(unit.calendar, groups)] = np.nan
@@ -184,14 +229,26 @@ def day_values(
         return factor * means
     if aggregation.name == "sum":
         return means * _planned(unit, groups, number)
-    of_steps, day_of_step, enough = _steps(aggregation, unit, groups, number, share=share, scale=scale)
-    values = np.full(number, np.nan)
-    for at in np.flatnonzero(np.isfinite(means) & enough):
-        values[at] = _of_steps(aggregation, of_steps[(day_of_step == at) & np.isfinite(of_steps)])
+    values = _of_days(aggregation, unit, groups, means, share=share, scale=scale)
     if aggregation.name == "count":
         step_us = unit.calendar.step_us if aggregation.step is None else aggregation.step.about_us
         return values * np.rint(_planned(unit, groups, number) * (unit.calendar.step_us / step_us))
     return factor * values
+
+
+def _of_days(
+    aggregation: Aggregation, unit: Unit, groups: Ints, means: Floats, *, share: float, scale: Scale
+) -> Floats:
+    """Percentile, extreme or share of the steps of each day that has a mean; NaN on the others."""
+    number = len(means)
+    of_steps, day_of_step, enough = _steps(aggregation, unit, groups, number, share=share, scale=scale)
+    order = np.argsort(day_of_step, kind="stable")
+    first = np.searchsorted(day_of_step[order], np.arange(number + 1))
+    values = np.full(number, np.nan)
+    for at in np.flatnonzero(np.isfinite(means) & enough):
+        steps = of_steps[order[first[at] : first[at + 1]]]
+        values[at] = _of_steps(aggregation, steps[np.isfinite(steps)])
+    return values
 
 
 def penalties(calendar: Calendar) -> Floats:

@@ -22,7 +22,7 @@ from trials.plan.rules import Rules
 Folded = Floats | NDArray[np.complex128]
 """Values on the scale of addition; directions are complex numbers of length 1."""
 MOST_DECADES: Final = 290.0
-"""Levels beyond are cut to it, so that their powers stay finite; `designs.question.out_of_scale` then reports
+"""Levels beyond are cut to it, so that their powers stay finite; `designs.out_of_scale` then reports
 them.
 """
 SHORTEST: Final = 1e-9
@@ -107,9 +107,9 @@ class Scale:
 
     def mean(self, values: Floats, weights: Floats | None = None) -> float:
         """Mean of values (none of them NaN), each worth its weight; NaN if directions cancel."""
-        worth = np.ones(len(values)) if weights is None else weights
-        total = self.add(np.zeros(len(values), np.int64), self.fold(values) * worth, 1)
-        return float(self.unfold(total / worth.sum())[0])
+        folded = self.fold(values)
+        total = self.add(np.zeros(len(values), np.int64), folded if weights is None else folded * weights, 1)
+        return float(self.unfold(total / (len(values) if weights is None else weights.sum()))[0])
 
     def length(self, values: Floats) -> float:
         """Resultant length R of directions: 1 if all are the same, 0 if they cancel. NaN on other scales."""

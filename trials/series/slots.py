@@ -236,32 +236,6 @@ def _placed(calendar: Calendar, time_us: Ints) -> tuple[Ints, slice | Bools]:
     return calendar.slots_at(time_us[rows]), rows
 
 
-def grouped(
-    unit: Unit, groups: Ints, number: int, *, share: float, scale: Scale, weights: Floats | None = None
-) -> Floats:
-    """Mean of the valid slots of each group; NaN where fewer than `share` of its planned (not excused) slots
-    are valid. On a scale of totals it is times the slots that the group has, windows included.
-
-    `groups`: group of each slot, 0…number − 1. `weights` per slot (for Lden), applied on the scale of
-    addition.
-    """
-    valid = unit.valid
-    planned = np.bincount(groups[~unit.excused | valid], minlength=number)
-    count = np.bincount(groups[valid], minlength=number)
-    folded = scale.fold(unit.value[valid])
-    enough = (count > 0) & (count >= share * planned)
-    worth: Ints | Floats = count
-    if unit.exposure is not None:
-        folded = folded * unit.exposure[valid]
-        worth = np.bincount(groups[valid], weights=unit.exposure[valid], minlength=number)
-    total = scale.add(groups[valid], folded if weights is None else folded * weights[valid], number)
-    means = np.full(number, np.nan)
-    means[enough] = scale.unfold(total[enough] / worth[enough])
-    if scale.is_total:
-        means *= np.bincount(groups[unit.inside], minlength=number)
-    return means
-
-
 @lru_cache(maxsize=64)
 def day_groups(calendar: Calendar) -> tuple[Ints, Ints]:
     """(group of each slot, ordinals of the days)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import scipy
@@ -298,31 +298,6 @@ def bootstrap(
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.quantile(statistic(weights @ sums), [(1 - level) / 2, (1 + level) / 2])
     return float(ends[0]), float(ends[1])
-
-
-def hac_difference(before: Floats, after: Floats, *, level: float) -> tuple[float, float]:
-    """after − before by OLS on a step with Newey–West errors (statsmodels, lags ⌊4(n/100)^{2/9}⌋); needs
-    every day.
-    """
-    import statsmodels.api as sm
-
-    values = np.r_[before, after]
-    step = np.r_[np.zeros(len(before)), np.ones(len(after))]
-    lags = int(4 * (len(values) / 100) ** (2 / 9))
-    fit = sm.OLS(values, sm.add_constant(step)).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
-    return of_coefficient(fit, 1, level=level)
-
-
-def of_coefficient(fit: Any, at: int, *, level: float) -> tuple[float, float]:
-    """Interval of coefficient number `at` of a statsmodels fit: b ± t(n − k)·√variance. A variance below 0
-    from rounding counts as 0.
-
-    The own level of a period that does not vary has such a variance, and `conf_int` takes the roots of all of
-    them.
-    """
-    b = float(fit.params[at])
-    half = t_quantile(level, fit.df_resid) * float(np.sqrt(max(0.0, float(fit.cov_params()[at, at]))))
-    return b - half, b + half
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from insitu.errors import NotFound
@@ -13,7 +14,7 @@ from store.database import Connection
 from trials.evaluation import Evaluation, document_of
 from trials.judge.changes import causes, changes
 from trials.judge.compute import compute
-from trials.plan.reading import canonical, digest
+from trials.plan.reading import canonical
 from trials.workflow.loading import load_inputs
 
 
@@ -50,7 +51,8 @@ def keep(
             "causes": causes(before, evaluation) or None,
         }
         evaluation = evaluation.model_copy(update=found)
-    document = document_of(evaluation)
+    document = canonical(document_of(evaluation))
+    sha256 = hashlib.sha256(document).hexdigest()
     number = store_trials.save_evaluation(
         conn,
         trial=trial,
@@ -63,14 +65,14 @@ def keep(
         after_the_fact=bool(evaluation.after_the_fact),
         afterwards=[one.text.model_dump() for one in evaluation.afterwards or []],
         inputs_sha256=evaluation.inputs_sha256,
-        sha256=digest(document),
-        document=canonical(document).decode(),
+        sha256=sha256,
+        document=document.decode(),
     )
     detail = {
         "evaluation": number,
         "verdict": "blinded" if evaluation.blinded else str(evaluation.verdict),
         "after_the_fact": bool(evaluation.after_the_fact),
-        "sha256": digest(document),
+        "sha256": sha256,
     }
     access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
     if get_trial(conn, trial).state == TrialState.RUNNING and not (evaluation.interim or evaluation.blinded):
