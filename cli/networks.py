@@ -288,8 +288,9 @@ def pull(
 
 
 def _pulled(done: Pulled, start: datetime) -> str:
+    number = f" This is import {done.import_id}." if done.import_id is not None else ""
     return (
         f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, "
         f"{done.duplicate} were there, "
-        f"{done.refused} refused (see the page Rejects)."
+        f"{done.refused} refused (see the page Rejects).{number}"
     )

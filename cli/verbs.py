@@ -42,6 +42,8 @@ VERBS: Final = {
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
     "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
     "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
+    "imports": Verb("cli.withdrawal", ("imports",), "List which files and pulls brought results."),
+    "withdraw": Verb("cli.withdrawal", ("withdraw",), "Take the results of an import out of use."),
     "simulate": Verb("cli.simulate", ("simulate",), "Send measurements of a simulated fleet."),
     "protocol": Verb("cli.evaluation", ("protocol",), "Draft a protocol from a template."),
     "profiles": Verb("cli.evaluation", ("profiles",), "Show the published targets that a protocol can name."),
