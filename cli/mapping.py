@@ -17,7 +17,8 @@ from insitu.spacing import Spacing
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import deploy
-from store.catalogue.devices import add_device, add_sensor
+from store.catalogue.devices import add_device
+from store.catalogue.sensors import add_sensor
 from store.mappings import (
     apply_mappings,
     declare_interval,

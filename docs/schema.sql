@@ -694,7 +694,10 @@ CREATE TABLE public.sensor (
     model text NOT NULL,
     serial text DEFAULT ''::text NOT NULL,
     calibrated_at timestamp with time zone,
-    calibration text DEFAULT ''::text NOT NULL
+    calibration text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone,
+    replaces integer,
+    CONSTRAINT sensor_check CHECK (((since IS NULL) = (replaces IS NULL)))
 );
 
 ALTER TABLE public.sensor ALTER COLUMN sensor_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -991,10 +994,13 @@ ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.sensor
-    ADD CONSTRAINT sensor_device_id_make_model_serial_key UNIQUE (device_id, make, model, serial);
+    ADD CONSTRAINT sensor_once UNIQUE NULLS NOT DISTINCT (device_id, make, model, serial, since);
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_pkey PRIMARY KEY (sensor_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_key UNIQUE (replaces);
 
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_client_id_key UNIQUE (client_id);
@@ -1189,6 +1195,9 @@ ALTER TABLE ONLY public.quality_run
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.sensor(sensor_id);
 
 ALTER TABLE ONLY public.signed_in
     ADD CONSTRAINT signed_in_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;

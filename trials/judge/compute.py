@@ -115,6 +115,8 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         versions=summaries(inputs.versions) or None,
         after_the_fact=(found is not None and found.qualifies(verdict)) or None,
         afterwards=(found.sentences or None) if found else None,
+        withdrawals=inputs.withdrawals or None,
+        sensors=inputs.sensors or None,
     )
 
 
