@@ -38,7 +38,6 @@ class _SQL(Queries, file="imports"):
     withdrawn_counts: str
     same_file: str
     withdrawals: str
-    withdrawn_since: str
     withdrawn_of_devices: str
 
 
@@ -227,18 +226,6 @@ def _take_out(
 def list_withdrawals(conn: Connection, trial: str, before: datetime) -> list[Withdrawal]:
     """Results of a trial that were withdrawn up to `before`, by import and datastream."""
     return rows(conn, Withdrawal, _SQL.withdrawals, trial=trial, before=before)
-
-
-def list_withdrawn_since(
-    conn: Connection, evaluation_ids: Sequence[int]
-) -> dict[int, list[tuple[int, datetime]]]:
-    """Evaluation → imports (number, when) that it may have used and that were withdrawn after it."""
-    found: dict[int, list[tuple[int, datetime]]] = {}
-    for evaluation_id, import_id, at in conn.execute(
-        _SQL.withdrawn_since.encode(), {"evaluation_ids": list(evaluation_ids)}
-    ):
-        found.setdefault(evaluation_id, []).append((import_id, at))
-    return found
 
 
 def count_withdrawn(conn: Connection, trial: str) -> dict[str, int]:

@@ -18,11 +18,12 @@ ON CONFLICT (import_id, datastream_id) DO UPDATE SET first_time = least(p.first_
     last_time = greatest(p.last_time, excluded.last_time), results = p.results + excluded.results;
 
 -- name: imports
--- Imports of a trial, or one, or all, newest first.
+-- Imports of a trial, or one, or all, newest first. Of an import into several trials, a trial sees its own part alone.
 SELECT i.import_id, coalesce(t.code, min(x.code)) AS trial, count(DISTINCT x.code)::int AS trials, i.file, i.file_sha256, i.login,
-       i.imported_at, i.understood, coalesce(sum(p.results), 0)::bigint AS results,
-       coalesce(array_agg(DISTINCT d.code ORDER BY d.code) FILTER (WHERE d.code IS NOT NULL), '{}') AS devices,
-       min(p.first_time) AS first_time, max(p.last_time) AS last_time, i.withdrawn_at, i.withdrawn_by, i.withdrawn_for
+       i.imported_at, i.understood, coalesce(sum(p.results) FILTER (WHERE %(trial)s::text IS NULL OR x.code = %(trial)s::text), 0)::bigint AS results,
+       coalesce(array_agg(DISTINCT d.code ORDER BY d.code) FILTER (WHERE d.code IS NOT NULL AND (%(trial)s::text IS NULL
+           OR x.code = %(trial)s::text)), '{}') AS devices,
+       min(p.first_time) FILTER (WHERE %(trial)s::text IS NULL OR x.code = %(trial)s::text) AS first_time, max(p.last_time) FILTER (WHERE %(trial)s::text IS NULL OR x.code = %(trial)s::text) AS last_time, i.withdrawn_at, i.withdrawn_by, i.withdrawn_for
 FROM import i LEFT JOIN trial t USING (trial_id) LEFT JOIN import_part p USING (import_id)
 LEFT JOIN datastream m USING (datastream_id) LEFT JOIN device d USING (device_id) LEFT JOIN trial x ON x.trial_id = d.trial_id
 WHERE (%(import_id)s::int IS NULL OR i.import_id = %(import_id)s::int)
@@ -117,15 +118,6 @@ FROM withdrawn_observation w JOIN import i USING (import_id) JOIN datastream m U
 JOIN trial t ON t.trial_id = d.trial_id
 WHERE t.code = %(trial)s::text AND i.withdrawn_at <= %(before)s::timestamptz
 GROUP BY i.import_id, d.code, m.name ORDER BY i.import_id, d.code, m.name;
-
--- name: withdrawn_since
--- Imports whose results some evaluations may have used, and that were withdrawn later.
-SELECT e.evaluation_id, i.import_id, i.withdrawn_at FROM evaluation e JOIN trial t USING (trial_id) JOIN import i
-  ON i.withdrawn_at > e.evaluated_at AND i.imported_at <= e.evaluated_at
-WHERE e.evaluation_id = ANY(%(evaluation_ids)s::int[])
-  AND EXISTS (SELECT FROM import_part p JOIN datastream m USING (datastream_id) JOIN device d USING (device_id)
-              WHERE p.import_id = i.import_id AND d.trial_id = t.trial_id)
-ORDER BY 1, 2;
 
 -- name: withdrawn_of_devices
 -- How many stored results of each device of a trial are out of use.
