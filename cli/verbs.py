@@ -32,6 +32,7 @@ VERBS: Final = {
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
     "swap": Verb("cli.registration", ("swap",), "Replace a device by another at its place."),
     "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
+    "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),
     "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
     "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
     "people": Verb("cli.lists", ("people",), "List who can sign in."),

@@ -80,7 +80,10 @@ def add_trial(
         ends_at=ends_at,
         now=now,
     )
-    return require_found(number, f"There is no host {host!r} or no company {company!r}.")
+    others = "".join(
+        f", or no {what} {code!r}" for what, code in (("evaluator", evaluator), ("need", need)) if code
+    )
+    return require_found(number, f"There is no host {host!r} or no company {company!r}{others}.")
 
 
 def list_trials(conn: Connection) -> list[Trial]:

@@ -154,10 +154,10 @@ def _imports_and_sensors(w: Writer) -> None:
         ]
         for one in w.e.withdrawals or []
     ]
-    keys = ("import", "file", "datastream", "results", "first", "last", "withdrawn", "reason")
+    withdrawal_keys = ("import", "file", "datastream", "results", "first", "last", "withdrawn", "reason")
     if withdrawn:
         caption = w._("Imports that were withdrawn; their results are kept and count nowhere.")
-        w.add(Table(caption, [w._(WORDS[key]) for key in keys], withdrawn, (3,)))
+        w.add(Table(caption, [w._(WORDS[key]) for key in withdrawal_keys], withdrawn, (3,)))
     shown = {d.datastream.partition("/")[0] for d in w.e.datastreams if d.arm is not None}
     sensors = [
         [
