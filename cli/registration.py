@@ -1,4 +1,4 @@
-"""`register`, `move`, `window`, `swap`, `deployment`: entries of the lab and the hosts, from a file or the
+"""`register`, `move`, `window`, `deployment`: entries of the lab and the hosts, from a file or the
 command line.
 """
 
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +26,6 @@ from insitu.model import AveragingScale, OrganisationKind, TrialState, WindowKin
 from insitu.scales import require_scale
 from insitu.units import require_unit
 from store.access import password_of, record
-from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import find_device
 from store.catalogue.entries import amend, compare
 from store.catalogue.organisations import add_need, add_organisation
@@ -285,22 +283,6 @@ def window(
         f"Declared: {kind} of {site or device} from {_utc(start):%Y-%m-%d %H:%M} to "
         f"{_utc(end):%Y-%m-%d %H:%M} UTC."
     )
-
-
-def swap(
-    trial: str,
-    old: str,
-    new: Annotated[str, typer.Argument(help="Already enrolled; takes the place and continues the series.")],
-) -> None:
-    """Replace a device by another at its place, from now on."""
-    target, conn = open_target("insitu swap")
-    with conn:
-        before, after = (find_device(conn, trial, code).device_id for code in (old, new))
-        now = target.clock.now()
-        with suppress(CorrectInput):  # not deployed: nothing to end
-            end_deployment(conn, device_id=after, at=now)
-        swap_device(conn, old_device_id=before, new_device_id=after, at=now)
-    say(f"{new} has taken the place of {old}.")
 
 
 def deployment(

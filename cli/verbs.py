@@ -30,7 +30,7 @@ VERBS: Final = {
     ),
     "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
-    "swap": Verb("cli.registration", ("swap",), "Replace a device by another at its place."),
+    "swap": Verb("cli.swapping", ("swap",), "Replace a device by another at its place."),
     "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
     "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),
     "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
