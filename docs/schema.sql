@@ -18,6 +18,16 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.known_zone(zone text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    PERFORM timestamptz 'epoch' AT TIME ZONE zone;
+    RETURN zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN 'UTC';
+END $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -265,6 +275,7 @@ CREATE TABLE public.device_contact (
     clock_since timestamp with time zone,
     clock_largest double precision,
     clock_before double precision,
+    here_since timestamp with time zone,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
 );
 
@@ -518,6 +529,11 @@ CREATE TABLE public.trial (
 );
 
 CREATE VIEW public.observation_daily AS
+ WITH zones AS MATERIALIZED (
+         SELECT trial.trial_id,
+            public.known_zone(trial.time_zone) AS time_zone
+           FROM public.trial
+        )
  SELECT h.datastream_id,
     ((h.hour AT TIME ZONE t.time_zone))::date AS day,
     h.flag,
@@ -529,7 +545,7 @@ CREATE VIEW public.observation_daily AS
    FROM (((public.observation_hourly h
      JOIN public.datastream s USING (datastream_id))
      JOIN public.device d USING (device_id))
-     JOIN public.trial t USING (trial_id))
+     JOIN zones t USING (trial_id))
   GROUP BY h.datastream_id, (((h.hour AT TIME ZONE t.time_zone))::date), h.flag;
 
 CREATE TABLE public.observed_property (
