@@ -74,6 +74,11 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: st
             start = entry.start or now
             deploy(conn, device_id=number, site=entry.site, position=_position(entry), start=start)
             if entry.sensor is not None:
+                if entry.sensor.since is not None and entry.sensor.since > start:
+                    raise CorrectInput(
+                        f"device {name} is there before its sensor, which comes {_utc(entry.sensor.since)}: enter "
+                        "the sensor that it had first, and then the change."
+                    )
                 first_sensor(conn, number, entry.sensor.facts())
     except AlreadyExists:
         with conn.transaction():
@@ -97,10 +102,11 @@ def _compared(conn: Connection, entry: DeviceEntry, name: str, reason: str) -> l
     if found:
         amend(conn, "device", name, found, reason=reason)
     stays = [one for one in list_deployments(conn, entry.trial) if one.device_id == number]
+    first = min((one.start for one in stays), default=datetime.now(UTC))
     return [
         *map(str, found),
         *_placed(conn, entry, number, stays, reason),
-        *(_sensed(conn, entry.sensor, number, name, reason) if entry.sensor is not None else []),
+        *(_sensed(conn, entry.sensor, number, name, first, reason) if entry.sensor is not None else []),
     ]
 
 
@@ -148,8 +154,10 @@ def _placed(
     return [f"place was {was}, is {entry.site}, {position}"]
 
 
-def _sensed(conn: Connection, entry: SensorEntry, number: int, name: str, reason: str) -> list[str]:
-    """Compares the sensor: another one from a time on is a change."""
+def _sensed(
+    conn: Connection, entry: SensorEntry, number: int, name: str, first: datetime, reason: str
+) -> list[str]:
+    """Compares the sensor: another one from a time on is a change. `first`: since when the device is deployed."""
     known = list_device_sensors(conn, number)
     if not known:
         first_sensor(conn, number, entry.facts())
@@ -157,8 +165,15 @@ def _sensed(conn: Connection, entry: SensorEntry, number: int, name: str, reason
     current = known[-1]
     wanted = replace(current.facts, **_stated(entry))
     same = [one for one in known if replace(one.facts, **_stated(entry)) == one.facts]
-    if any(entry.since in (None, one.start) or one.start is None for one in same):
+    if any(entry.since in (None, one.start) for one in same):
         return []
+    if any(one.start is None for one in same):
+        if entry.since is not None and entry.since <= first:
+            return []
+        raise CorrectInput(
+            f"device {name} is entered already: sensor.from was the beginning of the device, is "
+            f"{_utc(entry.since)}, and nothing else differs (say what is new of the sensor: serial, calibrated_at, …)."
+        )
     at_that_time = next((one for one in known if one.start == entry.since), None)
     if entry.since is not None and at_that_time is None:
         change_sensor(conn, current, entry.facts(), entry.since)
