@@ -1,4 +1,4 @@
-"""Withdrawal of an import by a reader: who may, and of which import."""
+"""Withdrawal of an import by a reader: the rights, and the import."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def find_wrong_rows(conn: Connection) -> list[str]:
-    """A sentence for each row whose time zone, unit or title is none; pages show such a row with its problem."""
+    """A sentence for each row whose time zone, unit or title is none; pages show such a row with its
+    problem.
+    """
     return [*_trials(conn), *_properties(conn)]
 
 

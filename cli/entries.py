@@ -56,7 +56,8 @@ class DeviceEntry(Entry):
 
 
 def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: str = "") -> str:
-    """Enter a device at its place, from `start` or now; an existing one is compared field by field. Returns the
+    """Enter a device at its place, from `start` or now; an existing one is compared field by field.
+    Returns the
     line that says what happened. CorrectInput if it is there in another way that cannot change like this.
     """
     name = f"{entry.trial}/{entry.code}"
@@ -76,7 +77,8 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: st
             if entry.sensor is not None:
                 if entry.sensor.since is not None and entry.sensor.since > start:
                     raise CorrectInput(
-                        f"device {name} is there before its sensor, which comes {_utc(entry.sensor.since)}: enter "
+                        f"device {name} is there before its sensor, which comes "
+                        f"{_utc(entry.sensor.since)}: enter "
                         "the sensor that it had first, and then the change."
                     )
                 first_sensor(conn, number, entry.sensor.facts())
@@ -96,7 +98,7 @@ def _position(entry: DeviceEntry) -> str:
 
 
 def _compared(conn: Connection, entry: DeviceEntry, name: str, reason: str) -> list[str]:
-    """What was changed of an existing device, in words."""
+    """Changes of an existing device, in words."""
     number = find_device(conn, entry.trial, entry.code).device_id
     found = compare(conn, "device", name, entry.stated())
     if found:
@@ -140,13 +142,15 @@ def _placed(
     if same:
         raise CorrectInput(
             f"device {entry.trial}/{entry.code} is entered already: start was {_utc(same[-1].start)}, is "
-            f"{_utc(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason WHY` corrects "
+            f"{_utc(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason "
+            f"WHY` corrects "
             "it)."
         )
     stay = next((s for s in stays if entry.start in (None, s.start)), last)
     if not reason or entry.start not in (None, stay.start):
         raise CorrectInput(
-            f"device {entry.trial}/{entry.code} is entered already: place was {was}, is {wanted} (if it moved, say "
+            f"device {entry.trial}/{entry.code} is entered already: place was {was}, is {wanted} (if it "
+            f"moved, say "
             "since when with `start`; a wrong entry is corrected with --reason WHY)."
         )
     position = _position(entry) if said_position else stay.position
@@ -157,7 +161,9 @@ def _placed(
 def _sensed(
     conn: Connection, entry: SensorEntry, number: int, name: str, first: datetime, reason: str
 ) -> list[str]:
-    """Compares the sensor: another one from a time on is a change. `first`: since when the device is deployed."""
+    """Compares the sensor: another one from a time on is a change. `first`: since when the device is
+    deployed.
+    """
     known = list_device_sensors(conn, number)
     if not known:
         first_sensor(conn, number, entry.facts())
@@ -172,7 +178,8 @@ def _sensed(
             return []
         raise CorrectInput(
             f"device {name} is entered already: sensor.from was the beginning of the device, is "
-            f"{_utc(entry.since)}, and nothing else differs (say what is new of the sensor: serial, calibrated_at, …)."
+            f"{_utc(entry.since)}, and nothing else differs (say what is new of the sensor: serial, "
+            f"calibrated_at, …)."
         )
     at_that_time = next((one for one in known if one.start == entry.since), None)
     if entry.since is not None and at_that_time is None:
@@ -181,8 +188,10 @@ def _sensed(
     wrong = at_that_time or current
     if not reason:
         raise CorrectInput(
-            f"device {name} is entered already: {'; '.join(differences(wrong, wanted))} (if the sensor was changed "
-            "or calibrated again, say since when: `from = TIME` in its entry, or `insitu sensor`; a wrong entry is "
+            f"device {name} is entered already: {'; '.join(differences(wrong, wanted))} (if the sensor "
+            f"was changed "
+            "or calibrated again, say since when: `from = TIME` in its entry, or `insitu sensor`; a "
+            "wrong entry is "
             "corrected with --reason WHY)."
         )
     correct_sensor(conn, wrong.sensor_id, replace(wrong.facts, **_stated(entry)))

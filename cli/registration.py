@@ -93,7 +93,9 @@ class TrialEntry(Entry):
 
 
 class Registration(Entry):
-    """A file: lists of tables, entered in this order. An existing entry is compared, and changed or refused."""
+    """A file: lists of tables, entered in this order. An existing entry is compared, and changed or
+    refused.
+    """
 
     organisation: list[OrganisationEntry] = Field(default_factory=list)
     person: list[PersonEntry] = Field(default_factory=list)

@@ -14,7 +14,7 @@ from cli.target import open_target
 from insitu.errors import CorrectInput
 from store.access import record
 from store.catalogue.devices import find_device
-from store.catalogue.sensors import change_sensor, correct_sensor, list_device_sensors
+from store.catalogue.sensors import SensorFacts, change_sensor, correct_sensor, list_device_sensors
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"]
 
@@ -28,7 +28,7 @@ def sensor(
         typer.Option(formats=_FORMATS, help="Since when, UTC or with an offset [default: now]."),
     ] = None,
     make: Annotated[str | None, typer.Option(help="Who made it.")] = None,
-    model: Annotated[str | None, typer.Option(help="What it is called.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its type.")] = None,
     serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
     calibrated_at: Annotated[
         datetime | None, typer.Option(formats=_FORMATS, help="When it was calibrated.")
@@ -40,7 +40,8 @@ def sensor(
     ] = False,
     login: Annotated[str, typer.Option(help="Who changes it.")] = "cli",
 ) -> None:
-    """Enter another sensor of a device, or a new calibration, from a time on. Its datastreams go on; reports list
+    """Enter another sensor of a device, or a new calibration, from a time on. Its datastreams go on;
+    reports list
     both with their intervals.
     """
     given: dict[str, Any] = {
@@ -53,7 +54,8 @@ def sensor(
     stated = {name: value for name, value in given.items() if value is not None}
     if not stated or (correct and at is not None):
         raise CorrectInput(
-            "Say what is new: --serial, --calibrated-at, … A change has a time (--at), a correction (--correct) none."
+            "Say what is new: --serial, --calibrated-at, … A change has a time (--at), a correction "
+            "(--correct) none."
         )
     target, conn = open_target("insitu sensor")
     with conn:
@@ -64,10 +66,7 @@ def sensor(
                 f"{trial}/{device} has no sensor: enter one with its [[device]] and `insitu register`."
             )
         before = known[-1]
-        own = before.facts
-        if not correct and {"make", "model", "serial"} & stated.keys():
-            own = replace(own, calibrated_at=None, calibration="")  # those were of the sensor that is gone
-        after = replace(own, **stated)
+        after = _after(before.facts, stated, correct=correct)
         if after == before.facts:
             raise CorrectInput(f"{trial}/{device} has that sensor already: {told(after)}.")
         since = _utc(at) if at else now
@@ -77,10 +76,17 @@ def sensor(
             change_sensor(conn, before, after, since)
         detail = {"reason": reason, "changes": differences(before, after)}
         detail |= {} if correct else {"since": since.isoformat()}
-        action = "correct sensor" if correct else "change sensor"
+        action = f"{'correct' if correct else 'change'} sensor"
         record(conn, at=now, login=login, action=action, subject=f"{trial}/{device}", detail=detail)
     when = "" if correct else f" since {since:%Y-%m-%d %H:%M} UTC; before: {told(before.facts)}"
     say(f"The sensor of {trial}/{device} is {told(after)}{when}.")
+
+
+def _after(before: SensorFacts, stated: dict[str, Any], *, correct: bool) -> SensorFacts:
+    """A new sensor does not inherit the calibration of the one that is gone."""
+    if not correct and {"make", "model", "serial"} & stated.keys():
+        before = replace(before, calibrated_at=None, calibration="")
+    return replace(before, **stated)
 
 
 def _utc(when: datetime) -> datetime:

@@ -1,4 +1,6 @@
-"""`imports` and `withdraw`: which files and pulls brought results, and how to take those of one out of use."""
+"""`imports` and `withdraw`: which files and pulls brought results, and how to take those of one out of
+use.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,8 @@ def withdraw(
     login: Annotated[str, typer.Option(help="Who withdraws.")] = "lab",
     as_json: JsonOption = False,
 ) -> None:
-    """Take the results of an import out of use: no chart, rollup or evaluation counts them. They are kept, and
+    """Take the results of an import out of use: no chart, rollup or evaluation counts them. They are kept,
+    and
     listed in reports and packages.
     """
     target, conn = open_target("insitu withdraw")

@@ -93,7 +93,8 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device sent the time {_date(time_us)}; it was received at {_date(received_us)}. That is outside "
+            f"The device sent the time {_date(time_us)}; it was received at {_date(received_us)}. That "
+            f"is outside "
             "its deployment: set its clock, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:

@@ -96,7 +96,8 @@ class Reader:
         return translations(folder, self.language).ngettext
 
     def pick(self, texts: dict[str, str] | str) -> str:
-        """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available. Anything else that is
+        """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available. Anything else
+        that is
         stored in its place is shown as it is.
         """
         if not isinstance(texts, dict):

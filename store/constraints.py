@@ -122,7 +122,9 @@ SENTENCES: Final = {
     "trial_state_check": "That is no state of a trial.",
     "unblinding_reason_check": "An unblinding needs a reason.",
 }
-"""Conditions on a row, by the name of the constraint. Keys and references are put into words by their table."""
+"""Conditions on a row, by the name of the constraint. Keys and references are put into words by their
+table.
+"""
 
 _REFERRED: Final = re.compile(r'table "(?:\w+\.)?(\w+)"')
 _VALUES: Final = re.compile(r"\)=\((.*)\) ")
@@ -131,7 +133,8 @@ _VALUES: Final = re.compile(r"\)=\((.*)\) ")
 def sentence_of(
     *, state: str, constraint: str | None, table: str | None, column: str | None, detail: str | None
 ) -> str | None:
-    """A sentence about a refused row, from what the server says of it; None if no constraint refused it. `state`:
+    """A sentence about a refused row, from what the server says of it; None if no constraint refused it.
+    `state`:
     its SQLSTATE.
     """
     if constraint in SENTENCES:

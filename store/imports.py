@@ -46,14 +46,14 @@ _MOST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What an import is about to bring in. `trial` None and no `file_sha256`: uplinks of a network server."""
+    """Where results are about to come from. `trial` None and no `file_sha256`: uplinks of a network server."""
 
     file: str
     login: str
     trial: str | None = None
     file_sha256: str | None = None
     understood: Sequence[str] = ()
-    """What was understood of zone, units and columns, in sentences."""
+    """Sentences about zone, units and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,9 @@ def begin_import(conn: Connection, origin: Origin, *, now: datetime) -> int:
 def add_parts(
     conn: Connection, import_id: int, datastream_ids: Sequence[int], times: Sequence[datetime]
 ) -> None:
-    """Note where the results are that an import has just stored. CorrectInput if it was withdrawn meanwhile."""
+    """Note where the results are that an import has just stored. CorrectInput if it was withdrawn
+    meanwhile.
+    """
     if datastream_ids:
         if scalar(conn, _SQL.share_import, import_id=import_id) is not None:
             raise CorrectInput(f"Import {import_id} was withdrawn while it ran.")
@@ -173,7 +175,8 @@ def trials_of_import(conn: Connection, import_id: int) -> list[str]:
 
 
 def withdraw_import(conn: Connection, import_id: int, *, login: str, reason: str, now: datetime) -> Withdrawn:
-    """Take the results of an import out of use. They are kept; a result that the import had corrected gets its
+    """Take the results of an import out of use. They are kept; a result that the import had corrected gets
+    its
     earlier value back. Idempotent: the first call counts.
 
     NotFound if there is no such import; CorrectInput without a reason.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ class Latest:
 
 def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
     """Store new observations. First write wins on (datastream, time), within the batch and against stored
-    rows. `import_id`: the import that brought them; None: a device.
+    rows. `import_id`: the import that brought them.
     """
     if not observations:
         return Merged(0, [], [])
@@ -212,7 +212,7 @@ def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
 
 
 def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> int:
-    """Merge them, sorted by key; returns how many were new."""
+    """Sorted by key; returns how many were new."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
@@ -359,7 +359,7 @@ def copy_straight(
     """Binary COPY directly into the table, without a merge; raises AlreadyExists for an existing key. `insitu
     bench` also fills tables with it.
 
-    `flags`: as the checks would set them; None: not checked. `import_id`: as in `merge`.
+    `flags`: as the checks would set them; None: not checked.
     """
     table = np.empty(len(streams), _STRAIGHT if import_id is None else _STRAIGHT_IMPORTED)
     table["fields"], table["quality"] = 6, quality
@@ -370,8 +370,7 @@ def copy_straight(
     table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
     if import_id is not None:
-        table["fields"], table["n7"], table["import_id"] = 7, 4, import_id
-        columns += ", import_id"
+        table["fields"], table["n7"], table["import_id"], columns = 7, 4, import_id, f"{columns}, import_id"
     with conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + table.tobytes() + _TRAILER)
 
@@ -390,8 +389,7 @@ def settle(conn: Connection) -> None:
 
 def first_receipt(conn: Connection, trial: str) -> datetime | None:
     """Time of receipt of a trial's first stored observation."""
-    found: datetime | None = scalar(conn, _SQL.first_receipt, trial=trial)
-    return found
+    return cast("datetime | None", scalar(conn, _SQL.first_receipt, trial=trial))
 
 
 def latest_of(conn: Connection, datastream_ids: Sequence[int]) -> list[Latest]:

@@ -239,7 +239,9 @@ class WithdrawalSummary(Part):
 
 
 class SensorSummary(Part):
-    """A sensor in a device for `[start, end)`. `start` None: from its beginning; `end` None: it was not replaced."""
+    """A sensor in a device for `[start, end)`. `start` None: from its beginning; `end` None: it was not
+    replaced.
+    """
 
     device: str
     make: str

@@ -118,7 +118,9 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
 def _trials(
     page: Page, viewer: Viewer, trials: Sequence[Trial], facts: dict[str, TrialFacts]
 ) -> Iterator[Waiting]:
-    """Steps that the reader may take: the lab and the evaluator lock and evaluate, the lab enters decisions."""
+    """Steps that the reader may take: the lab and the evaluator lock and evaluate, the lab enters
+    decisions.
+    """
     for trial in trials:
         own, title, href = facts[trial.code], page.pick(trial.title), f"/trials/{trial.code}"
         if trial.state in (TrialState.DEPLOYMENT, TrialState.RUNNING) and own.locked_at is None:

@@ -47,7 +47,7 @@ class ImportOut(BaseModel):
     login: str
     imported_at: datetime
     understood: list[str]
-    """What was understood of zone, units and columns."""
+    """Sentences about zone, units and columns."""
     results: int
     """Stored by it, or put in the place of others."""
     devices: list[str]
@@ -98,7 +98,9 @@ def withdraw(
     context: Ctx,
     viewer: Signed,
 ) -> WithdrawalOut:
-    """Take the results of an import out of use; for the lab, and for the company of the trial. They are kept."""
+    """Take the results of an import out of use; for the lab, and for the company of the trial. They are
+    kept.
+    """
     done = withdraw_for(conn, context, viewer, trial, import_id, body.reason)
     return WithdrawalOut(
         import_id=import_id, is_new=done.is_new, taken_out=done.taken_out, put_back=done.put_back

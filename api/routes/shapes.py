@@ -299,6 +299,11 @@ class EvaluationOut(BaseModel):
     """Of the protocol."""
 
 
+def texts_in(stored: list[Any] | None) -> list[dict[str, str]]:
+    """The texts by language; without anything else that is stored among them."""
+    return [one for one in stored or [] if isinstance(one, dict)]
+
+
 def span(
     start: datetime | None, end: datetime | None, *, now: datetime, default_days: int = 7
 ) -> tuple[datetime, datetime]:

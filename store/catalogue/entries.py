@@ -126,7 +126,8 @@ def compare(conn: Connection, kind: str, code: str, stated: Mapping[str, Any]) -
 
 
 def amend(conn: Connection, kind: str, code: str, differences: list[Difference], *, reason: str = "") -> None:
-    """Apply differences that `compare` has found. CorrectInput names each that is refused, and what to do instead;
+    """Apply differences that `compare` has found. CorrectInput names each that is refused, and what to do
+    instead;
     nothing is changed then.
     """
     table, known = _TABLES[kind], _stored(conn, kind, code)

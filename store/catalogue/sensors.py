@@ -20,7 +20,7 @@ class _SQL(Queries, file="catalogue/sensors"):
 
 @dataclass(frozen=True, slots=True)
 class SensorFacts:
-    """What is known of a sensor, whatever device it is in."""
+    """Facts about a sensor, whatever device it is in."""
 
     make: str
     model: str
@@ -31,7 +31,9 @@ class SensorFacts:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A sensor in a device for `[start, end)`. `start` None: from the beginning; `end` None: it is there now."""
+    """A sensor in a device for `[start, end)`. `start` None: from the beginning; `end` None: it is there
+    now.
+    """
 
     sensor_id: int
     device_id: int
@@ -77,17 +79,20 @@ def first_sensor(conn: Connection, device_id: int, facts: SensorFacts) -> int:
 
 
 def change_sensor(conn: Connection, before: Sensor, facts: SensorFacts, at: datetime) -> int:
-    """From `at` on another sensor takes the place of `before`, or the same one calibrated again. Its datastreams go on.
+    """From `at` on another sensor takes the place of `before`, or the same one calibrated again. Its
+    datastreams go on.
 
     CorrectInput if `before` was replaced already, or was not there yet.
     """
     if before.end is not None:
         raise CorrectInput(
-            f"{before.device}: {_name(before.facts)} was replaced already, at {before.end:%Y-%m-%d %H:%M} UTC."
+            f"{before.device}: {_name(before.facts)} was replaced already, at "
+            f"{before.end:%Y-%m-%d %H:%M} UTC."
         )
     if before.start is not None and at <= before.start:
         raise CorrectInput(
-            f"{before.device}: {_name(before.facts)} is there since {before.start:%Y-%m-%d %H:%M} UTC: another "
+            f"{before.device}: {_name(before.facts)} is there since {before.start:%Y-%m-%d %H:%M} UTC: "
+            f"another "
             "sensor can only come later."
         )
     number = _add(conn, device_id=before.device_id, facts=facts, since=at, replaces=before.sensor_id)

@@ -38,7 +38,7 @@ class _Stream:
     in_use: bool
 
     def facts(self) -> dict[str, object]:
-        """What decides how a result is stored."""
+        """Facts that decide how a result is stored."""
         return {
             "property": self.property,
             "unit": self.unit,
@@ -92,7 +92,8 @@ def _continue_series(conn: Connection, old: Device, new: Device) -> list[str]:
             run(conn, _SQL.same_interval, datastream_id=own.datastream_id, like=stream.datastream_id)
     if differing:
         raise CorrectInput(
-            f"{new.code} has results already and cannot continue the series of {old.code}: {'; '.join(differing)}. "
+            f"{new.code} has results already and cannot continue the series of {old.code}: "
+            f"{'; '.join(differing)}. "
             "Enrol a new device for the place."
         )
     return [one.name for one in wanted]

@@ -322,7 +322,8 @@ def test_a_datastream_that_is_edited_changes_what_is_stated_only(
     told_here("register", write(tmp_path / "1.toml", {**WHOLE, "mapping": []}))
     told_here("register", write(tmp_path / "0.toml", {}))
     conn.execute(
-        "INSERT INTO datastream (device_id, property_id, name, unit, role) SELECT device_id, property_id, 'x', 'ug/m3', "
+        "INSERT INTO datastream (device_id, property_id, name, unit, role) SELECT device_id, "
+        "property_id, 'x', 'ug/m3', "
         "'candidate' FROM device, observed_property p WHERE device.code = 'sw1' AND p.code = 'pm25'"
     )
     conn.commit()

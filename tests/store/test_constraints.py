@@ -1,4 +1,4 @@
-"""What the schema refuses is told in a sentence; no name of the schema reaches a person."""
+"""A sentence says why the schema refuses a row; no name of the schema reaches a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.fix_catalogue import START, SmallTrial
 def test_each_condition_of_the_schema_has_a_sentence_and_each_table_a_noun(conn: Connection) -> None:
     """A new constraint needs its sentence in store/constraints.py, a new table its noun."""
     checks = conn.execute(
-        "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'x') AND connamespace = 'public'::regnamespace"
+        "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'x') AND connamespace = "
+        "'public'::regnamespace"
     ).fetchall()
     assert {name for (name,) in checks} == set(SENTENCES)
     tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
@@ -43,7 +44,8 @@ def test_no_sentence_has_a_name_of_the_schema() -> None:
         ("DELETE FROM trial", RowRefused, "It is in use by a device."),
         ("UPDATE device SET name = NULL", RowRefused, "The device needs a name."),
         (
-            "INSERT INTO deployment (device_id, site_id, position, period) SELECT device_id, site_id, 'x', period "
+            "INSERT INTO deployment (device_id, site_id, position, period) SELECT device_id, site_id, "
+            "'x', period "
             "FROM deployment",
             CorrectInput,
             "The device is deployed elsewhere during a part of that time.",

@@ -157,7 +157,9 @@ def _find_silent_streams(facts: DeviceFacts, now: datetime) -> list[StreamFacts]
 
 
 def _is_silent(stream: StreamFacts, contact: ContactFacts, now: datetime) -> bool:
-    """Counts from its last result, but only while the device has been there: an outage was nobody's silence."""
+    """Counts from its last result, but only while the device has been there: an outage was nobody's
+    silence.
+    """
     heard = [at for at in (stream.latest_received_at or contact.first_seen_at, contact.here_since) if at]
     last, expected_s = max(heard, default=None), stream.usual_interval_s
     return (

@@ -212,7 +212,8 @@ def stream_input(
 
 
 def as_it_arrived(evaluation: Evaluation, inputs: TrialInputs) -> TrialInputs:
-    """The inputs with the evaluation's own account of how data arrived and with which sensors: other rules may
+    """The inputs with the evaluation's own account of how data arrived and with which sensors: other rules
+    may
     tell gaps and late results in another way, and sensors may have been corrected.
     """
     stated = {one.datastream: one for one in evaluation.datastreams}

@@ -1,28 +1,28 @@
 -- name: organisation_entry
--- What is stored of an organisation.
+-- The stored fields of an organisation.
 SELECT jsonb_build_object('name', name, 'kind', kind) FROM organisation WHERE code = %(code)s::text FOR UPDATE;
 
 -- name: person_entry
--- What is stored of a person.
+-- The stored fields of a person.
 SELECT jsonb_build_object('name', p.name, 'language', p.language, 'organisation', o.code)
 FROM person p JOIN organisation o USING (organisation_id) WHERE p.login = %(code)s::text FOR UPDATE OF p;
 
 -- name: site_entry
--- What is stored of a site.
+-- The stored fields of a site.
 SELECT jsonb_build_object('name', s.name, 'kind', s.kind, 'latitude', s.latitude, 'longitude', s.longitude, 'host', o.code)
 FROM site s JOIN organisation o ON o.organisation_id = s.host_id WHERE s.code = %(code)s::text FOR UPDATE OF s;
 
 -- name: property_entry
--- What is stored of a property.
+-- The stored fields of a property.
 SELECT jsonb_build_object('name', name, 'unit', unit) FROM observed_property WHERE code = %(code)s::text FOR UPDATE;
 
 -- name: need_entry
--- What is stored of a need.
+-- The stored fields of a need.
 SELECT jsonb_build_object('title', n.title, 'description', n.description, 'host', o.code)
 FROM need n JOIN organisation o ON o.organisation_id = n.host_id WHERE n.code = %(code)s::text FOR UPDATE OF n;
 
 -- name: trial_entry
--- What is stored of a trial, and whether a protocol is locked.
+-- The stored fields of a trial, and whether a protocol is locked.
 SELECT jsonb_build_object('title', t.title, 'host', h.code, 'company', c.code, 'evaluator', e.code, 'need', n.code,
                           'time_zone', t.time_zone, 'ends_at', t.ends_at,
                           'is_locked', EXISTS (SELECT FROM protocol p WHERE p.trial_id = t.trial_id AND p.locked_at IS NOT NULL))
@@ -31,12 +31,12 @@ LEFT JOIN organisation e ON e.organisation_id = t.evaluator_id LEFT JOIN need n 
 WHERE t.code = %(code)s::text FOR UPDATE OF t;
 
 -- name: device_entry
--- What is stored of a device, `trial/device`.
+-- The stored fields of a device, `trial/device`.
 SELECT jsonb_build_object('name', d.name, 'model', d.model, 'serial', d.serial) FROM device d JOIN trial t USING (trial_id)
 WHERE t.code || '/' || d.code = %(code)s::text FOR UPDATE OF d;
 
 -- name: network_server_entry
--- What is stored of a network server.
+-- The stored fields of a network server.
 SELECT jsonb_build_object('kind', kind) FROM network_server WHERE code = %(code)s::text FOR UPDATE;
 
 -- name: amend_organisation

@@ -140,7 +140,9 @@ def happened(w: Writer) -> None:
 
 
 def _imports_and_sensors(w: Writer) -> None:
-    """Withdrawn results, and the sensors of the devices with their intervals; nothing where there are none."""
+    """Withdrawn results, and the sensors of the devices with their intervals; nothing where there are
+    none.
+    """
     withdrawn = [
         [
             str(one.import_id),
