@@ -69,15 +69,14 @@ def sensor(
         after = _after(before.facts, stated, correct=correct)
         if after == before.facts:
             raise CorrectInput(f"{trial}/{device} has that sensor already: {told(after)}.")
-        since = _utc(at) if at else now
+        since = _utc(at or now)
         if correct:
             correct_sensor(conn, before.sensor_id, after)
         else:
             change_sensor(conn, before, after, since)
-        detail = {"reason": reason, "changes": differences(before, after)}
-        detail |= {} if correct else {"since": since.isoformat()}
-        action = f"{'correct' if correct else 'change'} sensor"
-        record(conn, at=now, login=login, action=action, subject=f"{trial}/{device}", detail=detail)
+        detail = {"reason": reason, "changes": differences(before, after), "since": since.isoformat()}
+        verb = "correct" if correct else "change"
+        record(conn, at=now, login=login, action=f"{verb} sensor", subject=f"{trial}/{device}", detail=detail)
     when = "" if correct else f" since {since:%Y-%m-%d %H:%M} UTC; before: {told(before.facts)}"
     say(f"The sensor of {trial}/{device} is {told(after)}{when}.")
 

@@ -46,7 +46,7 @@ _MOST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where results are about to come from. `trial` None and no `file_sha256`: uplinks of a network server."""
+    """A file or a pull. `trial` None and no `file_sha256`: uplinks of a network server."""
 
     file: str
     login: str

@@ -46,7 +46,9 @@ OTHERS = {
     "signed_in",
     "shard",
 }
-"""Tables of the installation itself: a wrong word there is no row of a list. A protocol is sealed by its hash."""
+"""Tables of the installation itself: a wrong word there is no row of a list.
+A protocol is sealed by its hash.
+"""
 WRONG = {"text": "Europe/Pariss \u2013 ?", "jsonb": '["?"]'}
 
 

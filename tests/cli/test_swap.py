@@ -26,9 +26,7 @@ ANY = re.compile(r"[\s\S]*")
 
 @pytest.fixture
 def spare(conn: Connection, catalogue: SmallTrial) -> int:
-    """A new device; the old one, `a`, has a credential, and a mapping, and results of which the stamp is
-    an end.
-    """
+    """A new device; the old one, `a`, has a credential, and stamps at the end."""
     declare_interval(conn, catalogue.datastreams["a", "pm25"], Spacing(timedelta(minutes=10)), Stamp.END)
     add_credential(
         conn,

@@ -65,8 +65,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         endpoints = [without_counts(endpoint) for endpoint in endpoints]
     verdict = criteria.overall([e.verdict for e in endpoints if e.rank == "primary"])
     found = record(inputs) if inputs.rules.tell_when else None
-    interim = is_early(inputs)
-    found_looks = looks(inputs)
+    interim, found_looks = is_early(inputs), looks(inputs)
     return Evaluation(
         trial=protocol.trial,
         title=protocol.title,
@@ -115,8 +114,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         versions=summaries(inputs.versions) or None,
         after_the_fact=(found is not None and found.qualifies(verdict)) or None,
         afterwards=(found.sentences or None) if found else None,
-        withdrawals=inputs.withdrawals or None,
-        sensors=inputs.sensors or None,
+        **{name: getattr(inputs, name) or None for name in ("withdrawals", "sensors")},
     )
 
 
