@@ -22,6 +22,7 @@ from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.model import RejectReason
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
+from store.imports import Origin
 
 if TYPE_CHECKING:
     from ingest.files.load import Summary
@@ -114,10 +115,11 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
+        origin = Origin(file.name, login, said.trial, fingerprint(file), layout.sentences)
         correction: Correction | None = None
         if reason:
             correction = Correction(said.trial, login, reason, file.name, fingerprint(file))
-        loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction)
+        loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction, origin=origin)
         try:
             with progress(file.name, errors if as_json else console) as steps:
                 summary = loader.run(
@@ -155,6 +157,11 @@ def _lines(summary: Summary, *, dry: bool) -> Iterator[str]:
         + (f" ({summary.corrected} of them corrected)" if summary.corrected else "")
         + f". {summary.elapsed_s:.1f} s, {speed:.0f} rows/s."
     )
+    if summary.import_id is not None:
+        yield (
+            f"This is import {summary.import_id}. If it was wrong: `insitu withdraw {summary.import_id} "
+            "--reason WHY` takes its results out of use."
+        )
     if summary.empty:
         yield f"{summary.empty} rows have no result."
     for code, refused in sorted(summary.refused.items()):

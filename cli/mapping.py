@@ -1,23 +1,19 @@
-"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and the property and unit of each
-field.
-"""
+"""`[[mapping]]` and `[[datastream]]` of a registration: the property and unit of each field."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from cli.output import say
-from insitu.errors import AlreadyExists, CorrectInput
+from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
 from insitu.spacing import Spacing
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
-from store.catalogue.deployments import deploy
-from store.catalogue.devices import add_device, add_sensor
 from store.mappings import (
     apply_mappings,
     declare_interval,
@@ -29,6 +25,7 @@ from store.mappings import (
 )
 
 if TYPE_CHECKING:
+    from cli.entries import DeviceEntry
     from store.database import Connection
     from store.mappings import Change
 
@@ -49,26 +46,6 @@ Every = Annotated[Spacing, PlainValidator(read_interval)]
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class SensorEntry(_Entry):
-    make: str
-    model: str
-    serial: str = ""
-    calibrated_at: datetime | None = None
-    calibration: str = ""
-
-
-class DeviceEntry(_Entry):
-    trial: Code
-    code: Code
-    name: str = ""
-    model: str = ""
-    serial: str = ""
-    site: Code
-    position: str = ""
-    start: datetime | None = None
-    sensor: SensorEntry | None = None
 
 
 class MappingEntry(_Entry):
@@ -93,37 +70,12 @@ class DatastreamEntry(_Entry):
     stamp: Stamp = Stamp.INSTANT
 
 
-def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
-    """Enter a device at its place, from `start` or now; an existing one keeps everything, including its
-    place.
-    """
-    start = (
-        now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
-    )
-    try:
-        with conn.transaction():
-            number = add_device(
-                conn,
-                trial=entry.trial,
-                code=entry.code,
-                name=entry.name or entry.code,
-                model=entry.model,
-                serial=entry.serial,
-                now=now,
-            )
-            deploy(
-                conn, device_id=number, site=entry.site, position=entry.position or entry.code, start=start
-            )
-            if entry.sensor is not None:
-                add_sensor(conn, device_id=number, **dict(entry.sensor))
-    except AlreadyExists:
-        say(f"there   device {entry.trial}/{entry.code}")
-    else:
-        say(f"entered device {entry.trial}/{entry.code}")
-
-
 def enter_mappings(
-    conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime
+    conn: Connection,
+    devices: Sequence[DeviceEntry],
+    mappings: Sequence[MappingEntry],
+    now: datetime,
+    tell: Callable[[str], None] = say,
 ) -> None:
     """For each trial in the file, replace its mappings and give its devices the resulting datastreams."""
     mapped = {entry.trial: None for entry in mappings}
@@ -153,6 +105,7 @@ def enter_mappings(
                 record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
         for mapping in wanted:
             _tell(
+                tell,
                 f"{trial}/{mapping.field}",
                 mapping.unit,
                 f"{mapping.property} in {mapping.property_unit}",
@@ -168,7 +121,9 @@ def enter_mappings(
                 apply_mappings(conn, entry.trial, device=entry.code)
 
 
-def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) -> None:
+def enter_datastream(
+    conn: Connection, entry: DatastreamEntry, now: datetime, tell: Callable[[str], None] = say
+) -> None:
     """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping
     of one that has one.
     """
@@ -185,22 +140,28 @@ def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) ->
     if stream is None:
         raise CorrectInput(f"There is no datastream {name}: `insitu enrol --measure` or a mapping makes one.")
     every = entry.every or stream.every()
-    require_interval(name, every, entry.stamp)
-    if (every, entry.stamp) == (stream.every(), stream.stamp):
-        say(f"there   datastream {name}")
+    stamp = entry.stamp if "stamp" in entry.model_fields_set else stream.stamp
+    require_interval(name, every, stamp)
+    differing = [
+        f"{field} was {was or 'nothing'}, is {new}"
+        for field, was, new in (("every", stream.every(), every), ("stamp", stream.stamp, stamp))
+        if was != new
+    ]
+    if not differing:
+        tell(f"there   datastream {name}")
         return
     with conn.transaction():
-        declare_interval(conn, stream.datastream_id, every, entry.stamp)
-        detail = {"every": str(every) if every else None, "stamp": str(entry.stamp)}
+        declare_interval(conn, stream.datastream_id, every, stamp)
+        detail = {"every": str(every) if every else None, "stamp": str(stamp)}
         record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
-    say(f"changed datastream {name}")
+    tell(f"changed datastream {name}: {', '.join(differing)}")
 
 
-def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
+def _tell(tell: Callable[[str], None], name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
     done = {
         what: [change.device for change in changes if change.what == what]
         for what in ("entered", "changed", "there")
     }
     word = next((what for what, devices in done.items() if devices), "entered")
     told = ", ".join(f"{len(devices)} {what}" for what, devices in done.items() if devices) or "no device yet"
-    say(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")
+    tell(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")

@@ -12,6 +12,7 @@ import typer
 
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
+from cli.catalogue_check import find_wrong_rows
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
@@ -95,6 +96,7 @@ def questions(target: Target) -> list[Question]:
         Question("ingestor", lambda: _ingestor(target)),
         Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
+        Question("catalogue", lambda: _catalogue(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -147,6 +149,14 @@ def _ledger(target: Target) -> str:
     if differences:
         raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
     return "every received message is a row, a repeat or a reject"
+
+
+def _catalogue(target: Target) -> str:
+    with _with(target) as conn:
+        wrong = find_wrong_rows(conn)
+    if wrong:
+        raise InsituError("; ".join(wrong[:5]) + ". Correct the entry and run `insitu register` again.")
+    return "every zone, unit and title can be used"
 
 
 def _audit(target: Target) -> str:

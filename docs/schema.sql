@@ -18,6 +18,16 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.known_zone(zone text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    PERFORM timestamptz 'epoch' AT TIME ZONE zone;
+    RETURN zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN 'UTC';
+END $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -102,6 +112,9 @@ CREATE TABLE public.correction (
     reason text NOT NULL,
     file text NOT NULL,
     file_sha256 text NOT NULL,
+    import_id integer,
+    old_import_id integer,
+    old_clock_quality smallint,
     CONSTRAINT correction_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
 );
 
@@ -262,6 +275,7 @@ CREATE TABLE public.device_contact (
     clock_since timestamp with time zone,
     clock_largest double precision,
     clock_before double precision,
+    here_since timestamp with time zone,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
 );
 
@@ -322,6 +336,38 @@ ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.import (
+    import_id integer NOT NULL,
+    trial_id integer,
+    file text NOT NULL,
+    file_sha256 text,
+    login text NOT NULL,
+    imported_at timestamp with time zone NOT NULL,
+    understood jsonb DEFAULT '[]'::jsonb NOT NULL,
+    withdrawn_at timestamp with time zone,
+    withdrawn_by text,
+    withdrawn_for text,
+    CONSTRAINT import_check CHECK ((num_nonnulls(withdrawn_at, withdrawn_by, withdrawn_for) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT import_withdrawn_for_check CHECK (((length(withdrawn_for) >= 1) AND (length(withdrawn_for) <= 500)))
+);
+
+ALTER TABLE public.import ALTER COLUMN import_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_import_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_part (
+    import_id integer NOT NULL,
+    datastream_id integer NOT NULL,
+    first_time timestamp with time zone NOT NULL,
+    last_time timestamp with time zone NOT NULL,
+    results bigint NOT NULL
 );
 
 CREATE TABLE public.ingestor (
@@ -445,7 +491,8 @@ CREATE TABLE public.observation (
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
     clock_quality smallint NOT NULL,
-    flag smallint DEFAULT 2 NOT NULL
+    flag smallint DEFAULT 2 NOT NULL,
+    import_id integer
 );
 
 CREATE VIEW public.observation_hourly AS
@@ -482,6 +529,11 @@ CREATE TABLE public.trial (
 );
 
 CREATE VIEW public.observation_daily AS
+ WITH zones AS MATERIALIZED (
+         SELECT trial.trial_id,
+            public.known_zone(trial.time_zone) AS time_zone
+           FROM public.trial
+        )
  SELECT h.datastream_id,
     ((h.hour AT TIME ZONE t.time_zone))::date AS day,
     h.flag,
@@ -493,7 +545,7 @@ CREATE VIEW public.observation_daily AS
    FROM (((public.observation_hourly h
      JOIN public.datastream s USING (datastream_id))
      JOIN public.device d USING (device_id))
-     JOIN public.trial t USING (trial_id))
+     JOIN zones t USING (trial_id))
   GROUP BY h.datastream_id, (((h.hour AT TIME ZONE t.time_zone))::date), h.flag;
 
 CREATE TABLE public.observed_property (
@@ -614,7 +666,8 @@ CREATE TABLE public.reject (
     device text NOT NULL,
     results integer NOT NULL,
     identity bytea NOT NULL,
-    replayed_at timestamp with time zone
+    replayed_at timestamp with time zone,
+    import_id integer
 );
 
 CREATE TABLE public.reject_kept (
@@ -657,7 +710,10 @@ CREATE TABLE public.sensor (
     model text NOT NULL,
     serial text DEFAULT ''::text NOT NULL,
     calibrated_at timestamp with time zone,
-    calibration text DEFAULT ''::text NOT NULL
+    calibration text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone,
+    replaces integer,
+    CONSTRAINT sensor_check CHECK (((since IS NULL) = (replaces IS NULL)))
 );
 
 ALTER TABLE public.sensor ALTER COLUMN sensor_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -787,6 +843,16 @@ CREATE TABLE public.unit_conversion (
     shift double precision NOT NULL
 );
 
+CREATE TABLE public.withdrawn_observation (
+    import_id integer NOT NULL,
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    result double precision NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    clock_quality smallint NOT NULL,
+    restored boolean NOT NULL
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
@@ -800,7 +866,7 @@ ALTER TABLE ONLY public.catalogue_version
     ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY public.correction
-    ADD CONSTRAINT correction_datastream_id_phenomenon_time_file_sha256_reason_key UNIQUE (datastream_id, phenomenon_time, file_sha256, reason);
+    ADD CONSTRAINT correction_once UNIQUE NULLS NOT DISTINCT (datastream_id, phenomenon_time, file_sha256, reason, import_id);
 
 ALTER TABLE ONLY public.correction
     ADD CONSTRAINT correction_pkey PRIMARY KEY (correction_id);
@@ -852,6 +918,12 @@ ALTER TABLE ONLY public.device
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
+
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_pkey PRIMARY KEY (import_id, datastream_id);
+
+ALTER TABLE ONLY public.import
+    ADD CONSTRAINT import_pkey PRIMARY KEY (import_id);
 
 ALTER TABLE ONLY public.ingestor
     ADD CONSTRAINT ingestor_pkey PRIMARY KEY (holder);
@@ -938,10 +1010,13 @@ ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.sensor
-    ADD CONSTRAINT sensor_device_id_make_model_serial_key UNIQUE (device_id, make, model, serial);
+    ADD CONSTRAINT sensor_once UNIQUE NULLS NOT DISTINCT (device_id, make, model, serial, since);
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_pkey PRIMARY KEY (sensor_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_key UNIQUE (replaces);
 
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_client_id_key UNIQUE (client_id);
@@ -981,6 +1056,9 @@ ALTER TABLE ONLY public.unblinding
 
 ALTER TABLE ONLY public.unit_conversion
     ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
+
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
 
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
@@ -1036,11 +1114,19 @@ CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.p
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER withdrawn_observations_stay BEFORE DELETE OR UPDATE ON public.withdrawn_observation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
 ALTER TABLE ONLY public.correction
     ADD CONSTRAINT correction_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_old_import_id_fkey FOREIGN KEY (old_import_id) REFERENCES public.import(import_id);
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1090,6 +1176,15 @@ ALTER TABLE ONLY public.evaluation
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE ONLY public.import
+    ADD CONSTRAINT import_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);
 
@@ -1117,6 +1212,9 @@ ALTER TABLE ONLY public.quality_run
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.sensor(sensor_id);
+
 ALTER TABLE ONLY public.signed_in
     ADD CONSTRAINT signed_in_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
@@ -1140,3 +1238,9 @@ ALTER TABLE ONLY public.trial_step
 
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);

@@ -21,6 +21,7 @@ from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
 from store.deliveries import claim_frames, known_deliveries, save_deliveries
+from store.imports import add_parts
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import merge
@@ -45,20 +46,21 @@ def book(
     now_us: int,
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
+    import_id: int | None = None,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
-    keep; None: all.
+    keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     """
     batch = [Booked(message) for message in messages]
     live = [one for one in batch if not one.message.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
     ranges = _recognise_sequences(conn, batch, now_us)
-    _merge(conn, batch)
+    _merge(conn, batch, import_id)
     outcome = Outcome(batch)
-    new = _save_rejects(conn, live, quota, outcome)
+    new = _save_rejects(conn, live, quota, outcome, import_id)
     ledger = Ledger()
     for one in batch:
         _count(one, new, ledger, outcome)
@@ -155,22 +157,32 @@ def _recognise_sequences(
     return accounted
 
 
-def _merge(conn: Connection, batch: Sequence[Booked]) -> None:
+def _merge(conn: Connection, batch: Sequence[Booked], import_id: int | None) -> None:
     observations: list[Observation] = []
     owners: list[Booked] = []
     for one in batch:
         if one.message.observations and not one.repeated:
             observations += one.message.observations
             owners += [one] * len(one.message.observations)
-    merged = merge(conn, observations)
+    merged = merge(conn, observations, import_id)
     for index in merged.duplicate:
         owners[index].duplicate += 1
     for index in merged.conflicting:
         owners[index].conflicting += 1
+    if import_id is not None:
+        known = {*merged.duplicate, *merged.conflicting}
+        new = [one for n, one in enumerate(observations) if n not in known]
+        add_parts(
+            conn, import_id, [one.datastream_id for one in new], [to_datetime(one.time_us) for one in new]
+        )
 
 
 def _save_rejects(
-    conn: Connection, batch: Sequence[Booked], quota: Quota | None, outcome: Outcome
+    conn: Connection,
+    batch: Sequence[Booked],
+    quota: Quota | None,
+    outcome: Outcome,
+    import_id: int | None,
 ) -> set[Refused]:
     """The refusals that are new, kept or only counted; their devices hear of both."""
     rejects = [(one, reject) for one in batch if not one.repeated for reject in _rejects(one)]
@@ -180,6 +192,7 @@ def _save_rejects(
         quota,
         known={one.identity for one, _ in rejects if one.counted_before},
         repeatable={one.identity for one, _ in rejects if not one.message.by_delivery},
+        import_id=import_id,
     )
     for one, reject in rejects:
         refused = reject.identity, str(reject.reason)

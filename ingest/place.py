@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ingest.decode import Decoded
 from insitu.model import ClockQuality, Observation, Reading, RejectReason
+from insitu.times import to_datetime
 from store.catalogue.snapshot import KnownDatastream, KnownDevice
 
 DAY_US = 86_400_000_000
@@ -90,11 +91,11 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
             "The device is not deployed yet: have the lab enter its deployment, then replay.",
         )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
-        offset_h = (time_us - received_us) / 3.6e9
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set "
-            "its clock, or have the lab correct the deployment, then replay.",
+            f"The device sent the time {_date(time_us)}; it was received at {_date(received_us)}. That "
+            f"is outside "
+            "its deployment: set its clock, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
@@ -104,6 +105,14 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
         "The device was not deployed at that time: set its clock, or have the lab correct its deployment, "
         "then replay.",
     )
+
+
+def _date(time_us: int) -> str:
+    """To the second, in UTC; also of a clock whose year has no date."""
+    try:
+        return f"{to_datetime(time_us):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError):
+        return "after the year 9999" if time_us > 0 else "before the year 1"
 
 
 def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, detail: str) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ingest.decode import StatusReport
-from insitu.model import IgnoreReason, Message, Observation, RejectReason
+from insitu.model import ClockQuality, IgnoreReason, Message, Observation, RejectReason
 from insitu.wire import PREFIX
 from store.catalogue.snapshot import KnownDevice
 
@@ -57,3 +57,8 @@ class Prepared(NamedTuple):
     def speaks_for_itself(self) -> bool:
         """False behind a network server: such a device hears neither receipts nor refusals."""
         return self.message.topic.startswith(PREFIX)
+
+
+def of_file(observations: Sequence[Observation]) -> tuple[Observation, ...]:
+    """The same, with the quality of a clock that nobody but a file tells of."""
+    return tuple(one._replace(clock_quality=int(ClockQuality.FILE)) for one in observations)

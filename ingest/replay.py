@@ -8,12 +8,13 @@ and the ledger gets lines that point to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from ingest.booking import book
 from ingest.edge_nodes import EdgeNodes
 from ingest.outcome import Outcome
-from ingest.prepared import DEFECTS, Prepared
+from ingest.prepared import DEFECTS, Prepared, of_file
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -50,9 +51,17 @@ def replay(
     """
     tried = stored = settled = above = 0
     most = _AT_A_TIME
-    while found := replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most):
+    while found := _of_one_import(
+        replayable(conn, trial=trial, reason=reason, trials=trials, above=above, most=most)
+    ):
         try:
-            outcome = book(conn, _mended(conn, found), client_id="replay", now_us=clock.now_us())
+            outcome = book(
+                conn,
+                _mended(conn, found),
+                client_id="replay",
+                now_us=clock.now_us(),
+                import_id=found[0].import_id,
+            )
             done = [one.message.reject_id for one in outcome.messages if one.settled]
             mark_replayed(conn, done, clock.now())
             conn.commit()
@@ -71,6 +80,11 @@ def replay(
     return Replayed(tried, stored, tried - settled)
 
 
+def _of_one_import(found: Sequence[Replayable]) -> Sequence[Replayable]:
+    """The first ones, as far as they come from one import or from devices: a batch stores them as those."""
+    return list(takewhile(lambda one: one.import_id == found[0].import_id, found))
+
+
 def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Prepared]:
     """Those that say something now; one batch for all of them, since a batch compares its results with each
     other.
@@ -83,5 +97,8 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Prepared]:
         for item in prepare([message], known, nodes):
             if item.observations or item.status is not None:
                 others = frozenset(reasons[one.identity] - {one.reason})
-                items.append(item._replace(reject_id=one.reject_id, others=others))
+                own = item._replace(reject_id=one.reject_id, others=others)
+                if one.from_file:
+                    own = own._replace(observations=of_file(item.observations), source="a file")
+                items.append(own)
     return items

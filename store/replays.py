@@ -58,6 +58,9 @@ class Replayable:
     trial: str
     device: str
     identity: bytes
+    import_id: int | None
+    from_file: bool
+    """Its import was of a file, not of uplinks."""
 
 
 def list_overflow(

@@ -268,6 +268,7 @@ class EvaluationOut(BaseModel):
         blinded=False,
         after_the_fact=False,
         afterwards=[],
+        withdrawn_imports=[],
         sha256="5c0e…",
         inputs_sha256="a1b2…",
         version=1,
@@ -290,10 +291,17 @@ class EvaluationOut(BaseModel):
     """Sentences by language that belong beside the verdict: the protocol was locked or changed after the
     reporting period had begun.
     """
+    withdrawn_imports: list[int]
+    """Imports that it may have used and that were withdrawn since: evaluate again."""
     sha256: str
     inputs_sha256: str
     version: int
     """Of the protocol."""
+
+
+def texts_in(stored: list[Any] | None) -> list[dict[str, str]]:
+    """The texts by language; without anything else that is stored among them."""
+    return [one for one in stored or [] if isinstance(one, dict)]
 
 
 def span(

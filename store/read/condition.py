@@ -43,6 +43,8 @@ class DeviceContact:
     margin: float | None
     firmware: str | None
     clock_offset: float | None
+    here_since: datetime | None = None
+    """First word after its last silence; None if it had none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ SELECT m.datastream_id, m.name AS field, p.code AS property, m.unit, m.role, m.r
 FROM datastream m JOIN observed_property p USING (property_id) WHERE m.device_id = %(device_id)s::int ORDER BY m.name;
 
 -- name: only_sensor
--- The sensor of a device that has exactly one.
-SELECT min(sensor_id) FROM sensor WHERE device_id = %(device_id)s::int HAVING count(*) = 1;
+-- The sensor of a device that has exactly one now.
+SELECT min(s.sensor_id) FROM sensor s WHERE s.device_id = %(device_id)s::int
+  AND NOT EXISTS (SELECT FROM sensor n WHERE n.replaces = s.sensor_id) HAVING count(*) = 1;
 
 -- name: change_datastream
 -- Change a datastream, only while it has no observations.

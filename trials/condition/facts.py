@@ -26,6 +26,8 @@ class ContactFacts:
     """Signal-to-noise ratio in dB."""
     clock_offset: float | None = None
     """Device time − receipt in s; positive: its clock is ahead."""
+    here_since: datetime | None = None
+    """Its first word after its last silence; None if it had none since it was first seen."""
 
 
 @dataclass(frozen=True, slots=True)

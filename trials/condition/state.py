@@ -153,11 +153,15 @@ def _find_silent_streams(facts: DeviceFacts, now: datetime) -> list[StreamFacts]
     seen_at = facts.contact.last_seen_at
     if seen_at is None or (now - seen_at).total_seconds() > LATE_AFTER * facts.expected_interval_s():
         return []
-    return [stream for stream in facts.streams if _is_silent(stream, facts.contact.first_seen_at, now)]
+    return [stream for stream in facts.streams if _is_silent(stream, facts.contact, now)]
 
 
-def _is_silent(stream: StreamFacts, first_seen_at: datetime | None, now: datetime) -> bool:
-    last, expected_s = stream.latest_received_at or first_seen_at, stream.usual_interval_s
+def _is_silent(stream: StreamFacts, contact: ContactFacts, now: datetime) -> bool:
+    """Counts from its last result, but only while the device has been there: an outage was nobody's
+    silence.
+    """
+    heard = [at for at in (stream.latest_received_at or contact.first_seen_at, contact.here_since) if at]
+    last, expected_s = max(heard, default=None), stream.usual_interval_s
     return (
         last is not None
         and expected_s is not None

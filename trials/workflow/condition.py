@@ -135,6 +135,7 @@ def _contact(contact: DeviceContact) -> ContactFacts:
         rssi=contact.rssi,
         snr=contact.snr,
         clock_offset=contact.clock_offset,
+        here_since=contact.here_since,
     )
 
 

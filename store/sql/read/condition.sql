@@ -1,7 +1,7 @@
 -- name: contacts
 -- Last status of some devices, including those that never sent one, with their trial's time zone.
 SELECT d.device_id, t.time_zone, d.retired_at, c.first_seen_at, c.last_seen_at, c.state AS said, c.state_at AS said_at, c.battery,
-       c.rssi, c.snr, c.margin, c.firmware, c.clock_offset
+       c.rssi, c.snr, c.margin, c.firmware, c.clock_offset, c.here_since
 FROM device_contact c RIGHT JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE d.device_id = ANY(%(device_ids)s::int[]) ORDER BY d.device_id;
 
