@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from insitu.wire import SPARKPLUG, parse_network_topic, parse_topic
+from insitu.wire import SPARKPLUG, parse_below, parse_network_topic
 
 PREPAID_BYTES: Final = 65_536
 """Taken from a bucket at once, so that the next small messages need no look at the clock."""
@@ -178,7 +178,7 @@ def sender(topic: str) -> str:
     """The sender to charge for a topic: `trial/device`, an address at a network server, or a Sparkplug edge
     node including its devices; else the topic itself.
     """
-    parts = parse_topic(topic)
+    parts = parse_below(topic)
     if parts is not None:
         return f"{parts.trial}/{parts.device}"
     network = parse_network_topic(topic)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,8 +92,8 @@ class _Session(Viewer):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user of the broker. It may publish below `trial` and `device`; a network server has `addresses`
-    instead.
+    """A user of the broker. It may publish below `trial` and `device` and on its fixed `topics`; a network
+    server has `addresses` instead.
     """
 
     username: str
@@ -102,6 +102,9 @@ class Credential:
     trial: str
     device: str
     addresses: list[str] | None = None
+    topics: list[str] = field(default_factory=list)
+    heard_below: bool = True
+    """False while its session has only the filters of an earlier version, which hear the named suffixes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from urllib.parse import quote
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cli.brokers import rights_of
 from cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
-from insitu.embedded.users import user_of
 from store import access, ledger, shards
 from store.catalogue.devices import find_device
 from store.database import Connection
@@ -91,10 +91,7 @@ class Stack:
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()
-        users = [
-            user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses)
-            for c in access.active_credentials(self.conn, NOW)
-        ]
+        users = [rights_of(c, c.nats_hash) for c in access.active_credentials(self.conn, NOW)]
         self.conn.rollback()
         self.broker.apply(users)
 
