@@ -12,6 +12,7 @@ import typer
 
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
+from cli.denials import describe_denials
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
@@ -95,6 +96,7 @@ def questions(target: Target) -> list[Question]:
         Question("ingestor", lambda: _ingestor(target)),
         Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
+        Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -147,6 +149,11 @@ def _ledger(target: Target) -> str:
     if differences:
         raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
     return "every received message is a row, a repeat or a reject"
+
+
+def _denials(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_denials(conn)
 
 
 def _audit(target: Target) -> str:

@@ -66,6 +66,8 @@ class Stack:
                 "INSITU_DATABASE_URL": self.database_url,
                 "INSITU_MQTT_URL": f"mqtt://{login}@{self.broker.host}:{self.broker.port}",
                 "INSITU_BROKER_LIFE_FILE": str(self.broker.life_file),
+                "INSITU_MQTT_LOG": str(self.broker.log_file),
+                "INSITU_BROKER_MONITOR_FILE": str(self.broker.monitor_file),
                 **environment,
             },
         )

@@ -23,7 +23,9 @@ from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, snippets
 from insitu.model import Role
+from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device
+from store.broker_events import list_device_events
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
@@ -73,6 +75,7 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
+        **_broker_events(conn, row),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
@@ -121,6 +124,16 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
         "span": span,
         "width": drawn[0].width if drawn else timedelta(0),
         "locale": charts.locale_of(page.language),
+    }
+
+
+def _broker_events(conn: Connection, row: FleetRow) -> dict[str, Any]:
+    """What the broker denied this device in the last day, and whether another client uses its id."""
+    events = list_device_events(conn, row.device_id)
+    return {
+        "denied": next((one for one in events if one.is_denial), None),
+        "conflict": next((one for one in events if one.is_conflict), None),
+        "own_topics": f"{PREFIX}/{row.trial}/{row.device}/",
     }
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -70,6 +71,7 @@ class Broker:
         self.port = port or free_port(self.host)
         self._address = (self.host, self.port)
         self._native_port = 0
+        self._monitor = (0, "")
         self._run_as = run_as
         self._binary = None if binary is None else binary.absolute()
         self._tls = tls
@@ -81,7 +83,7 @@ class Broker:
         self._lock = Lock(self._data_dir / "broker.lock", whose=" (its broker still runs)")
         self._child: Child | None = None
         self._users: tuple[BrokerUser, ...] = ()
-        self._log = Tail(self._folder / "server.log")
+        self._log = Tail(self.log_file)
         self._write_error: str | None = None
         self._hashes: dict[str, str] = {}
         self._store_limit = max_file_store
@@ -149,12 +151,14 @@ class Broker:
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
+        self._monitor = (free_port("127.0.0.1"), secrets.token_hex(16))
         binary = reachable_binary(self._data_dir, self._binary, account)
         self._write("users.conf", self._user_file(), account)
         self._write("nats.conf", self._configuration(account).text(), account)
+        self._keep_last_log()
         self._write("server.log", "", account)
-        reserve(self._folder / "server.log")
-        self._log, self._write_error = Tail(self._folder / "server.log"), None
+        reserve(self.log_file)
+        self._log, self._write_error = Tail(self.log_file), None
         write_whole(self.life_file, secrets.token_hex(16))
         self._child = Child(
             [str(binary), "--config", str(self._folder / "nats.conf")],
@@ -166,6 +170,7 @@ class Broker:
             cwd=Path("/"),
         )
         self._child.start()
+        self._tell_monitor()
         yield from self._awaiting_readiness()
 
     def _awaiting_readiness(self) -> Iterator[None]:
@@ -221,7 +226,7 @@ class Broker:
             return
         self._child.bound_log()
         try:
-            reserve(self._folder / "server.log")
+            reserve(self.log_file)
         except OSError:
             return  # the disk is full already; room reserved earlier is still there
 
@@ -232,11 +237,36 @@ class Broker:
         return lines
 
     def _complaint(self) -> str:
-        lines = last_lines(self._folder / "server.log", 50)
+        lines = last_lines(self.log_file, 50)
         wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
         return (
             " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
         )
+
+    def _keep_last_log(self) -> None:
+        """Keep the log of the previous start: its last lines may name denied messages that nobody counted
+        yet.
+        """
+        last = self.log_file
+        if last.exists():
+            last.replace(last.with_name(f"{last.name}.before"))
+
+    def _tell_monitor(self) -> None:
+        # A supervised start elsewhere than on Linux has a process in between, so the log's number is unknown.
+        assert self._child is not None
+        pid = self._child.pid if sys.platform.startswith("linux") else 0
+        port, path = self._monitor
+        write_whole(self.monitor_file, f"http://127.0.0.1:{port}/{path} {pid or 0}\n")
+
+    @property
+    def log_file(self) -> Path:
+        """The server's own log."""
+        return self._folder / "server.log"
+
+    @property
+    def monitor_file(self) -> Path:
+        """Holds where the running server says which user a connection has, and the server's process id."""
+        return self._folder / "monitor"
 
     # -- its store and its life
 
@@ -371,6 +401,7 @@ class Broker:
             window=self._window,
             max_file_store=max(self._store_limit, reserved(self._folder / "store")),
             sync_always=self._sync_always,
+            monitor=self._monitor,
         )
 
     def _tls_copies(self, account: Account | None) -> tuple[Path, Path]:

@@ -25,6 +25,8 @@ class Configuration:
     window: int
     max_file_store: int
     sync_always: bool
+    monitor: tuple[int, str] | None = None
+    """Local port, and a path that nobody can guess: there the server says which user a connection has."""
 
     def text(self) -> str:
         host, port = self.mqtt
@@ -32,6 +34,9 @@ class Configuration:
         if self.tls is not None:
             cert, key = self.tls
             tls = f"  tls {{ cert_file: {_quoted(cert)}, key_file: {_quoted(key)} }}\n"
+        monitor = ""
+        if self.monitor is not None:
+            monitor = f'http: "127.0.0.1:{self.monitor[0]}"\nhttp_base_path: "/{self.monitor[1]}"\n'
         return (
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self.native_port}\n"
@@ -49,7 +54,7 @@ class Configuration:
             f"  host: {_quoted(host)}\n  port: {port}\n{tls}"
             f'  ack_wait: "{self.ack_wait_s}s"\n  max_ack_pending: {self.window}\n'
             "}\n"
-            'include "users.conf"\n'
+            f'{monitor}include "users.conf"\n'
         )
 
 

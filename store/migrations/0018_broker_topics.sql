@@ -55,6 +55,7 @@ CREATE TABLE broker_event (
     PRIMARY KEY (username, hour, kind)
 );
 CREATE INDEX broker_event_by_age ON broker_event (last_at); -- serves drop_old_events
+CREATE INDEX broker_event_untold ON broker_event (last_at) WHERE told < events; -- serves take_untold
 
 -- How far the log has been read. A reader counts and moves on in one transaction, so no line counts twice.
 CREATE TABLE broker_log (
