@@ -26,6 +26,7 @@ from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
+from cli.topics import TopicEntry, await_topics, enter_topic
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN, AveragingScale, OrganisationKind, TrialState, WindowKind
 from insitu.scales import require_scale
@@ -112,6 +113,7 @@ class Registration(_Entry):
     datastream: list[DatastreamEntry] = []
     network_server: list[ServerEntry] = []
     network_address: list[AddressEntry] = []
+    topic: list[TopicEntry] = []
 
 
 def read_registration(path: Path) -> Registration:
@@ -139,7 +141,7 @@ def _wrong(number: int, entry: PropertyEntry) -> Iterator[str]:
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers;
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings, network servers and topics;
     run it again after editing the file.
     """
     wanted = read_registration(file)
@@ -172,6 +174,11 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
             enter_server(conn, server, now)
         for address in wanted.network_address:
             enter_address(conn, address)
+        for topic in wanted.topic:
+            enter_topic(conn, topic, target, now)
+        if wanted.topic:
+            conn.commit()
+            await_topics(conn, target)
 
 
 def _observed(conn: Connection, now: datetime, **given: Any) -> str:

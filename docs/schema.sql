@@ -1044,6 +1044,8 @@ ALTER TABLE ONLY public.unit_conversion
 
 CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
 
+CREATE INDEX broker_event_untold ON public.broker_event USING btree (last_at) WHERE (told < events);
+
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);

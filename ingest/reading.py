@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
+from ingest.decode.plain import decode_value, ignore
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from ingest.prepared import NO_REFUSALS, UNKNOWN, Prepared, Refusals
@@ -81,7 +82,9 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     parts = parse_below(topic)
     if parts is None:
         network = parse_network_topic(topic)
-        if network is None or network.suffix not in DECODERS:
+        if network is None:
+            return _fixed_route(topic, snapshot)
+        if network.suffix not in DECODERS:
             return None
         # An address that no device has is not refused by the trial's name: nobody knows whose it is.
         parts = Topic(*snapshot.addresses.get(network.address, (UNKNOWN, network.address)), network.suffix)
@@ -89,6 +92,16 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     else:
         decoder = DECODERS[parts.suffix] if parts.suffix in INBOUND_SUFFIXES else None
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
+
+
+def _fixed_route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
+    """The route of a topic outside our names that one device uses."""
+    fixed = snapshot.topics.get(topic)
+    if fixed is None:
+        return None
+    decoder = DECODERS[fixed.suffix] if fixed.suffix else decode_value(fixed.field) if fixed.field else ignore
+    parts = Topic(fixed.trial, fixed.device, fixed.suffix or topic)
+    return parts, decoder, snapshot.devices.get((fixed.trial, fixed.device))
 
 
 def _prepare(message: Message, context: Context) -> Prepared | None:
@@ -102,7 +115,8 @@ def _prepare(message: Message, context: Context) -> Prepared | None:
         return _refused(
             _unread(message),
             RejectReason.UNKNOWN_TOPIC,
-            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs.",
+            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs, or have "
+            "the lab enter a [[topic]] for the device.",
         )
     topic, decoder, known = route
     if known is None:
@@ -220,7 +234,7 @@ def _placed(
             found[reason] = (before + results, first)
         refused = found
     contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
-    if ignored_for is IgnoreReason.STATUS:
+    if ignored_for in (IgnoreReason.STATUS, IgnoreReason.IGNORED_TOPIC):
         contained = 1  # as a status of a device's own: one thing said
     return Prepared(
         message,

@@ -93,6 +93,10 @@ class Stack:
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()
+        self.reload()
+
+    def reload(self) -> None:
+        """Hand the broker the credentials and rights of now."""
         users = [rights_of(c, c.nats_hash) for c in access.active_credentials(self.conn, NOW)]
         self.conn.rollback()
         self.broker.apply(users)

@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,11 +17,12 @@ from pathlib import Path
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
 from insitu.embedded.broker_program import reachable_binary
 from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child, finish, last_lines
+from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import out_of_space
 from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
 from insitu.embedded.directory import Lock
-from insitu.embedded.logs import Tail, reserve
+from insitu.embedded.logs import Tail, complaint, keep_last_log, reserve
+from insitu.embedded.monitor import Monitor
 from insitu.embedded.ports import free_port, require_free_port
 from insitu.embedded.stream import capping
 from insitu.embedded.trouble import explained
@@ -71,7 +71,7 @@ class Broker:
         self.port = port or free_port(self.host)
         self._address = (self.host, self.port)
         self._native_port = 0
-        self._monitor = (0, "")
+        self._monitor: Monitor | None = None
         self._run_as = run_as
         self._binary = None if binary is None else binary.absolute()
         self._tls = tls
@@ -151,11 +151,11 @@ class Broker:
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
-        self._monitor = (free_port("127.0.0.1"), secrets.token_hex(16))
+        self._monitor = Monitor(free_port("127.0.0.1"), secrets.token_hex(16))
         binary = reachable_binary(self._data_dir, self._binary, account)
         self._write("users.conf", self._user_file(), account)
         self._write("nats.conf", self._configuration(account).text(), account)
-        self._keep_last_log()
+        keep_last_log(self.log_file)
         self._write("server.log", "", account)
         reserve(self.log_file)
         self._log, self._write_error = Tail(self.log_file), None
@@ -170,7 +170,7 @@ class Broker:
             cwd=Path("/"),
         )
         self._child.start()
-        self._tell_monitor()
+        self._monitor.tell(self.monitor_file, self._child.pid)
         yield from self._awaiting_readiness()
 
     def _awaiting_readiness(self) -> Iterator[None]:
@@ -237,26 +237,11 @@ class Broker:
         return lines
 
     def _complaint(self) -> str:
-        lines = last_lines(self.log_file, 50)
-        wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
         return (
-            " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
+            complaint(self.log_file)
+            or (self._child.last_words(2) if self._child else "")
+            or "it said nothing"
         )
-
-    def _keep_last_log(self) -> None:
-        """Keep the log of the previous start: its last lines may name denied messages that nobody counted
-        yet.
-        """
-        last = self.log_file
-        if last.exists():
-            last.replace(last.with_name(f"{last.name}.before"))
-
-    def _tell_monitor(self) -> None:
-        # A supervised start elsewhere than on Linux has a process in between, so the log's number is unknown.
-        assert self._child is not None
-        pid = self._child.pid if sys.platform.startswith("linux") else 0
-        port, path = self._monitor
-        write_whole(self.monitor_file, f"http://127.0.0.1:{port}/{path} {pid or 0}\n")
 
     @property
     def log_file(self) -> Path:
@@ -306,12 +291,7 @@ class Broker:
 
     def protect_store(self, share: float = 0.8) -> bool:
         """`protecting_store`, run to its end."""
-        steps = self.protecting_store(share)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return bool(end.value)
+        return bool(finish(self.protecting_store(share)))
 
     # -- users
 

@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from insitu.embedded.monitor import Monitor
+
 MAX_PAYLOAD = 1_572_864
 """A larger publish ends the connection; up to here the ingestor refuses it with a readable reason."""
 
@@ -25,8 +27,7 @@ class Configuration:
     window: int
     max_file_store: int
     sync_always: bool
-    monitor: tuple[int, str] | None = None
-    """Local port, and a path that nobody can guess: there the server says which user a connection has."""
+    monitor: Monitor | None = None
 
     def text(self) -> str:
         host, port = self.mqtt
@@ -36,7 +37,7 @@ class Configuration:
             tls = f"  tls {{ cert_file: {_quoted(cert)}, key_file: {_quoted(key)} }}\n"
         monitor = ""
         if self.monitor is not None:
-            monitor = f'http: "127.0.0.1:{self.monitor[0]}"\nhttp_base_path: "/{self.monitor[1]}"\n'
+            monitor = f'http: "127.0.0.1:{self.monitor.port}"\nhttp_base_path: "/{self.monitor.path}"\n'
         return (
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self.native_port}\n"

@@ -209,13 +209,15 @@ def _nats_rights(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[st
 
 
 def _subjects(topics: Sequence[str]) -> list[str]:
-    """Subjects of `topics`; `a/#` covers both `a` and everything below it."""
+    """Subjects of `topics`; `a/#` covers both `a` and everything below it. Without those that have a blank: a
+    list with one would be refused as a whole.
+    """
     both = [
         name
         for topic in topics
         for name in ((topic, topic.removesuffix("/#")) if topic.endswith("/#") else (topic,))
     ]
-    return [subject(topic) for topic in both]
+    return [subject(topic) for topic in both if not any(letter.isspace() for letter in topic)]
 
 
 def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:

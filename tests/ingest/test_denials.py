@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from store.broker_events import list_device_events, list_events
 from store.catalogue.devices import find_device
 from store.ledger import recount
+from tests.fix_mosquitto import Mosquitto
 from tests.stack import Stack, stamp, wait_until
 
 OWN: Final = "insitu/v1/t/a"
@@ -81,12 +82,11 @@ class Sender:
         self._client = self._connect()
 
     def _connect(self) -> mqtt.Client:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, self._client_id)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, self._client_id, reconnect_on_failure=False)
         client.username_pw_set(*self._login)
         self.over, self.acknowledged = threading.Event(), False
         client.on_publish = lambda *_: self._end(acknowledged=True)
         client.on_disconnect = lambda *_: self._end(acknowledged=False)
-        client.reconnect_delay_set(60, 60)
         client.connect(*self._address)
         client.loop_start()
         wait_until(client.is_connected, "a device at the broker")
@@ -206,3 +206,38 @@ def test_a_client_of_another_credential_with_the_same_id_is_named_on_the_device(
     for client in clients:
         client.disconnect()
         client.loop_stop()
+
+
+def test_whatever_topic_a_device_uses_behind_mosquitto_what_is_acknowledged_is_seen(
+    mosquitto: Mosquitto,
+) -> None:
+    username, token = mosquitto.tokens["t/a"]
+    sender = Sender("127.0.0.1", mosquitto.devices_port, username, token, "any")
+    acknowledged = 0
+    for number, topic in enumerate(mutated(200)):
+        payload = json.dumps({"time": stamp(number + 1), "results": {"pm25": number}}).encode()
+        acknowledged += sender.send(topic, payload)
+    sender.close()
+    assert acknowledged > 100
+
+    def seen() -> int:
+        return mosquitto.received() + sum(one.events for one in list_events(mosquitto.conn) if one.is_denial)
+
+    wait_until(lambda: seen() >= acknowledged, f"{acknowledged} messages seen")
+    assert seen() == acknowledged
+    assert recount(mosquitto.conn) == []
+    assert {one.username for one in list_events(mosquitto.conn)} == {username}
+
+
+def test_mosquitto_keeps_a_client_of_another_credential_off_a_devices_id(mosquitto: Mosquitto) -> None:
+    first = Sender("127.0.0.1", mosquitto.devices_port, *mosquitto.tokens["t/a"], client_id="esp8266")
+    second = Sender("127.0.0.1", mosquitto.devices_port, *mosquitto.tokens["t/b"], client_id="esp8266")
+    assert first.send(f"{OWN}/obs", b'{"results": {"pm25": 1}}')
+    assert second.send("insitu/v1/t/b/obs", b'{"results": {"pm25": 1}}')
+    third = Sender("127.0.0.1", mosquitto.devices_port, *mosquitto.tokens["t/a"], client_id="other")
+    wait_until(
+        lambda: [(one.username, one.by_other) for one in list_events(mosquitto.conn)] == [("t.a", False)],
+        "the connection that the same credential ended",
+    )
+    for sender in (first, second, third):
+        sender.close()
