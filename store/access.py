@@ -36,6 +36,7 @@ class _SQL(Queries, file="access"):
     active_credentials: str
     credentials_by_token: str
     credentials_of_device: str
+    seed_of_device: str
     broker_state: str
     broker_applied: str
     next_expiry: str
@@ -316,6 +317,11 @@ def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -
 
 def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:
     return rows(conn, CredentialLife, _SQL.credentials_of_device, device_id=device_id)
+
+
+def seed_of_device(conn: Connection, device_id: int) -> bytes:
+    """A secret of the device that its later credentials share; empty before the first one."""
+    return bytes(scalar(conn, _SQL.seed_of_device, device_id=device_id) or b"")
 
 
 def broker_state(conn: Connection) -> BrokerState:

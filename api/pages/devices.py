@@ -21,10 +21,10 @@ from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
-from api.snippets import TOKEN_PLACE, snippets
+from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.model import Role
 from insitu.wire import PREFIX
-from store.access import CredentialLife, Viewer, credentials_of_device
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of_device
 from store.broker_events import list_device_events
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
@@ -172,7 +172,8 @@ def _connect(
         device=row.device,
         username=active,
         token=TOKEN_PLACE,
-        names=[stream.name for stream in streams],
+        client_id=client_id_of(row.trial, row.device, seed_of_device(conn, row.device_id)),
+        fields=sent_of(streams),
         http=http,
     )
     return {

@@ -105,6 +105,10 @@ SELECT username, created_at, expires_at, revoked_at,
 FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
 
+-- name: seed_of_device
+-- The hash of a device's first token: it stays when the device gets another credential.
+SELECT token_sha256 FROM credential WHERE device_id = %(device_id)s::int ORDER BY credential_id LIMIT 1;
+
 -- name: broker_state
 -- The state of the credentials that the broker should use, and the one that it uses.
 SELECT wanted, applied, problem, applied_at FROM broker_state;
