@@ -46,7 +46,7 @@ class Mosquitto:
         return (
             f"user root\nper_listener_settings false\nallow_anonymous false\n"
             f"password_file {self.folder / 'passwords'}\nacl_file {self.folder / 'acl'}\n"
-            f"max_queued_messages 0\nmax_inflight_messages 4000\n"
+            f"max_queued_messages 1000000000\nmax_inflight_messages 4000\n"
             f"log_dest file {self.log}\nlog_type all\n"
             f"listener {self.devices_port} 127.0.0.1\nuse_username_as_clientid true\n"
             f"listener {self.address.port} 127.0.0.1\n"

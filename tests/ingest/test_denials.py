@@ -93,8 +93,9 @@ class Sender:
         return client
 
     def _end(self, *, acknowledged: bool) -> None:
-        self.acknowledged = acknowledged
-        self.over.set()
+        if not self.over.is_set():
+            self.acknowledged = acknowledged
+            self.over.set()
 
     def send(self, topic: str, payload: bytes) -> bool:
         """True if the broker acknowledged it."""
