@@ -14,7 +14,8 @@ MOSQUITTO: Final = Template("""\
 case $$code in
   27) echo "Sent, and Insitu refused nothing within 4 s." ;;
   0) echo "Insitu refused it: $$said"; exit 1 ;;
-  *) echo "$$said" >&2; echo "Nothing was sent: is the token right, and does the broker run?" >&2; exit $$code ;;
+  *) echo "$$said" >&2
+    echo "Nothing was sent: is the token right, and does the broker run?" >&2; exit $$code ;;
 esac)""")
 
 CURL: Final = Template("""\

@@ -16,7 +16,7 @@ _MOST: Final = 5
 
 
 def describe_denials(conn: Connection) -> str:
-    """What the broker denied in the last day, and which devices lose their connections to another client.
+    """Say what the broker denied in the last day, and which devices lose their connections to another client.
     Raises CannotAsk if nobody reads the broker's log, InsituError if its reader has stopped.
     """
     logs = list_logs(conn)

@@ -223,3 +223,8 @@ def broker_config(
         else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
     )
     say(f"They belong to {whose} takes them over by {profile.reload}.")
+    if not all(credential.heard_below for credential in credentials):
+        say(
+            "The ingestor does not hear everything below the devices' names yet, so they keep the rights of "
+            "an earlier version: run this again once the ingestor has run for a minute."
+        )

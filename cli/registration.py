@@ -141,8 +141,8 @@ def _wrong(number: int, entry: PropertyEntry) -> Iterator[str]:
 
 
 def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices, mappings, network servers and topics;
-    run it again after editing the file.
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings, network servers and
+    topics; run it again after editing the file.
     """
     wanted = read_registration(file)
     target, conn = open_target("insitu register")

@@ -115,8 +115,8 @@ def _prepare(message: Message, context: Context) -> Prepared | None:
         return _refused(
             _unread(message),
             RejectReason.UNKNOWN_TOPIC,
-            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs, or have "
-            "the lab enter a [[topic]] for the device.",
+            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs, or "
+            "have the lab enter a [[topic]] for the device.",
         )
     topic, decoder, known = route
     if known is None:

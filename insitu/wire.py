@@ -145,7 +145,7 @@ def inbound_filters() -> list[str]:
 
 
 def named_filters() -> list[str]:
-    """What sessions of earlier versions heard instead of `insitu/v1/+/+/#`: each suffix by its name."""
+    """Filters of sessions of earlier versions, instead of `insitu/v1/+/+/#`: each suffix by its name."""
     return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES]
 
 
@@ -157,7 +157,7 @@ def trial_filter(trial: str) -> str:
 
 
 def named_trial_filter(trial: str) -> str:
-    """What sessions of earlier versions heard instead of `trial_filter`."""
+    """The filter of sessions of earlier versions, instead of `trial_filter`."""
     return f"{PREFIX}/{trial}/+/+"
 
 

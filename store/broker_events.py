@@ -1,5 +1,5 @@
-"""What the broker denied, and connections that another client ended, counted from the broker's log. Wall
-clock. The caller owns the transaction.
+"""Messages that the broker denied, and connections that another client ended, counted from the broker's
+log. Wall clock. The caller owns the transaction.
 """
 
 from __future__ import annotations

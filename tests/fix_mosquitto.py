@@ -90,7 +90,7 @@ class Mosquitto:
         self.reload()
 
     def reload(self) -> None:
-        """What an operator does after `insitu broker-config`."""
+        """As an operator does after `insitu broker-config`."""
         self._write_files()
         before = self.log.read_text("utf-8").count("Reloading config")
         self.server.signal(signal.SIGHUP)

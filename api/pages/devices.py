@@ -128,7 +128,9 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
 
 
 def _broker_events(conn: Connection, row: FleetRow) -> dict[str, Any]:
-    """What the broker denied this device in the last day, and whether another client uses its id."""
+    """Messages of this device that the broker denied in the last day, and whether another client uses its
+    id.
+    """
     events = list_device_events(conn, row.device_id)
     return {
         "denied": next((one for one in events if one.is_denial), None),

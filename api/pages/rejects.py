@@ -158,7 +158,7 @@ def rejects_page(
 
 
 def _denied(conn: Connection, within: Scope, chosen: Chosen) -> list[EventSum]:
-    """What the broker denied in the last day; of unknown senders only for readers who see everything."""
+    """Messages that the broker denied in the last day; of unknown senders only for readers who see all."""
     events = list_events(conn, trials=within.trials, devices=within.devices)
     return [one for one in events if one.is_denial and (not chosen.device or one.device == chosen.device)]
 

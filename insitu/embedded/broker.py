@@ -237,11 +237,8 @@ class Broker:
         return lines
 
     def _complaint(self) -> str:
-        return (
-            complaint(self.log_file)
-            or (self._child.last_words(2) if self._child else "")
-            or "it said nothing"
-        )
+        said = self._child.last_words(2) if self._child else ""
+        return complaint(self.log_file) or said or "it said nothing"
 
     @property
     def log_file(self) -> Path:
@@ -257,9 +254,7 @@ class Broker:
 
     @property
     def life_file(self) -> Path:
-        """Holds an id of the server process, drawn before each start, because packet ids restart with each
-        process.
-        """
+        """Holds an id of the server process, new at each start: packet ids restart with each process."""
         return self._folder / "life"
 
     @property

@@ -41,16 +41,17 @@ def read_piece(path: Path, position: Position, most: int = MOST_BYTES) -> Piece:
         content = source.read(most)
     is_last = at == len(files) - 1
     ended = offset + len(content) >= size
-    # A rotated file grows no more: its last line counts even without an end, as does an endless one.
-    whole = content if (ended and not is_last) or len(content) == most else b""
-    complete = content[: content.rfind(b"\n") + 1] or whole
-    if ended and not is_last:
+    # A line without an end is read later, but a rotated file grows no more.
+    complete = content[: content.rfind(b"\n") + 1]
+    if (ended and not is_last) or (not complete and len(content) == most):
         complete = content
     lines = complete.decode("utf-8", "replace").splitlines() if complete else []
     position = Position(inode, offset + len(complete))
     if ended and not is_last:
         position = Position(files[at + 1][1], 0)
-    return Piece(lines, position, more=bool(complete) and not (ended and is_last), missed=missed)
+    return Piece(
+        lines, position, more=(ended and not is_last) or (bool(complete) and not ended), missed=missed
+    )
 
 
 def _files(path: Path) -> list[tuple[Path, int, int]]:

@@ -11,7 +11,7 @@ from insitu.whole import write_whole
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A local port, and a path that nobody can guess, because whoever may ask learns user names."""
+    """A local port, and a path that nobody can guess, because a program that may ask learns user names."""
 
     port: int
     path: str

@@ -1,4 +1,4 @@
--- A device may publish anywhere below its own name, and on fixed topics that it cannot change; what a broker denies is counted.
+-- A device may publish anywhere below its own name, and on fixed topics that it cannot change; messages that a broker denies are counted.
 
 -- Topics outside Insitu's own names, for devices whose program decides where they publish. A topic has one device.
 CREATE TABLE fixed_topic (
@@ -39,7 +39,7 @@ CREATE FUNCTION topic_is_heard(topic text) RETURNS boolean LANGUAGE sql STABLE A
             FROM unnest(string_to_array(filter, '/'), string_to_array(topic, '/')) AS x(wanted, level)))
 $$;
 
--- What a broker acknowledged and did not deliver, read from its log, by credential and hour; and connections that another client
+-- Messages that the broker acknowledged and denied, read from its log, by credential and hour; and connections that another client
 -- with the same id ended. Wall clock. Bounded: one row a credential, hour and kind; old ones are dropped.
 CREATE TABLE broker_event (
     username   text NOT NULL, -- of the broker; empty: the log does not say whose it was

@@ -9,16 +9,22 @@ import random
 import string
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from insitu.embedded.broker import Broker
+from insitu.wire import inbound_filters, named_filters, network_filters
+from store import access, shards
 from store.broker_events import list_device_events, list_events
 from store.catalogue.devices import find_device
+from store.database import Connection
 from store.ledger import recount
+from tests.fix_catalogue import SmallTrial
 from tests.fix_mosquitto import Mosquitto
-from tests.stack import Stack, stamp, wait_until
+from tests.stack import NOW, Stack, stamp, wait_until
 
 OWN: Final = "insitu/v1/t/a"
 CASES: Final = (
@@ -242,3 +248,56 @@ def test_mosquitto_keeps_a_client_of_another_credential_off_a_devices_id(mosquit
     )
     for sender in (first, second, third):
         sender.close()
+
+
+def test_an_installation_of_an_earlier_version_hears_everything_and_loses_nothing(
+    tmp_path: Path, conn: Connection, database_url: str, broker: Broker, catalogue: SmallTrial
+) -> None:
+    stack = Stack(tmp_path, conn, database_url, broker)
+    (shard,) = shards.layout(conn).shards
+    conn.commit()
+    earlier = mqtt.Client(CallbackAPIVersion.VERSION2, shard.client_id, clean_session=False)
+    earlier.username_pw_set(broker.service_username, broker.service_password)
+    granted = threading.Event()
+    earlier.on_subscribe = lambda *_: granted.set()
+    earlier.connect(broker.host, broker.port)
+    earlier.loop_start()
+    filters = [*named_filters(), *network_filters()]
+    earlier.subscribe([(one, 1) for one in filters])
+    assert granted.wait(10)
+    earlier.disconnect()
+    earlier.loop_stop()
+    shards.subscribed(conn, shard.shard_id, filters)
+    conn.commit()
+
+    stack.enrol("t", "a")
+    (credential,) = access.active_credentials(conn, NOW)
+    assert not credential.heard_below  # the broker would acknowledge and lose other suffixes
+    sender = Sender(broker.host, broker.port, *stack.tokens["t/a"], client_id="a")
+    sent = 0
+
+    def send(count: int) -> None:
+        nonlocal sent
+        for _ in range(count):
+            sent += 1
+            message = {"boot": "b", "seq": sent, "time": stamp(sent), "results": {"pm25": sent}}
+            assert sender.send(f"{OWN}/obs", json.dumps(message).encode())
+
+    try:
+        send(50)
+        stack.start()
+
+        def settled() -> bool:
+            send(5)
+            (names,) = stack.rows("SELECT filters FROM shard")[0]
+            return set(names) == set(inbound_filters())
+
+        wait_until(settled, "the new subscriptions alone", 60)
+        send(20)
+        (credential,) = access.active_credentials(conn, NOW)
+        assert credential.heard_below
+        wait_until(lambda: stack.rows("SELECT count(*) FROM observation") == [(sent,)], f"{sent} rows")
+        assert stack.reasons() == []
+    finally:
+        sender.close()
+        stack.stop()
