@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.snippets import PublicAddress, snippets
+from api.snippets import PublicAddress, Sent, client_id_of, sent_of, snippets
 from cli.addresses import public_address, reachable_there
 from cli.mapping import read_interval
 from cli.output import say
@@ -24,12 +24,20 @@ from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code
 from insitu.settings import load, parse_listen
 from insitu.spacing import Spacing
-from store.access import add_credential, broker_state, record, revoke_credentials, username_taken
+from store.access import (
+    add_credential,
+    broker_state,
+    record,
+    revoke_credentials,
+    seed_of_device,
+    username_taken,
+)
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, find_device
 from store.catalogue.properties import list_properties
 from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
+from store.read.streams import list_streams
 from store.shards import shards_ready
 
 if TYPE_CHECKING:
@@ -148,10 +156,11 @@ def enrol(
         login = give_credential(
             conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
         )
-        names = _names(conn, trial, device)
+        fields = sent_of(list_streams(conn, [device_id]))
+        client_id = client_id_of(trial, device, seed_of_device(conn, device_id))
         conn.commit()
         trouble = take_effect(conn, target)
-    _show(target, trial, device, login, names)
+    _show(target, trial, device, login, client_id, fields)
     if trouble is not None:
         raise trouble
 
@@ -246,11 +255,7 @@ def _only_site(conn: Connection, trial: str) -> str:
     return sites[0]
 
 
-def _names(conn: Connection, trial: str, device: str) -> list[str]:
-    return [stream.name for stream in list_datastreams(conn, trial) if stream.device == device]
-
-
-def _show(target: Target, trial: str, device: str, login: Login, names: list[str]) -> None:
+def _show(target: Target, trial: str, device: str, login: Login, client_id: str, fields: list[Sent]) -> None:
     say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
     http = target.running.http if target.running else None
     for title, text in snippets(
@@ -259,7 +264,8 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
         device=device,
         username=login.username,
         token=login.token,
-        names=names,
+        client_id=client_id,
+        fields=fields,
         http=http,
     ).items():
         say(f"--- {title}\n{text}\n")

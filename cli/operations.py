@@ -13,6 +13,7 @@ import typer
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
 from cli.catalogue_check import find_wrong_rows
+from cli.denials import describe_denials
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
@@ -97,6 +98,7 @@ def questions(target: Target) -> list[Question]:
         Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
         Question("catalogue", lambda: _catalogue(target)),
+        Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -157,6 +159,11 @@ def _catalogue(target: Target) -> str:
     if wrong:
         raise InsituError("; ".join(wrong[:5]) + ". Correct the entry and run `insitu register` again.")
     return "every zone, unit and title can be used"
+
+
+def _denials(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_denials(conn)
 
 
 def _audit(target: Target) -> str:
@@ -226,3 +233,8 @@ def broker_config(
         else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
     )
     say(f"They belong to {whose} takes them over by {profile.reload}.")
+    if not all(credential.heard_below for credential in credentials):
+        say(
+            "The ingestor does not hear everything below the devices' names yet, so they keep the rights of "
+            "an earlier version: run this again once the ingestor has run for a minute."
+        )

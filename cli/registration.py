@@ -20,6 +20,7 @@ from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
+from cli.topics import TopicEntry, await_topics, enter_topic
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.language import Language
 from insitu.model import AveragingScale, OrganisationKind, TrialState, WindowKind
@@ -108,6 +109,7 @@ class Registration(Entry):
     datastream: list[DatastreamEntry] = Field(default_factory=list)
     network_server: list[ServerEntry] = Field(default_factory=list)
     network_address: list[AddressEntry] = Field(default_factory=list)
+    topic: list[TopicEntry] = Field(default_factory=list)
 
 
 def read_registration(path: Path) -> Registration:
@@ -140,25 +142,30 @@ def register_file(
         str, typer.Option(help="Corrects entries that reports tell of: why they were wrong.")
     ] = "",
 ) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers;
-    run it again after editing the file: each entry is compared, and changed or refused.
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings, network servers and
+    topics; run it again after editing the file: each entry is compared, and changed or refused.
     """
     wanted = read_registration(file)
     target, conn = open_target("insitu register")
     now, lines = target.clock.now(), list[str]()
-    with conn, conn.transaction():  # all of the file, or nothing
-        refused = _enter_all(conn, wanted, now, lines.append, reason.strip())
-        if refused:
-            raise CorrectInput("\n".join((*refused, f"Nothing of {file} was entered.")))
-        enter_mappings(conn, wanted.device, wanted.mapping, now, lines.append)
-        for stream in wanted.datastream:
-            enter_datastream(conn, stream, now, lines.append)
-        for server in wanted.network_server:
-            enter_server(conn, server, now, lines.append)
-        for address in wanted.network_address:
-            enter_address(conn, address, lines.append)
-    for line in lines:  # only now it is true
-        say(line)
+    with conn:
+        with conn.transaction():  # all of the file, or nothing
+            refused = _enter_all(conn, wanted, now, lines.append, reason.strip())
+            if refused:
+                raise CorrectInput("\n".join((*refused, f"Nothing of {file} was entered.")))
+            enter_mappings(conn, wanted.device, wanted.mapping, now, lines.append)
+            for stream in wanted.datastream:
+                enter_datastream(conn, stream, now, lines.append)
+            for server in wanted.network_server:
+                enter_server(conn, server, now, lines.append)
+            for address in wanted.network_address:
+                enter_address(conn, address, lines.append)
+            for topic in wanted.topic:
+                enter_topic(conn, topic, target, now, lines.append)
+        for line in lines:  # only now it is true
+            say(line)
+        if wanted.topic:
+            await_topics(conn, target)
 
 
 def _enter_all(

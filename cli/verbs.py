@@ -41,6 +41,7 @@ VERBS: Final = {
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),
     "revoke": Verb("cli.devices", ("revoke",), "End every credential of a device."),
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
+    "topics": Verb("cli.topics", ("topics",), "List the fixed topics of devices; withdraw one."),
     "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
     "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
     "imports": Verb("cli.withdrawal", ("imports",), "List which files and pulls brought results."),

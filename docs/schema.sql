@@ -48,12 +48,30 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.topic_is_heard(topic text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (
+        SELECT FROM shard s, unnest(s.filters) AS f(filter)
+        WHERE s.subscribed_at IS NOT NULL AND filter !~ '#' AND (
+            SELECT bool_and(coalesce(wanted = level OR (wanted = '+' AND level IS NOT NULL), false))
+            FROM unnest(string_to_array(filter, '/'), string_to_array(topic, '/')) AS x(wanted, level)))
+$$;
+
 CREATE FUNCTION public.trial_is_heard(trial text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
     SELECT (SELECT wanted = 1 FROM shard_count)
         OR EXISTS (SELECT FROM shard WHERE subscribed_at IS NOT NULL
-                   AND filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
+                   AND filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/+/+/#',
+                                        'insitu/v1/' || trial || '/+/+', 'insitu/v1/' || trial || '/+/#'])
+$$;
+
+CREATE FUNCTION public.trial_is_heard_below(trial text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM shard WHERE filters && ARRAY['insitu/v1/+/+/#', 'insitu/v1/' || trial || '/+/#'])
+        OR NOT EXISTS (SELECT FROM shard WHERE filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
 $$;
 
 CREATE TABLE public.audit (
@@ -83,6 +101,28 @@ CREATE TABLE public.boot_sequence (
     first_seen_at timestamp with time zone NOT NULL,
     last_seen_at timestamp with time zone NOT NULL,
     CONSTRAINT boot_sequence_boot_check CHECK ((length(boot) <= 64))
+);
+
+CREATE TABLE public.broker_event (
+    username text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    events bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    last_topic text NOT NULL,
+    by_other boolean DEFAULT false NOT NULL,
+    told bigint DEFAULT 0 NOT NULL,
+    told_at timestamp with time zone,
+    CONSTRAINT broker_event_kind_check CHECK ((kind = ANY (ARRAY['publish_denied'::text, 'taken_over'::text])))
+);
+
+CREATE TABLE public.broker_log (
+    path text NOT NULL,
+    inode bigint NOT NULL,
+    offset_bytes bigint NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    missed boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.broker_state (
@@ -336,6 +376,17 @@ ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.fixed_topic (
+    topic text NOT NULL,
+    device_id integer NOT NULL,
+    suffix text,
+    field text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT fixed_topic_check CHECK ((num_nonnulls(suffix, field) <= 1)),
+    CONSTRAINT fixed_topic_suffix_check CHECK ((suffix = ANY (ARRAY['obs'::text, 'status'::text, 'senml'::text, 'influx'::text, 'telemetry'::text]))),
+    CONSTRAINT fixed_topic_topic_check CHECK (((topic !~ '[+#[:cntrl:]]'::text) AND (topic !~ '^(\$|insitu/|insitu$)'::text)))
 );
 
 CREATE TABLE public.import (
@@ -859,6 +910,12 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_pkey PRIMARY KEY (device_id, boot);
 
+ALTER TABLE ONLY public.broker_event
+    ADD CONSTRAINT broker_event_pkey PRIMARY KEY (username, hour, kind);
+
+ALTER TABLE ONLY public.broker_log
+    ADD CONSTRAINT broker_log_pkey PRIMARY KEY (path);
+
 ALTER TABLE ONLY public.broker_state
     ADD CONSTRAINT broker_state_pkey PRIMARY KEY (only_row);
 
@@ -918,6 +975,9 @@ ALTER TABLE ONLY public.device
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
+
+ALTER TABLE ONLY public.fixed_topic
+    ADD CONSTRAINT fixed_topic_pkey PRIMARY KEY (topic);
 
 ALTER TABLE ONLY public.import_part
     ADD CONSTRAINT import_part_pkey PRIMARY KEY (import_id, datastream_id);
@@ -1060,6 +1120,10 @@ ALTER TABLE ONLY public.unit_conversion
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
 
+CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
+
+CREATE INDEX broker_event_untold ON public.broker_event USING btree (last_at) WHERE (told < events);
+
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
@@ -1069,6 +1133,8 @@ CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, numbe
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
+
+CREATE INDEX fixed_topic_by_device ON public.fixed_topic USING btree (device_id);
 
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
@@ -1092,6 +1158,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.deployment FOR
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.device FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
@@ -1101,6 +1169,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.unit_conversion FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER corrections_stay BEFORE DELETE OR UPDATE ON public.correction FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
@@ -1175,6 +1245,9 @@ ALTER TABLE ONLY public.evaluation
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.fixed_topic
+    ADD CONSTRAINT fixed_topic_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
 ALTER TABLE ONLY public.import_part
     ADD CONSTRAINT import_part_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);

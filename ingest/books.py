@@ -14,6 +14,7 @@ from typing import Final
 from ingest.booking import FRAMES, book
 from ingest.budget import Budget
 from ingest.deliveries import Turn, repeatable
+from ingest.denials import denied_refusals
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -74,6 +75,7 @@ class DatabaseBooks:
         self._committed = False
         self._dropped_at = 0.0
         self._heard_before: float | None = None
+        self._denied: list[tuple[str, bytes]] = []
 
     def commit(
         self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
@@ -124,6 +126,9 @@ class DatabaseBooks:
         receiver.beat()
         self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
         self._budget.back("commit")
+        for topic, refusal in self._denied:
+            receiver.publish(topic, refusal)
+        self._denied = []
         self._moves.let_go()
         self._committed = False
 
@@ -145,6 +150,7 @@ class DatabaseBooks:
         self._drop_deliveries(conn)
         self._moves.advance(conn)
         suspended = self._suspend_floods(conn)
+        self._denied = denied_refusals(conn) if self._shard_id == 0 else []
         conn.commit()
         for text in suspended:
             _log.warning("%s", text)

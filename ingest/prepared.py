@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ingest.decode import StatusReport
 from insitu.model import ClockQuality, IgnoreReason, Message, Observation, RejectReason
-from insitu.wire import PREFIX
+from insitu.wire import PREFIX, parse_network_topic
 from store.catalogue.snapshot import KnownDevice
 
 Refusals = Mapping[RejectReason, tuple[int, str]]
@@ -56,7 +56,8 @@ class Prepared(NamedTuple):
     @property
     def speaks_for_itself(self) -> bool:
         """False behind a network server: such a device hears neither receipts nor refusals."""
-        return self.message.topic.startswith(PREFIX)
+        topic = self.message.topic
+        return topic.startswith(PREFIX) or parse_network_topic(topic) is None
 
 
 def of_file(observations: Sequence[Observation]) -> tuple[Observation, ...]:

@@ -6,23 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
+from ingest.decode.plain import decode_value, ignore
 from ingest.edge_nodes import EdgeNodes
 from ingest.place import place
 from ingest.prepared import NO_REFUSALS, UNKNOWN, Prepared, Refusals
 from ingest.probe_messages import is_probe
 from insitu.model import IgnoreReason, Message, Observation, RejectReason
 from insitu.wire import (
+    INBOUND_SUFFIXES,
     MAX_PAYLOAD_BYTES,
+    OBS,
+    OUTBOUND_SUFFIXES,
+    PREFIX,
     SPARKPLUG,
     Topic,
     is_service_topic,
+    parse_below,
     parse_network_topic,
-    parse_topic,
 )
 from store.catalogue.snapshot import CatalogueSnapshot, KnownDevice
 
-Route = tuple[Topic, Decoder, KnownDevice | None]
-"""Where a topic leads: its parts, what reads it, whose it is."""
+Route = tuple[Topic, Decoder | None, KnownDevice | None]
+"""Where a topic leads: its parts, what reads it (None: nothing does), whose it is."""
 
 
 @dataclass(slots=True)
@@ -74,17 +79,29 @@ def prepare_refused(
 def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     if is_probe(topic):
         return None
-    parts = parse_topic(topic)
+    parts = parse_below(topic)
     if parts is None:
         network = parse_network_topic(topic)
         if network is None:
+            return _fixed_route(topic, snapshot)
+        if network.suffix not in DECODERS:
             return None
         # An address that no device has is not refused by the trial's name: nobody knows whose it is.
         parts = Topic(*snapshot.addresses.get(network.address, (UNKNOWN, network.address)), network.suffix)
-    decoder = DECODERS.get(parts.suffix)
-    if decoder is None:
-        return None
+        decoder: Decoder | None = DECODERS[network.suffix]
+    else:
+        decoder = DECODERS[parts.suffix] if parts.suffix in INBOUND_SUFFIXES else None
     return parts, decoder, snapshot.devices.get((parts.trial, parts.device))
+
+
+def _fixed_route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
+    """The route of a topic outside our names that one device uses."""
+    fixed = snapshot.topics.get(topic)
+    if fixed is None:
+        return None
+    decoder = DECODERS[fixed.suffix] if fixed.suffix else decode_value(fixed.field) if fixed.field else ignore
+    parts = Topic(fixed.trial, fixed.device, fixed.suffix or topic)
+    return parts, decoder, snapshot.devices.get((fixed.trial, fixed.device))
 
 
 def _prepare(message: Message, context: Context) -> Prepared | None:
@@ -92,13 +109,14 @@ def _prepare(message: Message, context: Context) -> Prepared | None:
     if message.topic not in routes:
         routes[message.topic] = _route(message.topic, context.snapshot)
     route = routes[message.topic]
-    if (route is None or route[2] is None) and (is_service_topic(message.topic) or is_probe(message.topic)):
+    if (route is None or route[1] is None or route[2] is None) and _is_own(message):
         return None
     if route is None:
         return _refused(
             _unread(message),
             RejectReason.UNKNOWN_TOPIC,
-            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs.",
+            f"{message.topic[:200]!r} is no topic of a device: publish to insitu/v1/TRIAL/DEVICE/obs, or "
+            "have the lab enter a [[topic]] for the device.",
         )
     topic, decoder, known = route
     if known is None:
@@ -109,7 +127,36 @@ def _prepare(message: Message, context: Context) -> Prepared | None:
             RejectReason.NOT_DEPLOYED,
             "The device was retired before this came: stop it, or have the lab enrol another one.",
         )
+    if decoder is None:
+        return _refused(
+            _unread(message, topic, known), RejectReason.UNKNOWN_TOPIC, _advise(message.topic, topic)
+        )
     return _read(message, topic, decoder, known, context)
+
+
+def _is_own(message: Message) -> bool:
+    """True for our own messages, which our subscriptions deliver too. We answer devices at QoS 0 only, so an
+    answer at QoS 1 is from a device whose broker cannot forbid it.
+    """
+    topic = message.topic
+    if is_probe(topic):
+        return True
+    return is_service_topic(topic) and not (message.qos and topic.rpartition("/")[2] in OUTBOUND_SUFFIXES)
+
+
+def _advise(text: str, topic: Topic) -> str:
+    """How to correct a topic below a device's own name."""
+    own = f"{PREFIX}/{topic.trial}/{topic.device}"
+    if topic.suffix in OUTBOUND_SUFFIXES:
+        return f"{text!r} is for the answers to the device, which only hears there: publish to {own}/{OBS}."
+    near = topic.suffix.strip("/ ").lower()
+    if near in INBOUND_SUFFIXES:
+        return f"{text[:200]!r} is no topic that is read: publish to {own}/{near}, written like this."
+    suffixes = ", ".join(f"…/{suffix}" for suffix in INBOUND_SUFFIXES)
+    return (
+        f"{text[:200]!r} is no topic that is read: publish to {own}/{OBS}, or in another format "
+        f"({suffixes}; docs/formats.md says which)."
+    )
 
 
 def _unread(message: Message, topic: Topic | None = None, known: KnownDevice | None = None) -> Prepared:
@@ -187,7 +234,7 @@ def _placed(
             found[reason] = (before + results, first)
         refused = found
     contained = len(decoded.readings) + sum(results for _, results, _ in decoded.refused)
-    if ignored_for is IgnoreReason.STATUS:
+    if ignored_for in (IgnoreReason.STATUS, IgnoreReason.IGNORED_TOPIC):
         contained = 1  # as a status of a device's own: one thing said
     return Prepared(
         message,

@@ -218,6 +218,7 @@ class IgnoreReason(StrEnum):
     RETAINED = "retained"
     STATUS = "status"
     SIMULATED = "simulated"
+    IGNORED_TOPIC = "ignored_topic"
 
 
 class Message(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ class _SQL(Queries, file="access"):
     active_credentials: str
     credentials_by_token: str
     credentials_of_device: str
+    seed_of_device: str
     broker_state: str
     broker_applied: str
     next_expiry: str
@@ -92,8 +93,8 @@ class _Session(Viewer):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user of the broker. It may publish below `trial` and `device`; a network server has `addresses`
-    instead.
+    """A user of the broker. It may publish below `trial` and `device` and on its fixed `topics`; a network
+    server has `addresses` instead.
     """
 
     username: str
@@ -102,6 +103,9 @@ class Credential:
     trial: str
     device: str
     addresses: list[str] | None = None
+    topics: list[str] = field(default_factory=list)
+    heard_below: bool = True
+    """False while its session has only the filters of an earlier version, which hear the named suffixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +317,11 @@ def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -
 
 def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:
     return rows(conn, CredentialLife, _SQL.credentials_of_device, device_id=device_id)
+
+
+def seed_of_device(conn: Connection, device_id: int) -> bytes:
+    """A secret of the device that its later credentials share; empty before the first one."""
+    return bytes(scalar(conn, _SQL.seed_of_device, device_id=device_id) or b"")
 
 
 def broker_state(conn: Connection) -> BrokerState:

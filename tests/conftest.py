@@ -12,6 +12,7 @@ from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
+from tests.fix_mosquitto import mosquitto
 from tests.fix_stack import stack
 from tests.fix_station import station
 from tests.forked import end_parent
@@ -42,6 +43,7 @@ __all__ = [
     "database_url",
     "load",
     "migrated_template",
+    "mosquitto",
     "stack",
     "station",
 ]

@@ -21,9 +21,11 @@ from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
-from api.snippets import TOKEN_PLACE, snippets
+from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.model import Role
-from store.access import CredentialLife, Viewer, credentials_of_device
+from insitu.wire import PREFIX
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of_device
+from store.broker_events import list_device_events
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
@@ -73,6 +75,7 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
+        **_broker_events(conn, row),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
@@ -124,6 +127,18 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
     }
 
 
+def _broker_events(conn: Connection, row: FleetRow) -> dict[str, Any]:
+    """Messages of this device that the broker denied in the last day, and whether another client uses its
+    id.
+    """
+    events = list_device_events(conn, row.device_id)
+    return {
+        "denied": next((one for one in events if one.is_denial), None),
+        "conflict": next((one for one in events if one.is_conflict), None),
+        "own_topics": f"{PREFIX}/{row.trial}/{row.device}/",
+    }
+
+
 def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
     within = Scope([row.trial], [f"{row.trial}/{row.device}"])
     words = ("received", "stored whole", "in part", "refused", "repeated")
@@ -159,7 +174,8 @@ def _connect(
         device=row.device,
         username=active,
         token=TOKEN_PLACE,
-        names=[stream.name for stream in streams],
+        client_id=client_id_of(row.trial, row.device, seed_of_device(conn, row.device_id)),
+        fields=sent_of(streams),
         http=http,
     )
     return {

@@ -19,6 +19,7 @@ class _SQL(Queries, file="catalogue/snapshot"):
     snapshot_conversions: str
     snapshot_addresses: str
     snapshot_trials: str
+    snapshot_topics: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,18 @@ class KnownDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownTopic:
+    """A fixed topic: read as if published to the device's `suffix`, as the plain value of `field`, or
+    ignored.
+    """
+
+    trial: str
+    device: str
+    suffix: str | None
+    field: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueSnapshot:
     """The catalogue for ingest at one version."""
 
@@ -56,6 +69,8 @@ class CatalogueSnapshot:
     devices: dict[tuple[str, str], KnownDevice]
     addresses: dict[str, tuple[str, str]]
     """Address at a network server → (trial, device)."""
+    topics: Mapping[str, KnownTopic] = field(default_factory=dict)
+    """Fixed topic → whose it is, and how it is read."""
 
 
 def get_catalogue_version(conn: Connection) -> int:
@@ -113,4 +128,8 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
         address: (trial_code, device)
         for address, trial_code, device in conn.execute(_SQL.snapshot_addresses.encode())
     }
-    return CatalogueSnapshot(version, known, devices, addresses)
+    topics = {
+        topic: KnownTopic(trial_code, device, suffix, name)
+        for topic, trial_code, device, suffix, name in conn.execute(_SQL.snapshot_topics.encode())
+    }
+    return CatalogueSnapshot(version, known, devices, addresses, topics)

@@ -81,7 +81,9 @@ SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS t
        CASE WHEN c.network_server_id IS NOT NULL THEN ARRAY(
            SELECT a.address FROM network_address a JOIN device USING (device_id) JOIN trial USING (trial_id)
            WHERE a.network_server_id = c.network_server_id AND retired_at IS NULL AND (ends_at IS NULL OR ends_at > %(now)s::timestamptz)
-           ORDER BY a.address) END AS addresses
+           ORDER BY a.address) END AS addresses,
+       ARRAY(SELECT f.topic FROM fixed_topic f WHERE f.device_id = c.device_id AND topic_is_heard(f.topic) ORDER BY f.topic) AS topics,
+       t.code IS NULL OR trial_is_heard_below(t.code) AS heard_below
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
@@ -102,6 +104,10 @@ SELECT username, created_at, expires_at, revoked_at,
        CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds
 FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
+
+-- name: seed_of_device
+-- The hash of a device's first token: it stays when the device gets another credential.
+SELECT token_sha256 FROM credential WHERE device_id = %(device_id)s::int ORDER BY credential_id LIMIT 1;
 
 -- name: broker_state
 -- The state of the credentials that the broker should use, and the one that it uses.
