@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 from cli.output import say
 from insitu.errors import AlreadyExists, CorrectInput
@@ -18,14 +27,14 @@ from store.access import record
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, add_sensor
+from store.fields import FieldRule
+from store.mapping import Mapping, new_mapping, require_interval
 from store.mappings import (
     apply_mappings,
     declare_interval,
     fields_of,
     mappings_of_trial,
-    new_mapping,
     replace_mappings,
-    require_interval,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
     from store.mappings import Change
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+Words = StrictBool | StrictInt | StrictFloat | StrictStr
+"""A word or number of a payload, as TOML has it."""
 
 
 def read_interval(given: object) -> Spacing:
@@ -75,12 +86,62 @@ class MappingEntry(_Entry):
     trial: Code
     devices: str | list[str] = "*"
     field: str = Field(min_length=1, max_length=128)
-    property: Code
+    property: Code | None = None
     unit: str | None = None
     role: DatastreamRole = DatastreamRole.CANDIDATE
-    result_type: Literal["number", "boolean"] = "number"
+    result_type: Literal["number", "boolean"] | None = None
     every: Every | None = None
     stamp: Stamp = Stamp.INSTANT
+    text: bool = False
+    decimal: str = "."
+    true: tuple[Words, ...] = ()
+    false: tuple[Words, ...] = ()
+    missing: tuple[Words, ...] = ()
+    ignore: bool = False
+    health: str = ""
+    time: bool | str = ""
+    zone: str = ""
+    time_field: str = Field(default="", max_length=128)
+    scale: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+
+    def rule(self) -> FieldRule:
+        time = ("auto" if self.time else "") if isinstance(self.time, bool) else self.time
+        return FieldRule(
+            text=self.text,
+            decimal=self.decimal,
+            true=self.true,
+            false=self.false,
+            missing=self.missing,
+            ignore=self.ignore,
+            health=self.health,
+            time=time,
+            zone=self.zone,
+            time_field=self.time_field,
+            scale=self.scale,
+            offset=self.offset,
+        )
+
+    def mapping(self, conn: Connection) -> Mapping:
+        """Raises a CorrectInput that says what is wrong."""
+        rule = self.rule()
+        if self.property is None and rule.is_result:
+            raise CorrectInput(
+                f"{self.field!r}: say which `property` it is; or `ignore = true`, `health` or `time` if it is "
+                "no result."
+            )
+        return new_mapping(
+            conn,
+            field=self.field,
+            property=self.property or "",
+            unit=self.unit,
+            devices=self.devices,
+            role=self.role,
+            result_type=self.result_type or ("boolean" if rule.true or rule.false else "number"),
+            every=self.every,
+            stamp=self.stamp,
+            rule=rule,
+        )
 
 
 class DatastreamEntry(_Entry):
@@ -129,21 +190,7 @@ def enter_mappings(
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
         with conn.transaction():
-            wanted = [
-                new_mapping(
-                    conn,
-                    field=entry.field,
-                    property=entry.property,
-                    unit=entry.unit,
-                    devices=entry.devices,
-                    role=entry.role,
-                    result_type=entry.result_type,
-                    every=entry.every,
-                    stamp=entry.stamp,
-                )
-                for entry in mappings
-                if entry.trial == trial
-            ]
+            wanted = [entry.mapping(conn) for entry in mappings if entry.trial == trial]
             changes = replace_mappings(conn, trial, wanted)
             done = {
                 what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
@@ -152,6 +199,9 @@ def enter_mappings(
             if any(done.values()):
                 record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
         for mapping in wanted:
+            if not mapping.property:
+                say(f"entered mapping {trial}/{mapping.field}: {_told_rule(mapping.rule())}")
+                continue
             _tell(
                 f"{trial}/{mapping.field}",
                 mapping.unit,
@@ -194,6 +244,11 @@ def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) ->
         detail = {"every": str(every) if every else None, "stamp": str(entry.stamp)}
         record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
     say(f"changed datastream {name}")
+
+
+def _told_rule(rule: FieldRule) -> str:
+    """The use of a field that is no result."""
+    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"
 
 
 def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:

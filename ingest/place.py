@@ -68,7 +68,8 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
             continue
         time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
-            judged, verdict = time_us, judge_time(device, time_us, received_us)
+            judged = time_us
+            verdict = judge_time(device, time_us, received_us, by_network=decoded.network_time)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
@@ -77,8 +78,13 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     return Placed(observations, refused)
 
 
-def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[RejectReason, str] | None:
-    """None if the time is plausible: within a deployment, give or take a day, and not in the future."""
+def judge_time(
+    device: KnownDevice, time_us: int, received_us: int, *, by_network: bool = False
+) -> tuple[RejectReason, str] | None:
+    """None if the time is plausible: within a deployment, give or take a day, and not in the future.
+
+    `by_network`: the network's clock gave the time, since the device has none.
+    """
     places = device.deployments
     if len(places) == 1:  # nearly always
         start, end = places[0]
@@ -91,18 +97,23 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
         )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
         offset_h = (time_us - received_us) / 3.6e9
+        whose, clock = (
+            ("network", "correct the clock of the network server or its gateway")
+            if by_network
+            else ("device", "set its clock")
+        )
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set "
-            "its clock, or have the lab correct the deployment, then replay.",
+            f"The {whose}'s time is {offset_h:+.1f} h from the time of receipt, outside its deployment: "
+            f"{clock}, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
             return None
+    mend = "have" if by_network else "set its clock, or have"
     return (
         RejectReason.NOT_DEPLOYED,
-        "The device was not deployed at that time: set its clock, or have the lab correct its deployment, "
-        "then replay.",
+        f"The device was not deployed at that time: {mend} the lab correct its deployment, then replay.",
     )
 
 

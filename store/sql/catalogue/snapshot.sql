@@ -27,3 +27,7 @@ SELECT a.address, t.code AS trial, d.code AS device FROM network_address a JOIN 
 -- name: snapshot_trials
 -- Every trial's code.
 SELECT code FROM trial;
+
+-- name: snapshot_rules
+-- Mappings that say more than property and unit.
+SELECT t.code AS trial, m.devices, m.field, m.rule FROM mapping m JOIN trial t USING (trial_id) WHERE m.rule <> '{}' ORDER BY m.field;
