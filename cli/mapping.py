@@ -5,30 +5,25 @@ field.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
 )
 
 from cli.output import say
+from ingest.mapping_entry import Code, Every, MappingEntry
 from insitu.errors import AlreadyExists, CorrectInput
-from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
-from insitu.spacing import Spacing
+from insitu.model import Stamp
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, add_sensor
 from store.fields import FieldRule
-from store.mapping import Mapping, new_mapping, require_interval
+from store.mapping import require_interval
 from store.mappings import (
     apply_mappings,
     declare_interval,
@@ -40,22 +35,6 @@ from store.mappings import (
 if TYPE_CHECKING:
     from store.database import Connection
     from store.mappings import Change
-
-Code = Annotated[str, Field(pattern=CODE_PATTERN)]
-Words = StrictBool | StrictInt | StrictFloat | StrictStr
-"""A word or number of a payload, as TOML has it."""
-
-
-def read_interval(given: object) -> Spacing:
-    """From a number of seconds, or ISO 8601 as "P1D" or "P1M". ValueError says what to write."""
-    if isinstance(given, str):
-        return Spacing.parse(given)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 100 * 366 * 86_400:
-        raise ValueError('an interval is a number of seconds, or a text as "PT15M", "P1D" or "P1M"')
-    return Spacing(timedelta(seconds=given))
-
-
-Every = Annotated[Spacing, PlainValidator(read_interval)]
 
 
 class _Entry(BaseModel):
@@ -80,68 +59,6 @@ class DeviceEntry(_Entry):
     position: str = ""
     start: datetime | None = None
     sensor: SensorEntry | None = None
-
-
-class MappingEntry(_Entry):
-    trial: Code
-    devices: str | list[str] = "*"
-    field: str = Field(min_length=1, max_length=128)
-    property: Code | None = None
-    unit: str | None = None
-    role: DatastreamRole = DatastreamRole.CANDIDATE
-    result_type: Literal["number", "boolean"] | None = None
-    every: Every | None = None
-    stamp: Stamp = Stamp.INSTANT
-    text: bool = False
-    decimal: str = "."
-    true: tuple[Words, ...] = ()
-    false: tuple[Words, ...] = ()
-    missing: tuple[Words, ...] = ()
-    ignore: bool = False
-    health: str = ""
-    time: bool | str = ""
-    zone: str = ""
-    time_field: str = Field(default="", max_length=128)
-    scale: float = Field(default=1.0, allow_inf_nan=False)
-    offset: float = Field(default=0.0, allow_inf_nan=False)
-
-    def rule(self) -> FieldRule:
-        time = ("auto" if self.time else "") if isinstance(self.time, bool) else self.time
-        return FieldRule(
-            text=self.text,
-            decimal=self.decimal,
-            true=self.true,
-            false=self.false,
-            missing=self.missing,
-            ignore=self.ignore,
-            health=self.health,
-            time=time,
-            zone=self.zone,
-            time_field=self.time_field,
-            scale=self.scale,
-            offset=self.offset,
-        )
-
-    def mapping(self, conn: Connection) -> Mapping:
-        """Raises a CorrectInput that says what is wrong."""
-        rule = self.rule()
-        if self.property is None and rule.is_result:
-            raise CorrectInput(
-                f"{self.field!r}: say which `property` it is; or `ignore = true`, `health` or `time` if it is "
-                "no result."
-            )
-        return new_mapping(
-            conn,
-            field=self.field,
-            property=self.property or "",
-            unit=self.unit,
-            devices=self.devices,
-            role=self.role,
-            result_type=self.result_type or ("boolean" if rule.true or rule.false else "number"),
-            every=self.every,
-            stamp=self.stamp,
-            rule=rule,
-        )
 
 
 class DatastreamEntry(_Entry):

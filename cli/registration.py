@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cli.mapping import (
     DatastreamEntry,
     DeviceEntry,
-    MappingEntry,
     enter_datastream,
     enter_device,
     enter_mappings,
@@ -26,6 +25,7 @@ from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
+from ingest.mapping_entry import MappingEntry
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN, AveragingScale, OrganisationKind, TrialState, WindowKind
 from insitu.scales import require_scale

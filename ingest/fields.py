@@ -31,6 +31,8 @@ class Sorted:
 
     readings: list[Reading] = field(default_factory=list)
     """Results with the names of their datastreams."""
+    kept: list[tuple[int, Reading, bool]] = field(default_factory=list)
+    """Each of those that stay: (index, reading, time from the payload)."""
     own_times: list[Reading] = field(default_factory=list)
     """Those whose time a mapping takes from the payload, behind a network server."""
     refused: dict[RejectReason, tuple[int, str]] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class _Sorter:
         self._times = self._scoped_times()
         self._timers = {rule.time_field for rule in device.rules.values() if rule.time_field}
         self._named = self._named_times()
+        self._unexpected = self._unexpected_words()
         self._sorted = Sorted()
 
     def sort(self) -> Sorted:
@@ -122,6 +125,29 @@ class _Sorter:
                         found[self._scope(index), name] = index
         return found
 
+    def _unexpected_words(self) -> dict[tuple[int, ...], str]:
+        """Objects around a field that does not say what its mapping expects → the refusal of what is beside
+        it.
+        """
+        found = {}
+        for index, name in enumerate(self._fields):
+            rule = self._rules.get(name) if name is not None else None
+            sent = self._decoded.readings[index].result
+            if rule is not None and rule.expect and not any(is_same(word, sent) for word in rule.expect):
+                words = " or ".join(repr(word) for word in rule.expect)
+                found[self._scope(index)] = (
+                    f"{name!r} says {str(sent)[:40]!r}, and the mappings hold for {words}: map the fields in "
+                    "that unit, then replay."
+                )
+        return found
+
+    def _require_expected(self, index: int) -> None:
+        """Raises _Refused for a result beside a field that says something unexpected."""
+        scope = self._scope(index)
+        for depth in range(len(scope) + 1):
+            if scope[:depth] in self._unexpected:
+                raise _Refused(RejectReason.UNIT_MISMATCH, self._unexpected[scope[:depth]])
+
     def _sort(self, index: int, reading: Reading) -> None:
         name = self._fields[index]
         record = self._decoded.records.get(index)
@@ -145,6 +171,8 @@ class _Sorter:
                 f'field = {name.rpartition(".")[0] + ".timestamp"!r} with time = "auto"; or select one by '
                 f"a key, as {suggestion(record)!r}.",
             )
+        if self._unexpected:
+            self._require_expected(index)
         changed = reading if rule is None else _converted(reading, rule)
         self._keep(index, changed._replace(property=name or reading.property), rule)
 
@@ -156,6 +184,7 @@ class _Sorter:
                 reading if reading.property not in self._device.datastreams else reading._replace(source="")
             )
             self._sorted.readings.append(kept)
+            self._sorted.kept.append((index, kept, False))
             return
         timer = self._rules.get(self._fields[at] or "")
         try:
@@ -169,6 +198,7 @@ class _Sorter:
                 RejectReason.INVALID_SHAPE, f"{self._decoded.readings[at].property[:60]!r}: {error}"
             ) from error
         timed = reading._replace(time_us=time_us, repaired=repaired, offset_us=0, source="")
+        self._sorted.kept.append((index, timed, True))
         (self._sorted.own_times if self._decoded.network_time else self._sorted.readings).append(timed)
 
     def _require_unit(self, reading: Reading, rule: FieldRule | None) -> None:
@@ -251,13 +281,13 @@ def _converted(reading: Reading, rule: FieldRule) -> Reading:
         if any(is_same(word, result) for word in words):
             return reading._replace(result=meaning)
     if (rule.text or rule.decimal == ",") and isinstance(result, str):
-        number = _number(result, rule.decimal)
+        number = plain_number(result, rule.decimal)
         if number is not None:
             return reading._replace(result=number)
     return reading
 
 
-def _number(text: str, decimal: str) -> float | int | None:
+def plain_number(text: str, decimal: str) -> float | int | None:
     """A plain decimal number; leading zeros are fine. None if it is another text."""
     plain = text.strip(" ")
     if decimal == ",":

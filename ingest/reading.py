@@ -50,7 +50,7 @@ def prepare_refused(
 ) -> list[Prepared]:
     """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
     items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Prepared(message)]
-    route = _route(message.topic, snapshot)
+    route = find_route(message.topic, snapshot)
     if route is not None and route[2] is not None:
         items = [
             item._replace(trial=route[0].trial, device=route[0].device, known=route[2]) for item in items
@@ -75,7 +75,7 @@ def prepare_refused(
     ]
 
 
-def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
+def find_route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
     if is_probe(topic):
         return None
     parts = parse_topic(topic)
@@ -94,7 +94,7 @@ def _route(topic: str, snapshot: CatalogueSnapshot) -> Route | None:
 def _prepare(message: Message, context: Context) -> Prepared | None:
     routes = context.routes
     if message.topic not in routes:
-        routes[message.topic] = _route(message.topic, context.snapshot)
+        routes[message.topic] = find_route(message.topic, context.snapshot)
     route = routes[message.topic]
     if (route is None or route[2] is None) and (is_service_topic(message.topic) or is_probe(message.topic)):
         return None
@@ -143,7 +143,7 @@ def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, 
     if isinstance(decoded, Unreadable):
         if is_empty(message.payload):
             return unread._replace(contained=1, ignored_for=unread.ignored_for or IgnoreReason.EMPTY)
-        decoded, remarks = _without_extra_bytes(message, topic, decoder, decoded)
+        decoded, remarks = without_extra_bytes(message, topic, decoder, decoded)
     if isinstance(decoded, Unreadable):
         return _refused(unread._replace(also_gone=also_gone), decoded.reason, decoded.detail)
     if isinstance(decoded, StatusReport):
@@ -162,7 +162,7 @@ def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, 
     return _placed(message, topic, known, decoded, also_gone)
 
 
-def _without_extra_bytes(
+def without_extra_bytes(
     message: Message, topic: Topic, decoder: Decoder, decoded: Unreadable
 ) -> tuple[Decoded | StatusReport | Unreadable, tuple[Remark, ...]]:
     """The message without bytes that do not belong to it, if it can be read then, with a remark."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -80,19 +80,28 @@ def parse(field: str) -> Selector | None:
     return Selector(field, tuple(steps), leaf) if steps and leaf and "[" not in leaf else None
 
 
-def suggestion(record: Record, siblings: Sequence[str] = ()) -> str:
-    """A field name that selects this result by a key."""
+def suggestion(record: Record) -> str:
+    """A field name that selects this result by a key; for a result that is itself the key, the one beside it."""
     parts = []
+    leaf = record.leaf
     for step in record.steps:
-        key = _best_key(step, record.leaf)
+        key = _best_key(step)
         parts.append(f"{step.path}[{f'{key}={_text(step.keys[key])}' if key else ''}]")
-    return ".".join([*parts, record.leaf])[:160]
+        if step is record.steps[-1] and key == leaf:
+            leaf = next((name for name in step.keys if name != key and _is_number(step.keys[name])), leaf)
+    return ".".join([*parts, leaf])[:160]
 
 
-def _best_key(step: Step, leaf: str) -> str:
-    """An entry that names the object: an id, else a text."""
-    names = [key for key, entry in step.keys.items() if key != leaf and isinstance(entry, str | int)]
-    ids = [key for key in names if key.lower().endswith(("id", "name", "type", "channel", "key", "n"))]
+def _best_key(step: Step) -> str:
+    """An entry that names the object: an id, else a name or type, else a text."""
+    names = [key for key, entry in step.keys.items() if isinstance(entry, str | int)]
     texts = [key for key in names if isinstance(step.keys[key], str)]
-    whole = [key for key in ids if key.lower().endswith("id")]
-    return next(iter([*whole, *ids, *texts, *names]), "")
+    for endings in (("id",), ("name", "type", "channel", "key")):
+        for key in names:
+            if key.lower().endswith(endings):
+                return key
+    return next(iter(texts), "")
+
+
+def _is_number(entry: object) -> bool:
+    return isinstance(entry, int | float) and not isinstance(entry, bool)

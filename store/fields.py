@@ -13,7 +13,7 @@ HEALTH: Final = ("battery", "rssi", "firmware", "uptime", "snr")
 """Entries of the status log that a field may fill."""
 TIMES: Final = ("auto", "s", "ms", "us", "iso")
 Scalar = str | float | bool
-_TUPLES: Final = ("true", "false", "missing")
+_TUPLES: Final = ("true", "false", "missing", "expect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class FieldRule:
     """Time zone of a time without an offset."""
     time_field: str = ""
     """Field that holds this field's time."""
+    expect: tuple[Scalar, ...] = ()
+    """The field is no result and must say one of these, as a unit; else everything beside it is refused."""
     scale: float = 1.0
     """result = sent · scale + offset, in the unit of the mapping."""
     offset: float = 0.0
@@ -44,7 +46,7 @@ class FieldRule:
     @property
     def is_result(self) -> bool:
         """False for a field that has no datastream."""
-        return not (self.ignore or self.health or self.time)
+        return not (self.ignore or self.health or self.time or self.expect)
 
     @property
     def is_scaled(self) -> bool:
@@ -83,7 +85,7 @@ def is_same(one: Scalar, other: object) -> bool:
 
 def require_rule(field: str, rule: FieldRule, result_type: str) -> None:
     """Raises a CorrectInput for settings that contradict each other."""
-    kinds = [name for name in ("ignore", "health", "time") if getattr(rule, name)]
+    kinds = [name for name in ("ignore", "health", "time", "expect") if getattr(rule, name)]
     if len(kinds) > 1:
         raise CorrectInput(f"{field!r} cannot be both `{kinds[0]}` and `{kinds[1]}`: leave one of them out.")
     if rule.health and rule.health not in HEALTH:

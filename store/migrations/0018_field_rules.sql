@@ -4,7 +4,7 @@
 -- A field that is no result has no property.
 ALTER TABLE mapping ALTER property_id DROP NOT NULL,
     ADD rule jsonb NOT NULL DEFAULT '{}', -- see store.fields.FieldRule; {}: a number, or true and false
-    ADD CHECK (property_id IS NOT NULL OR rule ?| ARRAY['ignore', 'health', 'time']);
+    ADD CHECK (property_id IS NOT NULL OR rule ?| ARRAY['ignore', 'health', 'time', 'expect']);
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON mapping
     FOR EACH STATEMENT EXECUTE FUNCTION catalogue_changed();
 
