@@ -124,9 +124,8 @@ def _apply(conn: Connection, trial: str, entries: Sequence[MappingEntry], now: d
         rule = entry.rule()
         use = entry.property or (f"health, as {rule.health}" if rule.health else "no result")
         say(f"mapped {trial}/{entry.field}: {use}")
-    say(
-        f"{len(done['entered'])} datastreams entered. To store what was refused: insitu replay --trial {trial}"
-    )
+    entered = len(done["entered"])
+    say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 
 
 def _lines(tried: Tried) -> Iterator[str]:

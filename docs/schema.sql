@@ -392,7 +392,7 @@ CREATE TABLE public.mapping (
     stamp text DEFAULT 'instant'::text NOT NULL,
     rule jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT mapping_check CHECK (((stamp = 'instant'::text) OR (expected_interval IS NOT NULL))),
-    CONSTRAINT mapping_check1 CHECK (((property_id IS NOT NULL) OR (rule ?| ARRAY['ignore'::text, 'health'::text, 'time'::text]))),
+    CONSTRAINT mapping_check1 CHECK (((property_id IS NOT NULL) OR (rule ?| ARRAY['ignore'::text, 'health'::text, 'time'::text, 'expect'::text]))),
     CONSTRAINT mapping_devices_check CHECK ((cardinality(devices) > 0)),
     CONSTRAINT mapping_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT mapping_field_check CHECK (((length(field) >= 1) AND (length(field) <= 128))),

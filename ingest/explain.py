@@ -1,4 +1,4 @@
-"""What becomes of each field of a message: the answer to a post, and to a mapping that is only tried. Pure."""
+"""The fate of each field of a message: the answer to a post, or to a mapping that is only tried. Pure."""
 
 from __future__ import annotations
 

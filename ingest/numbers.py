@@ -23,7 +23,7 @@ CONFLICT = (
 
 def compare(conn: Connection, batch: Sequence[Booked], now_us: int) -> None:
     """Mark repeats and conflicts among the messages that only a number identifies."""
-    numbered = [one for one in batch if _is_numbered(one)]
+    numbered = [one for one in batch if not one.message.timed and _is_numbered(one)]
     if not numbered:
         return
     stored = find_digests(conn, [key for one in numbered if one.counted_before for key in _keys(one)])
@@ -46,7 +46,6 @@ def _is_numbered(one: Booked) -> bool:
     message = one.message
     return bool(
         message.sequences
-        and not message.timed
         and not message.by_delivery
         and not message.reject_id
         and message.known is not None

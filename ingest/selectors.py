@@ -81,13 +81,13 @@ def parse(field: str) -> Selector | None:
 
 
 def suggestion(record: Record) -> str:
-    """A field name that selects this result by a key; for a result that is itself the key, the one beside it."""
+    """A field name that selects this result by a key; for a key or a text, the number beside it."""
     parts = []
     leaf = record.leaf
     for step in record.steps:
         key = _best_key(step)
         parts.append(f"{step.path}[{f'{key}={_text(step.keys[key])}' if key else ''}]")
-        if step is record.steps[-1] and key == leaf:
+        if step is record.steps[-1] and (key == leaf or not _is_number(step.keys.get(leaf, 0))):
             leaf = next((name for name in step.keys if name != key and _is_number(step.keys[name])), leaf)
     return ".".join([*parts, leaf])[:160]
 

@@ -22,7 +22,7 @@ _AT_A_TIME = 200
 
 @dataclass(frozen=True, slots=True)
 class FieldOutcome:
-    """What a field of the refused messages would become."""
+    """The future of a field of the refused messages."""
 
     field: str
     """Empty for messages, or items of them, that cannot be read."""

@@ -67,7 +67,7 @@ class Taken(BaseModel):
     refused: dict[str, Refused]
     """Reason code → affected results; docs/rejects.md says how to fix each."""
     items: list[RefusedItem] = []
-    """The refused parts of the message, at most 100."""
+    """The refused parts of the message, at most 100; left out if there are none."""
 
 
 _JSON: Final = "application/json"
@@ -157,7 +157,8 @@ async def answer_device(request: Request, trial: str, device: str, path: str, pa
     post.
     """
     taken, status = await take(request, f"{PREFIX}/{trial}/{device}/{SUFFIXES[path]}", trial, device, payload)
-    return Response(taken.model_dump_json(), status, media_type=_JSON)
+    content = taken.model_dump_json(exclude=None if taken.items else {"items"})
+    return Response(content, status, media_type=_JSON)
 
 
 def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:

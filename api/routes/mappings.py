@@ -33,7 +33,7 @@ class ToTry(BaseModel):
 
 
 class FieldOut(BaseModel):
-    """What a field would become."""
+    """The future of one field under these mappings."""
 
     field: str
     outcome: str
@@ -57,8 +57,8 @@ class TriedOut(BaseModel):
 
 @router.post("/trials/{trial}/mappings/try")
 def try_trial_mappings(trial: str, wanted: ToTry, conn: Conn, viewer: Signed) -> TriedOut:
-    """What these mappings would make of the trial's refused messages. Nothing is stored or changed. For the lab,
-    and for a company and its own trials.
+    """Read the trial's refused messages with these mappings. Nothing is stored or changed. For the lab, and
+    for a company and its own trials.
     """
     found = visible_trial(conn, viewer, trial)
     require_measurements(viewer, f"list of rejects of {trial!r}")

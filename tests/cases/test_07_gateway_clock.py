@@ -1,5 +1,5 @@
-"""A gateway's clock is used only where it agrees with the network's or the receipt; its device is never told to
-set a clock.
+"""A gateway's clock is used only where it agrees with the network's or the receipt; its device is never told
+to set a clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same boot and seq with other content is a conflict, kept with its bytes; with the same content, a repeat."""
+"""The same boot and seq with other content is a conflict, kept with its bytes; with the same, a repeat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SECOND = {"boot": "fw1.2", "seq": 1, "results": {"pm25": 55}}
 
 
 def remarks(conn: Connection) -> list[tuple[str, str, int]]:
-    return conn.execute("SELECT code, subject, messages FROM device_remark ORDER BY code, subject").fetchall()  # type: ignore[return-value]
+    found = conn.execute("SELECT code, subject, messages FROM device_remark ORDER BY code, subject")
+    return list(found)
 
 
 def test_other_content_under_a_known_number_is_a_conflict_kept_with_its_bytes(
@@ -103,11 +104,12 @@ def test_a_frame_without_data_is_told_apart_by_its_object(conn: Connection, cata
 def test_a_message_is_stored_repeated_or_kept_as_a_conflict(
     conn: Connection, catalogue: SmallTrial, sent: list[tuple[int, int]]
 ) -> None:
-    """For any order of numbers and contents: the first of a number is stored, its copies are repeats, the rest are
-    conflicts.
+    """For any order of numbers and contents: the first of a number is stored, its copies are repeats, the rest
+    are conflicts.
     """
     conn.execute(
-        "TRUNCATE observation, reject, ledger, ledger_reason, boot_sequence, message_digest, datastream_latest"
+        "TRUNCATE observation, reject, ledger, ledger_reason, boot_sequence, message_digest, "
+        "datastream_latest"
     )
     conn.execute("TRUNCATE delivery, device_remark")
     conn.commit()
