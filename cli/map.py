@@ -96,7 +96,7 @@ def _of_families(
     found: dict[str, MappingEntry] = {}
     for name in names:
         for entry in family(name).entries(trial, devices, ours):
-            if entry.property is None or entry.property in known:
+            if not entry.property or entry.property in known:
                 found.setdefault(entry.field, entry)
             else:
                 warn(f"{name}: {entry.field!r} is left out: register the property {entry.property!r} first.")

@@ -39,8 +39,8 @@ DELIVERY_AGE: Final = timedelta(minutes=5)
 repeats no more.
 """
 DIGEST_AGE: Final = timedelta(days=30)
-"""A device repeats a message within minutes of a restart of its own, and seldom after days without power. Later,
-the same number with any content is a conflict.
+"""A device repeats a message within minutes of a restart of its own, and seldom after days without power.
+Later, the same number with any content is a conflict.
 """
 DROP_EVERY_S: Final = 60.0
 SUSPEND_EVERY_S: Final = 5.0

@@ -50,7 +50,8 @@ class MappingEntry(BaseModel):
     trial: Code
     devices: str | list[str] = "*"
     field: str = Field(min_length=1, max_length=128)
-    property: Code | None = None
+    property: Code | Literal[""] | None = None
+    """An empty one is `ignore = true`, as `--map COLUMN=` of an import."""
     unit: str | None = None
     role: DatastreamRole = DatastreamRole.CANDIDATE
     result_type: Literal["number", "boolean"] | None = None
@@ -78,7 +79,7 @@ class MappingEntry(BaseModel):
             true=self.true,
             false=self.false,
             missing=self.missing,
-            ignore=self.ignore,
+            ignore=self.ignore or self.property == "",
             health=self.health,
             time=time,
             zone=self.zone,

@@ -104,9 +104,7 @@ def test_a_frame_without_data_is_told_apart_by_its_object(conn: Connection, cata
 def test_a_message_is_stored_repeated_or_kept_as_a_conflict(
     conn: Connection, catalogue: SmallTrial, sent: list[tuple[int, int]]
 ) -> None:
-    """For any order of numbers and contents: the first of a number is stored, its copies are repeats, the rest
-    are conflicts.
-    """
+    """In any order: the first message of a number is stored, its copies are repeats, the others conflicts."""
     conn.execute(
         "TRUNCATE observation, reject, ledger, ledger_reason, boot_sequence, message_digest, "
         "datastream_latest"

@@ -261,18 +261,25 @@ def test_battery_goes_to_health_and_other_fields_are_left_out(world: Connection)
         {"field": "battery", "health": "battery"},
         {"field": "fw", "health": "firmware"},
         {"field": "debug.*", "ignore": True},
+        {"field": "unwanted", "property": ""},
     )
-    payload = {"temperature": 24.1, "battery": 83, "fw": "1.2", "debug": {"a": "x", "b": [1, {"c": 2}]}}
+    payload = {
+        "temperature": 24.1,
+        "battery": 83,
+        "fw": "1.2",
+        "debug": {"a": "x", "b": [1, {"c": 2}]},
+        "unwanted": 0,
+    }
     booked = send(world, json.loads(chirpstack(object=payload)), topic=UP_TOPIC)
     assert refused(booked) == {}
-    assert left_out(booked) == {"status": 2, "no_result": 3}
+    assert left_out(booked) == {"status": 2, "no_result": 4}
     assert world.execute("SELECT battery, firmware, rssi FROM device_contact").fetchall() == [
         (83.0, "1.2", -36.0)
     ]
     assert world.execute("SELECT count(*) FROM reject").fetchone() == (0,)
     assert world.execute(
         "SELECT accepted::int, partly::int, contained::int, stored::int, ignored::int FROM ledger"
-    ).fetchall() == [(1, 0, 6, 1, 5)]
+    ).fetchall() == [(1, 0, 7, 1, 6)]
 
 
 def test_a_battery_that_is_no_per_cent_is_refused(world: Connection) -> None:

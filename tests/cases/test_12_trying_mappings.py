@@ -43,7 +43,8 @@ health = "battery"
 def counts(conn: Connection) -> tuple[Any, ...]:
     found = conn.execute(
         "SELECT (SELECT count(*) FROM observation), (SELECT count(*) FROM mapping), "
-        "(SELECT count(*) FROM datastream), (SELECT count(*) FROM device_status), (SELECT count(*) FROM reject WHERE replayed_at IS NULL)"
+        "(SELECT count(*) FROM datastream), (SELECT count(*) FROM device_status), "
+        "(SELECT count(*) FROM reject WHERE replayed_at IS NULL)"
     ).fetchone()
     conn.commit()
     assert found is not None
