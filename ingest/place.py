@@ -164,5 +164,12 @@ def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
     wanted = "a number" if stream.result_type == "number" else "true or false"
     return (
         f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} "
-        f"{str(reading.result)[:40]!r}."
+        f"{str(reading.result)[:40]!r}{_advice(reading.result)}."
     )
+
+
+def _advice(result: object) -> str:
+    """How a mapping can read a text."""
+    if not isinstance(result, str):
+        return ""
+    return ": send it without quotes, or have the field mapped with `text`, `true`, `false` or `missing`"

@@ -184,6 +184,7 @@ def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> 
         f"/trials/{{trial}}/devices/{{device}}/{path}",
         name=f"post_{path}",
         summary=words,
+        response_model_exclude_defaults=True,
         responses={
             207: {"model": Taken, "description": "A part of the message was refused."},
             422: {"model": Taken, "description": "The whole message was refused; its bytes are kept."},
