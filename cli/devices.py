@@ -16,9 +16,9 @@ import typer
 
 from api.snippets import PublicAddress, Sent, client_id_of, sent_of, snippets
 from cli.addresses import public_address, reachable_there
-from cli.mapping import read_interval
 from cli.output import say
 from cli.target import Target, open_target
+from ingest.mapping_entry import read_interval
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+)
 
 from cli.output import say
+from ingest.mapping_entry import Code, Every, MappingEntry
 from insitu.errors import CorrectInput
-from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
-from insitu.spacing import Spacing
+from insitu.model import Stamp
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
+from store.fields import FieldRule
+from store.mapping import require_interval
 from store.mappings import (
     apply_mappings,
     declare_interval,
     fields_of,
     mappings_of_trial,
-    new_mapping,
     replace_mappings,
-    require_interval,
 )
 
 if TYPE_CHECKING:
@@ -29,35 +33,9 @@ if TYPE_CHECKING:
     from store.database import Connection
     from store.mappings import Change
 
-Code = Annotated[str, Field(pattern=CODE_PATTERN)]
-
-
-def read_interval(given: object) -> Spacing:
-    """From a number of seconds, or ISO 8601 as "P1D" or "P1M". ValueError says what to write."""
-    if isinstance(given, str):
-        return Spacing.parse(given)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 100 * 366 * 86_400:
-        raise ValueError('an interval is a number of seconds, or a text as "PT15M", "P1D" or "P1M"')
-    return Spacing(timedelta(seconds=given))
-
-
-Every = Annotated[Spacing, PlainValidator(read_interval)]
-
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class MappingEntry(_Entry):
-    trial: Code
-    devices: str | list[str] = "*"
-    field: str = Field(min_length=1, max_length=128)
-    property: Code
-    unit: str | None = None
-    role: DatastreamRole = DatastreamRole.CANDIDATE
-    result_type: Literal["number", "boolean"] = "number"
-    every: Every | None = None
-    stamp: Stamp = Stamp.INSTANT
 
 
 class DatastreamEntry(_Entry):
@@ -81,21 +59,7 @@ def enter_mappings(
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
         with conn.transaction():
-            wanted = [
-                new_mapping(
-                    conn,
-                    field=entry.field,
-                    property=entry.property,
-                    unit=entry.unit,
-                    devices=entry.devices,
-                    role=entry.role,
-                    result_type=entry.result_type,
-                    every=entry.every,
-                    stamp=entry.stamp,
-                )
-                for entry in mappings
-                if entry.trial == trial
-            ]
+            wanted = [entry.mapping(conn) for entry in mappings if entry.trial == trial]
             changes = replace_mappings(conn, trial, wanted)
             done = {
                 what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
@@ -104,6 +68,9 @@ def enter_mappings(
             if any(done.values()):
                 record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
         for mapping in wanted:
+            if not mapping.property:
+                tell(f"entered mapping {trial}/{mapping.field}: {_told_rule(mapping.rule())}")
+                continue
             _tell(
                 tell,
                 f"{trial}/{mapping.field}",
@@ -155,6 +122,11 @@ def enter_datastream(
         detail = {"every": str(every) if every else None, "stamp": str(stamp)}
         record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
     tell(f"changed datastream {name}: {', '.join(differing)}")
+
+
+def _told_rule(rule: FieldRule) -> str:
+    """The use of a field that is no result."""
+    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"
 
 
 def _tell(tell: Callable[[str], None], name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:

@@ -15,12 +15,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from cli.entries import DeviceEntry, enter_device
 from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName
-from cli.mapping import DatastreamEntry, MappingEntry, enter_datastream, enter_mappings
+from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
 from cli.topics import TopicEntry, await_topics, enter_topic
+from ingest.mapping_entry import MappingEntry
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.language import Language
 from insitu.model import AveragingScale, OrganisationKind, TrialState, WindowKind

@@ -28,6 +28,10 @@ VERBS: Final = {
     "register": Verb(
         "cli.registration", ("register_file",), "Enter or change the catalogue from a TOML file."
     ),
+    "map": Verb(
+        "cli.map", ("map_trial",), "Map the fields of a device family, or try mappings on refused messages."
+    ),
+    "mappings": Verb("cli.map", ("mappings",), "List the device families whose mappings come with Insitu."),
     "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
     "swap": Verb("cli.swapping", ("swap",), "Replace a device by another at its place."),

@@ -328,6 +328,18 @@ ALTER TABLE public.device ALTER COLUMN device_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.device_remark (
+    device_id integer NOT NULL,
+    code text NOT NULL,
+    subject text DEFAULT ''::text NOT NULL,
+    amount double precision,
+    messages bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT device_remark_code_check CHECK ((code = ANY (ARRAY['boot_reused'::text, 'gateway_clock'::text, 'zero_byte'::text, 'byte_order_mark'::text]))),
+    CONSTRAINT device_remark_subject_check CHECK ((length(subject) <= 64))
+);
+
 CREATE TABLE public.device_status (
     device_status_id bigint NOT NULL,
     device_id integer NOT NULL,
@@ -469,13 +481,15 @@ CREATE TABLE public.mapping (
     trial_id integer NOT NULL,
     devices text[] NOT NULL,
     field text NOT NULL,
-    property_id integer NOT NULL,
+    property_id integer,
     unit text NOT NULL,
     role text NOT NULL,
     result_type text NOT NULL,
     expected_interval interval,
     stamp text DEFAULT 'instant'::text NOT NULL,
+    rule jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT mapping_check CHECK (((stamp = 'instant'::text) OR (expected_interval IS NOT NULL))),
+    CONSTRAINT mapping_check1 CHECK (((property_id IS NOT NULL) OR (rule ?| ARRAY['ignore'::text, 'health'::text, 'time'::text, 'expect'::text]))),
     CONSTRAINT mapping_devices_check CHECK ((cardinality(devices) > 0)),
     CONSTRAINT mapping_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT mapping_field_check CHECK (((length(field) >= 1) AND (length(field) <= 128))),
@@ -491,6 +505,15 @@ ALTER TABLE public.mapping ALTER COLUMN mapping_id ADD GENERATED ALWAYS AS IDENT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.message_digest (
+    device_id integer NOT NULL,
+    boot text NOT NULL,
+    block bigint NOT NULL,
+    digests bytea NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_digest_boot_check CHECK ((length(boot) <= 64))
 );
 
 CREATE TABLE public.need (
@@ -964,6 +987,9 @@ ALTER TABLE ONLY public.device_contact
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_pkey PRIMARY KEY (device_id);
 
+ALTER TABLE ONLY public.device_remark
+    ADD CONSTRAINT device_remark_pkey PRIMARY KEY (device_id, code, subject);
+
 ALTER TABLE ONLY public.device_status
     ADD CONSTRAINT device_status_device_id_at_key UNIQUE (device_id, at);
 
@@ -1002,6 +1028,9 @@ ALTER TABLE ONLY public.mapping
 
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_trial_id_field_devices_key UNIQUE (trial_id, field, devices);
+
+ALTER TABLE ONLY public.message_digest
+    ADD CONSTRAINT message_digest_pkey PRIMARY KEY (device_id, boot, block);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_code_key UNIQUE (code);
@@ -1160,6 +1189,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.device FOR EAC
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
@@ -1234,6 +1265,9 @@ ALTER TABLE ONLY public.deployment
 ALTER TABLE ONLY public.device_contact
     ADD CONSTRAINT device_contact_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
+ALTER TABLE ONLY public.device_remark
+    ADD CONSTRAINT device_remark_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
 ALTER TABLE ONLY public.device_status
     ADD CONSTRAINT device_status_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
@@ -1263,6 +1297,9 @@ ALTER TABLE ONLY public.mapping
 
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.message_digest
+    ADD CONSTRAINT message_digest_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);

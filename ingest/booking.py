@@ -1,8 +1,9 @@
 """Prepared messages → one transaction → what to tell the devices.
 
-A message is recognised as a repeat by its `boot` and `seq`; without them, by the keys of its readings if
-they have device times; otherwise by its delivery (session, packet id, hash). Timed readings are merged even
-if their `seq` was seen before: a device that restarts its counter under an old boot loses nothing.
+A message is recognised as a repeat by the keys of its readings if they have device times; otherwise by its
+`boot`, `seq` and content (`ingest.numbers`); without them, by its delivery (session, packet id, hash). Timed
+readings are merged even if their `seq` was seen before: a device that restarts its counter under an old boot
+loses nothing, and its page says so.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from datetime import timedelta
 
 from ingest import sequences
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
-from ingest.outcome import Booked, Outcome
+from ingest.numbers import compare
+from ingest.outcome import Booked, Outcome, content_digest
 from ingest.prepared import Prepared
+from ingest.remarks import note_remarks
 from ingest.signs import intervals, signs_of_life
-from insitu.model import Message, Observation, Reject, RejectReason
+from insitu.model import Observation, Reject, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
@@ -58,6 +61,7 @@ def book(
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
     ranges = _recognise_sequences(conn, batch, now_us)
+    compare(conn, batch, now_us)
     _merge(conn, batch, import_id)
     outcome = Outcome(batch)
     new = _save_rejects(conn, live, quota, outcome, import_id)
@@ -66,7 +70,8 @@ def book(
         _count(one, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
     save_sequences(conn, ranges, to_datetime(now_us))
-    signs_of_life(conn, messages)
+    signs_of_life(conn, [one.message for one in batch])
+    note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, ranges)
     return outcome
@@ -97,7 +102,7 @@ def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: 
     ]
     if not candidates:
         return
-    messages = [(one.message.message, _digest(one.message.message)) for one in candidates]
+    messages = [(one.message.message, content_digest(one.message.message)) for one in candidates]
     keys = [key for message in messages for key in keys_of(*message)]
     repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
     for one, is_repeat in zip(candidates, repeats, strict=True):
@@ -123,18 +128,10 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
             one.repeated = True
 
 
-def _digest(message: Message) -> bytes:
-    if message.unread:
-        return message.unread
-    return hashlib.sha256(
-        message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload
-    ).digest()
-
-
 def _recognise_sequences(
     conn: Connection, batch: Sequence[Booked], now_us: int
 ) -> dict[tuple[int, str], Ranges]:
-    """The ranges of seq, with those of this batch, by device and boot; marks repeats."""
+    """The ranges of seq, with those of this batch, by device and boot; marks messages with a known number."""
     numbered = [
         (one, one.message.known.device_id)
         for one in batch
@@ -150,10 +147,6 @@ def _recognise_sequences(
             ranges = accounted.setdefault((device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         one.counted_before = before
-        # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        message = one.message
-        if before and not message.timed and not message.by_delivery and not message.reject_id:
-            one.repeated = True
     return accounted
 
 
@@ -210,7 +203,7 @@ def _rejects(one: Booked) -> list[Reject]:
     if not refused:
         return []
     prepared, message = one.message, one.message.message
-    digest = _digest(message)
+    digest = content_digest(message)
     if prepared.by_delivery:
         # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
         digest = hashlib.sha256(
@@ -262,20 +255,24 @@ def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> 
         entry.repeated += 1
         entry.duplicate += message.contained
         return
+    left_out = sum(message.left_out.values())
     conflicting = one.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
     newly_refused = sum(refused[reason][0] for reason in fresh) - conflicting
     entry.stored += stored
     # with results that were refused before for the same reason
-    entry.duplicate += message.contained - stored - conflicting - newly_refused
+    entry.duplicate += message.contained - stored - conflicting - newly_refused - left_out
+    entry.ignored += left_out
     entry.conflicting += conflicting
     entry.refused += newly_refused
     outcome.stored += stored
     outcome.refused += newly_refused + conflicting
     if not refused:
         entry.accepted += 1
-    elif stored + one.duplicate:
+    elif stored + one.duplicate + left_out:
         entry.partly += 1
     else:
         entry.rejected += 1
     for reason in fresh:
         ledger.reason(key, "refused", str(reason), refused[reason][0])
+    for why, results in message.left_out.items():
+        ledger.reason(key, "ignored", str(why), results)

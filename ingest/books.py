@@ -30,6 +30,7 @@ from store import access, probes, shards
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
 from store.deliveries import drop_deliveries, drop_old_deliveries
+from store.digests import drop_old_digests
 from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
 
@@ -37,6 +38,10 @@ _log = logging.getLogger("insitu.ingest")
 DELIVERY_AGE: Final = timedelta(minutes=5)
 """The broker repeats an unacknowledged message within seconds of a connection, so after minutes of one it
 repeats no more.
+"""
+DIGEST_AGE: Final = timedelta(days=30)
+"""A device repeats a message within minutes of a restart of its own, and seldom after days without power.
+Later, the same number with any content is a conflict.
 """
 DROP_EVERY_S: Final = 60.0
 SUSPEND_EVERY_S: Final = 5.0
@@ -185,6 +190,7 @@ class DatabaseBooks:
             drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
             drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
             drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
+            drop_old_digests(conn, self._clock.now() - DIGEST_AGE)
             probes.drop_old_probes(conn)
 
     def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.prepared import Prepared, Refusals
-from insitu.model import Reject, RejectReason
+from insitu.model import Message, Reject, RejectReason
 from store.sequences import Ranges
 
 CONFLICT = "Another result of the same time is stored already; the first one stands."
+
+
+def content_digest(message: Message) -> bytes:
+    """SHA-256 of topic and payload."""
+    if message.unread:
+        return message.unread
+    return hashlib.sha256(
+        message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload
+    ).digest()
 
 
 @dataclass(slots=True)
@@ -24,6 +34,16 @@ class Booked:
     """Of its rejects."""
     duplicate: int = 0
     conflicting: int = 0
+
+    def refuse_whole(self, reason: RejectReason, detail: str) -> None:
+        """Refuse every result of the message."""
+        message = self.message
+        others = {one: count for one, count in message.refused.items() if one is not reason}
+        results = message.contained - sum(count for count, _ in others.values())
+        results -= sum(message.left_out.values())
+        self.message = message._replace(
+            observations=(), refused={**others, reason: (results, detail)}, status=None, remarks=()
+        )
 
     @property
     def stored(self) -> int:
@@ -48,7 +68,12 @@ class Booked:
         """Every result became a row, as for nearly all messages."""
         message = self.message
         return not (
-            message.refused or self.duplicate or self.conflicting or self.repeated or message.ignored_for
+            message.refused
+            or self.duplicate
+            or self.conflicting
+            or self.repeated
+            or message.ignored_for
+            or message.left_out
         )
 
 

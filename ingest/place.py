@@ -69,7 +69,8 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
             continue
         time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
-            judged, verdict = time_us, judge_time(device, time_us, received_us)
+            judged = time_us
+            verdict = judge_time(device, time_us, received_us, by_network=decoded.network_time)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
@@ -78,8 +79,13 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     return Placed(observations, refused)
 
 
-def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[RejectReason, str] | None:
-    """None if the time is plausible: within a deployment, give or take a day, and not in the future."""
+def judge_time(
+    device: KnownDevice, time_us: int, received_us: int, *, by_network: bool = False
+) -> tuple[RejectReason, str] | None:
+    """None if the time is plausible: within a deployment, give or take a day, and not in the future.
+
+    `by_network`: the network's clock gave the time, since the device has none.
+    """
     places = device.deployments
     if len(places) == 1:  # nearly always
         start, end = places[0]
@@ -91,19 +97,23 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
             "The device is not deployed yet: have the lab enter its deployment, then replay.",
         )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
+        whose, clock = (
+            ("network", "correct the clock of the network server or its gateway")
+            if by_network
+            else ("device", "set its clock")
+        )
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device sent the time {_date(time_us)}; it was received at {_date(received_us)}. That "
-            f"is outside "
-            "its deployment: set its clock, or have the lab correct the deployment, then replay.",
+            f"The {whose} sent the time {_date(time_us)}; it was received at {_date(received_us)}. That is "
+            f"outside its deployment: {clock}, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
             return None
+    mend = "have" if by_network else "set its clock, or have"
     return (
         RejectReason.NOT_DEPLOYED,
-        "The device was not deployed at that time: set its clock, or have the lab correct its deployment, "
-        "then replay.",
+        f"The device was not deployed at that time: {mend} the lab correct its deployment, then replay.",
     )
 
 
@@ -162,5 +172,12 @@ def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
     wanted = "a number" if stream.result_type == "number" else "true or false"
     return (
         f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} "
-        f"{str(reading.result)[:40]!r}."
+        f"{str(reading.result)[:40]!r}{_advice(reading.result)}."
     )
+
+
+def _advice(result: object) -> str:
+    """How a mapping can read a text."""
+    if not isinstance(result, str):
+        return ""
+    return ": send it without quotes, or have the field mapped with `text`, `true`, `false` or `missing`"

@@ -114,6 +114,11 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
     }
 
 
+def is_refused_before(conn: Connection, identity: bytes) -> bool:
+    """True if this message was refused, at least in part, and kept."""
+    return bool(conn.execute(_SQL.known_rejects.encode(), {"identities": [identity]}).fetchall())
+
+
 def _count(
     conn: Connection, rejects: Sequence[Reject], kept_now: set[Refused], repeatable: Set[bytes]
 ) -> set[Refused]:

@@ -19,6 +19,7 @@ from api.context import Conn, Context, Ctx
 from api.pages import charts, series
 from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
+from api.pages.remarks import show_remarks
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
@@ -76,6 +77,7 @@ def device_page(
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
         **_broker_events(conn, row),
+        remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),

@@ -67,6 +67,19 @@ class TrialOut(BaseModel):
     """The sentences beside it, by language."""
 
 
+class RemarkOut(BaseModel):
+    """Something to mend about a device's messages, although its results are stored."""
+
+    code: str
+    subject: str
+    """The boot, or the gateway."""
+    amount: float | None
+    """gateway_clock: s that the gateway's clock is ahead (negative: behind)."""
+    messages: int
+    first_at: datetime
+    last_at: datetime
+
+
 class DeviceOut(BaseModel):
     model_config = example(
         trial="platform-air",
@@ -85,6 +98,7 @@ class DeviceOut(BaseModel):
         clock_offset=0.4,
         completeness=0.98,
         retired_at=None,
+        remarks=[],
     )
 
     trial: str
@@ -107,6 +121,7 @@ class DeviceOut(BaseModel):
     completeness: float | None
     """Share of the planned intervals of the last 14 days."""
     retired_at: datetime | None
+    remarks: list[RemarkOut] = []
 
 
 class DatastreamOut(BaseModel):

@@ -42,7 +42,7 @@ def _report(document: Any) -> StatusReport:
         rssi=_number(document, "rssi", -1e6, 1e6),
         firmware=firmware,
         uptime=_number(document, "uptime", 0, 1e12),
-        time_us=native.time_of(document, "")[0],
+        time_us=native.time_of(document)[0],
     )
 
 

@@ -1,0 +1,107 @@
+"""Names of results in lists of objects, selected by a key: `messages[measurementId=4097].measurementValue`.
+
+`[]` without a key takes every object of a list; each then needs a time of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from ingest.decode.flatten import Record, Step
+
+_PART: Final = re.compile(r"([^\[\]]*)\[([^\]]*)\]\.?")
+_KEY: Final = re.compile(r"\s*([^=,]+?)\s*=\s*(?:\"([^\"]*)\"|([^,]*?))\s*(?:,|$)")
+
+
+class _Step(NamedTuple):
+    path: str
+    keys: tuple[tuple[str, str], ...]
+
+
+class Selector(NamedTuple):
+    """A field name that selects in lists."""
+
+    field: str
+    steps: tuple[_Step, ...]
+    leaf: str
+
+    @property
+    def keys(self) -> int:
+        return sum(len(step.keys) for step in self.steps)
+
+    def selects(self, record: Record) -> bool:
+        return (
+            self.leaf == record.leaf
+            and len(self.steps) == len(record.steps)
+            and all(map(_matches, self.steps, record.steps))
+        )
+
+    def names(self, record: Record) -> bool:
+        """True if this result is one of the keys by which the list is selected."""
+        if len(self.steps) != len(record.steps):
+            return False
+        last = self.steps[-1]
+        return last.path == record.steps[-1].path and any(key == record.leaf for key, _ in last.keys)
+
+
+def _matches(wanted: _Step, step: Step) -> bool:
+    return wanted.path == step.path and all(
+        key in step.keys and _text(step.keys[key]) == text for key, text in wanted.keys
+    )
+
+
+def _text(found: object) -> str:
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return str(int(found)) if isinstance(found, float) and found.is_integer() else str(found)
+
+
+def selectors(fields: Iterable[str]) -> list[Selector]:
+    """Those of the fields that select in lists, the one with most keys first."""
+    found = [selector for field in fields if "[" in field and (selector := parse(field)) is not None]
+    return sorted(found, key=lambda selector: -selector.keys)
+
+
+@lru_cache(maxsize=4096)
+def parse(field: str) -> Selector | None:
+    """None if the name has brackets of another kind."""
+    steps, at = [], 0
+    while (part := _PART.match(field, at)) is not None:
+        path, keys = part.groups()
+        pairs = tuple((m[1], m[2] if m[2] is not None else m[3]) for m in _KEY.finditer(keys))
+        if bool(keys.strip()) is not bool(pairs):
+            return None
+        steps.append(_Step(path, pairs))
+        at = part.end()
+    leaf = field[at:]
+    return Selector(field, tuple(steps), leaf) if steps and leaf and "[" not in leaf else None
+
+
+def suggestion(record: Record) -> str:
+    """A field name that selects this result by a key; for a key or a text, the number beside it."""
+    parts = []
+    leaf = record.leaf
+    for step in record.steps:
+        key = _best_key(step)
+        parts.append(f"{step.path}[{f'{key}={_text(step.keys[key])}' if key else ''}]")
+        if step is record.steps[-1] and (key == leaf or not _is_number(step.keys.get(leaf, 0))):
+            leaf = next((name for name in step.keys if name != key and _is_number(step.keys[name])), leaf)
+    return ".".join([*parts, leaf])[:160]
+
+
+def _best_key(step: Step) -> str:
+    """An entry that names the object: an id, else a name or type, else a text."""
+    names = [key for key, entry in step.keys.items() if isinstance(entry, str | int)]
+    texts = [key for key in names if isinstance(step.keys[key], str)]
+    for endings in (("id",), ("name", "type", "channel", "key")):
+        for key in names:
+            if key.lower().endswith(endings):
+                return key
+    return next(iter(texts), "")
+
+
+def _is_number(entry: object) -> bool:
+    return isinstance(entry, int | float) and not isinstance(entry, bool)
