@@ -135,8 +135,8 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
 
 
 def _report(layout: Layout, summary: Summary, *, dry: bool, as_json: bool) -> None:
-    """Raises InsituError if anything was refused that somebody can mend, so that the exit code shows it. A result
-    that is not finite is what the sensor gave.
+    """Raises InsituError if anything was refused that somebody can mend, so that the exit code shows it. A
+    result that is not finite is what the sensor gave.
     """
     document = {"trial": layout.trial, "understood": layout.sentences, "is_dry_run": dry, **asdict(summary)}
     show(document, _lines(summary, dry=dry), as_json=as_json)
