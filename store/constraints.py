@@ -98,12 +98,14 @@ SENTENCES: Final = {
     "evaluation_verdict_check": "A verdict is met, not_met, inconclusive or not_evaluable.",
     "fixed_topic_check": "A fixed topic is read as one format, or as one plain value.",
     "fixed_topic_suffix_check": "A fixed topic is read as obs, status, senml, influx or telemetry.",
-    "fixed_topic_topic_check": "A fixed topic has no +, # or control character, and does not begin with $ or insitu/.",
+    "fixed_topic_topic_check": "A fixed topic has no +, # or control character, "
+    "and does not begin with $ or insitu/.",
     "import_check": "A withdrawn import has a time, a person and a reason.",
     "import_withdrawn_for_check": "The reason of a withdrawal has 1 to 500 characters.",
     "ledger_reason_outcome_check": "A reason in the ledger is for refused or for ignored results.",
     "mapping_check": _EDGE,
-    "mapping_check1": "A field without a property is ignored, or is read as health, a time or an expected text.",
+    "mapping_check1": "A field without a property is ignored, "
+    "or is read as health, a time or an expected text.",
     "mapping_devices_check": "A mapping names at least one device.",
     "mapping_expected_interval_check": _LONGER,
     "mapping_field_check": _NAME.format("field"),
