@@ -42,7 +42,8 @@ WORDS = {
     "after_the_fact": "{verdict}, criteria set after the fact",
     "after_the_fact_notice": "Criteria set after the fact.",
     "leads_to": "What this leads to:",
-    "would_lead_to": "What this would lead to if the criteria had been there first:",
+    "would_lead_to": "This is no proof: criteria that are set when results can be known can be made to fit "
+    "them. Had they been set first, this would lead to:",
     "host": "Host",
     "company": "Company",
     "evaluator": "Evaluator",
