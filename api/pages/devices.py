@@ -25,7 +25,7 @@ from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.model import Role
 from insitu.wire import PREFIX
-from store.access import CredentialLife, Viewer, credentials_of_device, seed_of_device
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
@@ -67,6 +67,7 @@ def device_page(
         simulated=page.simulated,
         host_id=viewer.host_id,
     )
+    lives = credentials_of_device(conn, row.device_id)
     return respond(
         request,
         "device.j2",
@@ -76,11 +77,11 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
-        **_broker_events(conn, row),
+        **_broker_events(conn, row, lives),
         remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
-        **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
+        **_connect(request, lives, context, viewer, page.now, row, record.judged.streams),
     )
 
 
@@ -129,11 +130,11 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
     }
 
 
-def _broker_events(conn: Connection, row: FleetRow) -> dict[str, Any]:
+def _broker_events(conn: Connection, row: FleetRow, lives: Sequence[CredentialLife]) -> dict[str, Any]:
     """Messages of this device that the broker denied in the last day, and whether another client uses its
     id.
     """
-    events = list_device_events(conn, row.device_id)
+    events = list_device_events(conn, [life.username for life in lives])
     return {
         "denied": next((one for one in events if one.is_denial), None),
         "conflict": next((one for one in events if one.is_conflict), None),
@@ -153,7 +154,7 @@ def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
 
 def _connect(
     request: Request,
-    conn: Connection,
+    lives: Sequence[CredentialLife],
     context: Context,
     viewer: Viewer,
     now: datetime,
@@ -163,7 +164,6 @@ def _connect(
     """Credentials and snippets, only for the device's company and for the lab."""
     if viewer.role not in (Role.COMPANY, Role.LAB):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
-    lives = credentials_of_device(conn, row.device_id)
     shown = [
         ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))
         for life in lives
@@ -176,7 +176,7 @@ def _connect(
         device=row.device,
         username=active,
         token=TOKEN_PLACE,
-        client_id=client_id_of(row.trial, row.device, seed_of_device(conn, row.device_id)),
+        client_id=client_id_of(row.trial, row.device, seed_of(lives)),
         fields=sent_of(streams),
         http=http,
     )
