@@ -211,7 +211,7 @@ def read_time_name(header: str) -> TimeName:
     if found := _IN_NAME.search(text):
         rest = text[found.end() :].strip(" )]}")
         following = re.match(r"[\w+\-−±]+", text[found.end() :])
-        clear = following is None and (not rest or rest[0] in "([,;:/" or rest.split()[0].lower() in _AFTER)
+        clear = following is None and (not rest or rest[0] in "([,;:/" or re.split(r"[\s/&]", rest)[0].lower() in _AFTER)
         return TimeName(
             _bare(text[: found.start()] + " " + text[found.end() :]),
             found[0].strip() if clear else text[found.start() :].strip(" )]"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingest.files.cells import Conversion, make_conversion
-from ingest.files.headings import Heading, Statement, is_short, read_heading, state
+from ingest.files.headings import Heading, Statement, is_short, is_temperature, read_heading, state
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Source
 from ingest.files.shape import Column
@@ -292,17 +292,19 @@ class Columns:
         """The unit at the end of a mapped column's name; one letter, or any beside a unit that the user says,
         counts only where it fits.
         """
-        for _, statement in heading.endings:
+        for name, statement in heading.endings:
             kept = self._streams(target)[0].unit
             if statement.unit is None:
                 return None if has_unit else statement
             if not is_short(statement) and not has_unit:
                 return statement
             try:
-                conversion(statement.unit, kept)
+                factors = conversion(statement.unit, kept)
             except CorrectInput:
                 continue
-            return statement
+            if factors == (1.0, 0.0) or has_unit or not is_short(statement) or is_temperature(name):
+                return statement
+            return statement._replace(unit=None)  # `TA_F` is filled, `temp_F` is in °F
         return None
 
     def _agreed(self, header: str, name: str, said_unit: str | None, statements: Sequence[Statement]) -> str:

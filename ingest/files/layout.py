@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ingest.files.cells import Cells
+from ingest.files.cells import Cells, without_spaces
 from ingest.files.columns import Columns
 from ingest.files.containers import open_container
 from ingest.files.mapping import MISSING, FileMap
@@ -220,7 +220,7 @@ class _Finding:
 
     def _cells(self, indexes: set[int]) -> Cells:
         texts = [
-            row.cells[index].strip()
+            without_spaces(row.cells[index].strip())
             for row in self._sample
             for index in indexes
             if isinstance(row.cells[index], str)
