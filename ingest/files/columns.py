@@ -212,6 +212,25 @@ class Columns:
         found = [one for one in found if not self._is_ignored(one.text)]
         return self._agreed(self.header[index], "DATASTREAM", None, found)
 
+    def names_of_results(self, property_column: str) -> dict[str, str]:
+        """Of a file with a row for each result: texts of its property column → datastreams, by --map; '' for
+        those that are left out.
+        """
+        folded = {name.casefold() for name in self.header}
+        found = {}
+        for text, wanted in self._said.columns.items():
+            if not wanted and text.casefold() in folded:
+                continue
+            target, unit = self._mapped(wanted) if wanted else (("", ""), None)
+            if unit is not None or target[0] not in ("", self._said.device):
+                raise CorrectInput(
+                    f"--map '{text}={wanted}': a file with a row for each result takes --map TEXT=DATASTREAM. For "
+                    f"a unit or another device, import this property alone: --where '{property_column}={text}' "
+                    f"--map 'RESULT_COLUMN={wanted}', without --long."
+                )
+            found[text] = target[1]
+        return found
+
     def _names(self, index: int, target: Target) -> set[str]:
         heading = read_heading(self.header[index])
         return {self.header[index], heading.name, target[1], *(name for name, _ in heading.endings)}

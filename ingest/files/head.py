@@ -25,8 +25,11 @@ TIMES: Final = (
     "horodatage",
     "horodate",
     "time stamp",
-    "utcdatetime",
+    "aaaammjjhh",
+    "aaaammjjhhmn",
+    "aaaammjj",
     "tmstamp",
+    "datetime utc",
     "last changed",
     "last updated",
     "date heure",
@@ -94,7 +97,8 @@ def is_head(cells: Sequence[str], said: FileMap) -> bool:
     folded = {cell.strip().casefold() for cell in cells}
     if len(cells) < 2:
         return False
-    named = [*said.time_columns, *said.columns, said.device_column, said.property_column]
+    columns = () if said.property_column else said.columns
+    named = [*said.time_columns, *columns, said.device_column, said.property_column]
     if any(
         name.casefold().partition("#")[0] not in folded and name.casefold() not in folded
         for name in named

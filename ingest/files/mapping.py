@@ -100,7 +100,8 @@ class FileMap(BaseModel):
     property_column: str = ""
     result_column: str = ""
     """With `property_column`: each row has one result."""
-    delimiter: Literal["", ",", ";", "\t", "|"] = ""
+    delimiter: Literal["", ",", ";", "\t", "|", " "] = ""
+    """A space means any number of blanks."""
     decimal: Literal["", ".", ","] = ""
     encoding: Literal["", "utf-8", "utf-8-sig", "cp1252", "utf-16"] = ""
     names: list[str] = Field(default_factory=list)

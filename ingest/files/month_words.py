@@ -19,18 +19,16 @@ _MONTHS: Final[dict[str, str]] = {
     "Nov": "nov novembre november noviembre",
     "Dec": "déc décembre dec decembre dez dezember dic diciembre dicembre",
 }
-_ENGLISH: Final = {name: month for month, names in _MONTHS.items() for name in names.split()} | {
-    name.lower(): name[:3]
-    for name in (
-        "January February March April May June July August September October November December".split()
-    )
+_FULL: Final = "January February March April May June July August September October November December"
+_ENGLISH: Final = {
+    **{name: month for month, names in _MONTHS.items() for name in names.split()},
+    **{name.lower(): name[:3] for name in _FULL.split()},
 }
-_DAYS: Final = frozenset(
-    (
-        "lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim "
-        "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so"
-    ).split()
+_DAY_NAMES: Final = (
+    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim montag dienstag mittwoch "
+    "donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so"
 )
+_DAYS: Final = frozenset(_DAY_NAMES.split())
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _DATE: Final = re.compile(
     r"(\d{1,2})(?:er|\.)?([\s\-/]*)([^\W\d_]{3,10})\.?[\s\-/,]*(\d{4}|\d{2})(?!\d)(?:,?\s+(?:à|um|at)?\s*|,\s*)?"

@@ -76,6 +76,7 @@ _OWN_CLOCK = re.compile(
 )
 _ABBREVIATION = re.compile(r"[A-Z]{2,5}")
 _LETTERS = re.compile(r"\d\s?h\s?\d|\d(?:er)?[\s.\-/]*[^\W\d_]{3}")
+_SLASH_T = re.compile(r"(\d/\d{1,4})T(?=\d{1,2}:)")
 _UHR = re.compile(r"\s*Uhr\b")
 _HOUR_LETTER = re.compile(r"(?<!\d)(\d{1,2})\s?h\s?(\d{2})(?!\d)(?:\s?(?:mn|min|m))?")
 _DAYTIME = re.compile(r"\d{1,2}:\d{2}|\dT\d{2}|\d\s+\d{4,6}\s*[zZ]")
@@ -102,6 +103,8 @@ class Read(NamedTuple):
 def split_stamp(text: str) -> Stamp:
     """Takes a time apart, without reading the date."""
     zone, unclear = None, ""
+    if "/" in text:
+        text = _SLASH_T.sub(r"\1 ", text)
     if "'" in text or _LETTERS.search(text):
         text = _UHR.sub("", to_english(_HOUR_LETTER.sub(r"\1:\2", text.replace("'", ""))))
     if _DAYTIME.search(text):
@@ -206,7 +209,7 @@ def read_stamp(
     cell. None if it is no time. `cells`: one cell, or date and time of day. `is_answered`: leave out names of
     clocks that have several meanings.
     """
-    cell = cells[0] if len(cells) == 1 else _joined(cells)
+    cell = cells[0] if len(cells) == 1 else joined(cells)
     if isinstance(cell, str):
         return _read_text(cell.strip(), time_format, is_answered)
     if isinstance(cell, datetime):
@@ -226,7 +229,8 @@ def _digits(cell: object) -> str:
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
-def _joined(cells: Sequence[object]) -> object:
+def joined(cells: Sequence[object]) -> object:
+    """Date and time of day, or more parts, as one time; None if one is missing."""
     if len(cells) > 2:
         return None if None in cells else " ".join(_digits(cell) for cell in cells)
     day, clock = cells[:2]
@@ -238,6 +242,8 @@ def _joined(cells: Sequence[object]) -> object:
         return datetime.combine(day, time()) + clock
     if isinstance(day, date) and isinstance(clock, time):
         return datetime.combine(day, clock)
+    if isinstance(day, str) and day.strip().endswith(" 00:00:00") and str(clock).strip():
+        day = day.strip().removesuffix(" 00:00:00")  # a date as a spreadsheet exports it
     return None if day is None or clock is None else f"{str(day).strip()} {str(clock).strip()}"
 
 

@@ -26,14 +26,13 @@ from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
 
-_IDENTITIES: Final = frozenset(
-    (
-        "station stationscode site poste standort messstelle location sensor device deveui devaddr node serial "
-        "logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste series "
-        "parameter paramètre variable metric property pollutant airpollutant polluant component komponente "
-        "schadstoff messgröße grandeur measurement field channel tag topic"
-    ).split()
+_IDENTITY_WORDS: Final = (
+    "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
+    "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste series "
+    "parameter paramètre variable metric property pollutant airpollutant polluant component komponente "
+    "schadstoff messgröße grandeur measurement field channel tag topic"
 )
+_IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
 """Words in the name of a column that says where, by what or what was measured."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _FRACTIONAL: Final = re.compile(r"[+-]?\d+[.,]\d+")
@@ -181,7 +180,7 @@ class _Look:
         layout = self._layout
         whose = "" if layout.device_index is None else str(row.cells[layout.device_index] or "").strip()
         if layout.property_index is not None and layout.result_index is not None:
-            name = str(row.cells[layout.property_index] or "").strip()
+            name = layout.name_of(row.cells[layout.property_index])
             self._count(name, row.cells[layout.result_index], (whose or layout.device, name))
             self._check_unit(row, whose or layout.device, name, "")
             return
@@ -282,7 +281,23 @@ def _outcome(conversions: Mapping[tuple[str, str, str], Conversion | None], name
 def _is_identity(name: str) -> bool:
     """True for `station`, `entity_id`, `Code site` and `AirPollutant`; not for `sensor temperature (°C)`."""
     words = _WORD.findall(name.casefold())
-    rest = {"id", "code", "name", "nom", "no", "number", "nummer", "index", "address", "eui", "numéro", "key"}
+    rest = {
+        "id",
+        "code",
+        "name",
+        "nom",
+        "num",
+        "numer",
+        "sta",
+        "no",
+        "number",
+        "nummer",
+        "index",
+        "address",
+        "eui",
+        "numéro",
+        "key",
+    }
     return bool(_IDENTITIES & {*words, name.casefold()}) and {*words} <= _IDENTITIES | rest
 
 
