@@ -224,9 +224,9 @@ class Columns:
             target, unit = self._mapped(wanted) if wanted else (("", ""), None)
             if unit is not None or target[0] not in ("", self._said.device):
                 raise CorrectInput(
-                    f"--map '{text}={wanted}': a file with a row for each result takes --map TEXT=DATASTREAM. For "
-                    f"a unit or another device, import this property alone: --where '{property_column}={text}' "
-                    f"--map 'RESULT_COLUMN={wanted}', without --long."
+                    f"--map '{text}={wanted}': a file with a row for each result takes --map "
+                    f"TEXT=DATASTREAM. For a unit or another device, import this property alone: "
+                    f"--where '{property_column}={text}' --map 'RESULT_COLUMN={wanted}', without --long."
                 )
             found[text] = target[1]
         return found

@@ -1,4 +1,6 @@
-"""Names of months and days, in French, German, Spanish and Italian → English, as strptime reads them. Pure."""
+"""Names of months and days in French, German, Spanish and Italian → English, as strptime reads them.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,13 @@ _DAY_NAMES: Final = (
 _DAYS: Final = frozenset(_DAY_NAMES.split())
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _DATE: Final = re.compile(
-    r"(\d{1,2})(?:er|\.)?([\s\-/]*)([^\W\d_]{3,10})\.?[\s\-/,]*(\d{4}|\d{2})(?!\d)(?:,?\s+(?:à|um|at)?\s*|,\s*)?"
+    r"(\d{1,2})(?:er|\.)?([\s\-/]*)([^\W\d_]{3,10})\.?[\s\-/,]*(\d{4}|\d{2})(?!\d)"
+    r"(?:,?\s+(?:à|um|at)?\s*|,\s*)?"
 )
 
 
 def to_english(text: str) -> str:
-    """`1er août 2026`, `3. Dez. 2026`, `lundi 15 juin 2026 à 14:00` → `1 Aug 2026`, `3 Dec 2026`, `15 Jun 2026
-    14:00`.
-    """
+    """`1er août 2026`, `3. Dez. 2026`, `lundi 15 juin 2026` → `1 Aug 2026`, `3 Dec 2026`, `15 Jun 2026`."""
     found = _DATE.search(text)
     month = _ENGLISH.get(found[3].casefold()) if found else None
     if found is None or month is None:

@@ -41,8 +41,8 @@ class Source(Protocol):
 
 
 class Bare:
-    """The rows of another source without the unit behind the results: `21.5 °C`. `endings`: index of a column →
-    the unit as written, which counts as its cell in the row of units.
+    """The rows of another source without the unit behind the results: `21.5 °C`. `endings`: index of a
+    column → the unit as written, which counts as its cell in the row of units.
     """
 
     def __init__(self, source: Source, endings: Mapping[int, str]) -> None:

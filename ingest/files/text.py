@@ -93,8 +93,8 @@ class TextFile:
         self.header = said.names or [cell.strip() for cell in self._cells(line)]
         if len(self.header) < 2:
             raise CorrectInput(
-                f"{self._path}: line {head.line + 1} has one column only: {line[:60].strip()!r}. Say --delimiter "
-                "(space for blanks), or --skip-lines if the header is further down."
+                f"{self._path}: line {head.line + 1} has one column only: {line[:60].strip()!r}. Say "
+                "--delimiter (space for blanks), or --skip-lines if the header is further down."
             )
         if not said.names:
             refuse_data(self._path, self.header, head.line + 1)

@@ -191,8 +191,8 @@ class TimeFinding:
             raise self._unclear(unclear)
         if all(len(cells) == 1 and _is_elapsed(cells[0]) for cells in given):
             raise CorrectInput(
-                f"{self._path}: {names} counts from a start ({example[:20]}, …) and states no date: add a column "
-                "with the date and time to the file, and name it with --time-column."
+                f"{self._path}: {names} counts from a start ({example[:20]}, …) and states no date: add "
+                "a column with the date and time to the file, and name it with --time-column."
             )
         serial = next((cells[0] for cells in given if len(cells) == 1 and _is_serial(cells[0])), None)
         advice = (
