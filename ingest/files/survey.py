@@ -29,8 +29,8 @@ from store.catalogue.snapshot import KnownDevice
 _IDENTITY_WORDS: Final = (
     "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
     "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste "
-    "series parameter paramètre variable metric property pollutant airpollutant polluant component komponente "
-    "schadstoff messgröße grandeur measurement field channel tag topic"
+    "series parameter paramètre variable metric property pollutant airpollutant polluant component "
+    "komponente schadstoff messgröße grandeur measurement field channel tag topic"
 )
 _IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
 """Words in the name of a column that says where, by what or what was measured."""
