@@ -6,7 +6,7 @@ The order of a list of objects means nothing, so its results are also known by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,9 @@ class Step(NamedTuple):
     """Keys from the object around it to the list, joined by dots; empty for an item of the message itself."""
     keys: Mapping[str, object]
     """Its entries that are neither lists nor objects."""
+    position: int = 0
+    among: Sequence[object] = ()
+    """The list."""
 
 
 class Record(NamedTuple):
@@ -67,8 +70,8 @@ def leaves(found: Any, name: str = "") -> Iterator[Leaf]:
 
 def items(parts: list[Any]) -> Iterator[Iterator[Leaf]]:
     """The results of each object in the list that is the whole message."""
-    for part in parts:
-        yield _element(part, "", "", (), "")
+    for position, part in enumerate(parts):
+        yield _element(part, "", "", (), "", (position, parts))
 
 
 def add_readings(
@@ -91,21 +94,25 @@ def _walk(found: Any, name: str, steps: tuple[Step, ...], inner: str) -> Iterato
             yield from _walk(part, _join(name, key), steps, _join(inner, key))
     elif isinstance(found, list):
         for position, part in enumerate(found):
-            yield from _element(part, _join(name, str(position)), name, steps, inner)
+            own = _join(name, str(position))
+            yield from _element(part, own, name, steps, inner, (position, found))
     else:
         yield Leaf(name, found, Record(steps, inner) if steps else None)
 
 
-def _element(part: Any, name: str, around: str, steps: tuple[Step, ...], inner: str) -> Iterator[Leaf]:
-    """Results of an item of the list `around`; a list in a list counts as one list."""
+def _element(
+    part: Any, name: str, around: str, steps: tuple[Step, ...], inner: str, place: tuple[int, list[Any]]
+) -> Iterator[Leaf]:
+    """Results of an item of the list `around`, at its `place`; a list in a list counts as one list."""
     if isinstance(part, list):
         for position, deeper in enumerate(part):
-            yield from _element(deeper, _join(name, str(position)), around, steps, inner)
+            own = _join(name, str(position))
+            yield from _element(deeper, own, around, steps, inner, (position, part))
         return
     if not isinstance(part, dict):
         yield from _walk(part, name, steps, name if not steps else f"{inner}.{name.rpartition('.')[2]}")
         return
-    step = Step(inner, {key: entry for key, entry in part.items() if not is_nested(entry)})
+    step = Step(inner, {key: entry for key, entry in part.items() if not is_nested(entry)}, *place)
     pair = _pair(part)
     if pair is not None:
         own, value, unit = pair
