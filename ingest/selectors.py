@@ -107,8 +107,8 @@ def suggestion(record: Record) -> str:
         key = _best_key(step)
         said = f"{key}={_written(step.keys[key])}" if key else "" if _has_time(step) else str(step.position)
         parts.append(f"{step.path}[{said}]")
-        if step is record.steps[-1] and (key == leaf or not _is_number(step.keys.get(leaf, 0))):
-            leaf = next((name for name in step.keys if name != key and _is_number(step.keys[name])), leaf)
+        if step is record.steps[-1] and (key == leaf or not _is_result(step, leaf)):
+            leaf = next((name for name in step.keys if name != key and _is_result(step, name)), leaf)
     return ".".join([*parts, leaf])[:160]
 
 
@@ -139,6 +139,12 @@ def _others(step: Step, key: str) -> int:
     same = _text(step.keys[key])
     listed = step.among[:_MOST_COMPARED]
     return sum(isinstance(one, dict) and key in one and _text(one[key]) == same for one in listed)
+
+
+def _is_result(step: Step, name: str) -> bool:
+    """True for a number that is no time; also for what is nested deeper."""
+    entry = step.keys.get(name, 0)
+    return _is_number(entry) and not looks_like_time(name, entry)
 
 
 def _has_time(step: Step) -> bool:

@@ -7,10 +7,12 @@ The order of a list of objects means nothing, so its results are also known by t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from insitu.model import Reading
+from insitu.unit_words import read_unit
 from insitu.units import SENML
 
 _NAMES: Final = ("n", "name", "key", "property", "parameter", "value_type")
@@ -133,7 +135,13 @@ def _pair(part: dict[str, Any]) -> tuple[str, str, str] | None:
     unit = part[units[0]] if units else ""
     if not isinstance(name, str) or not name or not isinstance(unit, str):
         return None
-    return name, values[0], SENML.get(unit, unit)
+    return name, values[0], _meant(unit)
+
+
+@lru_cache(maxsize=1024)
+def _meant(unit: str) -> str:
+    """The UCUM unit of a record's unit, which people write as they like; else the text itself."""
+    return read_unit(unit) if unit in ("C", "F") else SENML.get(unit) or read_unit(unit) or unit  # type: ignore[return-value]
 
 
 def _join(before: str, name: str) -> str:
