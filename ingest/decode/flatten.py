@@ -141,7 +141,8 @@ def _pair(part: dict[str, Any]) -> tuple[str, str, str] | None:
 @lru_cache(maxsize=1024)
 def _meant(unit: str) -> str:
     """The UCUM unit of a record's unit, which people write as they like; else the text itself."""
-    return read_unit(unit) if unit in ("C", "F") else SENML.get(unit) or read_unit(unit) or unit  # type: ignore[return-value]
+    strict = None if unit in ("C", "F") else SENML.get(unit)  # there coulomb and farad
+    return strict or read_unit(unit) or unit
 
 
 def _join(before: str, name: str) -> str:

@@ -244,8 +244,8 @@ def _not_json(text: str, error: Exception) -> str:
         return f"Not JSON {where}: {found} is no number; leave the result out when the sensor gives none."
     if error.msg == "Extra data":
         return (
-            f"Not JSON {where}: after its end comes {found}. Send one message at a time, or several as a list "
-            "[…, …]."
+            f"Not JSON {where}: after its end comes {found}. Send one message at a time, or several as a "
+            "list […, …]."
         )
     if error.pos >= len(text.rstrip()):
         return f"Not JSON: it ends too early, {where}. It was cut, or a bracket or quotation mark is missing."

@@ -41,7 +41,7 @@ def test_half_a_character_costs_its_own_field_only(
 @given(
     st.recursive(st.text() | st.integers(), lambda part: st.lists(part) | st.dictionaries(st.text(), part))
 )
-def test_whatever_text_is_sent_its_names_can_be_written(document: object) -> None:
+def test_any_text_that_is_sent_can_be_written_back(document: object) -> None:
     payload = json.dumps({"x": document, "\ud800": "\udfff"}).encode()
     decoded = DECODERS["telemetry"](payload, NOW_US)
     if isinstance(decoded, Decoded):

@@ -1,4 +1,4 @@
-"""Whoever follows a refusal's advice to the letter gets the results stored."""
+"""The advice of a refusal, followed to the letter, gets the results stored."""
 
 from __future__ import annotations
 
