@@ -251,6 +251,7 @@ def test_an_edited_field_is_changed_or_refused_with_what_differs(
         key = name.split(".")[-1]
         shown = {"site": "place", "position": "place", "sensor": "serial", "averaging_scale": "scale"}
         told_of = (shown.get(key, key), "one address is one device", "'t2' has no device 'sw1'")
+        told_of += ("is no result, so it has no `property`", "a boolean has no `scale`, `offset` or `text`")
         assert any(part in refused for part in told_of), refused
     else:
         assert content(conn) != before, said
