@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from multiprocessing import get_context
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
+from insitu.spacing import Spacing
 from trials.designs import Answer, ask
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
@@ -82,6 +83,10 @@ class World(Protocol[AnyCell]):
     def aggregation(self) -> Mapping[str, Any]: ...
     @property
     def targets(self) -> Mapping[str, tuple[float | None, float | None]]: ...
+    @property
+    def interval(self) -> Spacing: ...
+    @property
+    def kept(self) -> Mapping[str, Any] | None: ...
     def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
     def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
     def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
@@ -118,6 +123,8 @@ class Counts(NamedTuple):
     """Share of `met` when the margin lies that far from the truth, on the worse of the two sides."""
     width: float
     """How many times wider the intervals are than those that would hold the truth in 95 %."""
+    half: float | None = None
+    """Median half-width over all replications, those without an answer as the widest; None if these are most."""
 
     @property
     def false(self) -> float:
@@ -188,7 +195,8 @@ def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | Non
     return ask(
         world.design,
         start=world.starts(cell),
-        interval=timedelta(hours=1),
+        interval=world.interval,
+        kept=world.kept,
         unit=world.unit,
         targets=world.targets,
         arms={
@@ -228,7 +236,7 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
     for statistic, true in world.truth(cell).items():
         rows = np.array([one[statistic] for one in answers if statistic in one])
         if len(rows):
-            counts[statistic] = counted(rows, true)
+            counts[statistic] = counted(rows, true, len(found))
     met = 0
     for statistic, (low, high) in world.targets.items():
         judged = [
@@ -247,10 +255,10 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
     )
 
 
-def counted(rows: Floats, true: float) -> Counts:
+def counted(rows: Floats, true: float, asked: int | None = None) -> Counts:
     """Judges the replications of one statistic by the rule that every verdict uses.
 
-    `rows`: (replications, 5), the columns of `Ends`.
+    `rows`: (answers, 5), the columns of `Ends`. `asked`: replications, if some have no answer.
     """
     value, lows, highs = rows.T[:3]
 
@@ -271,7 +279,15 @@ def counted(rows: Floats, true: float) -> Counts:
         planned=up if upwards <= downwards else down,
         power=min(upwards, downwards),
         width=1 / max(1e-9, float(np.quantile(missed, LEVEL))),
+        half=_middle((highs - lows) / 2, asked or len(rows)),
     )
+
+
+def _middle(halves: Floats, asked: int) -> float | None:
+    """The median of `asked` half-widths; those that are not there are the widest."""
+    ordered = np.r_[np.sort(halves), np.full(asked - len(halves), np.inf)]
+    middle = float(np.mean(ordered[[(asked - 1) // 2, asked // 2]]))
+    return middle if np.isfinite(middle) else None
 
 
 @contextmanager
@@ -284,7 +300,11 @@ def pool_of(number: int) -> Iterator[ProcessPoolExecutor | None]:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
         with ProcessPoolExecutor(number, get_context("spawn")) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         if before is None:
             del os.environ["OPENBLAS_NUM_THREADS"]

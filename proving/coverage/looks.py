@@ -30,6 +30,7 @@ class Looked:
     statistic: str
     phi: float
     days: int
+    replications: int
     looks: float
     """Looks that were answered, of ten: with fewer than 14 days that count there is no interval."""
     always_valid: float
@@ -77,17 +78,18 @@ def measure(
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
         return [
-            _shares(world, cell, [one for span in spans for one in replicate(world, cell, span)])
+            shares(world, cell, [one for span in spans for one in replicate(world, cell, span)])
             for cell in cells
         ]
     running = [(cell, [pool.submit(replicate, world, cell, span) for span in spans]) for cell in cells]
-    return [_shares(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
+    return [shares(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
 
-def _shares(world: World[AnyCell], cell: AnyCell, found: Sequence[tuple[int, bool, bool]]) -> Looked:
+def shares(world: World[AnyCell], cell: AnyCell, found: Sequence[tuple[int, bool, bool]]) -> Looked:
+    """Counts the trials that a look excluded."""
     looks, ever, once = (float(share) for share in np.mean(np.array(found, float), axis=0))
     statistic = next(iter(world.truth(cell)))
-    return Looked(world.name, world.design, statistic, cell.phi, cell.days, looks, ever, once)
+    return Looked(world.name, world.design, statistic, cell.phi, cell.days, len(found), looks, ever, once)
 
 
 def table(found: Sequence[Looked]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
 from proving.coverage import looks, missing, tables
+from proving.coverage.entries import list_entries
 from proving.coverage.intervals import AnyCell, Measured, World, measure, pool_of
+from proving.coverage.results import CELLS, Row, load_rows, measure_rows, save_rows
 from proving.machine import machine, say
 
 Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
@@ -51,3 +54,22 @@ def run(
     beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
     beyond += missing.shortfalls(silent)
     say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))
+
+
+def write_validation(*, replications: int, processes: int, cells: Path = CELLS) -> None:
+    """Measures the cells that are missing, or stale, or have fewer replications, and stores each when it is
+    done.
+    """
+    entries = list_entries()
+    rows = load_rows(cells)
+    done: dict[str, Row] = {}
+    with pool_of(processes) as pool:
+        for number, row in enumerate(
+            measure_rows(entries, rows, replications=replications, pool=pool), start=1
+        ):
+            done[row.key] = row
+            if rows.get(row.key) != row:
+                known = {**rows, **done}
+                save_rows([known[one.key] for one in entries if one.key in known], cells)
+                say(f"{number} of {len(entries)}: {row.key}")
+    save_rows(done.values(), cells)
