@@ -10,11 +10,12 @@ import numpy as np
 
 from insitu.model import Verdict
 from proving.coverage import forecasts, intervals, looks, missing
+from proving.coverage.bounds import Result
 from proving.coverage.forecasts import Forecast, Foretold
 from proving.coverage.intervals import Counts, Ends, Measured
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged, Silent
-from simulators.worlds.cell import HOUR, Cell, World
+from simulators.worlds.cell import Cell, World
 from simulators.worlds.register import WORLDS, cells, looked
 from simulators.worlds.spaced import spaced
 from trials.plan.parts import WORST_PERCENTILE
@@ -25,7 +26,6 @@ DIGITS: Final = 9
 SILENCE, POWER, FORECASTS = "silence", "random loss", "forecasts"
 """Groups of cells that belong to no world."""
 
-Result = Measured | Looked | Judged | Foretold
 Opening = dict[str, list[float]]
 
 
@@ -85,6 +85,8 @@ class OfWorld:
             counts,
             tuple(self.world.targets),
             numbers["met"],
+            self.world.spaced,
+            self.world.ideal(self.cell) if self.world.ideal else {},
         )
 
     def opening(self, found: Sequence[Mapping[str, Ends]]) -> Opening:
@@ -228,11 +230,6 @@ def list_entries() -> list[Entry]:
         *(OfSilence(cell, POWER) for cell in missing.powers()),
         *(OfForecast(cell) for cell in forecasts.cells()),
     ]
-
-
-def is_spaced(world: World) -> bool:
-    """Its values are a day apart or more."""
-    return world.interval.fixed != HOUR
 
 
 def rounded(value: float, digits: int = 6) -> float:

@@ -7,10 +7,10 @@ knows no simulator. Bounds: docs/validation.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing import get_context
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -26,14 +26,6 @@ from trials.statistics.criteria import judge
 
 LEVEL = 0.95
 POWER = 0.8
-LEAST = 0.93
-"""Coverage of nominal .95 in every cell."""
-LEAST_MEAN = 0.945
-"""Mean coverage over the cells of a design."""
-CONSERVATIVE = 0.985
-"""Above this coverage a cell is called conservative, with its width ratio."""
-ENOUGH = 100
-"""Answers that a cell needs before it is judged."""
 SEED = 20261128
 CHUNK = 50
 """Replications that a process takes at a time."""
@@ -87,6 +79,10 @@ class World(Protocol[AnyCell]):
     def interval(self) -> Spacing: ...
     @property
     def kept(self) -> Mapping[str, Any] | None: ...
+    @property
+    def spaced(self) -> bool: ...
+    @property
+    def ideal(self) -> Callable[[AnyCell], dict[str, float]] | None: ...
     def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
     def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
     def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
@@ -145,11 +141,26 @@ class Measured:
     """Statistics in the world's own criterion."""
     met: float
     """Share of `met` by that criterion; must stay low in an A/A trial."""
+    spaced: bool = False
+    """Values are a day apart or more; then an interval that is refused counts as one that holds the truth."""
+    ideal: Mapping[str, float] = field(default_factory=dict)
+    """Statistic → half-width of somebody who knows φ and σ, where the world says it."""
 
+    def holding(self, statistic: str) -> float:
+        """Share of the replications whose interval holds the truth, by the convention of the world."""
+        counts = self.counts[statistic]
+        if not self.spaced:
+            return counts.coverage
+        return 1 - (1 - counts.coverage) * self.answered / self.asked
 
-def most_false(answered: int) -> float:
-    """2.5 % a side plus three standard errors."""
-    return 0.025 + 3 * float(np.sqrt(0.025 * 0.975 / answered))
+    def wrong(self, statistic: str) -> float:
+        """Share of false verdicts on the worse side, of the same replications."""
+        return self.counts[statistic].false * (self.answered / self.asked if self.spaced else 1)
+
+    def width(self, statistic: str) -> float | None:
+        """Median half-width ÷ ideal; None if it is not known."""
+        half = self.counts[statistic].half
+        return half / self.ideal[statistic] if half is not None and statistic in self.ideal else None
 
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, Ends]]:
@@ -252,6 +263,8 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
         counts,
         tuple(world.targets),
         met / max(1, len(answers)),
+        world.spaced,
+        world.ideal(cell) if world.ideal else {},
     )
 
 

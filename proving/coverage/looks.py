@@ -102,16 +102,3 @@ def table(found: Sequence[Looked]) -> str:
         cell = f"{one.design} | `{one.statistic}` | {one.phi:g} | {one.days} | {one.looks:.1f}"
         rows.append(f"| {cell} | {one.always_valid:.3f} | {one.single:.3f} |")
     return "\n".join(rows)
-
-
-def shortfalls(found: Sequence[Looked], replications: int) -> list[str]:
-    """A line for each cell that excludes the truth in more than 5 %, by more than three standard errors of
-    the measurement.
-    """
-    most = MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / replications))
-    return [
-        f"ten looks, {one.world}, φ {one.phi:g}, {one.days} days: the truth excluded in "
-        f"{one.always_valid:.3f}, over {MOST}"
-        for one in found
-        if one.always_valid > most
-    ]

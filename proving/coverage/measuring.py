@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from proving.coverage import looks, missing, tables
-from proving.coverage.entries import list_entries
+from proving.coverage import bounds, looks, missing, tables
+from proving.coverage.entries import Entry, list_entries
 from proving.coverage.intervals import AnyCell, Measured, World, measure, pool_of
 from proving.coverage.results import CELLS, Row, load_rows, measure_rows, save_rows
 from proving.machine import machine, say
 
+AGAIN: Final = 2000
+"""Replications of a cell beyond a bound: what chance makes of 200 is no finding."""
 Worlds = Sequence[tuple[World[AnyCell], Sequence[AnyCell]]]
 
 
@@ -51,25 +55,40 @@ def run(
     if with_silent:
         say("\n## Missing because of their value\n" + missing.table(silent))
         say("\n## Missing at random: power\n" + missing.table_of_power(random))
-    beyond = tables.shortfalls(everything) + looks.shortfalls(early, replications)
-    beyond += missing.shortfalls(silent)
+    beyond = [*bounds.of_worlds(everything), *bounds.of_looks(early), *bounds.of_silence(silent)]
     say("\n## Beyond the bounds\n" + ("\n".join(f"- {told}." for told in beyond) or "Nothing."))
 
 
-def write_validation(*, replications: int, processes: int, cells: Path = CELLS) -> None:
-    """Measures the cells that are missing, or stale, or have fewer replications, and stores each when it is
-    done.
+def write_validation(*, replications: int, again: int = AGAIN, processes: int, cells: Path = CELLS) -> None:
+    """Measures the cells that are missing, or stale, or have fewer replications; then those beyond a bound
+    with `again` replications. Stores each when it is done.
     """
     entries = list_entries()
-    rows = load_rows(cells)
-    done: dict[str, Row] = {}
     with pool_of(processes) as pool:
-        for number, row in enumerate(
-            measure_rows(entries, rows, replications=replications, pool=pool), start=1
-        ):
-            done[row.key] = row
-            if rows.get(row.key) != row:
-                known = {**rows, **done}
-                save_rows([known[one.key] for one in entries if one.key in known], cells)
-                say(f"{number} of {len(entries)}: {row.key}")
-    save_rows(done.values(), cells)
+        rows = _measured(entries, entries, load_rows(cells), replications, pool, cells)
+        doubtful = [entry for entry in entries if _is_beyond(entry, rows[entry.key])]
+        say(f"{len(doubtful)} cells are beyond a bound.")
+        if again > replications:
+            _measured(entries, doubtful, rows, again, pool, cells)
+
+
+def _is_beyond(entry: Entry, row: Row) -> bool:
+    return bool(bounds.of_results([entry.read(row.numbers, row.replications)]))
+
+
+def _measured(
+    entries: Sequence[Entry],
+    asked: Sequence[Entry],
+    rows: Mapping[str, Row],
+    replications: int,
+    pool: ProcessPoolExecutor | None,
+    path: Path,
+) -> dict[str, Row]:
+    """All rows, with those of `asked` measured or kept; a line for each that is new."""
+    known = dict(rows)
+    for number, row in enumerate(measure_rows(asked, rows, replications=replications, pool=pool), start=1):
+        if known.get(row.key) != row:
+            known[row.key] = row
+            save_rows([known[entry.key] for entry in entries if entry.key in known], path)
+            say(f"{number} of {len(asked)}: {row.key}")
+    return known

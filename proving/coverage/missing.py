@@ -225,14 +225,3 @@ def table_of_power(found: Sequence[Judged]) -> str:
         of = [f"{one.met_without:.2f} → {one.met:.2f}" for one in found if one.cell.effect == -effect]
         rows.append(f"| {effect:g} | " + " | ".join(of) + " |")
     return "\n".join(rows)
-
-
-def shortfalls(found: Sequence[Judged]) -> list[str]:
-    """A line for each cell with too many wrong verdicts on a side, by more than three standard errors."""
-    return [
-        f"{one.cell.design}, φ {one.cell.phi:g}, {100 * one.cell.share:g} % lost ({one.cell.lost}): "
-        f"{kind} in {share:.3f}"
-        for one in found
-        for kind, share in (("met", one.met), ("not_met", one.not_met))
-        if share > MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / one.replications))
-    ]

@@ -104,6 +104,11 @@ class World:
     ideal: Callable[[Cell], dict[str, float]] | None = None
     """Statistic → half-width at level .95 of the interval of somebody who knows φ and σ."""
 
+    @property
+    def spaced(self) -> bool:
+        """Values are a day apart or more."""
+        return self.interval != HOURLY
+
 
 def cycle(n: int, amplitude: float = 3.0) -> Floats:
     """A daily cycle with mean 0 over whole days, hourly."""
