@@ -53,7 +53,7 @@ class Beyond(NamedTuple):
 
 def most_false(answered: int) -> float:
     """2.5 % a side plus three standard errors."""
-    return MOST_FALSE + 3 * _error(MOST_FALSE, answered)
+    return MOST_FALSE + 3 * error_of(MOST_FALSE, answered)
 
 
 def of_results(found: Sequence[Result]) -> list[Beyond]:
@@ -79,15 +79,15 @@ def _of_cell(one: Measured) -> Iterator[Beyond]:
     for name, counts in one.counts.items():
         holding, wrong, bound = one.holding(name), one.wrong(name), most_false(of)
         if holding < LEAST:
-            yield Beyond(where, f"`{name}` covers", holding, LEAST, _error(holding, of))
+            yield Beyond(where, f"`{name}` covers", holding, LEAST, error_of(holding, of))
         if wrong > bound:
             yield Beyond(where, f"`{name}` decides wrongly on one side in", wrong, round(bound, 4))
         if one.cell.treated and one.answered >= ENOUGH and counts.power < POWER:
-            error = _error(counts.power, one.answered)
+            error = error_of(counts.power, one.answered)
             yield Beyond(where, f"`{name}` has at the planned effect power", counts.power, POWER, error)
         width = one.width(name)
         if (one.world, one.cell.phi, one.cell.days) in PROMISED and (width is None or width > WIDEST):
-            yield Beyond(where, f"`{name}` is wide", np.inf if width is None else width, WIDEST)
+            yield Beyond(where, f"`{name}` has a width of", np.inf if width is None else width, WIDEST)
     if not one.cell.treated and one.met > most_false(of):
         yield Beyond(where, "`met` in", one.met, round(most_false(of), 4))
 
@@ -97,7 +97,7 @@ def _of_means(found: Sequence[Measured]) -> Iterator[Beyond]:
         cells = [one for one in found if one.world == world and one.cell.treated]
         for name, coverage in means(cells):
             if coverage < LEAST_MEAN:
-                error = _error(coverage, sum(one.answered for one in cells))
+                error = error_of(coverage, sum(one.answered for one in cells))
                 yield Beyond(world, f"`{name}` covers on average", coverage, LEAST_MEAN, error)
 
 
@@ -111,7 +111,7 @@ def of_looks(found: Iterable[Looked]) -> list[Beyond]:
             round(bound, 4),
         )
         for one in found
-        if one.always_valid > (bound := MOST_EXCLUDED + 3 * _error(MOST_EXCLUDED, one.replications))
+        if one.always_valid > (bound := MOST_EXCLUDED + 3 * error_of(MOST_EXCLUDED, one.replications))
     ]
 
 
@@ -159,5 +159,6 @@ def trended(one: Measured) -> str:
     )
 
 
-def _error(share: float, n: int) -> float:
+def error_of(share: float, n: int) -> float:
+    """Standard error of a share of `n` replications."""
     return float(np.sqrt(share * (1 - share) / n))

@@ -110,3 +110,17 @@ def shares(cell: Forecast, found: Sequence[Verdict | None]) -> Foretold:
     verdicts = [verdict for verdict in found if verdict is not None]
     met = verdicts.count(Verdict.MET) / max(1, len(verdicts))
     return Foretold(cell, len(found), len(verdicts) / len(found), met)
+
+
+def table(found: Sequence[Foretold]) -> str:
+    """A row for each φ and pair of periods, a column for each kind of target."""
+    rows = [f"| φ | days | {' | '.join(KINDS)} |", "|---" * (2 + len(KINDS)) + "|"]
+    by_row: dict[tuple[float, int, int], dict[str, str]] = {}
+    for one in found:
+        key = (one.cell.phi, one.cell.before, one.cell.after)
+        by_row.setdefault(key, {})[one.cell.kind] = f"{one.met:.2f} ({one.possible:.2f})"
+    rows += [
+        f"| {phi:g} | {before}, {after} | {' | '.join(of.get(kind, '–') for kind in KINDS)} |"
+        for (phi, before, after), of in by_row.items()
+    ]
+    return "\n".join(rows)

@@ -13,6 +13,7 @@ import numpy as np
 from proving.coverage import bounds, looks, missing, tables
 from proving.coverage.entries import Entry, list_entries
 from proving.coverage.intervals import AnyCell, Measured, World, measure, pool_of
+from proving.coverage.page import write_page
 from proving.coverage.results import CELLS, Row, load_rows, measure_rows, save_rows
 from proving.machine import machine, say
 
@@ -70,6 +71,8 @@ def write_validation(*, replications: int, again: int = AGAIN, processes: int, c
         say(f"{len(doubtful)} cells are beyond a bound.")
         if again > replications:
             _measured(entries, doubtful, rows, again, pool, cells)
+    if cells == CELLS:
+        write_page()
 
 
 def _is_beyond(entry: Entry, row: Row) -> bool:

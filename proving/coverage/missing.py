@@ -197,18 +197,18 @@ def shares(cell: Silent, found: Sequence[tuple[Verdict, Verdict]]) -> Judged:
 
 
 def table(found: Sequence[Judged]) -> str:
-    """A row for each design, φ and kind of loss; a column for each share."""
-    shares = sorted({one.cell.share for one in found})
+    """A row for each design, φ and kind of loss; a column for each share that is lost."""
+    columns = sorted({one.cell.share for one in found})
     rows = [
-        "| design | φ | lost | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
-        "|---" * (3 + len(shares)) + "|",
+        "| design | φ | lost | " + " | ".join(f"{100 * share:g} %" for share in columns) + " |",
+        "|---" * (3 + len(columns)) + "|",
     ]
-    by_row: dict[tuple[str, float, str], list[str]] = {}
+    by_row: dict[tuple[str, float, str], dict[float, str]] = {}
     for one in found:
-        key = (one.cell.design, one.cell.phi, one.cell.lost)
-        by_row.setdefault(key, []).append(f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f}")
+        told = f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f} · {one.answered:.2f}"
+        by_row.setdefault((one.cell.design, one.cell.phi, one.cell.lost), {})[one.cell.share] = told
     rows += [
-        f"| {design} | {phi:g} | {lost} | " + " | ".join(of) + " |"
+        f"| {design} | {phi:g} | {lost} | " + " | ".join(of.get(share, "–") for share in columns) + " |"
         for (design, phi, lost), of in by_row.items()
     ]
     return "\n".join(rows)
@@ -216,10 +216,10 @@ def table(found: Sequence[Judged]) -> str:
 
 def table_of_power(found: Sequence[Judged]) -> str:
     """A row for each effect; a column for each share that is lost at random."""
-    shares = sorted({one.cell.share for one in found})
+    columns = sorted({one.cell.share for one in found})
     rows = [
-        "| effect, standard errors | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
-        "|---" * (1 + len(shares)) + "|",
+        "| effect, standard errors | " + " | ".join(f"{100 * share:g} %" for share in columns) + " |",
+        "|---" * (1 + len(columns)) + "|",
     ]
     for effect in sorted({-one.cell.effect for one in found}):
         of = [f"{one.met_without:.2f} → {one.met:.2f}" for one in found if one.cell.effect == -effect]

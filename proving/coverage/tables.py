@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from proving.coverage.bounds import CONSERVATIVE, ENOUGH, by_statistic, means, trended
@@ -60,6 +60,55 @@ def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
             + " |",
         ]
     )
+
+
+def aggregations(worlds: Mapping[str, Sequence[Measured]]) -> str:
+    """The effect of design 4 by kind of day value: a row for each φ, a column for each kind. The world of
+    means is the one without a kind in its name.
+    """
+    of = {name.removeprefix("before_after").lstrip("_") or "mean": found for name, found in worlds.items()}
+    rows = [f"| φ | {' | '.join(f'`{name}`' for name in of)} |", "|---" * (1 + len(of)) + "|"]
+    usual = {
+        name: {
+            one.cell.phi: one
+            for one in found
+            if one.cell.treated and (one.cell.days, one.cell.trend) == (30, 0)
+        }
+        for name, found in of.items()
+    }
+    for phi in dict.fromkeys(phi for cells in usual.values() for phi in cells):
+        told = [_counts(cells[phi].counts["effect"]) if phi in cells else "–" for cells in usual.values()]
+        rows.append(f"| {phi:g} | {' | '.join(told)} |")
+    return "\n".join(rows)
+
+
+def spaced(found: Sequence[Measured]) -> str:
+    """The cells of a world whose values are a day apart or more: for each statistic a row for each number of
+    values, a column for each φ.
+    """
+    names = list(dict.fromkeys(name for one in found for name in one.counts))
+    return "\n\n".join(_spaced(found, name) for name in names)
+
+
+def _spaced(found: Sequence[Measured], name: str) -> str:
+    phis = list(dict.fromkeys(one.cell.phi for one in found))
+    rows = [
+        f"| `{name}`, values | {' | '.join(f'φ {phi:g}' for phi in phis)} |",
+        "|---" * (1 + len(phis)) + "|",
+    ]
+    for days in dict.fromkeys(one.cell.days for one in found):
+        cells = {one.cell.phi: one for one in found if one.cell.days == days and name in one.counts}
+        told = [_of_spaced(cells[phi], name) if phi in cells else "–" for phi in phis]
+        rows.append(f"| {days} | {' | '.join(told)} |")
+    average = dict(means(found)).get(name)
+    return "\n".join(rows) + (f"\n\nMean coverage: {average:.3f}." if average is not None else "")
+
+
+def _of_spaced(one: Measured, name: str) -> str:
+    width = one.width(name)
+    told = f"{one.holding(name):.3f} ({one.counts[name].coverage:.3f}) · {one.wrong(name):.3f} · "
+    told += f"{one.answered / one.asked:.2f}"
+    return told + (f" · {width:.2f}" if width is not None else " · –" if one.ideal else "")
 
 
 def nothing_done(found: Sequence[Measured]) -> str:
