@@ -85,7 +85,7 @@ def evaluate(
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
     whole = not (design or phi or days or trend)
-    measure_coverage(worlds, early, with_silent=whole, replications=replications, processes=processes)
+    measure_coverage(worlds, early, whole=whole, replications=replications, processes=processes)
 
 
 def evaluate_speed() -> None:

@@ -7,19 +7,18 @@ knows no simulator. Bounds: docs/validation.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from multiprocessing import get_context
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
-from insitu.spacing import Spacing
+from proving.coverage.asked import AnyCell, Cell, Drawn, World
 from trials.designs import Answer, ask
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
@@ -29,63 +28,6 @@ POWER = 0.8
 SEED = 20261128
 CHUNK = 50
 """Replications that a process takes at a time."""
-
-
-class Drawn(Protocol):
-    """One draw of a world."""
-
-    @property
-    def arms(self) -> Mapping[str, Mapping[str, list[Floats]]]: ...
-    @property
-    def covariates(self) -> Mapping[str, Mapping[str, Floats]]: ...
-    @property
-    def schedule(self) -> list[dict[str, Any]] | None: ...
-
-
-class Cell(Protocol):
-    """How hard a world is."""
-
-    @property
-    def phi(self) -> float: ...
-    @property
-    def days(self) -> int: ...
-    @property
-    def trend(self) -> float: ...
-    @property
-    def treated(self) -> bool: ...
-
-
-AnyCell = TypeVar("AnyCell", bound=Cell, contravariant=True)
-
-
-class World(Protocol[AnyCell]):
-    """The arrays to draw, the question to ask about them, and the true answers. Must be picklable, since it
-    is sent to other processes.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def design(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def parameters(self) -> Mapping[str, Any]: ...
-    @property
-    def aggregation(self) -> Mapping[str, Any]: ...
-    @property
-    def targets(self) -> Mapping[str, tuple[float | None, float | None]]: ...
-    @property
-    def interval(self) -> Spacing: ...
-    @property
-    def kept(self) -> Mapping[str, Any] | None: ...
-    @property
-    def spaced(self) -> bool: ...
-    @property
-    def ideal(self) -> Callable[[AnyCell], dict[str, float]] | None: ...
-    def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
-    def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
-    def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
 
 
 class Ends(NamedTuple):

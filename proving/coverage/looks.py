@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proving.coverage.intervals import CHUNK, LEVEL, AnyCell, World, answered, drawn_of
+from proving.coverage.asked import AnyCell, World
+from proving.coverage.intervals import CHUNK, LEVEL, answered, drawn_of
 from trials.designs.early_look import look
 from trials.statistics.intervals import MIN_DAYS
 
