@@ -1,4 +1,4 @@
-"""What a measurement asks of a world; `simulators.worlds` has those that are measured."""
+"""The face of a world towards the measurement; `simulators.worlds` has those that are measured."""
 
 from __future__ import annotations
 

@@ -62,7 +62,9 @@ class Counts(NamedTuple):
     width: float
     """How many times wider the intervals are than those that would hold the truth in 95 %."""
     half: float | None = None
-    """Median half-width over all replications, those without an answer as the widest; None if these are most."""
+    """Median half-width over all replications, those without an answer as the widest; None if most have
+    none.
+    """
 
     @property
     def false(self) -> float:

@@ -1,5 +1,5 @@
-"""docs/validation.md: its tables are written from the stored results, between marks. The sentences around them
-are written by hand, and state no number that the results decide.
+"""docs/validation.md: its tables are written from the stored results, between marks. The sentences around
+them are written by hand, and state no number that the results decide.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 import statsmodels.api as sm
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import minimize
 from statsmodels.stats.multitest import multipletests
@@ -29,6 +30,7 @@ from trials.statistics.spread import Unordered, averaged
 
 CASES = 50
 LEVEL = 0.95
+Days = NDArray[np.int64]
 Pairs = Iterator[tuple[float, float]]
 """(ours, the other's)."""
 
@@ -147,7 +149,7 @@ def permutation() -> Pairs:
 
 
 def weights() -> Pairs:
-    """What the weights are for: the distance that they leave."""
+    """The weights exist for the distance that they leave."""
     for seed in range(20):
         rng = np.random.default_rng([2029, seed])
         donors = rng.normal(0, 1, (25, 5))
@@ -176,7 +178,7 @@ def several_criteria() -> Pairs:
             yield float(found[number] <= 1 - decided[number]), float(other)
 
 
-def series(number: int, n: int, every: tuple[int, ...] = (1,)) -> Iterator[tuple[np.ndarray, Floats]]:  # type: ignore[type-arg]
+def series(number: int, n: int, every: tuple[int, ...] = (1,)) -> Iterator[tuple[Days, Floats]]:
     days = np.cumsum(np.resize(every, n)).astype(np.int64)
     for seed in range(number):
         yield days, noise(np.random.default_rng([2031, seed, n]), 0.3 * (seed % 4), n)
@@ -206,7 +208,7 @@ def line_of_days() -> Pairs:
         yield ours.standard_error * float(np.sqrt(ours.n_effective)), float(np.sqrt(fit.mse_resid))
 
 
-def interrupted(number: int) -> Iterator[tuple[np.ndarray, Floats, Floats]]:  # type: ignore[type-arg]
+def interrupted(number: int) -> Iterator[tuple[Days, Floats, Floats]]:
     t = np.arange(60) - 30.0
     step = (t >= 0).astype(float)
     columns = np.stack([np.ones(60), t, step, step * t], axis=1)
