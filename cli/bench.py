@@ -9,6 +9,7 @@ import typer
 
 from insitu.clock import SYSTEM
 from jobs.evaluations import evaluate_changed
+from proving.coverage.entries import list_entries
 from proving.coverage.measuring import run as measure_coverage
 from proving.coverage.measuring import write_validation
 from proving.speed.evaluations import measure
@@ -80,7 +81,7 @@ def evaluate(
         evaluate_speed()
         return
     if write:
-        write_validation(replications=replications, processes=processes)
+        write_validation(list_entries(), replications=replications, processes=processes)
         return
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)

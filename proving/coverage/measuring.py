@@ -10,12 +10,13 @@ from typing import Final
 
 import numpy as np
 
+from insitu.errors import CorrectInput
 from proving.coverage import bounds, looks, missing, tables
 from proving.coverage.asked import AnyCell, World
 from proving.coverage.bounds import Result
-from proving.coverage.entries import Entry, list_entries
+from proving.coverage.entries import Entry
 from proving.coverage.intervals import Measured, measure, pool_of
-from proving.coverage.page import write_page
+from proving.coverage.page import PAGE, write_page
 from proving.coverage.results import CELLS, Row, load_rows, measure_rows, save_rows
 from proving.machine import machine, say
 from simulators.worlds.spaced import spaced
@@ -75,19 +76,27 @@ def _beside_designs(replications: int, pool: ProcessPoolExecutor | None) -> list
     return [*results, *silent, *random]
 
 
-def write_validation(*, replications: int, again: int = AGAIN, processes: int, cells: Path = CELLS) -> None:
+def write_validation(
+    entries: Sequence[Entry],
+    *,
+    replications: int,
+    processes: int,
+    again: int = AGAIN,
+    cells: Path = CELLS,
+    page: Path = PAGE,
+) -> None:
     """Measures the cells that are missing, or stale, or have fewer replications; then those beyond a bound
-    with `again` replications. Stores each when it is done.
+    with `again` replications. Stores each when it is done, and writes the page at the end. CorrectInput
+    outside a clone.
     """
-    entries = list_entries()
+    if not page.is_file():
+        raise CorrectInput(f"There is no {page}: cells are stored, and the page is written, in a clone.")
     with pool_of(processes) as pool:
         rows = _measured(entries, entries, load_rows(cells), replications, pool, cells)
         doubtful = [entry for entry in entries if _is_beyond(entry, rows[entry.key])]
-        say(f"{len(doubtful)} cells are beyond a bound.")
-        if again > replications:
-            _measured(entries, doubtful, rows, again, pool, cells)
-    if cells == CELLS:
-        write_page()
+        say(f"{len(doubtful)} of {len(entries)} cells are beyond a bound.")
+        _measured(entries, doubtful, rows, max(again, replications), pool, cells)
+    write_page(page, cells)
 
 
 def _is_beyond(entry: Entry, row: Row) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from insitu.errors import CorrectInput
 from proving.coverage import bounds, forecasts, looks, missing, tables
 from proving.coverage.bounds import Beyond, Result
 from proving.coverage.entries import FORECASTS, POWER, SILENCE, Entry, OfWorld, list_entries
@@ -41,11 +40,10 @@ class Compared:
     """The largest that the tests allow."""
 
 
-def write_page(path: Path = PAGE) -> None:
-    """Renders the page again from the stored results. CorrectInput outside a clone."""
-    if not path.is_file():
-        raise CorrectInput(f"There is no {path}: the page is written in a clone of the repository.")
-    path.write_text(render(path.read_text("utf-8"), blocks_of(load_rows(), load_oracles())), "utf-8")
+def write_page(path: Path = PAGE, cells: Path = CELLS) -> None:
+    """Renders the page again from the stored results."""
+    text = path.read_text("utf-8")
+    path.write_text(render(text, blocks_of(load_rows(cells), load_oracles())), "utf-8")
 
 
 def render(text: str, blocks: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from insitu.errors import CorrectInput
 from proving.coverage import bounds
 from proving.coverage.bounds import Beyond
 from proving.coverage.entries import OPENING, Entry, OfSilence, OfWorld, list_entries
@@ -139,18 +140,26 @@ def test_a_row_is_kept_while_its_code_or_its_first_replications_are_the_same() -
         assert measured([stale]) == measured([])
 
 
-def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing_and_writes_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells = [OfWorld(WORLDS["limit"], Cell(phi, 14)) for phi in (0.0, 0.7)]
-    monkeypatch.setattr("proving.coverage.measuring.list_entries", lambda: cells)
-    path = tmp_path / "cells.jsonl"
-    save_rows([measured([])], path)
-    write_validation(replications=60, again=60, processes=1, cells=path)
+    entries: list[Entry] = [OfWorld(WORLDS["limit"], Cell(phi, 14)) for phi in (0.0, 0.7)]
+    cells, page = tmp_path / "cells.jsonl", tmp_path / "validation.md"
+    save_rows([measured([])], cells)
+    page.write_text(PAGE.read_text("utf-8"), "utf-8")
+    write_validation(entries, replications=60, again=60, processes=1, cells=cells, page=page)
     said = capsys.readouterr().out
     assert "1 of 2: limit: φ 0, 14 days" in said
     assert "φ 0.7" not in said
-    assert list(load_rows(path)) == [cell.key for cell in cells]
+    assert list(load_rows(cells)) == [entry.key for entry in entries]
+    text = page.read_text("utf-8")
+    assert "2 cells of 60 replications" in text
+    assert "Not measured yet." in text
+
+
+def test_outside_a_clone_nothing_is_measured_for_the_page(tmp_path: Path) -> None:
+    with pytest.raises(CorrectInput, match="in a clone"):
+        write_validation([SHORT], replications=60, processes=1, page=tmp_path / "validation.md")
 
 
 # -- bounds
