@@ -37,7 +37,7 @@ class Beyond(NamedTuple):
     found: float
     bound: float
     error: float = 0.0
-    """Standard error of the measurement; 0 where it is not known."""
+    """Standard error of the measurement; 0 where it is not known, infinite for too few answers to judge."""
 
     @property
     def is_certain(self) -> bool:
@@ -47,7 +47,7 @@ class Beyond(NamedTuple):
     def __str__(self) -> str:
         digits = 0 if self.bound >= ENOUGH else 2 if self.bound > 1 else 3
         side = "under" if self.found < self.bound else "over"
-        error = f" ± {self.error:.{digits}f}" if self.error else ""
+        error = f" ± {self.error:.{digits}f}" if 0 < self.error < np.inf else ""
         return f"{self.where}: {self.what} {self.found:.{digits}f}{error}, {side} {self.bound:g}"
 
 
@@ -74,7 +74,7 @@ def _of_cell(one: Measured) -> Iterator[Beyond]:
     where = named(one)
     of = one.asked if one.spaced else one.answered
     if not one.spaced and one.answered < ENOUGH:
-        yield Beyond(where, "answered", one.answered, ENOUGH)
+        yield Beyond(where, "answered", one.answered, ENOUGH, np.inf)
         return
     for name, counts in one.counts.items():
         holding, wrong, bound = one.holding(name), one.wrong(name), most_false(of)

@@ -135,7 +135,8 @@ def _beyond(found: Sequence[Beyond]) -> str:
     lines = ["\n".join(certain)] if certain else ["Nothing is certainly beyond its bound."]
     if near:
         told = (
-            "Beyond a bound by less than three standard errors of the measurement, which chance may explain:"
+            "Beyond a bound by less than three standard errors of the measurement, which chance may explain, or "
+            "with too few answers to judge:"
         )
         lines += [told, "\n".join(near)]
     return "\n\n".join(lines)
