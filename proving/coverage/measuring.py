@@ -17,7 +17,7 @@ from proving.coverage.bounds import Result
 from proving.coverage.entries import Entry
 from proving.coverage.intervals import Measured, measure, pool_of
 from proving.coverage.page import PAGE, write_page
-from proving.coverage.results import CELLS, Row, load_rows, measure_rows, save_rows
+from proving.coverage.results import CELLS, Row, digest_code, load_rows, measure_rows, save_rows
 from proving.machine import machine, say
 from simulators.worlds.spaced import spaced
 
@@ -113,7 +113,8 @@ def _measured(
 ) -> dict[str, Row]:
     """All rows, with those of `asked` measured or kept; a line for each that is new."""
     known = dict(rows)
-    for number, row in enumerate(measure_rows(asked, rows, replications=replications, pool=pool), start=1):
+    found = measure_rows(asked, rows, replications=replications, pool=pool, code=digest_code())
+    for number, row in enumerate(found, start=1):
         if known.get(row.key) != row:
             known[row.key] = row
             save_rows([known[entry.key] for entry in entries if entry.key in known], path)

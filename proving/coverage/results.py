@@ -63,12 +63,17 @@ def digest_code() -> str:
     found = hashlib.sha256()
     for alcove in ALCOVES:
         for path in sorted((ROOT / "trials" / alcove).rglob("*.py")):
-            tree = ast.parse(path.read_text("utf-8"))
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                    node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
-            found.update(f"{path.relative_to(ROOT)}\n{ast.dump(tree)}\n".encode())
+            found.update(f"{path.relative_to(ROOT)}\n{bare(path.read_text('utf-8'))}\n".encode())
     return found.hexdigest()[:16]
+
+
+def bare(source: str) -> str:
+    """A module's syntax tree as text, without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+    return ast.dump(tree)
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -107,11 +112,11 @@ def measure_rows(
     *,
     replications: int,
     pool: ProcessPoolExecutor | None,
+    code: str,
 ) -> Iterator[Row]:
     """A row for each entry, in order. Keeps a row of today's rules that has as many replications, if the code
-    is the same or its first 50 still give the same.
+    is the same or its first 50 still give the same. `code`: digest of the calculating modules.
     """
-    code = digest_code()
     waiting: list[tuple[Entry, Row | None, Callable[[], list[Any]]]] = []
     for entry in entries:
         row = rows.get(entry.key)

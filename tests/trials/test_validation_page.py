@@ -23,6 +23,7 @@ from proving.coverage.page import ORACLES as STORED
 from proving.coverage.page import PAGE, Compared, blocks_of, load_oracles, marks_of, render, write_page
 from proving.coverage.results import (
     Row,
+    bare,
     digest_code,
     is_of_now,
     is_same,
@@ -110,25 +111,29 @@ def test_a_statistic_agrees_with_another_implementation(oracle: Oracle) -> None:
 SHORT: Entry = OfWorld(WORLDS["limit"], Cell(0.7, 14))
 
 
-def measured(rows: Sequence[Row], replications: int = 60) -> Row:
-    (row,) = measure_rows([SHORT], {row.key: row for row in rows}, replications=replications, pool=None)
+CODE = "now"
+
+
+def measured(rows: Sequence[Row] = (), replications: int = 60) -> Row:
+    known = {row.key: row for row in rows}
+    (row,) = measure_rows([SHORT], known, replications=replications, pool=None, code=CODE)
     return row
 
 
 def test_a_row_goes_to_its_file_and_back(tmp_path: Path) -> None:
-    row = measured([])
+    row = measured()
     save_rows([row], tmp_path / "results" / "cells.jsonl")
     assert load_rows(tmp_path / "results" / "cells.jsonl") == {SHORT.key: row}
     again = SHORT.read(row.numbers, row.replications)
     assert isinstance(again, Measured)
     assert again.counts["mean"].coverage == pytest.approx(row.numbers["counts"]["mean"]["coverage"])
-    assert (row.rules, row.replications, row.code) == (NEWEST, 60, digest_code())
+    assert (row.rules, row.replications, row.code) == (NEWEST, 60, CODE)
 
 
 def test_a_row_is_kept_while_its_code_or_its_first_replications_are_the_same() -> None:
-    mark = {"answered": 60, "met": 0.25, "counts": {}}
-    kept = replace(measured([]), numbers=mark)
-    assert measured([kept]).numbers == mark
+    plain = measured()
+    kept = replace(plain, numbers={"answered": 60, "met": 0.25, "counts": {}})
+    assert measured([kept]) == kept
     assert measured([replace(kept, code="other")]) == kept
     other = {name: [n, low + 1e-3, high] for name, (n, low, high) in kept.opening.items()}
     for stale in (
@@ -137,7 +142,13 @@ def test_a_row_is_kept_while_its_code_or_its_first_replications_are_the_same() -
         replace(kept, seed=1),
         replace(kept, replications=59),
     ):
-        assert measured([stale]) == measured([])
+        assert measured([stale]) == plain
+
+
+def test_comments_and_docstrings_are_no_part_of_the_code() -> None:
+    plain = "def f():\n    return 1\n"
+    assert bare(plain) == bare('"""Why."""\n\ndef f():\n    """What."""\n    return 1  # one\n')
+    assert bare(plain) != bare("def f():\n    return 2\n")
 
 
 def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing_and_writes_the_page(
@@ -145,7 +156,7 @@ def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing_and_write
 ) -> None:
     entries: list[Entry] = [OfWorld(WORLDS["limit"], Cell(phi, 14)) for phi in (0.0, 0.7)]
     cells, page = tmp_path / "cells.jsonl", tmp_path / "validation.md"
-    save_rows([measured([])], cells)
+    save_rows([replace(measured(), code=digest_code())], cells)
     page.write_text(PAGE.read_text("utf-8"), "utf-8")
     write_validation(entries, replications=60, again=60, processes=1, cells=cells, page=page)
     said = capsys.readouterr().out
