@@ -65,6 +65,11 @@ def of_results(found: Sequence[Result]) -> list[Beyond]:
     ]
 
 
+def is_beyond(found: Result) -> bool:
+    """Whether a cell is beyond a bound by itself, or has too few answers to say."""
+    return bool(list(_of_cell(found)) if isinstance(found, Measured) else of_results([found]))
+
+
 def of_worlds(found: Sequence[Measured]) -> list[Beyond]:
     """Cells of worlds, then the means of each world."""
     return [*(beyond for one in found for beyond in _of_cell(one)), *_of_means(found)]

@@ -100,7 +100,7 @@ def write_validation(
 
 
 def _is_beyond(entry: Entry, row: Row) -> bool:
-    return bool(bounds.of_results([entry.read(row.numbers, row.replications)]))
+    return bounds.is_beyond(entry.read(row.numbers, row.replications))
 
 
 def _measured(
