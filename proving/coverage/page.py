@@ -76,12 +76,16 @@ def blocks_of(rows: Mapping[str, Row], oracles: Sequence[Compared]) -> dict[str,
         "other aggregations": tables.aggregations(
             {name: of for name, of in hourly.items() if name in {"before_after", *asides}}
         ),
-        **{name: tables.spaced(of) for name, of in by_world.items() if name not in hourly},
+        **{
+            name: tables.spaced(of) + _replications(read, name)
+            for name, of in by_world.items()
+            if name not in hourly
+        },
         "nothing done": tables.nothing_done(measured),
-        "ten looks": looks.table(_of(Looked, results)),
-        SILENCE: missing.table(_of(Judged, results, SILENCE)),
-        POWER: missing.table_of_power(_of(Judged, results, POWER)),
-        FORECASTS: forecasts.table(_of(Foretold, results)),
+        "ten looks": looks.table(_of(Looked, results)) + _replications(read, "ten looks"),
+        SILENCE: missing.table(_of(Judged, results, SILENCE)) + _replications(read, SILENCE),
+        POWER: missing.table_of_power(_of(Judged, results, POWER)) + _replications(read, POWER),
+        FORECASTS: forecasts.table(_of(Foretold, results)) + _replications(read, FORECASTS),
         "other implementations": table_of_oracles(oracles),
     }
 
@@ -117,15 +121,22 @@ def _stated(rows: Sequence[Row]) -> str:
     counts: dict[int, int] = {}
     for row in rows:
         counts[row.replications] = counts.get(row.replications, 0) + 1
-    (least, _), *others = sorted(counts.items())
-    more = "".join(f"; {cells} of them have {number:,}" for number, cells in others)
+    parts = ", ".join(f"{cells} of {number:,} replications" for number, cells in sorted(counts.items()))
+    errors = ", ".join(
+        f"{bounds.error_of(0.95, number):.3f} and {bounds.error_of(0.025, number):.3f}"
+        for number in sorted(counts)
+    )
     old = sum(not is_of_now(row) for row in rows)
     return (
-        f"Rules {NEWEST}, seed {SEED}: {sum(counts.values())} cells of {least:,} replications{more}. "
-        f"So a coverage of .95 is known to ± {bounds.error_of(0.95, least):.3f} (one standard error), and a "
-        f"false verdict of .025 to ± {bounds.error_of(0.025, least):.3f}."
-        + (f" {old} cells are of other rules." if old else "")
+        f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 and of "
+        f"a false verdict of .025 are {errors}." + (f" {old} cells are of other rules." if old else "")
     )
+
+
+def _replications(read: Sequence[tuple[Entry, Row]], group: str) -> str:
+    """Of the cells of a group whose table does not show them."""
+    numbers = sorted({row.replications for entry, row in read if entry.group.startswith(group)})
+    return f"\n\n{' or '.join(f'{number:,}' for number in numbers)} replications a cell." if numbers else ""
 
 
 def _beyond(found: Sequence[Beyond]) -> str:

@@ -164,7 +164,7 @@ def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing_and_write
     assert "φ 0.7" not in said
     assert list(load_rows(cells)) == [entry.key for entry in entries]
     text = page.read_text("utf-8")
-    assert "2 cells of 60 replications" in text
+    assert "2 cells: 2 of 60 replications" in text
     assert "Not measured yet." in text
 
 
