@@ -128,8 +128,8 @@ def _stated(rows: Sequence[Row]) -> str:
     )
     old = sum(not is_of_now(row) for row in rows)
     return (
-        f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 and of "
-        f"a false verdict of .025 are {errors}." + (f" {old} cells are of other rules." if old else "")
+        f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 "
+        f"and of a false verdict of .025 are {errors}." + (f" {old} cells are of other rules." if old else "")
     )
 
 
@@ -146,8 +146,8 @@ def _beyond(found: Sequence[Beyond]) -> str:
     lines = ["\n".join(certain)] if certain else ["Nothing is certainly beyond its bound."]
     if near:
         told = (
-            "Beyond a bound by less than three standard errors of the measurement, which chance may explain, or "
-            "with too few answers to judge:"
+            "Beyond a bound by less than three standard errors of the measurement, which chance may explain, "
+            "or with too few answers to judge:"
         )
         lines += [told, "\n".join(near)]
     return "\n\n".join(lines)
