@@ -24,7 +24,8 @@ from tests.trials.world import noise
 from trials.statistics import metrics
 from trials.statistics.criteria import holm
 from trials.statistics.fits import least_squares, quasi_poisson
-from trials.statistics.intervals import hac_difference, neighbour_spread
+from trials.statistics.intervals import neighbour_spread
+from trials.statistics.newey_west import hac_difference
 from trials.statistics.power import Basis, smallest_effect
 from trials.statistics.spread import Unordered, averaged
 
