@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.mapping import enter_mappings
+from cli.mapping import edit_trial
 from cli.options import JsonOption
 from cli.output import say, warn
 from cli.registration import read_registration
 from cli.reports import show
 from cli.target import open_target
 from ingest.device_families import Family, families, family
-from ingest.trial_run import FieldOutcome, Tried, combined, try_mappings
+from ingest.mapping_edits import edit_mappings
+from ingest.trial_run import FieldOutcome, Tried, try_mappings
 from insitu.errors import CorrectInput
-from store.access import record
 from store.catalogue.properties import list_properties
-from store.mappings import replace_mappings
 
 if TYPE_CHECKING:
     from ingest.mapping_entry import MappingEntry
@@ -43,7 +41,10 @@ def _family_lines(one: Family) -> Iterator[str]:
 def map_trial(
     trial: Annotated[str, typer.Argument(help="Code of the trial.")],
     file: Annotated[
-        Path | None, typer.Argument(help="Registration with [[mapping]]; it replaces the trial's mappings.")
+        Path | None,
+        typer.Argument(
+            help="Registration with [[mapping]]; its mappings are entered beside the trial's others."
+        ),
     ] = None,
     family_names: Annotated[
         list[str] | None, typer.Option("--family", help="A family of `insitu mappings`; may be repeated.")
@@ -71,13 +72,13 @@ def map_trial(
         if family_names:
             entries = _of_families(conn, family_names, trial, devices, renamed or [])
         if is_try:
-            wanted = None if entries is None else [entry.mapping(conn) for entry in entries]
-            tried = try_mappings(conn, trial, wanted, add=file is None)
+            wanted = None if entries is None else edit_mappings(conn, trial, entries).mappings
+            tried = try_mappings(conn, trial, wanted)
             show(tried, _lines(tried), as_json=as_json)
-        elif file is not None:
-            enter_mappings(conn, [], entries or [], target.clock.now())
-        else:
-            _apply(conn, trial, entries or [], target.clock.now())
+            return
+        changes = edit_trial(conn, trial, entries or [], target.clock.now())
+    entered = sum(change.what == "entered" for change in changes)
+    say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 
 
 def _of_file(file: Path, trial: str) -> list[MappingEntry]:
@@ -108,24 +109,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not (theirs and equals and ours):
         raise CorrectInput(f"{text!r}: write --property FAMILY=OURS, as temperature=air-temperature.")
     return theirs, ours
-
-
-def _apply(conn: Connection, trial: str, entries: Sequence[MappingEntry], now: datetime) -> None:
-    """Enter them beside the trial's other mappings."""
-    with conn.transaction():
-        wanted = combined(conn, trial, [entry.mapping(conn) for entry in entries])
-        changes = replace_mappings(conn, trial, wanted)
-        done = {
-            what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
-            for what in ("entered", "changed")
-        }
-        record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
-    for entry in entries:
-        rule = entry.rule()
-        use = entry.property or (f"health, as {rule.health}" if rule.health else "no result")
-        say(f"mapped {trial}/{entry.field}: {use}")
-    entered = len(done["entered"])
-    say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 
 
 def _lines(tried: Tried) -> Iterator[str]:

@@ -15,6 +15,7 @@ class _SQL(Queries, file="replays"):
     replayable: str
     reasons_of: str
     mark_replayed: str
+    stored_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,34 @@ class Replayable:
     import_id: int | None
     from_file: bool
     """Its import was of a file, not of uplinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    datastream_id: int
+    received_at: datetime
+    time: datetime
+    result: float
+
+
+def stored_of(
+    conn: Connection, wanted: Sequence[tuple[int, datetime, datetime, datetime]]
+) -> list[StoredResult]:
+    """Results of devices' own messages. `wanted`: datastream, time of receipt, first and last time of a
+    result.
+    """
+    if not wanted:
+        return []
+    streams, received, lows, highs = (list(column) for column in zip(*wanted, strict=True))
+    return rows(
+        conn,
+        StoredResult,
+        _SQL.stored_of,
+        datastream_ids=streams,
+        received=received,
+        lows=lows,
+        highs=highs,
+    )
 
 
 def list_overflow(

@@ -23,3 +23,11 @@ SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]
 -- name: mark_replayed
 -- Mark rejects as replayed: none of their results is refused any more.
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
+
+-- name: stored_of
+-- Results that some messages brought: of a datastream, received at a time, in an interval.
+SELECT k.datastream_id, k.received_at, o.phenomenon_time AS time, o.result
+FROM unnest(%(datastream_ids)s::int[], %(received)s::timestamptz[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
+     AS k(datastream_id, received_at, low, high)
+JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time BETWEEN k.low AND k.high
+  AND o.received_at = k.received_at AND o.import_id IS NULL;
