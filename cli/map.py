@@ -20,6 +20,7 @@ from ingest.mapping_edits import edit_mappings
 from ingest.trial_run import FieldOutcome, Tried, try_mappings
 from insitu.errors import CorrectInput
 from store.catalogue.properties import list_properties
+from store.catalogue.trials import get_trial
 
 if TYPE_CHECKING:
     from ingest.mapping_entry import MappingEntry
@@ -56,6 +57,9 @@ def map_trial(
         list[str] | None,
         typer.Option("--property", help="FAMILY=OURS: the property here that a family's property is."),
     ] = None,
+    zone: Annotated[
+        str, typer.Option(help="Time zone of the clock of devices that send local time, as Europe/Paris.")
+    ] = "",
     is_try: Annotated[
         bool, typer.Option("--try", help="Store nothing: show what the refused messages would become.")
     ] = False,
@@ -70,7 +74,7 @@ def map_trial(
     with conn:
         entries = _of_file(file, trial) if file is not None else None
         if family_names:
-            entries = _of_families(conn, family_names, trial, devices, renamed or [])
+            entries = _of_families(conn, family_names, trial, devices, renamed or [], zone)
         if is_try:
             wanted = None if entries is None else edit_mappings(conn, trial, entries).mappings
             tried = try_mappings(conn, trial, wanted)
@@ -89,14 +93,20 @@ def _of_file(file: Path, trial: str) -> list[MappingEntry]:
 
 
 def _of_families(
-    conn: Connection, names: Sequence[str], trial: str, devices: str, renamed: Sequence[str]
+    conn: Connection, names: Sequence[str], trial: str, devices: str, renamed: Sequence[str], zone: str
 ) -> list[MappingEntry]:
     """Mappings of the families; fields of properties that are not registered here are named and left out."""
     ours = dict(_pair(text) for text in renamed)
     known = {one.code for one in list_properties(conn)}
     found: dict[str, MappingEntry] = {}
-    for name in names:
-        for entry in family(name).entries(trial, devices, ours):
+    for one in map(family, names):
+        name = one.name
+        if one.local_time and not zone:
+            raise CorrectInput(
+                f"{name} sends local time without an offset: say the zone of its clock, as "
+                f"--zone {get_trial(conn, trial).time_zone}."
+            )
+        for entry in one.entries(trial, devices, ours, zone):
             if not entry.property or entry.property in known:
                 found.setdefault(entry.field, entry)
             else:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _Key = tuple[int, int]
 """Datastream, time of receipt."""
-_AROUND_US: Final = 27 * 3_600_000_000
-"""Another zone or another offset moves a time by less."""
 _NOTHING: Final[Mapping[int, float]] = MappingProxyType({})
 
 
@@ -42,23 +40,20 @@ def as_received(snapshot: CatalogueSnapshot, reject: Replayable) -> CatalogueSna
     return snapshot
 
 
-def at_stored_times(conn: Connection, items: Sequence[Prepared]) -> tuple[list[Prepared], dict[int, int]]:
+def at_stored_times(
+    conn: Connection, items: Sequence[Prepared], import_id: int | None
+) -> tuple[list[Prepared], dict[int, int]]:
     """Results that were stored when their message came, back at the time that they have there: a mapping of
     the time that came later does not store them twice. Also how many, by reject.
+    `import_id`: the import of all of them.
     """
-    wanted: dict[_Key, tuple[int, int]] = {}
-    for item in items:
-        for one in item.observations:
-            key, times = (one.datastream_id, one.received_us), (one.time_us, one.received_us)
-            low, high = wanted.get(key, times)
-            wanted[key] = min(low, *times), max(high, *times)
+    readings = [one for item in items for one in item.observations]
     stored: dict[_Key, dict[int, float]] = {}
     for row in stored_of(
         conn,
-        [
-            (stream, to_datetime(received), to_datetime(low - _AROUND_US), to_datetime(high + _AROUND_US))
-            for (stream, received), (low, high) in wanted.items()
-        ],
+        (one.datastream_id for one in readings),
+        (to_datetime(one.received_us) for one in readings),
+        import_id,
     ):
         stored.setdefault((row.datastream_id, to_us(row.received_at)), {})[to_us(row.time)] = row.result
     moved: dict[int, int] = {}

@@ -148,5 +148,5 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> _Batch:
                 if one.from_file:
                     own = own._replace(observations=of_file(item.observations), source="a file")
                 items.append(own)
-    own_items, moved = at_stored_times(conn, [one for one in items if not one.source])
+    own_items, moved = at_stored_times(conn, [one for one in items if not one.source], found[0].import_id)
     return _Batch([*own_items, *(one for one in items if one.source)], refused, moved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,22 +73,14 @@ class StoredResult:
 
 
 def stored_of(
-    conn: Connection, wanted: Sequence[tuple[int, datetime, datetime, datetime]]
+    conn: Connection, datastream_ids: Iterable[int], received: Iterable[datetime], import_id: int | None
 ) -> list[StoredResult]:
-    """Results of devices' own messages. `wanted`: datastream, time of receipt, first and last time of a
-    result.
-    """
-    if not wanted:
+    """Results by datastreams and times of receipt, of one import; None: of the devices' own messages."""
+    times, streams = sorted(set(received)), sorted(set(datastream_ids))
+    if not times:
         return []
-    streams, received, lows, highs = (list(column) for column in zip(*wanted, strict=True))
     return rows(
-        conn,
-        StoredResult,
-        _SQL.stored_of,
-        datastream_ids=streams,
-        received=received,
-        lows=lows,
-        highs=highs,
+        conn, StoredResult, _SQL.stored_of, datastream_ids=streams, received=times, import_id=import_id
     )
 
 

@@ -25,9 +25,7 @@ SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
 
 -- name: stored_of
--- Results that some messages brought: of a datastream, received at a time, in an interval.
-SELECT k.datastream_id, k.received_at, o.phenomenon_time AS time, o.result
-FROM unnest(%(datastream_ids)s::int[], %(received)s::timestamptz[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
-     AS k(datastream_id, received_at, low, high)
-JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time BETWEEN k.low AND k.high
-  AND o.received_at = k.received_at AND o.import_id IS NULL;
+-- Results that messages of some times of receipt brought to some datastreams. It reads each datastream once: their times may be any.
+SELECT o.datastream_id, o.received_at, o.phenomenon_time AS time, o.result FROM observation o
+WHERE o.datastream_id = ANY(%(datastream_ids)s::int[]) AND o.received_at = ANY(%(received)s::timestamptz[])
+  AND o.import_id IS NOT DISTINCT FROM %(import_id)s::int;
