@@ -206,8 +206,8 @@ def _replay_lines(outcome: Replayed) -> Iterator[str]:
     )
     if outcome.stored_before:
         yield (
-            f"{outcome.stored_before} results of these messages were stored when they came; they stay at that "
-            "time and are not stored again."
+            f"{outcome.stored_before} results of these messages were stored when they came; they stay at "
+            "that time and are not stored again."
         )
     for reason, one in outcome.reasons.items():
         yield f"  {one.rejects} {reason}{f': {one.detail}' if one.detail else ''}"

@@ -84,8 +84,8 @@ def _find_new(conn: Connection, old: Device, code: str) -> Device:
         sites = [one.site for one in list_deployments(conn, old.trial) if one.device_id == old.device_id]
         place = f" --site {sites[-1]}" if sites else ""
         raise CorrectInput(
-            f"{old.trial} has no device {code!r} yet: first run `insitu enrol {old.trial} {code}{place}{measures}`, "
-            f"then `insitu swap {old.trial} {old.code} {code}` again."
+            f"{old.trial} has no device {code!r} yet: first run "
+            f"`insitu enrol {old.trial} {code}{place}{measures}`, then `insitu swap {old.trial} {old.code} {code}` again."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A refused message as it was first received: whose it was, and where its results are that were stored then."""
+"""A refused message as it was first received: its device then, and its results that were stored then."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ def _require_no_wider(known: Sequence[Mapping], entry: MappingEntry) -> None:
     wider = [one for one in known if one.field == entry.field and any(map(one.holds, entry.patterns()))]
     if wider:
         raise CorrectInput(
-            f"{entry.field!r} is mapped for {', '.join(wider[0].devices)}, not for {', '.join(entry.patterns())} "
-            "alone: remove that mapping, and enter it for the devices that keep it."
+            f"{entry.field!r} is mapped for {', '.join(wider[0].devices)}, not for "
+            f"{', '.join(entry.patterns())} alone: remove that mapping, and enter it for the devices that keep it."
         )
 
 

@@ -132,8 +132,8 @@ def _of_one_import(found: Sequence[Replayable]) -> Sequence[Replayable]:
 
 
 def _mended(conn: Connection, found: Sequence[Replayable]) -> _Batch:
-    """Those that say something now, as the devices' own that sent them; one batch for all of them, since a batch compares its results with each
-    other.
+    """Those that say something now, as their own devices sent them. One batch for all of them, since a batch
+    compares its results with each other.
     """
     messages = [Message(one.topic, one.payload, to_us(one.received_at), size=one.size) for one in found]
     known, nodes = load_snapshot(conn), EdgeNodes.of(conn, messages, frozen=True)
