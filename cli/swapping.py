@@ -85,7 +85,8 @@ def _find_new(conn: Connection, old: Device, code: str) -> Device:
         place = f" --site {sites[-1]}" if sites else ""
         raise CorrectInput(
             f"{old.trial} has no device {code!r} yet: first run "
-            f"`insitu enrol {old.trial} {code}{place}{measures}`, then `insitu swap {old.trial} {old.code} {code}` again."
+            f"`insitu enrol {old.trial} {code}{place}{measures}`, then "
+            f"`insitu swap {old.trial} {old.code} {code}` again."
         ) from error
 
 

@@ -123,7 +123,8 @@ def _require_no_wider(known: Sequence[Mapping], entry: MappingEntry) -> None:
     if wider:
         raise CorrectInput(
             f"{entry.field!r} is mapped for {', '.join(wider[0].devices)}, not for "
-            f"{', '.join(entry.patterns())} alone: remove that mapping, and enter it for the devices that keep it."
+            f"{', '.join(entry.patterns())} alone: remove that mapping, and enter it for the devices "
+            "that keep it."
         )
 
 

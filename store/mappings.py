@@ -86,7 +86,7 @@ def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
 
 
 def hold_mappings(conn: Connection, trial_code: str) -> None:
-    """Let no other writer change the trial's mappings until the transaction ends. NotFound if it is unknown."""
+    """Let no other writer change the trial's mappings until the transaction ends."""
     get_trial(conn, trial_code)
     scalar(conn, _SQL.hold_mappings, trial=trial_code)
 
