@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.mapping import enter_mappings
+from cli.mapping import edit_trial
 from cli.options import JsonOption
 from cli.output import say, warn
 from cli.registration import read_registration
 from cli.reports import show
 from cli.target import open_target
 from ingest.device_families import Family, families, family
-from ingest.trial_run import FieldOutcome, Tried, combined, try_mappings
+from ingest.mapping_edits import edit_mappings
+from ingest.trial_run import FieldOutcome, Tried, try_mappings
 from insitu.errors import CorrectInput
-from store.access import record
 from store.catalogue.properties import list_properties
-from store.mappings import replace_mappings
+from store.catalogue.trials import get_trial
 
 if TYPE_CHECKING:
     from ingest.mapping_entry import MappingEntry
@@ -43,7 +42,10 @@ def _family_lines(one: Family) -> Iterator[str]:
 def map_trial(
     trial: Annotated[str, typer.Argument(help="Code of the trial.")],
     file: Annotated[
-        Path | None, typer.Argument(help="Registration with [[mapping]]; it replaces the trial's mappings.")
+        Path | None,
+        typer.Argument(
+            help="Registration with [[mapping]]; its mappings are entered beside the trial's others."
+        ),
     ] = None,
     family_names: Annotated[
         list[str] | None, typer.Option("--family", help="A family of `insitu mappings`; may be repeated.")
@@ -55,6 +57,9 @@ def map_trial(
         list[str] | None,
         typer.Option("--property", help="FAMILY=OURS: the property here that a family's property is."),
     ] = None,
+    zone: Annotated[
+        str, typer.Option(help="Time zone of the clock of devices that send local time, as Europe/Paris.")
+    ] = "",
     is_try: Annotated[
         bool, typer.Option("--try", help="Store nothing: show what the refused messages would become.")
     ] = False,
@@ -69,15 +74,15 @@ def map_trial(
     with conn:
         entries = _of_file(file, trial) if file is not None else None
         if family_names:
-            entries = _of_families(conn, family_names, trial, devices, renamed or [])
+            entries = _of_families(conn, family_names, trial, devices, renamed or [], zone)
         if is_try:
-            wanted = None if entries is None else [entry.mapping(conn) for entry in entries]
-            tried = try_mappings(conn, trial, wanted, add=file is None)
+            wanted = None if entries is None else edit_mappings(conn, trial, entries).mappings
+            tried = try_mappings(conn, trial, wanted)
             show(tried, _lines(tried), as_json=as_json)
-        elif file is not None:
-            enter_mappings(conn, [], entries or [], target.clock.now())
-        else:
-            _apply(conn, trial, entries or [], target.clock.now())
+            return
+        changes = edit_trial(conn, trial, entries or [], target.clock.now())
+    entered = sum(change.what == "entered" for change in changes)
+    say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 
 
 def _of_file(file: Path, trial: str) -> list[MappingEntry]:
@@ -88,14 +93,20 @@ def _of_file(file: Path, trial: str) -> list[MappingEntry]:
 
 
 def _of_families(
-    conn: Connection, names: Sequence[str], trial: str, devices: str, renamed: Sequence[str]
+    conn: Connection, names: Sequence[str], trial: str, devices: str, renamed: Sequence[str], zone: str
 ) -> list[MappingEntry]:
     """Mappings of the families; fields of properties that are not registered here are named and left out."""
     ours = dict(_pair(text) for text in renamed)
     known = {one.code for one in list_properties(conn)}
     found: dict[str, MappingEntry] = {}
-    for name in names:
-        for entry in family(name).entries(trial, devices, ours):
+    for one in map(family, names):
+        name = one.name
+        if one.local_time and not zone:
+            raise CorrectInput(
+                f"{name} sends local time without an offset: say the zone of its clock, as "
+                f"--zone {get_trial(conn, trial).time_zone}."
+            )
+        for entry in one.entries(trial, devices, ours, zone):
             if not entry.property or entry.property in known:
                 found.setdefault(entry.field, entry)
             else:
@@ -108,24 +119,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not (theirs and equals and ours):
         raise CorrectInput(f"{text!r}: write --property FAMILY=OURS, as temperature=air-temperature.")
     return theirs, ours
-
-
-def _apply(conn: Connection, trial: str, entries: Sequence[MappingEntry], now: datetime) -> None:
-    """Enter them beside the trial's other mappings."""
-    with conn.transaction():
-        wanted = combined(conn, trial, [entry.mapping(conn) for entry in entries])
-        changes = replace_mappings(conn, trial, wanted)
-        done = {
-            what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
-            for what in ("entered", "changed")
-        }
-        record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
-    for entry in entries:
-        rule = entry.rule()
-        use = entry.property or (f"health, as {rule.health}" if rule.health else "no result")
-        say(f"mapped {trial}/{entry.field}: {use}")
-    entered = len(done["entered"])
-    say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 
 
 def _lines(tried: Tried) -> Iterator[str]:

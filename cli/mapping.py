@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import (
     BaseModel,
@@ -13,17 +13,18 @@ from pydantic import (
 )
 
 from cli.output import say
+from ingest.mapping_edits import Edit, edit_mappings
 from ingest.mapping_entry import Code, Every, MappingEntry
 from insitu.errors import CorrectInput
 from insitu.model import Stamp
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
-from store.fields import FieldRule
 from store.mapping import require_interval
 from store.mappings import (
     apply_mappings,
     declare_interval,
     fields_of,
+    hold_mappings,
     mappings_of_trial,
     replace_mappings,
 )
@@ -31,7 +32,10 @@ from store.mappings import (
 if TYPE_CHECKING:
     from cli.entries import DeviceEntry
     from store.database import Connection
+    from store.mapping import Mapping
     from store.mappings import Change
+
+_LASTING: Final = ("entered", "changed", "removed")
 
 
 class _Entry(BaseModel):
@@ -55,33 +59,10 @@ def enter_mappings(
     now: datetime,
     tell: Callable[[str], None] = say,
 ) -> None:
-    """For each trial in the file, replace its mappings and give its devices the resulting datastreams."""
+    """For each trial in the file, edit its mappings and give its devices the resulting datastreams."""
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
-        with conn.transaction():
-            wanted = [entry.mapping(conn) for entry in mappings if entry.trial == trial]
-            changes = replace_mappings(conn, trial, wanted)
-            done = {
-                what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
-                for what in ("entered", "changed")
-            }
-            if any(done.values()):
-                record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
-        for mapping in wanted:
-            if not mapping.property:
-                tell(f"entered mapping {trial}/{mapping.field}: {_told_rule(mapping.rule())}")
-                continue
-            _tell(
-                tell,
-                f"{trial}/{mapping.field}",
-                mapping.unit,
-                f"{mapping.property} in {mapping.property_unit}",
-                [
-                    change
-                    for change in changes
-                    if change.field == mapping.field and mapping.holds(change.device)
-                ],
-            )
+        edit_trial(conn, trial, [entry for entry in mappings if entry.trial == trial], now, tell)
     for entry in devices:
         if entry.trial not in mapped:
             with conn.transaction():
@@ -124,16 +105,59 @@ def enter_datastream(
     tell(f"changed datastream {name}: {', '.join(differing)}")
 
 
-def _told_rule(rule: FieldRule) -> str:
-    """The use of a field that is no result."""
-    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"
+def edit_trial(
+    conn: Connection,
+    trial: str,
+    entries: Sequence[MappingEntry],
+    now: datetime,
+    tell: Callable[[str], None] = say,
+) -> list[Change]:
+    """Enter, change and remove mappings of one trial, with a line for each entry. Returns what happened to
+    datastreams.
+    """
+    with conn.transaction():
+        hold_mappings(conn, trial)
+        edited = edit_mappings(conn, trial, entries)
+        changes = replace_mappings(conn, trial, edited.mappings)
+        lines = [_edit_line(trial, edit, changes) for edit in edited.edits]
+        done: dict[str, list[str]] = {
+            what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
+            for what in ("entered", "changed")
+        }
+        told = [line for line, edit in zip(lines, edited.edits, strict=True) if edit.what in _LASTING]
+        if told or any(done.values()):
+            record(conn, at=now, login="cli", action="map", subject=trial, detail={**done, "mappings": told})
+    for line in lines:
+        tell(line)
+    return changes
 
 
-def _tell(tell: Callable[[str], None], name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
-    done = {
-        what: [change.device for change in changes if change.what == what]
+def _edit_line(trial: str, edit: Edit, changes: Sequence[Change]) -> str:
+    mapping = edit.mapping
+    name = f"mapping {trial}/{mapping.field}"
+    for_devices = "" if list(mapping.devices) == ["*"] else f" for {', '.join(mapping.devices)}"
+    if edit.what == "gone":
+        return f"gone    {name}{for_devices}"
+    more = "".join(f"; {one}" for one in edit.differences)
+    if edit.untouched:
+        more += f"; {', '.join(edit.untouched)} keeps it as it was"
+    if edit.what == "removed":
+        return f"removed {name}{for_devices}: {_use(mapping)}; what devices have stored stays{more}"
+    if not mapping.property:
+        return f"{edit.what:<7} {name}: {_use(mapping)}{more}"
+    devices = {
+        what: sum(c.what == what and c.field == mapping.field and mapping.holds(c.device) for c in changes)
         for what in ("entered", "changed", "there")
     }
-    word = next((what for what, devices in done.items() if devices), "entered")
-    told = ", ".join(f"{len(devices)} {what}" for what, devices in done.items() if devices) or "no device yet"
-    tell(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")
+    counts = ", ".join(f"{count} {what}" for what, count in devices.items() if count) or "no device yet"
+    return f"{edit.what:<7} {name}: {_use(mapping)} ({counts}){more}"
+
+
+def _use(mapping: Mapping) -> str:
+    """The future of the field, in words."""
+    if mapping.property:
+        return f"{mapping.unit} → {mapping.property} in {mapping.property_unit}"
+    rule = mapping.rule()
+    if rule.expect:
+        return f"must say {' or '.join(str(word) for word in rule.expect)}"
+    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -22,6 +22,7 @@ from cli.reports import show, show_each
 from cli.target import Target, find_target, open_target
 from ingest.policy import prove
 from ingest.probe import probe_once
+from ingest.replay import Replayed
 from ingest.replay import replay as run
 from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
@@ -195,11 +196,21 @@ def replay(
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
-    line = (
+    show(outcome, _replay_lines(outcome), as_json=as_json)
+
+
+def _replay_lines(outcome: Replayed) -> Iterator[str]:
+    yield (
         f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, "
         f"{outcome.still_refused} still refused."
     )
-    show(outcome._asdict(), [line], as_json=as_json)
+    if outcome.stored_before:
+        yield (
+            f"{outcome.stored_before} results of these messages were stored when they came; they stay at "
+            "that time and are not stored again."
+        )
+    for reason, one in outcome.reasons.items():
+        yield f"  {one.rejects} {reason}{f': {one.detail}' if one.detail else ''}"
 
 
 def broker_config(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.devices import take_effect
 from cli.output import say
 from cli.target import open_target
-from insitu.errors import CorrectInput
-from store.access import record, revoke_credentials
+from insitu.errors import CorrectInput, NotFound
+from store.access import credentials_of_device, record, revoke_credentials
+from store.catalogue.datastreams import list_datastreams
+from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import find_device
 from store.catalogue.swaps import take_over
+
+if TYPE_CHECKING:
+    from store.catalogue.devices import Device
+    from store.database import Connection
 
 
 def swap(
@@ -29,8 +35,8 @@ def swap(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
     login: Annotated[str, typer.Option(help="Who swaps.")] = "cli",
 ) -> None:
-    """Replace a device by another at its place: it gets the datastreams and mappings of the old one, whose
-    credential ends.
+    """Replace a device by another at its place: it gets the datastreams, mappings and fixed topics of the
+    old one, whose credential ends.
     """
     target, conn = open_target("insitu swap")
     with conn:
@@ -40,17 +46,53 @@ def swap(
             raise CorrectInput(
                 f"--at {since:%Y-%m-%d %H:%M} UTC is in the future: swap when it has happened."
             )
-        before, after = (find_device(conn, trial, code) for code in (old, new))
-        names = take_over(conn, before, after, since)
+        before = find_device(conn, trial, old)
+        after = _find_new(conn, before, new)
+        names, topics = take_over(conn, before, after, since)
         ended = revoke_credentials(conn, device_id=before.device_id, at=now)
-        detail = {"new": new, "since": since.isoformat(), "reason": reason, "credentials": ended}
+        detail = {
+            "new": new,
+            "since": since.isoformat(),
+            "reason": reason,
+            "credentials": ended,
+            "topics": topics,
+        }
         record(conn, at=now, login=login, action="swap", subject=f"{trial}/{old}", detail=detail)
         conn.commit()
-        trouble = take_effect(conn, target) if ended else None
+        trouble = take_effect(conn, target) if ended or topics else None
+        is_silent = bool(ended) and not _is_active(conn, after.device_id, now)
     say(f"{new} has taken the place of {old} since {since:%Y-%m-%d %H:%M} UTC.")
     if names:
         say(f"It continues {', '.join(names)}, with the same units, intervals, stamps and roles.")
+    for topic in topics:
+        say(f"Its messages on {topic} are those of {new} now.")
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."
     say(credentials if ended else f"{trial}/{old} had no credential.")
+    if is_silent:
+        say(f"{new} has no credential that works: insitu enrol {trial} {new}")
     if trouble is not None:
         raise trouble
+
+
+def _find_new(conn: Connection, old: Device, code: str) -> Device:
+    """CorrectInput names the commands, in their order, where the new device is not there yet."""
+    try:
+        return find_device(conn, old.trial, code)
+    except NotFound as error:
+        streams = [one for one in list_datastreams(conn, old.trial) if one.device == old.code]
+        measures = "".join(f" --measure {one.name}={one.property}" for one in streams)
+        sites = [one.site for one in list_deployments(conn, old.trial) if one.device_id == old.device_id]
+        place = f" --site {sites[-1]}" if sites else ""
+        raise CorrectInput(
+            f"{old.trial} has no device {code!r} yet: first run "
+            f"`insitu enrol {old.trial} {code}{place}{measures}`, then "
+            f"`insitu swap {old.trial} {old.code} {code}` again."
+        ) from error
+
+
+def _is_active(conn: Connection, device_id: int, now: datetime) -> bool:
+    """True if the device has a credential that works."""
+    return any(
+        one.revoked_at is None and (one.expires_at is None or one.expires_at > now)
+        for one in credentials_of_device(conn, device_id)
+    )

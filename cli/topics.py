@@ -72,7 +72,11 @@ def enter_topic(
     conn: Connection, entry: TopicEntry, target: Target, now: datetime, tell: Callable[[str], None]
 ) -> None:
     """Give the topic to the device, or change how it is read. Refuses a topic of another device."""
-    device_id = find_device(conn, entry.trial, entry.device).device_id
+    device = find_device(conn, entry.trial, entry.device)
+    if device.retired_at is not None:
+        raise CorrectInput(
+            f"{entry.trial}/{entry.device} is retired, so it has no topics: name another device."
+        )
     _refuse_blank(entry.topic, target)
     found = find_topic(conn, entry.topic)
     if found is not None and (found.trial, found.device) != (entry.trial, entry.device):
@@ -89,7 +93,7 @@ def enter_topic(
         add_topic(
             conn,
             topic=entry.topic,
-            device_id=device_id,
+            device_id=device.device_id,
             suffix=entry.suffix,
             field=entry.value,
             now=now,

@@ -26,6 +26,8 @@ class Family(BaseModel):
     """How the payload comes: the codec, the topic."""
     source: str
     """Where the maker documents the payload."""
+    local_time: bool = False
+    """Its times have no offset: somebody has to say in which zone its clock is."""
     mapping: list[dict[str, Any]]
 
     @property
@@ -34,9 +36,15 @@ class Family(BaseModel):
         return list(dict.fromkeys(entry["property"] for entry in self.mapping if "property" in entry))
 
     def entries(
-        self, trial: str, devices: str | Sequence[str], renamed: dict[str, str] | None = None
+        self,
+        trial: str,
+        devices: str | Sequence[str],
+        renamed: dict[str, str] | None = None,
+        zone: str = "",
     ) -> list[MappingEntry]:
-        """Its mappings for devices of a trial. `renamed`: property of the family → the installation's."""
+        """Its mappings for devices of a trial. `renamed`: property of the family → the installation's.
+        `zone`: of its local times.
+        """
         return [
             MappingEntry.model_validate(
                 {
@@ -46,6 +54,7 @@ class Family(BaseModel):
                         if "property" in entry
                         else {}
                     ),
+                    **({"zone": zone} if zone and "time" in entry else {}),
                     "trial": trial,
                     "devices": devices,
                 }

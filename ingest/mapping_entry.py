@@ -20,7 +20,7 @@ from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
 from insitu.spacing import Spacing
 from store.fields import FieldRule
-from store.mapping import Mapping, new_mapping
+from store.mapping import Mapping, mapping_without_result, new_mapping
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -70,6 +70,12 @@ class MappingEntry(BaseModel):
     expect: tuple[Words, ...] = ()
     scale: float = Field(default=1.0, allow_inf_nan=False)
     offset: float = Field(default=0.0, allow_inf_nan=False)
+    remove: bool = False
+    """The trial's mapping of this field, or of these devices only, is taken away."""
+
+    def patterns(self) -> list[str]:
+        """Codes of devices, or patterns."""
+        return [self.devices] if isinstance(self.devices, str) else sorted(set(self.devices))
 
     def rule(self) -> FieldRule:
         time = ("auto" if self.time else "") if isinstance(self.time, bool) else self.time
@@ -88,6 +94,10 @@ class MappingEntry(BaseModel):
             scale=self.scale,
             offset=self.offset,
         )
+
+    def nothing(self) -> Mapping:
+        """The field and devices alone, as those of an ignored field."""
+        return mapping_without_result(self.field, self.patterns(), FieldRule(ignore=True))
 
     def mapping(self, conn: Connection) -> Mapping:
         """Raises a CorrectInput that says what is wrong."""

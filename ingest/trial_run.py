@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from ingest.explain import STORED, Fate, explain
+from ingest.first_receipt import as_received
 from insitu.model import Message
 from insitu.times import to_datetime, to_us
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.mapping import Mapping
-from store.mappings import mappings_of_trial, replace_mappings
+from store.mappings import replace_mappings
 from store.replays import replayable
 
 _AT_A_TIME = 200
@@ -54,25 +55,16 @@ def try_mappings(
     trial: str,
     wanted: Sequence[Mapping] | None,
     *,
-    add: bool = False,
     reason: str | None = None,
     most: int = 1000,
 ) -> Tried:
-    """Apply `wanted` (None: the mappings as they are) to the newest world and roll back. `add`: beside the
-    trial's other mappings, else instead of them.
+    """Apply `wanted` instead of the trial's mappings (None: these as they are) to the newest world and roll
+    back.
     """
     with conn.transaction(force_rollback=True):
         if wanted is not None:
-            replace_mappings(conn, trial, combined(conn, trial, wanted) if add else wanted)
+            replace_mappings(conn, trial, wanted)
         return _try(conn, trial, reason, most)
-
-
-def combined(conn: Connection, trial: str, added: Sequence[Mapping]) -> list[Mapping]:
-    """The mappings of the trial, with `added` in place of those of the same fields and devices."""
-    names = {(mapping.field, tuple(mapping.devices)) for mapping in added}
-    present = mappings_of_trial(conn, trial)
-    kept = [mapping for mapping in present if (mapping.field, tuple(mapping.devices)) not in names]
-    return [*kept, *added]
 
 
 def _try(conn: Connection, trial: str, reason: str | None, most: int) -> Tried:
@@ -90,7 +82,7 @@ def _try(conn: Connection, trial: str, reason: str | None, most: int) -> Tried:
                 continue
             seen.add(one.identity)
             message = Message(one.topic, one.payload, to_us(one.received_at), size=one.size)
-            for fate in explain(message, snapshot):
+            for fate in explain(message, as_received(snapshot, one)):
                 key = fate.field, fate.outcome, fate.reason
                 times, first, device = outcomes.get(key, (0, fate, one.device))
                 outcomes[key] = times + 1, first, device

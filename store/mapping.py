@@ -80,7 +80,9 @@ def new_mapping(
     """
     require_rule(field, rule, result_type)
     if not rule.is_result:
-        return _without_result(field, property, devices, rule)
+        if property:
+            raise CorrectInput(f"{field!r} is no result, so it has no `property`: leave one of them out.")
+        return mapping_without_result(field, devices, rule)
     units = {known.code: known.unit for known in list_properties(conn)}
     if property not in units:
         raise CorrectInput(
@@ -119,10 +121,8 @@ def _patterns(field: str, devices: str | Sequence[str]) -> list[str]:
     return patterns
 
 
-def _without_result(field: str, property: str, devices: str | Sequence[str], rule: FieldRule) -> Mapping:
+def mapping_without_result(field: str, devices: str | Sequence[str], rule: FieldRule) -> Mapping:
     """A mapping of a field that is no result."""
-    if property:
-        raise CorrectInput(f"{field!r} is no result, so it has no `property`: leave one of them out.")
     return Mapping(
         _patterns(field, devices),
         field,

@@ -1,7 +1,8 @@
 """Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the
 transaction.
 
-A trial has one list of mappings; entering a list replaces the old one. Each device, also a later one, gets
+A trial has one list of mappings; `replace_mappings` stores a whole list, `ingest.mapping_edits` makes one of
+the stored mappings and the entries of a file. Each device, also a later one, gets
 the datastreams of the list. A datastream with observations cannot change, because they were stored with its
 definition.
 """
@@ -84,10 +85,15 @@ def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
     return rows(conn, Mapping, _SQL.mappings_of_trial, trial=trial)
 
 
-def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
-    """Replace the trial's mappings, for its present and future devices."""
+def hold_mappings(conn: Connection, trial_code: str) -> None:
+    """Let no other writer change the trial's mappings until the transaction ends."""
     get_trial(conn, trial_code)
     scalar(conn, _SQL.hold_mappings, trial=trial_code)
+
+
+def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
+    """Replace the trial's mappings, for its present and future devices."""
+    hold_mappings(conn, trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
     twice = [
         m.field
@@ -152,7 +158,7 @@ def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
             both = " and ".join(", ".join(m.devices) for m in (found[mapping.field], mapping))
             raise CorrectInput(
                 f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in "
-                "one of them."
+                "one of them, or remove one with `remove = true`."
             )
         found[mapping.field] = mapping
     return found

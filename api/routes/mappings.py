@@ -12,10 +12,13 @@ from pydantic import BaseModel, Field
 from api.access import Signed, may_replay, require_measurements
 from api.context import Conn
 from api.routes.shapes import example
+from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
 from ingest.trial_run import FieldOutcome, try_mappings
 from insitu.errors import CorrectInput, NotFound
 from store.access import visible_trial
+from store.database import Connection
+from store.mapping import Mapping
 
 router = APIRouter()
 _MOST_TEXT = 200
@@ -66,9 +69,15 @@ def try_trial_mappings(trial: str, wanted: ToTry, conn: Conn, viewer: Signed) ->
         raise NotFound(f"There are no mappings of {trial!r} that you may try.")
     if any(entry.trial != found.code for entry in wanted.mappings):
         raise CorrectInput(f"Each mapping must name the trial {found.code!r}.")
-    mappings = [entry.mapping(conn) for entry in wanted.mappings] if wanted.mappings else None
-    tried = try_mappings(conn, found.code, mappings, add=wanted.add, reason=wanted.reason, most=wanted.most)
+    mappings = _mappings(conn, found.code, wanted) if wanted.mappings else None
+    tried = try_mappings(conn, found.code, mappings, reason=wanted.reason, most=wanted.most)
     return TriedOut(messages=tried.messages, fields=[_shown(one) for one in tried.fields])
+
+
+def _mappings(conn: Connection, trial: str, wanted: ToTry) -> list[Mapping]:
+    if wanted.add:
+        return edit_mappings(conn, trial, wanted.mappings).mappings
+    return [entry.mapping(conn) for entry in wanted.mappings if not entry.remove]
 
 
 def _shown(one: FieldOutcome) -> FieldOut:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from insitu.errors import CorrectInput
 from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import Device
+from store.catalogue.topics import move_topics
 from store.database import Connection, rows, run
 from store.mappings import fields_of, mappings_of_trial
 from store.queries import Queries
@@ -49,9 +51,17 @@ class _Stream:
         }
 
 
-def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> list[str]:
-    """`new` takes the place, the datastreams and the mappings of `old` from `at` on. Returns the names of the
-    datastreams that it continues.
+class TakenOver(NamedTuple):
+    """The place is the new device's."""
+
+    datastreams: list[str]
+    """Names of those that it continues."""
+    topics: list[str]
+    """Fixed topics that are its own now."""
+
+
+def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> TakenOver:
+    """`new` takes the place, the datastreams, the mappings and the fixed topics of `old` from `at` on.
 
     CorrectInput if `old` does not stand anywhere then, or names what differs where `new` has results already.
     """
@@ -70,7 +80,7 @@ def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> list[
             devices = list(mapping.devices)
             run(conn, _SQL.map_also, trial=old.trial, field=field, devices=devices, device=new.code)
     fields_of(mappings_of_trial(conn, old.trial), new.code)  # raises if a field has two mappings now
-    return names
+    return TakenOver(names, move_topics(conn, old.device_id, new.device_id))
 
 
 def _continue_series(conn: Connection, old: Device, new: Device) -> list[str]:

@@ -15,6 +15,7 @@ class _SQL(Queries, file="catalogue/topics"):
     add_topic: str
     change_topic: str
     withdraw_topic: str
+    move_topics: str
     topics: str
 
 
@@ -47,6 +48,12 @@ def change_topic(conn: Connection, topic: str, *, suffix: str | None, field: str
 def withdraw_topic(conn: Connection, topic: str) -> bool:
     """False if there is no such topic."""
     return run(conn, _SQL.withdraw_topic, topic=topic) == 1
+
+
+def move_topics(conn: Connection, old_device_id: int, new_device_id: int) -> list[str]:
+    """Give the topics of one device to another; returns them in order."""
+    parameters = {"old_device_id": old_device_id, "new_device_id": new_device_id}
+    return sorted(topic for (topic,) in conn.execute(_SQL.move_topics.encode(), parameters))
 
 
 def find_topic(conn: Connection, topic: str) -> FixedTopic | None:

@@ -23,3 +23,9 @@ SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]
 -- name: mark_replayed
 -- Mark rejects as replayed: none of their results is refused any more.
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
+
+-- name: stored_of
+-- Results that messages of some times of receipt brought to some datastreams. It reads each datastream once: their times may be any.
+SELECT o.datastream_id, o.received_at, o.phenomenon_time AS time, o.result FROM observation o
+WHERE o.datastream_id = ANY(%(datastream_ids)s::int[]) AND o.received_at = ANY(%(received)s::timestamptz[])
+  AND o.import_id IS NOT DISTINCT FROM %(import_id)s::int;

@@ -79,7 +79,9 @@ def test_a_family_is_tried_applied_and_the_refused_messages_replayed(
         "battery": "health",
     }
     assert counts(conn)[1] == 0
-    assert "mapped t/battery: health, as battery" in told_here("map", "t", "--family", "milesight-em300")
+    assert "entered mapping t/battery: health, as battery" in told_here(
+        "map", "t", "--family", "milesight-em300"
+    )
     told_here("replay", "--trial", "t")
     assert counts(conn)[0] == 2
     assert counts(conn)[-1] == 0

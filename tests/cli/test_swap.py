@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from store.access import add_credential, audit, credentials_of_device
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import add_device
+from store.catalogue.topics import add_topic, list_topics
 from store.database import Connection
 from store.mapping import new_mapping
 from store.mappings import declare_interval, mappings_of_trial, replace_mappings
@@ -106,3 +108,47 @@ def test_a_place_that_the_new_device_got_later_gives_way(
     conn.rollback()
     with pytest.raises(CorrectInput, match="in the future"):
         told_here("swap", "t", "b", "new", "--at", "2199-03-05T12:00")
+
+
+def test_the_fixed_topics_of_the_old_device_are_those_of_the_new_one(
+    conn: Connection, catalogue: SmallTrial, spare: int, told_here: Told
+) -> None:
+    for topic in ("tele/p/SENSOR", "tele/p/STATE"):
+        add_topic(
+            conn, topic=topic, device_id=catalogue.devices["a"], suffix="telemetry", field=None, now=START
+        )
+    add_topic(conn, topic="own", device_id=spare, suffix="telemetry", field=None, now=START)
+    conn.commit()
+    said = told_here("swap", "t", "a", "new", "--at", "2026-03-05T12:00", err=ANY)
+    assert "Its messages on tele/p/SENSOR are those of new now." in said
+    assert "new has no credential that works: insitu enrol t new" in said
+    assert {one.topic: one.device for one in list_topics(conn)} == {
+        "tele/p/SENSOR": "new",
+        "tele/p/STATE": "new",
+        "own": "new",
+    }
+    assert audit(conn)[-1].detail["topics"] == ["tele/p/SENSOR", "tele/p/STATE"]
+
+
+def test_a_device_that_is_not_there_yet_is_refused_with_commands_that_work(
+    conn: Connection, catalogue: SmallTrial, told_here: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSITU_MQTT_URL", "mqtt://a:b@127.0.0.1:1")
+    with pytest.raises(CorrectInput) as refused:
+        told_here("swap", "t", "a", "later")
+    enrol, again = re.findall(r"`insitu ([^`]*)`", str(refused.value))
+    told_here(*enrol.split(), err=ANY)
+    told_here(*again.split(), err=ANY)
+    assert [one.device for one in list_deployments(conn, "t") if one.end is None] == ["b", "later"]
+    conn.rollback()
+
+
+def test_a_retired_device_gets_no_topic(
+    conn: Connection, catalogue: SmallTrial, told_here: Told, tmp_path: Path
+) -> None:
+    conn.execute("UPDATE device SET retired_at = now() WHERE code = 'a'")
+    conn.commit()
+    path = tmp_path / "1.toml"
+    path.write_text('[[topic]]\ntrial = "t"\ndevice = "a"\ntopic = "x/y"\nas = "obs"\n', "utf-8")
+    with pytest.raises(CorrectInput, match="is retired"):
+        told_here("register", str(path))

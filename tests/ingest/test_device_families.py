@@ -34,7 +34,7 @@ def test_a_family_reads_its_payload(conn: Connection, catalogue: SmallTrial, nam
     add_properties(conn)
     entries = [
         entry
-        for entry in family(name).entries("t", "a")
+        for entry in family(name).entries("t", "a", zone="Europe/Paris")
         if entry.property is None or entry.property not in ("apparent_power",)
     ]
     replace_mappings(conn, "t", [entry.mapping(conn) for entry in entries])

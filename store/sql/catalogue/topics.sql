@@ -11,6 +11,10 @@ UPDATE fixed_topic SET suffix = %(suffix)s::text, field = %(field)s::text WHERE 
 -- Take it from its device.
 DELETE FROM fixed_topic WHERE topic = %(topic)s::text;
 
+-- name: move_topics
+-- Give the topics of a device to the one that takes its place.
+UPDATE fixed_topic SET device_id = %(new_device_id)s::int WHERE device_id = %(old_device_id)s::int RETURNING topic;
+
 -- name: topics
 -- Fixed topics: all, those of a trial, or one.
 SELECT f.topic, t.code AS trial, d.code AS device, f.suffix, f.field, topic_is_heard(f.topic) AS heard, f.created_at
