@@ -27,6 +27,7 @@ from insitu.model import Role
 from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device, seed_of_device
 from store.broker_events import list_device_events
+from store.catalogue.sensors import list_device_sensors
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
@@ -76,6 +77,7 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
+        sensors=list_device_sensors(conn, row.device_id),
         **_broker_events(conn, row),
         remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
