@@ -13,7 +13,7 @@ from cli.target import open_target
 from insitu.errors import CorrectInput
 from store.access import record, revoke_credentials
 from store.catalogue.devices import find_device
-from store.catalogue.swaps import take_over
+from store.catalogue.swaps import count_later, take_over
 
 
 def swap(
@@ -41,15 +41,29 @@ def swap(
                 f"--at {since:%Y-%m-%d %H:%M} UTC is in the future: swap when it has happened."
             )
         before, after = (find_device(conn, trial, code) for code in (old, new))
+        later = count_later(conn, before, since)
         names = take_over(conn, before, after, since)
         ended = revoke_credentials(conn, device_id=before.device_id, at=now)
-        detail = {"new": new, "since": since.isoformat(), "reason": reason, "credentials": ended}
+        detail = {
+            "new": new,
+            "since": since.isoformat(),
+            "reason": reason,
+            "credentials": ended,
+            "later_results": later,
+        }
         record(conn, at=now, login=login, action="swap", subject=f"{trial}/{old}", detail=detail)
         conn.commit()
         trouble = take_effect(conn, target) if ended else None
     say(f"{new} has taken the place of {old} since {since:%Y-%m-%d %H:%M} UTC.")
     if names:
         say(f"It continues {', '.join(names)}, with the same units, intervals, stamps and roles.")
+    if later:
+        say(
+            f"{later} result{'s' if later != 1 else ''} of {old} {'are' if later != 1 else 'is'} from then or "
+            f"later: stored and shown with {old}, but no part of the series at that place, which {new} "
+            f"continues. If the time is wrong, correct both deployments with `insitu deployment` ({new} first "
+            "where the swap was later)."
+        )
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."
     say(credentials if ended else f"{trial}/{old} had no credential.")
     if trouble is not None:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from ingest.booking import book
 from ingest.edge_nodes import EdgeNodes
+from ingest.from_files import from_file
 from ingest.outcome import Outcome
-from ingest.prepared import DEFECTS, Prepared, of_file
+from ingest.prepared import DEFECTS, Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -94,11 +95,12 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> list[Prepared]:
     reasons = reasons_of(conn, [one.identity for one in found])
     items = []
     for one, message in zip(found, messages, strict=True):
-        for item in prepare([message], known, nodes):
+        for read in prepare([message], known, nodes):
+            item = from_file(read) if one.from_file else read
             if item.observations or item.status is not None:
                 others = frozenset(reasons[one.identity] - {one.reason})
                 own = item._replace(reject_id=one.reject_id, others=others)
                 if one.from_file:
-                    own = own._replace(observations=of_file(item.observations), source="a file")
+                    own = own._replace(source="a file")
                 items.append(own)
     return items

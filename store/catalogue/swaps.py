@@ -9,7 +9,7 @@ from datetime import datetime
 from insitu.errors import CorrectInput
 from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import Device
-from store.database import Connection, rows, run
+from store.database import Connection, rows, run, scalar
 from store.mappings import fields_of, mappings_of_trial
 from store.queries import Queries
 
@@ -21,6 +21,7 @@ class _SQL(Queries, file="catalogue/swaps"):
     same_interval: str
     map_also: str
     later_deployment: str
+    later_results: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> list[
             run(conn, _SQL.map_also, trial=old.trial, field=field, devices=devices, device=new.code)
     fields_of(mappings_of_trial(conn, old.trial), new.code)  # raises if a field has two mappings now
     return names
+
+
+def count_later(conn: Connection, device: Device, at: datetime) -> int:
+    """Results of a device at `at` or later."""
+    return int(scalar(conn, _SQL.later_results, device_id=device.device_id, at=at))
 
 
 def _continue_series(conn: Connection, old: Device, new: Device) -> list[str]:
