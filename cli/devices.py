@@ -133,8 +133,8 @@ def enrol(
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="Properties of the device, as NAME or NAME=PROPERTY; those that it has stay. Default for a new "
-            "device: those of the trial's mappings."
+            help="Properties of the device, as NAME or NAME=PROPERTY; those that it has stay. Default for a "
+            "new device: those of the trial's mappings."
         ),
     ] = None,
     site: Annotated[
@@ -246,8 +246,8 @@ def _measure(
         if name in present:
             if present[name] != observed:
                 raise CorrectInput(
-                    f"{existing} has a datastream {name!r} already, of {present[name]}, not {observed}: give the "
-                    f"new one another name, as --measure NAME={observed}."
+                    f"{existing} has a datastream {name!r} already, of {present[name]}, not {observed}: give "
+                    f"the new one another name, as --measure NAME={observed}."
                 )
             continue
         add_datastream(

@@ -142,8 +142,8 @@ def _placed(
         return [f"place was {was}, is {wanted} from {told_time(entry.start)}"]
     if same:
         raise CorrectInput(
-            f"device {entry.trial}/{entry.code} is entered already: start was {told_time(same[-1].start)}, is "
-            f"{told_time(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason "
+            f"device {entry.trial}/{entry.code} is entered already: start was {told_time(same[-1].start)}, "
+            f"is {told_time(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason "
             f"WHY` corrects "
             "it)."
         )
@@ -208,8 +208,8 @@ def _again_from(
     change = f"sensor.from was {told_time(known[-1].start)}, is {told_time(since)}"
     if not reason:
         raise CorrectInput(
-            f"device {name} is entered already: {change}, and nothing else differs (a wrong time is corrected "
-            "with --reason WHY; of a new calibration say calibrated_at)."
+            f"device {name} is entered already: {change}, and nothing else differs (a wrong time is "
+            "corrected with --reason WHY; of a new calibration say calibrated_at)."
         )
     correct_since(conn, known, known[-1], since)
     return [change]

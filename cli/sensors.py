@@ -63,13 +63,9 @@ def sensor(
     """Enter another sensor of a device, or a new calibration, from a time on. Its datastreams go on; reports
     list both with their intervals. Or correct such an entry.
     """
-    given: dict[str, Any] = {
-        "make": make,
-        "model": model,
-        "serial": serial,
-        "calibrated_at": calibrated_at and _utc(calibrated_at),
-        "calibration": calibration,
-    }
+    when = calibrated_at and _utc(calibrated_at)
+    given: dict[str, Any] = {"make": make, "model": model, "serial": serial, "calibrated_at": when}
+    given["calibration"] = calibration
     stated = {name: value for name, value in given.items() if value is not None}
     if not stated and not (correct and at):
         raise CorrectInput(
@@ -82,9 +78,7 @@ def sensor(
         now, name = target.clock.now(), f"{trial}/{device}"
         if at is not None and _utc(at) > now:
             raise CorrectInput(f"--at {told_time(_utc(at))} is in the future: enter what has happened.")
-        known = list_device_sensors(conn, find_device(conn, trial, device).device_id)
-        if not known:
-            raise CorrectInput(f"{name} has no sensor: enter one with its [[device]] and `insitu register`.")
+        known = _list_sensors(conn, trial, device)
         wrong = _there_at(known, there_at and _utc(there_at))
         detail: dict[str, Any] = {"reason": reason}
         if correct:
@@ -93,11 +87,25 @@ def sensor(
             detail |= {"changes": _change(conn, wrong, stated, _utc(at or now)), "since": _iso(at or now)}
         action = "correct sensor" if correct else "change sensor"
         record(conn, at=now, login=login, action=action, subject=name, detail=detail)
-        known = list_device_sensors(conn, wrong.device_id)
+        known = _list_sensors(conn, trial, device)
     for one in known:
-        begun = f"since {told_time(one.start)}" if one.start else "from the beginning"
-        until = f" until {told_time(one.end)}" if one.end else ""
-        say(f"{name}: {told(one.facts)}, {begun}{until}")
+        say(f"{name}: {_told_with_interval(one)}")
+
+
+def _list_sensors(conn: Connection, trial: str, device: str) -> list[Sensor]:
+    """In order of time; CorrectInput if there is none."""
+    known = list_device_sensors(conn, find_device(conn, trial, device).device_id)
+    if not known:
+        raise CorrectInput(
+            f"{trial}/{device} has no sensor: enter one with its [[device]] and `insitu register`."
+        )
+    return known
+
+
+def _told_with_interval(one: Sensor) -> str:
+    begun = f"since {told_time(one.start)}" if one.start else "from the beginning"
+    until = f" until {told_time(one.end)}" if one.end else ""
+    return f"{told(one.facts)}, {begun}{until}"
 
 
 def _iso(when: datetime) -> str:

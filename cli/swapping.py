@@ -58,11 +58,12 @@ def swap(
     if names:
         say(f"It continues {', '.join(names)}, with the same units, intervals, stamps and roles.")
     if later:
+        are = "are" if later != 1 else "is"
         say(
-            f"{later} result{'s' if later != 1 else ''} of {old} {'are' if later != 1 else 'is'} from then or "
-            f"later: stored and shown with {old}, but no part of the series at that place, which {new} "
-            f"continues. If the time is wrong, correct both deployments with `insitu deployment` ({new} first "
-            "where the swap was later)."
+            f"{later} result{'s' if later != 1 else ''} of {old} {are} from then or later: stored with "
+            f"{old}, and an evaluation that names {old} uses them beside those of {new}. If that time is wrong: "
+            f"`insitu deployment {trial} {new} --start TIME --reason WHY`, then the same for {old} "
+            "with --end."
         )
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."
     say(credentials if ended else f"{trial}/{old} had no credential.")

@@ -1,4 +1,4 @@
-"""What differs for a result that a file brings, at its import and at a later replay."""
+"""Results from a file, unlike those of a live device; for an import and its replay."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A file for a device that has no datastream yet: the `[[mapping]]` tables that would give it some. Pure.
 
-A column's property follows from its name, or from its unit where one column and one property have it. Anything
-else is left for the user to choose: the text then has a question mark, which `insitu register` refuses.
+A column's property follows from its name, or from its unit where one column and one property have it. The
+user chooses anything else: the text then has a question mark, which `insitu register` refuses.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def _fitting(one: Undeclared, properties: Sequence[Observable]) -> tuple[list[st
     """Codes of the properties that the field may be, and whether its name says so."""
     possible = [p for p in properties if not one.unit or _converts(one.unit, p.unit)]
     named = [p.code for p in possible if one.field.casefold() in p.names]
-    return (named, True) if named else ([p.code for p in possible] if one.unit else [], False)
+    if named or not one.unit:
+        return named, True
+    exact = [p for p in possible if p.unit == one.unit]
+    return [p.code for p in exact or possible], False
 
 
 def _converts(unit: str, kept: str) -> bool:

@@ -116,8 +116,8 @@ def correct_since(conn: Connection, known: Sequence[Sensor], wrong: Sensor, sinc
     number = known.index(wrong)
     if number == 0:
         raise CorrectInput(
-            f"{wrong.device}: {_name(wrong.facts)} is there from the device's beginning, which is the start of "
-            "its deployment: `insitu deployment` corrects that."
+            f"{wrong.device}: {_name(wrong.facts)} is there from the device's beginning, which is the start "
+            "of its deployment: `insitu deployment` corrects that."
         )
     begun = known[number - 1].start
     if (begun is not None and since <= begun) or (wrong.end is not None and since >= wrong.end):

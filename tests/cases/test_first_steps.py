@@ -75,8 +75,8 @@ def test_an_import_into_a_device_without_datastreams_prints_tables_that_work_as_
     told_here(*command, err=ANY)
     found = dict(
         conn.execute(
-            "SELECT p.code, round(result::numeric, 3)::float8 FROM observation JOIN datastream USING (datastream_id) "
-            "JOIN observed_property p USING (property_id)"
+            "SELECT p.code, round(result::numeric, 3)::float8 FROM observation "
+            "JOIN datastream USING (datastream_id) JOIN observed_property p USING (property_id)"
         ).fetchall()
     )
     assert found == {"temperature": 10.0, "pm25": 3.5, "humidity": 41.0}
@@ -122,7 +122,10 @@ def test_a_swap_in_the_past_says_how_many_results_of_the_old_device_are_later(
     merge(conn, [Observation(stream, to_us(at), 1.0, to_us(at), 0) for at in times])
     conn.commit()
     said = told_here("swap", "t", "a", "new", "--at", "2026-03-05T20:00", "--reason", "dead", err=ANY)
-    assert "4 results of a are from then or later: stored and shown with a, but no part of the series" in said
+    assert (
+        "4 results of a are from then or later: stored with a, and an evaluation that names a uses them"
+        in said
+    )
     assert len(stored(conn, stream)) == 24
 
 

@@ -16,7 +16,8 @@ from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import add_device
 from store.database import Connection
-from store.mappings import declare_interval, mappings_of_trial, new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import declare_interval, mappings_of_trial, replace_mappings
 from store.observations import merge
 from tests.cli.calling import Told
 from tests.fix_catalogue import START, SmallTrial

@@ -36,8 +36,9 @@ class Condition:
     device_id: int
     state: DeviceState
     causes: tuple[Cause, ...]
-    """Worst first; empty where the state says it all: online, in_window, retired. Messages that the broker denied
-    are named also of a device that is silent or was never seen."""
+    """Worst first; empty where the state says it all: online, in_window, retired. Messages that the broker
+    denied are named also of a device that is silent or was never seen.
+    """
     window: WindowFacts | None
     """The declared window around now; of several, the one that ends last."""
     retired_at: datetime | None
