@@ -142,10 +142,9 @@ def _placed(
         return [f"place was {was}, is {wanted} from {told_time(entry.start)}"]
     if same:
         raise CorrectInput(
-            f"device {entry.trial}/{entry.code} is entered already: start was {told_time(same[-1].start)}, "
-            f"is {told_time(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason "
-            f"WHY` corrects "
-            "it)."
+            f"device {entry.trial}/{entry.code} is entered already: "
+            f"start was {told_time(same[-1].start)}, is {told_time(entry.start)} "
+            f"(`insitu deployment {entry.trial} {entry.code} --start … --reason WHY` corrects it)."
         )
     stay = next((s for s in stays if entry.start in (None, s.start)), last)
     if not reason or entry.start not in (None, stay.start):

@@ -61,8 +61,8 @@ def swap(
         are = "are" if later != 1 else "is"
         say(
             f"{later} result{'s' if later != 1 else ''} of {old} {are} from then or later: stored with "
-            f"{old}, and an evaluation that names {old} uses them beside those of {new}. If that time is wrong: "
-            f"`insitu deployment {trial} {new} --start TIME --reason WHY`, then the same for {old} "
+            f"{old}, and an evaluation that names {old} uses them beside those of {new}. If that time is "
+            f"wrong: `insitu deployment {trial} {new} --start TIME --reason WHY`, then the same for {old} "
             "with --end."
         )
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."

@@ -52,7 +52,7 @@ def streams_of(conn: Connection, device: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("wide.csv", "time;Température (°F);PM2,5 (µg/m³);RH_%;RECORD\n2026-03-02T12:00:00Z;50;3,5;41;1\n"),
+        ("wide.csv", "time;Température (°F);PM2,5 (µg/m³);RH_%;NR\n2026-03-02T12:00:00Z;50;3,5;41;1\n"),
         (
             "long.csv",
             "time,property,value,unit\n2026-03-02T12:00:00Z,Température,50,°F\n"
