@@ -28,8 +28,8 @@ def _refusal(one: Untold) -> Refusal:
     return Refusal(
         reason=RejectReason.UNKNOWN_TOPIC,
         detail=f"The broker acknowledged and denied a message on {one.last_topic!r}, which is not stored: "
-        f"this credential may publish below {own}{fixed} only. Publish to {own}/{OBS}, or have the lab enter a "
-        "[[topic]].",
+        f"this credential may publish below {own}{fixed} only. Publish to {own}/{OBS}, or have the lab "
+        "enter a [[topic]].",
         time=one.last_at,
         more=one.events - 1,
     )
