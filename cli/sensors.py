@@ -64,8 +64,8 @@ def sensor(
     list both with their intervals. Or correct such an entry.
     """
     when = calibrated_at and _utc(calibrated_at)
-    given: dict[str, Any] = {"make": make, "model": model, "serial": serial, "calibrated_at": when}
-    given["calibration"] = calibration
+    given: dict[str, Any] = {"make": make, "model": model, "serial": serial}
+    given |= {"calibrated_at": when, "calibration": calibration}
     stated = {name: value for name, value in given.items() if value is not None}
     if not stated and not (correct and at):
         raise CorrectInput(
@@ -85,11 +85,10 @@ def sensor(
             detail["changes"] = _correct(conn, known, wrong, stated, at and _utc(at))
         else:
             detail |= {"changes": _change(conn, wrong, stated, _utc(at or now)), "since": _iso(at or now)}
-        action = "correct sensor" if correct else "change sensor"
-        record(conn, at=now, login=login, action=action, subject=name, detail=detail)
-        known = _list_sensors(conn, trial, device)
-    for one in known:
-        say(f"{name}: {_told_with_interval(one)}")
+        verb = "correct" if correct else "change"
+        record(conn, at=now, login=login, action=f"{verb} sensor", subject=name, detail=detail)
+        for one in _list_sensors(conn, trial, device):
+            say(f"{name}: {_told_with_interval(one)}")
 
 
 def _list_sensors(conn: Connection, trial: str, device: str) -> list[Sensor]:
