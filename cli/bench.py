@@ -9,7 +9,9 @@ import typer
 
 from insitu.clock import SYSTEM
 from jobs.evaluations import evaluate_changed
+from proving.coverage.entries import list_entries
 from proving.coverage.measuring import run as measure_coverage
+from proving.coverage.measuring import write_validation
 from proving.speed.evaluations import measure
 from proving.throughput.measuring import away as measure_away
 from proving.throughput.measuring import run as measure_ingest
@@ -63,6 +65,14 @@ def evaluate(
         list[float] | None, typer.Option(help="Trend over a period, in standard deviations.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that share the work.")] = 2,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="Instead: measure the cells of docs/validation.md that have fewer replications, or were "
+            "measured by other code, and write the page. Goes on where it was stopped.",
+        ),
+    ] = False,
 ) -> None:
     """How often intervals contain a truth known from simulation, false verdicts, power: the tables of
     docs/validation.md; or time and memory.
@@ -70,10 +80,13 @@ def evaluate(
     if speed:
         evaluate_speed()
         return
+    if write:
+        write_validation(list_entries(), replications=replications, processes=processes)
+        return
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
     whole = not (design or phi or days or trend)
-    measure_coverage(worlds, early, with_silent=whole, replications=replications, processes=processes)
+    measure_coverage(worlds, early, whole=whole, replications=replications, processes=processes)
 
 
 def evaluate_speed() -> None:

@@ -27,9 +27,10 @@ from insitu.spacing import Spacing
 from store.access import (
     add_credential,
     broker_state,
+    credentials_of_device,
     record,
     revoke_credentials,
-    seed_of_device,
+    seed_of,
     username_taken,
 )
 from store.catalogue.datastreams import add_datastream, list_datastreams
@@ -157,7 +158,7 @@ def enrol(
             conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
         )
         fields = sent_of(list_streams(conn, [device_id]))
-        client_id = client_id_of(trial, device, seed_of_device(conn, device_id))
+        client_id = client_id_of(trial, device, seed_of(credentials_of_device(conn, device_id)))
         conn.commit()
         trouble = take_effect(conn, target)
     _show(target, trial, device, login, client_id, fields)

@@ -11,7 +11,10 @@ File = Annotated[Path, typer.Argument(help="CSV, a workbook or Parquet; also as 
 Trial = Annotated[str, typer.Option(help="The trial that the data belong to.")]
 Device = Annotated[str, typer.Option(help="The device that measured, if the file has only one.")]
 DeviceColumn = Annotated[str, typer.Option(help="The column that names the device.")]
-TimeColumn = Annotated[list[str] | None, typer.Option(help="The time; twice for a date and a time of day.")]
+TimeColumn = Annotated[
+    list[str] | None,
+    typer.Option(help="The time; twice for a date and a time of day; more with --time-format."),
+]
 TimeFormat = Annotated[
     str,
     typer.Option(help="In strptime's format, such as '%d/%m/%Y %H:%M'; excel for a spreadsheet's days."),
@@ -22,10 +25,13 @@ Zone = Annotated[
 ]
 Map = Annotated[
     list[str] | None,
-    typer.Option(help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM, then :UNIT; COLUMN= leaves it out."),
+    typer.Option(
+        help="COLUMN=DATASTREAM or COLUMN=DEVICE/DATASTREAM, then :UNIT; COLUMN= leaves it out. With "
+        "--long: TEXT=DATASTREAM."
+    ),
 ]
 Long = Annotated[str, typer.Option(help="PROPERTY_COLUMN=RESULT_COLUMN: a row for each result.")]
-Delimiter = Annotated[str, typer.Option(help=", or ; or tab or |; otherwise found.")]
+Delimiter = Annotated[str, typer.Option(help=", or ; or tab or | or space; otherwise found.")]
 Decimal = Annotated[str, typer.Option(help="Point or comma: . or ,; otherwise found.")]
 Encoding = Annotated[str, typer.Option(help="utf-8, utf-8-sig, cp1252 or utf-16.")]
 Names = Annotated[str, typer.Option(help="Names of the columns, with commas, of a file without a header.")]

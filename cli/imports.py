@@ -86,7 +86,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         "time_columns": options["time_column"],
         "columns": dict(_pair(one, "--map COLUMN=DATASTREAM") for one in options["map"] or ()),
         "where": dict(_pair(one, "--where COLUMN=TEXT") for one in options["where"] or ()),
-        "delimiter": "\t" if delimiter in ("tab", "\\t") else delimiter,
+        "delimiter": {"tab": "\t", "\\t": "\t", "space": " "}.get(delimiter, delimiter),
         "names": next(csv.reader([options["names"]])) if options["names"] else None,
     }
     if long:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -9,7 +10,20 @@ from zoneinfo import ZoneInfo
 from ingest.decode import times
 from insitu.times import to_us
 
+_NAME: Final = re.compile(r"(.*(time|timestamp|date|_ts|_at)|ts|t|at)", re.IGNORECASE)
 _FACTORS: Final = {"s": times.SECONDS, "ms": times.MILLISECONDS, "us": 1.0}
+
+
+def looks_like_time(name: str, entry: object) -> bool:
+    """True for an entry of a payload that is a time by its name and its size or shape."""
+    if _NAME.fullmatch(name) is None:
+        return False
+    if isinstance(entry, str):
+        return len(entry) >= 8 and entry[:4].isdecimal()
+    return isinstance(entry, int | float) and entry > 10**8
+
+
+_YEAR_9999_US: Final = 253_402_300_800_000_000
 
 
 class UnreadableTime(Exception):
@@ -26,10 +40,12 @@ def read_time(given: object, form: str, zone: str) -> tuple[int, bool]:
         found = times.of_number(given) if not isinstance(given, int) or abs(given) < 10**21 else None
         if found is not None and form == "auto":
             return found
-        if found is not None:
-            return round(given * _FACTORS[form]), False
+        time_us = given * _FACTORS[form]
+        if found is not None and abs(time_us) < _YEAR_9999_US:
+            return round(time_us), False
     wanted = "an ISO 8601 time" if form == "iso" else "a time" if form == "auto" else f"a Unix time in {form}"
-    raise UnreadableTime(f"{str(given)[:40]!r} is not {wanted}.")
+    said = "null" if given is None else repr(str(given)[:40])
+    raise UnreadableTime(f"{said} is not {wanted}.")
 
 
 def _local(text: str, zone: str) -> int:

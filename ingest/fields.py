@@ -14,7 +14,8 @@ from typing import Final
 
 from ingest.decode import Decoded, StatusReport
 from ingest.decode.flatten import Record
-from ingest.field_times import UnreadableTime, read_time
+from ingest.field_times import UnreadableTime, looks_like_time, read_time
+from ingest.place import shown
 from ingest.selectors import Selector, selectors, suggestion
 from insitu.model import IgnoreReason, Reading, RejectReason
 from store.catalogue.snapshot import KnownDevice
@@ -99,7 +100,7 @@ class _Sorter:
             names = [*selected, *(names if not record.is_positional else ())]
         found = next((name for name in names if any(name in names_of for names_of in known)), None)
         if found is None:
-            return next((one for one in self._patterns if fnmatchcase(reading.property, one)), None)
+            return next((one for one in self._patterns if _is_named(reading, one)), None)
         return found
 
     def _scope(self, index: int, depth: int | None = None) -> tuple[int, ...]:
@@ -161,16 +162,11 @@ class _Sorter:
         if rule is not None and not rule.is_result:
             self._no_result(index, reading, rule)
             return
-        if rule is not None and any(_is_missing(word, reading.result) for word in rule.missing):
+        if rule is not None and _is_none(reading.result, rule):
             self._leave_out(index, IgnoreReason.MISSING, "stands for no result")
             return
         if record is not None and name is not None and "[]" in name and self._time_index(index, rule) is None:
-            raise _Refused(
-                RejectReason.UNKNOWN_PROPERTY,
-                f"{name[:80]!r} takes every object of a list, so each needs a time: map its time, as in "
-                f'field = {name.rpartition(".")[0] + ".timestamp"!r} with time = "auto"; or select one by '
-                f"a key, as {suggestion(record)!r}.",
-            )
+            raise _Refused(RejectReason.UNKNOWN_PROPERTY, _untimed(name, record))
         if self._unexpected:
             self._require_expected(index)
         changed = reading if rule is None else _converted(reading, rule)
@@ -236,7 +232,7 @@ class _Sorter:
         if not rule.health:
             self._leave_out(index, IgnoreReason.NO_RESULT, "its time" if rule.time else "ignored")
             return
-        if any(_is_missing(word, reading.result) for word in rule.missing):
+        if _is_none(reading.result, rule):
             self._leave_out(index, IgnoreReason.MISSING, "stands for no result")
             return
         self._sorted.health[rule.health] = _health(_converted(reading, rule), rule)
@@ -259,14 +255,60 @@ class _Sorter:
             return
         raise _Refused(
             RejectReason.UNKNOWN_PROPERTY,
-            f"{reading.property[:80]!r} is in a list of objects, whose order means nothing: map it by a key, "
-            f"as field = {suggestion(record)!r}, then replay.",
+            _unselected_advice(reading.property[:80], suggestion(record)),
         )
+
+
+def _unselected_advice(name: str, field: str) -> str:
+    if "=" in field or "[]" in field:
+        return (
+            f"{name!r} is in a list of objects, whose order means nothing: map it by a key, as field = "
+            f"{field!r}, then replay."
+        )
+    return (
+        f"{name!r} is in a list of objects, which only their order tells apart: if it never changes, map the "
+        f"result as field = {field!r}, then replay."
+    )
+
+
+def _untimed(name: str, record: Record) -> str:
+    """How to map a result of every object of a list, which has no time."""
+    start = f"{name[:80]!r} takes every object of a list, so each needs a time: "
+    entries = record.steps[-1].keys.items()
+    timer = next((key for key, entry in entries if looks_like_time(key, entry)), None)
+    if timer is not None:
+        field = f"{name.rpartition('.')[0]}.{timer}"
+        return f'{start}map its time, as field = {field!r} with time = "auto", then replay.'
+    return f"{start}map one object, as field = {suggestion(record)!r}, then replay."
 
 
 def _is_beside(selector: Selector, record: Record) -> bool:
     """True if the selector takes another entry of the same object."""
     return selector.selects(record._replace(leaf=selector.leaf))
+
+
+def _is_named(reading: Reading, pattern: str) -> bool:
+    """True if the pattern names the field; `update.*` also names an `update` that is null."""
+    name = reading.property
+    return fnmatchcase(name, pattern) or (reading.result is None and fnmatchcase(f"{name}.", pattern))
+
+
+def _is_none(result: object, rule: FieldRule) -> bool:
+    """True if it stands for no result. Where numbers may come as text, 32767 and "32767" are the same."""
+    if any(_is_missing(word, result) for word in rule.missing):
+        return True
+    number = _number_of(result, rule) if rule.missing and _reads_text(rule) else None
+    return number is not None and any(_number_of(word, rule) == number for word in rule.missing)
+
+
+def _reads_text(rule: FieldRule) -> bool:
+    return rule.text or rule.decimal == ","
+
+
+def _number_of(given: object, rule: FieldRule) -> float | None:
+    if isinstance(given, str):
+        return plain_number(given, rule.decimal)
+    return given if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
 def _is_missing(word: object, result: object) -> bool:
@@ -280,7 +322,7 @@ def _converted(reading: Reading, rule: FieldRule) -> Reading:
     for meaning, words in ((True, rule.true), (False, rule.false)):
         if any(is_same(word, result) for word in words):
             return reading._replace(result=meaning)
-    if (rule.text or rule.decimal == ",") and isinstance(result, str):
+    if _reads_text(rule) and isinstance(result, str):
         number = plain_number(result, rule.decimal)
         if number is not None:
             return reading._replace(result=number)
@@ -312,5 +354,14 @@ def _health(reading: Reading, rule: FieldRule) -> float | str:
     wanted = {"firmware": "a text", "battery": "a number from 0 to 100"}.get(rule.health, "a number")
     raise _Refused(
         RejectReason.WRONG_TYPE,
-        f"{reading.property[:60]!r} as {rule.health} must be {wanted}, not {str(result)[:40]!r}.",
+        f"{reading.property[:60]!r} as {rule.health} must be {wanted}, not {shown(result)}: "
+        f"{_health_advice(result)}.",
     )
+
+
+def _health_advice(result: object) -> str:
+    if result is None:
+        return 'leave it out, or have its mapping say missing = ["null"]'
+    if isinstance(result, str):
+        return "have its mapping say `text = true` for a number in quotes, or `missing` for a word"
+    return "have its mapping say `scale`, or `missing` where it stands for none; or `ignore` the field"

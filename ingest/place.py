@@ -13,6 +13,7 @@ from ingest.decode import Decoded
 from insitu.model import ClockQuality, Observation, Reading, RejectReason
 from insitu.times import to_datetime
 from store.catalogue.snapshot import KnownDatastream, KnownDevice
+from store.fields import FieldRule
 
 DAY_US = 86_400_000_000
 FUTURE_US = 600_000_000
@@ -57,7 +58,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
                 _refuse(refused, *_no_number(reading, stream))
                 continue
         elif stream.result_type != "boolean" or kind is not bool:
-            _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
+            _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(device, reading, stream))
             continue
         if not unit or unit == stream.unit or kind is bool:
             number: float = result * stream.scale + stream.shift  # type: ignore[operator]
@@ -168,16 +169,32 @@ def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason,
     )
 
 
-def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
+def _wrong_type(device: KnownDevice, reading: Reading, stream: KnownDatastream) -> str:
     wanted = "a number" if stream.result_type == "number" else "true or false"
-    return (
-        f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} "
-        f"{str(reading.result)[:40]!r}{_advice(reading.result)}."
-    )
+    name, result = reading.property, reading.result
+    advice = _advice(result, device.rules.get(name), wanted)
+    return f"{name[:60]!r} must be {wanted}, not {shown(result)}{advice}."
 
 
-def _advice(result: object) -> str:
-    """How a mapping can read a text."""
+def shown(result: object) -> str:
+    """A result as its sender wrote it, cut to 40 characters."""
+    if isinstance(result, str):
+        return f"the text {result[:40]!r}"
+    return "null" if result is None else str(result).lower()[:40]
+
+
+def _advice(result: object, rule: FieldRule | None, wanted: str) -> str:
+    """How a mapping can read it."""
+    if result is None:
+        return ': leave it out, or have the field mapped with missing = ["null"], then replay'
+    if wanted != "a number":
+        return ": have the field mapped with `true` and `false`, or `missing`, then replay"
     if not isinstance(result, str):
-        return ""
-    return ": send it without quotes, or have the field mapped with `text`, `true`, `false` or `missing`"
+        return ": where it is no number, have the field mapped as a boolean"
+    if rule is not None and (rule.text or rule.decimal == ","):
+        mark = "comma" if rule.decimal == "," else "point"
+        return (
+            f": its mapping reads plain numbers with a {mark}; `decimal` changes that, and `missing` names "
+            "what stands for no result"
+        )
+    return ": send it without quotes, or have the field mapped with `text` or `missing`, then replay"

@@ -278,7 +278,8 @@ def _placed(
         also_gone=also_gone,
         ignored_for=ignored_for,
         interval_us=decoded.interval_us,
-        by_delivery=not decoded.timed and (not decoded.sequences or decoded.in_part),
+        by_delivery=not decoded.timed
+        and (not decoded.sequences or decoded.in_part or decoded.frame is not None),
         timed=decoded.timed,
         left_out=left_out,
         remarks=decoded.remarks,

@@ -7,11 +7,12 @@ from typing import Final
 from insitu.model import RemarkCode
 
 _BOM: Final = b"\xef\xbb\xbf"
+_NOTHING: Final = (b"", b"null", b'""')
 
 
 def is_empty(payload: bytes) -> bool:
     """True for a message without content: nothing was sent, so nothing is wrong."""
-    return not payload.removeprefix(_BOM).strip(b"\0 \t\r\n")
+    return payload.removeprefix(_BOM).strip(b"\0 \t\r\n") in _NOTHING
 
 
 def trimmed(payload: bytes) -> tuple[bytes, RemarkCode | None]:

@@ -75,9 +75,12 @@ WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("hectopascal", "hectopascals"), "hPa"),
     **dict.fromkeys(("kilopascal",), "kPa"),
     **dict.fromkeys(("mmhg", "torr"), "mm[Hg]"),
-    **dict.fromkeys(("inhg", '"hg', "incheshg", "inch.hg", "in.hg"), "[in_i'Hg]"),
+    **dict.fromkeys(("inhg", '"hg', "incheshg", "inch.hg", "in.hg", "inches.hg"), "[in_i'Hg]"),
     "psi": "[psi]",
-    **dict.fromkeys(("ug/m3", "ugm3", "mcg/m3", "ugm-3"), "ug/m3"),
+    **dict.fromkeys(
+        ("ug/m3", "ugm3", "mcg/m3", "ugm-3", "ug-m3", "microg/m3", "microgramme/m3", "microgrammes/m3"),
+        "ug/m3",
+    ),
     **dict.fromkeys(("mgm3", "mgm-3"), "mg/m3"),
     **dict.fromkeys(("ngm3", "ngm-3"), "ng/m3"),
     **dict.fromkeys(

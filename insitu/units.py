@@ -184,6 +184,8 @@ USUAL: Final = frozenset(SENML.values()) | {
 }
 """Units that devices commonly send; their factors are stored with each datastream that they fit."""
 
+_COLUMNS: Final = {"[in_i'Hg]": "(254.mm[Hg]/10)", "[in_i'H2O]": "(254.mm[H2O]/10)"}
+"""Inches of mercury and water as UCUM defines them, at 0 °C and 4 °C; the library's are at 60 °F."""
 _ALONE: Final = re.compile(r"(^|[/.])(?:\{[^{}]*\})+(?=$|[/.])")
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 _ATOM: Final = re.compile(r"\[[^\[\]]+\]")
@@ -262,6 +264,8 @@ def _quantity(unit: str) -> Any:
     from pint.errors import PintError
 
     plain = _ANNOTATION.sub("", _ALONE.sub(r"\g<1>1", unit))
+    for name, meant in _COLUMNS.items():
+        plain = plain.replace(name, meant)
     try:
         return _library().from_ucum(plain)
     except (PintError, VisitError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +37,6 @@ class _SQL(Queries, file="access"):
     active_credentials: str
     credentials_by_token: str
     credentials_of_device: str
-    seed_of_device: str
     broker_state: str
     broker_applied: str
     next_expiry: str
@@ -128,6 +128,7 @@ class CredentialLife:
     suspended_bytes: int | None = None
     """Bytes that the device sent within `suspended_seconds` before the last suspension."""
     suspended_seconds: float | None = None
+    token_sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,9 +320,11 @@ def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLi
     return rows(conn, CredentialLife, _SQL.credentials_of_device, device_id=device_id)
 
 
-def seed_of_device(conn: Connection, device_id: int) -> bytes:
-    """A secret of the device that its later credentials share; empty before the first one."""
-    return bytes(scalar(conn, _SQL.seed_of_device, device_id=device_id) or b"")
+def seed_of(lives: Sequence[CredentialLife]) -> bytes:
+    """A secret of the device that its later credentials share, from all of them, newest first; empty without
+    any.
+    """
+    return bytes(lives[-1].token_sha256) if lives else b""
 
 
 def broker_state(conn: Connection) -> BrokerState:

@@ -153,9 +153,11 @@ def list_events(
     )
 
 
-def list_device_events(conn: Connection, device_id: int, within: timedelta = SHOWN) -> list[EventSum]:
-    """By kind; those of all credentials of the device together."""
-    return rows(conn, EventSum, _SQL.device_events, device_id=device_id, within=within)
+def list_device_events(
+    conn: Connection, usernames: Sequence[str], within: timedelta = SHOWN
+) -> list[EventSum]:
+    """By kind; those of all credentials of a device together."""
+    return rows(conn, EventSum, _SQL.device_events, usernames=list(usernames), within=within)
 
 
 def take_untold(conn: Connection) -> list[Untold]:

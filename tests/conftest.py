@@ -59,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the worked examples of docs/designs instead of only comparing them",
     )
     parser.addoption(
+        "--write-validation",
+        action="store_true",
+        help="write docs/validation.md, and the results of the nightly run, instead of only comparing them",
+    )
+    parser.addoption(
         "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
     )
 

@@ -25,7 +25,7 @@ from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.model import Role
 from insitu.wire import PREFIX
-from store.access import CredentialLife, Viewer, credentials_of_device, seed_of_device
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
 from store.catalogue.sensors import list_device_sensors
 from store.catalogue.topics import list_topics
@@ -69,6 +69,7 @@ def device_page(
         simulated=page.simulated,
         host_id=viewer.host_id,
     )
+    lives = credentials_of_device(conn, row.device_id)
     return respond(
         request,
         "device.j2",
@@ -79,11 +80,11 @@ def device_page(
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
         sensors=list_device_sensors(conn, row.device_id),
-        **_broker_events(conn, page, row),
+        **_broker_events(conn, page, row, lives),
         remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
-        **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
+        **_connect(request, lives, context, viewer, page.now, row, record.judged.streams),
     )
 
 
@@ -132,11 +133,13 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
     }
 
 
-def _broker_events(conn: Connection, page: Page, row: FleetRow) -> dict[str, Any]:
+def _broker_events(
+    conn: Connection, page: Page, row: FleetRow, lives: Sequence[CredentialLife]
+) -> dict[str, Any]:
     """Messages of this device that the broker denied in the last day, and whether another client uses its
     id.
     """
-    events = list_device_events(conn, row.device_id)
+    events = list_device_events(conn, [life.username for life in lives])
     own = f"{PREFIX}/{row.trial}/{row.device}/"
     fixed = [one.topic for one in list_topics(conn, row.trial) if one.device == row.device]
     return {
@@ -158,7 +161,7 @@ def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
 
 def _connect(
     request: Request,
-    conn: Connection,
+    lives: Sequence[CredentialLife],
     context: Context,
     viewer: Viewer,
     now: datetime,
@@ -168,7 +171,6 @@ def _connect(
     """Credentials and snippets, only for the device's company and for the lab."""
     if viewer.role not in (Role.COMPANY, Role.LAB):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
-    lives = credentials_of_device(conn, row.device_id)
     shown = [
         ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))
         for life in lives
@@ -181,7 +183,7 @@ def _connect(
         device=row.device,
         username=active,
         token=TOKEN_PLACE,
-        client_id=client_id_of(row.trial, row.device, seed_of_device(conn, row.device_id)),
+        client_id=client_id_of(row.trial, row.device, seed_of(lives)),
         fields=sent_of(streams),
         http=http,
     )

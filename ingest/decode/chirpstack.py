@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 def _up(event: Document, received_us: int) -> Decoded:
     """An uplink: its decoded payload, its signal, and the identity of its frame."""
-    time_us, remarks = heard(time_of(event.get("time"), "time"), event.get("rxInfo"), received_us)
+    time_us, remarks = heard(_given_time(event), event.get("rxInfo"), received_us)
     counted = (boot_of(event.get("devAddr")), count_of(event.get("fCnt", 0), "fCnt"))
     radio = radio_of(event.get("rxInfo"), time_us)
     found = event.get("object")
@@ -46,6 +46,11 @@ def _up(event: Document, received_us: int) -> Decoded:
         network_time=True,
         remarks=remarks,
     )
+
+
+def _given_time(event: Document) -> int | None:
+    """The event's own time; None if it has none."""
+    return None if event.get("time") is None else time_of(event["time"], "time")
 
 
 def _status(event: Document) -> Decoded:

@@ -6,11 +6,13 @@ The order of a list of objects means nothing, so its results are also known by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from insitu.model import Reading
+from insitu.unit_words import read_unit
 from insitu.units import SENML
 
 _NAMES: Final = ("n", "name", "key", "property", "parameter", "value_type")
@@ -27,6 +29,9 @@ class Step(NamedTuple):
     """Keys from the object around it to the list, joined by dots; empty for an item of the message itself."""
     keys: Mapping[str, object]
     """Its entries that are neither lists nor objects."""
+    position: int = 0
+    among: Sequence[object] = ()
+    """The list."""
 
 
 class Record(NamedTuple):
@@ -67,8 +72,8 @@ def leaves(found: Any, name: str = "") -> Iterator[Leaf]:
 
 def items(parts: list[Any]) -> Iterator[Iterator[Leaf]]:
     """The results of each object in the list that is the whole message."""
-    for part in parts:
-        yield _element(part, "", "", (), "")
+    for position, part in enumerate(parts):
+        yield _element(part, "", "", (), "", (position, parts))
 
 
 def add_readings(
@@ -91,21 +96,25 @@ def _walk(found: Any, name: str, steps: tuple[Step, ...], inner: str) -> Iterato
             yield from _walk(part, _join(name, key), steps, _join(inner, key))
     elif isinstance(found, list):
         for position, part in enumerate(found):
-            yield from _element(part, _join(name, str(position)), name, steps, inner)
+            own = _join(name, str(position))
+            yield from _element(part, own, name, steps, inner, (position, found))
     else:
         yield Leaf(name, found, Record(steps, inner) if steps else None)
 
 
-def _element(part: Any, name: str, around: str, steps: tuple[Step, ...], inner: str) -> Iterator[Leaf]:
-    """Results of an item of the list `around`; a list in a list counts as one list."""
+def _element(
+    part: Any, name: str, around: str, steps: tuple[Step, ...], inner: str, place: tuple[int, list[Any]]
+) -> Iterator[Leaf]:
+    """Results of an item of the list `around`, at its `place`; a list in a list counts as one list."""
     if isinstance(part, list):
         for position, deeper in enumerate(part):
-            yield from _element(deeper, _join(name, str(position)), around, steps, inner)
+            own = _join(name, str(position))
+            yield from _element(deeper, own, around, steps, inner, (position, part))
         return
     if not isinstance(part, dict):
         yield from _walk(part, name, steps, name if not steps else f"{inner}.{name.rpartition('.')[2]}")
         return
-    step = Step(inner, {key: entry for key, entry in part.items() if not is_nested(entry)})
+    step = Step(inner, {key: entry for key, entry in part.items() if not is_nested(entry)}, *place)
     pair = _pair(part)
     if pair is not None:
         own, value, unit = pair
@@ -126,7 +135,14 @@ def _pair(part: dict[str, Any]) -> tuple[str, str, str] | None:
     unit = part[units[0]] if units else ""
     if not isinstance(name, str) or not name or not isinstance(unit, str):
         return None
-    return name, values[0], SENML.get(unit, unit)
+    return name, values[0], _meant(unit)
+
+
+@lru_cache(maxsize=1024)
+def _meant(unit: str) -> str:
+    """The UCUM unit of a record's unit, which people write as they like; else the text itself."""
+    strict = None if unit in ("C", "F") else SENML.get(unit)  # there coulomb and farad
+    return strict or read_unit(unit) or unit
 
 
 def _join(before: str, name: str) -> str:

@@ -27,8 +27,8 @@ class _Gateway(NamedTuple):
     time_us: int
 
 
-def heard(event_us: int, gateways: Any, received_us: int) -> Heard:
-    """When a frame was heard. `event_us`: the event's own time, which is one gateway's.
+def heard(event_us: int | None, gateways: Any, received_us: int) -> Heard:
+    """When a frame was heard. `event_us`: the event's own time, which is one gateway's; None: it has none.
 
     The network server's clock decides where the event has it. Without it, the event's time counts if another
     gateway agrees, or if it agrees with the receipt.
@@ -36,21 +36,26 @@ def heard(event_us: int, gateways: Any, received_us: int) -> Heard:
     listed = [one for one in gateways if isinstance(one, dict)] if isinstance(gateways, list) else []
     network = [us for one in listed if (us := _time(one, "nsTime")) is not None]
     own = [_Gateway(_name(one), us) for one in listed if (us := _time(one, "gwTime", "time")) is not None]
+    event = [] if event_us is None else [event_us]
+    candidates = [*event, *(one.time_us for one in own)]
     if network:
         true_us = min(network)
-        near = [us for us in (event_us, *(one.time_us for one in own)) if _agree(us, true_us)]
-        time_us = (
-            event_us if event_us in near else min(near, key=lambda us: abs(us - true_us), default=true_us)
-        )
-        return Heard(time_us, _wrong(own, true_us))
-    agreeing = sum(_agree(one.time_us, event_us) for one in own)
-    if agreeing >= 2 and 2 * agreeing > len(own) and event_us <= received_us + TOLERANCE_US:
-        return Heard(event_us, _wrong(own, event_us))
-    near = [us for us in (event_us, *(one.time_us for one in own)) if _agree(us, received_us)]
-    if near:
-        time_us = event_us if event_us in near else min(near, key=lambda us: abs(us - received_us))
-        return Heard(time_us, _wrong(own, time_us))
-    return Heard(None, _wrong(own or [_Gateway(_only(listed), event_us)], received_us))
+        return Heard(_nearest(candidates, true_us) or true_us, _wrong(own, true_us))
+    agreeing = sum(_agree(one.time_us, us) for one in own for us in event)
+    if agreeing >= 2 and 2 * agreeing > len(own) and event[0] <= received_us + TOLERANCE_US:
+        return Heard(event[0], _wrong(own, event[0]))
+    near_us = _nearest(candidates, received_us)
+    if near_us is not None:
+        return Heard(near_us, _wrong(own, near_us))
+    return Heard(None, _wrong(own or [_Gateway(_only(listed), us) for us in event], received_us))
+
+
+def _nearest(candidates: list[int], true_us: int) -> int | None:
+    """The first, if it agrees with `true_us`, else the closest that does."""
+    near = [us for us in candidates if _agree(us, true_us)]
+    if near and near[0] == candidates[0]:
+        return near[0]
+    return min(near, key=lambda us: abs(us - true_us), default=None)
 
 
 def wrong_clocks(gateways: Any, true_us: int) -> tuple[Remark, ...]:

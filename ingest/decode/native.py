@@ -188,6 +188,10 @@ class Twice:
         self.keys = keys
 
 
+_NO_NUMBER = re.compile(r"-?(?:nan|inf(?:inity)?|none|undefined)\b", re.IGNORECASE)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
 def read_json(payload: bytes, *, deep: bool = False) -> Any:
     """Strict JSON: bounded depth, UTF-8, no duplicate keys, no endless numbers; floats may be infinite.
 
@@ -212,14 +216,41 @@ def read_json(payload: bytes, *, deep: bool = False) -> Any:
         document = json.loads(text, object_pairs_hook=unique, parse_int=_integer, parse_constant=float)
     except (ValueError, RecursionError) as error:
         raise Refused(RejectReason.UNPARSABLE, _not_json(text, error)) from error
+    if _SURROGATE.search(text):
+        document = _encodable(document)
     return _isolated(document, deep) if repeated else document
+
+
+def _encodable(found: Any) -> Any:
+    """The document with each half of a surrogate pair, which is no character, written out as its escape."""
+    if isinstance(found, str):
+        return found.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(found, list):
+        return [_encodable(part) for part in found]
+    if isinstance(found, dict):
+        return {_encodable(name): _encodable(part) for name, part in found.items()}
+    return found
 
 
 def _not_json(text: str, error: Exception) -> str:
     at = text.find("\0")
     if at >= 0:
         return f"A zero byte is in the JSON, at byte {at}: send strlen() bytes, not sizeof()."
-    return f"Not JSON: {str(error)[:200]}"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"Not JSON: {str(error)[:200]}"
+    found = repr(text[error.pos : error.pos + 20])
+    where = f"at character {error.pos + 1}"
+    if _NO_NUMBER.match(text, error.pos):
+        return f"Not JSON {where}: {found} is no number; leave the result out when the sensor gives none."
+    if error.msg == "Extra data":
+        return (
+            f"Not JSON {where}: after its end comes {found}. Send one message at a time, or several as a "
+            "list […, …]."
+        )
+    if error.pos >= len(text.rstrip()):
+        return f"Not JSON: it ends too early, {where}. It was cut, or a bracket or quotation mark is missing."
+    single = " JSON has double quotation marks." if text[error.pos] in "'’‘“”" else ""
+    return f"Not JSON {where}: {error.msg[0].lower()}{error.msg[1:]}, found {found}.{single}"
 
 
 def _isolated(document: Any, deep: bool) -> Any:

@@ -22,7 +22,7 @@ def decode_value(name: str) -> Decoder:
                 RejectReason.INVALID_SHAPE, f"{len(payload)} bytes: this topic carries one plain value."
             )
         try:
-            text = payload.decode("utf-8").strip(" \t\r\n\0").strip('"')
+            text = payload.decode("utf-8-sig").strip(" \t\r\n\0").strip('"')
         except UnicodeDecodeError:
             return Unreadable(RejectReason.UNPARSABLE, "The value is no text in UTF-8.")
         if not text:

@@ -38,7 +38,7 @@ def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
 
 
 def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any]) -> Decoded:
-    time_us = time_of(uplink.get("received_at"), "uplink_message.received_at")
+    time_us = time_of(uplink.get("received_at") or document.get("received_at"), "uplink_message.received_at")
     session = boot_of(uplink.get("session_key_id") or ids.get("dev_addr"))
     counted = (session, count_of(uplink.get("f_cnt", 0), "uplink_message.f_cnt"))
     radio = radio_of(uplink.get("rx_metadata"), time_us)

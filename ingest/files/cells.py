@@ -50,6 +50,11 @@ class Conversion:
             return _endless(1 if kept > 0 else -1)
 
 
+def without_spaces(text: str) -> str:
+    """Without the no-break spaces and apostrophes between the thousands of a number."""
+    return text if text.isascii() and "'" not in text else _NO_BREAK.sub("", text)
+
+
 def make_conversion(factors: Factors) -> Conversion:
     """Exact fractions for factors such as 5/9, which a float only comes close to."""
     return Conversion(*(_exact(number) for number in factors))
@@ -114,7 +119,7 @@ class Cells:
         which it has: 1.234 could mean either.
         """
         if not text.isascii():
-            text = _NO_BREAK.sub("", text).replace("−", "-")
+            text = without_spaces(text).replace("−", "-")
         if self._grouped is not None and self._grouped.fullmatch(text):
             text = text.replace(self._thousands, "")
         if self._comma:

@@ -179,6 +179,7 @@ def _option(minutes: int) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
+_GLUED_BEFORE: Final = re.compile(r"\b(UTC|GMT)(?=Date|Time)")
 _IN_NAME: Final = re.compile(
     rf"(?:(?<![A-Za-z])(?i:UTC|GMT)|(?<=[a-z])(?:UTC|GMT))(?![A-Za-z])(?:\s?{_OFFSET})?"
     r"|(?<![\w])[+\-−]\d{2}:?\d{2}(?!\d)"
@@ -203,7 +204,7 @@ class TimeName:
 
 def read_time_name(header: str) -> TimeName:
     """Separates the clock from the name: `Date Time, GMT-08:00`, `time (UTC+1)`, `time_utc`, `Zeit [MEZ]`."""
-    text = " ".join(header.replace("_", " ").split())
+    text = " ".join(_GLUED_BEFORE.sub(r"\1 ", header.replace("_", " ")).split())
     if zone_name := _ZONE_NAME.search(header):
         zone = read_clock(zone_name[0])
         if zone is not None:
@@ -211,7 +212,9 @@ def read_time_name(header: str) -> TimeName:
     if found := _IN_NAME.search(text):
         rest = text[found.end() :].strip(" )]}")
         following = re.match(r"[\w+\-−±]+", text[found.end() :])
-        clear = following is None and (not rest or rest[0] in "([,;:/" or rest.split()[0].lower() in _AFTER)
+        clear = following is None and (
+            not rest or rest[0] in "([,;:/" or re.split(r"[\s/&]", rest)[0].lower() in _AFTER
+        )
         return TimeName(
             _bare(text[: found.start()] + " " + text[found.end() :]),
             found[0].strip() if clear else text[found.start() :].strip(" )]"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingest.files.cells import Conversion, make_conversion
-from ingest.files.headings import Heading, Statement, is_short, read_heading, state
+from ingest.files.headings import Heading, Statement, is_short, is_temperature, read_heading, state
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Source
 from ingest.files.shape import Column
@@ -223,6 +223,25 @@ class Columns:
         found = [one for one in found if not self._is_ignored(one.text)]
         return self._agreed(self.header[index], "DATASTREAM", None, found)
 
+    def names_of_results(self, property_column: str) -> dict[str, str]:
+        """Of a file with a row for each result: texts of its property column → datastreams, by --map; '' for
+        those that are left out.
+        """
+        folded = {name.casefold() for name in self.header}
+        found = {}
+        for text, wanted in self._said.columns.items():
+            if not wanted and text.casefold() in folded:
+                continue
+            target, unit = self._mapped(wanted) if wanted else (("", ""), None)
+            if unit is not None or target[0] not in ("", self._said.device):
+                raise CorrectInput(
+                    f"--map '{text}={wanted}': a file with a row for each result takes --map "
+                    f"TEXT=DATASTREAM. For a unit or another device, import this property alone: "
+                    f"--where '{property_column}={text}' --map 'RESULT_COLUMN={wanted}', without --long."
+                )
+            found[text] = target[1]
+        return found
+
     def _names(self, index: int, target: Target) -> set[str]:
         heading = read_heading(self.header[index])
         return {self.header[index], heading.name, target[1], *(name for name, _ in heading.endings)}
@@ -303,17 +322,19 @@ class Columns:
         """The unit at the end of a mapped column's name; one letter, or any beside a unit that the user says,
         counts only where it fits.
         """
-        for _, statement in heading.endings:
+        for name, statement in heading.endings:
             kept = self._streams(target)[0].unit
             if statement.unit is None:
                 return None if has_unit else statement
             if not is_short(statement) and not has_unit:
                 return statement
             try:
-                conversion(statement.unit, kept)
+                factors = conversion(statement.unit, kept)
             except CorrectInput:
                 continue
-            return statement
+            if factors == (1.0, 0.0) or has_unit or not is_short(statement) or is_temperature(name):
+                return statement
+            return statement._replace(unit=None)  # `TA_F` is filled, `temp_F` is in °F
         return None
 
     def _agreed(self, header: str, name: str, said_unit: str | None, statements: Sequence[Statement]) -> str:

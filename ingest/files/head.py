@@ -11,7 +11,7 @@ from ingest.files.clocks import read_clock, read_time_name
 from ingest.files.mapping import FileMap
 from ingest.files.stamps import read_stamp
 from insitu.errors import CorrectInput
-from insitu.unit_words import read_unit
+from insitu.unit_words import looks_like_unit, read_unit
 
 MOST_HEAD_LINES: Final = 60
 TIMES: Final = (
@@ -23,6 +23,15 @@ TIMES: Final = (
     "date_time",
     "phenomenon time",
     "horodatage",
+    "horodate",
+    "time stamp",
+    "aaaammjjhh",
+    "aaaammjjhhmn",
+    "aaaammjj",
+    "tmstamp",
+    "datetime utc",
+    "last changed",
+    "last updated",
     "date heure",
     "date/heure",
     "date et heure",
@@ -88,7 +97,8 @@ def is_head(cells: Sequence[str], said: FileMap) -> bool:
     folded = {cell.strip().casefold() for cell in cells}
     if len(cells) < 2:
         return False
-    named = [*said.time_columns, *said.columns, said.device_column, said.property_column]
+    columns = () if said.property_column else said.columns
+    named = [*said.time_columns, *columns, said.device_column, said.property_column]
     if any(
         name.casefold().partition("#")[0] not in folded and name.casefold() not in folded
         for name in named
@@ -124,7 +134,7 @@ def is_units_row(cells: Sequence[str], header: Sequence[str]) -> bool:
     times = [text for text, name in zip(texts, header, strict=False) if is_time_name(name)]
     others = [text for text, name in zip(texts, header, strict=False) if not is_time_name(name)]
     return all(_TIME_WORDS.fullmatch(text) or read_clock(text) for text in times) and any(
-        read_unit(text) for text in others
+        read_unit(text) or looks_like_unit(text) for text in others
     )
 
 

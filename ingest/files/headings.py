@@ -20,6 +20,7 @@ _GLUED: Final = (
     re.compile(r"(baro?m?|barometer|pressure)_?(inhg|in)", re.IGNORECASE),
 )
 """Units right behind a name: `RelHum%`, `tempF`, `tempf`, `windspeedmph`."""
+_TEMPERATURE: Final = re.compile(r"t|.*(?:temp|dew|therm|heat|chill|feel|air|room|wet|bulb).*", re.IGNORECASE)
 _SHORT: Final = frozenset({"a", "c", "d", "f", "g", "h", "k", "l", "m", "s", "t", "v", "w", "j", "n"})
 
 
@@ -75,13 +76,18 @@ def _endings(name: str) -> Iterator[tuple[str, Statement]]:
         left, right = name[: cut.start()].strip(), name[cut.end() :].strip()
         if not left or not right:
             continue
-        right = _IN.sub("", right)
+        right = right if read_unit(right) else _IN.sub("", right)
         unit = read_unit(right) or read_unit(right.replace("_", "/"))
         if unit is not None or looks_like_unit(right):
             yield left, Statement(right, unit)
     for glued in _GLUED:
         if (found := glued.fullmatch(name)) and read_unit(found[2]) is not None:
             yield found[1], Statement(found[2], read_unit(found[2]))
+
+
+def is_temperature(name: str) -> bool:
+    """True for names behind which one letter is a degree: `temp_f`, `current_dewpoint_f`."""
+    return _TEMPERATURE.fullmatch(name.strip()) is not None
 
 
 def is_short(statement: Statement) -> bool:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ingest.files.cells import Cells
+from ingest.files.cells import Cells, without_spaces
 from ingest.files.columns import Columns
 from ingest.files.containers import open_container
+from ingest.files.head import is_time_name
 from ingest.files.mapping import MISSING, FileMap
-from ingest.files.rows import Chosen, Row, Source
+from ingest.files.rows import Bare, Chosen, Row, Source
 from ingest.files.shape import Column, Layout
 from ingest.files.survey import survey
 from ingest.files.text import TextFile
@@ -32,6 +33,8 @@ _UNITS = ("unit", "units", "uom", "unité", "unités", "einheit")
 _DEVICES = ("device",)
 _WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _WITH_POINT = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
+_WITH_UNIT: Final = re.compile(r"[+-]?[0-9][0-9.,]*\s*([^\W\d_]{2,}[^\s]*|[°º%µμ‰℃℉][^\d]*)")
+_ENDING_SAMPLE: Final = 50
 _COULD_BE_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _GROUPED: Final = {
     ",": (re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+"), "."),
@@ -70,10 +73,30 @@ def _open(path: Path, said: FileMap) -> Source:
     return TextFile(container, said)
 
 
+def _endings(source: Source, said: FileMap) -> dict[int, str]:
+    """Columns whose first results all have the same unit behind them."""
+    found: dict[int, set[str]] = {}
+    for row in itertools.islice(source.rows(), _ENDING_SAMPLE):
+        for index, cell in enumerate(row.cells if not row.problem else ()):
+            if isinstance(cell, str) and (match := _WITH_UNIT.fullmatch(cell.strip())):
+                found.setdefault(index, set()).add(match[1])
+    times = {name.casefold() for name in said.time_columns}
+    return {
+        index: texts.pop()
+        for index, texts in found.items()
+        if len(texts) == 1
+        and read_unit(next(iter(texts))) is not None
+        and source.header[index].casefold() not in times
+        and not is_time_name(source.header[index])
+    }
+
+
 class _Finding:
     """The steps of `understand`, in order; each needs the earlier ones."""
 
     def __init__(self, path: Path, said: FileMap, known: CatalogueSnapshot, source: Source) -> None:
+        endings = _endings(source, said)
+        source = Bare(source, endings) if endings else source
         self._path, self._said, self._whole = path, said, source
         self._devices = {
             device: found for (trial, device), found in known.devices.items() if trial == said.trial
@@ -96,12 +119,11 @@ class _Finding:
         times = finding.find()
         self._tell("time", finding.sentence)
         is_long = property_index is not None
-        if is_long and said.columns and any(said.columns.values()):
-            raise CorrectInput("A file with a row for each result has no columns to map: leave --map out.")
         single = (device_index, property_index, result_index, times.zone_index)
         taken = {*times.indexes, *(index for index in single if index is not None)}
         columns.has_unit_column = self._units_name() is not None
         found = () if is_long else columns.find(taken)
+        names = columns.names_of_results(header[property_index]) if property_index is not None else {}
         for sentence in columns.sentences:
             self._tell("result", sentence)
         if is_long and device_index is None:
@@ -135,6 +157,7 @@ class _Finding:
             cells,
             self._booleans(),
             tuple(self._sentences),
+            names=names,
             long_unit=""
             if result_index is None or property_index is None
             else columns.long_unit(result_index),
@@ -233,7 +256,7 @@ class _Finding:
 
     def _cells(self, indexes: set[int]) -> Cells:
         texts = [
-            row.cells[index].strip()
+            without_spaces(row.cells[index].strip())
             for row in self._sample
             for index in indexes
             if isinstance(row.cells[index], str)

@@ -192,7 +192,8 @@ class Loader:
         summary.contained += booked.message.contained
         summary.stored += len(booked.message.observations) - booked.duplicate - booked.conflicting
         summary.duplicate += booked.duplicate
-        for reason, (results, detail) in booked.refused.items():
+        for reason, (results, sentence) in booked.refused.items():
+            detail = _of_file(reason, sentence)
             found = summary.refused.setdefault(reason, Refused(first_row=row, detail=detail))
             found.results += results
             found.rows += 1
@@ -204,3 +205,9 @@ def fingerprint(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_file(reason: object, detail: str) -> str:
+    """The advice for a device is none for a file."""
+    what, mark, _ = detail.partition(": send it without quotes")
+    return f"{what}. If the text means no result, say --missing and the text." if mark else detail

@@ -40,6 +40,19 @@ MISSING = (
     "n.a.",
     "n.v.",
     "k.A.",
+    "k. A.",
+    "s.o.",
+    "err",
+    "error",
+    "fehler",
+    "erreur",
+    "<NA>",
+    "/",
+    "//",
+    "...",
+    "NULL",
+    "no reading",
+    "not measured",
     "OFFLINE",
     "NODATA",
     "no data",
@@ -72,8 +85,10 @@ class FileMap(BaseModel):
     device: str = ""
     """Device of all columns that name no other."""
     device_column: str = ""
-    time_columns: list[str] = Field(default_factory=list, max_length=2)
-    """One column with date and time, or two: date, then time of day."""
+    time_columns: list[str] = Field(default_factory=list, max_length=7)
+    """One column with date and time, or two: date, then time of day. More only with `time_format`, such as
+    `%Y %m %d %H`.
+    """
     time_format: str = ""
     """In the format of strptime; two columns are joined by a space."""
     zone: str = ""
@@ -85,7 +100,8 @@ class FileMap(BaseModel):
     property_column: str = ""
     result_column: str = ""
     """With `property_column`: each row has one result."""
-    delimiter: Literal["", ",", ";", "\t", "|"] = ""
+    delimiter: Literal["", ",", ";", "\t", "|", " "] = ""
+    """A space means any number of blanks."""
     decimal: Literal["", ".", ","] = ""
     encoding: Literal["", "utf-8", "utf-8-sig", "cp1252", "utf-16"] = ""
     names: list[str] = Field(default_factory=list)

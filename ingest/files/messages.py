@@ -151,7 +151,9 @@ class _Maker:
         if layout.property_index is not None and layout.result_index is not None:
             device = whose or layout.device
             cell = row.cells[layout.property_index]
-            name = "" if cell is None else str(cell).strip()
+            name = layout.name_of(cell)
+            if not name and cell in layout.names:
+                return
             key = (device, name, unit)
             found = token(
                 row.cells[layout.result_index],

@@ -40,6 +40,34 @@ class Source(Protocol):
         ...
 
 
+class Bare:
+    """The rows of another source without the unit behind the results: `21.5 °C`. `endings`: index of a
+    column → the unit as written, which counts as its cell in the row of units.
+    """
+
+    def __init__(self, source: Source, endings: Mapping[int, str]) -> None:
+        self._source, self._endings = source, endings
+        self.header, self.described = source.header, source.described
+        self.above, self.serial_format, self.missing = source.above, source.serial_format, source.missing
+        units = [*source.units, *("" for _ in source.header)][: len(source.header)]
+        self.units = [units[index] or endings.get(index, "") for index in range(len(units))]
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
+        for row in self._source.rows(wanted):
+            if row.problem or not row.cells:
+                yield row
+                continue
+            cells = list(row.cells)
+            for index, ending in self._endings.items():
+                cell = cells[index]
+                if isinstance(cell, str) and cell.rstrip().endswith(ending):
+                    cells[index] = cell.rstrip().removesuffix(ending).rstrip()
+            yield row._replace(cells=cells)
+
+    def done(self) -> float:
+        return self._source.done()
+
+
 class Chosen:
     """The rows of another source whose cells are as `where` says, without the rows in `left_out`."""
 

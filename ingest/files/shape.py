@@ -69,8 +69,15 @@ class Layout:
     """Description of the layout, for the person who starts the import."""
     conversions: Mapping[tuple[str, str, str], Conversion | None] = field(default_factory=dict)
     """(device, datastream, unit as written) → conversion, for files with a column of units."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Text that names a property → datastream, '' to leave it out; others name their datastream."""
     long_unit: str = ""
     """The unit of all results of a file with a row for each, where the file states it once."""
+
+    def name_of(self, cell: object) -> str:
+        """The datastream of a row with one result."""
+        text = "" if cell is None else str(cell).strip()
+        return self.names.get(text, text)
 
     def needed(self) -> set[int]:
         single = (

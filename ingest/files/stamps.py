@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ingest.decode import times
-from ingest.files.clocks import Zone, read_clock
+from ingest.files.clocks import Zone, read_clock, read_offset
+from ingest.files.month_words import to_english
 from insitu.times import to_us
 
 EXCEL, EXCEL_1904 = "excel", "excel-1904"
@@ -27,6 +28,8 @@ _BEGINNINGS: Final = {
 _MOST_DAYS: Final = 2_958_466
 _UNIX = re.compile(r"-?[0-9]{9,20}(?:\.[0-9]+)?")
 _COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}|[0-9]{6})")
+_COMPACT_HOUR = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[01][0-9]|2[0-4])")
+"""As Unix seconds these are after 2033, so no time of a trial."""
 _SERIAL = re.compile(r"[0-9]{1,7}(?:[.,][0-9]+)?")
 _DATES = (
     "%d/%m/%Y",
@@ -48,8 +51,18 @@ _DATES = (
     "%b %d, %Y",
     "%Y%m%d",
 )
-_DAYTIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H", "")
-_WHOLE = ("%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
+_DAYTIMES = (
+    "%H:%M:%S",
+    "%H:%M",
+    "%H:%M:%S.%f",
+    "%I:%M:%S %p",
+    "%I:%M %p",
+    "%H",
+    "",
+    "%H.%M.%S",
+    "%H.%M",
+)
+_WHOLE = ("%a %b %d %H:%M:%S %Y", "%a %b %d %Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
 _TWINS = str.maketrans({"d": "m", "m": "d"})
 
 _HOUR_24 = re.compile(r"(?<![\d:.])24:00(?::00(?:[.,]0+)?)?(?![\d:.,])")
@@ -62,6 +75,10 @@ _OWN_CLOCK = re.compile(
     r"(?:[\[(](?P<zone>[^\[\]()]+)[\])])?$"
 )
 _ABBREVIATION = re.compile(r"[A-Z]{2,5}")
+_LETTERS = re.compile(r"\d\s?h\s?\d|\d(?:er)?[\s.\-/]*[^\W\d_]{3}")
+_SLASH_T = re.compile(r"(\d/\d{1,4})T(?=\d{1,2}:)")
+_UHR = re.compile(r"\s*Uhr\b")
+_HOUR_LETTER = re.compile(r"(?<!\d)(\d{1,2})\s?h\s?(\d{2})(?!\d)(?:\s?(?:mn|min|m))?")
 _DAYTIME = re.compile(r"\d{1,2}:\d{2}|\dT\d{2}|\d\s+\d{4,6}\s*[zZ]")
 
 
@@ -86,6 +103,10 @@ class Read(NamedTuple):
 def split_stamp(text: str) -> Stamp:
     """Takes a time apart, without reading the date."""
     zone, unclear = None, ""
+    if "/" in text:
+        text = _SLASH_T.sub(r"\1 ", text)
+    if "'" in text or _LETTERS.search(text):
+        text = _UHR.sub("", to_english(_HOUR_LETTER.sub(r"\1:\2", text.replace("'", ""))))
     if _DAYTIME.search(text):
         found = _OWN_CLOCK.search(text)
         if found and (found["offset"] or found["zone"]):
@@ -116,6 +137,8 @@ def _own_clock(words: str, bracket: str | None) -> Zone | None:
     if zone is None or not bracket or words == bracket:
         return zone
     region = read_clock(bracket)
+    if region is None and " " in bracket and read_offset(words) is not None:
+        return zone  # a browser's `GMT+0200 (Central European Summer Time)`
     return None if region is None else Zone(f"{words}[{bracket}]", zone.tz, region.name)
 
 
@@ -140,7 +163,7 @@ def _read_text(text: str, time_format: str, is_answered: bool) -> datetime | int
         stamp = split_stamp(text[: -len(stamp.unclear)].rstrip())
     if stamp.text == text and not stamp.days:
         return None
-    local = _plainly(stamp.text, time_format)
+    local = _plainly(stamp.text, time_format.replace("%B", "%b"))
     if not isinstance(local, datetime) or local.tzinfo is not None:
         return None
     if stamp.days and (local.hour, local.minute, local.second, local.microsecond) != (0, 0, 0, 0):
@@ -160,6 +183,9 @@ def _plainly(text: str, time_format: str) -> datetime | int | None:
         if _COMPACT.fullmatch(text):
             made = "%Y%m%d%H%M%S" if len(text) == 14 else "%Y%m%d%H%M"
             return datetime.strptime(text, made)  # noqa: DTZ007 - a local time
+        if _COMPACT_HOUR.fullmatch(text):
+            day = datetime.strptime(text[:8], "%Y%m%d")  # noqa: DTZ007 - a local time
+            return day + timedelta(hours=int(text[8:]))
         if _UNIX.fullmatch(text):
             known = times.of_number(float(text))
             return None if known is None else known[0]
@@ -183,7 +209,7 @@ def read_stamp(
     cell. None if it is no time. `cells`: one cell, or date and time of day. `is_answered`: leave out names of
     clocks that have several meanings.
     """
-    cell = cells[0] if len(cells) == 1 else _joined(cells)
+    cell = cells[0] if len(cells) == 1 else joined(cells)
     if isinstance(cell, str):
         return _read_text(cell.strip(), time_format, is_answered)
     if isinstance(cell, datetime):
@@ -198,7 +224,15 @@ def read_stamp(
     return None if known is None else known[0]
 
 
-def _joined(cells: Sequence[object]) -> object:
+def _digits(cell: object) -> str:
+    """A part of a time: a workbook holds 14 as 14.0."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+
+
+def joined(cells: Sequence[object]) -> object:
+    """Date and time of day, or more parts, as one time; None if one is missing."""
+    if len(cells) > 2:
+        return None if None in cells else " ".join(_digits(cell) for cell in cells)
     day, clock = cells[:2]
     if isinstance(day, datetime):
         day = day.date()
@@ -208,6 +242,8 @@ def _joined(cells: Sequence[object]) -> object:
         return datetime.combine(day, time()) + clock
     if isinstance(day, date) and isinstance(clock, time):
         return datetime.combine(day, clock)
+    if isinstance(day, str) and day.strip().endswith(" 00:00:00") and str(clock).strip():
+        day = day.strip().removesuffix(" 00:00:00")  # a date as a spreadsheet exports it
     return None if day is None or clock is None else f"{str(day).strip()} {str(clock).strip()}"
 
 

@@ -111,12 +111,18 @@ def _agrees(first: str, words: str) -> bool:
 
 
 def read_unit_lines(lines: Sequence[str], names: Sequence[str]) -> list[UnitLine]:
-    """`names`: columns and datastreams, in lower case; a line `temperature: °F` needs one of them."""
-    found = []
+    """`names`: columns and datastreams, in lower case; a line `temperature: °F` needs one of them. A name
+    alone in the line above belongs to its `UNIT: °C`.
+    """
+    found, above = [], ""
     for number, line in enumerate(lines, 1):
-        text = _plain(line).replace(" : ", ": ")
+        text, before = _plain(line).replace(" : ", ": "), above
+        above = text
         if keyed := _UNIT.fullmatch(text):
+            if "\t" in line.strip() and text.lower().count("unit=") > 1:
+                continue
             of = (keyed[2] or keyed[1]).strip(_TRIM + ":-._").strip()
+            of = of or (before if before.casefold() in names else "")
             found += _units_of(number, of, keyed[3].strip(_TRIM.replace("%", "").replace("/", "")).strip())
         elif (pair := _KEY_VALUE.fullmatch(text)) and pair[1].strip().lower() in names and read_unit(pair[2]):
             found.append(UnitLine(number, pair[1].strip(), state(pair[2])))

@@ -5,6 +5,7 @@ loggers write for no result, several stations in one file.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,28 +26,22 @@ from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
 
-_STATIONS: Final = frozenset(
-    {
-        "station",
-        "station_id",
-        "station id",
-        "site",
-        "site_id",
-        "location",
-        "location_id",
-        "sensor",
-        "sensor_id",
-        "device_id",
-        "device id",
-        "deveui",
-        "node",
-        "node_id",
-        "serial",
-        "serial number",
-        "logger",
-    }
+_IDENTITY_WORDS: Final = (
+    "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
+    "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste "
+    "series parameter paramètre variable metric property pollutant airpollutant polluant component "
+    "komponente schadstoff messgröße grandeur measurement field channel tag topic"
 )
+_IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
+"""Words in the name of a column that says where, by what or what was measured."""
+_WORD: Final = re.compile(r"[^\W_]+")
+_FRACTIONAL: Final = re.compile(r"[+-]?\d+[.,]\d+")
 _MOST_FOOTER_LINES: Final = 10
+_SUMMARY: Final = re.compile(
+    r"(?:grand |sub)?(?:totals?|sum|summe|somme|totaux|averages?|avg|mean|moyenne|mittelwert|min|minimum|max"
+    r"|maximum|count|nombre|anzahl|std\.?(?: ?dev)?|end|ende|fin|gesamt)\b\s*:?",
+    re.IGNORECASE,
+)
 _ANY_TIME: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - any local time will do
 
 
@@ -85,7 +80,7 @@ class _Look:
         self.stations = self._station_columns()
 
     def _station_columns(self) -> dict[int, set[str]]:
-        """Columns that name a place or an instrument, and are used for nothing."""
+        """Columns that name a place, an instrument or a property, and are used for nothing."""
         layout, said = self._layout, self._said
         if layout.device_index is not None:
             return {}
@@ -93,7 +88,7 @@ class _Look:
         return {
             index: set()
             for index, name in enumerate(layout.source.header)
-            if name.casefold() in _STATIONS and name.casefold() not in named and index not in layout.needed()
+            if _is_identity(name) and name.casefold() not in named and index not in layout.needed()
         }
 
     def at(self, row: Row) -> None:
@@ -105,8 +100,9 @@ class _Look:
             return
         self._found.tail.clear()
         for index, texts in self.stations.items():
-            if len(texts) < 5 and row.cells[index] not in (None, ""):
-                texts.add(str(row.cells[index]).strip())
+            text = "" if row.cells[index] is None else str(row.cells[index]).strip()
+            if len(texts) < 5 and text and not _FRACTIONAL.fullmatch(text):
+                texts.add(text)
         self._check_results(row)
 
     # -- times
@@ -184,7 +180,7 @@ class _Look:
         layout = self._layout
         whose = "" if layout.device_index is None else str(row.cells[layout.device_index] or "").strip()
         if layout.property_index is not None and layout.result_index is not None:
-            name = str(row.cells[layout.property_index] or "").strip()
+            name = layout.name_of(row.cells[layout.property_index])
             self._count(name, row.cells[layout.result_index], (whose or layout.device, name))
             self._check_unit(row, whose or layout.device, name, "")
             return
@@ -267,7 +263,7 @@ class _Look:
         tail = self._found.tail
         if len(tail) > _MOST_FOOTER_LINES:
             return []
-        return [row for row in tail if row.problem.startswith("It has 1 cells") and _is_words(row.text)]
+        return [row for row in tail if _is_footer(row, self._layout.times.indexes)]
 
     def _unit_sentences(self) -> list[str]:
         counted = Counter((name, text) for _, name, text in self._found.conversions)
@@ -280,6 +276,29 @@ class _Look:
 def _outcome(conversions: Mapping[tuple[str, str, str], Conversion | None], name: str, text: str) -> str:
     is_converted = any(c is not None for (_, n, t), c in conversions.items() if (n, t) == (name, text))
     return ", converted" if is_converted else ""
+
+
+def _is_identity(name: str) -> bool:
+    """True for `station`, `entity_id`, `Code site` and `AirPollutant`; not for `sensor temperature (°C)`."""
+    words = _WORD.findall(name.casefold())
+    rest = {
+        "id",
+        "code",
+        "name",
+        "nom",
+        "num",
+        "numer",
+        "sta",
+        "no",
+        "number",
+        "nummer",
+        "index",
+        "address",
+        "eui",
+        "numéro",
+        "key",
+    }
+    return bool(_IDENTITIES & {*words, name.casefold()}) and {*words} <= _IDENTITIES | rest
 
 
 def row_unit(layout: Layout, row: Row) -> str:
@@ -305,6 +324,14 @@ def _allows(statement: Statement, local: datetime, offset: timedelta) -> bool:
     if stated is None or stated == offset:
         return True
     return bool(statement.zone.region) and _is(offset, statement.zone.region, local)
+
+
+def _is_footer(row: Row, indexes: tuple[int, ...]) -> bool:
+    """True for words outside the table, and for `Total` or `Mean` where the time would be."""
+    if row.problem or not row.cells:
+        return row.problem.startswith("It has 1 cells") and _is_words(row.text)
+    times = [row.cells[index] for index in indexes if row.cells[index] not in (None, "")]
+    return bool(times) and all(isinstance(cell, str) and _SUMMARY.fullmatch(cell.strip()) for cell in times)
 
 
 def _is_words(text: str) -> bool:

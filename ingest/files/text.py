@@ -93,8 +93,8 @@ class TextFile:
         self.header = said.names or [cell.strip() for cell in self._cells(line)]
         if len(self.header) < 2:
             raise CorrectInput(
-                f"{self._path}: line {head.line + 1} has one column only: {line[:60]!r}. Say --delimiter, "
-                "or --skip-lines if the header is further down."
+                f"{self._path}: line {head.line + 1} has one column only: {line[:60].strip()!r}. Say "
+                "--delimiter (space for blanks), or --skip-lines if the header is further down."
             )
         if not said.names:
             refuse_data(self._path, self.header, head.line + 1)
@@ -107,7 +107,7 @@ class TextFile:
 
     def _describe(self, head: Head) -> str:
         parts = [
-            f"{_DELIMITERS[self._delimiter]} between cells",
+            f"{'blanks' if self._delimiter == ' ' else _DELIMITERS[self._delimiter]} between cells",
             self._encoding,
             "no header, names as given" if self._said.names else f"header in line {head.line + 1}",
         ]
@@ -153,7 +153,11 @@ class TextFile:
         return Head(found, said.skip_after + said.units_row)
 
     def _is_head(self, line: str, following: list[str]) -> bool:
-        if line.lstrip().startswith("#") and not line.lstrip().startswith(('#"', "#,", "#;", "#\t")):
+        if (
+            line.lstrip().startswith("#")
+            and not self._said.time_columns
+            and not line.lstrip().startswith(('#"', "#,", "#;", "#\t"))
+        ):
             return False
         delimiter = self._said.delimiter or _delimiter(line, following)
         return is_head(_split(line, delimiter), self._said)
@@ -196,7 +200,8 @@ class TextFile:
                 if next(lines, None) is None:
                     return
                 lines.next_row()
-            reader = csv.reader(lines, delimiter=self._delimiter)
+            one_blank = map(_one_blank, lines) if self._delimiter == " " else lines
+            reader = csv.reader(one_blank, delimiter=self._delimiter)
             while True:
                 row = self._row(reader, lines, wanted)
                 if row is None:
@@ -251,9 +256,14 @@ def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
 def _split(line: str, delimiter: str) -> list[str]:
     """The cells of one line; a line that is too long for a table is one cell."""
     try:
+        line = _one_blank(line) if delimiter == " " else line
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return [line]
+
+
+def _one_blank(line: str) -> str:
+    return " ".join(line.split())
 
 
 def _delimiter(line: str, following: list[str]) -> str:

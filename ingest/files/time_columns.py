@@ -13,7 +13,7 @@ from ingest.files.head import DAYS, TIMES, TIMES_OF_DAY
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row, Source
 from ingest.files.shape import Statement, Times
-from ingest.files.stamps import EXCEL, Read, find_formats, read_stamp, split_stamp
+from ingest.files.stamps import EXCEL, Read, find_formats, joined, read_stamp, split_stamp
 from ingest.files.statements import read_clock_lines
 from insitu.errors import CorrectInput
 
@@ -112,7 +112,8 @@ class TimeFinding:
         if found is None:
             raise CorrectInput(
                 f"{self._path}: which column is the time? Say --time-column; it has "
-                f"{', '.join(self._source.header[:30])}."
+                f"{', '.join(self._source.header[:30])}. If several columns have its parts, name each, and "
+                "say --time-format, such as '%Y %j %H'."
             )
         return (found,)
 
@@ -188,6 +189,11 @@ class TimeFinding:
         unclear = split_stamp(example).unclear
         if unclear:
             raise self._unclear(unclear)
+        if all(len(cells) == 1 and _is_elapsed(cells[0]) for cells in given):
+            raise CorrectInput(
+                f"{self._path}: {names} counts from a start ({example[:20]}, …) and states no date: add "
+                "a column with the date and time to the file, and name it with --time-column."
+            )
         serial = next((cells[0] for cells in given if len(cells) == 1 and _is_serial(cells[0])), None)
         advice = (
             f"Say --time-format {EXCEL} if these are a spreadsheet's days since 1900, or "
@@ -204,7 +210,7 @@ class TimeFinding:
         if self._source.serial_format and any(_is_serial(cells[0]) for cells in given):
             return self._source.serial_format
         texts = [
-            " ".join(cell.strip() for cell in cells)
+            cells[0].strip() if len(cells) == 1 else str(joined(cells))
             for cells in given
             if all(isinstance(cell, str) for cell in cells)
         ]
@@ -266,6 +272,14 @@ def _clock_of_cell(text: str) -> object:
         return text if abs(float(text)) <= 14 and float(text) == int(float(text)) else None
     except ValueError:
         return None
+
+
+def _is_elapsed(cell: object) -> bool:
+    try:
+        number = float(str(cell).replace(",", "."))
+    except ValueError:
+        return False
+    return 0 <= number <= _SERIALS[0] and not 1900 < number < 2200  # a year
 
 
 def _is_serial(cell: object) -> bool:

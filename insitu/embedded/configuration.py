@@ -83,4 +83,4 @@ def reserved(store: Path) -> int:
 
 
 def _quoted(text: object) -> str:
-    return json.dumps(str(text))
+    return json.dumps(str(text), ensure_ascii=False)  # NATS knows no \u escapes

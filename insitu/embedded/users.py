@@ -199,7 +199,7 @@ def nats_user(
         "permissions": permissions,
         "allowed_connection_types": list(kinds),
     }
-    return "    " + json.dumps(entry)
+    return "    " + json.dumps(entry, ensure_ascii=False)  # NATS knows no \u escapes
 
 
 def _nats_rights(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:
@@ -265,7 +265,7 @@ def emqx_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
             ("allow", "subscribe", u.subscribe),
         ):
             if topics:
-                listed = ", ".join(json.dumps(topic) for topic in topics)
+                listed = ", ".join(json.dumps(topic, ensure_ascii=False) for topic in topics)
                 who = json.dumps(u.username)
                 rules.append(f"{{{verdict}, {{username, {who}}}, {action}, [{listed}]}}.\n")
     return passwords, "".join(rules) + "{deny, all}.\n"

@@ -10,81 +10,24 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
+from proving.coverage.asked import AnyCell, Cell, Drawn, World
 from trials.designs import Answer, ask
 from trials.plan.parts import Target
 from trials.statistics.criteria import judge
 
 LEVEL = 0.95
 POWER = 0.8
-LEAST = 0.93
-"""Coverage of nominal .95 in every cell."""
-LEAST_MEAN = 0.945
-"""Mean coverage over the cells of a design."""
-CONSERVATIVE = 0.985
-"""Above this coverage a cell is called conservative, with its width ratio."""
-ENOUGH = 100
-"""Answers that a cell needs before it is judged."""
 SEED = 20261128
 CHUNK = 50
 """Replications that a process takes at a time."""
-
-
-class Drawn(Protocol):
-    """One draw of a world."""
-
-    @property
-    def arms(self) -> Mapping[str, Mapping[str, list[Floats]]]: ...
-    @property
-    def covariates(self) -> Mapping[str, Mapping[str, Floats]]: ...
-    @property
-    def schedule(self) -> list[dict[str, Any]] | None: ...
-
-
-class Cell(Protocol):
-    """How hard a world is."""
-
-    @property
-    def phi(self) -> float: ...
-    @property
-    def days(self) -> int: ...
-    @property
-    def trend(self) -> float: ...
-    @property
-    def treated(self) -> bool: ...
-
-
-AnyCell = TypeVar("AnyCell", bound=Cell, contravariant=True)
-
-
-class World(Protocol[AnyCell]):
-    """The arrays to draw, the question to ask about them, and the true answers. Must be picklable, since it
-    is sent to other processes.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def design(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def parameters(self) -> Mapping[str, Any]: ...
-    @property
-    def aggregation(self) -> Mapping[str, Any]: ...
-    @property
-    def targets(self) -> Mapping[str, tuple[float | None, float | None]]: ...
-    def draw(self, rng: np.random.Generator, cell: AnyCell, /) -> Drawn: ...
-    def truth(self, cell: AnyCell, /) -> dict[str, float]: ...
-    def starts(self, cell: AnyCell, /) -> dict[str, datetime]: ...
 
 
 class Ends(NamedTuple):
@@ -118,6 +61,10 @@ class Counts(NamedTuple):
     """Share of `met` when the margin lies that far from the truth, on the worse of the two sides."""
     width: float
     """How many times wider the intervals are than those that would hold the truth in 95 %."""
+    half: float | None = None
+    """Median half-width over all replications, those without an answer as the widest; None if most have
+    none.
+    """
 
     @property
     def false(self) -> float:
@@ -138,11 +85,26 @@ class Measured:
     """Statistics in the world's own criterion."""
     met: float
     """Share of `met` by that criterion; must stay low in an A/A trial."""
+    spaced: bool = False
+    """Values are a day apart or more; then an interval that is refused counts as one that holds the truth."""
+    ideal: Mapping[str, float] = field(default_factory=dict)
+    """Statistic → half-width of somebody who knows φ and σ, where the world says it."""
 
+    def holding(self, statistic: str) -> float:
+        """Share of the replications whose interval holds the truth, by the convention of the world."""
+        counts = self.counts[statistic]
+        if not self.spaced:
+            return counts.coverage
+        return 1 - (1 - counts.coverage) * self.answered / self.asked
 
-def most_false(answered: int) -> float:
-    """2.5 % a side plus three standard errors."""
-    return 0.025 + 3 * float(np.sqrt(0.025 * 0.975 / answered))
+    def wrong(self, statistic: str) -> float:
+        """Share of false verdicts on the worse side, of the same replications."""
+        return self.counts[statistic].false * (self.answered / self.asked if self.spaced else 1)
+
+    def width(self, statistic: str) -> float | None:
+        """Median half-width ÷ ideal; None if it is not known."""
+        half = self.counts[statistic].half
+        return half / self.ideal[statistic] if half is not None and statistic in self.ideal else None
 
 
 def replicate(world: World[AnyCell], cell: AnyCell, numbers: Iterable[int]) -> list[dict[str, Ends]]:
@@ -188,7 +150,8 @@ def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | Non
     return ask(
         world.design,
         start=world.starts(cell),
-        interval=timedelta(hours=1),
+        interval=world.interval,
+        kept=world.kept,
         unit=world.unit,
         targets=world.targets,
         arms={
@@ -228,7 +191,7 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
     for statistic, true in world.truth(cell).items():
         rows = np.array([one[statistic] for one in answers if statistic in one])
         if len(rows):
-            counts[statistic] = counted(rows, true)
+            counts[statistic] = counted(rows, true, len(found))
     met = 0
     for statistic, (low, high) in world.targets.items():
         judged = [
@@ -244,13 +207,15 @@ def summed(world: World[AnyCell], cell: AnyCell, found: Sequence[Mapping[str, En
         counts,
         tuple(world.targets),
         met / max(1, len(answers)),
+        world.spaced,
+        world.ideal(cell) if world.ideal else {},
     )
 
 
-def counted(rows: Floats, true: float) -> Counts:
+def counted(rows: Floats, true: float, asked: int | None = None) -> Counts:
     """Judges the replications of one statistic by the rule that every verdict uses.
 
-    `rows`: (replications, 5), the columns of `Ends`.
+    `rows`: (answers, 5), the columns of `Ends`. `asked`: replications, if some have no answer.
     """
     value, lows, highs = rows.T[:3]
 
@@ -271,7 +236,15 @@ def counted(rows: Floats, true: float) -> Counts:
         planned=up if upwards <= downwards else down,
         power=min(upwards, downwards),
         width=1 / max(1e-9, float(np.quantile(missed, LEVEL))),
+        half=_middle((highs - lows) / 2, asked or len(rows)),
     )
+
+
+def _middle(halves: Floats, asked: int) -> float | None:
+    """The median of `asked` half-widths; those that are not there are the widest."""
+    ordered = np.r_[np.sort(halves), np.full(asked - len(halves), np.inf)]
+    middle = float(np.mean(ordered[[(asked - 1) // 2, asked // 2]]))
+    return middle if np.isfinite(middle) else None
 
 
 @contextmanager
@@ -284,7 +257,11 @@ def pool_of(number: int) -> Iterator[ProcessPoolExecutor | None]:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
         with ProcessPoolExecutor(number, get_context("spawn")) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         if before is None:
             del os.environ["OPENBLAS_NUM_THREADS"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proving.coverage.intervals import CHUNK, LEVEL, AnyCell, World, answered, drawn_of
+from proving.coverage.asked import AnyCell, World
+from proving.coverage.intervals import CHUNK, LEVEL, answered, drawn_of
 from trials.designs.early_look import look
 from trials.statistics.intervals import MIN_DAYS
 
@@ -30,6 +31,7 @@ class Looked:
     statistic: str
     phi: float
     days: int
+    replications: int
     looks: float
     """Looks that were answered, of ten: with fewer than 14 days that count there is no interval."""
     always_valid: float
@@ -77,17 +79,18 @@ def measure(
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
         return [
-            _shares(world, cell, [one for span in spans for one in replicate(world, cell, span)])
+            shares(world, cell, [one for span in spans for one in replicate(world, cell, span)])
             for cell in cells
         ]
     running = [(cell, [pool.submit(replicate, world, cell, span) for span in spans]) for cell in cells]
-    return [_shares(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
+    return [shares(world, cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
 
-def _shares(world: World[AnyCell], cell: AnyCell, found: Sequence[tuple[int, bool, bool]]) -> Looked:
+def shares(world: World[AnyCell], cell: AnyCell, found: Sequence[tuple[int, bool, bool]]) -> Looked:
+    """Counts the trials that a look excluded."""
     looks, ever, once = (float(share) for share in np.mean(np.array(found, float), axis=0))
     statistic = next(iter(world.truth(cell)))
-    return Looked(world.name, world.design, statistic, cell.phi, cell.days, looks, ever, once)
+    return Looked(world.name, world.design, statistic, cell.phi, cell.days, len(found), looks, ever, once)
 
 
 def table(found: Sequence[Looked]) -> str:
@@ -100,16 +103,3 @@ def table(found: Sequence[Looked]) -> str:
         cell = f"{one.design} | `{one.statistic}` | {one.phi:g} | {one.days} | {one.looks:.1f}"
         rows.append(f"| {cell} | {one.always_valid:.3f} | {one.single:.3f} |")
     return "\n".join(rows)
-
-
-def shortfalls(found: Sequence[Looked], replications: int) -> list[str]:
-    """A line for each cell that excludes the truth in more than 5 %, by more than three standard errors of
-    the measurement.
-    """
-    most = MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / replications))
-    return [
-        f"ten looks, {one.world}, φ {one.phi:g}, {one.days} days: the truth excluded in "
-        f"{one.always_valid:.3f}, over {MOST}"
-        for one in found
-        if one.always_valid > most
-    ]

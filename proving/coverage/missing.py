@@ -11,32 +11,27 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
 from insitu.model import PeriodName, Verdict
-from proving.coverage.intervals import CHUNK, LEVEL, SEED
+from proving.coverage.intervals import CHUNK, SEED
 from simulators.signals import autoregressive
 from simulators.worlds.cell import FIRST
-from trials.designs import DESIGNS, Question
-from trials.designs.question import ArmRole
-from trials.judge.gate import captured_days, is_captured
-from trials.judge.missing import survive
-from trials.judge.verdicts import verdict_of
-from trials.plan.endpoint import Endpoint
-from trials.plan.parts import WORST_PERCENTILE, Capture
-from trials.series.scale import ARITHMETIC
-from trials.series.slots import Calendar, Unit
+from trials.designs import DESIGNS, Answer, ask
+from trials.judge.answers import judged
+from trials.plan.parts import WORST_PERCENTILE
 
 HOUR: Final = timedelta(hours=1)
 DAYS: Final = 30
 HOURS: Final = 24 * DAYS
 NIGHT: Final = 8
 """Hours from 22:00 to 6:00."""
+AT_NIGHT: Final = (np.arange(HOURS) + 2) % 24 < NIGHT
 LOST: Final = ("high", "low", "night", "random")
-SHARES: Final = (0.05, 0.1, 0.15, 0.2)
+SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.225)
 """At a quarter the gate lets nothing through: too few days have 75 % of their hours."""
 PHIS: Final = (0.0, 0.7, 0.95)
 """At 0 nothing that comes before a silence tells that it will come."""
@@ -109,89 +104,62 @@ def replicate(cell: Silent, numbers: Iterable[int], worst: float) -> list[tuple[
     found = []
     for number in numbers:
         seed = [SEED, number, int(1000 * cell.phi), LOST.index(cell.lost), int(1000 * cell.share)]
-        question = _question(cell, np.random.default_rng(seed))
-        is_answered = _passes(question) and not DESIGNS[cell.design].answer(question).blocked
-        before = _judge(question) if is_answered else Verdict.NOT_EVALUABLE
-        after = survive(question, before, _judge, worst, tell=False).verdict
-        found.append((before, after))
+        verdict = judged(_answer(cell, np.random.default_rng(seed)), worst_percentile=worst, tell=False)
+        before = verdict.verdict if verdict.missing is None else verdict.missing.verdict_without
+        found.append((before, verdict.verdict))
     return found
 
 
-def _judge(question: Question) -> Verdict:
-    answer = DESIGNS[question.endpoint.design].answer(question)
-    known = {one.statistic: one for one in answer.statistics}
-    return verdict_of(question.endpoint, known, LEVEL, blocked=not known)[1]
-
-
-def _passes(question: Question) -> bool:
-    capture = question.capture
-    return all(is_captured(*captured_days(units, capture), capture) for units in question.units.values())
-
-
-def _question(cell: Silent, rng: np.random.Generator) -> Question:
+def _answer(cell: Silent, rng: np.random.Generator) -> Answer:
     """One draw; the target lies on the truth of a trial without effect."""
-    endpoint = Endpoint.model_validate(_endpoint(cell))
-    units: dict[tuple[ArmRole, PeriodName], list[Unit]] = {}
-    if cell.design == "reference_collocation":
-        truth, calendar = _series(rng, cell.phi), _calendar(PeriodName.REPORTING)
-        night = (calendar.hour >= 22) | (calendar.hour < 6)
-        error = autoregressive(rng, HOURS, phi=cell.phi, sd=1.0) + np.where(night, 12.0, 0.0)
-        kept = np.where(_lost(cell, truth + error, calendar, rng), np.nan, truth + error)
-        units["candidate", PeriodName.REPORTING] = [_unit("candidate-1", calendar, kept)]
-        units["reference", PeriodName.REPORTING] = [_unit("reference-1", calendar, truth)]
-    else:
-        for period in DESIGNS[cell.design].periods:
-            calendar, values = _calendar(period), _series(rng, cell.phi)
-            if period is PeriodName.REPORTING:
-                values = values + cell.effect * standard_error(cell.phi)
-                values = np.where(_lost(cell, values, calendar, rng), np.nan, values)
-            units["candidate", period] = [_unit("candidate-1", calendar, values)]
-    return Question(endpoint, Capture(), LEVEL, 1, ARITHMETIC, units, bare=True)
-
-
-def _endpoint(cell: Silent) -> dict[str, Any]:
-    words = {"en": "A world", "fr": "Un monde"}
     statistic, low, high = {
         "before_after": ("effect", None, 0.0),
         "limit_compliance": ("mean", None, MEAN),
         "reference_collocation": ("bias", -NIGHT * 12.0 / 24, NIGHT * 12.0 / 24),
     }[cell.design]
-    return {
-        "name": "main",
-        "title": words,
-        "property": "p",
-        "unit": "1",
-        "design": cell.design,
-        "arms": {role: role for role in DESIGNS[cell.design].arms},
-        "parameters": {"u_meas": 0.01} if cell.design == "limit_compliance" else {},
-        "criteria": [{"statistic": statistic, "target": {"low": low, "high": high}, "justification": words}],
-    }
+    return ask(
+        cell.design,
+        arms=_arms(cell, rng),
+        start={PeriodName.BASELINE: FIRST - DAYS * timedelta(days=1), PeriodName.REPORTING: FIRST},
+        interval=HOUR,
+        targets={statistic: (low, high)},
+        parameters={"u_meas": 0.01} if cell.design == "limit_compliance" else {},
+        bare=True,
+    )
 
 
-def _calendar(period: PeriodName) -> Calendar:
-    start = FIRST if period is PeriodName.REPORTING else FIRST - DAYS * timedelta(days=1)
-    return Calendar.of(start, start + DAYS * timedelta(days=1), HOUR, "UTC")
+def _arms(cell: Silent, rng: np.random.Generator) -> dict[str, dict[str, Floats]]:
+    """Role → period → hourly values, NaN where lost."""
+    if cell.design == "reference_collocation":
+        truth = _series(rng, cell.phi)
+        error = autoregressive(rng, HOURS, phi=cell.phi, sd=1.0) + np.where(AT_NIGHT, 12.0, 0.0)
+        kept = np.where(_lost(cell, truth + error, rng), np.nan, truth + error)
+        return {"candidate": {PeriodName.REPORTING: kept}, "reference": {PeriodName.REPORTING: truth}}
+    periods: dict[str, Floats] = {}
+    for period in DESIGNS[cell.design].periods:
+        values = _series(rng, cell.phi)
+        if period is PeriodName.REPORTING:
+            values = values + cell.effect * standard_error(cell.phi)
+            values = np.where(_lost(cell, values, rng), np.nan, values)
+        periods[period] = values
+    return {"candidate": periods}
 
 
 def _series(rng: np.random.Generator, phi: float) -> Floats:
     return MEAN + autoregressive(rng, HOURS, phi=phi, sd=SD)
 
 
-def _unit(name: str, calendar: Calendar, values: Floats) -> Unit:
-    return Unit(name, calendar, values, np.zeros(calendar.n, bool))
-
-
-def _lost(cell: Silent, values: Floats, calendar: Calendar, rng: np.random.Generator) -> Bools:
+def _lost(cell: Silent, values: Floats, rng: np.random.Generator) -> Bools:
     number = round(cell.share * HOURS)
     lost = np.zeros(HOURS, bool)
-    lost[_order(cell.lost, values, calendar, rng)[:number]] = True
+    lost[_order(cell.lost, values, rng)[:number]] = True
     return lost
 
 
-def _order(kind: str, values: Floats, calendar: Calendar, rng: np.random.Generator) -> Ints:
+def _order(kind: str, values: Floats, rng: np.random.Generator) -> Ints:
     """The hours that are lost, the first ones first."""
     if kind == "night":
-        return rng.permutation(np.flatnonzero((calendar.hour >= 22) | (calendar.hour < 6)))
+        return rng.permutation(np.flatnonzero(AT_NIGHT))
     if kind == "random":
         return rng.permutation(HOURS)
     return np.argsort(-values if kind == "high" else values)
@@ -208,13 +176,14 @@ def measure(
     spans = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
     if pool is None:
         return [
-            _shares(cell, [one for span in spans for one in replicate(cell, span, worst)]) for cell in asked
+            shares(cell, [one for span in spans for one in replicate(cell, span, worst)]) for cell in asked
         ]
     running = [(cell, [pool.submit(replicate, cell, span, worst) for span in spans]) for cell in asked]
-    return [_shares(cell, [one for part in parts for one in part.result()]) for cell, parts in running]
+    return [shares(cell, [one for part in parts for one in part.result()]) for cell, parts in running]
 
 
-def _shares(cell: Silent, found: Sequence[tuple[Verdict, Verdict]]) -> Judged:
+def shares(cell: Silent, found: Sequence[tuple[Verdict, Verdict]]) -> Judged:
+    """Counts the verdicts without the rule and with it."""
     n = len(found)
     before, after = ([pair[place] for pair in found] for place in (0, 1))
     return Judged(
@@ -228,18 +197,18 @@ def _shares(cell: Silent, found: Sequence[tuple[Verdict, Verdict]]) -> Judged:
 
 
 def table(found: Sequence[Judged]) -> str:
-    """A row for each design, φ and kind of loss; a column for each share."""
-    shares = sorted({one.cell.share for one in found})
+    """A row for each design, φ and kind of loss; a column for each share that is lost."""
+    columns = sorted({one.cell.share for one in found})
     rows = [
-        "| design | φ | lost | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
-        "|---" * (3 + len(shares)) + "|",
+        "| design | φ | lost | " + " | ".join(f"{100 * share:g} %" for share in columns) + " |",
+        "|---" * (3 + len(columns)) + "|",
     ]
-    by_row: dict[tuple[str, float, str], list[str]] = {}
+    by_row: dict[tuple[str, float, str], dict[float, str]] = {}
     for one in found:
-        key = (one.cell.design, one.cell.phi, one.cell.lost)
-        by_row.setdefault(key, []).append(f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f}")
+        told = f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f} · {one.answered:.2f}"
+        by_row.setdefault((one.cell.design, one.cell.phi, one.cell.lost), {})[one.cell.share] = told
     rows += [
-        f"| {design} | {phi:g} | {lost} | " + " | ".join(of) + " |"
+        f"| {design} | {phi:g} | {lost} | " + " | ".join(of.get(share, "–") for share in columns) + " |"
         for (design, phi, lost), of in by_row.items()
     ]
     return "\n".join(rows)
@@ -247,23 +216,12 @@ def table(found: Sequence[Judged]) -> str:
 
 def table_of_power(found: Sequence[Judged]) -> str:
     """A row for each effect; a column for each share that is lost at random."""
-    shares = sorted({one.cell.share for one in found})
+    columns = sorted({one.cell.share for one in found})
     rows = [
-        "| effect, standard errors | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |",
-        "|---" * (1 + len(shares)) + "|",
+        "| effect, standard errors | " + " | ".join(f"{100 * share:g} %" for share in columns) + " |",
+        "|---" * (1 + len(columns)) + "|",
     ]
     for effect in sorted({-one.cell.effect for one in found}):
         of = [f"{one.met_without:.2f} → {one.met:.2f}" for one in found if one.cell.effect == -effect]
         rows.append(f"| {effect:g} | " + " | ".join(of) + " |")
     return "\n".join(rows)
-
-
-def shortfalls(found: Sequence[Judged]) -> list[str]:
-    """A line for each cell with too many wrong verdicts on a side, by more than three standard errors."""
-    return [
-        f"{one.cell.design}, φ {one.cell.phi:g}, {100 * one.cell.share:g} % lost ({one.cell.lost}): "
-        f"{kind} in {share:.3f}"
-        for one in found
-        for kind, share in (("met", one.met), ("not_met", one.not_met))
-        if share > MOST + 3 * float(np.sqrt(MOST * (1 - MOST) / one.replications))
-    ]

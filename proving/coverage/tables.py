@@ -1,24 +1,12 @@
-"""Formats the measurements of `proving.coverage.intervals` as the tables of docs/validation.md, and lists the
-numbers beyond the bounds.
-"""
+"""Formats the measurements of `proving.coverage.intervals` as the tables of docs/validation.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
-import numpy as np
-
-from proving.coverage.intervals import (
-    CONSERVATIVE,
-    ENOUGH,
-    LEAST,
-    LEAST_MEAN,
-    POWER,
-    Counts,
-    Measured,
-    most_false,
-)
+from proving.coverage.bounds import CONSERVATIVE, ENOUGH, by_statistic, means, trended
+from proving.coverage.intervals import Counts, Measured
 from trials.designs import DESIGNS
 
 MOST_COLUMNS = 5
@@ -63,15 +51,64 @@ def _table(treated: Sequence[Measured], names: Sequence[str]) -> str:
             + " | ".join(of)
             + " |"
         )
-    means = dict(_means(treated))
+    average = dict(means(treated))
     return "\n".join(
         [
             *rows,
             "| mean | | | | "
-            + " | ".join(f"{means[name]:.3f}" if name in means else "–" for name in names)
+            + " | ".join(f"{average[name]:.3f}" if name in average else "–" for name in names)
             + " |",
         ]
     )
+
+
+def aggregations(worlds: Mapping[str, Sequence[Measured]]) -> str:
+    """The effect of design 4 by kind of day value: a row for each φ, a column for each kind. The world of
+    means is the one without a kind in its name.
+    """
+    of = {name.removeprefix("before_after").lstrip("_") or "mean": found for name, found in worlds.items()}
+    rows = [f"| φ | {' | '.join(f'`{name}`' for name in of)} |", "|---" * (1 + len(of)) + "|"]
+    usual = {
+        name: {
+            one.cell.phi: one
+            for one in found
+            if one.cell.treated and (one.cell.days, one.cell.trend) == (30, 0)
+        }
+        for name, found in of.items()
+    }
+    for phi in dict.fromkeys(phi for cells in usual.values() for phi in cells):
+        told = [_counts(cells[phi].counts["effect"]) if phi in cells else "–" for cells in usual.values()]
+        rows.append(f"| {phi:g} | {' | '.join(told)} |")
+    return "\n".join(rows)
+
+
+def spaced(found: Sequence[Measured]) -> str:
+    """The cells of a world whose values are a day apart or more: for each statistic a row for each number of
+    values, a column for each φ.
+    """
+    names = list(dict.fromkeys(name for one in found for name in one.counts))
+    return "\n\n".join(_spaced(found, name) for name in names)
+
+
+def _spaced(found: Sequence[Measured], name: str) -> str:
+    phis = list(dict.fromkeys(one.cell.phi for one in found))
+    rows = [
+        f"| `{name}`, values | {' | '.join(f'φ {phi:g}' for phi in phis)} |",
+        "|---" * (1 + len(phis)) + "|",
+    ]
+    for days in dict.fromkeys(one.cell.days for one in found):
+        cells = {one.cell.phi: one for one in found if one.cell.days == days and name in one.counts}
+        told = [_of_spaced(cells[phi], name) if phi in cells else "–" for phi in phis]
+        rows.append(f"| {days} | {' | '.join(told)} |")
+    average = dict(means(found)).get(name)
+    return "\n".join(rows) + (f"\n\nMean coverage: {average:.3f}." if average is not None else "")
+
+
+def _of_spaced(one: Measured, name: str) -> str:
+    width = one.width(name)
+    told = f"{one.holding(name):.3f} ({one.counts[name].coverage:.3f}) · {one.wrong(name):.3f} · "
+    told += f"{one.answered / one.asked:.2f}"
+    return told + (f" · {width:.2f}" if width is not None else " · –" if one.ideal else "")
 
 
 def nothing_done(found: Sequence[Measured]) -> str:
@@ -91,61 +128,16 @@ def nothing_done(found: Sequence[Measured]) -> str:
     return "\n".join(rows)
 
 
-def shortfalls(found: Sequence[Measured]) -> list[str]:
-    """A line for each number beyond its bound; docs/validation.md has the bounds."""
-    return [*_cells(found), *_designs(found)]
-
-
 def conservative(found: Sequence[Measured]) -> list[str]:
     """A line for each statistic with cells that cover more than .985, with the width ratio of the widest."""
     lines = []
-    for name, cells in _statistics(found).items():
+    for name, cells in by_statistic(found).items():
         wide = [(one, one.counts[name]) for one in cells if one.counts[name].coverage > CONSERVATIVE]
         if wide:
             most = max(counts.width for _, counts in wide)
-            where = "; ".join(f"φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}" for one, _ in wide)
+            where = "; ".join(f"φ {one.cell.phi:g}, {one.cell.days} days{trended(one)}" for one, _ in wide)
             lines.append(f"`{name}`: conservative, up to {most:.2f} times as wide as it had to be ({where})")
     return lines
-
-
-def _cells(found: Sequence[Measured]) -> Iterator[str]:
-    for one in found:
-        where = f"{one.world}, φ {one.cell.phi:g}, {one.cell.days} days{_trended(one)}"
-        if one.answered < ENOUGH:
-            yield f"{where}: only {one.answered} of {one.asked} answered"
-            continue
-        bound = most_false(one.answered)
-        for name, counts in one.counts.items():
-            if counts.coverage < LEAST:
-                yield f"{where}: {name} covers {counts.coverage:.3f}, under {LEAST}"
-            if counts.false > bound:
-                yield f"{where}: {name} decides wrongly in {counts.false:.3f} on one side, over {bound:.3f}"
-            if one.cell.treated and counts.power < POWER:
-                yield f"{where}: {name} has power {counts.power:.2f} at the planned effect, under {POWER}"
-        if not one.cell.treated and one.met > bound:
-            yield f"{where}: met in {one.met:.3f}, over {bound:.3f}"
-
-
-def _designs(found: Sequence[Measured]) -> Iterator[str]:
-    for world in dict.fromkeys(one.world for one in found):
-        for name, coverage in _means([one for one in found if one.world == world and one.cell.treated]):
-            if coverage < LEAST_MEAN:
-                yield f"{world}: {name} covers {coverage:.3f} on average, under {LEAST_MEAN}"
-
-
-def _statistics(found: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Statistic → its cells with enough answers."""
-    enough = [one for one in found if one.answered >= ENOUGH and one.cell.treated]
-    names = dict.fromkeys(name for one in enough for name in one.counts)
-    return {name: [one for one in enough if name in one.counts] for name in names}
-
-
-def _means(found: Sequence[Measured]) -> list[tuple[str, float]]:
-    """Statistic → mean coverage of its cells."""
-    return [
-        (name, float(np.mean([one.counts[name].coverage for one in of])))
-        for name, of in _statistics(found).items()
-    ]
 
 
 def _counts(counts: Counts) -> str:
@@ -155,9 +147,3 @@ def _counts(counts: Counts) -> str:
 
 def _trend(one: Measured) -> str:
     return f"{one.cell.trend:g} SD" if one.cell.trend else "–"
-
-
-def _trended(one: Measured) -> str:
-    return (f", trend of {one.cell.trend:g} SD" if one.cell.trend else "") + (
-        "" if one.cell.treated else ", nothing done"
-    )

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from insitu.arrays import Floats
+from insitu.spacing import Spacing
 from simulators.signals import autoregressive
 
 BASELINE, REPORTING = "baseline", "reporting"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOURLY = Spacing(HOUR)
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)
 """When the baseline ends and the reporting period begins: a Monday."""
 EFFECT = -4.0
@@ -35,7 +37,7 @@ class Cell:
     phi: float = 0.95
     """Autocorrelation of the hourly errors."""
     days: int = 30
-    """Of each period."""
+    """Of each period; the number of its values where those are a day apart or more."""
     trend: float = 0.0
     """Change from the beginning to the end of a period, in standard deviations of the hourly errors of the
     series that trends.
@@ -69,6 +71,11 @@ class Drawn:
     """Blocks of a crossover: start, end, on."""
 
 
+def hourly_starts(cell: Cell) -> dict[str, datetime]:
+    """Period → when its first hour begins."""
+    return {BASELINE: FIRST - cell.days * DAY, REPORTING: FIRST}
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """How to draw the arrays, the question to ask about them, and the true answers."""
@@ -88,10 +95,19 @@ class World:
     """How a day becomes one value."""
     aside: bool = False
     """Measured at the usual number of days only, without a trend or a twin."""
+    interval: Spacing = HOURLY
+    """Planned between two values."""
+    kept: Mapping[str, Any] | None = None
+    """The filter of the protocol."""
+    starts: Callable[[Cell], dict[str, datetime]] = hourly_starts
+    """Period → when its first interval begins."""
+    ideal: Callable[[Cell], dict[str, float]] | None = None
+    """Statistic → half-width at level .95 of the interval of somebody who knows φ and σ."""
 
-    def starts(self, cell: Cell) -> dict[str, datetime]:
-        """Period → when its first hour begins."""
-        return {BASELINE: FIRST - cell.days * DAY, REPORTING: FIRST}
+    @property
+    def spaced(self) -> bool:
+        """Values are a day apart or more."""
+        return self.interval != HOURLY
 
 
 def cycle(n: int, amplitude: float = 3.0) -> Floats:

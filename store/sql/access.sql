@@ -101,13 +101,10 @@ WHERE c.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND c.revoked_at IS NULL 
 -- name: credentials_of_device
 -- All credentials of a device, newest first.
 SELECT username, created_at, expires_at, revoked_at,
-       CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds
+       CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds,
+       token_sha256
 FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
-
--- name: seed_of_device
--- The hash of a device's first token: it stays when the device gets another credential.
-SELECT token_sha256 FROM credential WHERE device_id = %(device_id)s::int ORDER BY credential_id LIMIT 1;
 
 -- name: broker_state
 -- The state of the credentials that the broker should use, and the one that it uses.

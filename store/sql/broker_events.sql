@@ -40,13 +40,12 @@ WHERE b.last_at > clock_timestamp() - %(within)s::interval
 GROUP BY b.username, t.code, d.code, b.kind ORDER BY events DESC, b.username, b.kind;
 
 -- name: device_events
--- The same for one device, all of its credentials together.
-SELECT min(b.username) AS username, t.code AS trial, d.code AS device, b.kind, sum(b.events)::bigint AS events, min(b.first_at) AS first_at,
+-- The same for the credentials of one device together.
+SELECT min(b.username) AS username, NULL::text AS trial, NULL::text AS device, b.kind, sum(b.events)::bigint AS events, min(b.first_at) AS first_at,
        max(b.last_at) AS last_at, (array_agg(b.last_topic ORDER BY b.last_at DESC))[1] AS last_topic, bool_or(b.by_other) AS by_other,
        max(b.events) AS most_an_hour
-FROM credential c JOIN broker_event b USING (username) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
-WHERE c.device_id = %(device_id)s::int AND b.last_at > clock_timestamp() - %(within)s::interval
-GROUP BY t.code, d.code, b.kind ORDER BY b.kind;
+FROM broker_event b WHERE b.username = ANY(%(usernames)s::text[]) AND b.last_at > clock_timestamp() - %(within)s::interval
+GROUP BY b.kind ORDER BY b.kind;
 
 -- name: take_untold
 -- Denied messages that a device was not told yet.

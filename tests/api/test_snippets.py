@@ -16,7 +16,7 @@ import pytest
 
 from api.snippets import EXAMPLES, PublicAddress, Sent, client_id_of, sent_of, snippets
 from insitu.units import require_unit
-from store.access import seed_of_device
+from store.access import credentials_of_device, seed_of
 from store.catalogue.devices import find_device
 from store.read.streams import list_streams
 from tests.api.conftest import server
@@ -43,7 +43,7 @@ class Company:
             "device": "a",
             "username": username,
             "token": token,
-            "client_id": client_id_of("t", "a", seed_of_device(self.stack.conn, found)),
+            "client_id": client_id_of("t", "a", seed_of(credentials_of_device(self.stack.conn, found))),
             "fields": sent_of(list_streams(self.stack.conn, [found]))[:1],
             "http": self.address,
             "public": PublicAddress(self.stack.broker.host, self.stack.broker.port),

@@ -85,7 +85,9 @@ def test_a_device_with_other_results_stops_the_swap_with_what_differs(
     merge(conn, [Observation(stream, to_us(START), 1.0, to_us(START), 0)])
     conn.execute("UPDATE datastream SET unit = 'mg/m3', scale = 1000 WHERE datastream_id = %s", (stream,))
     conn.commit()
-    with pytest.raises(CorrectInput, match=r"unit of pm25 was 1, is mg/m3; scale of pm25 was 1.0, is 1000"):
+    with pytest.raises(
+        CorrectInput, match=r"unit of pm25 was ug/m3, is mg/m3; scale of pm25 was 1.0, is 1000"
+    ):
         told_here("swap", "t", "a", "new")
     assert credentials_of_device(conn, catalogue.devices["a"])[0].revoked_at is None
 

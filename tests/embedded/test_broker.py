@@ -26,7 +26,7 @@ from insitu.wire import PROBE
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="insitu broker ") as name:
+    with TemporaryDirectory(prefix="insitu bröker ") as name:
         yield Path(name)
 
 

@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from insitu.embedded.broker import Broker
 from insitu.wire import inbound_filters, named_filters, network_filters
 from store import access, shards
+from store.access import credentials_of_device
 from store.broker_events import list_device_events, list_events
 from store.catalogue.devices import find_device
 from store.database import Connection
@@ -168,7 +169,9 @@ def test_a_denied_message_is_counted_and_told_to_the_device(stack: Stack) -> Non
     assert (heard["reason"], "tele/a/SENSOR" in heard["detail"]) == ("unknown_topic", True)
     number = find_device(stack.conn, "t", "a").device_id
     wait_until(lambda: denials(stack) == 3, "three denials")
-    (found,) = list_device_events(stack.conn, number)
+    (found,) = list_device_events(
+        stack.conn, [one.username for one in credentials_of_device(stack.conn, number)]
+    )
     assert (found.kind, found.events, found.last_topic) == ("publish_denied", 3, "tele/a/SENSOR")
     device.close()
 

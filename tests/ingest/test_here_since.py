@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from insitu.times import to_us
 from store.database import Connection
-from store.signs import touch_devices
+from store.signs import Heard, touch_devices
 from tests.fix_catalogue import START, SmallTrial
 
 
@@ -15,7 +15,8 @@ def test_the_first_word_after_a_silence_counts(conn: Connection, catalogue: Smal
     device = catalogue.devices["a"]
 
     def heard(minutes: float) -> datetime | None:
-        touch_devices(conn, {device: (to_us(START + timedelta(minutes=minutes)), None)})
+        at = to_us(START + timedelta(minutes=minutes))
+        touch_devices(conn, {device: Heard(at, at)})
         return conn.execute("SELECT here_since FROM device_contact").fetchone()[0]
 
     assert heard(0) is None

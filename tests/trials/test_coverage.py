@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from insitu.errors import CorrectInput
-from proving.coverage import looks, tables
-from proving.coverage.intervals import Ends, Measured, counted, measure, most_false, pool_of
+from proving.coverage import bounds, looks
+from proving.coverage.bounds import most_false
+from proving.coverage.intervals import Ends, Measured, counted, measure, pool_of
 from proving.coverage.measuring import run
 from simulators.worlds.cell import DAYS, PHIS, USUAL, Cell, World, cycle
 from simulators.worlds.register import WORLDS, cells, chosen, looked
@@ -142,11 +143,13 @@ def too_narrow(world: World, cell: Cell) -> Measured:
 
 
 def test_what_lies_beyond_the_bounds_is_told() -> None:
-    told = tables.shortfalls([too_narrow(WORLDS["before_after"], USUAL)])
+    told = [str(one) for one in bounds.of_results([too_narrow(WORLDS["before_after"], USUAL)])]
     assert [line.split(": ")[1].split()[1] for line in told] == ["covers", "decides", "has", "covers"]
     assert all("effect" in line for line in told)
     few = replace(too_narrow(WORLDS["before_after"], USUAL), answered=7)
-    assert tables.shortfalls([few]) == ["before_after, φ 0.95, 30 days: only 7 of 400 answered"]
+    assert [str(one) for one in bounds.of_results([few])] == [
+        "before_after, φ 0.95, 30 days: answered 7, under 100"
+    ]
 
 
 def test_two_processes_find_what_one_finds() -> None:
@@ -169,7 +172,7 @@ def test_the_tables_have_a_row_for_each_cell(capsys: pytest.CaptureFixture[str])
     assert said.count("| 0.7 | 14 | 3 SD |") == 2
     assert "| 4 | before_after | 0.7 | 14 | 2 | `effect` |" in said
     assert said.count("| limit_compliance | `mean` | 0.7 | 20 |") == 1
-    assert "- limit, φ 0.7, 14 days: only 2 of 2 answered." in said
+    assert "- limit, φ 0.7, 14 days: answered 2, under 100." in said
 
 
 @pytest.mark.parametrize(

@@ -189,33 +189,6 @@ def test_days_that_are_all_alike_are_refused_with_the_next_step() -> None:
     assert int(str(found.evidence["needed"])) > 15
 
 
-CELLS = [
-    (n, phi, every)
-    for n in (14, 20, 29, 45, 60, 90, 120)
-    for phi in (0.0, 0.4, 0.5, 0.6, 0.7, 0.8)
-    for every in ([1], [2, 2, 3], [1, 6])
-]
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("n", "phi", "every"), CELLS)
-def test_every_cell_holds_its_bounds(n: int, phi: float, every: list[int]) -> None:
-    """2,000 series a cell; φ from value to value at the median distance."""
-    rng = np.random.default_rng([SEED, n, int(10 * phi), *every])
-    days = np.cumsum(np.resize(every, n)).astype(np.int64)
-    decay = phi ** (np.diff(days) / np.median(np.diff(days)))
-    held = []
-    for _ in range(2000):
-        values = rng.normal(size=n)
-        for at, step in enumerate(decay, 1):
-            values[at] = step * values[at - 1] + np.sqrt(1 - step**2) * values[at]
-        found = averaged(days, values)
-        low, high = found.interval(0.95)
-        held.append(low <= 0 <= high or found.needed(0.95) is not None)
-    assert np.mean(held) >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / 2000)
-
-
 def blocks(pairs: int, length: int, mirrored: bool) -> np.ndarray:
     """Weights of the days in each pair of blocks, on first, or in turn on and off first."""
     weights = np.zeros((pairs, 2 * length * pairs))

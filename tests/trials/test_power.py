@@ -4,7 +4,6 @@ verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +13,9 @@ from statsmodels.stats.power import TTestPower
 
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
+from proving.coverage.forecasts import Forecast, replicate
 from tests.trials.world import noise
-from trials.plan.parts import Target
-from trials.statistics.criteria import judge
-from trials.statistics.inference import NEIGHBOURS, TRUE_LAGS, Inference, Mean
+from trials.statistics.inference import NEIGHBOURS, TRUE_LAGS, Inference
 from trials.statistics.intervals import LOG, DayJackknife, neighbour_spread
 from trials.statistics.power import (
     Basis,
@@ -87,47 +85,6 @@ def test_half_the_chance_of_a_wrong_verdict_is_left_on_the_bound() -> None:
     assert found == pytest.approx((0.025, 0.025), abs=1e-9)
 
 
-def simulated(
-    by: Inference, kind: str, phi: float, seed: int, *, before: int = 45, after: int = 60
-) -> Verdict | None:
-    """The verdict of one trial whose true value its own baseline forecast as just detectable; None if the
-    baseline says that nothing is.
-    """
-    rng = np.random.default_rng([seed, 7])
-    days, later = np.arange(before), np.arange(before, before + after)
-    values = noise(rng, phi, before + after)
-    baseline = by.mean(days, values[:before], None)
-    if kind == "difference":
-        basis = Basis.of(baseline, before_days=before)
-        detectable = smallest_effect(basis=basis, days=after, level=LEVEL)
-        if detectable is None:
-            return None
-        periods = by.difference(baseline, by.mean(later, values[before:] - 5 - detectable, None))
-        return judged(by, [periods.before, periods.after], periods.interval(LEVEL), Target(high=-5))
-    if kind == "limit":
-        basis = Basis.of(baseline, fixed=2 * 0.4)
-        region = met_region(basis=basis, days=after, level=LEVEL, target=(None, 68.0))
-        if region is None:
-            return None
-        mean = by.mean(later, values[before:] + (region[1] or 0.0), None)
-        low, high = mean.interval(LEVEL)
-        half = float(np.hypot(0.8, (high - low) / 2))
-        ends = (low + high) / 2 - half, (low + high) / 2 + half
-        return judged(by, [mean], ends, Target(high=68))
-    region = met_region(basis=Basis.of(baseline), days=after, level=LEVEL, target=(-3.0, 3.0))
-    if region is None:
-        return None
-    mean = by.mean(later, values[before:] + (region[0] or 0.0), None)
-    return judged(by, [mean], mean.interval(LEVEL), Target(low=-3, high=3))
-
-
-def judged(by: Inference, means: Sequence[Mean], ends: tuple[float, float], target: Target) -> Verdict:
-    """As the designs judge: values that are too alike are not."""
-    if any(by.needed(mean, LEVEL) is not None for mean in means):
-        return Verdict.NOT_EVALUABLE
-    return judge(*ends, target)
-
-
 @pytest.mark.parametrize(
     ("by", "phi"),
     [(NEIGHBOURS, 0.0), (NEIGHBOURS, 0.5), (TRUE_LAGS, 0.0), (TRUE_LAGS, 0.5)],
@@ -137,9 +94,8 @@ def judged(by: Inference, means: Sequence[Mean], ends: tuple[float, float], targ
 def test_what_was_foretold_to_be_detectable_is_met_as_often_as_was_said(
     by: Inference, phi: float, kind: str
 ) -> None:
-    verdicts = [
-        verdict for seed in range(REPLICATES) if (verdict := simulated(by, kind, phi, seed)) is not None
-    ]
+    cell = Forecast(kind, phi, 45, 60)
+    verdicts = [verdict for verdict in replicate(cell, range(REPLICATES), by) if verdict is not None]
     assert len(verdicts) >= 0.9 * REPLICATES
     assert verdicts.count(Verdict.MET) / len(verdicts) >= ENOUGH
     assert Verdict.NOT_MET not in verdicts

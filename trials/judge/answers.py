@@ -26,9 +26,9 @@ class Judged:
     """None where the gate lets nothing through, and for a census."""
 
 
-def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE) -> Judged:
+def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: bool = True) -> Judged:
     """The verdict on an answer of `designs.ask` with targets, else CorrectInput. `worst_percentile`: as in a
-    protocol's missing-data rule.
+    protocol's missing-data rule. `tell`: find the tipping point and what the missing have in common, too.
     """
     question = answer.question
     if question is None or not question.endpoint.criteria:
@@ -42,8 +42,8 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE) -> Jud
     def judge(filled: Question) -> Verdict:
         return _verdict(filled, DESIGNS[filled.endpoint.design].answer(filled))
 
-    survived = survive(bare, verdict, judge, worst_percentile, tell=True)
-    common = missingness(bare) if survived.summary is not None else []
+    survived = survive(bare, verdict, judge, worst_percentile, tell=tell)
+    common = missingness(bare) if tell and survived.summary is not None else []
     return Judged(survived.verdict, survived.findings + common, survived.summary)
 
 
