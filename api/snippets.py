@@ -121,8 +121,10 @@ def snippets(
     http: str | None = None,
 ) -> dict[str, str]:
     """Title → text. `fields` are those of the device's datastreams; `http` is the address of the pages (for
-    curl).
+    curl). Without fields there is none: every result would be refused.
     """
+    if not fields:
+        return {}
     intervals = [one.every_s for one in fields if one.every_s]
     it = _Device(
         public,
@@ -130,7 +132,7 @@ def snippets(
         username,
         token,
         client_id,
-        {one.name: one.example for one in fields or [Sent("temperature", "Cel")]},
+        {one.name: one.example for one in fields},
         min([*intervals, LONGEST_S]) if intervals else USUAL_S,
     )
     texts = {"mosquitto_pub": _mosquitto(it), "Python": _python(it), "Arduino": _arduino(it)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cli.policy import CannotAsk
+from cli.policy import CannotAsk, LookAt
 from insitu.errors import InsituError
 from store.broker_events import EventSum, list_events, list_logs
 
@@ -17,7 +17,8 @@ _MOST: Final = 5
 
 def describe_denials(conn: Connection) -> str:
     """Say what the broker denied in the last day, and which devices lose their connections to another client.
-    Raises CannotAsk if nobody reads the broker's log, InsituError if its reader has stopped.
+    Raises LookAt if there is anything, CannotAsk if nobody reads the broker's log, InsituError if its reader
+    has stopped.
     """
     logs = list_logs(conn)
     if not logs:
@@ -38,6 +39,8 @@ def describe_denials(conn: Connection) -> str:
         parts.append("another client uses the client id of " + "; ".join(map(_conflict, conflicts[:_MOST])))
     if newest.missed:
         parts.append("some lines of its log were overwritten before they were read")
+    if conflicts or any(one.is_denial for one in events):
+        raise LookAt("; ".join(parts) + ". The page of each device says where it may publish.")
     return "; ".join(parts)
 
 

@@ -20,6 +20,7 @@ from store.catalogue.sensors import (
     SensorFacts,
     change_sensor,
     correct_sensor,
+    correct_since,
     first_sensor,
     list_device_sensors,
 )
@@ -78,7 +79,7 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: st
                 if entry.sensor.since is not None and entry.sensor.since > start:
                     raise CorrectInput(
                         f"device {name} is there before its sensor, which comes "
-                        f"{_utc(entry.sensor.since)}: enter "
+                        f"{told_time(entry.sensor.since)}: enter "
                         "the sensor that it had first, and then the change."
                     )
                 first_sensor(conn, number, entry.sensor.facts())
@@ -133,18 +134,17 @@ def _placed(
     if any(entry.start in (None, stay.start) for stay in same):
         return []
     last = stays[-1]
-    was = f"{last.site}, {last.position}, from {_utc(last.start)}"
+    was = f"{last.site}, {last.position}, from {told_time(last.start)}"
     if entry.start is not None and entry.start > last.start and last not in same:
         if last.end is None:
             end_deployment(conn, device_id=number, at=entry.start)
         deploy(conn, device_id=number, site=entry.site, position=_position(entry), start=entry.start)
-        return [f"place was {was}, is {wanted} from {_utc(entry.start)}"]
+        return [f"place was {was}, is {wanted} from {told_time(entry.start)}"]
     if same:
         raise CorrectInput(
-            f"device {entry.trial}/{entry.code} is entered already: start was {_utc(same[-1].start)}, is "
-            f"{_utc(entry.start)} (`insitu deployment {entry.trial} {entry.code} --start … --reason "
-            f"WHY` corrects "
-            "it)."
+            f"device {entry.trial}/{entry.code} is entered already: "
+            f"start was {told_time(same[-1].start)}, is {told_time(entry.start)} "
+            f"(`insitu deployment {entry.trial} {entry.code} --start … --reason WHY` corrects it)."
         )
     stay = next((s for s in stays if entry.start in (None, s.start)), last)
     if not reason or entry.start not in (None, stay.start):
@@ -178,13 +178,15 @@ def _sensed(
             return []
         raise CorrectInput(
             f"device {name} is entered already: sensor.from was the beginning of the device, is "
-            f"{_utc(entry.since)}, and nothing else differs (say what is new of the sensor: serial, "
+            f"{told_time(entry.since)}, and nothing else differs (say what is new of the sensor: serial, "
             f"calibrated_at, …)."
         )
+    if current in same and entry.since is not None:
+        return _again_from(conn, known, name, entry.since, reason)
     at_that_time = next((one for one in known if one.start == entry.since), None)
     if entry.since is not None and at_that_time is None:
         change_sensor(conn, current, entry.facts(), entry.since)
-        return [f"sensor was {told(current.facts)}, is {told(entry.facts())} from {_utc(entry.since)}"]
+        return [f"sensor was {told(current.facts)}, is {told(entry.facts())} from {told_time(entry.since)}"]
     wrong = at_that_time or current
     if not reason:
         raise CorrectInput(
@@ -196,6 +198,20 @@ def _sensed(
         )
     correct_sensor(conn, wrong.sensor_id, replace(wrong.facts, **_stated(entry)))
     return differences(wrong, wanted)
+
+
+def _again_from(
+    conn: Connection, known: Sequence[Sensor], name: str, since: datetime, reason: str
+) -> list[str]:
+    """The present sensor, entered again with another `from`: with a reason, a correction."""
+    change = f"sensor.from was {told_time(known[-1].start)}, is {told_time(since)}"
+    if not reason:
+        raise CorrectInput(
+            f"device {name} is entered already: {change}, and nothing else differs (a wrong time is "
+            "corrected with --reason WHY; of a new calibration say calibrated_at)."
+        )
+    correct_since(conn, known, known[-1], since)
+    return [change]
 
 
 def _stated(entry: SensorEntry) -> dict[str, Any]:
@@ -214,13 +230,14 @@ def differences(before: Sensor, after: SensorFacts) -> list[str]:
 def told(facts: SensorFacts) -> str:
     """A sensor in words: make, model, serial number, and when it was calibrated."""
     parts = [facts.make, facts.model, *([facts.serial] if facts.serial else [])]
-    when = f", calibrated {_utc(facts.calibrated_at)}" if facts.calibrated_at else ""
+    when = f", calibrated {told_time(facts.calibrated_at)}" if facts.calibrated_at else ""
     return " ".join(parts) + when
 
 
 def _shown(value: object) -> str:
-    return _utc(value) if isinstance(value, datetime) else repr(value) if value else "nothing"
+    return told_time(value) if isinstance(value, datetime) else repr(value) if value else "nothing"
 
 
-def _utc(when: datetime | None) -> str:
+def told_time(when: datetime | None) -> str:
+    """To the minute, in UTC."""
     return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

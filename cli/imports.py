@@ -18,8 +18,10 @@ from cli.target import open_target
 from ingest.files.layout import understand
 from ingest.files.load import Loader, fingerprint
 from ingest.files.mapping import make_map, read_map
+from ingest.files.undeclared import DeclareDatastreams, Observable, write_mappings
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.model import RejectReason
+from store.catalogue.properties import list_properties
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
 from store.imports import Origin
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ingest.files.load import Summary
     from ingest.files.mapping import FileMap
     from ingest.files.shape import Layout
-    from store.corrections import Correction
+    from store.database import Connection
 
 
 def import_file(
@@ -111,7 +113,7 @@ def _said(given: dict[str, Any], path: Path | None) -> FileMap:
 def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as_json: bool) -> None:
     target, conn = open_target("insitu import")
     with conn:
-        layout = understand(file, said, load_snapshot(conn))
+        layout = _understood(conn, file, said)
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
@@ -132,6 +134,21 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
             )
             raise
     _report(layout, summary, dry=dry, as_json=as_json)
+
+
+def _understood(conn: Connection, file: Path, said: FileMap) -> Layout:
+    """Raises a CorrectInput with the tables to paste if the device has no datastream yet."""
+    try:
+        return understand(file, said, load_snapshot(conn))
+    except DeclareDatastreams as missing:
+        known = [
+            Observable(one.code, frozenset(n.casefold() for n in (one.code, *one.name.values())), one.unit)
+            for one in list_properties(conn)
+        ]
+        raise CorrectInput(
+            f"{file}: {missing} Say what its columns are: put these tables into a file, check them, enter it "
+            f"with `insitu register FILE`, and run the same import again.\n\n{write_mappings(missing, known)}"
+        ) from missing
 
 
 def _report(layout: Layout, summary: Summary, *, dry: bool, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from cli.denials import describe_denials
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
-from cli.policy import WRITE_FILES_ANEW, CannotAsk, devices_of_broker_config, throw_away_devices
+from cli.policy import WRITE_FILES_ANEW, CannotAsk, LookAt, devices_of_broker_config, throw_away_devices
 from cli.reports import show, show_each
 from cli.target import Target, find_target, open_target
 from ingest.policy import prove
@@ -35,7 +35,7 @@ from store.ledger import recount
 if TYPE_CHECKING:
     from store.database import Connection
 
-_WORDS: Final = {"ok": "ok  ", "bad": "BAD ", "not_asked": "--  "}
+_WORDS: Final = {"ok": "ok  ", "bad": "BAD ", "not_asked": "--  ", "look": "LOOK"}
 
 
 def settings(as_json: JsonOption = False) -> None:
@@ -55,22 +55,22 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Answer:
     question: str
-    state: Literal["ok", "bad", "not_asked"]
+    state: Literal["ok", "look", "bad", "not_asked"]
     detail: str
     """The good news, or what is wrong and what to do."""
 
 
 def check(
     strict: Annotated[
-        bool, typer.Option(help="Exit code 1 also where a question could not be asked.")
+        bool, typer.Option(help="Exit code 1 also for LOOK, and where a question could not be asked.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Is everything in order? One line for each question: ok, BAD, or -- if it could not be asked. Exit code
-    1 if anything is BAD.
+    """Is everything in order? One line for each question: ok, LOOK at a device, BAD, or -- if it could not be
+    asked. Exit code 1 if anything is BAD.
     """
     answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
-    bad = sum(answer.state == "bad" or (strict and answer.state == "not_asked") for answer in answers)
+    bad = sum(answer.state == "bad" or (strict and answer.state != "ok") for answer in answers)
     if bad:
         needs = "needs" if bad == 1 else "need"
         raise InsituError(f"{bad} of these {needs} attention; each line says what to do.")
@@ -81,6 +81,8 @@ def _ask(question: Question) -> Answer:
         return Answer(question.title, "ok", question.answer())
     except CannotAsk as error:
         return Answer(question.title, "not_asked", str(error))
+    except LookAt as error:
+        return Answer(question.title, "look", str(error))
     except InsituError as error:
         return Answer(question.title, "bad", str(error))
 

@@ -15,7 +15,7 @@ from store.access import credentials_of_device, record, revoke_credentials
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import find_device
-from store.catalogue.swaps import take_over
+from store.catalogue.swaps import count_later, take_over
 
 if TYPE_CHECKING:
     from store.catalogue.devices import Device
@@ -48,6 +48,7 @@ def swap(
             )
         before = find_device(conn, trial, old)
         after = _find_new(conn, before, new)
+        later = count_later(conn, before, since)
         names, topics = take_over(conn, before, after, since)
         ended = revoke_credentials(conn, device_id=before.device_id, at=now)
         detail = {
@@ -56,6 +57,7 @@ def swap(
             "reason": reason,
             "credentials": ended,
             "topics": topics,
+            "later_results": later,
         }
         record(conn, at=now, login=login, action="swap", subject=f"{trial}/{old}", detail=detail)
         conn.commit()
@@ -66,6 +68,14 @@ def swap(
         say(f"It continues {', '.join(names)}, with the same units, intervals, stamps and roles.")
     for topic in topics:
         say(f"Its messages on {topic} are those of {new} now.")
+    if later:
+        are = "are" if later != 1 else "is"
+        say(
+            f"{later} result{'s' if later != 1 else ''} of {old} {are} from then or later: stored with "
+            f"{old}, and an evaluation that names {old} uses them beside those of {new}. If that time is "
+            f"wrong: `insitu deployment {trial} {new} --start TIME --reason WHY`, then the same for {old} "
+            "with --end."
+        )
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."
     say(credentials if ended else f"{trial}/{old} had no credential.")
     if is_silent:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from ingest import sequences
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.numbers import compare
-from ingest.outcome import Booked, Outcome, content_digest
+from ingest.outcome import Booked, Outcome, content_digest, explain_conflict
 from ingest.prepared import Prepared
 from ingest.remarks import note_remarks
 from ingest.signs import intervals, signs_of_life
@@ -24,7 +24,7 @@ from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
 from store.deliveries import claim_frames, known_deliveries, save_deliveries
-from store.imports import add_parts
+from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import merge
@@ -162,12 +162,31 @@ def _merge(conn: Connection, batch: Sequence[Booked], import_id: int | None) -> 
         owners[index].duplicate += 1
     for index in merged.conflicting:
         owners[index].conflicting += 1
+    if import_id is not None and merged.conflicting:
+        _name_earlier(conn, [(owners[n], observations[n]) for n in merged.conflicting], import_id)
     if import_id is not None:
         known = {*merged.duplicate, *merged.conflicting}
         new = [one for n, one in enumerate(observations) if n not in known]
         add_parts(
             conn, import_id, [one.datastream_id for one in new], [to_datetime(one.time_us) for one in new]
         )
+
+
+def _name_earlier(conn: Connection, conflicts: Sequence[tuple[Booked, Observation]], import_id: int) -> None:
+    """Say of each message of an import which import or device brought the result that stands."""
+    firsts: dict[int, tuple[Booked, Observation]] = {}
+    for one, observation in conflicts:
+        firsts.setdefault(id(one), (one, observation))
+    found = list(firsts.values())
+    earlier = list_origins(
+        conn,
+        [observation.datastream_id for _, observation in found],
+        [to_datetime(observation.time_us) for _, observation in found],
+    )
+    for one, observation in found:
+        origin = earlier.get((observation.datastream_id, to_datetime(observation.time_us)))
+        if origin is not None:
+            one.conflict = explain_conflict(origin, import_id)
 
 
 def _save_rejects(

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ingest.decode import StatusReport
-from insitu.model import ClockQuality, IgnoreReason, Message, Observation, RejectReason, Remark
+from insitu.model import IgnoreReason, Message, Observation, RejectReason, Remark
 from insitu.wire import PREFIX, parse_network_topic
 from store.catalogue.snapshot import KnownDevice
 
@@ -62,8 +62,3 @@ class Prepared(NamedTuple):
         """False behind a network server: such a device hears neither receipts nor refusals."""
         topic = self.message.topic
         return topic.startswith(PREFIX) or parse_network_topic(topic) is None
-
-
-def of_file(observations: Sequence[Observation]) -> tuple[Observation, ...]:
-    """The same, with the quality of a clock that nobody but a file tells of."""
-    return tuple(one._replace(clock_quality=int(ClockQuality.FILE)) for one in observations)

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from ingest.booking import book
 from ingest.edge_nodes import EdgeNodes
 from ingest.first_receipt import as_received, at_stored_times
+from ingest.from_files import from_file
 from ingest.outcome import Outcome
-from ingest.prepared import DEFECTS, Prepared, Refusals, of_file
+from ingest.prepared import DEFECTS, Prepared, Refusals
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -140,13 +141,14 @@ def _mended(conn: Connection, found: Sequence[Replayable]) -> _Batch:
     reasons = reasons_of(conn, [one.identity for one in found])
     items, refused = list[Prepared](), dict[int, Refusals]()
     for one, message in zip(found, messages, strict=True):
-        for item in prepare([message], as_received(known, one), nodes):
+        for read in prepare([message], as_received(known, one), nodes):
+            item = from_file(read) if one.from_file else read
             refused[one.reject_id] = item.refused
             if item.observations or item.status is not None:
                 others = frozenset(reasons[one.identity] - {one.reason})
                 own = item._replace(reject_id=one.reject_id, others=others)
                 if one.from_file:
-                    own = own._replace(observations=of_file(item.observations), source="a file")
+                    own = own._replace(source="a file")
                 items.append(own)
     own_items, moved = at_stored_times(conn, [one for one in items if not one.source], found[0].import_id)
     return _Batch([*own_items, *(one for one in items if one.source)], refused, moved)

@@ -172,6 +172,8 @@ class DeviceCause(StrEnum):
     POOR_RADIO = "poor_radio"
     CLOCK_OFF = "clock_off"
     FAILING_CHECKS = "failing_checks"
+    DENIED = "denied"
+    """The broker denied messages of it."""
 
 
 class PeriodName(StrEnum):

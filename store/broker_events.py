@@ -88,6 +88,8 @@ class Untold:
     events: int
     last_at: datetime
     last_topic: str
+    topics: list[str]
+    """Fixed topics that the device has."""
 
 
 @dataclass(frozen=True, slots=True)

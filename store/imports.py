@@ -39,6 +39,7 @@ class _SQL(Queries, file="imports"):
     same_file: str
     withdrawals: str
     withdrawn_of_devices: str
+    origins: str
 
 
 _MOST_REASON = 500
@@ -114,6 +115,19 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultOrigin:
+    """Where a stored result came from. `import_id` and `file` None: from its device, or from a file before
+    imports had numbers.
+    """
+
+    datastream_id: int
+    phenomenon_time: datetime
+    import_id: int | None
+    file: str | None
+    is_from_file: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Counts:
     taken_out: int
     put_back: int
@@ -156,6 +170,14 @@ def add_parts(
 def list_imports(conn: Connection, trial: str | None = None, *, most: int = 1000) -> list[Import]:
     """Newest first; None: of all trials."""
     return rows(conn, Import, _SQL.imports, trial=trial, import_id=None, most=most)
+
+
+def list_origins(
+    conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime]
+) -> dict[tuple[int, datetime], ResultOrigin]:
+    """Of stored results, by datastream and time."""
+    found = rows(conn, ResultOrigin, _SQL.origins, datastream_ids=list(datastream_ids), times=list(times))
+    return {(one.datastream_id, one.phenomenon_time): one for one in found}
 
 
 def get_import(conn: Connection, import_id: int) -> Import:

@@ -27,6 +27,8 @@ from insitu.model import Role
 from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
+from store.catalogue.sensors import list_device_sensors
+from store.catalogue.topics import list_topics
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
@@ -77,7 +79,8 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
-        **_broker_events(conn, row, lives),
+        sensors=list_device_sensors(conn, row.device_id),
+        **_broker_events(conn, page, row, lives),
         remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
@@ -130,15 +133,19 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
     }
 
 
-def _broker_events(conn: Connection, row: FleetRow, lives: Sequence[CredentialLife]) -> dict[str, Any]:
+def _broker_events(
+    conn: Connection, page: Page, row: FleetRow, lives: Sequence[CredentialLife]
+) -> dict[str, Any]:
     """Messages of this device that the broker denied in the last day, and whether another client uses its
     id.
     """
     events = list_device_events(conn, [life.username for life in lives])
+    own = f"{PREFIX}/{row.trial}/{row.device}/"
+    fixed = [one.topic for one in list_topics(conn, row.trial) if one.device == row.device]
     return {
         "denied": next((one for one in events if one.is_denial), None),
         "conflict": next((one for one in events if one.is_conflict), None),
-        "own_topics": f"{PREFIX}/{row.trial}/{row.device}/",
+        "own_topics": page.t("{own} or on {topics}", own=own, topics=", ".join(fixed)) if fixed else own,
     }
 
 

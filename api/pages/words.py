@@ -35,6 +35,7 @@ CAUSES: Final = {
     DeviceCause.LOW_BATTERY: "battery at {number} %",
     DeviceCause.CLOCK_OFF: "its clock is {how}",
     DeviceCause.FAILING_CHECKS: "checks fail",
+    DeviceCause.DENIED: "the broker denied its messages ({number} in the last 24 hours)",
 }
 
 WEAK_RADIO: Final = {

@@ -12,6 +12,7 @@ from ingest.files.mapping import FileMap
 from ingest.files.rows import Source
 from ingest.files.shape import Column
 from ingest.files.statements import UnitLine, read_unit_lines
+from ingest.files.undeclared import DeclareDatastreams, Undeclared, read_undeclared
 from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit, states_no_unit
 from insitu.units import Factors, conversion, require_unit
@@ -74,6 +75,7 @@ class Columns:
 
     def find(self, taken: set[int]) -> tuple[Column, ...]:
         named = {self.index(column): text for column, text in self._said.columns.items()}
+        self.require_datastreams(read_undeclared(self.header, self._source.units, taken, named))
         targets: dict[int, tuple[Target, str | None, Statement | None]] = {}
         for index, header in enumerate(self.header):
             text = named.get(index, header)
@@ -91,6 +93,15 @@ class Columns:
             self._column(index, target, unit, ending, lines, is_named=index in named)
             for index, (target, unit, ending) in targets.items()
         )
+
+    def require_datastreams(self, fields: Sequence[Undeclared]) -> None:
+        """Raises DeclareDatastreams if no device of the file has a datastream."""
+        device = self._said.device
+        devices = self._devices
+        asked = [devices[device]] if device in devices else [] if device else list(devices.values())
+        if asked and not any(one.datastreams for one in asked):
+            only = asked[0].device if len(asked) == 1 else ""
+            raise DeclareDatastreams(self._said.trial, only, fields)
 
     def _require_each_once(self, targets: Sequence[Target]) -> None:
         (target, count), *_ = Counter(targets).most_common(1) or [(("", ""), 0)]

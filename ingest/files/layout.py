@@ -21,6 +21,7 @@ from ingest.files.shape import Column, Layout
 from ingest.files.survey import survey
 from ingest.files.text import TextFile
 from ingest.files.time_columns import TimeFinding
+from ingest.files.undeclared import Undeclared
 from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import CatalogueSnapshot
@@ -128,6 +129,7 @@ class _Finding:
         if is_long and device_index is None:
             columns.default_device()
         if property_index is not None and result_index is not None:
+            columns.require_datastreams(self._named_in_rows(property_index))
             self._tell(
                 "result",
                 f"{header[property_index]} names the datastream, {header[result_index]} has the result",
@@ -220,6 +222,16 @@ class _Finding:
             return columns.index(said.property_column), columns.index(said.result_column)
         found = self._first(_PROPERTIES), self._first(_RESULTS)
         return (None, None) if None in found or any(said.columns.values()) else found
+
+    def _named_in_rows(self, property_index: int) -> list[Undeclared]:
+        """The fields of a file with a row for each result, with the unit of their first row."""
+        name = self._units_name()
+        found: dict[str, str] = {}
+        for row in self._sample:
+            field, unit = row.cells[property_index], "" if name is None else row.cells[name]
+            if field:
+                found.setdefault(str(field).strip(), read_unit(str(unit or "")) or "")
+        return [Undeclared(field, unit) for field, unit in found.items()]
 
     def _units_name(self) -> int | None:
         left_out = {name.casefold() for name, text in self._said.columns.items() if not text}

@@ -15,8 +15,9 @@ from ingest.booking import book
 from ingest.failpoints import reach
 from ingest.files.messages import Made, messages
 from ingest.files.shape import Layout
+from ingest.from_files import from_file
 from ingest.outcome import Booked
-from ingest.prepared import Prepared, of_file
+from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
@@ -156,11 +157,7 @@ class Loader:
 
     def _item(self, made: Made, item: Prepared, refused: str) -> Prepared:
         # The same row again is the same message: a file has no deliveries.
-        item = item._replace(
-            source=f"{self._layout.file}, row {made.row}",
-            by_delivery=False,
-            observations=of_file(item.observations),
-        )
+        item = from_file(item)._replace(source=f"{self._layout.file}, row {made.row}", by_delivery=False)
         if made.problem:
             problem = {RejectReason.INVALID_SHAPE: (0, made.problem)}
             item = item._replace(observations=(), contained=0, refused=problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ class _SQL(Queries, file="catalogue/sensors"):
     sensors_of_trial: str
     hand_over: str
     correct_sensor: str
+    correct_since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,29 @@ def change_sensor(conn: Connection, before: Sensor, facts: SensorFacts, at: date
 def correct_sensor(conn: Connection, sensor_id: int, facts: SensorFacts) -> None:
     """Correct what was entered wrongly; its interval stays."""
     run(conn, _SQL.correct_sensor, sensor_id=sensor_id, **_columns(facts))
+
+
+def correct_since(conn: Connection, known: Sequence[Sensor], wrong: Sensor, since: datetime) -> None:
+    """Correct when `wrong` came into its device; the one before it ends then. `known`: all of the device, in
+    order of time.
+
+    CorrectInput if it is the first, or if the order of the sensors would change.
+    """
+    number = known.index(wrong)
+    if number == 0:
+        raise CorrectInput(
+            f"{wrong.device}: {_name(wrong.facts)} is there from the device's beginning, which is the start "
+            "of its deployment: `insitu deployment` corrects that."
+        )
+    begun = known[number - 1].start
+    if (begun is not None and since <= begun) or (wrong.end is not None and since >= wrong.end):
+        raise CorrectInput(
+            f"{wrong.device}: {_name(wrong.facts)} came after {_name(known[number - 1].facts)}"
+            + (f" (there since {begun:%Y-%m-%d %H:%M} UTC)" if begun else "")
+            + (f" and was replaced at {wrong.end:%Y-%m-%d %H:%M} UTC" if wrong.end else "")
+            + f": {since:%Y-%m-%d %H:%M} UTC is outside."
+        )
+    run(conn, _SQL.correct_since, sensor_id=wrong.sensor_id, since=since)
 
 
 def list_trial_sensors(conn: Connection, trial: str) -> list[Sensor]:

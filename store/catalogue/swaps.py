@@ -11,7 +11,7 @@ from insitu.errors import CorrectInput
 from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import Device
 from store.catalogue.topics import move_topics
-from store.database import Connection, rows, run
+from store.database import Connection, rows, run, scalar
 from store.mappings import fields_of, mappings_of_trial
 from store.queries import Queries
 
@@ -23,6 +23,7 @@ class _SQL(Queries, file="catalogue/swaps"):
     same_interval: str
     map_also: str
     later_deployment: str
+    later_results: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> Taken
             run(conn, _SQL.map_also, trial=old.trial, field=field, devices=devices, device=new.code)
     fields_of(mappings_of_trial(conn, old.trial), new.code)  # raises if a field has two mappings now
     return TakenOver(names, move_topics(conn, old.device_id, new.device_id))
+
+
+def count_later(conn: Connection, device: Device, at: datetime) -> int:
+    """Results of a device at `at` or later."""
+    return int(scalar(conn, _SQL.later_results, device_id=device.device_id, at=at))
 
 
 def _continue_series(conn: Connection, old: Device, new: Device) -> list[str]:

@@ -50,14 +50,15 @@ GROUP BY b.kind ORDER BY b.kind;
 -- name: take_untold
 -- Denied messages that a device was not told yet.
 WITH due AS (
-    SELECT b.username, b.hour, b.kind, b.told AS before, t.code AS trial, d.code AS device
+    SELECT b.username, b.hour, b.kind, b.told AS before, t.code AS trial, d.code AS device,
+           ARRAY(SELECT f.topic FROM fixed_topic f WHERE f.device_id = d.device_id ORDER BY 1) AS topics
     FROM broker_event b JOIN credential c USING (username) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
     WHERE b.told < b.events AND b.kind = 'publish_denied' AND b.last_at > clock_timestamp() - interval '1 hour'
       AND (b.told_at IS NULL OR b.told_at < clock_timestamp() - interval '6 seconds')
     ORDER BY b.last_at LIMIT 200 FOR UPDATE OF b SKIP LOCKED)
 UPDATE broker_event b SET told = b.events, told_at = clock_timestamp() FROM due
 WHERE (b.username, b.hour, b.kind) = (due.username, due.hour, due.kind)
-RETURNING due.trial, due.device, b.events - due.before AS events, b.last_at, b.last_topic;
+RETURNING due.trial, due.device, b.events - due.before AS events, b.last_at, b.last_topic, due.topics;
 
 -- name: drop_old_events
 -- Forget old events.

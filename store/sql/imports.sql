@@ -124,3 +124,9 @@ GROUP BY i.import_id, d.code, m.name ORDER BY i.import_id, d.code, m.name;
 SELECT d.code AS device, count(*)::int AS results FROM withdrawn_observation w JOIN datastream m USING (datastream_id)
 JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND NOT w.restored GROUP BY 1 ORDER BY 1;
+
+-- name: origins
+-- Which import brought each of these stored results.
+SELECT o.datastream_id, o.phenomenon_time, o.import_id, i.file, o.clock_quality IN (4, 5) AS is_from_file
+FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, phenomenon_time)
+JOIN observation o USING (datastream_id, phenomenon_time) LEFT JOIN import i USING (import_id);

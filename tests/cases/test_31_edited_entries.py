@@ -387,3 +387,60 @@ def test_half_a_place_on_the_map_is_refused(tmp_path: Path) -> None:
     tables = {"site": [{"code": "s", "host": "h", "name": "S", "latitude": 48.5}]}
     with pytest.raises(CorrectInput, match="give both, or none"):
         read_registration(Path(write(tmp_path / "1.toml", tables)))
+
+
+def test_a_sensor_change_that_was_entered_wrongly_is_corrected_with_a_reason(
+    conn: Connection, told_here: Told, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "1.toml", WHOLE)
+    told_here("register", path)
+    for serial, at in (("B-18", "2026-05-02T09:00"), ("C-19", "2026-06-02T09:00")):
+        told_here("sensor", "t1", "sw1", "--serial", serial, "--at", at, "--reason", "replaced")
+    said = told_here("sensor", "t1", "sw1", "--correct", "--at", "2026-06-03T09:00", "--reason", "logbook")
+    assert "C-19, since 2026-06-03 09:00 UTC" in said
+    assert "B-18, since 2026-05-02 09:00 UTC until 2026-06-03 09:00 UTC" in said
+    earlier = ("--correct", "--there-at", "2026-05-10", "--reason", "label")
+    told_here(
+        "sensor",
+        "t1",
+        "sw1",
+        *earlier,
+        "--serial",
+        "B-81",
+        "--calibrated-at",
+        "2026-04-01",
+        "--at",
+        "2026-05-03",
+    )
+    found = [(one.serial, one.start and f"{one.start:%m-%d}") for one in list_trial_sensors(conn, "t1")]
+    assert found == [("A-17", None), ("B-81", "05-03"), ("C-19", "06-03")]
+    assert audit(conn)[-1].detail["changes"] == [
+        "sensor.serial was 'B-18', is 'B-81'",
+        "sensor.calibrated_at was nothing, is 2026-04-01 00:00 UTC",
+        "sensor.from was 2026-05-02 09:00 UTC, is 2026-05-03 00:00 UTC",
+    ]
+    conn.rollback()
+    for wrong, why in (
+        (("--at", "2026-05-02", "--correct"), "is outside"),
+        (("--at", "2026-06-04", *earlier[:3]), "is outside"),
+        (("--at", "2026-03-04", "--correct", "--there-at", "2026-03-05"), "from the device's beginning"),
+        (("--at", "2199-03-04", "--serial", "D-1"), "in the future"),
+        (("--at", "2026-06-03T09:00", "--correct"), "has that entry already"),
+        (("--serial", "D-1", "--there-at", "2026-03-05"), "say --correct too"),
+    ):
+        with pytest.raises(CorrectInput, match=why):
+            told_here("sensor", "t1", "sw1", *wrong, "--reason", "r")
+
+
+def test_the_present_sensor_with_another_from_is_no_second_sensor(
+    conn: Connection, told_here: Told, tmp_path: Path
+) -> None:
+    told_here("register", write(tmp_path / "1.toml", WHOLE))
+    changed = {**WHOLE["device"][0]["sensor"], "serial": "B-18", "from": "2026-05-02T00:00:00Z"}
+    told_here("register", write(tmp_path / "2.toml", edited("device.sensor", changed)))
+    moved = write(tmp_path / "3.toml", edited("device.sensor", {**changed, "from": "2026-05-03T00:00:00Z"}))
+    with pytest.raises(CorrectInput, match=r"sensor.from was 2026-05-02 00:00 UTC, is 2026-05-03"):
+        told_here("register", moved)
+    told_here("register", moved, "--reason", "misread the logbook")
+    found = [(one.serial, one.start and one.start.day) for one in list_trial_sensors(conn, "t1")]
+    assert found == [("A-17", None), ("B-18", 3)]

@@ -252,7 +252,13 @@ def test_an_import_is_one_document_and_what_it_refuses_is_an_error_all_the_same(
 
 
 def test_what_a_replay_and_a_migration_did_is_a_document(told_here: Told, conn: Connection) -> None:
-    assert json.loads(told_here("replay", "--json")) == {"tried": 0, "stored": 0, "still_refused": 0}
+    assert json.loads(told_here("replay", "--json")) == {
+        "tried": 0,
+        "stored": 0,
+        "still_refused": 0,
+        "stored_before": 0,
+        "reasons": {},
+    }
     assert json.loads(told_here("migrate", "--json")) == []
     assert told_here("migrate") == "The schema is current.\n"
 

@@ -20,3 +20,7 @@ WHERE device_id = %(device_id)s::int AND sensor_id IS NOT DISTINCT FROM %(from)s
 -- Correct what was entered wrongly about a sensor.
 UPDATE sensor SET make = %(make)s::text, model = %(model)s::text, serial = %(serial)s::text,
     calibrated_at = %(calibrated_at)s::timestamptz, calibration = %(calibration)s::text WHERE sensor_id = %(sensor_id)s::int;
+
+-- name: correct_since
+-- Correct since when a sensor is in its device.
+UPDATE sensor SET since = %(since)s::timestamptz WHERE sensor_id = %(sensor_id)s::int;

@@ -33,3 +33,8 @@ WHERE t.trial_id = m.trial_id AND t.code = %(trial)s::text AND m.field = %(field
 -- name: later_deployment
 -- Remove the place that a device was given at or after a time: the swap says where it is.
 DELETE FROM deployment WHERE device_id = %(device_id)s::int AND lower(period) >= %(at)s::timestamptz;
+
+-- name: later_results
+-- Results of a device from a time on.
+SELECT count(*) FROM observation o JOIN datastream m USING (datastream_id)
+WHERE m.device_id = %(device_id)s::int AND o.phenomenon_time >= %(at)s::timestamptz;
