@@ -321,9 +321,7 @@ def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLi
 
 
 def seed_of(lives: Sequence[CredentialLife]) -> bytes:
-    """A secret of the device that its later credentials share, from all of them, newest first; empty without
-    any.
-    """
+    """A secret that all credentials of a device (newest first) share; empty without any."""
     return bytes(lives[-1].token_sha256) if lives else b""
 
 

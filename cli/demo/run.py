@@ -282,8 +282,8 @@ class Demo:
     # -- the end
 
     def _drain(self) -> None:
-        """Wait until every acknowledged message is in the ledger and nothing comes any more. After a kill some
-        come twice, so a sum alone does not tell that all are there.
+        """Wait until every acknowledged message is in the ledger and nothing comes any more. After a kill
+        some come twice, so a sum alone does not tell that all are there.
         """
         with progress("Ingesting the rest") as show:
             limit, before, since = time.monotonic() + 120, -1, 0.0
