@@ -87,7 +87,7 @@ def test_the_page_of_a_device_reads_each_table_once(
         assert reader.get(f"{DEVICE}?span={span}").status_code == 200
     _show(f"{login}, device", names)
     _require_once(names)
-    assert len(names) <= 13
+    assert len(names) <= 15
     assert "observation" in [_tables(name)[0] for name in names]
 
 
