@@ -279,9 +279,8 @@ CAUSES = _named(
     _cause("results_removed", "{datastream}: {removed} fewer results."),
     _cause(
         "import_withdrawn",
-        "Import {number} ({file}) was withdrawn on {withdrawn_at}: {withdrawn} results of {datastream} "
-        "are out "
-        "of use. Reason: {reason}",
+        "Import {number} ({file}) was withdrawn on {withdrawn_at} (“{reason}”): {withdrawn} results of "
+        "{datastream} are out of use.",
     ),
     _cause("results_corrected", "{datastream}: as many results, but not the same."),
     _cause("flags_changed", "{datastream}: results count by other flags: {flags}."),
