@@ -154,6 +154,13 @@ def may_replay(viewer: Viewer) -> bool:
     return viewer.role in (Role.LAB, Role.COMPANY)
 
 
+def may_withdraw(viewer: Viewer, trial: Trial) -> bool:
+    """The lab, and the company of this trial."""
+    return viewer.role is Role.LAB or (
+        viewer.role is Role.COMPANY and viewer.organisation_id == trial.company_id
+    )
+
+
 def may_unblind(viewer: Viewer, trial: Trial) -> bool:
     """Only the evaluator of this trial."""
     return viewer.role is Role.EVALUATOR and viewer.organisation_id == trial.evaluator_id

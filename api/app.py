@@ -26,7 +26,18 @@ from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
-from api.routes import datastreams, devices, evaluations, ingest, ledger, observations, operations, trials
+from api.routes import (
+    datastreams,
+    devices,
+    evaluations,
+    imports,
+    ingest,
+    ledger,
+    mappings,
+    observations,
+    operations,
+    trials,
+)
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
@@ -119,8 +130,10 @@ def _include(app: FastAPI) -> None:
         ("datastreams", datastreams.router),
         ("observations", observations.router),
         ("rejects", reject_routes.router),
+        ("mappings", mappings.router),
         ("ledger", ledger.router),
         ("evaluations", evaluations.router),
+        ("imports", imports.router),
         ("protocols", protocol_routes.router),
     ):
         app.include_router(

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from insitu.readiness import Readiness, Stage
 from store import access, shards
+from store.broker_events import KEPT, list_events
 from store.database import Connection
 from store.read.fleet import Scope as Rights
 from store.read.ledger_lines import list_ledger
@@ -110,6 +111,26 @@ class _Stored(Collector):
         for one in sum_refusals(self._conn):
             refused.add_metric([one.trial, one.reason], one.messages)
         yield refused
+        yield from _of_the_broker(self._conn)
+
+
+def _of_the_broker(conn: Connection) -> Iterator[Metric]:
+    denied = CounterMetricFamily(
+        "insitu_broker_denied_messages", "Messages that the broker acknowledged and denied", labels=["trial"]
+    )
+    taken = CounterMetricFamily(
+        "insitu_broker_connections_taken_over",
+        "Connections that another client with the same client id ended",
+        labels=["trial"],
+    )
+    sums: dict[tuple[bool, str], int] = {}
+    for one in list_events(conn, within=KEPT):
+        key = (one.is_denial, one.trial or "unknown")
+        sums[key] = sums.get(key, 0) + one.events
+    for (is_denial, trial), events in sums.items():
+        (denied if is_denial else taken).add_metric([trial], events)
+    yield denied
+    yield taken
 
 
 def _gauge(name: str, text: str, reading: float | None) -> GaugeMetricFamily:

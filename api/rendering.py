@@ -20,6 +20,7 @@ from api.access import form_token, keep_visit, may_replay
 from api.context import context_of, readiness_of
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
+from insitu.zones import find_zone
 from store.access import Viewer
 
 HERE: Final = Path(__file__).parent
@@ -117,6 +118,12 @@ class Page:
             length, granularity="month", threshold=100, locale=LOCALES[self.reader.language]
         )
         return text
+
+    def zone_problem(self, time_zone: str) -> str:
+        """A sentence about a stored time zone that is none; empty for a good one."""
+        if find_zone(time_zone) is not None:
+            return ""
+        return self.t("{zone} is not a time zone: times are shown in UTC.", zone=time_zone)
 
     def in_zone(self, time_zone: str) -> Page:
         return replace(self, reader=replace(self.reader, time_zone=time_zone))

@@ -4,16 +4,45 @@ installation.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
-from insitu.wire import OBS, PREFIX
+from api.snippet_texts import ARDUINO, CURL, MOSQUITTO, PYTHON
+from insitu.wire import OBS, PREFIX, REJECTED
+from store.read.streams import Stream
 
 CA_FILE: Final = "insitu-ca.pem"
 TOKEN_PLACE: Final = "TOKEN"  # noqa: S105 - a placeholder
 """Placeholder for the token, which was shown only once, at enrolment."""
+USUAL_S: Final = 900.0
+LONGEST_S: Final = 2_000_000.0
+"""23 days: `millis()` of an Arduino begins again after 49."""
+EXAMPLES: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "Cel": 21.4,
+        "K": 294.6,
+        "%": 45.2,
+        "hPa": 1013.2,
+        "Pa": 101320.0,
+        "[ppb]": 18.5,
+        "[ppm]": 620.0,
+        "dB": 52.3,
+        "dB[SPL]": 52.3,
+        "W": 120.5,
+        "kW.h": 3.2,
+        "lx": 310.0,
+        "m/s": 2.4,
+        "V": 3.7,
+        "Bq/m3": 60.0,
+    }
+)
+"""A plausible result by unit."""
+USUAL: Final = 12.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +56,57 @@ class PublicAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A field that the device sends, in the device's own unit."""
+
+    name: str
+    unit: str = ""
+    is_boolean: bool = False
+    every_s: float | None = None
+
+    @property
+    def example(self) -> float | bool:
+        """A result that its datastream accepts."""
+        return True if self.is_boolean else EXAMPLES.get(self.unit, USUAL)
+
+
+@dataclass(frozen=True, slots=True)
 class _Device:
     public: PublicAddress
-    topic: str
+    own: str
+    """Its topics are below this."""
     username: str
     token: str
-    payload: str
-    """JSON."""
+    client_id: str
+    results: Mapping[str, float | bool]
+    every_s: float
 
     @property
-    def client_id(self) -> str:
-        """Without dots, which the embedded broker refuses in client ids."""
-        return self.username.replace(".", ":")
+    def topic(self) -> str:
+        return f"{self.own}/{OBS}"
 
     @property
-    def own_ca(self) -> bool:
-        return self.public.tls and self.public.ca_pem is not None
+    def rejected(self) -> str:
+        return f"{self.own}/{REJECTED}"
+
+    @property
+    def payload(self) -> str:
+        return json.dumps({"results": self.results})
+
+    @property
+    def ca(self) -> str | None:
+        """The authority to trust, if it is the installation's own."""
+        return self.public.ca_pem.strip() if self.public.tls and self.public.ca_pem else None
+
+
+def client_id_of(trial: str, device: str, seed: bytes) -> str:
+    """A client id that stays with the device, so that its session survives, and that nobody can guess: with
+    the id of another client one can end its connections. Without dots, which the embedded broker refuses.
+
+    `seed`: known here and to nobody else.
+    """
+    secret = hashlib.sha256(b"client id\0" + seed).hexdigest()[:12]
+    return f"{trial}-{device}-{secret}"
 
 
 def snippets(
@@ -52,15 +116,24 @@ def snippets(
     device: str,
     username: str,
     token: str,
-    names: list[str],
+    client_id: str,
+    fields: Sequence[Sent],
     http: str | None = None,
 ) -> dict[str, str]:
-    """Title → text. `names` are those of the device's datastreams; `http` is the address of the pages (for
-    curl).
+    """Title → text. `fields` are those of the device's datastreams; `http` is the address of the pages (for
+    curl). Without fields there is none: every result would be refused.
     """
-    results = dict.fromkeys(names or ["temperature"], 12.3)
+    if not fields:
+        return {}
+    intervals = [one.every_s for one in fields if one.every_s]
     it = _Device(
-        public, f"{PREFIX}/{trial}/{device}/{OBS}", username, token, json.dumps({"results": results})
+        public,
+        f"{PREFIX}/{trial}/{device}",
+        username,
+        token,
+        client_id,
+        {one.name: one.example for one in fields},
+        min([*intervals, LONGEST_S]) if intervals else USUAL_S,
     )
     texts = {"mosquitto_pub": _mosquitto(it), "Python": _python(it), "Arduino": _arduino(it)}
     if http is not None:
@@ -69,90 +142,58 @@ def snippets(
 
 
 def _mosquitto(it: _Device) -> str:
-    lines = []
-    if it.own_ca:
-        lines += [f"cat > {CA_FILE} <<'PEM'", (it.public.ca_pem or "").strip(), "PEM"]
-    secure = f" --cafile {CA_FILE}" if it.own_ca else (" --tls-use-os-certs" if it.public.tls else "")
-    lines += [
-        f"mosquitto_pub -V mqttv311 -h {shlex.quote(it.public.host)} -p {it.public.port}{secure} -q 1 \\",
-        f"  -i {shlex.quote(it.client_id)} -u {shlex.quote(it.username)} -P {shlex.quote(it.token)} \\",
-        f"  -t {shlex.quote(it.topic)} \\",
-        f"  -m {shlex.quote(it.payload)}",
-    ]
-    return "\n".join(lines)
+    quoted = {
+        name: shlex.quote(getattr(it, name))
+        for name in ("client_id", "username", "token", "topic", "rejected", "payload")
+    }
+    file = f"cat > {CA_FILE} <<'PEM'\n{it.ca}\nPEM\n" if it.ca else ""
+    secure = f" --cafile {CA_FILE}" if it.ca else " --tls-use-os-certs" if it.public.tls else ""
+    return MOSQUITTO.substitute(
+        quoted, host=shlex.quote(it.public.host), port=it.public.port, secure=secure, ca_file=file
+    )
 
 
 def _python(it: _Device) -> str:
-    lines = ["# pip install paho-mqtt", "import json", "from datetime import datetime, timezone", ""]
-    lines += ["import paho.mqtt.client as mqtt", ""]
-    if it.own_ca:
-        lines += [
-            f'CA = """{(it.public.ca_pem or "").strip()}"""',
-            f'with open("{CA_FILE}", "w") as file:',
-            "    file.write(CA)",
-            "",
-        ]
-    lines += [
-        f"client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, {it.client_id!r})",
-        f"client.username_pw_set({it.username!r}, {it.token!r})",
-    ]
-    if it.public.tls:
-        lines.append(f'client.tls_set("{CA_FILE}")' if it.own_ca else "client.tls_set()")
-    lines += [
-        f"client.connect({it.public.host!r}, {it.public.port})",
-        "client.loop_start()",
-        f"message = {{'time': datetime.now(timezone.utc).isoformat(), **json.loads({it.payload!r})}}",
-        f"client.publish({it.topic!r}, json.dumps(message), qos=1).wait_for_publish(10)",
-        "client.disconnect()",
-        "client.loop_stop()",
-    ]
-    return "\n".join(lines)
+    ca = f'with open("{CA_FILE}", "w") as file:\n    file.write("""{it.ca}\n""")\n\n' if it.ca else ""
+    file = f'"{CA_FILE}"' if it.ca else ""
+    names = ("client_id", "username", "token", "topic", "rejected", "results")
+    return PYTHON.substitute(
+        {name: repr(getattr(it, name)) for name in names},
+        ca=ca,
+        tls=f"client.tls_set({file})\n" if it.public.tls else "",
+        host=repr(it.public.host),
+        port=it.public.port,
+    )
 
 
 def _arduino(it: _Device) -> str:
     """Uses arduino-mqtt by Joël Gähwiler: unlike other libraries it publishes at QoS 1, the only level with
     guaranteed delivery.
     """
-    text = json.dumps  # a JSON string is a valid C string for these texts
-    secure = it.public.tls
-    lines = [
-        "// Libraries: WiFi (ESP32), MQTT by Joel Gaehwiler (it publishes at QoS 1)",
-        "#include <WiFi.h>",
-        f"#include <WiFiClient{'Secure' if secure else ''}.h>",
-        "#include <MQTT.h>",
-        "",
-    ]
-    if it.own_ca:
-        lines += [f'const char CA[] = R"PEM({(it.public.ca_pem or "").strip()}\n)PEM";', ""]
-    lines += [
-        f"WiFiClient{'Secure' if secure else ''} net;",
-        "MQTTClient mqtt(1024);",
-        "",
-        "void setup() {",
-        '  WiFi.begin("NETWORK", "PASSWORD");',
-        "  while (WiFi.status() != WL_CONNECTED) delay(200);",
-    ]
-    if it.own_ca:
-        lines.append("  net.setCACert(CA);")
-    lines += [
-        f"  mqtt.begin({text(it.public.host)}, {it.public.port}, net);",
-        "}",
-        "",
-        "void loop() {",
-        f"  if (!mqtt.connected()) mqtt.connect({text(it.client_id)}, {text(it.username)}, "
-        f"{text(it.token)});",
-        f"  mqtt.publish({text(it.topic)}, {text(it.payload)}, false, 1);",
-        "  for (unsigned long until = millis() + 900000; millis() < until;) { mqtt.loop(); delay(10); }",
-        "}",
-    ]
-    return "\n".join(lines)
+    names = ("client_id", "username", "token", "topic", "rejected", "payload")
+    return ARDUINO.substitute(
+        # a JSON string is a valid C string for these texts
+        {name: json.dumps(getattr(it, name)) for name in names},
+        ca=f'const char CA[] = R"PEM({it.ca}\n)PEM";\n\n' if it.ca else "",
+        set_ca="  net.setCACert(CA);\n" if it.ca else "",
+        client=f"WiFiClient{'Secure' if it.public.tls else ''}",
+        every_ms=round(it.every_s * 1000),
+        host=json.dumps(it.public.host),
+        port=it.public.port,
+    )
 
 
 def _curl(it: _Device, url: str) -> str:
-    return "\n".join(
-        [
-            f"curl -X POST {shlex.quote(url)} \\",
-            f"  -H {shlex.quote('Authorization: Bearer ' + it.token)} -H 'Content-Type: application/json' \\",
-            f"  -d {shlex.quote(it.payload)}",
-        ]
+    return CURL.substitute(
+        url=shlex.quote(url),
+        authorization=shlex.quote(f"Authorization: Bearer {it.token}"),
+        payload=shlex.quote(it.payload),
     )
+
+
+def sent_of(streams: Sequence[Stream]) -> list[Sent]:
+    """The fields of a device, from its datastreams."""
+    return [
+        Sent(one.name, one.sent_unit, one.result_type == "boolean", one.expected_interval_s)
+        for one in streams
+    ]

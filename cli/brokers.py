@@ -42,14 +42,29 @@ class Profile:
     """How a running broker loads new files."""
 
 
-def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[BrokerUser]:
+def rights_of(credential: Credential, password_hash: str) -> BrokerUser:
+    """The user of a credential; `password_hash` is in the form that the broker reads."""
+    return user_of(
+        credential.username,
+        password_hash,
+        credential.trial,
+        credential.device,
+        credential.addresses,
+        topics=credential.topics,
+        heard_below=credential.heard_below,
+    )
+
+
+def own_users(
+    service: BrokerAddress, hash_of: Callable[[str], str], *, topics: Sequence[str] | None = None
+) -> list[BrokerUser]:
     """Users for the service, its probe, and the two devices of `insitu check`; all passwords are derived from
-    the service's.
+    the service's. `topics` as for `service_user`.
     """
     password = service.password
     checks = [device_user(f"{CHECK}.{d}", hash_of(check_token(password, d)), CHECK, d) for d in CHECK_DEVICES]
     return [
-        service_user(service.username, hash_of(password)),
+        service_user(service.username, hash_of(password), topics=topics),
         probe_user(hash_of(probe_token(password))),
         *checks,
     ]
@@ -57,20 +72,21 @@ def own_users(service: BrokerAddress, hash_of: Callable[[str], str]) -> list[Bro
 
 def nats(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
     """`users.conf`, included by nats.conf."""
-    users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
+    users = [rights_of(c, c.nats_hash) for c in credentials]
     return {"users.conf": nats_users([*own_users(service, hash_token), *users])}
 
 
 def mosquitto(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
     """`passwords` and `acl`, referenced by mosquitto.conf."""
-    users = [user_of(c.username, c.mosquitto_hash, c.trial, c.device, c.addresses) for c in credentials]
-    passwords, rules = mosquitto_users([*own_users(service, mosquitto_hash), *users])
+    users = [rights_of(c, c.mosquitto_hash) for c in credentials]
+    fixed = [topic for c in credentials for topic in c.topics]
+    passwords, rules = mosquitto_users([*own_users(service, mosquitto_hash, topics=fixed), *users])
     return {"passwords": passwords, "acl": rules}
 
 
 def emqx(credentials: Sequence[Credential], service: BrokerAddress) -> Files:
     """`users.csv` and `acl.conf`, referenced by emqx.conf."""
-    users = [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in credentials]
+    users = [rights_of(c, c.nats_hash) for c in credentials]
     passwords, rules = emqx_users([*own_users(service, hash_token), *users])
     return {"users.csv": passwords, "acl.conf": rules}
 

@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.brokers import rights_of
 from cli.people import add_first_person, first_sign_in
 from insitu.clock import Clock
-from insitu.embedded.users import BrokerUser, user_of
+from insitu.embedded.users import BrokerUser
 from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
 from store import shards
 from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
@@ -241,7 +242,7 @@ class Clerk:
         if self.facts.wanted == wanted and (self._expiry is None or now < self._expiry):
             return
         found = active_credentials(conn, now)
-        users = tuple(user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in found)
+        users = tuple(rights_of(c, c.nats_hash) for c in found)
         self._expiry = next_expiry(conn, now)
         self.facts = replace(self.facts, wanted=wanted, users=users, generation=self.facts.generation + 1)
 

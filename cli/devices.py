@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,22 +14,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.snippets import PublicAddress, snippets
+from api.snippets import PublicAddress, Sent, client_id_of, sent_of, snippets
 from cli.addresses import public_address, reachable_there
-from cli.mapping import read_interval
 from cli.output import say
 from cli.target import Target, open_target
+from ingest.mapping_entry import read_interval
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import CorrectInput, NotFound, RetryLater
 from insitu.model import DatastreamRole, require_code
 from insitu.settings import load, parse_listen
 from insitu.spacing import Spacing
-from store.access import add_credential, broker_state, record, revoke_credentials, username_taken
+from store.access import (
+    add_credential,
+    broker_state,
+    credentials_of_device,
+    record,
+    revoke_credentials,
+    seed_of,
+    username_taken,
+)
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, find_device
 from store.catalogue.properties import list_properties
 from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
+from store.read.streams import list_streams
 from store.shards import shards_ready
 
 if TYPE_CHECKING:
@@ -125,8 +134,8 @@ def enrol(
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="Properties of a new device, as NAME or NAME=PROPERTY; default: those of the trial's "
-            "mappings."
+            help="Properties of the device, as NAME or NAME=PROPERTY; those that it has stay. Default for a "
+            "new device: those of the trial's mappings."
         ),
     ] = None,
     site: Annotated[
@@ -148,10 +157,11 @@ def enrol(
         login = give_credential(
             conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
         )
-        names = _names(conn, trial, device)
+        fields = sent_of(list_streams(conn, [device_id]))
+        client_id = client_id_of(trial, device, seed_of(credentials_of_device(conn, device_id)))
         conn.commit()
         trouble = take_effect(conn, target)
-    _show(target, trial, device, login, names)
+    _show(target, trial, device, login, client_id, fields)
     if trouble is not None:
         raise trouble
 
@@ -201,13 +211,9 @@ def _known_or_new(
                 "or register a [[mapping]] of the trial (docs/operations.md)."
             ) from None
     else:
-        if measure:
-            raise CorrectInput(
-                f"{trial} already has a device {device!r}; leave --measure out for a new credential."
-            )
+        _measure(conn, found.device_id, measure, every, now, f"{trial}/{device}")
         return found.device_id
     require_code(device, "device")
-    units = {p.code: p.unit for p in list_properties(conn)}
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
     deploy(
         conn,
@@ -216,6 +222,21 @@ def _known_or_new(
         position=position or device,
         start=now,
     )
+    _measure(conn, device_id, measure, every, now, "")
+    if not measure:
+        apply_mappings(conn, trial, device=device)
+    return device_id
+
+
+def _measure(
+    conn: Connection, device_id: int, measure: Sequence[str], every: Spacing, now: datetime, existing: str
+) -> None:
+    """Give a device datastreams, as NAME or NAME=PROPERTY. `existing`: the name of a device that was there
+    before: datastreams that it has stay, and new ones are audited.
+    """
+    units = {p.code: p.unit for p in list_properties(conn)}
+    present = {one.name: one.property for one in list_streams(conn, [device_id])}
+    added = []
     for text in measure:
         name, _, named = text.partition("=")
         observed = named or name
@@ -223,6 +244,13 @@ def _known_or_new(
             raise CorrectInput(
                 f"{observed!r} is no observed property here; known are {', '.join(sorted(units))}."
             )
+        if name in present:
+            if present[name] != observed:
+                raise CorrectInput(
+                    f"{existing} has a datastream {name!r} already, of {present[name]}, not {observed}: give "
+                    f"the new one another name, as --measure NAME={observed}."
+                )
+            continue
         add_datastream(
             conn,
             device_id=device_id,
@@ -233,9 +261,10 @@ def _known_or_new(
             expected_interval=every,
         )
         accept_usual_units(conn, units[observed])
-    if not measure:
-        apply_mappings(conn, trial, device=device)
-    return device_id
+        added.append(name)
+    if added and existing:
+        record(conn, at=now, login="cli", action="measure", subject=existing, detail={"datastreams": added})
+        say(f"{existing} measures now also: {', '.join(added)}.")
 
 
 def _only_site(conn: Connection, trial: str) -> str:
@@ -246,12 +275,16 @@ def _only_site(conn: Connection, trial: str) -> str:
     return sites[0]
 
 
-def _names(conn: Connection, trial: str, device: str) -> list[str]:
-    return [stream.name for stream in list_datastreams(conn, trial) if stream.device == device]
-
-
-def _show(target: Target, trial: str, device: str, login: Login, names: list[str]) -> None:
+def _show(target: Target, trial: str, device: str, login: Login, client_id: str, fields: list[Sent]) -> None:
     say(f"{login.username} is active. Its token is shown this once:\n\n    {login.token}\n")
+    if not fields:
+        say(
+            f"{trial}/{device} has no datastream yet, so its results would be refused. Say what it measures: "
+            f"`insitu enrol {trial} {device} --measure PROPERTY` adds datastreams and prints snippets, or "
+            "register a [[mapping]] for each field that it sends (docs/operations.md). Its client id is "
+            f"{client_id}."
+        )
+        return
     http = target.running.http if target.running else None
     for title, text in snippets(
         public_of(target),
@@ -259,7 +292,8 @@ def _show(target: Target, trial: str, device: str, login: Login, names: list[str
         device=device,
         username=login.username,
         token=login.token,
-        names=names,
+        client_id=client_id,
+        fields=fields,
         http=http,
     ).items():
         say(f"--- {title}\n{text}\n")

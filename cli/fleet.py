@@ -4,7 +4,7 @@ pages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -141,7 +141,10 @@ def _why(condition: Condition, now: datetime) -> str:
     if condition.state is DeviceState.RETIRED and condition.retired_at is not None:
         return f"since {in_utc(condition.retired_at)} UTC"
     page = Page(path="", viewer=LAB, reader=Reader("en"), now=now, simulated=False, form="")
-    return explain(page, condition)
+    text = explain(page, replace(condition, latest_at=None))
+    if condition.state is not DeviceState.NEVER_SEEN or condition.latest_at is None:
+        return text
+    return f"{text}, imported results up to {in_utc(condition.latest_at)} UTC"
 
 
 def _stands(row: FleetRow, now: datetime) -> bool:

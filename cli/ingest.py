@@ -6,6 +6,7 @@ from cli.addresses import broker_address, database_url_of
 from cli.options import ClockOption
 from cli.stopping import until_signal
 from cli.waiting import wait_for_database
+from ingest.broker_log import BrokerLog
 from ingest.ingestor import run_ingestor
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import load
@@ -18,6 +19,8 @@ def ingest(clock: ClockOption = "") -> None:
     wait_for_database(database_url, application="insitu ingest", stop=stop)
     if stop.is_set():
         return
+    if settings.mqtt_log is not None:
+        BrokerLog(settings.mqtt_log, database_url, stop, settings.broker_monitor_file).start()
     run_ingestor(
         settings,
         database_url=database_url,

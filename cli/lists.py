@@ -55,6 +55,8 @@ class TrialLine:
     after_the_fact: bool | None
     afterwards: list[dict[str, str]] | None
     """Sentences that belong beside the verdict, by language."""
+    withdrawn_imports: list[int]
+    """Imports that the evaluation may have used and that were withdrawn since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,21 @@ def trials(as_json: JsonOption = False) -> None:
         },
         empty="There is no trial yet: `insitu register FILE` enters what a TOML file lists.",
         notes=[
-            f"{trial.code}: {_READER.pick(texts)}"
+            f"{trial.code}: {text}"
             for trial in found
-            for texts in facts[trial.code].afterwards or []
+            for own in (facts[trial.code],)
+            for text in (*map(_READER.pick, own.afterwards or []), *_stale(own.withdrawn_imports))
         ],
         as_json=as_json,
     )
+
+
+def _stale(withdrawn: list[int]) -> list[str]:
+    """A sentence about imports that were withdrawn since an evaluation; none if there are none."""
+    if not withdrawn:
+        return []
+    numbers = ", ".join(map(str, withdrawn))
+    return [f"Data were withdrawn since (import {numbers}): evaluate again."]
 
 
 def _trial_line(trial: Trial, facts: TrialFacts) -> TrialLine:
@@ -141,6 +152,7 @@ def _trial_line(trial: Trial, facts: TrialFacts) -> TrialLine:
         blinded=facts.blinded,
         after_the_fact=facts.after_the_fact,
         afterwards=facts.afterwards,
+        withdrawn_imports=facts.withdrawn_imports,
     )
 
 
@@ -275,9 +287,9 @@ def _show_evaluations(heads: list[EvaluationHead], trial: str | None, *, as_json
         empty=f"There is no evaluation {f'of {trial} ' if trial else ''}yet: lock a protocol, then "
         f"`insitu evaluate {trial or 'TRIAL'}` makes one.",
         notes=[
-            f"Evaluation {head.evaluation_id}: {_READER.pick(texts)}"
+            f"Evaluation {head.evaluation_id}: {text}"
             for head in heads
-            for texts in head.afterwards
+            for text in (*map(_READER.pick, head.afterwards), *_stale(head.withdrawn_imports))
         ],
         as_json=as_json,
     )

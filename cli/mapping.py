@@ -1,86 +1,45 @@
-"""`[[device]]` and `[[mapping]]` of a registration: the devices of a trial, and the property and unit of each
-field.
-"""
+"""`[[mapping]]` and `[[datastream]]` of a registration: the property and unit of each field."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+)
 
 from cli.output import say
-from insitu.errors import AlreadyExists, CorrectInput
-from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
-from insitu.spacing import Spacing
+from ingest.mapping_edits import Edit, edit_mappings
+from ingest.mapping_entry import Code, Every, MappingEntry
+from insitu.errors import CorrectInput
+from insitu.model import Stamp
 from store.access import record
 from store.catalogue.datastreams import list_datastreams
-from store.catalogue.deployments import deploy
-from store.catalogue.devices import add_device, add_sensor
+from store.mapping import require_interval
 from store.mappings import (
     apply_mappings,
     declare_interval,
     fields_of,
+    hold_mappings,
     mappings_of_trial,
-    new_mapping,
     replace_mappings,
-    require_interval,
 )
 
 if TYPE_CHECKING:
+    from cli.entries import DeviceEntry
     from store.database import Connection
+    from store.mapping import Mapping
     from store.mappings import Change
 
-Code = Annotated[str, Field(pattern=CODE_PATTERN)]
-
-
-def read_interval(given: object) -> Spacing:
-    """From a number of seconds, or ISO 8601 as "P1D" or "P1M". ValueError says what to write."""
-    if isinstance(given, str):
-        return Spacing.parse(given)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 100 * 366 * 86_400:
-        raise ValueError('an interval is a number of seconds, or a text as "PT15M", "P1D" or "P1M"')
-    return Spacing(timedelta(seconds=given))
-
-
-Every = Annotated[Spacing, PlainValidator(read_interval)]
+_LASTING: Final = ("entered", "changed", "removed")
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class SensorEntry(_Entry):
-    make: str
-    model: str
-    serial: str = ""
-    calibrated_at: datetime | None = None
-    calibration: str = ""
-
-
-class DeviceEntry(_Entry):
-    trial: Code
-    code: Code
-    name: str = ""
-    model: str = ""
-    serial: str = ""
-    site: Code
-    position: str = ""
-    start: datetime | None = None
-    sensor: SensorEntry | None = None
-
-
-class MappingEntry(_Entry):
-    trial: Code
-    devices: str | list[str] = "*"
-    field: str = Field(min_length=1, max_length=128)
-    property: Code
-    unit: str | None = None
-    role: DatastreamRole = DatastreamRole.CANDIDATE
-    result_type: Literal["number", "boolean"] = "number"
-    every: Every | None = None
-    stamp: Stamp = Stamp.INSTANT
 
 
 class DatastreamEntry(_Entry):
@@ -93,82 +52,26 @@ class DatastreamEntry(_Entry):
     stamp: Stamp = Stamp.INSTANT
 
 
-def enter_device(conn: Connection, entry: DeviceEntry, now: datetime) -> None:
-    """Enter a device at its place, from `start` or now; an existing one keeps everything, including its
-    place.
-    """
-    start = (
-        now if entry.start is None else entry.start if entry.start.tzinfo else entry.start.replace(tzinfo=UTC)
-    )
-    try:
-        with conn.transaction():
-            number = add_device(
-                conn,
-                trial=entry.trial,
-                code=entry.code,
-                name=entry.name or entry.code,
-                model=entry.model,
-                serial=entry.serial,
-                now=now,
-            )
-            deploy(
-                conn, device_id=number, site=entry.site, position=entry.position or entry.code, start=start
-            )
-            if entry.sensor is not None:
-                add_sensor(conn, device_id=number, **dict(entry.sensor))
-    except AlreadyExists:
-        say(f"there   device {entry.trial}/{entry.code}")
-    else:
-        say(f"entered device {entry.trial}/{entry.code}")
-
-
 def enter_mappings(
-    conn: Connection, devices: Sequence[DeviceEntry], mappings: Sequence[MappingEntry], now: datetime
+    conn: Connection,
+    devices: Sequence[DeviceEntry],
+    mappings: Sequence[MappingEntry],
+    now: datetime,
+    tell: Callable[[str], None] = say,
 ) -> None:
-    """For each trial in the file, replace its mappings and give its devices the resulting datastreams."""
+    """For each trial in the file, edit its mappings and give its devices the resulting datastreams."""
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
-        with conn.transaction():
-            wanted = [
-                new_mapping(
-                    conn,
-                    field=entry.field,
-                    property=entry.property,
-                    unit=entry.unit,
-                    devices=entry.devices,
-                    role=entry.role,
-                    result_type=entry.result_type,
-                    every=entry.every,
-                    stamp=entry.stamp,
-                )
-                for entry in mappings
-                if entry.trial == trial
-            ]
-            changes = replace_mappings(conn, trial, wanted)
-            done = {
-                what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
-                for what in ("entered", "changed")
-            }
-            if any(done.values()):
-                record(conn, at=now, login="cli", action="map", subject=trial, detail=done)
-        for mapping in wanted:
-            _tell(
-                f"{trial}/{mapping.field}",
-                mapping.unit,
-                f"{mapping.property} in {mapping.property_unit}",
-                [
-                    change
-                    for change in changes
-                    if change.field == mapping.field and mapping.holds(change.device)
-                ],
-            )
+        edit_trial(conn, trial, [entry for entry in mappings if entry.trial == trial], now, tell)
     for entry in devices:
         if entry.trial not in mapped:
             with conn.transaction():
                 apply_mappings(conn, entry.trial, device=entry.code)
 
 
-def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) -> None:
+def enter_datastream(
+    conn: Connection, entry: DatastreamEntry, now: datetime, tell: Callable[[str], None] = say
+) -> None:
     """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping
     of one that has one.
     """
@@ -185,22 +88,76 @@ def enter_datastream(conn: Connection, entry: DatastreamEntry, now: datetime) ->
     if stream is None:
         raise CorrectInput(f"There is no datastream {name}: `insitu enrol --measure` or a mapping makes one.")
     every = entry.every or stream.every()
-    require_interval(name, every, entry.stamp)
-    if (every, entry.stamp) == (stream.every(), stream.stamp):
-        say(f"there   datastream {name}")
+    stamp = entry.stamp if "stamp" in entry.model_fields_set else stream.stamp
+    require_interval(name, every, stamp)
+    differing = [
+        f"{field} was {was or 'nothing'}, is {new}"
+        for field, was, new in (("every", stream.every(), every), ("stamp", stream.stamp, stamp))
+        if was != new
+    ]
+    if not differing:
+        tell(f"there   datastream {name}")
         return
     with conn.transaction():
-        declare_interval(conn, stream.datastream_id, every, entry.stamp)
-        detail = {"every": str(every) if every else None, "stamp": str(entry.stamp)}
+        declare_interval(conn, stream.datastream_id, every, stamp)
+        detail = {"every": str(every) if every else None, "stamp": str(stamp)}
         record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
-    say(f"changed datastream {name}")
+    tell(f"changed datastream {name}: {', '.join(differing)}")
 
 
-def _tell(name: str, unit: str, kept: str, changes: Sequence[Change]) -> None:
-    done = {
-        what: [change.device for change in changes if change.what == what]
+def edit_trial(
+    conn: Connection,
+    trial: str,
+    entries: Sequence[MappingEntry],
+    now: datetime,
+    tell: Callable[[str], None] = say,
+) -> list[Change]:
+    """Enter, change and remove mappings of one trial, with a line for each entry. Returns what happened to
+    datastreams.
+    """
+    with conn.transaction():
+        hold_mappings(conn, trial)
+        edited = edit_mappings(conn, trial, entries)
+        changes = replace_mappings(conn, trial, edited.mappings)
+        lines = [_edit_line(trial, edit, changes) for edit in edited.edits]
+        done: dict[str, list[str]] = {
+            what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
+            for what in ("entered", "changed")
+        }
+        told = [line for line, edit in zip(lines, edited.edits, strict=True) if edit.what in _LASTING]
+        if told or any(done.values()):
+            record(conn, at=now, login="cli", action="map", subject=trial, detail={**done, "mappings": told})
+    for line in lines:
+        tell(line)
+    return changes
+
+
+def _edit_line(trial: str, edit: Edit, changes: Sequence[Change]) -> str:
+    mapping = edit.mapping
+    name = f"mapping {trial}/{mapping.field}"
+    for_devices = "" if list(mapping.devices) == ["*"] else f" for {', '.join(mapping.devices)}"
+    if edit.what == "gone":
+        return f"gone    {name}{for_devices}"
+    more = "".join(f"; {one}" for one in edit.differences)
+    if edit.untouched:
+        more += f"; {', '.join(edit.untouched)} keeps it as it was"
+    if edit.what == "removed":
+        return f"removed {name}{for_devices}: {_use(mapping)}; what devices have stored stays{more}"
+    if not mapping.property:
+        return f"{edit.what:<7} {name}: {_use(mapping)}{more}"
+    devices = {
+        what: sum(c.what == what and c.field == mapping.field and mapping.holds(c.device) for c in changes)
         for what in ("entered", "changed", "there")
     }
-    word = next((what for what, devices in done.items() if devices), "entered")
-    told = ", ".join(f"{len(devices)} {what}" for what, devices in done.items() if devices) or "no device yet"
-    say(f"{word:<7} mapping {name}: {unit} → {kept} ({told})")
+    counts = ", ".join(f"{count} {what}" for what, count in devices.items() if count) or "no device yet"
+    return f"{edit.what:<7} {name}: {_use(mapping)} ({counts}){more}"
+
+
+def _use(mapping: Mapping) -> str:
+    """The future of the field, in words."""
+    if mapping.property:
+        return f"{mapping.unit} → {mapping.property} in {mapping.property_unit}"
+    rule = mapping.rule()
+    if rule.expect:
+        return f"must say {' or '.join(str(word) for word in rule.expect)}"
+    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,6 +27,7 @@ from insitu.settings import load
 from insitu.wire import CHIRPSTACK, SPARKPLUG, THINGS_STACK, network_topics
 from store.access import add_credential, record, revoke_network_credentials
 from store.catalogue.devices import find_device
+from store.catalogue.entries import amend, compare
 from store.catalogue.networks import (
     add_address,
     add_network_server,
@@ -79,20 +80,24 @@ class AddressEntry(_Entry):
         return address
 
 
-def enter_server(conn: Connection, entry: ServerEntry, now: datetime) -> None:
+def enter_server(
+    conn: Connection, entry: ServerEntry, now: datetime, tell: Callable[[str], None] = say
+) -> None:
+    """Enter a network server; CorrectInput if it is there with another kind."""
     try:
         with conn.transaction():
             add_network_server(conn, code=entry.code, kind=entry.kind, now=now)
     except AlreadyExists:
-        say(f"there   network server {entry.code}")
+        amend(conn, "network server", entry.code, compare(conn, "network server", entry.code, dict(entry)))
+        tell(f"there   network server {entry.code}")
     else:
-        say(
+        tell(
             f"entered network server {entry.code}: `insitu network {entry.code} --enrol` gives it its "
             "credential"
         )
 
 
-def enter_address(conn: Connection, entry: AddressEntry) -> None:
+def enter_address(conn: Connection, entry: AddressEntry, tell: Callable[[str], None] = say) -> None:
     """Give the device that address; refuses an address of another device."""
     number = find_device(conn, entry.trial, entry.device).device_id
     found = find_address(conn, entry.address)
@@ -106,7 +111,7 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
                 f"{entry.address} is {found.trial}/{found.device} at {found.network_server} already: one "
                 "address is one device."
             )
-        say(f"there   address {entry.address}")
+        tell(f"there   address {entry.address}")
         return
     if entry.address.startswith(SPARKPLUG) and entry.address.count("/") == 3:
         edge = entry.address.rpartition("/")[0]
@@ -116,7 +121,7 @@ def enter_address(conn: Connection, entry: AddressEntry) -> None:
                 "edge node as a device first."
             )
     add_address(conn, network_server=entry.network_server, address=entry.address, device_id=number)
-    say(f"entered address {entry.address}: {entry.trial}/{entry.device}")
+    tell(f"entered address {entry.address}: {entry.trial}/{entry.device}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +293,9 @@ def pull(
 
 
 def _pulled(done: Pulled, start: datetime) -> str:
+    number = f" This is import {done.import_id}." if done.import_id is not None else ""
     return (
         f"{done.uplinks} uplinks kept since {start:%Y-%m-%d %H:%M} UTC: {done.stored} observations stored, "
         f"{done.duplicate} were there, "
-        f"{done.refused} refused (see the page Rejects)."
+        f"{done.refused} refused (see the page Rejects).{number}"
     )

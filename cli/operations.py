@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -12,14 +12,17 @@ import typer
 
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
+from cli.catalogue_check import find_wrong_rows
+from cli.denials import describe_denials
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
-from cli.policy import WRITE_FILES_ANEW, CannotAsk, devices_of_broker_config, throw_away_devices
+from cli.policy import WRITE_FILES_ANEW, CannotAsk, LookAt, devices_of_broker_config, throw_away_devices
 from cli.reports import show, show_each
 from cli.target import Target, find_target, open_target
 from ingest.policy import prove
 from ingest.probe import probe_once
+from ingest.replay import Replayed
 from ingest.replay import replay as run
 from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
@@ -32,7 +35,7 @@ from store.ledger import recount
 if TYPE_CHECKING:
     from store.database import Connection
 
-_WORDS: Final = {"ok": "ok  ", "bad": "BAD ", "not_asked": "--  "}
+_WORDS: Final = {"ok": "ok  ", "bad": "BAD ", "not_asked": "--  ", "look": "LOOK"}
 
 
 def settings(as_json: JsonOption = False) -> None:
@@ -52,22 +55,22 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Answer:
     question: str
-    state: Literal["ok", "bad", "not_asked"]
+    state: Literal["ok", "look", "bad", "not_asked"]
     detail: str
     """The good news, or what is wrong and what to do."""
 
 
 def check(
     strict: Annotated[
-        bool, typer.Option(help="Exit code 1 also where a question could not be asked.")
+        bool, typer.Option(help="Exit code 1 also for LOOK, and where a question could not be asked.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Is everything in order? One line for each question: ok, BAD, or -- if it could not be asked. Exit code
-    1 if anything is BAD.
+    """Is everything in order? One line for each question: ok, LOOK at a device, BAD, or -- if it could not be
+    asked. Exit code 1 if anything is BAD.
     """
     answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
-    bad = sum(answer.state == "bad" or (strict and answer.state == "not_asked") for answer in answers)
+    bad = sum(answer.state == "bad" or (strict and answer.state != "ok") for answer in answers)
     if bad:
         needs = "needs" if bad == 1 else "need"
         raise InsituError(f"{bad} of these {needs} attention; each line says what to do.")
@@ -78,6 +81,8 @@ def _ask(question: Question) -> Answer:
         return Answer(question.title, "ok", question.answer())
     except CannotAsk as error:
         return Answer(question.title, "not_asked", str(error))
+    except LookAt as error:
+        return Answer(question.title, "look", str(error))
     except InsituError as error:
         return Answer(question.title, "bad", str(error))
 
@@ -95,6 +100,8 @@ def questions(target: Target) -> list[Question]:
         Question("ingestor", lambda: _ingestor(target)),
         Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
+        Question("catalogue", lambda: _catalogue(target)),
+        Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -149,6 +156,19 @@ def _ledger(target: Target) -> str:
     return "every received message is a row, a repeat or a reject"
 
 
+def _catalogue(target: Target) -> str:
+    with _with(target) as conn:
+        wrong = find_wrong_rows(conn)
+    if wrong:
+        raise InsituError("; ".join(wrong[:5]) + ". Correct the entry and run `insitu register` again.")
+    return "every zone, unit and title can be used"
+
+
+def _denials(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_denials(conn)
+
+
 def _audit(target: Target) -> str:
     with _with(target) as conn:
         problem = audit_problem(conn)
@@ -178,11 +198,21 @@ def replay(
     target, conn = open_target("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
-    line = (
+    show(outcome, _replay_lines(outcome), as_json=as_json)
+
+
+def _replay_lines(outcome: Replayed) -> Iterator[str]:
+    yield (
         f"{outcome.tried} rejects tried again: {outcome.stored} observations stored, "
         f"{outcome.still_refused} still refused."
     )
-    show(outcome._asdict(), [line], as_json=as_json)
+    if outcome.stored_before:
+        yield (
+            f"{outcome.stored_before} results of these messages were stored when they came; they stay at "
+            "that time and are not stored again."
+        )
+    for reason, one in outcome.reasons.items():
+        yield f"  {one.rejects} {reason}{f': {one.detail}' if one.detail else ''}"
 
 
 def broker_config(
@@ -216,3 +246,8 @@ def broker_config(
         else "this account; the broker must run as it, or give --owner ACCOUNT as root. It"
     )
     say(f"They belong to {whose} takes them over by {profile.reload}.")
+    if not all(credential.heard_below for credential in credentials):
+        say(
+            "The ingestor does not hear everything below the devices' names yet, so they keep the rights of "
+            "an earlier version: run this again once the ingestor has run for a minute."
+        )

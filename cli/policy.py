@@ -41,6 +41,10 @@ class CannotAsk(InsituError):
     """This question could not be asked here."""
 
 
+class LookAt(InsituError):
+    """Insitu is in order, and somebody has to look at a device."""
+
+
 def devices_of_broker_config(settings: Settings) -> tuple[BrokerAddress, Probe, Probe]:
     """(the service's address, one device, another) for a broker with the files of `broker-config`. Raises
     CannotAsk without its address.

@@ -67,7 +67,7 @@ class Reach:
     def part_environment(self, address: tuple[str, int]) -> dict[str, str]:
         """Environment of a part. Secrets are passed in a child's environment, never on its command line."""
         broker = self.broker
-        given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE")
+        given = ("DATABASE_URL", "MQTT_URL", "MQTT_CA", "DATA_DIR", "HTTP_LISTEN", "BROKER_LIFE", "MQTT_LOG")
         environment = {
             name: text
             for name, text in os.environ.items()
@@ -77,6 +77,8 @@ class Reach:
             "INSITU_DATABASE_URL": self.postgres.url,
             "INSITU_MQTT_URL": self.mqtt_url(address),
             "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
+            "INSITU_MQTT_LOG": str(broker.log_file),
+            "INSITU_BROKER_MONITOR_FILE": str(broker.monitor_file),
             "INSITU_DATA_DIR": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
         }

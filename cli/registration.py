@@ -1,4 +1,4 @@
-"""`register`, `move`, `window`, `swap`, `deployment`: entries of the lab and the hosts, from a file or the
+"""`register`, `move`, `window`, `deployment`: entries of the lab and the hosts, from a file or the
 command line.
 """
 
@@ -6,33 +6,30 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from cli.mapping import (
-    DatastreamEntry,
-    DeviceEntry,
-    MappingEntry,
-    enter_datastream,
-    enter_device,
-    enter_mappings,
-)
+from cli.entries import DeviceEntry, enter_device
+from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName
+from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
 from cli.target import open_target
-from insitu.errors import AlreadyExists, CorrectInput
-from insitu.model import CODE_PATTERN, AveragingScale, OrganisationKind, TrialState, WindowKind
+from cli.topics import TopicEntry, await_topics, enter_topic
+from ingest.mapping_entry import MappingEntry
+from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.language import Language
+from insitu.model import AveragingScale, OrganisationKind, TrialState, WindowKind
 from insitu.scales import require_scale
 from insitu.units import require_unit
-from store.access import record
-from store.catalogue.deployments import end_deployment, swap_device
+from store.access import password_of, record
 from store.catalogue.devices import find_device
+from store.catalogue.entries import amend, compare
 from store.catalogue.organisations import add_need, add_organisation
 from store.catalogue.properties import add_property, agree_on_scale
 from store.catalogue.sites import add_site
@@ -43,75 +40,77 @@ from store.corrections import correct_deployment
 if TYPE_CHECKING:
     from store.database import Connection
 
-Code = Annotated[str, Field(pattern=CODE_PATTERN)]
-Texts = dict[str, str]
 
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class OrganisationEntry(_Entry):
+class OrganisationEntry(Entry):
     code: Code
-    name: str
+    name: Name
     kind: OrganisationKind
 
 
-class PersonEntry(_Entry):
+class PersonEntry(Entry):
     login: Code
-    name: str
+    name: Name
     organisation: Code
-    language: str = "fr"
+    language: Language = "fr"
 
 
-class SiteEntry(_Entry):
+class SiteEntry(Entry):
     code: Code
     host: Code
-    name: str
-    kind: str = ""
-    latitude: float | None = Field(default=None, ge=-90, le=90)
-    longitude: float | None = Field(default=None, ge=-180, le=180)
+    name: Name
+    kind: Line = ""
+    latitude: float | None = Field(default=None, ge=-90, le=90, allow_inf_nan=False)
+    longitude: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _both(self) -> SiteEntry:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude belong together: give both, or none")
+        return self
 
 
-class PropertyEntry(_Entry):
+class PropertyEntry(Entry):
     code: Code
     name: Texts
     unit: str
     averaging_scale: AveragingScale | None = None
 
 
-class NeedEntry(_Entry):
+class NeedEntry(Entry):
     code: Code
     host: Code
     title: Texts
-    description: Texts = {}
+    description: Texts | None = None
 
 
-class TrialEntry(_Entry):
+class TrialEntry(Entry):
     code: Code
     title: Texts
     host: Code
     company: Code
     evaluator: Code | None = None
     need: Code | None = None
-    time_zone: str = "Europe/Paris"
-    ends_at: datetime | None = None
+    time_zone: ZoneName = "Europe/Paris"
+    ends_at: Moment | None = None
 
 
-class Registration(_Entry):
-    """A file: lists of tables, entered in this order. Existing entries stay as they are, except mappings."""
+class Registration(Entry):
+    """A file: lists of tables, entered in this order. An existing entry is compared, and changed or
+    refused.
+    """
 
-    organisation: list[OrganisationEntry] = []
-    person: list[PersonEntry] = []
-    site: list[SiteEntry] = []
-    property: list[PropertyEntry] = []
-    need: list[NeedEntry] = []
-    trial: list[TrialEntry] = []
-    device: list[DeviceEntry] = []
-    mapping: list[MappingEntry] = []
-    datastream: list[DatastreamEntry] = []
-    network_server: list[ServerEntry] = []
-    network_address: list[AddressEntry] = []
+    organisation: list[OrganisationEntry] = Field(default_factory=list)
+    person: list[PersonEntry] = Field(default_factory=list)
+    site: list[SiteEntry] = Field(default_factory=list)
+    property: list[PropertyEntry] = Field(default_factory=list)
+    need: list[NeedEntry] = Field(default_factory=list)
+    trial: list[TrialEntry] = Field(default_factory=list)
+    device: list[DeviceEntry] = Field(default_factory=list)
+    mapping: list[MappingEntry] = Field(default_factory=list)
+    datastream: list[DatastreamEntry] = Field(default_factory=list)
+    network_server: list[ServerEntry] = Field(default_factory=list)
+    network_address: list[AddressEntry] = Field(default_factory=list)
+    topic: list[TopicEntry] = Field(default_factory=list)
 
 
 def read_registration(path: Path) -> Registration:
@@ -138,15 +137,46 @@ def _wrong(number: int, entry: PropertyEntry) -> Iterator[str]:
         yield f"property.{number}: {error}"
 
 
-def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")]) -> None:
-    """Enter organisations, people, sites, properties, needs, trials, devices, mappings and network servers;
-    run it again after editing the file.
+def register_file(
+    file: Annotated[Path, typer.Argument(help="TOML; docs/operations.md shows one.")],
+    reason: Annotated[
+        str, typer.Option(help="Corrects entries that reports tell of: why they were wrong.")
+    ] = "",
+) -> None:
+    """Enter organisations, people, sites, properties, needs, trials, devices, mappings, network servers and
+    topics; run it again after editing the file: each entry is compared, and changed or refused.
     """
     wanted = read_registration(file)
     target, conn = open_target("insitu register")
-    now = target.clock.now()
+    now, lines = target.clock.now(), list[str]()
+    with conn:
+        with conn.transaction():  # all of the file, or nothing
+            refused = _enter_all(conn, wanted, now, lines.append, reason.strip())
+            if refused:
+                raise CorrectInput("\n".join((*refused, f"Nothing of {file} was entered.")))
+            enter_mappings(conn, wanted.device, wanted.mapping, now, lines.append)
+            for stream in wanted.datastream:
+                enter_datastream(conn, stream, now, lines.append)
+            for server in wanted.network_server:
+                enter_server(conn, server, now, lines.append)
+            for address in wanted.network_address:
+                enter_address(conn, address, lines.append)
+            for topic in wanted.topic:
+                enter_topic(conn, topic, target, now, lines.append)
+        for line in lines:  # only now it is true
+            say(line)
+        if wanted.topic:
+            await_topics(conn, target)
+
+
+def _enter_all(
+    conn: Connection, wanted: Registration, now: datetime, tell: Callable[[str], None], reason: str
+) -> list[str]:
+    """Enters the tables up to the devices; returns what is refused."""
 
     def person(login: str, **more: Any) -> str:
+        if password_of(conn, login) is not None:  # before a hash is made, which takes its time
+            raise AlreadyExists()
         password = new_password()
         add_account(conn, login=login, password=password, now=now, **more)
         return f", password {password} (shown this once)"
@@ -156,22 +186,22 @@ def register_file(file: Annotated[Path, typer.Argument(help="TOML; docs/operatio
         "person": person,
         "site": lambda **given: add_site(conn, **given),
         "property": lambda **given: _observed(conn, now, **given),
-        "need": lambda **given: add_need(conn, now=now, **given),
+        "need": lambda description, **given: add_need(conn, now=now, description=description or {}, **given),
         "trial": lambda **given: add_trial(conn, now=now, **given),
     }
-    with conn:
-        for kind, add in enter.items():
-            for entry in getattr(wanted, kind):
-                _enter(conn, kind, add, entry)
-        for device in wanted.device:
-            enter_device(conn, device, now)
-        enter_mappings(conn, wanted.device, wanted.mapping, now)
-        for stream in wanted.datastream:
-            enter_datastream(conn, stream, now)
-        for server in wanted.network_server:
-            enter_server(conn, server, now)
-        for address in wanted.network_address:
-            enter_address(conn, address)
+    refused = []
+    for kind, add in enter.items():
+        for entry in getattr(wanted, kind):
+            try:
+                tell(_enter(conn, kind, add, entry, now))
+            except (CorrectInput, NotFound) as error:
+                refused.append(str(error))
+    for device in wanted.device:
+        try:
+            tell(enter_device(conn, device, now, reason))
+        except (CorrectInput, NotFound) as error:
+            refused.append(str(error))
+    return refused
 
 
 def _observed(conn: Connection, now: datetime, **given: Any) -> str:
@@ -183,21 +213,30 @@ def _observed(conn: Connection, now: datetime, **given: Any) -> str:
         code, scale = given["code"], given["averaging_scale"]
         if not agree_on_scale(conn, code, scale):
             raise
+        amend(conn, "property", code, compare(conn, "property", code, given))
         record(conn, at=now, login="cli", action="name scale", subject=code, detail={"scale": str(scale)})
         return f": averaging scale {scale}, where there was none; evaluate its trials again"
     return ""
 
 
-def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: BaseModel) -> None:
+def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: Entry, now: datetime) -> str:
+    """The line that says what happened."""
     given = dict(entry)
     name = given.get("code") or given["login"]
     try:
         with conn.transaction():
             more = add(**given)
     except AlreadyExists:
-        say(f"there   {kind} {name}")
-    else:
-        say(f"entered {kind} {name}{more if isinstance(more, str) else ''}")
+        with conn.transaction():
+            found = compare(conn, kind, name, entry.stated())
+            if not found:
+                return f"there   {kind} {name}"
+            amend(conn, kind, name, found)
+            changes = [str(one) for one in found]
+            detail = {"changes": changes}
+            record(conn, at=now, login="cli", action=f"change {kind}", subject=name, detail=detail)
+        return f"changed {kind} {name}: {'; '.join(changes)}"
+    return f"entered {kind} {name}{more if isinstance(more, str) else ''}"
 
 
 def move(
@@ -254,22 +293,6 @@ def window(
         f"Declared: {kind} of {site or device} from {_utc(start):%Y-%m-%d %H:%M} to "
         f"{_utc(end):%Y-%m-%d %H:%M} UTC."
     )
-
-
-def swap(
-    trial: str,
-    old: str,
-    new: Annotated[str, typer.Argument(help="Already enrolled; takes the place and continues the series.")],
-) -> None:
-    """Replace a device by another at its place, from now on."""
-    target, conn = open_target("insitu swap")
-    with conn:
-        before, after = (find_device(conn, trial, code).device_id for code in (old, new))
-        now = target.clock.now()
-        with suppress(CorrectInput):  # not deployed: nothing to end
-            end_deployment(conn, device_id=after, at=now)
-        swap_device(conn, old_device_id=before, new_device_id=after, at=now)
-    say(f"{new} has taken the place of {old}.")
 
 
 def deployment(

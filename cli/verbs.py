@@ -28,10 +28,15 @@ VERBS: Final = {
     "register": Verb(
         "cli.registration", ("register_file",), "Enter or change the catalogue from a TOML file."
     ),
+    "map": Verb(
+        "cli.map", ("map_trial",), "Map the fields of a device family, or try mappings on refused messages."
+    ),
+    "mappings": Verb("cli.map", ("mappings",), "List the device families whose mappings come with Insitu."),
     "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
-    "swap": Verb("cli.registration", ("swap",), "Replace a device by another at its place."),
+    "swap": Verb("cli.swapping", ("swap",), "Replace a device by another at its place."),
     "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
+    "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),
     "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
     "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
     "people": Verb("cli.lists", ("people",), "List who can sign in."),
@@ -40,8 +45,11 @@ VERBS: Final = {
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),
     "revoke": Verb("cli.devices", ("revoke",), "End every credential of a device."),
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
+    "topics": Verb("cli.topics", ("topics",), "List the fixed topics of devices; withdraw one."),
     "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
     "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
+    "imports": Verb("cli.withdrawal", ("imports",), "List which files and pulls brought results."),
+    "withdraw": Verb("cli.withdrawal", ("withdraw",), "Take the results of an import out of use."),
     "simulate": Verb("cli.simulate", ("simulate",), "Send measurements of a simulated fleet."),
     "protocol": Verb("cli.evaluation", ("protocol",), "Draft a protocol from a template."),
     "profiles": Verb("cli.evaluation", ("profiles",), "Show the published targets that a protocol can name."),

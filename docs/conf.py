@@ -75,6 +75,7 @@ NAVIGATION = {
             "0012-documentation-by-sphinx",
             "0013-dependence-from-true-lags",
             "0014-missing-data-decide",
+            "0015-files-state-facts",
         ],
     },
 }

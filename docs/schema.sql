@@ -18,6 +18,16 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.known_zone(zone text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    PERFORM timestamptz 'epoch' AT TIME ZONE zone;
+    RETURN zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN 'UTC';
+END $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -38,12 +48,30 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.topic_is_heard(topic text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (
+        SELECT FROM shard s, unnest(s.filters) AS f(filter)
+        WHERE s.subscribed_at IS NOT NULL AND filter !~ '#' AND (
+            SELECT bool_and(coalesce(wanted = level OR (wanted = '+' AND level IS NOT NULL), false))
+            FROM unnest(string_to_array(filter, '/'), string_to_array(topic, '/')) AS x(wanted, level)))
+$$;
+
 CREATE FUNCTION public.trial_is_heard(trial text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
     SELECT (SELECT wanted = 1 FROM shard_count)
         OR EXISTS (SELECT FROM shard WHERE subscribed_at IS NOT NULL
-                   AND filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
+                   AND filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/+/+/#',
+                                        'insitu/v1/' || trial || '/+/+', 'insitu/v1/' || trial || '/+/#'])
+$$;
+
+CREATE FUNCTION public.trial_is_heard_below(trial text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM shard WHERE filters && ARRAY['insitu/v1/+/+/#', 'insitu/v1/' || trial || '/+/#'])
+        OR NOT EXISTS (SELECT FROM shard WHERE filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
 $$;
 
 CREATE TABLE public.audit (
@@ -75,6 +103,28 @@ CREATE TABLE public.boot_sequence (
     CONSTRAINT boot_sequence_boot_check CHECK ((length(boot) <= 64))
 );
 
+CREATE TABLE public.broker_event (
+    username text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    events bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    last_topic text NOT NULL,
+    by_other boolean DEFAULT false NOT NULL,
+    told bigint DEFAULT 0 NOT NULL,
+    told_at timestamp with time zone,
+    CONSTRAINT broker_event_kind_check CHECK ((kind = ANY (ARRAY['publish_denied'::text, 'taken_over'::text])))
+);
+
+CREATE TABLE public.broker_log (
+    path text NOT NULL,
+    inode bigint NOT NULL,
+    offset_bytes bigint NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    missed boolean DEFAULT false NOT NULL
+);
+
 CREATE TABLE public.broker_state (
     only_row boolean DEFAULT true NOT NULL,
     wanted bigint DEFAULT 1 NOT NULL,
@@ -102,6 +152,9 @@ CREATE TABLE public.correction (
     reason text NOT NULL,
     file text NOT NULL,
     file_sha256 text NOT NULL,
+    import_id integer,
+    old_import_id integer,
+    old_clock_quality smallint,
     CONSTRAINT correction_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
 );
 
@@ -262,6 +315,7 @@ CREATE TABLE public.device_contact (
     clock_since timestamp with time zone,
     clock_largest double precision,
     clock_before double precision,
+    here_since timestamp with time zone,
     CONSTRAINT device_contact_state_check CHECK ((state = ANY (ARRAY['online'::text, 'offline'::text])))
 );
 
@@ -272,6 +326,18 @@ ALTER TABLE public.device ALTER COLUMN device_id ADD GENERATED ALWAYS AS IDENTIT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.device_remark (
+    device_id integer NOT NULL,
+    code text NOT NULL,
+    subject text DEFAULT ''::text NOT NULL,
+    amount double precision,
+    messages bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT device_remark_code_check CHECK ((code = ANY (ARRAY['boot_reused'::text, 'gateway_clock'::text, 'zero_byte'::text, 'byte_order_mark'::text]))),
+    CONSTRAINT device_remark_subject_check CHECK ((length(subject) <= 64))
 );
 
 CREATE TABLE public.device_status (
@@ -324,6 +390,49 @@ ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.fixed_topic (
+    topic text NOT NULL,
+    device_id integer NOT NULL,
+    suffix text,
+    field text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT fixed_topic_check CHECK ((num_nonnulls(suffix, field) <= 1)),
+    CONSTRAINT fixed_topic_suffix_check CHECK ((suffix = ANY (ARRAY['obs'::text, 'status'::text, 'senml'::text, 'influx'::text, 'telemetry'::text]))),
+    CONSTRAINT fixed_topic_topic_check CHECK (((topic !~ '[+#[:cntrl:]]'::text) AND (topic !~ '^(\$|insitu/|insitu$)'::text)))
+);
+
+CREATE TABLE public.import (
+    import_id integer NOT NULL,
+    trial_id integer,
+    file text NOT NULL,
+    file_sha256 text,
+    login text NOT NULL,
+    imported_at timestamp with time zone NOT NULL,
+    understood jsonb DEFAULT '[]'::jsonb NOT NULL,
+    withdrawn_at timestamp with time zone,
+    withdrawn_by text,
+    withdrawn_for text,
+    CONSTRAINT import_check CHECK ((num_nonnulls(withdrawn_at, withdrawn_by, withdrawn_for) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT import_withdrawn_for_check CHECK (((length(withdrawn_for) >= 1) AND (length(withdrawn_for) <= 500)))
+);
+
+ALTER TABLE public.import ALTER COLUMN import_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_import_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_part (
+    import_id integer NOT NULL,
+    datastream_id integer NOT NULL,
+    first_time timestamp with time zone NOT NULL,
+    last_time timestamp with time zone NOT NULL,
+    results bigint NOT NULL
+);
+
 CREATE TABLE public.ingestor (
     holder text NOT NULL,
     name text NOT NULL,
@@ -372,13 +481,15 @@ CREATE TABLE public.mapping (
     trial_id integer NOT NULL,
     devices text[] NOT NULL,
     field text NOT NULL,
-    property_id integer NOT NULL,
+    property_id integer,
     unit text NOT NULL,
     role text NOT NULL,
     result_type text NOT NULL,
     expected_interval interval,
     stamp text DEFAULT 'instant'::text NOT NULL,
+    rule jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT mapping_check CHECK (((stamp = 'instant'::text) OR (expected_interval IS NOT NULL))),
+    CONSTRAINT mapping_check1 CHECK (((property_id IS NOT NULL) OR (rule ?| ARRAY['ignore'::text, 'health'::text, 'time'::text, 'expect'::text]))),
     CONSTRAINT mapping_devices_check CHECK ((cardinality(devices) > 0)),
     CONSTRAINT mapping_expected_interval_check CHECK ((expected_interval > '00:00:00'::interval)),
     CONSTRAINT mapping_field_check CHECK (((length(field) >= 1) AND (length(field) <= 128))),
@@ -394,6 +505,15 @@ ALTER TABLE public.mapping ALTER COLUMN mapping_id ADD GENERATED ALWAYS AS IDENT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.message_digest (
+    device_id integer NOT NULL,
+    boot text NOT NULL,
+    block bigint NOT NULL,
+    digests bytea NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_digest_boot_check CHECK ((length(boot) <= 64))
 );
 
 CREATE TABLE public.need (
@@ -445,7 +565,8 @@ CREATE TABLE public.observation (
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
     clock_quality smallint NOT NULL,
-    flag smallint DEFAULT 2 NOT NULL
+    flag smallint DEFAULT 2 NOT NULL,
+    import_id integer
 );
 
 CREATE VIEW public.observation_hourly AS
@@ -482,6 +603,11 @@ CREATE TABLE public.trial (
 );
 
 CREATE VIEW public.observation_daily AS
+ WITH zones AS MATERIALIZED (
+         SELECT trial.trial_id,
+            public.known_zone(trial.time_zone) AS time_zone
+           FROM public.trial
+        )
  SELECT h.datastream_id,
     ((h.hour AT TIME ZONE t.time_zone))::date AS day,
     h.flag,
@@ -493,7 +619,7 @@ CREATE VIEW public.observation_daily AS
    FROM (((public.observation_hourly h
      JOIN public.datastream s USING (datastream_id))
      JOIN public.device d USING (device_id))
-     JOIN public.trial t USING (trial_id))
+     JOIN zones t USING (trial_id))
   GROUP BY h.datastream_id, (((h.hour AT TIME ZONE t.time_zone))::date), h.flag;
 
 CREATE TABLE public.observed_property (
@@ -614,7 +740,8 @@ CREATE TABLE public.reject (
     device text NOT NULL,
     results integer NOT NULL,
     identity bytea NOT NULL,
-    replayed_at timestamp with time zone
+    replayed_at timestamp with time zone,
+    import_id integer
 );
 
 CREATE TABLE public.reject_kept (
@@ -657,7 +784,10 @@ CREATE TABLE public.sensor (
     model text NOT NULL,
     serial text DEFAULT ''::text NOT NULL,
     calibrated_at timestamp with time zone,
-    calibration text DEFAULT ''::text NOT NULL
+    calibration text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone,
+    replaces integer,
+    CONSTRAINT sensor_check CHECK (((since IS NULL) = (replaces IS NULL)))
 );
 
 ALTER TABLE public.sensor ALTER COLUMN sensor_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -787,11 +917,27 @@ CREATE TABLE public.unit_conversion (
     shift double precision NOT NULL
 );
 
+CREATE TABLE public.withdrawn_observation (
+    import_id integer NOT NULL,
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    result double precision NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    clock_quality smallint NOT NULL,
+    restored boolean NOT NULL
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_pkey PRIMARY KEY (device_id, boot);
+
+ALTER TABLE ONLY public.broker_event
+    ADD CONSTRAINT broker_event_pkey PRIMARY KEY (username, hour, kind);
+
+ALTER TABLE ONLY public.broker_log
+    ADD CONSTRAINT broker_log_pkey PRIMARY KEY (path);
 
 ALTER TABLE ONLY public.broker_state
     ADD CONSTRAINT broker_state_pkey PRIMARY KEY (only_row);
@@ -800,7 +946,7 @@ ALTER TABLE ONLY public.catalogue_version
     ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY public.correction
-    ADD CONSTRAINT correction_datastream_id_phenomenon_time_file_sha256_reason_key UNIQUE (datastream_id, phenomenon_time, file_sha256, reason);
+    ADD CONSTRAINT correction_once UNIQUE NULLS NOT DISTINCT (datastream_id, phenomenon_time, file_sha256, reason, import_id);
 
 ALTER TABLE ONLY public.correction
     ADD CONSTRAINT correction_pkey PRIMARY KEY (correction_id);
@@ -841,6 +987,9 @@ ALTER TABLE ONLY public.device_contact
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_pkey PRIMARY KEY (device_id);
 
+ALTER TABLE ONLY public.device_remark
+    ADD CONSTRAINT device_remark_pkey PRIMARY KEY (device_id, code, subject);
+
 ALTER TABLE ONLY public.device_status
     ADD CONSTRAINT device_status_device_id_at_key UNIQUE (device_id, at);
 
@@ -852,6 +1001,15 @@ ALTER TABLE ONLY public.device
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
+
+ALTER TABLE ONLY public.fixed_topic
+    ADD CONSTRAINT fixed_topic_pkey PRIMARY KEY (topic);
+
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_pkey PRIMARY KEY (import_id, datastream_id);
+
+ALTER TABLE ONLY public.import
+    ADD CONSTRAINT import_pkey PRIMARY KEY (import_id);
 
 ALTER TABLE ONLY public.ingestor
     ADD CONSTRAINT ingestor_pkey PRIMARY KEY (holder);
@@ -870,6 +1028,9 @@ ALTER TABLE ONLY public.mapping
 
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_trial_id_field_devices_key UNIQUE (trial_id, field, devices);
+
+ALTER TABLE ONLY public.message_digest
+    ADD CONSTRAINT message_digest_pkey PRIMARY KEY (device_id, boot, block);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_code_key UNIQUE (code);
@@ -938,10 +1099,13 @@ ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.sensor
-    ADD CONSTRAINT sensor_device_id_make_model_serial_key UNIQUE (device_id, make, model, serial);
+    ADD CONSTRAINT sensor_once UNIQUE NULLS NOT DISTINCT (device_id, make, model, serial, since);
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_pkey PRIMARY KEY (sensor_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_key UNIQUE (replaces);
 
 ALTER TABLE ONLY public.shard
     ADD CONSTRAINT shard_client_id_key UNIQUE (client_id);
@@ -982,6 +1146,13 @@ ALTER TABLE ONLY public.unblinding
 ALTER TABLE ONLY public.unit_conversion
     ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
 
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
+
+CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
+
+CREATE INDEX broker_event_untold ON public.broker_event USING btree (last_at) WHERE (told < events);
+
 CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
@@ -991,6 +1162,8 @@ CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, numbe
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
+
+CREATE INDEX fixed_topic_by_device ON public.fixed_topic USING btree (device_id);
 
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
@@ -1014,6 +1187,10 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.deployment FOR
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.device FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
+
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.observed_property FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
@@ -1023,6 +1200,8 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.unit_conversion FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
 CREATE TRIGGER corrections_stay BEFORE DELETE OR UPDATE ON public.correction FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.network_address FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
@@ -1036,11 +1215,19 @@ CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.p
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER withdrawn_observations_stay BEFORE DELETE OR UPDATE ON public.withdrawn_observation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
 ALTER TABLE ONLY public.correction
     ADD CONSTRAINT correction_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE ONLY public.correction
+    ADD CONSTRAINT correction_old_import_id_fkey FOREIGN KEY (old_import_id) REFERENCES public.import(import_id);
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1078,6 +1265,9 @@ ALTER TABLE ONLY public.deployment
 ALTER TABLE ONLY public.device_contact
     ADD CONSTRAINT device_contact_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
+ALTER TABLE ONLY public.device_remark
+    ADD CONSTRAINT device_remark_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
 ALTER TABLE ONLY public.device_status
     ADD CONSTRAINT device_status_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
@@ -1090,11 +1280,26 @@ ALTER TABLE ONLY public.evaluation
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
+ALTER TABLE ONLY public.fixed_topic
+    ADD CONSTRAINT fixed_topic_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.import_part
+    ADD CONSTRAINT import_part_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE ONLY public.import
+    ADD CONSTRAINT import_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);
 
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.message_digest
+    ADD CONSTRAINT message_digest_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
 ALTER TABLE ONLY public.need
     ADD CONSTRAINT need_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
@@ -1116,6 +1321,9 @@ ALTER TABLE ONLY public.quality_run
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.sensor
+    ADD CONSTRAINT sensor_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.sensor(sensor_id);
 
 ALTER TABLE ONLY public.signed_in
     ADD CONSTRAINT signed_in_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
@@ -1140,3 +1348,9 @@ ALTER TABLE ONLY public.trial_step
 
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.withdrawn_observation
+    ADD CONSTRAINT withdrawn_observation_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);

@@ -1,8 +1,9 @@
 """Prepared messages → one transaction → what to tell the devices.
 
-A message is recognised as a repeat by its `boot` and `seq`; without them, by the keys of its readings if
-they have device times; otherwise by its delivery (session, packet id, hash). Timed readings are merged even
-if their `seq` was seen before: a device that restarts its counter under an old boot loses nothing.
+A message is recognised as a repeat by the keys of its readings if they have device times; otherwise by its
+`boot`, `seq` and content (`ingest.numbers`); without them, by its delivery (session, packet id, hash). Timed
+readings are merged even if their `seq` was seen before: a device that restarts its counter under an old boot
+loses nothing, and its page says so.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from datetime import timedelta
 
 from ingest import sequences
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
-from ingest.outcome import Booked, Outcome
+from ingest.numbers import compare
+from ingest.outcome import Booked, Outcome, content_digest, explain_conflict
 from ingest.prepared import Prepared
+from ingest.remarks import note_remarks
 from ingest.signs import intervals, signs_of_life
-from insitu.model import Message, Observation, Reject, RejectReason
+from insitu.model import Observation, Reject, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
 from store.deliveries import claim_frames, known_deliveries, save_deliveries
+from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import merge
@@ -45,26 +49,29 @@ def book(
     now_us: int,
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
+    import_id: int | None = None,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
-    keep; None: all.
+    keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     """
     batch = [Booked(message) for message in messages]
     live = [one for one in batch if not one.message.reject_id]
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
     ranges = _recognise_sequences(conn, batch, now_us)
-    _merge(conn, batch)
+    compare(conn, batch, now_us)
+    _merge(conn, batch, import_id)
     outcome = Outcome(batch)
-    new = _save_rejects(conn, live, quota, outcome)
+    new = _save_rejects(conn, live, quota, outcome, import_id)
     ledger = Ledger()
     for one in batch:
         _count(one, new, ledger, outcome)
     store_ledger.add_ledger(conn, ledger)
     save_sequences(conn, ranges, to_datetime(now_us))
-    signs_of_life(conn, messages)
+    signs_of_life(conn, [one.message for one in batch])
+    note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, ranges)
     return outcome
@@ -95,7 +102,7 @@ def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: 
     ]
     if not candidates:
         return
-    messages = [(one.message.message, _digest(one.message.message)) for one in candidates]
+    messages = [(one.message.message, content_digest(one.message.message)) for one in candidates]
     keys = [key for message in messages for key in keys_of(*message)]
     repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
     for one, is_repeat in zip(candidates, repeats, strict=True):
@@ -121,18 +128,10 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
             one.repeated = True
 
 
-def _digest(message: Message) -> bytes:
-    if message.unread:
-        return message.unread
-    return hashlib.sha256(
-        message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload
-    ).digest()
-
-
 def _recognise_sequences(
     conn: Connection, batch: Sequence[Booked], now_us: int
 ) -> dict[tuple[int, str], Ranges]:
-    """The ranges of seq, with those of this batch, by device and boot; marks repeats."""
+    """The ranges of seq, with those of this batch, by device and boot; marks messages with a known number."""
     numbered = [
         (one, one.message.known.device_id)
         for one in batch
@@ -148,29 +147,54 @@ def _recognise_sequences(
             ranges = accounted.setdefault((device_id, boot), [])
             before &= not sequences.add(ranges, seq)
         one.counted_before = before
-        # A replay is of a message whose seq was accounted for when it was refused: that makes it no repeat.
-        message = one.message
-        if before and not message.timed and not message.by_delivery and not message.reject_id:
-            one.repeated = True
     return accounted
 
 
-def _merge(conn: Connection, batch: Sequence[Booked]) -> None:
+def _merge(conn: Connection, batch: Sequence[Booked], import_id: int | None) -> None:
     observations: list[Observation] = []
     owners: list[Booked] = []
     for one in batch:
         if one.message.observations and not one.repeated:
             observations += one.message.observations
             owners += [one] * len(one.message.observations)
-    merged = merge(conn, observations)
+    merged = merge(conn, observations, import_id)
     for index in merged.duplicate:
         owners[index].duplicate += 1
     for index in merged.conflicting:
         owners[index].conflicting += 1
+    if import_id is not None and merged.conflicting:
+        _name_earlier(conn, [(owners[n], observations[n]) for n in merged.conflicting], import_id)
+    if import_id is not None:
+        known = {*merged.duplicate, *merged.conflicting}
+        new = [one for n, one in enumerate(observations) if n not in known]
+        add_parts(
+            conn, import_id, [one.datastream_id for one in new], [to_datetime(one.time_us) for one in new]
+        )
+
+
+def _name_earlier(conn: Connection, conflicts: Sequence[tuple[Booked, Observation]], import_id: int) -> None:
+    """Say of each message of an import which import or device brought the result that stands."""
+    firsts: dict[int, tuple[Booked, Observation]] = {}
+    for one, observation in conflicts:
+        firsts.setdefault(id(one), (one, observation))
+    found = list(firsts.values())
+    earlier = list_origins(
+        conn,
+        [observation.datastream_id for _, observation in found],
+        [to_datetime(observation.time_us) for _, observation in found],
+    )
+    for one, observation in found:
+        origin = earlier.get((observation.datastream_id, to_datetime(observation.time_us)))
+        if origin is not None:
+            one.conflict = explain_conflict(origin, import_id)
 
 
 def _save_rejects(
-    conn: Connection, batch: Sequence[Booked], quota: Quota | None, outcome: Outcome
+    conn: Connection,
+    batch: Sequence[Booked],
+    quota: Quota | None,
+    outcome: Outcome,
+    import_id: int | None,
 ) -> set[Refused]:
     """The refusals that are new, kept or only counted; their devices hear of both."""
     rejects = [(one, reject) for one in batch if not one.repeated for reject in _rejects(one)]
@@ -180,6 +204,7 @@ def _save_rejects(
         quota,
         known={one.identity for one, _ in rejects if one.counted_before},
         repeatable={one.identity for one, _ in rejects if not one.message.by_delivery},
+        import_id=import_id,
     )
     for one, reject in rejects:
         refused = reject.identity, str(reject.reason)
@@ -197,7 +222,7 @@ def _rejects(one: Booked) -> list[Reject]:
     if not refused:
         return []
     prepared, message = one.message, one.message.message
-    digest = _digest(message)
+    digest = content_digest(message)
     if prepared.by_delivery:
         # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
         digest = hashlib.sha256(
@@ -249,20 +274,24 @@ def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> 
         entry.repeated += 1
         entry.duplicate += message.contained
         return
+    left_out = sum(message.left_out.values())
     conflicting = one.conflicting if RejectReason.CONFLICTING_RESULT in fresh else 0
     newly_refused = sum(refused[reason][0] for reason in fresh) - conflicting
     entry.stored += stored
     # with results that were refused before for the same reason
-    entry.duplicate += message.contained - stored - conflicting - newly_refused
+    entry.duplicate += message.contained - stored - conflicting - newly_refused - left_out
+    entry.ignored += left_out
     entry.conflicting += conflicting
     entry.refused += newly_refused
     outcome.stored += stored
     outcome.refused += newly_refused + conflicting
     if not refused:
         entry.accepted += 1
-    elif stored + one.duplicate:
+    elif stored + one.duplicate + left_out:
         entry.partly += 1
     else:
         entry.rejected += 1
     for reason in fresh:
         ledger.reason(key, "refused", str(reason), refused[reason][0])
+    for why, results in message.left_out.items():
+        ledger.reason(key, "ignored", str(why), results)

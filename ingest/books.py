@@ -14,6 +14,7 @@ from typing import Final
 from ingest.booking import FRAMES, book
 from ingest.budget import Budget
 from ingest.deliveries import Turn, repeatable
+from ingest.denials import denied_refusals
 from ingest.edge_nodes import EdgeNodes
 from ingest.failpoints import reach
 from ingest.moves import Moves
@@ -29,6 +30,7 @@ from store import access, probes, shards
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
 from store.deliveries import drop_deliveries, drop_old_deliveries
+from store.digests import drop_old_digests
 from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
 
@@ -36,6 +38,10 @@ _log = logging.getLogger("insitu.ingest")
 DELIVERY_AGE: Final = timedelta(minutes=5)
 """The broker repeats an unacknowledged message within seconds of a connection, so after minutes of one it
 repeats no more.
+"""
+DIGEST_AGE: Final = timedelta(days=30)
+"""A device repeats a message within minutes of a restart of its own, and seldom after days without power.
+Later, the same number with any content is a conflict.
 """
 DROP_EVERY_S: Final = 60.0
 SUSPEND_EVERY_S: Final = 5.0
@@ -74,6 +80,7 @@ class DatabaseBooks:
         self._committed = False
         self._dropped_at = 0.0
         self._heard_before: float | None = None
+        self._denied: list[tuple[str, bytes]] = []
 
     def commit(
         self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
@@ -124,6 +131,9 @@ class DatabaseBooks:
         receiver.beat()
         self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
         self._budget.back("commit")
+        for topic, refusal in self._denied:
+            receiver.publish(topic, refusal)
+        self._denied = []
         self._moves.let_go()
         self._committed = False
 
@@ -145,6 +155,7 @@ class DatabaseBooks:
         self._drop_deliveries(conn)
         self._moves.advance(conn)
         suspended = self._suspend_floods(conn)
+        self._denied = denied_refusals(conn) if self._shard_id == 0 else []
         conn.commit()
         for text in suspended:
             _log.warning("%s", text)
@@ -179,6 +190,7 @@ class DatabaseBooks:
             drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
             drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
             drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
+            drop_old_digests(conn, self._clock.now() - DIGEST_AGE)
             probes.drop_old_probes(conn)
 
     def _in_transaction(self, write: Callable[[Connection], Outcome]) -> Outcome:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from insitu.wire import SPARKPLUG, parse_network_topic, parse_topic
+from insitu.wire import SPARKPLUG, parse_below, parse_network_topic
 
 PREPAID_BYTES: Final = 65_536
 """Taken from a bucket at once, so that the next small messages need no look at the clock."""
@@ -176,14 +176,14 @@ class Budget:
 
 def sender(topic: str) -> str:
     """The sender to charge for a topic: `trial/device`, an address at a network server, or a Sparkplug edge
-    node including its devices; else the topic itself.
+    node including its devices; else the topic itself, which is never written like a device.
     """
-    parts = parse_topic(topic)
+    parts = parse_below(topic)
     if parts is not None:
         return f"{parts.trial}/{parts.device}"
     network = parse_network_topic(topic)
     if network is None:
-        return topic
+        return f"/{topic}"
     return (
         "/".join(network.address.split("/")[:3]) if network.address.startswith(SPARKPLUG) else network.address
     )

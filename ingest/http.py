@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ingest.booking import book
+from ingest.explain import REFUSED, Fate, explain
 from ingest.outcome import Booked
 from ingest.prepared import DEFECTS, Prepared
 from ingest.reading import prepare, prepare_refused
@@ -49,6 +50,15 @@ class Answer(NamedTuple):
     ignored: int
     repeated: bool
     refused: dict[str, tuple[int, str]]
+    items: tuple[Fate, ...] = ()
+    """The refused parts, each with its position in the message's list; at most 100."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status: everything was accepted, a part of it, or nothing."""
+        if not self.refused:
+            return 200
+        return 207 if self.contained > sum(results for results, _ in self.refused.values()) else 422
 
 
 class WrongToken(NotAcceptedHere):
@@ -58,6 +68,7 @@ class WrongToken(NotAcceptedHere):
 
 
 Outcome = Answer | InsituError
+_MOST_ITEMS: Final = 100
 _TRIES: Final = 2
 """A deadlock with the ingestor, or a connection broken by a restart, does not happen again at the second
 try.
@@ -133,7 +144,7 @@ class Taker:
                     present.append(_prepared(post.message, known, refusal, bare=bare))
             outcome = book(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
         booked = iter(outcome.messages)
-        return [_answer(next(booked)) if is_own else WrongToken() for is_own in allowed]
+        return [_answer(next(booked), known) if is_own else WrongToken() for is_own in allowed]
 
     def _current_snapshot(self, conn: Connection) -> CatalogueSnapshot:
         """The catalogue, checked for changes in every group, so that a device enrolled a moment ago is not
@@ -153,8 +164,19 @@ def _prepared(
     return item
 
 
-def _answer(booked: Booked) -> Answer:
+def _answer(booked: Booked, known: CatalogueSnapshot) -> Answer:
     contained = booked.message.contained
     refused = {str(reason): found for reason, found in booked.refused.items()}
-    ignored = contained if booked.message.ignored_for is not None else 0
-    return Answer(contained, booked.stored, booked.duplicate, ignored, booked.repeated, refused)
+    ignored = contained if booked.message.ignored_for is not None else sum(booked.message.left_out.values())
+    items = _refused_items(booked, known) if refused else ()
+    return Answer(contained, booked.stored, booked.duplicate, ignored, booked.repeated, refused, items)
+
+
+def _refused_items(booked: Booked, known: CatalogueSnapshot) -> tuple[Fate, ...]:
+    """Only a message in several parts needs them. A refusal of the database, or of the whole message, is not
+    among them.
+    """
+    message = booked.message.message
+    if message.unread or message.size > MAX_PAYLOAD_BYTES or RejectReason.INTERNAL_ERROR in booked.refused:
+        return ()
+    return tuple(fate for fate in explain(message, known) if fate.outcome == REFUSED)[:_MOST_ITEMS]

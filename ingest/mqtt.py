@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -27,7 +27,7 @@ from ingest.waiting import MOST_BYTES, Waiting
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
 from insitu.model import Message
-from insitu.wire import MAX_PAYLOAD_BYTES, heartbeat_topic
+from insitu.wire import MAX_PAYLOAD_BYTES, OUTBOUND_SUFFIXES, heartbeat_topic
 
 KEEPALIVE_S = 20
 UNREAD_BYTES = 512
@@ -37,6 +37,10 @@ CAUGHT_UP_S = 5.0
 unacknowledged message after 2 s.
 """
 
+_OURS: Final = tuple(f"/{suffix}" for suffix in OUTBOUND_SUFFIXES)
+"""At QoS 0, only we publish on such a topic, or a device whose broker cannot forbid it; it was never
+acknowledged.
+"""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine itself: nobody can listen in between."""
 
@@ -191,12 +195,13 @@ class Receiver:
             said = f"The broker refuses the subscription to {', '.join(refused) or 'some topics'}"
             if not self.granted.is_set():
                 self.fatal = InsituError(
-                    f"{said}: nothing would arrive. Check the rights of the service user."
+                    f"{said}: nothing would arrive. Check the rights of the service user: for a broker of "
+                    "your own, write its files again with `insitu broker-config` and reload it."
                 )
             else:  # existing filters continue; credentials of trials that nobody hears are withheld
                 self.problem = (
                     f"{said}: make more shards (`insitu shards --count`), or check the rights of "
-                    "the service user."
+                    "the service user (`insitu broker-config`)."
                 )
         else:
             self.problem = None
@@ -227,6 +232,8 @@ class Receiver:
             self.heard_at = time.monotonic()
             if qos:
                 self._client.acknowledge([mid])
+            return
+        if not qos and topic.endswith(_OURS):
             return
         size = len(payload)
         before = self._waiting.get(mid) if qos and repeat else None

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.prepared import Prepared, Refusals
-from insitu.model import Reject, RejectReason
+from insitu.model import Message, Reject, RejectReason
+from store.imports import ResultOrigin
 from store.sequences import Ranges
 
 CONFLICT = "Another result of the same time is stored already; the first one stands."
+
+
+def content_digest(message: Message) -> bytes:
+    """SHA-256 of topic and payload."""
+    if message.unread:
+        return message.unread
+    return hashlib.sha256(
+        message.topic.encode("utf-8", "backslashreplace") + b"\0" + message.payload
+    ).digest()
+
+
+def explain_conflict(earlier: ResultOrigin, import_id: int) -> str:
+    """For a result of import `import_id`: which stored result it met, and what to do."""
+    if earlier.import_id == import_id:
+        return "An earlier row of this file has another result of the same time; the first one stands."
+    mend = "if this file is right, import it with --correct --reason WHY"
+    if earlier.import_id is None:
+        whose = "a file" if earlier.is_from_file else "the device itself"
+        return (
+            f"Another result of the same time is stored already, from {whose}; the first one stands: {mend}."
+        )
+    return (
+        f"Another result of the same time is stored already, from import {earlier.import_id} "
+        f"({earlier.file}); the first one stands. If that import was wrong, `insitu withdraw "
+        f"{earlier.import_id} --reason WHY` and import this file again; {mend}."
+    )
 
 
 @dataclass(slots=True)
@@ -24,6 +52,18 @@ class Booked:
     """Of its rejects."""
     duplicate: int = 0
     conflicting: int = 0
+    conflict: str = CONFLICT
+    """Which result the first conflicting one met, in words."""
+
+    def refuse_whole(self, reason: RejectReason, detail: str) -> None:
+        """Refuse every result of the message."""
+        message = self.message
+        others = {one: count for one, count in message.refused.items() if one is not reason}
+        results = message.contained - sum(count for count, _ in others.values())
+        results -= sum(message.left_out.values())
+        self.message = message._replace(
+            observations=(), refused={**others, reason: (results, detail)}, status=None, remarks=()
+        )
 
     @property
     def stored(self) -> int:
@@ -36,7 +76,7 @@ class Booked:
         refused = self.message.refused
         if not self.conflicting:
             return refused
-        before, first = refused.get(RejectReason.CONFLICTING_RESULT, (0, CONFLICT))
+        before, first = refused.get(RejectReason.CONFLICTING_RESULT, (0, self.conflict))
         return {**refused, RejectReason.CONFLICTING_RESULT: (before + self.conflicting, first)}
 
     @property
@@ -48,7 +88,12 @@ class Booked:
         """Every result became a row, as for nearly all messages."""
         message = self.message
         return not (
-            message.refused or self.duplicate or self.conflicting or self.repeated or message.ignored_for
+            message.refused
+            or self.duplicate
+            or self.conflicting
+            or self.repeated
+            or message.ignored_for
+            or message.left_out
         )
 
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from ingest.decode import Decoded
 from insitu.model import ClockQuality, Observation, Reading, RejectReason
+from insitu.times import to_datetime
 from store.catalogue.snapshot import KnownDatastream, KnownDevice
+from store.fields import FieldRule
 
 DAY_US = 86_400_000_000
 FUTURE_US = 600_000_000
@@ -56,7 +58,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
                 _refuse(refused, *_no_number(reading, stream))
                 continue
         elif stream.result_type != "boolean" or kind is not bool:
-            _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(reading, stream))
+            _refuse(refused, RejectReason.WRONG_TYPE, _wrong_type(device, reading, stream))
             continue
         if not unit or unit == stream.unit or kind is bool:
             number: float = result * stream.scale + stream.shift  # type: ignore[operator]
@@ -68,7 +70,8 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
             continue
         time_us = received_us + offset_us if given_us is None else given_us
         if time_us != judged:
-            judged, verdict = time_us, judge_time(device, time_us, received_us)
+            judged = time_us
+            verdict = judge_time(device, time_us, received_us, by_network=decoded.network_time)
         if verdict is not None:
             _refuse(refused, *verdict)
             continue
@@ -77,8 +80,13 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     return Placed(observations, refused)
 
 
-def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[RejectReason, str] | None:
-    """None if the time is plausible: within a deployment, give or take a day, and not in the future."""
+def judge_time(
+    device: KnownDevice, time_us: int, received_us: int, *, by_network: bool = False
+) -> tuple[RejectReason, str] | None:
+    """None if the time is plausible: within a deployment, give or take a day, and not in the future.
+
+    `by_network`: the network's clock gave the time, since the device has none.
+    """
     places = device.deployments
     if len(places) == 1:  # nearly always
         start, end = places[0]
@@ -90,20 +98,32 @@ def judge_time(device: KnownDevice, time_us: int, received_us: int) -> tuple[Rej
             "The device is not deployed yet: have the lab enter its deployment, then replay.",
         )
     if time_us > received_us + FUTURE_US or time_us < min(start for start, _ in places) - DAY_US:
-        offset_h = (time_us - received_us) / 3.6e9
+        whose, clock = (
+            ("network", "correct the clock of the network server or its gateway")
+            if by_network
+            else ("device", "set its clock")
+        )
         return (
             RejectReason.CLOCK_OUT_OF_RANGE,
-            f"The device's time is {offset_h:+.1f} h from the time of receipt, outside its deployment: set "
-            "its clock, or have the lab correct the deployment, then replay.",
+            f"The {whose} sent the time {_date(time_us)}; it was received at {_date(received_us)}. That is "
+            f"outside its deployment: {clock}, or have the lab correct the deployment, then replay.",
         )
     for start, end in places:
         if start - DAY_US <= time_us and (end is None or time_us < end + DAY_US):
             return None
+    mend = "have" if by_network else "set its clock, or have"
     return (
         RejectReason.NOT_DEPLOYED,
-        "The device was not deployed at that time: set its clock, or have the lab correct its deployment, "
-        "then replay.",
+        f"The device was not deployed at that time: {mend} the lab correct its deployment, then replay.",
     )
+
+
+def _date(time_us: int) -> str:
+    """To the second, in UTC; also of a clock whose year has no date."""
+    try:
+        return f"{to_datetime(time_us):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError):
+        return "after the year 9999" if time_us > 0 else "before the year 1"
 
 
 def _refuse(refused: dict[RejectReason, tuple[int, str]], reason: RejectReason, detail: str) -> None:
@@ -149,9 +169,32 @@ def _no_number(reading: Reading, stream: KnownDatastream) -> tuple[RejectReason,
     )
 
 
-def _wrong_type(reading: Reading, stream: KnownDatastream) -> str:
+def _wrong_type(device: KnownDevice, reading: Reading, stream: KnownDatastream) -> str:
     wanted = "a number" if stream.result_type == "number" else "true or false"
-    return (
-        f"{reading.property[:60]!r} must be {wanted}, not {type(reading.result).__name__} "
-        f"{str(reading.result)[:40]!r}."
-    )
+    name, result = reading.property, reading.result
+    advice = _advice(result, device.rules.get(name), wanted)
+    return f"{name[:60]!r} must be {wanted}, not {shown(result)}{advice}."
+
+
+def shown(result: object) -> str:
+    """A result as its sender wrote it, cut to 40 characters."""
+    if isinstance(result, str):
+        return f"the text {result[:40]!r}"
+    return "null" if result is None else str(result).lower()[:40]
+
+
+def _advice(result: object, rule: FieldRule | None, wanted: str) -> str:
+    """How a mapping can read it."""
+    if result is None:
+        return ': leave it out, or have the field mapped with missing = ["null"], then replay'
+    if wanted != "a number":
+        return ": have the field mapped with `true` and `false`, or `missing`, then replay"
+    if not isinstance(result, str):
+        return ": where it is no number, have the field mapped as a boolean"
+    if rule is not None and (rule.text or rule.decimal == ","):
+        mark = "comma" if rule.decimal == "," else "point"
+        return (
+            f": its mapping reads plain numbers with a {mark}; `decimal` changes that, and `missing` names "
+            "what stands for no result"
+        )
+    return ": send it without quotes, or have the field mapped with `text` or `missing`, then replay"

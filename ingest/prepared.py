@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ingest.decode import StatusReport
-from insitu.model import IgnoreReason, Message, Observation, RejectReason
-from insitu.wire import PREFIX
+from insitu.model import IgnoreReason, Message, Observation, RejectReason, Remark
+from insitu.wire import PREFIX, parse_network_topic
 from store.catalogue.snapshot import KnownDevice
 
 Refusals = Mapping[RejectReason, tuple[int, str]]
@@ -18,6 +18,7 @@ DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, Runtime
 """Exceptions caused by our own bugs on a message. Trying again would not help. The database raises others."""
 UNKNOWN: Final = "unknown"
 NO_REFUSALS: Final[Refusals] = MappingProxyType({})
+NOTHING_LEFT_OUT: Final[Mapping[IgnoreReason, int]] = MappingProxyType({})
 
 
 class Prepared(NamedTuple):
@@ -52,8 +53,12 @@ class Prepared(NamedTuple):
     """Of a replay: the reasons of the message's other rejects."""
     source: str = ""
     """File and row it came from: tells where to look, and is no sign of life of the device."""
+    left_out: Mapping[IgnoreReason, int] = NOTHING_LEFT_OUT
+    """Entries beside the results, by why they are none."""
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def speaks_for_itself(self) -> bool:
         """False behind a network server: such a device hears neither receipts nor refusals."""
-        return self.message.topic.startswith(PREFIX)
+        topic = self.message.topic
+        return topic.startswith(PREFIX) or parse_network_topic(topic) is None

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
 from ingest.prepared import Prepared
-from store.catalogue.snapshot import KnownDatastream
+from store.catalogue.snapshot import KnownDatastream, KnownDevice
 from store.database import Connection
-from store.signs import StatusLine, save_statuses, touch_devices
+from store.signs import Heard, StatusLine, save_statuses, touch_devices
 
 NEWS = 0.1
 """A reported interval is stored only if it differs by more than this share, because each change makes every
 ingestor reload the catalogue.
 """
+SHORTEST_SILENCE_US = 300_000_000
+HOUR_US = 3_600_000_000
 EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that reports an earlier time for its status has no clock."""
 
@@ -40,7 +42,7 @@ def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
 
 def signs_of_life(conn: Connection, items: Sequence[Prepared]) -> None:
     """When the devices were heard, and what they said of themselves."""
-    seen: dict[int, tuple[int, float | None]] = {}
+    seen: dict[int, Heard] = {}
     lines: list[StatusLine] = []
     for item in items:
         received_us = item.message.received_us
@@ -53,14 +55,38 @@ def signs_of_life(conn: Connection, items: Sequence[Prepared]) -> None:
         offset = None
         if item.observations and item.timed and item.own_clock:
             offset = (max([observation.time_us for observation in item.observations]) - received_us) / 1e6
-        before_us, largest = seen.get(item.known.device_id, (received_us, offset))
-        if offset is not None and largest is not None:
-            offset = max(offset, largest)
-        seen[item.known.device_id] = (max(received_us, before_us), largest if offset is None else offset)
+        number = item.known.device_id
+        before = seen.get(number)
+        if before is None:
+            seen[number] = Heard(received_us, received_us, None, offset)
+        else:
+            seen[number] = _heard_again(before, item.known, received_us, offset)
         if item.status is not None:
             lines.append(_status_line(item.known.device_id, item.status, received_us))
     touch_devices(conn, seen)
     save_statuses(conn, lines)
+
+
+def _heard_again(before: Heard, known: KnownDevice, received_us: int, offset: float | None) -> Heard:
+    back_us = before.back_us
+    if received_us - before.last_us > SHORTEST_SILENCE_US and received_us - before.last_us > _silence_us(
+        known
+    ):
+        back_us = received_us
+    if offset is not None and before.offset_s is not None:
+        offset = max(offset, before.offset_s)
+    return Heard(
+        min(before.first_us, received_us),
+        max(before.last_us, received_us),
+        back_us,
+        before.offset_s if offset is None else offset,
+    )
+
+
+def _silence_us(known: KnownDevice) -> float:
+    """A longer time without a message is a silence; as in `touch_devices` of signs.sql."""
+    intervals = [one.interval_us for one in known.datastreams.values() if one.interval_us]
+    return 2.5 * min(intervals, default=HOUR_US)
 
 
 def _status_line(device_id: int, report: StatusReport, received_us: int) -> StatusLine:

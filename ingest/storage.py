@@ -25,6 +25,7 @@ from insitu.times import to_rfc3339
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
+from store.imports import Origin, begin_import
 
 _AT_A_TIME: Final = 500
 _TIMEOUT_S: Final = 60.0
@@ -38,6 +39,8 @@ class Pulled:
     """Number of observations."""
     duplicate: int = 0
     refused: int = 0
+    import_id: int | None = None
+    """Number of this pull among the imports; None if there was no uplink."""
 
 
 def pull(
@@ -50,11 +53,13 @@ def pull(
     after: datetime,
     before: datetime,
     clock: Clock,
+    login: str = "cli",
 ) -> Pulled:
     """Pull every uplink of an application in `[after, before)`. Commits after each batch and may be run again
     at any time.
     """
     done = Pulled()
+    origin = Origin(f"{base.rstrip('/')} {application}@{tenant}", login)
     batch: list[Message] = []
     for payload in _uplinks(base, application, key, after, before):
         batch.append(
@@ -66,15 +71,23 @@ def pull(
             )
         )
         if len(batch) == _AT_A_TIME:
-            _keep(conn, batch, clock, done)
+            _keep(conn, batch, clock, done, origin)
             batch = []
     if batch:
-        _keep(conn, batch, clock, done)
+        _keep(conn, batch, clock, done, origin)
     return done
 
 
-def _keep(conn: Connection, batch: list[Message], clock: Clock, done: Pulled) -> None:
-    outcome = book(conn, prepare(batch, load_snapshot(conn)), client_id="storage", now_us=clock.now_us())
+def _keep(conn: Connection, batch: list[Message], clock: Clock, done: Pulled, origin: Origin) -> None:
+    if done.import_id is None:
+        done.import_id = begin_import(conn, origin, now=clock.now())
+    outcome = book(
+        conn,
+        prepare(batch, load_snapshot(conn)),
+        client_id="storage",
+        now_us=clock.now_us(),
+        import_id=done.import_id,
+    )
     conn.commit()
     done.uplinks += len(batch)
     done.stored += outcome.stored

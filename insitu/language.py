@@ -13,7 +13,6 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 from babel.messages.catalog import Catalog
@@ -21,6 +20,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
+
+from insitu.zones import zone_or_utc
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
@@ -95,10 +96,13 @@ class Reader:
         return translations(folder, self.language).ngettext
 
     def pick(self, texts: dict[str, str] | str) -> str:
-        """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available."""
-        if isinstance(texts, str):
-            return texts
-        return texts.get(self.language) or next(iter(texts.values()), "")
+        """One text of a `{"en": …, "fr": …}` pair, in the reader's language if available. Anything else
+        that is
+        stored in its place is shown as it is.
+        """
+        if not isinstance(texts, dict):
+            return str(texts)
+        return str(texts.get(self.language) or next(iter(texts.values()), ""))
 
     def number(self, value: float | None, digits: int = 2) -> str:
         """`value` with at most `digits` decimals; an en dash for None."""
@@ -113,12 +117,12 @@ class Reader:
         if when is None:
             return "–"
         text: str = format_datetime(
-            when, style, tzinfo=ZoneInfo(self.time_zone), locale=LOCALES[self.language]
+            when, style, tzinfo=zone_or_utc(self.time_zone), locale=LOCALES[self.language]
         )
         return text
 
     def day(self, when: datetime, style: str = "long") -> str:
         """The local date of `when`."""
-        local: Any = when.astimezone(ZoneInfo(self.time_zone)).date()
+        local: Any = when.astimezone(zone_or_utc(self.time_zone)).date()
         text: str = format_date(local, style, locale=LOCALES[self.language])
         return text

@@ -172,6 +172,8 @@ class DeviceCause(StrEnum):
     POOR_RADIO = "poor_radio"
     CLOCK_OFF = "clock_off"
     FAILING_CHECKS = "failing_checks"
+    DENIED = "denied"
+    """The broker denied messages of it."""
 
 
 class PeriodName(StrEnum):
@@ -208,6 +210,7 @@ class RejectReason(StrEnum):
     NOT_FINITE = "not_finite"
     CLOCK_OUT_OF_RANGE = "clock_out_of_range"
     CONFLICTING_RESULT = "conflicting_result"
+    CONFLICTING_MESSAGE = "conflicting_message"
     DATABASE_REFUSED = "database_refused"
     INTERNAL_ERROR = "internal_error"
 
@@ -218,6 +221,27 @@ class IgnoreReason(StrEnum):
     RETAINED = "retained"
     STATUS = "status"
     SIMULATED = "simulated"
+    IGNORED_TOPIC = "ignored_topic"
+    EMPTY = "empty"  # a message without content
+    MISSING = "missing"  # a mapping says that this stands for no result
+    NO_RESULT = "no_result"  # a mapping says that the field is none: a time, a key, or left out
+
+
+class RemarkCode(StrEnum):
+    """A fault in a device's messages that Insitu mended or worked around."""
+
+    BOOT_REUSED = "boot_reused"  # `subject`: the boot
+    GATEWAY_CLOCK = "gateway_clock"  # `subject`: the gateway; `amount`: s, positive = ahead
+    ZERO_BYTE = "zero_byte"
+    BYTE_ORDER_MARK = "byte_order_mark"
+
+
+class Remark(NamedTuple):
+    """Something about a device that somebody should mend although its results are stored."""
+
+    code: RemarkCode
+    subject: str = ""
+    amount: float | None = None
 
 
 class Message(NamedTuple):

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     mqtt_ca: Path | None = None
     broker_life_file: Path | None = None
     """File in which the owner of the broker writes a new, never used name before each start of the broker."""
+    mqtt_log: Path | None = None
+    """Log file of an external broker on the ingestor's machine; from it the ingestor counts what the broker
+    denies.
+    """
+    broker_monitor_file: Path | None = None
+    """File in which the owner of a NATS server writes where it says which user a connection has."""
     mqtt_listen: str = "127.0.0.1:1883"
     http_listen: str = "127.0.0.1:8080"
     tls_cert: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,3 +27,12 @@ def to_whole_second_us(when: datetime) -> int:
 def to_rfc3339(when: datetime) -> str:
     """UTC with Z."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def is_zone(name: str) -> bool:
+    """True for a time zone that this machine knows, such as Europe/Paris."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, LookupError):
+        return False
+    return True

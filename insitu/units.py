@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from insitu.errors import CorrectInput
+from insitu.unit_words import SIGNS, read_unit
 
 
 class Factors(NamedTuple):
@@ -183,52 +184,8 @@ USUAL: Final = frozenset(SENML.values()) | {
 }
 """Units that devices commonly send; their factors are stored with each datastream that they fit."""
 
-_MEANT: Final = {
-    "°c": "Cel",
-    "degc": "Cel",
-    "celsius": "Cel",
-    "c": "Cel",
-    "°f": "[degF]",
-    "degf": "[degF]",
-    "f": "[degF]",
-    "fahrenheit": "[degF]",
-    "ppb": "[ppb]",
-    "ppm": "[ppm]",
-    "mmhg": "mm[Hg]",
-    "kwh": "kW.h",
-    "wh": "W.h",
-    "%rh": "%",
-    "percent": "%",
-    "lux": "lx",
-    "°": "deg",
-    "degrees": "deg",
-    "degree": "deg",
-    "kph": "km/h",
-    "kmh": "km/h",
-    "mph": "[mi_i]/h",
-    "db(a)": "dB",
-    "dba": "dB",
-    "sec": "s",
-    "seconds": "s",
-    "hours": "h",
-    "minutes": "min",
-    "count": "1",
-    "counts": "1",
-    "none": "1",
-    "-": "1",
-    "": "1",
-    "#/cm3": "/cm3",
-    "ohms": "Ohm",
-    "ω": "Ohm",
-    "watt": "W",
-    "volt": "V",
-    "lpm": "l/min",
-    "mcg/m3": "ug/m3",
-    "ph": "[pH]",
-}
-_SIGNS: Final = str.maketrans(
-    {"µ": "u", "μ": "u", "²": "2", "³": "3", "·": ".", "⋅": ".", "^": "", "*": ".", "−": "-", "Ω": "Ohm"}
-)
+_COLUMNS: Final = {"[in_i'Hg]": "(254.mm[Hg]/10)", "[in_i'H2O]": "(254.mm[H2O]/10)"}
+"""Inches of mercury and water as UCUM defines them, at 0 °C and 4 °C; the library's are at 60 °F."""
 _ALONE: Final = re.compile(r"(^|[/.])(?:\{[^{}]*\})+(?=$|[/.])")
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 _ATOM: Final = re.compile(r"\[[^\[\]]+\]")
@@ -307,6 +264,8 @@ def _quantity(unit: str) -> Any:
     from pint.errors import PintError
 
     plain = _ANNOTATION.sub("", _ALONE.sub(r"\g<1>1", unit))
+    for name, meant in _COLUMNS.items():
+        plain = plain.replace(name, meant)
     try:
         return _library().from_ucum(plain)
     except (PintError, VisitError):
@@ -385,8 +344,9 @@ def _is_concentration(unit: str) -> bool:
 
 def _hint(unit: str) -> str:
     """Text that suggests a valid unit, or where to look it up."""
-    plain = unit.strip().translate(_SIGNS)
-    for meant in (_MEANT.get(unit.strip().lower()), _MEANT.get(plain.lower()), plain, SENML.get(unit)):
+    plain = unit.strip().translate(SIGNS)
+    bare = "1" if unit.strip().lower() in ("", "-", "none") else None
+    for meant in (bare, read_unit(unit), plain, SENML.get(unit)):
         if meant and meant != unit and _known(meant):
             return f": write {meant!r}"
     return ": look it up at https://ucum.org (ug/m3, Cel, %, hPa, m/s, [ppb], dB, 1 for a bare number)"

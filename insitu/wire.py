@@ -7,6 +7,7 @@ two in step.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
@@ -30,11 +31,17 @@ RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
 HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
-"""A device may publish here and nobody stores it: `insitu check` uses it to test who may publish where."""
+"""Of the trial `check`: its devices publish here and nobody stores it, so `insitu check` can test who may
+publish where. Under any other trial it is a topic like every wrong one.
+"""
 PROBE: Final = "insitu-probe"
 """A device outside all trials. Its messages go the usual way and end in a table of their own. No other device
 may have this name.
 """
+MOST_LEVELS: Final = 8
+"""Levels of a fixed topic."""
+MARK: Final = "insitu-mark"
+"""First or second level of the topics by which a session finds out that it has drained a fixed topic."""
 INBOUND_SUFFIXES: Final = (OBS, STATUS, SENML, INFLUX, TELEMETRY)
 OUTBOUND_SUFFIXES: Final = (RECEIPT, REJECTED)
 
@@ -106,27 +113,51 @@ def parse_topic(text: str) -> Topic | None:
     return Topic(parts[2], parts[3], parts[4])
 
 
-def is_service_topic(text: str) -> bool:
-    """True for topics below a trial that the service itself publishes; the broker's rules keep devices from
-    all of them except `check`.
+def parse_below(text: str) -> Topic | None:
+    """The parts of any topic at or below a device's name. The suffix is empty for the name itself, and may
+    contain `/`.
+    """
+    parts = text.split("/", 4)
+    if len(parts) < 4 or parts[0] != "insitu" or parts[1] != "v1":
+        return None
+    return Topic(parts[2], parts[3], parts[4] if len(parts) == 5 else "")
 
-    Also True for Sparkplug commands and host states, which the same subscription delivers.
+
+def is_service_topic(text: str) -> bool:
+    """True for topics on which the service itself publishes and which its own subscriptions deliver: receipts
+    and refusals, heartbeats, marks. The broker's rules keep devices from the last two.
+
+    Also True for what the devices of `insitu check` send, and for Sparkplug commands and host states.
     """
     if text.startswith("spBv1.0/"):
         return text.split("/")[1] == "STATE" or text.split("/")[2:3] in (["NCMD"], ["DCMD"])
-    topic = parse_topic(text)
-    return topic is not None and (topic.trial == HEARTBEAT or topic.suffix in (*OUTBOUND_SUFFIXES, CHECK))
+    topic = parse_below(text)
+    if topic is None:
+        return text.startswith(f"{MARK}/") or text == MARK or f"/{MARK}/" in text
+    if topic.suffix in OUTBOUND_SUFFIXES or topic.trial == HEARTBEAT:
+        return True
+    return topic.suffix == CHECK and (topic.trial == CHECK or topic.device.startswith(f"{HEARTBEAT}-"))
 
 
 def inbound_filters() -> list[str]:
-    """The ingestor's subscriptions: each inbound suffix by name, so that it never hears its own refusals."""
-    return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES] + network_filters()
+    """The subscriptions of an ingestor that hears every trial: everything at or below a device's name."""
+    return [f"{PREFIX}/+/+/#", *network_filters()]
+
+
+def named_filters() -> list[str]:
+    """Filters of sessions of earlier versions, instead of `insitu/v1/+/+/#`: each suffix by its name."""
+    return [f"{PREFIX}/+/+/{suffix}" for suffix in INBOUND_SUFFIXES]
 
 
 def trial_filter(trial: str) -> str:
     """Everything below a trial that has its own session; the service's own messages arrive too and are
     skipped.
     """
+    return f"{PREFIX}/{trial}/+/#"
+
+
+def named_trial_filter(trial: str) -> str:
+    """The filter of sessions of earlier versions, instead of `trial_filter`."""
     return f"{PREFIX}/{trial}/+/+"
 
 
@@ -135,6 +166,39 @@ def network_filters() -> list[str]:
     order only within a filter.
     """
     return ["application/+/device/+/event/+", "v3/+/devices/+/up", "spBv1.0/#"]
+
+
+def level_filter(levels: int) -> str:
+    """The filter of every topic with that many levels."""
+    return "/".join(["+"] * levels)
+
+
+def fixed_filters(topics: Iterable[str]) -> list[str]:
+    """Subscriptions that hear the fixed topics. They are few, because a session of the broker has room for
+    few, and no message matches two of them or one of the others.
+
+    Up to three levels, one for all topics of that length: everything below `insitu/v1` is longer. Above that,
+    one for each first level and length.
+    """
+    found = set()
+    for topic in topics:
+        levels = topic.split("/")
+        rest = level_filter(len(levels) - 1)
+        found.add(f"{levels[0]}/{rest}" if len(levels) > 3 else level_filter(len(levels)))
+    return sorted(found)
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """True if a subscription to the filter hears the topic."""
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted = wanted[:-1]
+        levels = levels[: len(wanted)]
+    if topic.startswith("$") and topic_filter[:1] in ("+", "#"):
+        return False
+    return len(wanted) == len(levels) and all(
+        one in ("+", level) for one, level in zip(wanted, levels, strict=True)
+    )
 
 
 def probe_topic(trial: str) -> str:

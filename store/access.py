@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,8 +93,8 @@ class _Session(Viewer):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user of the broker. It may publish below `trial` and `device`; a network server has `addresses`
-    instead.
+    """A user of the broker. It may publish below `trial` and `device` and on its fixed `topics`; a network
+    server has `addresses` instead.
     """
 
     username: str
@@ -102,6 +103,9 @@ class Credential:
     trial: str
     device: str
     addresses: list[str] | None = None
+    topics: list[str] = field(default_factory=list)
+    heard_below: bool = True
+    """False while its session has only the filters of an earlier version, which hear the named suffixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class CredentialLife:
     suspended_bytes: int | None = None
     """Bytes that the device sent within `suspended_seconds` before the last suspension."""
     suspended_seconds: float | None = None
+    token_sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +318,11 @@ def token_holders(conn: Connection, tokens_sha256: list[bytes], now: datetime) -
 
 def credentials_of_device(conn: Connection, device_id: int) -> list[CredentialLife]:
     return rows(conn, CredentialLife, _SQL.credentials_of_device, device_id=device_id)
+
+
+def seed_of(lives: Sequence[CredentialLife]) -> bytes:
+    """A secret that all credentials of a device (newest first) share; empty without any."""
+    return bytes(lives[-1].token_sha256) if lives else b""
 
 
 def broker_state(conn: Connection) -> BrokerState:

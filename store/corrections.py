@@ -16,6 +16,7 @@ from insitu.times import to_datetime
 from store import quality
 from store.access import record
 from store.database import Connection, row, rows, run
+from store.imports import add_parts
 from store.queries import Queries
 
 
@@ -38,6 +39,8 @@ class Correction:
     reason: str
     file: str
     file_sha256: str
+    import_id: int | None = None
+    """The import that corrects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Differing:
     old_result: float
     new_result: float
     old_received_at: datetime
+    old_import_id: int | None
+    old_clock_quality: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Corrected:
     login: str
     reason: str
     file: str
+    is_withdrawn: bool
+    """Its import was withdrawn."""
 
 
 def correct(
@@ -90,7 +97,7 @@ def correct(
     times = [one.phenomenon_time for one in found]
     keys = {"datastream_ids": [one.datastream_id for one in found], "times": times}
     results = [one.new_result for one in found]
-    run(conn, _SQL.replace_results, **keys, results=results, now=now)
+    run(conn, _SQL.replace_results, **keys, results=results, now=now, import_id=correction.import_id)
     run(
         conn,
         _SQL.save_corrections,
@@ -98,6 +105,9 @@ def correct(
         results=results,
         old_results=[one.old_result for one in found],
         received=[one.old_received_at for one in found],
+        old_import_ids=[one.old_import_id for one in found],
+        old_qualities=[one.old_clock_quality for one in found],
+        import_id=correction.import_id,
         now=now,
         login=correction.login,
         reason=correction.reason,
@@ -105,6 +115,8 @@ def correct(
         file_sha256=correction.file_sha256,
     )
     run(conn, _SQL.check_again, **keys, now=now)
+    if correction.import_id is not None:
+        add_parts(conn, correction.import_id, [one.datastream_id for one in found], times)
     detail = {
         "reason": correction.reason,
         "file": correction.file,

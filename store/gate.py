@@ -25,6 +25,7 @@ from insitu.errors import (
     RowRefused,
     RunMigrate,
 )
+from store.constraints import sentence_of
 
 _MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
 """SQLSTATEs, or their first two characters, of transient errors: connection, read-only standby, conflict,
@@ -54,14 +55,26 @@ def insitu_error(error: psycopg.Error) -> InsituError:
         case psycopg.errors.DiskFull():
             return FreeSpace(f"The database's disk is full: {error}")
         case psycopg.errors.UniqueViolation():
-            return AlreadyExists(error.diag.message_detail or str(error))
+            return AlreadyExists(_sentence(error) or text)
         case psycopg.errors.ExclusionViolation():
-            return CorrectInput(f"Two of these overlap in time: {error.diag.message_detail}")
+            return CorrectInput(_sentence(error) or text)
         case psycopg.errors.RestrictViolation():
             return ProtocolLocked(f"It cannot be changed: {error.diag.message_primary}.")
         case psycopg.DataError() | psycopg.IntegrityError() | psycopg.errors.ProgramLimitExceeded():
-            return RowRefused(text)
+            return RowRefused(_sentence(error) or text)
     return _by_state(error, text)
+
+
+def _sentence(error: psycopg.Error) -> str | None:
+    """A sentence without the names of the schema; None if no constraint refused the row."""
+    diag = error.diag
+    return sentence_of(
+        state=error.sqlstate or "",
+        constraint=diag.constraint_name,
+        table=diag.table_name,
+        column=diag.column_name,
+        detail=diag.message_detail,
+    )
 
 
 def _by_state(error: psycopg.Error, text: str) -> InsituError:

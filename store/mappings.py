@@ -1,27 +1,28 @@
 """Mappings: which field of a trial's devices is which datastream, in which unit. The caller owns the
 transaction.
 
-A trial has one list of mappings; entering a list replaces the old one. Each device, also a later one, gets
+A trial has one list of mappings; `replace_mappings` stores a whole list, `ingest.mapping_edits` makes one of
+the stored mappings and the entries of a file. Each device, also a later one, gets
 the datastreams of the list. A datastream with observations cannot change, because they were stored with its
 definition.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Stamp
 from insitu.spacing import Spacing
-from insitu.units import Factors, accepted, conversion, require_unit
+from insitu.units import accepted
 from store.catalogue.datastreams import add_datastream
-from store.catalogue.properties import list_properties
 from store.catalogue.trials import get_trial
 from store.database import Connection, rows, run, scalar
+from store.mapping import Mapping, spacing_of
 from store.queries import Queries
 
 
@@ -38,36 +39,6 @@ class _SQL(Queries, file="mappings"):
     report_intervals: str
     add_conversions: str
     has_conversions: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """`field` is the key in the payload, or `source.field`; `unit` as sent."""
-
-    devices: Sequence[str]
-    """Codes, or patterns with * and ?."""
-    field: str
-    property: str
-    property_unit: str
-    unit: str
-    role: DatastreamRole
-    result_type: str
-    every_s: float | None
-    """The declared interval in s; about, if it is a number of months."""
-    every_months: int
-    stamp: Stamp
-
-    def every(self) -> Spacing | None:
-        return _spacing(self.every_s, self.every_months)
-
-    def holds(self, device: str) -> bool:
-        return any(fnmatchcase(device, pattern) for pattern in self.devices)
-
-    def factors(self) -> Factors:
-        """Raises CorrectInput if its unit cannot be converted to the property's."""
-        return (
-            Factors(1.0, 0.0) if self.result_type == "boolean" else conversion(self.unit, self.property_unit)
-        )
 
 
 class Change(NamedTuple):
@@ -100,13 +71,7 @@ class _Stream:
     in_use: bool
 
     def declared(self) -> Spacing | None:
-        return None if self.interval_reported else _spacing(self.every_s, self.every_months)
-
-
-def _spacing(seconds: float | None, months: int) -> Spacing | None:
-    if seconds is None:
-        return None
-    return Spacing(months=months) if months else Spacing(timedelta(seconds=seconds))
+        return None if self.interval_reported else spacing_of(self.every_s, self.every_months)
 
 
 def _parts(every: Spacing | None) -> dict[str, float | None]:
@@ -120,66 +85,15 @@ def mappings_of_trial(conn: Connection, trial: str) -> list[Mapping]:
     return rows(conn, Mapping, _SQL.mappings_of_trial, trial=trial)
 
 
-def new_mapping(
-    conn: Connection,
-    *,
-    field: str,
-    property: str,
-    unit: str | None = None,
-    devices: str | Sequence[str] = "*",
-    role: DatastreamRole = DatastreamRole.CANDIDATE,
-    result_type: str = "number",
-    every: Spacing | None = None,
-    stamp: Stamp = Stamp.INSTANT,
-) -> Mapping:
-    """A checked mapping; without `unit` the devices send the property's unit. Raises a CorrectInput that says
-    what is wrong.
-    """
-    units = {known.code: known.unit for known in list_properties(conn)}
-    if property not in units:
-        raise CorrectInput(
-            f"{field!r}: {property!r} is no observed property here; known are "
-            f"{', '.join(sorted(units)) or 'none'}."
-        )
-    patterns = [devices] if isinstance(devices, str) else sorted(set(devices))
-    if not patterns:
-        raise CorrectInput(
-            f"{field!r} is mapped for no device: leave `devices` out to mean every device of the trial."
-        )
-    require_interval(field, every, stamp)
-    found = Mapping(
-        patterns,
-        field,
-        property,
-        units[property],
-        unit or units[property],
-        role,
-        result_type,
-        None if every is None else every.about_s(),
-        0 if every is None else every.months,
-        stamp,
-    )
-    try:
-        require_unit(found.unit)
-        found.factors()
-    except CorrectInput as error:
-        raise CorrectInput(f"{field!r} as {property!r}: {error}") from error
-    return found
-
-
-def require_interval(field: str, every: Spacing | None, stamp: Stamp) -> None:
-    """Raises CorrectInput for a stamp at an edge of an interval whose length nobody has declared."""
-    if stamp is not Stamp.INSTANT and every is None:
-        raise CorrectInput(
-            f"{field!r}: a stamp that marks the {stamp} of an interval needs the length of the interval: add "
-            '`every`, as in every = 3600 or every = "P1M".'
-        )
+def hold_mappings(conn: Connection, trial_code: str) -> None:
+    """Let no other writer change the trial's mappings until the transaction ends."""
+    get_trial(conn, trial_code)
+    scalar(conn, _SQL.hold_mappings, trial=trial_code)
 
 
 def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping]) -> list[Change]:
     """Replace the trial's mappings, for its present and future devices."""
-    get_trial(conn, trial_code)
-    scalar(conn, _SQL.hold_mappings, trial=trial_code)
+    hold_mappings(conn, trial_code)
     before = {mapping.field for mapping in mappings_of_trial(conn, trial_code)}
     twice = [
         m.field
@@ -203,6 +117,7 @@ def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping
             role=mapping.role,
             result_type=mapping.result_type,
             stamp=str(mapping.stamp),
+            rule=json.dumps(mapping.rule_document),
             **_parts(mapping.every()),
         )
     return apply_mappings(conn, trial_code, dropped=before - {mapping.field for mapping in wanted})
@@ -226,7 +141,9 @@ def apply_mappings(
     for one in rows(conn, _Device, _SQL.mapped_devices, trial=trial_code):
         if device is None or one.device == device:
             changes += _apply(conn, one, fields_of(mappings, one.device), dropped)
-    for unit in {mapping.unit for mapping in mappings if mapping.result_type == "number"}:
+    for unit in {
+        mapping.unit for mapping in mappings if mapping.property and mapping.result_type == "number"
+    }:
         accept_usual_units(conn, unit)
     return changes
 
@@ -241,7 +158,7 @@ def fields_of(mappings: Sequence[Mapping], device: str) -> dict[str, Mapping]:
             both = " and ".join(", ".join(m.devices) for m in (found[mapping.field], mapping))
             raise CorrectInput(
                 f"Device {device!r} has two mappings of {mapping.field!r}, for {both}: name its devices in "
-                "one of them."
+                "one of them, or remove one with `remove = true`."
             )
         found[mapping.field] = mapping
     return found
@@ -255,6 +172,8 @@ def _apply(
     }
     changes = []
     for field, mapping in wanted.items():
+        if not mapping.property:
+            continue
         before = present.get(field) or _renamed(mapping, present, dropped)
         if before is None:
             _enter(conn, device.device_id, mapping)
@@ -338,7 +257,7 @@ def _change(conn: Connection, device: str, before: _Stream, mapping: Mapping) ->
     kept = every == before.declared() or (every is None and before.interval_reported)
     if not kept or mapping.stamp != before.stamp:
         if kept and every is None:
-            every = _spacing(before.every_s, before.every_months)
+            every = spacing_of(before.every_s, before.every_months)
         declare_interval(conn, before.datastream_id, every, mapping.stamp)
         changed = True
     return changed

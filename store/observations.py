@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,7 @@ _STRAIGHT = np.dtype(
         ("flag", ">i2"),
     ]
 )
+_STRAIGHT_IMPORTED = np.dtype([*_STRAIGHT.descr, ("n7", ">i4"), ("import_id", ">i4")])
 _READ = np.dtype(
     [
         ("fields", ">i2"),
@@ -151,9 +152,9 @@ class Latest:
     received_at: datetime
 
 
-def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
+def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
     """Store new observations. First write wins on (datastream, time), within the batch and against stored
-    rows.
+    rows. `import_id`: the import that brought them.
     """
     if not observations:
         return Merged(0, [], [])
@@ -168,10 +169,10 @@ def merge(conn: Connection, observations: Sequence[Observation]) -> Merged:
     kept = ~again
     newer = kept & _newer(conn, streams, times)
     batch = _Rows(streams, times, results, received, table[:, 4])
-    if newer.any() and not _copied(conn, batch.at(newer)):
+    if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
     staged = np.flatnonzero(kept & ~newer)
-    stored = int(newer.sum()) + (_merged(conn, staged, batch.at(staged)) if len(staged) else 0)
+    stored = int(newer.sum()) + (_merged(conn, staged, batch.at(staged), import_id) if len(staged) else 0)
     if stored == len(order):  # nearly always
         _touch_latest(conn, streams, times, results, received)
         return Merged(stored, [], [])
@@ -198,20 +199,20 @@ def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 
 
-def _copied(conn: Connection, new: _Rows) -> bool:
+def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
     """COPY them directly into the table, at a third of the cost of a merge. False if another writer stored
     one of them first.
     """
     try:
         with conn.transaction():  # a savepoint, because the transaction has already read
-            copy_straight(conn, *new)
+            copy_straight(conn, *new, import_id=import_id)
     except AlreadyExists:
         return False
     return True
 
 
-def _merged(conn: Connection, ordinals: Ints, new: _Rows) -> int:
-    """Merge them, sorted by key; returns how many were new."""
+def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> int:
+    """Sorted by key; returns how many were new."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
@@ -222,7 +223,7 @@ def _merged(conn: Connection, ordinals: Ints, new: _Rows) -> int:
     run(conn, _SQL.make_staging)
     with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
         copy.write(_HEADER + staged.tobytes() + _TRAILER)
-    return run(conn, _SQL.merge)
+    return run(conn, _SQL.merge, import_id=import_id)
 
 
 def _touch_latest(
@@ -353,13 +354,14 @@ def copy_straight(
     received_us: Ints,
     quality: Floats | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
+    import_id: int | None = None,
 ) -> None:
     """Binary COPY directly into the table, without a merge; raises AlreadyExists for an existing key. `insitu
     bench` also fills tables with it.
 
     `flags`: as the checks would set them; None: not checked.
     """
-    table = np.empty(len(streams), _STRAIGHT)
+    table = np.empty(len(streams), _STRAIGHT if import_id is None else _STRAIGHT_IMPORTED)
     table["fields"], table["quality"] = 6, quality
     table["flag"] = Flag.NOT_EVALUATED if flags is None else flags
     for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8), ("n5", 2), ("n6", 2)):
@@ -367,6 +369,8 @@ def copy_straight(
     table["datastream_id"], table["result"] = streams, results
     table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
+    if import_id is not None:
+        table["fields"], table["n7"], table["import_id"], columns = 7, 4, import_id, f"{columns}, import_id"
     with conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + table.tobytes() + _TRAILER)
 
@@ -385,8 +389,7 @@ def settle(conn: Connection) -> None:
 
 def first_receipt(conn: Connection, trial: str) -> datetime | None:
     """Time of receipt of a trial's first stored observation."""
-    found: datetime | None = scalar(conn, _SQL.first_receipt, trial=trial)
-    return found
+    return cast("datetime | None", scalar(conn, _SQL.first_receipt, trial=trial))
 
 
 def latest_of(conn: Connection, datastream_ids: Sequence[int]) -> list[Latest]:

@@ -21,6 +21,7 @@ class _SQL(Queries, file="rejects"):
     add_kept: str
     kept_on_disk: str
     known_rejects: str
+    claim_rejects: str
     add_overflow: str
 
 
@@ -59,6 +60,7 @@ def save_rejects(
     *,
     known: Set[bytes] = frozenset(),
     repeatable: Set[bytes] = frozenset(),
+    import_id: int | None = None,
 ) -> Saved:
     """Keep refusals within `quota` (None: all) and count the others.
 
@@ -69,7 +71,7 @@ def save_rejects(
     if not rejects:
         return Saved(set(), set())
     if quota is None:
-        return Saved(_keep(conn, rejects), set())
+        return Saved(_keep(conn, rejects, import_id), set())
     used = _hold(conn, rejects)
     full = int(scalar(conn, _SQL.kept_on_disk)) >= quota.on_disk
     kept: list[Reject] = []
@@ -82,14 +84,14 @@ def save_rejects(
         else:
             used[key] += cost
             kept.append(reject)
-    new = _keep(conn, kept)
+    new = _keep(conn, kept, import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
     _add_kept(conn, [reject for reject in kept if _name(reject) in new])
     return Saved(new | dropped, dropped)
 
 
-def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
-    """Store these; returns the new ones."""
+def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) -> set[Refused]:
+    """Store these; returns the new ones. A replay stores their results as those of the import."""
     if not rejects:
         return set()
     parameters = {
@@ -103,10 +105,18 @@ def _keep(conn: Connection, rejects: Sequence[Reject]) -> set[Refused]:
         "devices": [clean(r.device) for r in rejects],
         "results": [r.results for r in rejects],
         "identities": [r.identity for r in rejects],
+        "import_id": import_id,
     }
+    if import_id is not None:
+        run(conn, _SQL.claim_rejects, import_id=import_id, identities=parameters["identities"])
     return {
         (bytes(identity), reason) for identity, reason in conn.execute(_SQL.save_rejects.encode(), parameters)
     }
+
+
+def is_refused_before(conn: Connection, identity: bytes) -> bool:
+    """True if this message was refused, at least in part, and kept."""
+    return bool(conn.execute(_SQL.known_rejects.encode(), {"identities": [identity]}).fetchall())
 
 
 def _count(

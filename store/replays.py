@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ class _SQL(Queries, file="replays"):
     replayable: str
     reasons_of: str
     mark_replayed: str
+    stored_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,29 @@ class Replayable:
     trial: str
     device: str
     identity: bytes
+    import_id: int | None
+    from_file: bool
+    """Its import was of a file, not of uplinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    datastream_id: int
+    received_at: datetime
+    time: datetime
+    result: float
+
+
+def stored_of(
+    conn: Connection, datastream_ids: Iterable[int], received: Iterable[datetime], import_id: int | None
+) -> list[StoredResult]:
+    """Results by datastreams and times of receipt, of one import; None: of the devices' own messages."""
+    times, streams = sorted(set(received)), sorted(set(datastream_ids))
+    if not times:
+        return []
+    return rows(
+        conn, StoredResult, _SQL.stored_of, datastream_ids=streams, received=times, import_id=import_id
+    )
 
 
 def list_overflow(

@@ -5,13 +5,21 @@ caller owns the transaction.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from insitu.errors import CorrectInput, NotFound, RetryLater
-from insitu.wire import CHECK, inbound_filters, network_filters, trial_filter
+from insitu.wire import (
+    CHECK,
+    fixed_filters,
+    inbound_filters,
+    named_filters,
+    named_trial_filter,
+    network_filters,
+    trial_filter,
+)
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
 
@@ -25,6 +33,7 @@ class _SQL(Queries, file="shards"):
     count_shards: str
     set_wanted_count: str
     homes: str
+    fixed_topics: str
     set_home: str
     seen_ingestor: str
     forget_ingestors: str
@@ -107,13 +116,15 @@ class Layout:
     count: int
     homes: list[Home]
     shards: list[Shard]
+    topics: Sequence[str] = ()
+    """The fixed topics of devices; shard 0 hears them, as it hears network servers."""
 
     def wanted(self, shard_id: int) -> list[str]:
         """Topic filters that a shard should have: a single shard hears all trials, several share them."""
         if self.count == 1:
-            return inbound_filters() if shard_id == 0 else []
+            return inbound_filters() + fixed_filters(self.topics) if shard_id == 0 else []
         own = [trial_filter(home.trial) for home in self.homes if home.shard_id == shard_id]
-        return own + (network_filters() if shard_id == 0 else [])
+        return own + (network_filters() + fixed_filters(self.topics) if shard_id == 0 else [])
 
     def spare(self, shard: Shard) -> list[str]:
         """Filters that a shard no longer needs, because the right shard already hears their messages."""
@@ -129,12 +140,15 @@ class Layout:
         if not all(number in by_id and by_id[number].subscribed_at for number in range(self.count)):
             return False
         heard = {topic for shard in self.shards for topic in shard.filters}
-        everyone = set(inbound_filters()) <= heard
-        if self.count == 1:
-            return everyone
-        return set(network_filters()) <= heard and (
-            everyone or all(trial_filter(home.trial) in heard for home in self.homes)
-        )
+        if not set(network_filters()) <= heard:
+            return False
+        everyone = set(inbound_filters()) <= heard or set(named_filters()) <= heard
+        return everyone or (self.count > 1 and all(_is_heard(home.trial, heard) for home in self.homes))
+
+
+def _is_heard(trial: str, heard: Set[str]) -> bool:
+    """By a session of this version or, until it has its new filter, of an earlier one."""
+    return trial_filter(trial) in heard or named_trial_filter(trial) in heard
 
 
 def ensure_shards(conn: Connection) -> None:
@@ -146,7 +160,8 @@ def ensure_shards(conn: Connection) -> None:
 def layout(conn: Connection, *, hold: bool = False) -> Layout:
     """`hold`: locks the planned layout against changes until the transaction ends."""
     count = int(scalar(conn, _SQL.hold_count if hold else _SQL.wanted_count))
-    return Layout(count, rows(conn, Home, _SQL.homes), rows(conn, Shard, _SQL.shards))
+    topics = [topic for (topic,) in conn.execute(_SQL.fixed_topics.encode())]
+    return Layout(count, rows(conn, Home, _SQL.homes), rows(conn, Shard, _SQL.shards), topics)
 
 
 def shards_ready(conn: Connection) -> bool:
@@ -293,7 +308,7 @@ def probe_trials(found: Layout) -> dict[int, str]:
     return {
         home.shard_id: home.trial
         for home in reversed(found.homes)
-        if trial_filter(home.trial) in filters.get(home.shard_id, [])
+        if _is_heard(home.trial, set(filters.get(home.shard_id, [])))
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from insitu.times import to_datetime
 from store.database import Connection, run
@@ -33,15 +33,29 @@ class StatusLine:
     received_us: int
 
 
-def touch_devices(conn: Connection, seen: Mapping[int, tuple[int, float | None]]) -> None:
-    """`seen`: device → (received µs, largest device time − receipt in s, None if it sent no time)."""
+class Heard(NamedTuple):
+    """The messages of a device in a batch."""
+
+    first_us: int
+    """Receipt of the first one, and of the last one."""
+    last_us: int
+    back_us: int | None = None
+    """Receipt of the first one after the last long silence among them."""
+    offset_s: float | None = None
+    """Largest device time − receipt; None if it sent no time."""
+
+
+def touch_devices(conn: Connection, seen: Mapping[int, Heard]) -> None:
+    """`seen`: device → its messages."""
     if seen:
         run(
             conn,
             _SQL.touch_devices,
             device_ids=list(seen),
-            seen=[to_datetime(us) for us, _ in seen.values()],
-            offsets=[offset for _, offset in seen.values()],
+            first=[to_datetime(one.first_us) for one in seen.values()],
+            seen=[to_datetime(one.last_us) for one in seen.values()],
+            back=[None if one.back_us is None else to_datetime(one.back_us) for one in seen.values()],
+            offsets=[one.offset_s for one in seen.values()],
         )
 
 

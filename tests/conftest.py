@@ -12,7 +12,9 @@ from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
+from tests.fix_mosquitto import mosquitto
 from tests.fix_stack import stack
+from tests.fix_station import station
 from tests.forked import end_parent
 
 TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
@@ -41,7 +43,9 @@ __all__ = [
     "database_url",
     "load",
     "migrated_template",
+    "mosquitto",
     "stack",
+    "station",
 ]
 
 

@@ -57,7 +57,7 @@ def catalogue(conn: Connection) -> SmallTrial:
                 device_id=device_id,
                 name=name,
                 property=name,
-                unit="1",
+                unit="ug/m3" if name == "pm25" else "1",
                 role=DatastreamRole.CANDIDATE,
                 result_type=kind,
                 expected_interval=timedelta(minutes=15),

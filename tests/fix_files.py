@@ -16,6 +16,7 @@ from insitu.clock import SYSTEM
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
 from store.database import Connection
+from store.imports import Origin
 from store.ledger import recount
 from tests.fix_catalogue import START, SmallTrial
 
@@ -44,7 +45,8 @@ def load(conn: Connection, catalogue: SmallTrial, tmp_path: Path) -> Load:
             load_snapshot(conn),
         )
         correction = Correction("t", "lab", reason, path.name, fingerprint(path)) if reason else None
-        loader = Loader(conn, layout, clock=SYSTEM, dry=dry, correction=correction)
+        origin = Origin(path.name, "lab", "t", fingerprint(path), layout.sentences)
+        loader = Loader(conn, layout, clock=SYSTEM, dry=dry, correction=correction, origin=origin)
         summary = loader.run(lambda done, so_far: None)
         assert recount(conn) == []
         return summary

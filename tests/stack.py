@@ -14,10 +14,10 @@ from urllib.parse import quote
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cli.brokers import rights_of
 from cli.devices import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
-from insitu.embedded.users import user_of
 from store import access, ledger, shards
 from store.catalogue.devices import find_device
 from store.database import Connection
@@ -66,6 +66,8 @@ class Stack:
                 "INSITU_DATABASE_URL": self.database_url,
                 "INSITU_MQTT_URL": f"mqtt://{login}@{self.broker.host}:{self.broker.port}",
                 "INSITU_BROKER_LIFE_FILE": str(self.broker.life_file),
+                "INSITU_MQTT_LOG": str(self.broker.log_file),
+                "INSITU_BROKER_MONITOR_FILE": str(self.broker.monitor_file),
                 **environment,
             },
         )
@@ -91,10 +93,11 @@ class Stack:
         login = give_credential(self.conn, device_id=found.device_id, trial=trial, device=device, now=NOW)
         self.tokens[f"{trial}/{device}"] = (login.username, login.token)
         self.conn.commit()
-        users = [
-            user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses)
-            for c in access.active_credentials(self.conn, NOW)
-        ]
+        self.reload()
+
+    def reload(self) -> None:
+        """Hand the broker the credentials and rights of now."""
+        users = [rights_of(c, c.nats_hash) for c in access.active_credentials(self.conn, NOW)]
         self.conn.rollback()
         self.broker.apply(users)
 

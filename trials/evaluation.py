@@ -220,6 +220,39 @@ class RejectSummary(Part):
     results: int
 
 
+class WithdrawalSummary(Part):
+    """Results of a datastream that came with an import and were taken out of use."""
+
+    import_id: int
+    file: str
+    file_sha256: str | None
+    """None: uplinks of a network server."""
+    imported_by: str
+    imported_at: datetime
+    withdrawn_by: str
+    withdrawn_at: datetime
+    reason: str
+    datastream: str
+    first: datetime
+    last: datetime
+    results: int
+
+
+class SensorSummary(Part):
+    """A sensor in a device for `[start, end)`. `start` None: from its beginning; `end` None: it was not
+    replaced.
+    """
+
+    device: str
+    make: str
+    model: str
+    serial: str
+    calibrated_at: datetime | None
+    calibration: str
+    start: datetime | None
+    end: datetime | None
+
+
 class UnblindingSummary(Part):
     endpoint: str
     at: datetime
@@ -335,6 +368,10 @@ class Evaluation(Part):
     """
     afterwards: list[Afterwards] | None = None
     """None: the protocol was locked before the reporting period began, and not changed since."""
+    withdrawals: list[WithdrawalSummary] | None = None
+    """Imports whose results were taken out of use before this evaluation; None if there is none."""
+    sensors: list[SensorSummary] | None = None
+    """Sensors of the devices, by device in order of time; None if none is known."""
 
 
 def significant(value: Any, digits: int = 9) -> Any:

@@ -277,6 +277,11 @@ CAUSES = _named(
         "results_added", "{datastream}: {added} more results, {late} of them received more than a day late."
     ),
     _cause("results_removed", "{datastream}: {removed} fewer results."),
+    _cause(
+        "import_withdrawn",
+        "Import {number} ({file}) was withdrawn on {withdrawn_at} (“{reason}”): {withdrawn} results of "
+        "{datastream} are out of use.",
+    ),
     _cause("results_corrected", "{datastream}: as many results, but not the same."),
     _cause("flags_changed", "{datastream}: results count by other flags: {flags}."),
     _cause("datastream_added", "{datastream} is new."),

@@ -121,9 +121,17 @@ def explain(page: Page, condition: Condition) -> str:
         return f"{word}{until}: {window.reason}"
     if condition.state is DeviceState.RETIRED:
         return page.t("since {when}", when=page.moment(condition.retired_at))
+    causes = [_sentence(page, cause) for cause in condition.causes]
     if condition.state is DeviceState.NEVER_SEEN:
+        return ", ".join((explain_unseen(page, condition), *causes))
+    return ", ".join(causes)
+
+
+def explain_unseen(page: Page, condition: Condition) -> str:
+    """Of a device that has sent nothing: whether it has results from files."""
+    if condition.latest_at is None:
         return page.t("no message yet")
-    return ", ".join(_sentence(page, cause) for cause in condition.causes)
+    return page.t("no message yet, imported results up to {when}", when=page.moment(condition.latest_at))
 
 
 def _sentence(page: Page, cause: Cause) -> str:
@@ -137,6 +145,8 @@ def _sentence(page: Page, cause: Cause) -> str:
             return page.t(CAUSES[cause.code], span=page.span(timedelta(seconds=silence_s)))
         case DeviceCause.CLOCK_OFF, {"offset_s": float(offset_s)}:
             return page.t(CAUSES[cause.code], how=_ahead_or_behind(page, offset_s))
+        case DeviceCause.DENIED, {"messages": float(messages)}:
+            return page.t(CAUSES[cause.code], number=page.number(messages, 0))
         case DeviceCause.SILENT_DATASTREAM, {"name": str(datastream)}:
             return page.t(CAUSES[cause.code], name=datastream)
     return page.t(CAUSES[cause.code])

@@ -16,6 +16,7 @@ from babel import Locale
 
 from api.pages.series import Drawn, Point
 from insitu.language import Reader
+from insitu.zones import zone_or_utc
 
 WIDTH: Final = 640
 HEIGHT: Final = 150
@@ -103,7 +104,7 @@ def spec(drawn: Drawn, reader: Reader, words: dict[str, str]) -> dict[str, Any]:
     """Vega-Lite: band, line and flagged points; `words` are the texts of axes and tooltips. The page sets the
     colours.
     """
-    zone = ZoneInfo(reader.time_zone)
+    zone = zone_or_utc(reader.time_zone)
     rows: list[dict[str, Any]] = []
     before: Point | None = None
     for point in drawn.points:

@@ -19,11 +19,16 @@ from api.context import Conn, Context, Ctx
 from api.pages import charts, series
 from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
+from api.pages.remarks import show_remarks
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
-from api.snippets import TOKEN_PLACE, snippets
+from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.model import Role
-from store.access import CredentialLife, Viewer, credentials_of_device
+from insitu.wire import PREFIX
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
+from store.broker_events import list_device_events
+from store.catalogue.sensors import list_device_sensors
+from store.catalogue.topics import list_topics
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
 from store.read.fleet import FleetRow, Scope, get_device, list_statuses
@@ -64,6 +69,7 @@ def device_page(
         simulated=page.simulated,
         host_id=viewer.host_id,
     )
+    lives = credentials_of_device(conn, row.device_id)
     return respond(
         request,
         "device.j2",
@@ -73,9 +79,12 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         totals=_totals(conn, row),
+        sensors=list_device_sensors(conn, row.device_id),
+        **_broker_events(conn, page, row, lives),
+        remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
-        **_connect(request, conn, context, viewer, page.now, row, record.judged.streams),
+        **_connect(request, lives, context, viewer, page.now, row, record.judged.streams),
     )
 
 
@@ -124,6 +133,22 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
     }
 
 
+def _broker_events(
+    conn: Connection, page: Page, row: FleetRow, lives: Sequence[CredentialLife]
+) -> dict[str, Any]:
+    """Messages of this device that the broker denied in the last day, and whether another client uses its
+    id.
+    """
+    events = list_device_events(conn, [life.username for life in lives])
+    own = f"{PREFIX}/{row.trial}/{row.device}/"
+    fixed = [one.topic for one in list_topics(conn, row.trial) if one.device == row.device]
+    return {
+        "denied": next((one for one in events if one.is_denial), None),
+        "conflict": next((one for one in events if one.is_conflict), None),
+        "own_topics": page.t("{own} or on {topics}", own=own, topics=", ".join(fixed)) if fixed else own,
+    }
+
+
 def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
     within = Scope([row.trial], [f"{row.trial}/{row.device}"])
     words = ("received", "stored whole", "in part", "refused", "repeated")
@@ -136,7 +161,7 @@ def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
 
 def _connect(
     request: Request,
-    conn: Connection,
+    lives: Sequence[CredentialLife],
     context: Context,
     viewer: Viewer,
     now: datetime,
@@ -146,7 +171,6 @@ def _connect(
     """Credentials and snippets, only for the device's company and for the lab."""
     if viewer.role not in (Role.COMPANY, Role.LAB):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
-    lives = credentials_of_device(conn, row.device_id)
     shown = [
         ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))
         for life in lives
@@ -159,7 +183,8 @@ def _connect(
         device=row.device,
         username=active,
         token=TOKEN_PLACE,
-        names=[stream.name for stream in streams],
+        client_id=client_id_of(row.trial, row.device, seed_of(lives)),
+        fields=sent_of(streams),
         http=http,
     )
     return {

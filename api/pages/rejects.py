@@ -19,6 +19,7 @@ from ingest.replay import replay
 from insitu.errors import NotFound
 from insitu.model import RejectReason, Role
 from store.access import Viewer, record, visible_trials
+from store.broker_events import EventSum, list_events
 from store.database import Connection
 from store.ledger import Totals
 from store.read.fleet import Scope, load_scope
@@ -143,6 +144,7 @@ def rejects_page(
         overflow=list_overflow(
             conn, within.trials, within.devices, device=chosen.device, reason=chosen.reason, most=_MOST_HOURS
         ),
+        denied=_denied(conn, within, chosen),
         older=chosen.query(below=found[_MOST - 1].row.reject_id) if len(found) > _MOST else None,
         ledger=hours or lines,
         by_device=chosen.query(by="") + "#ledger",
@@ -153,6 +155,12 @@ def rejects_page(
         adds_up=all(adds_up(line.numbers) for line in [*lines, *more, *hours]),
         notice=page.t(REPLAYED, tried=tried, stored=stored, still=still) if int(tried) else None,
     )
+
+
+def _denied(conn: Connection, within: Scope, chosen: Chosen) -> list[EventSum]:
+    """Messages that the broker denied in the last day; of unknown senders only for readers who see all."""
+    events = list_events(conn, trials=within.trials, devices=within.devices)
+    return [one for one in events if one.is_denial and (not chosen.device or one.device == chosen.device)]
 
 
 def _fields(one: ReasonCount) -> dict[str, Any]:

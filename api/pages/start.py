@@ -10,14 +10,14 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from api.access import Signed
+from api.access import Signed, may_lock
 from api.context import Conn, Ctx
 from api.pages.board import Shown, count_states, list_shown
 from api.pages.words import REASONS
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, Role, TrialState
 from store import shards
-from store.access import visible_trials
+from store.access import Viewer, visible_trials
 from store.catalogue.trials import Trial
 from store.read.fleet import load_scope
 from store.read.ledger_lines import list_ledger
@@ -49,7 +49,9 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)
-    waiting = [*_devices(page, devices), *_rejects(page, reasons), *_trials(page, trials, facts)]
+    waiting = [*_devices(page, devices), *_trials(page, viewer, trials, facts)]
+    if page.may_replay:
+        waiting += _rejects(page, reasons)
     if viewer.role is Role.LAB:
         waiting[:0] = _ingest(page, shards.health(conn).trouble)
     number = count_states(devices)
@@ -113,17 +115,24 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
             )
 
 
-def _trials(page: Page, trials: Sequence[Trial], facts: dict[str, TrialFacts]) -> Iterator[Waiting]:
+def _trials(
+    page: Page, viewer: Viewer, trials: Sequence[Trial], facts: dict[str, TrialFacts]
+) -> Iterator[Waiting]:
+    """Steps that the reader may take: the lab and the evaluator lock and evaluate, the lab enters
+    decisions.
+    """
     for trial in trials:
         own, title, href = facts[trial.code], page.pick(trial.title), f"/trials/{trial.code}"
         if trial.state in (TrialState.DEPLOYMENT, TrialState.RUNNING) and own.locked_at is None:
+            if not may_lock(viewer, trial):
+                continue
             yield Waiting(
                 "late",
                 page.t("Lock the protocol: {trial}", trial=title),
                 page.t("It counts only when it is locked before the reporting period."),
                 href,
             )
-        elif trial.state == TrialState.EVALUATED and page.sees_measurements:
+        elif trial.state == TrialState.EVALUATED and viewer.role is Role.LAB:
             yield Waiting(
                 "late",
                 page.t("Decide: {trial}", trial=title),
@@ -134,7 +143,7 @@ def _trials(page: Page, trials: Sequence[Trial], facts: dict[str, TrialFacts]) -
             trial.ends_at is not None
             and trial.ends_at < page.now
             and own.evaluation_id is None
-            and page.sees_measurements
+            and may_lock(viewer, trial)
         ):
             yield Waiting(
                 "late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href

@@ -10,17 +10,19 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_lock, may_unblind, require_form_token
+from api.access import Signed, may_lock, may_unblind, may_withdraw, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
 from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
+from api.withdrawing import withdraw_for
 from insitu.errors import NotFound
 from insitu.model import DeviceState, Role, TrialState
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
+from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
 from store.read.fleet import Scope
 from store.read.ledger_lines import list_ledger
@@ -137,6 +139,8 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=may_unblind(viewer, found),
         may_lock=may_lock(viewer, found),
+        imports=list_imports(conn, found.code, most=50) if viewer.sees_measurements else [],
+        may_withdraw=may_withdraw(viewer, found),
         protocol=_shown(stored, captured, page),
         expected=_expected(conn, context, viewer, stored, page),
         mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
@@ -148,6 +152,10 @@ def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
     within = Scope(None, [f"{one.row.trial}/{one.row.device}" for one in devices])
     lines = list_ledger(conn, within) if devices else []
     stored = {(line.trial, line.device): line.stored for line in lines}
+    for trial in {one.row.trial for one in devices}:
+        for device, number in count_withdrawn(conn, trial).items():
+            if (trial, device) in stored:
+                stored[trial, device] -= number
     return [
         Captured(one, share_stored(stored.get((one.row.trial, one.row.device), 0), one.condition.planned))
         for one in devices
@@ -178,6 +186,20 @@ def unblind_endpoint(
         simulated=clock.is_simulated,
     )
     return RedirectResponse(f"/trials/{found.code}#evaluations", status_code=303)
+
+
+@router.post("/trials/{trial}/imports/{number}/withdraw", dependencies=[Depends(require_form_token)])
+def withdraw_import(
+    trial: str,
+    number: int,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    reason: Annotated[str, Form(max_length=500)] = "",
+) -> RedirectResponse:
+    """The form of the trial's page; for the lab, and for the company of the trial."""
+    withdraw_for(conn, context, viewer, trial, number, reason)
+    return RedirectResponse(f"/trials/{trial}#imports", status_code=303)
 
 
 def life(trial: Trial, steps: list[TrialStep]) -> list[Stage]:

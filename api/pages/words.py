@@ -11,6 +11,7 @@ from insitu.model import (
     GapCause,
     PeriodName,
     RejectReason,
+    RemarkCode,
     TrialState,
     Verdict,
     WindowKind,
@@ -34,6 +35,7 @@ CAUSES: Final = {
     DeviceCause.LOW_BATTERY: "battery at {number} %",
     DeviceCause.CLOCK_OFF: "its clock is {how}",
     DeviceCause.FAILING_CHECKS: "checks fail",
+    DeviceCause.DENIED: "the broker denied its messages ({number} in the last 24 hours)",
 }
 
 WEAK_RADIO: Final = {
@@ -127,6 +129,7 @@ REASONS: Final = {
     RejectReason.NOT_FINITE: "Not a finite number",
     RejectReason.CLOCK_OUT_OF_RANGE: "Time out of range",
     RejectReason.CONFLICTING_RESULT: "Conflicting result",
+    RejectReason.CONFLICTING_MESSAGE: "Conflicting message",
     RejectReason.DATABASE_REFUSED: "Refused by the database",
     RejectReason.INTERNAL_ERROR: "Failed in Insitu",
 }
@@ -161,8 +164,23 @@ FIXES: Final = {
     "deployment, then replay.",
     RejectReason.CONFLICTING_RESULT: "Another result is already stored for that time, and the first one is "
     "kept. Give each result its own time.",
+    RejectReason.CONFLICTING_MESSAGE: "Another message had the same boot and seq: begin a new boot at every "
+    "start of the device, then replay.",
     RejectReason.DATABASE_REFUSED: "The database could not hold this row: tell the lab, with the number of "
     "the reject.",
     RejectReason.INTERNAL_ERROR: "A defect of Insitu, not of the device: tell the lab, with the number of "
     "the reject; replay once it is fixed.",
+}
+
+REMARKS: Final = {
+    RemarkCode.BOOT_REUSED: "It uses its boot {subject} again: a new boot at every start tells its messages "
+    "apart.",
+    RemarkCode.ZERO_BYTE: "Its messages end in a zero byte, which is removed: send strlen() bytes, not "
+    "sizeof().",
+    RemarkCode.BYTE_ORDER_MARK: "Its messages begin with a byte-order mark, which is removed: write UTF-8 "
+    "without one.",
+}
+GATEWAY_CLOCKS: Final = {
+    "behind": "The clock of gateway {subject} is {span} behind: its times are not used.",
+    "ahead": "The clock of gateway {subject} is {span} ahead: its times are not used.",
 }

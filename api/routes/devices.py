@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 
 from api.access import Signed
 from api.conditions import conditions_of
 from api.context import Conn, Ctx
-from api.routes.shapes import Code, DeviceOut, Limit, Listed
+from api.pages.remarks import WITHIN
+from api.routes.shapes import Code, DeviceOut, Limit, Listed, RemarkOut
 from store.access import visible_trial
 from store.read.fleet import FleetRow
 from store.read.fleet import get_device as get_stored_device
 from store.read.fleet import list_devices as list_stored_devices
+from store.remarks import DeviceRemark, list_remarks
 from trials.workflow.condition import Judged
 
 router = APIRouter()
 
 
-def describe(row: FleetRow, judged: Judged) -> DeviceOut:
+def describe(row: FleetRow, judged: Judged, remarks: Sequence[DeviceRemark] = ()) -> DeviceOut:
     condition, contact = judged.condition, judged.contact
     return DeviceOut(
         trial=row.trial,
@@ -36,6 +40,11 @@ def describe(row: FleetRow, judged: Judged) -> DeviceOut:
         clock_offset=condition.clock_offset,
         completeness=condition.share,
         retired_at=condition.retired_at,
+        remarks=[
+            RemarkOut.model_validate(one, from_attributes=True)
+            for one in remarks
+            if one.device_id == row.device_id
+        ],
     )
 
 
@@ -58,7 +67,8 @@ def list_devices(
         if cursor is None or row.device > cursor
     ]
     judged = conditions_of(conn, context, viewer, rows[:limit], now)
-    items = [describe(row, judged[row.device_id]) for row in rows[:limit]]
+    remarks = list_remarks(conn, [row.device_id for row in rows[:limit]], now - WITHIN)
+    items = [describe(row, judged[row.device_id], remarks) for row in rows[:limit]]
     return Listed(items=items, next=items[-1].code if len(rows) > limit else None)
 
 
@@ -67,4 +77,5 @@ def get_device(trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed
     """One device."""
     now = context.clock.now()
     row = get_stored_device(conn, viewer, trial, device, now=now)
-    return describe(row, conditions_of(conn, context, viewer, [row], now)[row.device_id])
+    remarks = list_remarks(conn, [row.device_id], now - WITHIN)
+    return describe(row, conditions_of(conn, context, viewer, [row], now)[row.device_id], remarks)

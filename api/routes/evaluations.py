@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import Signed, may_unblind, require_measurements
 from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
-from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged
+from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged, texts_in
 from insitu.errors import NotFound
 from store.access import visible_trial
 from store.read.progress import list_evaluations as list_stored_evaluations
@@ -67,7 +67,7 @@ def list_evaluations(
     heads = list_stored_evaluations(
         conn, found.code, below=below if below is None else min(below, 2**31 - 1), most=limit + 1
     )
-    items = [EvaluationOut(**asdict(one)) for one in heads[:limit]]
+    items = [EvaluationOut(**asdict(one) | {"afterwards": texts_in(one.afterwards)}) for one in heads[:limit]]
     return Listed(items=items, next=str(items[-1].evaluation_id) if len(heads) > limit else None)
 
 

@@ -24,6 +24,17 @@ class Refused(BaseModel):
     detail: str
 
 
+class RefusedItem(BaseModel):
+    """A part of a message that was refused."""
+
+    item: int | None
+    """Position in the list that was sent, from 0; null if the message is no list."""
+    field: str
+    """Empty if the item as a whole cannot be read."""
+    reason: str
+    detail: str
+
+
 class Taken(BaseModel):
     """Outcome of a message. Every result in it is stored, a duplicate, ignored by rule, or refused with a
     reason.
@@ -36,6 +47,14 @@ class Taken(BaseModel):
         ignored=0,
         repeated=False,
         refused={"unknown_property": {"results": 1, "detail": "There is no datastream 'pm2.5'."}},
+        items=[
+            {
+                "item": None,
+                "field": "pm2.5",
+                "reason": "unknown_property",
+                "detail": "There is no datastream 'pm2.5'.",
+            }
+        ],
     )
 
     contained: int
@@ -47,6 +66,8 @@ class Taken(BaseModel):
     """True if the same message (same boot and seq) was accepted before; nothing was stored again."""
     refused: dict[str, Refused]
     """Reason code → affected results; docs/rejects.md says how to fix each."""
+    items: list[RefusedItem] = []
+    """The refused parts of the message, at most 100; left out if there are none."""
 
 
 _JSON: Final = "application/json"
@@ -109,29 +130,35 @@ def device_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def take(request: Request, topic: str, trial: str, device: str, payload: bytes) -> Taken:
-    """Store one payload in the next group; returns its outcome after the commit."""
+async def take(request: Request, topic: str, trial: str, device: str, payload: bytes) -> tuple[Taken, int]:
+    """Store one payload in the next group; returns its outcome after the commit, and the HTTP status."""
     context = context_of(request)
     token_sha256 = hashlib.sha256((device_token(request) or "").encode()).digest()
     answer = await context.posts.store(
         Post(trial, device, token_sha256, posted(topic, payload, context.clock))
     )
-    return Taken(
+    taken = Taken(
         contained=answer.contained,
         stored=answer.stored,
         duplicate=answer.duplicate,
         ignored=answer.ignored,
         repeated=answer.repeated,
         refused={reason: Refused(results=n, detail=text) for reason, (n, text) in answer.refused.items()},
+        items=[
+            RefusedItem(item=one.item, field=one.field, reason=one.reason, detail=one.detail)
+            for one in answer.items
+        ],
     )
+    return taken, answer.status
 
 
 async def answer_device(request: Request, trial: str, device: str, path: str, payload: bytes) -> Response:
     """Does the same as the route below, but without FastAPI's overhead, which is half of the cost of a
     post.
     """
-    taken = await take(request, f"{PREFIX}/{trial}/{device}/{SUFFIXES[path]}", trial, device, payload)
-    return Response(taken.model_dump_json(), media_type=_JSON)
+    taken, status = await take(request, f"{PREFIX}/{trial}/{device}/{SUFFIXES[path]}", trial, device, payload)
+    content = taken.model_dump_json(exclude=None if taken.items else {"items"})
+    return Response(content, status, media_type=_JSON)
 
 
 def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> None:
@@ -144,15 +171,24 @@ def _add_format(path: str, suffix: str, words: str, content: dict[str, Any]) -> 
         trial: str,
         device: str,
         payload: Annotated[bytes, Depends(raw_body)],
+        response: Response,
         authorization: Annotated[str, Header(max_length=300)] = "",
     ) -> Taken:
         # for the documentation only; `api.asgi` answers through `answer_device`
-        return await take(request, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload)
+        taken, response.status_code = await take(
+            request, f"{PREFIX}/{trial}/{device}/{suffix}", trial, device, payload
+        )
+        return taken
 
     router.post(
         f"/trials/{{trial}}/devices/{{device}}/{path}",
         name=f"post_{path}",
         summary=words,
+        response_model_exclude_defaults=True,
+        responses={
+            207: {"model": Taken, "description": "A part of the message was refused."},
+            422: {"model": Taken, "description": "The whole message was refused; its bytes are kept."},
+        },
         description="The device shows its token as `Authorization: Bearer TOKEN`.",
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )(post)

@@ -67,6 +67,19 @@ class TrialOut(BaseModel):
     """The sentences beside it, by language."""
 
 
+class RemarkOut(BaseModel):
+    """Something to mend about a device's messages, although its results are stored."""
+
+    code: str
+    subject: str
+    """The boot, or the gateway."""
+    amount: float | None
+    """gateway_clock: s that the gateway's clock is ahead (negative: behind)."""
+    messages: int
+    first_at: datetime
+    last_at: datetime
+
+
 class DeviceOut(BaseModel):
     model_config = example(
         trial="platform-air",
@@ -85,6 +98,7 @@ class DeviceOut(BaseModel):
         clock_offset=0.4,
         completeness=0.98,
         retired_at=None,
+        remarks=[],
     )
 
     trial: str
@@ -107,6 +121,7 @@ class DeviceOut(BaseModel):
     completeness: float | None
     """Share of the planned intervals of the last 14 days."""
     retired_at: datetime | None
+    remarks: list[RemarkOut] = []
 
 
 class DatastreamOut(BaseModel):
@@ -268,6 +283,7 @@ class EvaluationOut(BaseModel):
         blinded=False,
         after_the_fact=False,
         afterwards=[],
+        withdrawn_imports=[],
         sha256="5c0e…",
         inputs_sha256="a1b2…",
         version=1,
@@ -290,10 +306,17 @@ class EvaluationOut(BaseModel):
     """Sentences by language that belong beside the verdict: the protocol was locked or changed after the
     reporting period had begun.
     """
+    withdrawn_imports: list[int]
+    """Imports that it may have used and that were withdrawn since: evaluate again."""
     sha256: str
     inputs_sha256: str
     version: int
     """Of the protocol."""
+
+
+def texts_in(stored: list[Any] | None) -> list[dict[str, str]]:
+    """The texts by language; without anything else that is stored among them."""
+    return [one for one in stored or [] if isinstance(one, dict)]
 
 
 def span(

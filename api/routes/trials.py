@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import Signed
 from api.context import Conn
-from api.routes.shapes import Limit, Listed, TrialOut, tagged
+from api.routes.shapes import Limit, Listed, TrialOut, tagged, texts_in
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial
 from store.read.progress import TrialFacts, load_trial_facts
@@ -17,7 +17,7 @@ router = APIRouter()
 def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
     return TrialOut(
         code=trial.code,
-        title=trial.title,
+        title=trial.title if isinstance(trial.title, dict) else {"en": str(trial.title)},
         state=trial.state,
         time_zone=trial.time_zone,
         host=trial.host,
@@ -28,7 +28,7 @@ def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
         protocol_locked_at=facts.locked_at,
         verdict=facts.verdict if viewer.sees_measurements else None,
         after_the_fact=bool(facts.after_the_fact) and viewer.sees_measurements,
-        afterwards=(facts.afterwards or []) if viewer.sees_measurements else [],
+        afterwards=texts_in(facts.afterwards) if viewer.sees_measurements else [],
     )
 
 

@@ -12,9 +12,10 @@ from insitu.model import DatastreamRole, OrganisationKind, TrialState
 from simulators.scenario import Group, Scenario
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
-from store.catalogue.devices import add_device, add_sensor, find_device
+from store.catalogue.devices import add_device, find_device
 from store.catalogue.organisations import add_need, add_organisation, find_organisation
 from store.catalogue.properties import add_property, list_properties
+from store.catalogue.sensors import add_sensor
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial, move_trial
 

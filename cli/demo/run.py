@@ -49,6 +49,8 @@ from trials.workflow.locking import lock_protocol
 Kind = TypeVar("Kind")
 
 HISTORY_S = 70.0
+QUIET_S = 5.0
+"""A broker sends an unacknowledged message again after 2 s."""
 DAY_US = 86_400_000_000
 
 
@@ -280,14 +282,18 @@ class Demo:
     # -- the end
 
     def _drain(self) -> None:
-        """Wait until every acknowledged message is in the ledger."""
+        """Wait until every acknowledged message is in the ledger and nothing comes any more. After a kill
+        some come twice, so a sum alone does not tell that all are there.
+        """
         with progress("Ingesting the rest") as show:
-            limit = time.monotonic() + 120
+            limit, before, since = time.monotonic() + 120, -1, 0.0
             while not self.stop.is_set():
                 self._look_after()
                 received = self._committed(lambda conn: sum(line.received for line in totals(conn, None)))
                 show(min(received, self.acknowledged), self.acknowledged)
-                if received >= self.acknowledged:
+                if received != before:
+                    before, since = received, time.monotonic()
+                elif received >= self.acknowledged and time.monotonic() - since > QUIET_S:
                     return
                 if time.monotonic() > limit:
                     raise InsituError(

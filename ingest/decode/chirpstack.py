@@ -1,43 +1,56 @@
 """`application/+/device/+/event/+`: the JSON events of ChirpStack v4, a LoRaWAN network server.
 
 Field names as in `integration.proto` of chirpstack_api 4. Protobuf's JSON omits empty and zero fields. The
-time is the network's, because we cannot see the clock of such a device.
+time is the network's, because we cannot see the clock of such a device; that of a gateway is checked
+(`ingest.decode.gateways`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from typing import Any
 
 from ingest.decode import native, times
+from ingest.decode.flatten import Record, add_readings, items, leaves
+from ingest.decode.gateways import heard
 from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable
-from insitu.model import IgnoreReason, Reading, RejectReason
-from insitu.wire import CHIRPSTACK, MAX_RESULTS
+from insitu.model import IgnoreReason, Reading
+from insitu.wire import CHIRPSTACK
 
 Document = dict[str, Any]
 
 
-def _up(event: Document) -> Decoded:
+def _up(event: Document, received_us: int) -> Decoded:
     """An uplink: its decoded payload, its signal, and the identity of its frame."""
-    time_us = time_of(event.get("time"), "time")
+    time_us, remarks = heard(_given_time(event), event.get("rxInfo"), received_us)
     counted = (boot_of(event.get("devAddr")), count_of(event.get("fCnt", 0), "fCnt"))
     radio = radio_of(event.get("rxInfo"), time_us)
-    if event.get("object") is None:
+    found = event.get("object")
+    if found is None:
         if event.get("data"):
             raise native.shape_refused(
                 "The frame has `data` but no `object`: give its device profile a codec in ChirpStack."
             )
         # A frame of the network itself, such as an answer to a request: it is counted and has no results.
-        return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS)
-    parts = (event["deviceInfo"]["devEui"].lower(), *map(str, counted), str(event.get("data", "")))
-    return Decoded(
-        readings_of(event["object"], "object", time_us),
-        (counted,),
+        return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS, remarks=remarks)
+    decoded = decoded_payload(found, "object", time_us)
+    # Without `data`, its decoded payload shows whether another frame has the same number.
+    content = str(event.get("data") or json.dumps(found, sort_keys=True))
+    parts = (event["deviceInfo"]["devEui"].lower(), *map(str, counted), content)
+    return decoded._replace(
+        sequences=(counted,),
         status=radio,
         frame=hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest(),
         network_time=True,
+        remarks=remarks,
     )
+
+
+def _given_time(event: Document) -> int | None:
+    """The event's own time; None if it has none."""
+    return None if event.get("time") is None else time_of(event["time"], "time")
 
 
 def _status(event: Document) -> Decoded:
@@ -96,7 +109,6 @@ def _integration(event: Document) -> Decoded:
 
 
 _EVENTS: dict[str, Callable[[Document], Decoded]] = {
-    "up": _up,
     "status": _status,
     "join": _join,
     "log": _log,
@@ -107,8 +119,8 @@ _EVENTS: dict[str, Callable[[Document], Decoded]] = {
 }
 
 
-def _decoder(read: Callable[[Document], Decoded]) -> Decoder:
-    def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
+def _decoder(read: Callable[[Document, int], Decoded]) -> Decoder:
+    def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
         try:
             event = native.read_json(payload)
             info = event.get("deviceInfo") if isinstance(event, dict) else None
@@ -116,14 +128,21 @@ def _decoder(read: Callable[[Document], Decoded]) -> Decoder:
                 raise native.shape_refused(
                     "Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`."
                 )
-            return read(event)._replace(named=info["devEui"].lower())
+            return read(event, received_us)._replace(named=info["devEui"].lower())
         except native.Refused as refused:
             return refused.unreadable
 
     return decode
 
 
-DECODERS: dict[str, Decoder] = {f"{CHIRPSTACK}/{name}": _decoder(read) for name, read in _EVENTS.items()}
+def _untimed(read: Callable[[Document], Decoded]) -> Callable[[Document, int], Decoded]:
+    return lambda event, _received_us: read(event)
+
+
+DECODERS: dict[str, Decoder] = {
+    f"{CHIRPSTACK}/up": _decoder(_up),
+    **{f"{CHIRPSTACK}/{name}": _decoder(_untimed(read)) for name, read in _EVENTS.items()},
+}
 
 
 def _said(event: Document, report: StatusReport) -> Decoded:
@@ -135,7 +154,7 @@ def _said(event: Document, report: StatusReport) -> Decoded:
 # -- shared by both LoRaWAN network servers
 
 
-def radio_of(gateways: Any, time_us: int) -> StatusReport | None:
+def radio_of(gateways: Any, time_us: int | None) -> StatusReport | None:
     """Signal (dBm) and signal-to-noise ratio (dB) at the gateway with the best reception; None if no gateway
     reports it.
     """
@@ -153,27 +172,18 @@ def radio_of(gateways: Any, time_us: int) -> StatusReport | None:
     )
 
 
-def readings_of(found: Any, where: str, time_us: int) -> list[Reading]:
-    """Every leaf of a decoded payload: `{"air": {"pm25": 1}, "t": [2]}` gives `air.pm25` and `t.0`."""
-    if not isinstance(found, dict) or not found:
-        raise native.shape_refused(f"`{where}` must be an object with at least one entry.")
-    readings = []
-    for name, result in _leaves("", found):
-        readings.append(Reading(name, result, time_us))
-        if len(readings) > MAX_RESULTS:
-            raise native.Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results.")
-    if not readings:
-        raise native.shape_refused(f"`{where}` holds no result.")
-    return readings
-
-
-def _leaves(before: str, found: Any) -> Iterator[tuple[str, object]]:
+def decoded_payload(found: Any, where: str, time_us: int | None) -> Decoded:
+    """Every result of a decoded payload, at one time; one without any is counted as empty."""
+    if isinstance(found, native.Twice):
+        raise native.shape_refused(found.detail)
     if not isinstance(found, dict | list):
-        yield before, found
-        return
-    inner = found.items() if isinstance(found, dict) else enumerate(found)
-    for name, part in inner:
-        yield from _leaves(f"{before}.{name}" if before else str(name), part)
+        raise native.shape_refused(f"`{where}` must be an object.")
+    readings: list[Reading] = []
+    records: dict[int, Record] = {}
+    for part in items(found) if isinstance(found, list) else (leaves(found),):
+        add_readings(part, readings, records, (time_us, False))
+    native.require_bound(readings)
+    return Decoded(readings, records=records, ignored=None if readings else IgnoreReason.EMPTY)
 
 
 def time_of(given: Any, name: str) -> int:

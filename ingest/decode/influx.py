@@ -14,8 +14,8 @@ import re
 from typing import Final
 
 from ingest.decode import times
-from ingest.decode.result import Decoded, Unreadable, settle
-from insitu.model import Reading, RejectReason
+from ingest.decode.result import Decoded, Problem, Unreadable, settle
+from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.wire import MAX_RESULTS
 
 _MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and take quadratic time
@@ -51,9 +51,13 @@ class _Malformed(Exception):
 
 def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
     """Points, one on each line; skips comments and empty lines."""
+    if payload.endswith(b"\0") or payload.startswith(b"\xef\xbb\xbf"):
+        return Unreadable(
+            RejectReason.UNPARSABLE, "A zero byte follows the lines, or a byte-order mark begins them."
+        )
     text = payload.decode("utf-8", "surrogateescape")
     readings: list[Reading] = []
-    problems: list[tuple[RejectReason, str]] = []
+    problems: list[Problem] = []
     at, line, counted = 0, 1, 0
     while at < len(text):
         if (between := _BETWEEN.match(text, at)) is not None:
@@ -67,16 +71,14 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
             counted = at
             newline = text.find("\n", at)
             end = newline + 1 if newline >= 0 else len(text)
-            problems.append((malformed.reason, f"Line {line}: {malformed}"))
+            problems.append(Problem(malformed.reason, f"Line {line}: {malformed}", line - 1))
         if len(readings) > MAX_RESULTS:
             return Unreadable(
                 RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages."
             )
         at = end
     if not readings and not problems:
-        return Unreadable(
-            RejectReason.INVALID_SHAPE, "There is no line with a point, such as `air pm25=12.3`."
-        )
+        return Decoded([], ignored=IgnoreReason.EMPTY)
     return settle(readings, problems)
 
 

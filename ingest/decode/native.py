@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from ingest.decode import times
-from ingest.decode.result import Decoded, Unreadable
-from insitu.model import Reading, RejectReason
+from ingest.decode.flatten import Record, add_readings, leaves
+from ingest.decode.result import Decoded, Problem, Unreadable, settle
+from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.times import to_us
 from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
 
@@ -85,39 +86,193 @@ def shape_refused(detail: str) -> Refused:
     return Refused(RejectReason.INVALID_SHAPE, detail)
 
 
+def problem_of(refused: Refused, item: int | None) -> Problem:
+    """The problem of an item in a list; None: the message is no list."""
+    reason, detail, _ = refused.unreadable
+    return Problem(reason, detail if item is None else f"{detail.removesuffix('.')} (item {item}).", item)
+
+
+def not_an_object(part: Any, example: str) -> Refused:
+    """The refusal of a part that must be an object such as `example`."""
+    return shape_refused(part.detail if isinstance(part, Twice) else f"Expected an object such as {example}.")
+
+
+def require_bound(readings: list[Reading]) -> None:
+    if len(readings) > MAX_RESULTS:
+        raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages.")
+
+
+class _Parts:
+    """Reads the parts of one message, in order."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.records: dict[int, Record] = {}
+        self.problems: list[Problem] = []
+        self.sequences: list[tuple[str, int]] = []
+        self.starts: list[int] = []
+
+    def read(self, part: Any, item: int | None) -> None:
+        """A part that cannot be read becomes a problem."""
+        self.starts.append(len(self.readings))
+        try:
+            self._read(part, item)
+        except Refused as refused:
+            self.problems.append(problem_of(refused, item))
+        require_bound(self.readings)
+
+    def _read(self, part: Any, item: int | None) -> None:
+        if not isinstance(part, dict):
+            raise not_an_object(part, '{"results": {"pm25": 12.3}}')
+        if not part:
+            return
+        sequence = _sequence(part)
+        if sequence is not None:
+            self.sequences.append(sequence)
+        if "observations" in part:
+            self._read_observations(part["observations"], item)
+            return
+        results = part.get("results")
+        if not isinstance(results, dict):
+            raise shape_refused("Neither `results` nor `observations` is there.")
+        add_readings(leaves(results), self.readings, self.records, time_of(part))
+
+    def _read_observations(self, observations: Any, item: int | None) -> None:
+        if not isinstance(observations, list):
+            raise shape_refused("`observations` must be a list.")
+        for number, found in enumerate(observations):
+            if item is None:
+                self.starts.append(len(self.readings))
+            try:
+                if isinstance(found, Twice):
+                    raise shape_refused(found.detail)
+                is_whole = isinstance(found, dict) and isinstance(found.get("property"), str)
+                if not is_whole or "result" not in found:
+                    raise shape_refused("Each observation needs `property` and `result`.")
+                named = leaves(found["result"], found["property"])
+                add_readings(named, self.readings, self.records, time_of(found), _unit_of(found))
+            except Refused as refused:
+                self.problems.append(problem_of(refused, number if item is None else item))
+
+
 def _exactly(payload: bytes) -> Decoded | Unreadable:
     try:
-        document = read_json(payload)
-        parts = document if isinstance(document, list) else [document]
-        if not parts:
-            raise shape_refused("The list is empty.")
-        readings: list[Reading] = []
-        sequences: list[tuple[str, int]] = []
+        document = read_json(payload, deep=True)
+        is_list = isinstance(document, list)
+        parts = document if is_list else [document]
+        found = _Parts()
         for number, part in enumerate(parts):
-            where = f" (item {number})" if isinstance(document, list) else ""
-            _read_part(part, where, readings, sequences)
-            if len(readings) > MAX_RESULTS:
-                raise Refused(
-                    RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} results: send several messages."
-                )
-        return Decoded(readings, tuple(sequences), in_part=0 < len(sequences) < len(parts))
+            found.read(part, number if is_list else None)
     except Refused as refused:
         return refused.unreadable
+    sequences = tuple(found.sequences)
+    if not found.readings and not found.problems:
+        return Decoded([], sequences, ignored=IgnoreReason.EMPTY)
+    settled = settle(found.readings, found.problems)
+    if isinstance(settled, Unreadable):
+        return settled
+    starts = found.starts if is_list else found.starts[1:]
+    return settled._replace(
+        sequences=sequences,
+        in_part=0 < len(sequences) < len(parts),
+        records=found.records,
+        starts=tuple(starts),
+    )
 
 
-def read_json(payload: bytes) -> Any:
-    """Strict JSON: bounded depth, UTF-8, no duplicate keys, no endless numbers; floats may be infinite."""
+class Twice:
+    """An object with a duplicate key, which costs only the item of a list that it is in."""
+
+    def __init__(self, key: str, keys: list[str]) -> None:
+        self.detail = f"The key {key[:60]!r} appears twice."
+        self.keys = keys
+
+
+_NO_NUMBER = re.compile(r"-?(?:nan|inf(?:inity)?|none|undefined)\b", re.IGNORECASE)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_json(payload: bytes, *, deep: bool = False) -> Any:
+    """Strict JSON: bounded depth, UTF-8, no duplicate keys, no endless numbers; floats may be infinite.
+
+    An item of a list that has a duplicate key is a `Twice`; `deep`: also in a list that an object holds.
+    """
     depth_limit(payload)
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused(RejectReason.UNPARSABLE, f"Not UTF-8 at byte {error.start}.") from error
+    repeated: list[Twice] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> Any:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        names = [name for name, _ in pairs]
+        repeated.append(Twice(next(name for name in names if names.count(name) > 1), names))
+        return repeated[-1]
+
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=float)
-    except Refused:
-        raise
+        document = json.loads(text, object_pairs_hook=unique, parse_int=_integer, parse_constant=float)
     except (ValueError, RecursionError) as error:
-        raise Refused(RejectReason.UNPARSABLE, f"Not JSON: {str(error)[:200]}") from error
+        raise Refused(RejectReason.UNPARSABLE, _not_json(text, error)) from error
+    if _SURROGATE.search(text):
+        document = _encodable(document)
+    return _isolated(document, deep) if repeated else document
+
+
+def _encodable(found: Any) -> Any:
+    """The document with each half of a surrogate pair, which is no character, written out as its escape."""
+    if isinstance(found, str):
+        return found.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(found, list):
+        return [_encodable(part) for part in found]
+    if isinstance(found, dict):
+        return {_encodable(name): _encodable(part) for name, part in found.items()}
+    return found
+
+
+def _not_json(text: str, error: Exception) -> str:
+    at = text.find("\0")
+    if at >= 0:
+        return f"A zero byte is in the JSON, at byte {at}: send strlen() bytes, not sizeof()."
+    if not isinstance(error, json.JSONDecodeError):
+        return f"Not JSON: {str(error)[:200]}"
+    found = repr(text[error.pos : error.pos + 20])
+    where = f"at character {error.pos + 1}"
+    if _NO_NUMBER.match(text, error.pos):
+        return f"Not JSON {where}: {found} is no number; leave the result out when the sensor gives none."
+    if error.msg == "Extra data":
+        return (
+            f"Not JSON {where}: after its end comes {found}. Send one message at a time, or several as a "
+            "list […, …]."
+        )
+    if error.pos >= len(text.rstrip()):
+        return f"Not JSON: it ends too early, {where}. It was cut, or a bracket or quotation mark is missing."
+    single = " JSON has double quotation marks." if text[error.pos] in "'’‘“”" else ""
+    return f"Not JSON {where}: {error.msg[0].lower()}{error.msg[1:]}, found {found}.{single}"
+
+
+def _isolated(document: Any, deep: bool) -> Any:
+    """The document with each item of a list that holds a duplicate key replaced by its `Twice`."""
+    if isinstance(document, list):
+        return [_first_twice(item) or item for item in document]
+    inner = document.get("observations") if deep and isinstance(document, dict) else None
+    if isinstance(inner, list):
+        document = {**document, "observations": [_first_twice(item) or item for item in inner]}
+        found = _first_twice({name: part for name, part in document.items() if name != "observations"})
+    else:
+        found = _first_twice(document)
+    if found is not None:
+        raise shape_refused(found.detail)
+    return document
+
+
+def _first_twice(found: Any) -> Twice | None:
+    if isinstance(found, Twice):
+        return found
+    parts = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return next((twice for part in parts if (twice := _first_twice(part)) is not None), None)
 
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -136,61 +291,34 @@ def depth_limit(payload: bytes) -> None:
             )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise shape_refused(f"The key {twice[:60]!r} appears twice.")
-    return found
-
-
 def _integer(digits: str) -> int | float:
     return (
         int(digits) if len(digits) <= _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
     )
 
 
-def _read_part(part: Any, where: str, readings: list[Reading], sequences: list[tuple[str, int]]) -> None:
-    if not isinstance(part, dict):
-        raise shape_refused(f'Expected an object such as {{"results": {{"pm25": 12.3}}}}{where}.')
-    sequence = _sequence(part, where)
-    if sequence is not None:
-        sequences.append(sequence)
-    if "observations" in part:
-        observations = part["observations"]
-        if not isinstance(observations, list) or not observations:
-            raise shape_refused(f"`observations` must be a list with at least one item{where}.")
-        for item in observations:
-            if (
-                not isinstance(item, dict)
-                or not isinstance(item.get("property"), str)
-                or "result" not in item
-            ):
-                raise shape_refused(f"Each observation needs `property` and `result`{where}.")
-            readings.append(Reading(item["property"], item["result"], *time_of(item, where)))
-        return
-    results = part.get("results")
-    if not isinstance(results, dict) or not results:
-        raise shape_refused(f"Neither `results` nor `observations` is there{where}.")
-    time = time_of(part, where)
-    readings.extend(Reading(name, result, *time) for name, result in results.items())
+def _unit_of(item: dict[str, Any]) -> str:
+    """The unit that an observation states; '' for that of its datastream."""
+    unit = item.get("unit", "")
+    if not isinstance(unit, str):
+        raise shape_refused("`unit` must be a text such as ug/m3.")
+    return unit
 
 
-def _sequence(part: dict[str, Any], where: str) -> tuple[str, int] | None:
+def _sequence(part: dict[str, Any]) -> tuple[str, int] | None:
     boot, seq = part.get("boot"), part.get("seq")
     if boot is None and seq is None:
         return None
     if boot is None or seq is None:
-        raise shape_refused(f"`boot` and `seq` belong together{where}.")
+        raise shape_refused("`boot` and `seq` belong together.")
     if not isinstance(boot, str) or not 0 < len(boot) <= 64 or "\x00" in boot or not boot.isprintable():
-        raise shape_refused(f"`boot` must be a text of 1 to 64 printable characters{where}.")
+        raise shape_refused("`boot` must be a text of 1 to 64 printable characters.")
     if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq <= MAX_SEQ:
-        raise shape_refused(f"`seq` must be a whole number from 0 to 2^63 − 2{where}.")
+        raise shape_refused("`seq` must be a whole number from 0 to 2^63 − 2.")
     return boot, seq
 
 
-def time_of(part: dict[str, Any], where: str) -> tuple[int | None, bool]:
+def time_of(part: dict[str, Any]) -> tuple[int | None, bool]:
     given = part.get("time")
     if given is None:
         return None, False
@@ -198,12 +326,12 @@ def time_of(part: dict[str, Any], where: str) -> tuple[int | None, bool]:
         time_us = times.of_text(given)
         if time_us is None:
             raise shape_refused(
-                f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z{where}."
+                f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z."
             )
         return time_us, False
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise shape_refused(f"`time` must be RFC 3339 text or a Unix number{where}.")
+        raise shape_refused("`time` must be RFC 3339 text or a Unix number.")
     found = times.of_number(given) if not isinstance(given, int) or abs(given) < 10**21 else None
     if found is None:
-        raise shape_refused(f"`time` {str(given)[:40]} is no Unix time in any unit{where}.")
+        raise shape_refused(f"`time` {str(given)[:40]} is no Unix time in any unit.")
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from insitu.model import IgnoreReason, Reading, RejectReason
+from ingest.decode.flatten import NO_RECORDS, Records
+from insitu.model import IgnoreReason, Reading, RejectReason, Remark
 
 
 class StatusReport(NamedTuple):
@@ -27,6 +28,15 @@ class StatusReport(NamedTuple):
 
 LONGEST_INTERVAL_US: Final = 366 * 86_400_000_000
 """A longer interval between two results is no measure of a device's health."""
+
+
+class Problem(NamedTuple):
+    """A part of a message that could not be read."""
+
+    reason: RejectReason
+    detail: str
+    item: int | None = None
+    """Its position in the message's list."""
 
 
 class Decoded(NamedTuple):
@@ -62,6 +72,13 @@ class Decoded(NamedTuple):
     """Name of the device at its network server according to the payload; equals the last part of its
     address.
     """
+    records: Records = NO_RECORDS
+    """Readings from objects in lists, which a mapping selects by a key."""
+    problems: tuple[Problem, ...] = ()
+    """The unreadable parts, each."""
+    starts: tuple[int, ...] = ()
+    """Of a list of messages: index of the first reading of each item."""
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def timed(self) -> bool:
@@ -77,22 +94,25 @@ class Unreadable(NamedTuple):
 
     reason: RejectReason
     detail: str
+    problems: tuple[Problem, ...] = ()
+    """If it is a list: why each item cannot be read."""
 
 
 Decoder = Callable[[bytes, int], Decoded | StatusReport | Unreadable]
 """(payload, received µs) → content."""
 
 
-def settle(readings: list[Reading], problems: Sequence[tuple[RejectReason, str]]) -> Decoded | Unreadable:
+def settle(readings: list[Reading], problems: Sequence[Problem]) -> Decoded | Unreadable:
     """Combine the readings with the problems, one result for each problem. Without any reading, the first
     problem.
     """
     if not problems:
         return Decoded(readings)
     if not readings:
-        return Unreadable(*problems[0])
+        return Unreadable(problems[0].reason, problems[0].detail, tuple(problems))
     refused: dict[RejectReason, tuple[int, str]] = {}
-    for reason, detail in problems:
+    for reason, detail, _ in problems:
         count, first = refused.get(reason, (0, detail))
         refused[reason] = (count + 1, first)
-    return Decoded(readings, refused=tuple((reason, *found) for reason, found in refused.items()))
+    summed = tuple((reason, *found) for reason, found in refused.items())
+    return Decoded(readings, refused=summed, problems=tuple(problems))

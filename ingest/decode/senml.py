@@ -2,8 +2,8 @@
 
 A pack is resolved as in section 4 of the RFC: base fields apply to their record and all later ones. The last
 part of a record's name, after '/' or ':', is the name of the datastream; the part before is its source, which
-usually names the device. A pack is read completely or not at all, because a wrong base field would make every
-later record wrong.
+usually names the device. A wrong record is refused alone; a wrong base field is refused with every later
+record, because it would make them wrong.
 
 CBOR is read here without a library. A pack needs few of its types, and a general reader hashes any map key a
 device sends; chosen keys could make a single message take seconds.
@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from ingest.decode import native, times
 from ingest.decode.native import Refused, shape_refused
-from ingest.decode.result import LONGEST_INTERVAL_US, Decoded, Unreadable, settle
-from insitu.model import Reading, RejectReason
+from ingest.decode.result import LONGEST_INTERVAL_US, Decoded, Problem, Unreadable, settle
+from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.units import SENML
 from insitu.wire import MAX_DEPTH, MAX_RESULTS
 
@@ -62,53 +62,99 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
     try:
         # No JSON text begins with such a byte. An array in CBOR does, and so does the tag that marks CBOR.
         pack = _Cbor(payload).document() if payload[:1] >= b"\x80" else native.read_json(payload)
-        if not isinstance(pack, list) or not pack:
+        if not isinstance(pack, list) and pack != {}:
             raise shape_refused('Expected a list of records, such as [{"n": "pm25", "v": 12.3}].')
         if len(pack) > MAX_RESULTS:
             raise Refused(RejectReason.TOO_LARGE, f"More than {MAX_RESULTS} records: send several messages.")
-        return _resolve(pack)
+        return _Pack().resolve(list(pack))
     except Refused as refused:
         return refused.unreadable
 
 
-def _resolve(pack: list[Any]) -> Decoded | Unreadable:
-    base: dict[str, Any] = {}
-    readings: list[Reading] = []
-    problems: list[tuple[RejectReason, str]] = []
-    every_s = 0.0
-    for number, given in enumerate(pack):
-        where = f" (record {number})"
+class _Pack:
+    """The records of one pack that were read so far."""
+
+    def __init__(self) -> None:
+        self._base: dict[str, Any] = {}
+        self._readings: list[Reading] = []
+        self._problems: list[Problem] = []
+        self._starts: list[int] = []
+        self._every_s = 0.0
+        self._base_is_known = True
+        """False if the base fields of the last record could not be read."""
+
+    def resolve(self, pack: list[Any]) -> Decoded | Unreadable:
+        for number, given in enumerate(pack):
+            self._starts.append(len(self._readings))
+            where = f" (record {number})"
+            try:
+                self._read(given, number, where)
+            except Refused as refused:
+                reason, detail, _ = refused.unreadable
+                self._problems.append(Problem(reason, detail, number))
+                if not self._base_is_known and _has_base(given):
+                    self._give_up(pack, number)
+                    break
+        if not pack:
+            return Decoded([], ignored=IgnoreReason.EMPTY)
+        if not self._readings and not self._problems:
+            raise shape_refused("No record has a value.")
+        settled = settle(self._readings, self._problems)
+        if isinstance(settled, Unreadable):
+            return settled
+        settled = settled._replace(starts=tuple(self._starts))
+        if 0 < self._every_s <= LONGEST_INTERVAL_US / 1e6:
+            return settled._replace(interval_us=max(1, round(self._every_s * 1e6)))
+        return settled
+
+    def _give_up(self, pack: list[Any], wrong: int) -> None:
+        """Refuse every record after a wrong base field."""
+        for number in range(wrong + 1, len(pack)):
+            detail = (
+                f"The base fields of record {wrong} are wrong, so this record is not read (record {number})."
+            )
+            self._problems.append(Problem(RejectReason.INVALID_SHAPE, detail, number))
+
+    def _read(self, given: Any, number: int, where: str) -> None:
+        base, self._base_is_known = self._base, False
         record = _checked(given, where)
         version = base.get("bver", VERSION if number else record.get("bver", VERSION))
-        base.update((label, record[label]) for label in record if label[0] == "b")
-        if base.setdefault("bver", version) != version:
+        if record.get("bver", version) != version:
             raise shape_refused(f"`bver` must be the same for all records{where}.")
+        base.update((label, record[label]) for label in record if label[0] == "b")
+        base["bver"], self._base_is_known = version, True
         if record and all(label[0] == "b" for label in record):
-            continue  # it only carries base fields for others, as in section 5.1.7
+            return  # it only carries base fields for others, as in section 5.1.7
         source, name = _name(base.get("bn", "") + record.get("n", ""), where)
         time = _time(_sum(base.get("bt", 0), record.get("t", 0)), where)
         values = [label for label in _VALUES if label in record]
         if len(values) > 1 or not (values or "s" in record or "bs" in base):
             raise shape_refused(f"Each record needs exactly one of `v`, `vs`, `vb` and `vd`{where}.")
         if not values:
-            problems.append(
-                (RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}.")
+            raise Refused(
+                RejectReason.WRONG_TYPE, f"{name[:60]!r} has a sum (`s`) and no value (`v`){where}."
             )
-            continue
         value = _sum(base.get("bv", 0), record["v"]) if values[0] == "v" else record[values[0]]
         unit = record.get("u", base.get("bu", ""))
-        readings.append(Reading(name, value, *time, SENML.get(unit, unit), source))
-        every_s = max(every_s, record.get("ut", 0.0))
-    if not readings and not problems:
-        raise shape_refused("No record has a value.")
-    settled = settle(readings, problems)
-    if isinstance(settled, Decoded) and 0 < every_s <= LONGEST_INTERVAL_US / 1e6:
-        return settled._replace(interval_us=max(1, round(every_s * 1e6)))
-    return settled
+        self._readings.append(Reading(name, value, *time, SENML.get(unit, unit), source))
+        self._every_s = max(self._every_s, record.get("ut", 0.0))
+
+
+def _has_base(record: Any) -> bool:
+    """True if it may have a base field that later records need."""
+    labels = record.keys if isinstance(record, native.Twice) else record
+    if not isinstance(labels, dict | list):
+        return False
+    return any(
+        label < 0 if isinstance(label, int) else isinstance(label, str) and label[:1] == "b"
+        for label in labels
+    )
 
 
 def _checked(record: Any, where: str) -> dict[str, Any]:
     """Its known labels, each checked for its type."""
+    if isinstance(record, native.Twice):
+        raise shape_refused(f"{record.detail.removesuffix('.')}{where}.")
     if not isinstance(record, dict):
         raise shape_refused(f"A record must be an object{where}.")
     found: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from ingest.decode import times
-from ingest.decode.result import Decoded, Decoder, StatusReport, Unreadable, settle
+from ingest.decode.result import Decoded, Decoder, Problem, StatusReport, Unreadable, settle
 from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.wire import MAX_RESULTS, SPARKPLUG, SPARKPLUG_TYPES
 from store.births import Names
@@ -84,6 +84,8 @@ class Metric(NamedTuple):
     historical: bool
     value: object
     """None for a null; bytes if it is not a single value."""
+    problem: str = ""
+    """Why it cannot be read."""
 
 
 class EdgeMessage(NamedTuple):
@@ -99,6 +101,9 @@ class EdgeMessage(NamedTuple):
         """Number of the connection to which this birth or death belongs."""
         found = next((metric.value for metric in self.metrics if metric.name == BD_SEQ), None)
         return found if isinstance(found, int) and not isinstance(found, bool) and found < 2**63 else None
+
+
+_NO_NAME: Final = (None, "The name of a metric is not UTF-8, or holds a NUL.")
 
 
 def _decoder(kind: str) -> Decoder:
@@ -129,10 +134,7 @@ def parse(kind: str, payload: bytes) -> EdgeMessage | Unreadable:
             RejectReason.INVALID_SHAPE, "A Sparkplug message has a `seq` from 0 to 255; only NDEATH has none."
         )
     stamp = _time(found.timestamp) if found.HasField("timestamp") else (None, False)
-    try:
-        return EdgeMessage(kind, stamp[0], seq, [_metric(metric, stamp) for metric in found.metrics])
-    except UnicodeDecodeError:
-        return Unreadable(RejectReason.UNPARSABLE, "The name of a metric is not UTF-8, or holds a NUL.")
+    return EdgeMessage(kind, stamp[0], seq, [_metric(metric, stamp) for metric in found.metrics])
 
 
 def _time(milliseconds: int) -> tuple[int | None, bool]:
@@ -149,17 +151,25 @@ def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
         value = None if present is None else getattr(metric, present)
         if present == "string_value":
             value = metric.string_value.decode("utf-8", "replace")
-    if b"\0" in metric.name:
-        raise UnicodeDecodeError("utf-8", metric.name, 0, 1, "NUL")
+    name, problem = _name(metric.name) if metric.HasField("name") else (None, "")
     return Metric(
-        metric.name.decode("utf-8") if metric.HasField("name") else None,
+        name,
         metric.alias if metric.HasField("alias") else None,
         datatype,
         time_us,
         repaired,
         metric.is_historical,
         value,
+        problem,
     )
+
+
+def _name(given: bytes) -> tuple[str | None, str]:
+    """(name, why it is none)."""
+    try:
+        return _NO_NAME if b"\0" in given else (given.decode("utf-8"), "")
+    except UnicodeDecodeError:
+        return _NO_NAME
 
 
 def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
@@ -168,17 +178,21 @@ def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
     if message.kind.endswith("DEATH"):
         return Decoded([], status=status, ignored=IgnoreReason.STATUS)
     readings: list[Reading] = []
-    problems: list[tuple[RejectReason, str]] = []
+    problems: list[Problem] = []
     historical = True
     types = dict(names.values())
-    for metric in message.metrics:
+    for number, metric in enumerate(message.metrics):
         name, datatype = metric.name, metric.datatype
+        if metric.problem:
+            problems.append(Problem(RejectReason.UNPARSABLE, metric.problem, number))
+            continue
         if name is None:
             if metric.alias not in names:
                 problems.append(
-                    (
+                    Problem(
                         RejectReason.UNKNOWN_ALIAS,
                         f"No birth has named the alias {metric.alias}: the edge node was asked for one.",
+                        number,
                     )
                 )
                 continue

@@ -11,6 +11,7 @@ from ingest.decode.result import StatusReport, Unreadable
 from insitu.model import RejectReason
 
 _WORDS = ("online", "offline")
+_EXPECTED = "Expected `online`, `offline` or an object with battery, rssi, firmware, uptime."
 
 
 def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
@@ -19,18 +20,18 @@ def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
     if word in (b"online", b"offline"):
         return StatusReport(state=word.decode())
     try:
-        document = native.read_json(payload)
-        return _report(document)
+        if word[:1] not in (b"{", b"["):
+            raise native.shape_refused(_EXPECTED)
+        return _report(native.read_json(payload))
     except native.Refused as refused:
         return refused.unreadable
 
 
 def _report(document: Any) -> StatusReport:
     if not isinstance(document, dict):
-        raise native.shape_refused(
-            "Expected `online`, `offline` or an object with battery, rssi, firmware, uptime."
-        )
+        raise native.shape_refused(_EXPECTED)
     state = document.get("state")
+    state = state.lower() if isinstance(state, str) else state
     if state is not None and state not in _WORDS:
         raise native.shape_refused("`state` must be online or offline.")
     firmware = document.get("firmware")
@@ -42,7 +43,7 @@ def _report(document: Any) -> StatusReport:
         rssi=_number(document, "rssi", -1e6, 1e6),
         firmware=firmware,
         uptime=_number(document, "uptime", 0, 1e12),
-        time_us=native.time_of(document, "")[0],
+        time_us=native.time_of(document)[0],
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ingest.decode import native
-from ingest.decode.chirpstack import boot_of, count_of, radio_of, readings_of, time_of
+from ingest.decode.chirpstack import boot_of, count_of, decoded_payload, radio_of, time_of
+from ingest.decode.gateways import wrong_clocks
 from ingest.decode.result import Decoded, Unreadable
 from insitu.model import IgnoreReason
 from insitu.wire import THINGS_STACK
@@ -37,14 +38,15 @@ def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
 
 
 def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any]) -> Decoded:
-    time_us = time_of(uplink.get("received_at"), "uplink_message.received_at")
+    time_us = time_of(uplink.get("received_at") or document.get("received_at"), "uplink_message.received_at")
     session = boot_of(uplink.get("session_key_id") or ids.get("dev_addr"))
     counted = (session, count_of(uplink.get("f_cnt", 0), "uplink_message.f_cnt"))
     radio = radio_of(uplink.get("rx_metadata"), time_us)
     found = uplink.get("decoded_payload")
+    where = "uplink_message.decoded_payload"
     if document.get("simulated") is True:
-        readings = readings_of(found, "uplink_message.decoded_payload", time_us) if found else []
-        return Decoded(readings, ignored=IgnoreReason.SIMULATED, network_time=True, named=ids["device_id"])
+        decoded = decoded_payload(found or {}, where, time_us)
+        return decoded._replace(ignored=IgnoreReason.SIMULATED, network_time=True, named=ids["device_id"])
     if found is None:
         if uplink.get("frm_payload"):
             raise native.shape_refused(
@@ -52,8 +54,13 @@ def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any
                 "in The Things Stack."
             )
         return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS, named=ids["device_id"])
-    readings = readings_of(found, "uplink_message.decoded_payload", time_us)
-    return Decoded(readings, (counted,), status=radio, network_time=True, named=ids["device_id"])
+    return decoded_payload(found, where, time_us)._replace(
+        sequences=(counted,),
+        status=radio,
+        network_time=True,
+        named=ids["device_id"],
+        remarks=wrong_clocks(uplink.get("rx_metadata"), time_us),
+    )
 
 
 DECODERS = {f"{THINGS_STACK}/up": decode}

@@ -8,23 +8,25 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.booking import book
 from ingest.failpoints import reach
 from ingest.files.messages import Made, messages
 from ingest.files.shape import Layout
+from ingest.from_files import from_file
 from ingest.outcome import Booked
 from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
 from insitu.errors import RowRefused
-from insitu.model import ClockQuality, Message, RejectReason
+from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction, correct
 from store.database import Connection
+from store.imports import Origin, begin_import
 
 BATCH = 4000
 
@@ -54,11 +56,14 @@ class Summary:
     """Duplicates whose stored result was replaced."""
     refused: dict[RejectReason, Refused] = field(default_factory=dict)
     elapsed_s: float = 0.0
+    import_id: int | None = None
+    """Number of the import: `insitu withdraw` takes its results out of use. None: nothing was written."""
 
 
 class Loader:
     """`correction`: replace different stored results, for this reason; without it the first result stays.
-    `dry`: roll back every batch.
+    `dry`: roll back every batch. `origin`: gives the import
+    its number; None: its results do not know where they came from.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Loader:
         clock: Clock,
         dry: bool = False,
         correction: Correction | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self._conn, self._layout, self._clock, self._dry, self._correction = (
             conn,
@@ -77,11 +83,13 @@ class Loader:
             dry,
             correction,
         )
+        self._origin = origin
         self.summary = Summary()
 
     def run(self, say: Callable[[float, Summary], None]) -> Summary:
         """Commits after each batch and then calls `say` with the share done (0 to 1)."""
         began = time.monotonic()
+        self._begin()
         made = messages(self._layout)
         while batch := list(itertools.islice(made, BATCH)):
             self._keep([one for one in batch if one.topic])
@@ -90,6 +98,15 @@ class Loader:
             say(self._layout.source.done(), self.summary)
         self.summary.elapsed_s = time.monotonic() - began
         return self.summary
+
+    def _begin(self) -> None:
+        """Give the import its number."""
+        if self._dry or self._origin is None:
+            return
+        self.summary.import_id = number = begin_import(self._conn, self._origin, now=self._clock.now())
+        self._conn.commit()
+        if self._correction is not None:
+            self._correction = replace(self._correction, import_id=number)
 
     def _count_rows(self, batch: Sequence[Made]) -> None:
         numbers = {one.row for one in batch} - {self.summary.last_row}
@@ -104,7 +121,13 @@ class Loader:
         try:
             items = self._items(batch, refused)
             unwritten = self._correct(items)
-            outcome = book(self._conn, items, client_id="import", now_us=self._clock.now_us())
+            outcome = book(
+                self._conn,
+                items,
+                client_id="import",
+                now_us=self._clock.now_us(),
+                import_id=self.summary.import_id,
+            )
             self._end()
         except RowRefused as error:
             self._conn.rollback()
@@ -134,10 +157,7 @@ class Loader:
 
     def _item(self, made: Made, item: Prepared, refused: str) -> Prepared:
         # The same row again is the same message: a file has no deliveries.
-        observations = tuple(one._replace(clock_quality=int(ClockQuality.FILE)) for one in item.observations)
-        item = item._replace(
-            source=f"{self._layout.file}, row {made.row}", by_delivery=False, observations=observations
-        )
+        item = from_file(item)._replace(source=f"{self._layout.file}, row {made.row}", by_delivery=False)
         if made.problem:
             problem = {RejectReason.INVALID_SHAPE: (0, made.problem)}
             item = item._replace(observations=(), contained=0, refused=problem)
@@ -172,7 +192,8 @@ class Loader:
         summary.contained += booked.message.contained
         summary.stored += len(booked.message.observations) - booked.duplicate - booked.conflicting
         summary.duplicate += booked.duplicate
-        for reason, (results, detail) in booked.refused.items():
+        for reason, (results, sentence) in booked.refused.items():
+            detail = _of_file(reason, sentence)
             found = summary.refused.setdefault(reason, Refused(first_row=row, detail=detail))
             found.results += results
             found.rows += 1
@@ -184,3 +205,9 @@ def fingerprint(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_file(reason: object, detail: str) -> str:
+    """The advice for a device is none for a file."""
+    what, mark, _ = detail.partition(": send it without quotes")
+    return f"{what}. If the text means no result, say --missing and the text." if mark else detail

@@ -12,7 +12,68 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from insitu.errors import CorrectInput
 
-MISSING = ("NA", "N/A", "NaN", "null", "None", "-", "--")
+MISSING = (
+    "NA",
+    "N/A",
+    "#N/A",
+    "#NV",
+    "NaN",
+    "-nan",
+    "nan(ind)",
+    "-nan(ind)",
+    "1.#QNAN",
+    "-1.#IND",
+    "null",
+    "(null)",
+    "None",
+    "nil",
+    "-",
+    "--",
+    "---",
+    "----",
+    "–",
+    "—",
+    "n.d.",
+    "n.d",
+    "nd",
+    "n/d",
+    "n.a.",
+    "n.v.",
+    "k.A.",
+    "k. A.",
+    "s.o.",
+    "err",
+    "error",
+    "fehler",
+    "erreur",
+    "<NA>",
+    "/",
+    "//",
+    "...",
+    "NULL",
+    "no reading",
+    "not measured",
+    "OFFLINE",
+    "NODATA",
+    "no data",
+    "no_data",
+    "no value",
+    "unavailable",
+    "not available",
+    "unknown",
+    "missing",
+    "invalid",
+    "#VALUE!",
+    "#DIV/0!",
+    "#REF!",
+    "#NUM!",
+    "#NULL!",
+    "#NAME?",
+    "*",
+    "**",
+    "***",
+    "?",
+)
 
 
 class FileMap(BaseModel):
@@ -24,26 +85,45 @@ class FileMap(BaseModel):
     device: str = ""
     """Device of all columns that name no other."""
     device_column: str = ""
-    time_columns: list[str] = Field(default_factory=list, max_length=2)
-    """One column with date and time, or two: date, then time of day."""
+    time_columns: list[str] = Field(default_factory=list, max_length=7)
+    """One column with date and time, or two: date, then time of day. More only with `time_format`, such as
+    `%Y %m %d %H`.
+    """
     time_format: str = ""
     """In the format of strptime; two columns are joined by a space."""
     zone: str = ""
-    """Time zone of times without an offset."""
+    """Clock of times without an offset: a time zone, or a fixed offset such as +01:00."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Column → datastream of the device, or DEVICE/DATASTREAM; empty: skip the column."""
+    """Column → datastream of the device, or DEVICE/DATASTREAM; then `:UNIT`, or `:` alone where the column's
+    name states no unit. Empty: skip the column.
+    """
     property_column: str = ""
     result_column: str = ""
     """With `property_column`: each row has one result."""
-    delimiter: Literal["", ",", ";", "\t", "|"] = ""
+    delimiter: Literal["", ",", ";", "\t", "|", " "] = ""
+    """A space means any number of blanks."""
     decimal: Literal["", ".", ","] = ""
     encoding: Literal["", "utf-8", "utf-8-sig", "cp1252", "utf-16"] = ""
+    names: list[str] = Field(default_factory=list)
+    """Names of the columns of a file without a header."""
     skip_lines: int = Field(default=0, ge=0)
-    """Number of lines above the header."""
+    """Number of lines above the header; if 0, they are found."""
+    skip_after: int = Field(default=0, ge=0)
+    """Number of lines between the header (and the units) and the first row."""
     units_row: bool = False
     """The line below the header contains units."""
-    missing: list[str] = Field(default_factory=lambda: list(MISSING))
-    """Texts that mean no result, besides an empty cell; case is ignored."""
+    where: dict[str, str] = Field(default_factory=dict)
+    """Column → text: only rows with this text are read."""
+    sheet: str = ""
+    """Of a workbook."""
+    member: str = ""
+    """The file in a zip file."""
+    missing: list[str] = Field(default_factory=list)
+    """Texts that mean no result, besides an empty cell and the usual ones; case is ignored."""
+    keep: list[str] = Field(default_factory=list)
+    """Numbers that are results, although loggers write them for no result: -999 and such."""
+    ignore: list[str] = Field(default_factory=list)
+    """Statements of the file about its clock or its units that are wrong, as the file writes them."""
 
 
 def make_map(given: dict[str, Any], *, source: str) -> FileMap:

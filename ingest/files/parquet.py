@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingest.files.containers import Container
 from ingest.files.rows import Row
 from insitu.errors import CorrectInput
 
@@ -16,10 +17,15 @@ _AT_A_TIME = 4096
 
 
 class ParquetTable:
-    def __init__(self, path: Path) -> None:
-        self._path, self._read, self._total = path, 0, 0
+    serial_format = ""
+    missing: tuple[str, ...] = ()
+
+    def __init__(self, container: Container) -> None:
+        self._path, self._read, self._total = container.path, 0, 0
+        self._content = io.BytesIO(container.read_all()) if container.described else None
+        path = self._path
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(self._content or path) as file:
                 schema, self._total = file.schema_arrow, int(file.metadata.num_rows)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
@@ -30,7 +36,9 @@ class ParquetTable:
             )
         self._types = list(schema.types)
         self.header = list(schema.names)
-        self.described = f"{self._total} rows"
+        self.above: list[str] = []
+        self.units = _stated_units(schema)
+        self.described = ", ".join(part for part in (container.described, f"{self._total} rows") if part)
 
     def _unreadable(self, error: Exception) -> CorrectInput:
         return CorrectInput(f"{self._path} cannot be read as Parquet: {str(error).splitlines()[0][:200]}")
@@ -43,7 +51,7 @@ class ParquetTable:
         chosen = [i for i in chosen if not pa.types.is_nested(self._types[i])]
         self._read = 0
         try:
-            with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=1 << 20) as file:
+            with pq.ParquetFile(self._content or self._path, pre_buffer=False, buffer_size=1 << 20) as file:
                 for batch in file.iter_batches(
                     _AT_A_TIME, columns=[self.header[i] for i in chosen], use_threads=False
                 ):
@@ -56,6 +64,18 @@ class ParquetTable:
                             yield Row(self._read, cells)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
+
+
+def _stated_units(schema: Any) -> list[str]:
+    """The unit in each column's own description, as pandas and others write it; empty if no column has
+    one.
+    """
+    described = [schema.field(name).metadata or {} for name in schema.names]
+    units = [
+        next((one[key].decode("utf-8", "replace") for key in (b"unit", b"units") if key in one), "")
+        for one in described
+    ]
+    return units if any(units) else []
 
 
 def _cells(column: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -10,7 +10,7 @@ class Row(NamedTuple):
     number: int
     """Line number as in an editor, including the header; for Parquet, the row from 1."""
     cells: Sequence[Any]
-    """One for each column of the header: text, or Parquet's value; None if missing."""
+    """One for each column of the header: text, or the value of Parquet or a workbook; None if missing."""
     text: str = ""
     """The row's original text; empty for Parquet."""
     problem: str = ""
@@ -18,10 +18,18 @@ class Row(NamedTuple):
 
 
 class Source(Protocol):
-    """A file whose rows can be read more than once, and which is never completely in memory."""
+    """A file whose rows can be read more than once. Only a workbook is completely in memory."""
 
     header: list[str]
     described: str
+    above: list[str]
+    """Lines above the header, and comments near it."""
+    units: list[str]
+    """Cells of the row of units, one for each column; empty without such a row."""
+    serial_format: str
+    """Format of plain numbers in a time's column of a workbook; empty for other files."""
+    missing: tuple[str, ...]
+    """Numbers that stand for no result in this format."""
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         """`wanted`: indexes of the needed columns; others may be None. Skips rows without content."""
@@ -30,3 +38,60 @@ class Source(Protocol):
     def done(self) -> float:
         """Share of the file that was read, 0 to 1."""
         ...
+
+
+class Bare:
+    """The rows of another source without the unit behind the results: `21.5 °C`. `endings`: index of a
+    column → the unit as written, which counts as its cell in the row of units.
+    """
+
+    def __init__(self, source: Source, endings: Mapping[int, str]) -> None:
+        self._source, self._endings = source, endings
+        self.header, self.described = source.header, source.described
+        self.above, self.serial_format, self.missing = source.above, source.serial_format, source.missing
+        units = [*source.units, *("" for _ in source.header)][: len(source.header)]
+        self.units = [units[index] or endings.get(index, "") for index in range(len(units))]
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
+        for row in self._source.rows(wanted):
+            if row.problem or not row.cells:
+                yield row
+                continue
+            cells = list(row.cells)
+            for index, ending in self._endings.items():
+                cell = cells[index]
+                if isinstance(cell, str) and cell.rstrip().endswith(ending):
+                    cells[index] = cell.rstrip().removesuffix(ending).rstrip()
+            yield row._replace(cells=cells)
+
+    def done(self) -> float:
+        return self._source.done()
+
+
+class Chosen:
+    """The rows of another source whose cells are as `where` says, without the rows in `left_out`."""
+
+    def __init__(
+        self, source: Source, where: Mapping[int, str], left_out: frozenset[int] = frozenset()
+    ) -> None:
+        self._source, self._where, self._left_out = source, where, left_out
+        self.header, self.described = source.header, source.described
+        self.above, self.units, self.serial_format = source.above, source.units, source.serial_format
+        self.missing = source.missing
+
+    def without(self, numbers: frozenset[int]) -> Chosen:
+        return Chosen(self._source, self._where, numbers)
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
+        needed = None if wanted is None else {*wanted, *self._where}
+        for row in self._source.rows(needed):
+            if row.number in self._left_out:
+                continue
+            if row.problem or all(
+                row.cells[index] is not None and str(row.cells[index]).strip() == text
+                for index, text in self._where.items()
+            ):
+                yield row
+
+    def done(self) -> float:
+        return self._source.done()

@@ -1,16 +1,25 @@
 """CSV as loggers and spreadsheets write it: one of four delimiters, an optional byte-order mark, lines above
-the header, a row of units.
+the header, a row of units, comments.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import TextIO
 
+from ingest.files.containers import Container
+from ingest.files.head import (
+    MOST_HEAD_LINES,
+    Head,
+    is_head,
+    is_units_row,
+    logger_format,
+    refuse_data,
+)
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row
 from insitu.errors import CorrectInput
@@ -19,6 +28,9 @@ _DELIMITERS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
 _MOST_LINES = 50
 """Limit for one row, whose quoted cells may contain line ends."""
 _LONGEST_LINE = 262_144
+CAMPBELL_MISSING = ("-7999",)
+_COMMENT = re.compile(r"#(?!N/A|NV|VALUE|REF|DIV|NUM|NULL|NAME)")
+"""A comment; not an error of a spreadsheet, such as #N/A."""
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -26,7 +38,7 @@ def _line(file: TextIO) -> str:
     try:
         return file.readline(_LONGEST_LINE)
     except UnicodeError as error:  # UTF-16 only: with other encodings undecodable bytes stay in the line
-        raise CorrectInput(f"{file.name} is not {file.encoding}: {error}. Say --encoding.") from error
+        raise CorrectInput(f"The file is not {file.encoding}: {error}. Say --encoding.") from error
 
 
 class _Lines:
@@ -62,57 +74,141 @@ class _Lines:
 
 
 class TextFile:
-    """Reads the header at construction; raises CorrectInput if there is none."""
+    """Reads the head at construction; raises CorrectInput if there is none."""
 
-    def __init__(self, path: Path, said: FileMap) -> None:
-        self._path, self._said, self._read = path, said, 0
-        self._size = max(path.stat().st_size, 1)
-        self._encoding = {"utf-8": "utf-8-sig", "": _encoding(path)}.get(said.encoding, said.encoding)
-        with self._open() as file:
-            for _ in range(said.skip_lines):
-                _line(file)
-            line = _line(file)
-        if not line.strip():
-            raise CorrectInput(
-                f"{path}: line {said.skip_lines + 1} is empty; it should be the header. Say --skip-lines."
-            )
-        if _NOT_DECODED.search(line):
-            raise CorrectInput(
-                f"{path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel writes it) or "
-                "utf-16."
-            )
-        self._delimiter = said.delimiter or _delimiter(line)
-        self.header = [cell.strip() for cell in next(csv.reader([line], delimiter=self._delimiter))]
+    serial_format = ""
+    missing: tuple[str, ...]
+
+    def __init__(self, container: Container, said: FileMap) -> None:
+        self._container, self._said, self._read = container, said, 0
+        self._path = container.path
+        self._encoding = {"utf-8": "utf-8-sig", "": self._find_encoding()}.get(said.encoding, said.encoding)
+        lines = self._first_lines()
+        head = self._find_head(lines)
+        self._skipped = head.line + head.below + (0 if said.names else 1)
+        line = lines[head.line] if head.line < len(lines) else ""
+        self._require_line(line, head.line + 1)
+        self._require_decoded(lines[: head.line + 1 + head.below + 1])
+        self._delimiter = said.delimiter or _delimiter(line, lines[head.line + 1 :])
+        self.header = said.names or [cell.strip() for cell in self._cells(line)]
         if len(self.header) < 2:
             raise CorrectInput(
-                f"{path}: line {said.skip_lines + 1} has one column only: {line[:60]!r}. Say --delimiter, "
-                "or --skip-lines if the "
-                "header is further down."
+                f"{self._path}: line {head.line + 1} has one column only: {line[:60].strip()!r}. Say "
+                "--delimiter (space for blanks), or --skip-lines if the header is further down."
             )
-        self.described = (
-            f"{_DELIMITERS[self._delimiter]} between cells, {self._encoding}, header in line "
-            f"{said.skip_lines + 1}"
-        )
+        if not said.names:
+            refuse_data(self._path, self.header, head.line + 1)
+        self.units = self._find_units(lines, head)
+        if self.units and not head.units and not said.units_row:
+            self._skipped += 1
+        self._comments = not self.header[0].startswith("#")
+        self.above = [*lines[: head.line], *self._comments_below(lines[head.line + 1 :])]
+        self.described, self.missing = self._describe(head), head.missing
+
+    def _describe(self, head: Head) -> str:
+        parts = [
+            f"{'blanks' if self._delimiter == ' ' else _DELIMITERS[self._delimiter]} between cells",
+            self._encoding,
+            "no header, names as given" if self._said.names else f"header in line {head.line + 1}",
+        ]
+        if head.described:
+            parts.insert(0, head.described)
+        if self._container.described:
+            parts.insert(0, self._container.described)
+        if self.units:
+            parts.append(f"units in line {head.line + 2}")
+        if self._comments and any(_COMMENT.match(line) for line in self.above[head.line :]):
+            parts.append("lines that begin with # are comments")
+        return ", ".join(parts)
+
+    def _require_line(self, line: str, number: int) -> None:
+        if not line.strip():
+            raise CorrectInput(
+                f"{self._path}: line {number} is empty; it should be the header. Say --skip-lines."
+            )
+
+    def _require_decoded(self, lines: list[str]) -> None:
+        if any(_NOT_DECODED.search(line) for line in lines):
+            raise CorrectInput(
+                f"{self._path}: the header is not {self._encoding}. Say --encoding cp1252 (as Excel "
+                f"writes it) "
+                "or utf-16."
+            )
+
+    def _cells(self, line: str) -> list[str]:
+        return _split(line, self._delimiter)
+
+    def _first_lines(self) -> list[str]:
+        with self._open() as file:
+            lines = [_line(file) for _ in range(self._said.skip_lines + MOST_HEAD_LINES)]
+        return [line for line in lines if line]
+
+    def _find_head(self, lines: list[str]) -> Head:
+        said = self._said
+        if lines and logger_format(_split(lines[0], ","), self._path):
+            return Head(1, 2, ("",), "TOA5", CAMPBELL_MISSING)
+        if said.skip_lines or said.names:
+            return Head(said.skip_lines, said.skip_after + said.units_row)
+        found = next((at for at, line in enumerate(lines) if self._is_head(line, lines[at + 1 :])), 0)
+        return Head(found, said.skip_after + said.units_row)
+
+    def _is_head(self, line: str, following: list[str]) -> bool:
+        if (
+            line.lstrip().startswith("#")
+            and not self._said.time_columns
+            and not line.lstrip().startswith(('#"', "#,", "#;", "#\t"))
+        ):
+            return False
+        delimiter = self._said.delimiter or _delimiter(line, following)
+        return is_head(_split(line, delimiter), self._said)
+
+    def _find_units(self, lines: list[str], head: Head) -> list[str]:
+        """Cells of the row of units: where the user or TOA5 says, or below the header if it has units
+        only.
+        """
+        said, below = self._said, lines[head.line + 1 :]
+        if not below or said.names:
+            return []
+        cells = [cell.strip() for cell in self._cells(below[0])]
+        if head.units or said.units_row or is_units_row(cells, self.header):
+            return [*cells, *("" for _ in self.header)][: len(self.header)]
+        return []
+
+    def _comments_below(self, lines: list[str]) -> list[str]:
+        return [line for line in lines if _COMMENT.match(line)] if self._comments else []
 
     def _open(self) -> TextIO:
-        return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
+        return io.TextIOWrapper(
+            self._container.open(),
+            encoding=self._encoding,
+            errors="surrogateescape",
+            newline="",
+        )
+
+    def _find_encoding(self) -> str:
+        with self._container.open() as file:
+            start = file.read(2)
+        return "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
     def done(self) -> float:
-        return self._read / self._size
+        return min(1.0, self._read / max(self._container.size, 1))
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         with self._open() as file:
             lines = _Lines(file)
-            for _ in range(self._said.skip_lines + 1 + self._said.units_row):
+            for _ in range(self._skipped):
                 if next(lines, None) is None:
                     return
                 lines.next_row()
-            reader = csv.reader(lines, delimiter=self._delimiter)
+            one_blank = map(_one_blank, lines) if self._delimiter == " " else lines
+            reader = csv.reader(one_blank, delimiter=self._delimiter)
             while True:
                 row = self._row(reader, lines, wanted)
                 if row is None:
                     return
                 self._read = file.buffer.tell()
+                if self._comments and _COMMENT.match(row.text):
+                    continue
                 if row.problem or any(cell.strip() for cell in row.cells):
                     yield row
 
@@ -157,12 +253,33 @@ def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
     )
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+def _split(line: str, delimiter: str) -> list[str]:
+    """The cells of one line; a line that is too long for a table is one cell."""
+    try:
+        line = _one_blank(line) if delimiter == " " else line
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
 
 
-def _delimiter(line: str) -> str:
-    """The delimiter that splits the header into the most cells."""
-    return max(_DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter))))
+def _one_blank(line: str) -> str:
+    return " ".join(line.split())
+
+
+def _delimiter(line: str, following: list[str]) -> str:
+    """The delimiter that splits the header into the most cells, and a row below it into as many."""
+    rows = [row for row in following[:5] if row.strip()]
+
+    def judge(delimiter: str) -> tuple[bool, int]:
+        width = _width(line, delimiter)
+        return width > 1 and (not rows or any(_width(row, delimiter) == width for row in rows)), width
+
+    return max(_DELIMITERS, key=judge)
+
+
+def _width(line: str, delimiter: str) -> int:
+    """Cells without empty ones at the end."""
+    cells = _split(line, delimiter)
+    while cells and not cells[-1].strip():
+        cells.pop()
+    return len(cells)

@@ -17,11 +17,12 @@ from pathlib import Path
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
 from insitu.embedded.broker_program import reachable_binary
 from insitu.embedded.certificates import TLS
-from insitu.embedded.child import Child, finish, last_lines
+from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import out_of_space
 from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
 from insitu.embedded.directory import Lock
-from insitu.embedded.logs import Tail, reserve
+from insitu.embedded.logs import Tail, complaint, keep_last_log, reserve
+from insitu.embedded.monitor import Monitor
 from insitu.embedded.ports import free_port, require_free_port
 from insitu.embedded.stream import capping
 from insitu.embedded.trouble import explained
@@ -70,6 +71,7 @@ class Broker:
         self.port = port or free_port(self.host)
         self._address = (self.host, self.port)
         self._native_port = 0
+        self._monitor: Monitor | None = None
         self._run_as = run_as
         self._binary = None if binary is None else binary.absolute()
         self._tls = tls
@@ -81,7 +83,7 @@ class Broker:
         self._lock = Lock(self._data_dir / "broker.lock", whose=" (its broker still runs)")
         self._child: Child | None = None
         self._users: tuple[BrokerUser, ...] = ()
-        self._log = Tail(self._folder / "server.log")
+        self._log = Tail(self.log_file)
         self._write_error: str | None = None
         self._hashes: dict[str, str] = {}
         self._store_limit = max_file_store
@@ -149,12 +151,14 @@ class Broker:
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
+        self._monitor = Monitor(free_port("127.0.0.1"), secrets.token_hex(16))
         binary = reachable_binary(self._data_dir, self._binary, account)
         self._write("users.conf", self._user_file(), account)
         self._write("nats.conf", self._configuration(account).text(), account)
+        keep_last_log(self.log_file)
         self._write("server.log", "", account)
-        reserve(self._folder / "server.log")
-        self._log, self._write_error = Tail(self._folder / "server.log"), None
+        reserve(self.log_file)
+        self._log, self._write_error = Tail(self.log_file), None
         write_whole(self.life_file, secrets.token_hex(16))
         self._child = Child(
             [str(binary), "--config", str(self._folder / "nats.conf")],
@@ -166,6 +170,7 @@ class Broker:
             cwd=Path("/"),
         )
         self._child.start()
+        self._monitor.tell(self.monitor_file, self._child.pid)
         yield from self._awaiting_readiness()
 
     def _awaiting_readiness(self) -> Iterator[None]:
@@ -221,7 +226,7 @@ class Broker:
             return
         self._child.bound_log()
         try:
-            reserve(self._folder / "server.log")
+            reserve(self.log_file)
         except OSError:
             return  # the disk is full already; room reserved earlier is still there
 
@@ -232,19 +237,24 @@ class Broker:
         return lines
 
     def _complaint(self) -> str:
-        lines = last_lines(self._folder / "server.log", 50)
-        wrong = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
-        return (
-            " / ".join(wrong[-2:]) or (self._child.last_words(2) if self._child else "") or "it said nothing"
-        )
+        said = self._child.last_words(2) if self._child else ""
+        return complaint(self.log_file) or said or "it said nothing"
+
+    @property
+    def log_file(self) -> Path:
+        """The server's own log."""
+        return self._folder / "server.log"
+
+    @property
+    def monitor_file(self) -> Path:
+        """Holds where the running server says which user a connection has, and the server's process id."""
+        return self._folder / "monitor"
 
     # -- its store and its life
 
     @property
     def life_file(self) -> Path:
-        """Holds an id of the server process, drawn before each start, because packet ids restart with each
-        process.
-        """
+        """Holds an id of the server process, new at each start: packet ids restart with each process."""
         return self._folder / "life"
 
     @property
@@ -276,12 +286,7 @@ class Broker:
 
     def protect_store(self, share: float = 0.8) -> bool:
         """`protecting_store`, run to its end."""
-        steps = self.protecting_store(share)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return bool(end.value)
+        return bool(finish(self.protecting_store(share)))
 
     # -- users
 
@@ -371,6 +376,7 @@ class Broker:
             window=self._window,
             max_file_store=max(self._store_limit, reserved(self._folder / "store")),
             sync_always=self._sync_always,
+            monitor=self._monitor,
         )
 
     def _tls_copies(self, account: Account | None) -> tuple[Path, Path]:

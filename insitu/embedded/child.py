@@ -33,9 +33,15 @@ def python_module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
-def finish(steps: Iterator[None]) -> None:
-    """Run `steps` to their end, sleeping shortly between them; for callers with nothing else to do."""
-    for _ in steps:
+def finish(steps: Iterator[None]) -> object:
+    """Run `steps` to their end, sleeping shortly between them; for callers with nothing else to do. Returns
+    what a generator returns.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
         time.sleep(_STEP_S)
 
 

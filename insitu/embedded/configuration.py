@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from insitu.embedded.monitor import Monitor
+
 MAX_PAYLOAD = 1_572_864
 """A larger publish ends the connection; up to here the ingestor refuses it with a readable reason."""
 
@@ -25,6 +27,7 @@ class Configuration:
     window: int
     max_file_store: int
     sync_always: bool
+    monitor: Monitor | None = None
 
     def text(self) -> str:
         host, port = self.mqtt
@@ -32,6 +35,9 @@ class Configuration:
         if self.tls is not None:
             cert, key = self.tls
             tls = f"  tls {{ cert_file: {_quoted(cert)}, key_file: {_quoted(key)} }}\n"
+        monitor = ""
+        if self.monitor is not None:
+            monitor = f'http: "127.0.0.1:{self.monitor.port}"\nhttp_base_path: "/{self.monitor.path}"\n'
         return (
             "server_name: insitu\nhost: 127.0.0.1\n"
             f"port: {self.native_port}\n"
@@ -49,7 +55,7 @@ class Configuration:
             f"  host: {_quoted(host)}\n  port: {port}\n{tls}"
             f'  ack_wait: "{self.ack_wait_s}s"\n  max_ack_pending: {self.window}\n'
             "}\n"
-            'include "users.conf"\n'
+            f'{monitor}include "users.conf"\n'
         )
 
 
@@ -77,4 +83,4 @@ def reserved(store: Path) -> int:
 
 
 def _quoted(text: object) -> str:
-    return json.dumps(str(text))
+    return json.dumps(str(text), ensure_ascii=False)  # NATS knows no \u escapes

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from insitu.embedded.child import last_lines
+
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 _RESERVE_BYTES = 256 * 1024
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -61,6 +63,20 @@ class Tail:
             text = file.read()
             self._inode, self._offset = facts.st_ino, file.tell()
         return text.decode("utf-8", "replace")
+
+
+def keep_last_log(log: Path) -> None:
+    """Keep the log of the previous start beside the next one: its last lines may name denied messages that
+    nobody has counted yet.
+    """
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.before"))
+
+
+def complaint(log: Path) -> str:
+    """The last errors in a log of NATS; "" if there are none."""
+    wrong = [line for line in last_lines(log, 50) if "[FTL]" in line or "[ERR]" in line]
+    return " / ".join(wrong[-2:])
 
 
 def reserve(log: Path) -> None:

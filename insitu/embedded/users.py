@@ -1,7 +1,7 @@
 """Permissions at a broker for devices and the service, in the syntax of NATS, Mosquitto and EMQX.
 
 One rule for each credential: a device publishes below its own name and hears its own receipts and refusals.
-The service hears every inbound suffix by name and speaks to the devices. Brokers receive only hashes.
+The service hears all of that and speaks to the devices. Brokers receive only hashes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from insitu.wire import (
     CHECK,
     HEARTBEAT,
     INBOUND_SUFFIXES,
+    MARK,
+    MOST_LEVELS,
     OUTBOUND_SUFFIXES,
     PREFIX,
     PROBE,
     SPARKPLUG,
     SPARKPLUG_COMMAND,
+    level_filter,
     network_filters,
     network_topics,
     probe_topic,
@@ -51,6 +54,12 @@ class BrokerUser:
     password_hash: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    never_publish: tuple[str, ...] = ()
+    """Exceptions from `publish`. Mosquitto's access rules cannot express them: there the service refuses such
+    a message.
+    """
+    never_hear: tuple[str, ...] = ()
+    """Exceptions from `subscribe`, to spare the link; only NATS applies them."""
 
 
 def hash_token(token: str) -> str:
@@ -71,14 +80,30 @@ def subject(topic_filter: str) -> str:
     return ".".join(levels)
 
 
-def device_user(username: str, password_hash: str, trial: str, device: str) -> BrokerUser:
-    """A device publishes below its own name and hears its own receipts and refusals."""
+def device_user(
+    username: str,
+    password_hash: str,
+    trial: str,
+    device: str,
+    *,
+    topics: Sequence[str] = (),
+    heard_below: bool = True,
+) -> BrokerUser:
+    """A device publishes at and below its own name and on its fixed `topics`, and hears its own receipts and
+    refusals.
+
+    With `heard_below` False, the session of its trial still has the filters of an earlier version: the device
+    may use only the suffixes that it hears, because the broker would acknowledge and lose all others.
+    """
     below = f"{PREFIX}/{trial}/{device}"
+    own = (f"{below}/#",) if heard_below else tuple(f"{below}/{suffix}" for suffix in INBOUND_SUFFIXES)
+    outbound = tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES)
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=tuple(f"{below}/{suffix}" for suffix in (*INBOUND_SUFFIXES, CHECK)),
-        subscribe=tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES),
+        publish=(*own, *topics),
+        subscribe=outbound,
+        never_publish=outbound,
     )
 
 
@@ -100,25 +125,39 @@ def network_user(username: str, password_hash: str, addresses: Sequence[str]) ->
 
 
 def user_of(
-    username: str, password_hash: str, trial: str, device: str, addresses: Sequence[str] | None
+    username: str,
+    password_hash: str,
+    trial: str,
+    device: str,
+    addresses: Sequence[str] | None,
+    *,
+    topics: Sequence[str] = (),
+    heard_below: bool = True,
 ) -> BrokerUser:
     """The rights of a credential: a device's own topics, or those of a network server's `addresses`."""
     if addresses is not None:
         return network_user(username, password_hash, addresses)
-    return device_user(username, password_hash, trial, device)
+    return device_user(username, password_hash, trial, device, topics=topics, heard_below=heard_below)
 
 
-def service_user(username: str, password_hash: str) -> BrokerUser:
-    """The ingestor hears each inbound suffix or a whole trial, speaks on each outbound suffix, and publishes
-    its own marks.
+def service_user(username: str, password_hash: str, *, topics: Sequence[str] | None = None) -> BrokerUser:
+    """The ingestor hears everything below the names of devices, network servers, and fixed topics; it speaks
+    on each outbound suffix and publishes its own marks.
+
+    `topics`: the fixed topics, for a broker that applies rights at delivery; None: any, for one that compares
+    a right with the filter of a subscription.
     """
     below = f"{PREFIX}/+/+"
+    outbound = tuple(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES)
     marks = (f"{PREFIX}/{HEARTBEAT}/+", f"{PREFIX}/{HEARTBEAT}/+/+", f"{below}/{CHECK}")
+    own = (MARK, f"{MARK}/#", f"+/{MARK}/#")
+    fixed = [level_filter(levels) for levels in range(1, MOST_LEVELS + 1)] if topics is None else topics
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=(*(f"{below}/{suffix}" for suffix in OUTBOUND_SUFFIXES), *marks, SPARKPLUG_COMMAND),
-        subscribe=(*network_filters(), f"{below}/+", f"{PREFIX}/{HEARTBEAT}/+"),
+        publish=(*outbound, *marks, *own, SPARKPLUG_COMMAND),
+        subscribe=(*network_filters(), f"{below}/#", f"{PREFIX}/{HEARTBEAT}/+", *fixed),
+        never_hear=outbound,
     )
 
 
@@ -140,13 +179,19 @@ def probe_user(password_hash: str) -> BrokerUser:
 
 
 def nats_user(
-    name: str, password_hash: str, publish: Sequence[str], subscribe: Sequence[str], kinds: Sequence[str]
+    name: str,
+    password_hash: str,
+    publish: Sequence[str],
+    subscribe: Sequence[str],
+    kinds: Sequence[str],
+    *,
+    never_publish: Sequence[str] = (),
+    never_hear: Sequence[str] = (),
 ) -> str:
-    """One entry of the list of users; `publish` and `subscribe` are subjects."""
-    # An empty allow list would allow everything.
+    """One entry of the list of users; all but the name and the hash are subjects."""
     permissions = {
-        verb: {"allow": list(subjects)} if subjects else {"deny": [">"]}
-        for verb, subjects in (("publish", publish), ("subscribe", subscribe))
+        "publish": _nats_rights(publish, never_publish),
+        "subscribe": _nats_rights(subscribe, never_hear),
     }
     entry = {
         "user": name,
@@ -154,23 +199,39 @@ def nats_user(
         "permissions": permissions,
         "allowed_connection_types": list(kinds),
     }
-    return "    " + json.dumps(entry)
+    return "    " + json.dumps(entry, ensure_ascii=False)  # NATS knows no \u escapes
+
+
+def _nats_rights(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:
+    if not allow:
+        return {"deny": [">"]}  # an empty allow list would allow everything
+    return {"allow": list(allow), "deny": list(deny)} if deny else {"allow": list(allow)}
 
 
 def _subjects(topics: Sequence[str]) -> list[str]:
-    """Subjects of `topics`; `a/#` covers both `a` and everything below it."""
+    """Subjects of `topics`; `a/#` covers both `a` and everything below it. Without those that have a blank: a
+    list with one would be refused as a whole.
+    """
     both = [
         name
         for topic in topics
         for name in ((topic, topic.removesuffix("/#")) if topic.endswith("/#") else (topic,))
     ]
-    return [subject(topic) for topic in both]
+    return [subject(topic) for topic in both if not any(letter.isspace() for letter in topic)]
 
 
 def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:
     """The file that nats.conf includes; `others` are entries of `nats_user`."""
     entries = [
-        nats_user(u.username, u.password_hash, _subjects(u.publish), _subjects(u.subscribe), ["MQTT"])
+        nats_user(
+            u.username,
+            u.password_hash,
+            _subjects(u.publish),
+            _subjects(u.subscribe),
+            ["MQTT"],
+            never_publish=_subjects(u.never_publish),
+            never_hear=_subjects(u.never_hear),
+        )
         for u in users
     ]
     return "authorization {\n  users = [\n" + "\n".join([*entries, *others]) + "\n  ]\n}\n"
@@ -198,8 +259,13 @@ def emqx_users(users: Sequence[BrokerUser]) -> tuple[str, str]:
     )
     rules = []
     for u in users:
-        for action, topics in (("publish", u.publish), ("subscribe", u.subscribe)):
+        for verdict, action, topics in (
+            ("deny", "publish", u.never_publish),
+            ("allow", "publish", u.publish),
+            ("allow", "subscribe", u.subscribe),
+        ):
             if topics:
-                listed = ", ".join(json.dumps(topic) for topic in topics)
-                rules.append(f"{{allow, {{username, {json.dumps(u.username)}}}, {action}, [{listed}]}}.\n")
+                listed = ", ".join(json.dumps(topic, ensure_ascii=False) for topic in topics)
+                who = json.dumps(u.username)
+                rules.append(f"{{{verdict}, {{username, {who}}}, {action}, [{listed}]}}.\n")
     return passwords, "".join(rules) + "{deny, all}.\n"

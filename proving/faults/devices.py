@@ -144,7 +144,7 @@ class Device:
             except web.Gone:
                 await asyncio.sleep(0.3)
                 continue
-            if answer.status == 200:
+            if answer.status in (200, 207, 422):  # accounted for: stored, or refused with its bytes kept
                 self.journal.note_acknowledged(n, time.time())
                 self._waiting.popleft()
             elif answer.status in (401, 403):

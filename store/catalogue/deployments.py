@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from insitu.errors import CorrectInput
+from insitu.errors import CorrectInput, NotFound
 from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
 
@@ -15,6 +15,7 @@ class _SQL(Queries, file="catalogue/deployments"):
     open_deployment: str
     end_deployment: str
     deployments_of_trial: str
+    correct_place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ def deploy(
 def end_deployment(conn: Connection, *, device_id: int, at: datetime) -> None:
     if run(conn, _SQL.end_deployment, device_id=device_id, at=at) == 0:
         raise CorrectInput("That device has no open deployment that began before then.")
+
+
+def correct_place(conn: Connection, *, device_id: int, start: datetime, site: str, position: str) -> None:
+    """Correct where a device stood in the deployment that began at `start`."""
+    if run(conn, _SQL.correct_place, device_id=device_id, start=start, site=site, position=position) != 1:
+        raise NotFound(f"There is no site {site!r}.")
 
 
 def swap_device(conn: Connection, *, old_device_id: int, new_device_id: int, at: datetime) -> None:

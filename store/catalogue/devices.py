@@ -1,4 +1,4 @@
-"""Devices and their sensors. The caller owns the transaction."""
+"""Devices. The caller owns the transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class _SQL(Queries, file="catalogue/devices"):
     add_device: str
     find_device: str
     retire_device: str
-    add_sensor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +64,3 @@ def find_device(conn: Connection, trial: str, device: str) -> Device:
 def retire_device(conn: Connection, *, device_id: int, at: datetime) -> None:
     """Refuse its messages from `at`. Idempotent: the first call counts."""
     run(conn, _SQL.retire_device, device_id=device_id, at=at)
-
-
-def add_sensor(
-    conn: Connection,
-    *,
-    device_id: int,
-    make: str,
-    model: str,
-    serial: str = "",
-    calibrated_at: datetime | None = None,
-    calibration: str = "",
-) -> int:
-    return int(
-        scalar(
-            conn,
-            _SQL.add_sensor,
-            device_id=device_id,
-            make=make,
-            model=model,
-            serial=serial,
-            calibrated_at=calibrated_at,
-            calibration=calibration,
-        )
-    )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final
 
 from insitu.times import to_us
 from store.database import Connection, scalar
+from store.fields import FieldRule, rule_of
 from store.queries import Queries
 
 
@@ -19,6 +23,15 @@ class _SQL(Queries, file="catalogue/snapshot"):
     snapshot_conversions: str
     snapshot_addresses: str
     snapshot_trials: str
+    snapshot_topics: str
+    snapshot_rules: str
+
+
+Rules = Mapping[str, FieldRule]
+"""Field → how it is read, where that is not the default."""
+NO_RULES: Final[Rules] = MappingProxyType({})
+_Ruled = Sequence[tuple[Sequence[str], str, FieldRule]]
+"""Patterns of devices, field, rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,19 @@ class KnownDevice:
     deployments: tuple[tuple[int, int | None], ...]
     """`[start, end)` in µs since 1970."""
     datastreams: dict[str, KnownDatastream]
+    rules: Rules = field(default_factory=lambda: NO_RULES)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTopic:
+    """A fixed topic: read as if published to the device's `suffix`, as the plain value of `field`, or
+    ignored.
+    """
+
+    trial: str
+    device: str
+    suffix: str | None
+    field: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,8 @@ class CatalogueSnapshot:
     devices: dict[tuple[str, str], KnownDevice]
     addresses: dict[str, tuple[str, str]]
     """Address at a network server → (trial, device)."""
+    topics: Mapping[str, KnownTopic] = field(default_factory=dict)
+    """Fixed topic → whose it is, and how it is read."""
 
 
 def get_catalogue_version(conn: Connection) -> int:
@@ -64,6 +92,28 @@ def get_catalogue_version(conn: Connection) -> int:
 
 def _us(when: datetime | None) -> int | None:
     return None if when is None else to_us(when)
+
+
+def _rules_of_trials(conn: Connection) -> dict[str, list[tuple[Sequence[str], str, FieldRule]]]:
+    found: dict[str, list[tuple[Sequence[str], str, FieldRule]]] = {}
+    for trial, devices, name, document in conn.execute(_SQL.snapshot_rules.encode()):
+        found.setdefault(trial, []).append((devices, name, rule_of(document)))
+    return found
+
+
+def _rules_of(ruled: _Ruled, device: str, shared: dict[tuple[int, ...], Rules]) -> Rules:
+    """Rules of one device; devices with the same rules share the dict."""
+    chosen = tuple(
+        number
+        for number, (patterns, _, _) in enumerate(ruled)
+        if any(fnmatchcase(device, pattern) for pattern in patterns)
+    )
+    if not chosen:
+        return NO_RULES
+    found = shared.get(chosen)
+    if found is None:
+        found = shared[chosen] = {ruled[number][1]: ruled[number][2] for number in chosen}
+    return found
 
 
 def load_snapshot(conn: Connection) -> CatalogueSnapshot:
@@ -97,6 +147,8 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
         streams.setdefault(device_id, {})[name] = KnownDatastream(
             datastream_id, scale, shift, result_type, unit, accepts, interval_us, declared
         )
+    ruled = _rules_of_trials(conn)
+    alike: dict[str, dict[tuple[int, ...], Rules]] = {trial: {} for trial in ruled}
     devices = {
         (trial_code, device): KnownDevice(
             device_id,
@@ -105,6 +157,7 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
             _us(retired_at),
             tuple(places.get(device_id, ())),
             streams.get(device_id, {}),
+            _rules_of(ruled[trial_code], device, alike[trial_code]) if trial_code in ruled else NO_RULES,
         )
         for device_id, trial_code, device, retired_at in conn.execute(_SQL.snapshot_devices.encode())
     }
@@ -113,4 +166,8 @@ def load_snapshot(conn: Connection) -> CatalogueSnapshot:
         address: (trial_code, device)
         for address, trial_code, device in conn.execute(_SQL.snapshot_addresses.encode())
     }
-    return CatalogueSnapshot(version, known, devices, addresses)
+    topics = {
+        topic: KnownTopic(trial_code, device, suffix, name)
+        for topic, trial_code, device, suffix, name in conn.execute(_SQL.snapshot_topics.encode())
+    }
+    return CatalogueSnapshot(version, known, devices, addresses, topics)

@@ -9,6 +9,7 @@ from datetime import datetime
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import TrialState, require_code
 from insitu.wire import CHECK, HEARTBEAT
+from insitu.zones import require_zone
 from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
 
@@ -41,8 +42,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class TrialStep:
-    from_state: TrialState
-    to_state: TrialState
+    from_state: str
+    to_state: str
+    """Each a TrialState; any other word is an old row that somebody wrote by hand."""
     at: datetime
     by_login: str
     note: str
@@ -62,6 +64,7 @@ def add_trial(
     ends_at: datetime | None = None,
 ) -> int:
     require_code(code, "trial")
+    require_zone(time_zone)
     if code in (HEARTBEAT, CHECK):
         raise CorrectInput(f"A trial cannot be called {code!r}: the service uses that name on the broker.")
     number = scalar(
@@ -77,7 +80,10 @@ def add_trial(
         ends_at=ends_at,
         now=now,
     )
-    return require_found(number, f"There is no host {host!r} or no company {company!r}.")
+    others = "".join(
+        f", or no {what} {code!r}" for what, code in (("evaluator", evaluator), ("need", need)) if code
+    )
+    return require_found(number, f"There is no host {host!r} or no company {company!r}{others}.")
 
 
 def list_trials(conn: Connection) -> list[Trial]:

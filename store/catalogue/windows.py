@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from insitu.errors import CorrectInput
 from insitu.model import WindowKind
-from store.database import Connection, rows, scalar
+from store.database import Connection, require_found, rows, scalar
 from store.queries import Queries
 
 
@@ -41,23 +42,24 @@ def add_window(
     device_id: int | None = None,
 ) -> int:
     """Declare a window for exactly one of trial, site and device. It may lie in the past; `declared_at` then
-    shows that.
+    shows that. NotFound if there is no such trial or site; CorrectInput if it does not end after its start.
     """
-    return int(
-        scalar(
-            conn,
-            _SQL.add_window,
-            kind=str(kind),
-            trial=trial,
-            site=site,
-            device_id=device_id,
-            start=start,
-            end=end,
-            reason=reason,
-            declared_by=declared_by,
-            declared_at=now,
-        )
+    if end <= start:
+        raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
+    number = scalar(
+        conn,
+        _SQL.add_window,
+        kind=str(kind),
+        trial=trial,
+        site=site,
+        device_id=device_id,
+        start=start,
+        end=end,
+        reason=reason,
+        declared_by=declared_by,
+        declared_at=now,
     )
+    return require_found(number, f"There is no {'trial' if trial else 'site'} {trial or site!r}.")
 
 
 def list_windows(conn: Connection, trial: str) -> list[DeclaredWindow]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from store.broker_events import SHOWN
 from store.database import Connection, rows
 from store.queries import Queries
 from store.read.places import DeviceWindow, Placed, list_places, list_positions, list_windows
@@ -43,6 +44,10 @@ class DeviceContact:
     margin: float | None
     firmware: str | None
     clock_offset: float | None
+    here_since: datetime | None = None
+    """First word after its last silence; None if it had none."""
+    denied: int = 0
+    """Messages that the broker denied in the last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def load_device_facts(
 def _gathered(
     conn: Connection, device_ids: Sequence[int], places: Sequence[Placed], now: datetime, host_id: int | None
 ) -> dict[int, StoredFacts]:
-    contacts = rows(conn, DeviceContact, _SQL.contacts, device_ids=list(device_ids))
+    contacts = rows(conn, DeviceContact, _SQL.contacts, device_ids=list(device_ids), denied_within=SHOWN)
     gathered = {contact.device_id: StoredFacts(contact, [], [], []) for contact in contacts}
     for stream in list_streams(conn, device_ids):
         gathered[stream.device_id].streams.append(stream)

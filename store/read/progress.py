@@ -34,6 +34,8 @@ class TrialFacts:
     """Its verdict is qualified."""
     afterwards: list[dict[str, str]] | None
     """The sentences beside its verdict, each by language."""
+    withdrawn_imports: list[int]
+    """Imports that it may have used and that were withdrawn since."""
     draft: bool
 
 
@@ -51,6 +53,8 @@ class EvaluationHead:
     """The verdict is qualified."""
     afterwards: list[dict[str, str]]
     """The sentences beside the verdict, each by language."""
+    withdrawn_imports: list[int]
+    """Imports that it may have used and that were withdrawn since."""
     inputs_sha256: str
     sha256: str
     version: int

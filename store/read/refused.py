@@ -29,6 +29,7 @@ class ReasonCount:
     last_at: datetime
     replayed: int
     recent: int
+    """Of them, messages since a moment that are still refused."""
     dropped: int
     """Messages that were counted but not kept."""
 

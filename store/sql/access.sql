@@ -81,7 +81,9 @@ SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS t
        CASE WHEN c.network_server_id IS NOT NULL THEN ARRAY(
            SELECT a.address FROM network_address a JOIN device USING (device_id) JOIN trial USING (trial_id)
            WHERE a.network_server_id = c.network_server_id AND retired_at IS NULL AND (ends_at IS NULL OR ends_at > %(now)s::timestamptz)
-           ORDER BY a.address) END AS addresses
+           ORDER BY a.address) END AS addresses,
+       ARRAY(SELECT f.topic FROM fixed_topic f WHERE f.device_id = c.device_id AND topic_is_heard(f.topic) ORDER BY f.topic) AS topics,
+       t.code IS NULL OR trial_is_heard_below(t.code) AS heard_below
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
@@ -99,7 +101,8 @@ WHERE c.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND c.revoked_at IS NULL 
 -- name: credentials_of_device
 -- All credentials of a device, newest first.
 SELECT username, created_at, expires_at, revoked_at,
-       CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds
+       CASE WHEN suspended_until > clock_timestamp() THEN suspended_until END AS suspended_until, suspended_bytes, suspended_seconds,
+       token_sha256
 FROM credential WHERE device_id = %(device_id)s::int
 ORDER BY credential_id DESC;
 

@@ -1,27 +1,31 @@
 -- name: differing
 -- Stored results that differ from the offered ones, locked until they are corrected; without those that this file corrected
--- before.
-SELECT o.datastream_id, o.phenomenon_time, o.result AS old_result, k.result AS new_result, o.received_at AS old_received_at
+-- before, unless that import was withdrawn.
+SELECT o.datastream_id, o.phenomenon_time, o.result AS old_result, k.result AS new_result, o.received_at AS old_received_at,
+       o.import_id AS old_import_id, o.clock_quality AS old_clock_quality
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
 JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time AND o.result <> k.result
-WHERE NOT EXISTS (SELECT FROM correction c WHERE c.datastream_id = k.datastream_id AND c.phenomenon_time = k.phenomenon_time
+WHERE NOT EXISTS (SELECT FROM correction c LEFT JOIN import i USING (import_id)
+                  WHERE c.datastream_id = k.datastream_id AND c.phenomenon_time = k.phenomenon_time AND i.withdrawn_at IS NULL
                   AND c.file_sha256 = %(file_sha256)s::text AND c.reason = %(reason)s::text)
 ORDER BY o.datastream_id, o.phenomenon_time FOR UPDATE OF o;
 
 -- name: replace_results
 -- Replace results and their time of receipt; marks them as unchecked.
-UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 5, flag = 2
+UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 5, flag = 2,
+    import_id = %(import_id)s::int
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
 WHERE o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time;
 
 -- name: save_corrections
 -- Record the old results and the reason.
 INSERT INTO correction (datastream_id, phenomenon_time, old_result, new_result, old_received_at, corrected_at, login, reason, file,
-                        file_sha256)
+                        file_sha256, old_import_id, old_clock_quality, import_id)
 SELECT datastream_id, phenomenon_time, old_result, new_result, received_at, %(now)s::timestamptz, %(login)s::text, %(reason)s::text,
-       %(file)s::text, %(file_sha256)s::text
+       %(file)s::text, %(file_sha256)s::text, old_import_id, old_clock_quality, %(import_id)s::int
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(old_results)s::float8[], %(results)s::float8[],
-            %(received)s::timestamptz[]) AS k(datastream_id, phenomenon_time, old_result, new_result, received_at);
+            %(received)s::timestamptz[], %(old_import_ids)s::int[], %(old_qualities)s::smallint[])
+  AS k(datastream_id, phenomenon_time, old_result, new_result, received_at, old_import_id, old_clock_quality);
 
 -- name: check_again
 -- Make the checks due from the first corrected time; refresh the latest result, which may be a corrected one.
@@ -35,8 +39,10 @@ WHERE l.datastream_id = k.datastream_id;
 
 -- name: corrections
 -- Corrections of a trial, newest first.
-SELECT d.code AS device, s.name AS datastream, c.phenomenon_time, c.old_result, c.new_result, c.corrected_at, c.login, c.reason, c.file
-FROM correction c JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+SELECT d.code AS device, s.name AS datastream, c.phenomenon_time, c.old_result, c.new_result, c.corrected_at, c.login, c.reason, c.file,
+       i.withdrawn_at IS NOT NULL AS is_withdrawn
+FROM correction c LEFT JOIN import i USING (import_id) JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
+JOIN trial t ON t.trial_id = d.trial_id
 WHERE t.code = %(trial)s::text ORDER BY c.correction_id DESC LIMIT %(most)s::int;
 
 -- name: deployment_at

@@ -1,9 +1,10 @@
 -- name: mappings_of_trial
 -- The mappings of a trial, with the properties of their fields.
-SELECT m.devices, m.field, p.code AS property, p.unit AS property_unit, m.unit, m.role, m.result_type,
+SELECT m.devices, m.field, coalesce(p.code, '') AS property, coalesce(p.unit, '') AS property_unit, m.unit, m.role, m.result_type,
        extract(epoch FROM m.expected_interval)::float8 AS every_s,
-       coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS every_months, m.stamp
-FROM mapping m JOIN trial t USING (trial_id) JOIN observed_property p USING (property_id)
+       coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS every_months, m.stamp,
+       m.rule AS rule_document
+FROM mapping m JOIN trial t USING (trial_id) LEFT JOIN observed_property p USING (property_id)
 WHERE t.code = %(trial)s::text ORDER BY m.field, m.devices;
 
 -- name: hold_mappings
@@ -16,10 +17,11 @@ DELETE FROM mapping WHERE trial_id = (SELECT trial_id FROM trial WHERE code = %(
 
 -- name: add_mapping
 -- A field of some devices of a trial.
-INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval, stamp)
+INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval, stamp, rule)
 SELECT t.trial_id, %(devices)s::text[], %(field)s::text, p.property_id, %(unit)s::text, %(role)s::text, %(result_type)s::text,
-       make_interval(months => %(months)s::int, secs => %(seconds)s::float8), %(stamp)s::text
-FROM trial t, observed_property p WHERE t.code = %(trial)s::text AND p.code = %(property)s::text;
+       make_interval(months => %(months)s::int, secs => %(seconds)s::float8), %(stamp)s::text,
+       %(rule)s::jsonb
+FROM trial t LEFT JOIN observed_property p ON p.code = %(property)s::text WHERE t.code = %(trial)s::text;
 
 -- name: mapped_devices
 -- Devices of a trial that are not retired.
@@ -36,8 +38,9 @@ SELECT m.datastream_id, m.name AS field, p.code AS property, m.unit, m.role, m.r
 FROM datastream m JOIN observed_property p USING (property_id) WHERE m.device_id = %(device_id)s::int ORDER BY m.name;
 
 -- name: only_sensor
--- The sensor of a device that has exactly one.
-SELECT min(sensor_id) FROM sensor WHERE device_id = %(device_id)s::int HAVING count(*) = 1;
+-- The sensor of a device that has exactly one now.
+SELECT min(s.sensor_id) FROM sensor s WHERE s.device_id = %(device_id)s::int
+  AND NOT EXISTS (SELECT FROM sensor n WHERE n.replaces = s.sensor_id) HAVING count(*) = 1;
 
 -- name: change_datastream
 -- Change a datastream, only while it has no observations.

@@ -7,8 +7,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
 
 -- name: merge
 -- First write wins; sorted by key, so that two writers cannot deadlock.
-INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality)
-SELECT datastream_id, phenomenon_time, result, received_at, clock_quality FROM observation_staging
+INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
+SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
 ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
 
 -- name: not_merged

@@ -1,9 +1,9 @@
 -- name: save_rejects
 -- Refusals with their bytes; the same message refused again is the same reject.
-INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity)
-SELECT * FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[], %(payloads)s::bytea[], %(sizes)s::int[],
+INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity, import_id)
+SELECT k.*, %(import_id)s::int FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[], %(payloads)s::bytea[], %(sizes)s::int[],
                      %(received)s::timestamptz[], %(trials)s::text[], %(devices)s::text[], %(results)s::int[],
-                     %(identities)s::bytea[])
+                     %(identities)s::bytea[]) AS k
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
 -- name: hold_kept
@@ -36,3 +36,8 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 ON CONFLICT (trial, device, hour, reason) DO UPDATE SET messages = o.messages + excluded.messages,
     results = o.results + excluded.results, bytes = o.bytes + excluded.bytes,
     first_at = least(o.first_at, excluded.first_at), last_at = greatest(o.last_at, excluded.last_at);
+
+-- name: claim_rejects
+-- Rejects of an import that was withdrawn: this import refuses the same messages again.
+UPDATE reject r SET import_id = %(import_id)s::int FROM import i
+WHERE r.identity = ANY(%(identities)s::bytea[]) AND i.import_id = r.import_id AND i.withdrawn_at IS NOT NULL;

@@ -34,6 +34,10 @@ UPDATE shard_count SET wanted = %(wanted)s::int;
 -- The shard that should hear each trial. A trial whose devices may no longer publish needs none.
 SELECT code AS trial, shard_id FROM trial WHERE ends_at IS NULL OR ends_at > clock_timestamp() - interval '1 day' ORDER BY trial_id;
 
+-- name: fixed_topics
+-- The fixed topics of devices.
+SELECT topic FROM fixed_topic ORDER BY topic;
+
 -- name: set_home
 -- Move a trial to another shard.
 UPDATE trial SET shard_id = %(shard_id)s::int WHERE code = %(trial)s::text;

@@ -1,10 +1,17 @@
 -- name: touch_devices
--- Signs of life. The clock's offset is the largest of the current six hours and of the six before: see migration 0007.
-INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, clock_offset, clock_since, clock_largest)
-SELECT device_id, seen_at, seen_at, clock_offset, CASE WHEN clock_offset IS NOT NULL THEN seen_at END, clock_offset
-FROM unnest(%(device_ids)s::int[], %(seen)s::timestamptz[], %(offsets)s::float8[]) AS k(device_id, seen_at, clock_offset)
+-- Signs of life. The clock's offset is the largest of the current six hours and of the six before: see migration 0007. `here_since`
+-- moves after a silence of more than two and a half intervals, and of five minutes at least; within a batch, the caller finds it.
+INSERT INTO device_contact AS c (device_id, first_seen_at, last_seen_at, here_since, clock_offset, clock_since, clock_largest)
+SELECT device_id, first_at, seen_at, back_at, clock_offset, CASE WHEN clock_offset IS NOT NULL THEN seen_at END, clock_offset
+FROM unnest(%(device_ids)s::int[], %(first)s::timestamptz[], %(seen)s::timestamptz[], %(back)s::timestamptz[], %(offsets)s::float8[])
+     AS k(device_id, first_at, seen_at, back_at, clock_offset)
 ORDER BY 1
 ON CONFLICT (device_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, excluded.last_seen_at),
+    here_since = CASE WHEN excluded.here_since > c.last_seen_at THEN excluded.here_since
+                      WHEN excluded.first_seen_at <= c.last_seen_at + interval '5 minutes' THEN c.here_since
+                      WHEN excluded.first_seen_at > c.last_seen_at + 2.5 * coalesce(
+                          (SELECT min(m.expected_interval) FROM datastream m WHERE m.device_id = c.device_id), interval '1 hour')
+                      THEN excluded.first_seen_at ELSE c.here_since END,
     clock_offset = CASE WHEN excluded.clock_offset IS NULL THEN c.clock_offset
                         WHEN excluded.clock_since >= c.clock_since + interval '6 hours'
                         THEN greatest(excluded.clock_offset, c.clock_largest)

@@ -8,7 +8,8 @@ from insitu.model import DatastreamRole
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
 from store.database import connect
-from store.mappings import new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import replace_mappings
 from tests.api.conftest import SignIn
 from tests.api.world import World
 

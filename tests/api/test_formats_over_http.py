@@ -114,7 +114,7 @@ def test_the_path_says_the_format_and_the_answer_what_is_wrong(
 ) -> None:
     with server(stack.database_url, data_dir) as address:
         answer = post(address, stack, path, payload, kind="application/json")
-    assert answer.status_code == 200
+    assert answer.status_code == 422
     assert list(answer.json()["refused"]) == [reason]
     assert stack.reasons() == [reason]
 
@@ -152,3 +152,39 @@ def test_the_description_has_an_example_of_every_format() -> None:
         "telemetry": {"application/json"},
         "status": {"application/json"},
     }
+
+
+def _post(address: str, stack: Stack, path: str, content: Any) -> httpx.Response:
+    return post(address, stack, path, content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+def test_a_post_says_which_items_were_refused_and_its_status_says_how_much(
+    stack: Stack, data_dir: Path
+) -> None:
+    good = {"time": SECONDS, "results": {"pm25": 1}}
+    bad = {"time": "", "results": {"pm25": 2}}
+    unknown = {"time": SECONDS + 2, "results": {"pm2.5": 3, "fan": True}}
+    with server(stack.database_url, data_dir) as address:
+        whole = _post(address, stack, "observations", [good])
+        again = _post(address, stack, "observations", [good])
+        mixed = _post(address, stack, "observations", [good, bad, unknown])
+        nothing = _post(address, stack, "observations", [bad])
+        unreadable = _post(address, stack, "telemetry", b"{")
+        empty = _post(address, stack, "telemetry", b"{}")
+    assert [one.status_code for one in (whole, again, mixed, nothing, unreadable, empty)] == [
+        200,
+        200,
+        207,
+        422,
+        422,
+        200,
+    ]
+    answer = mixed.json()
+    assert (answer["stored"], answer["duplicate"]) == (1, 1)
+    assert [(one["item"], one["field"], one["reason"]) for one in answer["items"]] == [
+        (1, "", "invalid_shape"),
+        (2, "pm2.5", "unknown_property"),
+    ]
+    assert nothing.json()["items"][0]["item"] == 0
+    assert list(unreadable.json()["refused"]) == ["unparsable"]
+    assert empty.json()["ignored"] == 1

@@ -87,7 +87,7 @@ def test_the_page_of_a_device_reads_each_table_once(
         assert reader.get(f"{DEVICE}?span={span}").status_code == 200
     _show(f"{login}, device", names)
     _require_once(names)
-    assert len(names) <= 11
+    assert len(names) <= 15
     assert "observation" in [_tables(name)[0] for name in names]
 
 
@@ -109,4 +109,4 @@ def test_a_device_of_the_api_asks_what_the_fleet_asks(own_client: SignIn, asked:
         assert reader.get("/fleet").status_code == 200
     with asked() as of_device:
         assert reader.get(f"/api/v1{DEVICE}").status_code == 200
-    assert set(of_device) <= set(of_fleet)
+    assert set(of_device) - {"remarks.list_remarks"} <= set(of_fleet), "the fleet shows no remarks"

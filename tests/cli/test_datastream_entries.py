@@ -14,7 +14,8 @@ from insitu.spacing import Spacing
 from store.access import audit
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
-from store.mappings import new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import replace_mappings
 from tests.fix_catalogue import START, SmallTrial
 
 

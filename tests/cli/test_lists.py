@@ -142,6 +142,7 @@ def test_trials_are_listed_with_their_state_protocol_and_result(
         "blinded": False,
         "after_the_fact": False,
         "afterwards": [],
+        "withdrawn_imports": [],
     }
 
 
@@ -337,6 +338,7 @@ def test_evaluations_are_listed_newest_first_and_older_ones_are_announced(
         "blinded": False,
         "after_the_fact": False,
         "afterwards": [],
+        "withdrawn_imports": [],
         "inputs_sha256": HASH,
         "sha256": HASH,
         "version": 1,

@@ -48,7 +48,11 @@ def test_emqx_gets_hashes_it_can_check_and_a_device_its_own_topics_only() -> Non
     assert lines[0] == ["user_id", "password_hash", "salt", "is_superuser"]
     assert bcrypt.checkpw(b"x", {line[0]: line[1] for line in lines}["t.d"].encode())
     mine = [line for line in text.splitlines() if '{username, "t.d"}' in line]
-    assert [line.split("}, ")[1].split(",")[0] for line in mine] == ["publish", "subscribe"]
+    assert [(line[1:].split(",")[0], line.split("}, ")[1].split(",")[0]) for line in mine] == [
+        ("deny", "publish"),
+        ("allow", "publish"),
+        ("allow", "subscribe"),
+    ]
     assert all(
         topic.startswith("insitu/v1/t/d/") for line in mine for topic in re.findall(r'"([^"]*/[^"]*)"', line)
     )

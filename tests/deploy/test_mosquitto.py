@@ -71,6 +71,7 @@ def place() -> Iterator[Place]:
         for old, new in (
             ("/etc/mosquitto/insitu/", f"{found.etc}/"),
             ("/var/lib/mosquitto/", f"{state}/"),
+            ("file /var/log/mosquitto/mosquitto.log", f"file {state}/log\nlog_dest stderr"),
             ("listener 8883", f"listener {found.devices}"),
             ("listener 1883", f"listener {found.service}"),
         ):

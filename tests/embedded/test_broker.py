@@ -26,7 +26,7 @@ from insitu.wire import PROBE
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="insitu broker ") as name:
+    with TemporaryDirectory(prefix="insitu bröker ") as name:
         yield Path(name)
 
 
@@ -285,7 +285,7 @@ def test_each_process_of_the_broker_has_a_life_of_its_own_that_is_written_before
     for end in (broker.kill, broker.stop, broker.stop):
         steps = broker.starting(())
         while broker.pid is None or broker.poll() is not None:
-            next(steps)
+            next(steps, None)
         lives.append(broker.life_file.read_text())  # the process was started just now and is not ready
         run(steps)
         assert broker.life_file.read_text() == lives[-1]

@@ -107,7 +107,9 @@ def test_all_topics_of_a_device_share_a_bucket_and_no_other_device_does() -> Non
         ("application/1/device/AB/event/up", "chirpstack/ab"),
         ("spBv1.0/g/NDATA/e", "sparkplug/g/e"),
         ("spBv1.0/g/DDATA/e/d", "sparkplug/g/e"),
-        ("anything/else", "anything/else"),
+        ("anything/else", "/anything/else"),
+        ("insitu/v1/t/a/b/c", "t/a"),
+        ("insitu/v1/t/a", "t/a"),
     ],
 )
 def test_bytes_are_counted_for_who_publishes(topic: str, who: str) -> None:

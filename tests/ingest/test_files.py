@@ -302,9 +302,35 @@ def test_what_was_refused_is_replayed_after_the_registration(
         role=DatastreamRole.CANDIDATE,
     )
     conn.commit()
-    assert replay(conn, clock=SYSTEM)[:2] == (1, 1)
+    done = replay(conn, clock=SYSTEM)
+    assert (done.tried, done.stored) == (1, 1)
     assert recount(conn) == []
     assert load(content).duplicate == 2
+
+
+def test_the_unit_of_a_result_without_a_datastream_waits_with_it_for_the_replay(
+    conn: Connection, catalogue: SmallTrial, load: Load
+) -> None:
+    content = f"time,property,result,unit\n{NOON},nox,4,µg/m³\n{NOON},pm25,0.001,mg/m3\n"
+    assert reasons(load(content)) == {"unknown_property": (1, 1, 2)}
+    assert b'"unit":"ug/m3"' in list_rejects(conn, ["t"])[0].payload
+    streams = {
+        unit: add_datastream(
+            conn,
+            device_id=catalogue.devices["a"],
+            name=name,
+            property="pm25",
+            unit=unit,
+            role=DatastreamRole.CANDIDATE,
+        )
+        for name, unit in (("other", "[ppb]"), ("nox", "ug/m3"))
+    }
+    conn.commit()
+    done = replay(conn, clock=SYSTEM)
+    assert (done.tried, done.stored) == (1, 1)
+    assert stored(conn, streams["ug/m3"]) == [("2026-03-02T12:00:00", 4.0)]
+    assert stored(conn, catalogue.datastreams["a", "pm25"]) == [("2026-03-02T12:00:00", 1.0)]
+    assert recount(conn) == []
 
 
 def test_a_comment_may_hold_line_ends_and_a_lost_quotation_mark_swallows_nothing(

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insitu.embedded.users import user_of
+from cli.brokers import rights_of
 from store import access, ledger, shards
 from store.database import connect
 from tests.fix_catalogue import SmallTrial
@@ -44,9 +44,7 @@ def broker_owner(stack: Stack) -> Iterator[None]:
                 state, now = access.broker_state(conn), datetime.now(UTC)
                 if state.wanted != state.applied or (expiry is not None and now >= expiry):
                     found = access.active_credentials(conn, now)
-                    stack.broker.apply(
-                        [user_of(c.username, c.nats_hash, c.trial, c.device, c.addresses) for c in found]
-                    )
+                    stack.broker.apply([rights_of(c, c.nats_hash) for c in found])
                     access.broker_applied(conn, version=state.wanted, at=now)
                     expiry = access.next_expiry(conn, now)
                 conn.commit()

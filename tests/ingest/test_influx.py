@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.decode import Decoded, Unreadable, influx
-from insitu.model import Reading
+from insitu.model import IgnoreReason, Reading
 
 
 def read(text: str | bytes) -> Decoded:
@@ -159,10 +159,9 @@ def test_a_field_or_tag_that_stands_twice_refuses_the_line(line: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"\n\n", b"# nothing", b"  \r\n"])
-def test_a_message_without_points_is_refused(payload: bytes) -> None:
+def test_a_message_without_points_is_empty(payload: bytes) -> None:
     decoded = influx.decode(payload, 0)
-    assert isinstance(decoded, Unreadable)
-    assert decoded.reason == "invalid_shape"
+    assert decoded == Decoded([], ignored=IgnoreReason.EMPTY)
 
 
 def test_lines_that_are_all_malformed_refuse_the_message() -> None:

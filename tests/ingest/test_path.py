@@ -174,8 +174,9 @@ def test_what_was_refused_is_stored_by_a_replay_after_the_registration_exactly_o
         expected_interval=timedelta(minutes=15),
     )
     stack.conn.commit()
-    assert replay(stack.conn, clock=SYSTEM)[:2] == (2, 2)
-    assert replay(stack.conn, clock=SYSTEM)[0] == 0
+    done = replay(stack.conn, clock=SYSTEM)
+    assert (done.tried, done.stored) == (2, 2)
+    assert replay(stack.conn, clock=SYSTEM).tried == 0
     assert sorted(result for (result,) in stack.rows("SELECT result FROM observation")) == [415.0, 416.0]
     assert recount(stack.conn) == []
     device.close()

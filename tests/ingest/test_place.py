@@ -14,7 +14,8 @@ from store import ledger
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
-from store.mappings import new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import replace_mappings
 from store.read.refused import list_rejects
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, ingest, message

@@ -25,7 +25,8 @@ from insitu.model import Message
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.ledger import recount
-from store.mappings import mappings_of_trial, new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import mappings_of_trial, replace_mappings
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message
 from tests.stack import wait_until

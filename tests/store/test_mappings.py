@@ -16,7 +16,8 @@ from store.catalogue.devices import add_device
 from store.catalogue.properties import add_property
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
-from store.mappings import Change, Mapping, apply_mappings, mappings_of_trial, new_mapping, replace_mappings
+from store.mapping import Mapping, new_mapping
+from store.mappings import Change, apply_mappings, mappings_of_trial, replace_mappings
 from store.observations import merge
 from tests.fix_catalogue import START, SmallTrial
 

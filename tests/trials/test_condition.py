@@ -397,6 +397,17 @@ def test_a_window_of_a_site_explains_a_silence_only_while_the_device_stood_there
 def test_gaps_end_where_the_device_retired_and_begin_where_it_was_deployed() -> None:
     series = {1: arrivals(*QUARTERS[:8]), 2: arrivals(*QUARTERS[:8])}
     assert list(device_gaps(series)) == [((105, 240), None, True)]
-    assert list(device_gaps(series, retired_at=START + timedelta(minutes=200))) == [((105, 200), None, True)]
+    assert list(device_gaps(series, retired_at=START + timedelta(minutes=200))) == [((105, 200), None, False)]
     assert list(device_gaps(series, retired_at=START)) == []
     assert list(device_gaps(series, streams=())) == []
+
+
+def test_after_an_outage_a_datastream_is_silent_only_since_the_device_is_there_again() -> None:
+    """`silent_probe(121)`: more than eight intervals ago. A heartbeat does not move `here_since`."""
+    back = replace(facts(1).contact, here_since=NOW - timedelta(minutes=30))
+    assert found(replace(facts(1), contact=back, streams=silent_probe(300))) == (DeviceState.ONLINE, ())
+    back = replace(back, here_since=NOW - timedelta(minutes=121))
+    assert found(replace(facts(1), contact=back, streams=silent_probe(300))) == (
+        DeviceState.DEGRADED,
+        ("silent_datastream:pm25",),
+    )

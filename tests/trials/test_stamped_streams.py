@@ -18,7 +18,8 @@ from insitu.times import to_us
 from store import trials as store_trials
 from store.catalogue.trials import move_trial
 from store.database import Connection
-from store.mappings import new_mapping, replace_mappings
+from store.mapping import new_mapping
+from store.mappings import replace_mappings
 from store.observations import merge
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.world import criterion, endpoint, protocol_json

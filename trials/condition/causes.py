@@ -44,12 +44,19 @@ def find_troubles(
     believed.
     """
     return (
+        *find_denials(facts.contact),
         *(Cause(DeviceCause.SILENT_DATASTREAM, {"name": stream.name}) for stream in silent),
         *_low_battery(facts.contact),
         *_poor_radio(facts.contact),
         *_clock_off(clock_offset, facts.expected_interval_s()),
         *_failing_checks(facts.counts),
     )
+
+
+def find_denials(contact: ContactFacts) -> Iterator[Cause]:
+    """The broker denied messages that the device believes delivered."""
+    if contact.denied:
+        yield Cause(DeviceCause.DENIED, {"messages": float(contact.denied)})
 
 
 def _low_battery(contact: ContactFacts) -> Iterator[Cause]:

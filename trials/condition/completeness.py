@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Ints
 from insitu.model import Flag
 from insitu.times import to_us
+from insitu.zones import zone_or_utc
 from trials.condition.facts import DayCount, DeviceFacts, StreamFacts
 
 DAYS: Final = 14
@@ -51,7 +51,7 @@ class DayShare:
 
 def list_days(now: datetime, time_zone: str, days: int = DAYS) -> list[LocalDay]:
     """The last `days` local days in order, today included."""
-    zone, now_us = ZoneInfo(time_zone), to_us(now)
+    zone, now_us = zone_or_utc(time_zone), to_us(now)
     today = now.astimezone(zone).date()
     dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
     starts = [to_us(datetime.combine(day, time(), zone)) for day in dates]

@@ -26,6 +26,10 @@ class ContactFacts:
     """Signal-to-noise ratio in dB."""
     clock_offset: float | None = None
     """Device time − receipt in s; positive: its clock is ahead."""
+    here_since: datetime | None = None
+    """Its first word after its last silence; None if it had none since it was first seen."""
+    denied: int = 0
+    """Messages that the broker denied in the last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class StreamFacts:
     usual_interval_s: float | None
     """`expected_interval_s`, or learned from past results."""
     latest_received_at: datetime | None
+    latest_at: datetime | None = None
+    """Time of its latest result, sent or imported."""
 
 
 @dataclass(frozen=True, slots=True)

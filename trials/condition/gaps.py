@@ -151,10 +151,16 @@ def find_device_gaps(
     if not facts.stays or not facts.streams:
         return []
     end = min(now, facts.retired_at or now)
+    if facts.contact.first_seen_at is None:  # only files: nobody waits for it before or after them
+        times = np.concatenate([one.time_us for one in arrivals.values()] or [np.empty(0, np.int64)])
+        if not len(times):
+            return []
+        since = max(since, to_datetime(int(times.min())))
+        end = min(end, to_datetime(int(times.max()) + 1))
     gaps = [
         found
         for low, high in _stays_within(facts, since, end)
-        for found in _gaps_of_stay(facts, arrivals, low, high, end, boots)
+        for found in _gaps_of_stay(facts, arrivals, low, high, now, boots)
     ]
     return sorted(gaps, key=lambda found: found.gap.start, reverse=True)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from insitu.model import DeviceCause, DeviceState
-from trials.condition.causes import Cause, find_troubles
+from trials.condition.causes import Cause, find_denials, find_troubles
 from trials.condition.completeness import (
     DayShare,
     LocalDay,
@@ -36,7 +36,9 @@ class Condition:
     device_id: int
     state: DeviceState
     causes: tuple[Cause, ...]
-    """Worst first; empty where the state says it all: online, in_window, retired, never_seen."""
+    """Worst first; empty where the state says it all: online, in_window, retired. Messages that the broker
+    denied are named also of a device that is silent or was never seen.
+    """
     window: WindowFacts | None
     """The declared window around now; of several, the one that ends last."""
     retired_at: datetime | None
@@ -51,6 +53,8 @@ class Condition:
     """Mean of their shares."""
     planned: int
     """Results planned so far, of all datastreams."""
+    latest_at: datetime | None = None
+    """Time of its latest result, sent or imported."""
 
 
 def judge_devices(facts: Sequence[DeviceFacts], now: datetime, *, simulated: bool) -> list[Condition]:
@@ -82,6 +86,7 @@ def _judge(facts: DeviceFacts, now: datetime, calendar: Sequence[LocalDay], *, s
         days=days,
         share=mean_share(days),
         planned=count_planned(facts.streams, spans),
+        latest_at=max((one.latest_at for one in facts.streams if one.latest_at is not None), default=None),
     )
 
 
@@ -94,20 +99,21 @@ def _judge_state(
     troubles: tuple[Cause, ...],
 ) -> tuple[DeviceState, tuple[Cause, ...]]:
     seen_at = facts.contact.last_seen_at
+    denials = tuple(find_denials(facts.contact))
     if retired_at is not None and retired_at <= now:
         return DeviceState.RETIRED, ()
     if seen_at is None:
-        return DeviceState.NEVER_SEEN, ()
+        return DeviceState.NEVER_SEEN, denials
     if window is not None:
         return DeviceState.IN_WINDOW, ()
     silence_s, expected_s = (now - seen_at).total_seconds(), facts.expected_interval_s()
     evidence: dict[str, float | str] = {"silence_s": silence_s}
     if _is_offline(facts.contact):
-        return DeviceState.SILENT, (Cause(DeviceCause.OFFLINE, evidence),)
+        return DeviceState.SILENT, (Cause(DeviceCause.OFFLINE, evidence), *denials)
     if silence_s > SILENT_AFTER * expected_s:
-        return DeviceState.SILENT, (Cause(DeviceCause.SILENT, evidence),)
+        return DeviceState.SILENT, (Cause(DeviceCause.SILENT, evidence), *denials)
     if silence_s > LATE_AFTER * expected_s:
-        return DeviceState.LATE, (Cause(DeviceCause.LATE, evidence),)
+        return DeviceState.LATE, (Cause(DeviceCause.LATE, evidence), *denials)
     return DeviceState.DEGRADED if troubles else DeviceState.ONLINE, troubles
 
 
@@ -153,11 +159,15 @@ def _find_silent_streams(facts: DeviceFacts, now: datetime) -> list[StreamFacts]
     seen_at = facts.contact.last_seen_at
     if seen_at is None or (now - seen_at).total_seconds() > LATE_AFTER * facts.expected_interval_s():
         return []
-    return [stream for stream in facts.streams if _is_silent(stream, facts.contact.first_seen_at, now)]
+    return [stream for stream in facts.streams if _is_silent(stream, facts.contact, now)]
 
 
-def _is_silent(stream: StreamFacts, first_seen_at: datetime | None, now: datetime) -> bool:
-    last, expected_s = stream.latest_received_at or first_seen_at, stream.usual_interval_s
+def _is_silent(stream: StreamFacts, contact: ContactFacts, now: datetime) -> bool:
+    """Counts from its last result, but only while the device has been there: an outage was nobody's
+    silence.
+    """
+    heard = [at for at in (stream.latest_received_at or contact.first_seen_at, contact.here_since) if at]
+    last, expected_s = max(heard, default=None), stream.usual_interval_s
     return (
         last is not None
         and expected_s is not None

@@ -66,6 +66,7 @@ def causes(before: Evaluation, after: Evaluation) -> list[Statement]:
     return [
         *_of_plan(before, after),
         *_of_datastreams(before, after),
+        *_of_imports(before, after),
         *_of_windows(before, after),
         *_of_code(before, after),
     ]
@@ -120,6 +121,21 @@ def _of_results(old: DatastreamSummary, new: DatastreamSummary) -> Iterator[Stat
             yield cause("flags_changed", datastream=new.datastream, flags=moved)
         else:
             yield cause("results_corrected", datastream=new.datastream)
+
+
+def _of_imports(before: Evaluation, after: Evaluation) -> Iterator[Statement]:
+    known = {one.import_id for one in before.withdrawals or []}
+    for one in after.withdrawals or []:
+        if one.import_id not in known:
+            yield cause(
+                "import_withdrawn",
+                number=one.import_id,
+                file=one.file,
+                withdrawn_at=_minute(one.withdrawn_at),
+                withdrawn=one.results,
+                datastream=one.datastream,
+                reason=one.reason,
+            )
 
 
 def _of_windows(before: Evaluation, after: Evaluation) -> Iterator[Statement]:

@@ -65,8 +65,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         endpoints = [without_counts(endpoint) for endpoint in endpoints]
     verdict = criteria.overall([e.verdict for e in endpoints if e.rank == "primary"])
     found = record(inputs) if inputs.rules.tell_when else None
-    interim = is_early(inputs)
-    found_looks = looks(inputs)
+    interim, found_looks = is_early(inputs), looks(inputs)
     return Evaluation(
         trial=protocol.trial,
         title=protocol.title,
@@ -88,19 +87,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
             for stream in sorted(inputs.streams, key=lambda s: s.key())
         ],
         gaps=inputs.gaps,
-        windows=[
-            WindowSummary(
-                kind=w.kind,
-                target=w.target,
-                start=w.start,
-                end=w.end,
-                reason=w.reason,
-                declared_by=w.declared_by,
-                declared_at=w.declared_at,
-                afterwards=w.declared_at > w.start,
-            )
-            for w in inputs.windows
-        ],
+        windows=_windows(inputs),
         swaps=[f"{old} → {new}" for old, new, _ in swaps(inputs)],
         rejects=inputs.rejects,
         deviations=deviations(inputs, found_looks),
@@ -115,7 +102,25 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         versions=summaries(inputs.versions) or None,
         after_the_fact=(found is not None and found.qualifies(verdict)) or None,
         afterwards=(found.sentences or None) if found else None,
+        withdrawals=inputs.withdrawals or None,
+        sensors=inputs.sensors or None,
     )
+
+
+def _windows(inputs: TrialInputs) -> list[WindowSummary]:
+    return [
+        WindowSummary(
+            kind=w.kind,
+            target=w.target,
+            start=w.start,
+            end=w.end,
+            reason=w.reason,
+            declared_by=w.declared_by,
+            declared_at=w.declared_at,
+            afterwards=w.declared_at > w.start,
+        )
+        for w in inputs.windows
+    ]
 
 
 def _qualified(endpoint: EndpointResult, found: Record) -> EndpointResult:

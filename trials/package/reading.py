@@ -17,7 +17,7 @@ from insitu.errors import CorrectInput
 from insitu.model import AveragingScale, Flag, Stamp
 from insitu.spacing import Spacing
 from trials.designs.reading import read_for_designs
-from trials.evaluation import Evaluation, GapSummary, RejectSummary
+from trials.evaluation import Evaluation, GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
 from trials.judge.compute import compute
 from trials.package.tables import VERSIONS
 from trials.plan.reading import read_protocol
@@ -60,6 +60,8 @@ def read_inputs(folder: Path) -> TrialInputs:
             ],
             rejects=_read_rejects(folder / "rejects.csv"),
             gaps=[GapSummary.model_validate(gap) for gap in facts["gaps"]],
+            withdrawals=[WithdrawalSummary.model_validate(one) for one in facts.get("withdrawals", [])],
+            sensors=[SensorSummary.model_validate(one) for one in facts.get("sensors", [])],
             simulated=facts["simulated_time"],
             now=_required(facts["evaluated_at"]),
             rules=Rules(int(facts.get("rules", RULES_1))),

@@ -192,6 +192,8 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
             for u in inputs.unblinded
         ],
         "gaps": [gap.model_dump(mode="json") for gap in inputs.gaps],
+        "withdrawals": [one.model_dump(mode="json") for one in inputs.withdrawals],
+        "sensors": [one.model_dump(mode="json") for one in inputs.sensors],
         "earlier_evaluations": [{**asdict(e), "at": moment(e.at)} for e in inputs.earlier],
         "versions": [
             {"version": v.version, "locked_at": moment(v.locked_at), "sha256": v.sha256}

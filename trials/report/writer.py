@@ -30,6 +30,8 @@ MOST_GAPS = 20
 
 MOST_DECIMALS = 6
 AFTER_THE_FACT = "after_the_fact"
+LATE_MARK = "!"
+"""Instead of the mark of success, where the criteria came after the fact."""
 MARKS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.INCONCLUSIVE: "≈", Verdict.NOT_EVALUABLE: "–"}
 
 
@@ -151,9 +153,7 @@ class Writer:
         """A verdict with its mark; a blinded one has none."""
         if blinded:
             return f"{MARKS[Verdict.NOT_EVALUABLE]} {self._(WORDS['blinded'])}"
-        mark = MARKS[verdict]
-        if after_the_fact and verdict is Verdict.MET:
-            mark = f"({mark})"
+        mark = LATE_MARK if after_the_fact and verdict is Verdict.MET else MARKS[verdict]
         return f"{mark} {self.verdict(verdict, after_the_fact)}"
 
     def planned(self, name: str) -> Endpoint:

@@ -14,7 +14,7 @@ from insitu.arrays import Floats, Ints
 from insitu.model import Flag, Stamp
 from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
-from trials.evaluation import GapSummary, RejectSummary
+from trials.evaluation import GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
 from trials.plan.rules import Rules
@@ -155,6 +155,10 @@ class TrialInputs:
     """At an early look the uncut protocol, while the reporting period of `protocol` is cut; else None
     (`trials.judge.looks`).
     """
+    withdrawals: list[WithdrawalSummary] = field(default_factory=list)
+    """Results that were taken out of use before."""
+    sensors: list[SensorSummary] = field(default_factory=list)
+    """Of the devices of `streams`, by device in order of time."""
     rules: Rules = field(default_factory=Rules)
     """By which it is computed: the newest, unless it recomputes an older evaluation."""
 

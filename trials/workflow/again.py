@@ -29,6 +29,7 @@ FACTS: Final = {
     "datastreams": "datastreams",
     "gaps": "gaps",
     "deviations": "deviations",
+    "withdrawals": "withdrawn imports",
     "unblinded": "unblinded endpoints",
     "interim": "the reporting period has ended",
 }

@@ -135,6 +135,8 @@ def _contact(contact: DeviceContact) -> ContactFacts:
         rssi=contact.rssi,
         snr=contact.snr,
         clock_offset=contact.clock_offset,
+        here_since=contact.here_since,
+        denied=contact.denied,
     )
 
 
@@ -145,4 +147,5 @@ def _stream(stream: Stream) -> StreamFacts:
         expected_interval_s=stream.expected_interval_s,
         usual_interval_s=stream.usual_interval_s(),
         latest_received_at=stream.latest_received_at,
+        latest_at=stream.latest_at,
     )

@@ -14,13 +14,15 @@ from store import ledger
 from store import quality as store_quality
 from store import trials as store_trials
 from store.catalogue.datastreams import TrialDatastream, list_datastreams
+from store.catalogue.sensors import list_trial_sensors
 from store.catalogue.sites import list_sites
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
 from store.database import Connection
+from store.imports import list_withdrawals
 from store.observations import SeriesKept, series_kept
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_order
-from trials.evaluation import Evaluation, GapSummary, RejectSummary
+from trials.evaluation import Evaluation, GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
@@ -91,8 +93,47 @@ def load_inputs(
             for e in store_trials.evaluations_before(conn, trial, now)
         ],
         versions=_versions(conn, stored, trial),
+        withdrawals=_withdrawals(conn, trial, now),
+        sensors=_sensors(conn, trial, {stream.device for stream in streams}),
         rules=rules or Rules(),
     )
+
+
+def _withdrawals(conn: Connection, trial: str, now: datetime) -> list[WithdrawalSummary]:
+    return [
+        WithdrawalSummary(
+            import_id=one.import_id,
+            file=one.file,
+            file_sha256=one.file_sha256,
+            imported_by=one.login,
+            imported_at=one.imported_at,
+            withdrawn_by=one.withdrawn_by,
+            withdrawn_at=one.withdrawn_at,
+            reason=one.withdrawn_for,
+            datastream=one.datastream,
+            first=one.first_time,
+            last=one.last_time,
+            results=one.results,
+        )
+        for one in list_withdrawals(conn, trial, now)
+    ]
+
+
+def _sensors(conn: Connection, trial: str, devices: set[str]) -> list[SensorSummary]:
+    return [
+        SensorSummary(
+            device=one.device,
+            make=one.make,
+            model=one.model,
+            serial=one.serial,
+            calibrated_at=one.calibrated_at,
+            calibration=one.calibration,
+            start=one.start,
+            end=one.end,
+        )
+        for one in list_trial_sensors(conn, trial)
+        if one.device in devices
+    ]
 
 
 def _versions(conn: Connection, applied: store_trials.StoredProtocol, trial: str) -> list[ProtocolVersion]:
@@ -171,8 +212,9 @@ def stream_input(
 
 
 def as_it_arrived(evaluation: Evaluation, inputs: TrialInputs) -> TrialInputs:
-    """The inputs with the evaluation's own account of how data arrived: other rules may tell gaps and late
-    results in another way.
+    """The inputs with the evaluation's own account of how data arrived and with which sensors: other rules
+    may
+    tell gaps and late results in another way, and sensors may have been corrected.
     """
     stated = {one.datastream: one for one in evaluation.datastreams}
     streams = [
@@ -181,7 +223,7 @@ def as_it_arrived(evaluation: Evaluation, inputs: TrialInputs) -> TrialInputs:
         else stream
         for stream in inputs.streams
     ]
-    return replace(inputs, streams=streams, gaps=evaluation.gaps)
+    return replace(inputs, streams=streams, gaps=evaluation.gaps, sensors=evaluation.sensors or [])
 
 
 def _gaps(

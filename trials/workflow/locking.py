@@ -75,7 +75,7 @@ def after_decision(conn: Connection, trial: str) -> str | None:
     found = get_trial(conn, trial)
     if not found.state.is_decision:
         return None
-    steps = [step for step in list_trial_steps(conn, found.trial_id) if step.to_state is found.state]
+    steps = [step for step in list_trial_steps(conn, found.trial_id) if step.to_state == found.state]
     when = f" on {steps[-1].at:%Y-%m-%d %H:%M} UTC" if steps else ""
     return (
         f"{trial} was decided{when} ({found.state.value}): nothing can be locked after the decision. To ask "

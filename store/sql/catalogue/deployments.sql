@@ -19,3 +19,8 @@ WHERE device_id = %(device_id)s::int AND upper_inf(period) AND lower(period) < %
 SELECT p.device_id, d.code AS device, s.code AS site, p.position, lower(p.period) AS start, upper(p.period) AS end
 FROM deployment p JOIN device d USING (device_id) JOIN trial t USING (trial_id) JOIN site s USING (site_id)
 WHERE t.code = %(trial)s::text ORDER BY lower(p.period), d.code;
+
+-- name: correct_place
+-- Correct the place of a deployment that was entered wrongly.
+UPDATE deployment p SET site_id = s.site_id, position = %(position)s::text FROM site s
+WHERE p.device_id = %(device_id)s::int AND lower(p.period) = %(start)s::timestamptz AND s.code = %(site)s::text;

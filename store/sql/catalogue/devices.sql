@@ -12,9 +12,3 @@ FROM device d JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text AND d
 -- name: retire_device
 -- Refuse its messages from then on.
 UPDATE device SET retired_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND retired_at IS NULL;
-
--- name: add_sensor
--- A sensor inside a device.
-INSERT INTO sensor (device_id, make, model, serial, calibrated_at, calibration)
-VALUES (%(device_id)s::int, %(make)s::text, %(model)s::text, %(serial)s::text, %(calibrated_at)s::timestamptz,
-        %(calibration)s::text) RETURNING sensor_id;

@@ -27,3 +27,11 @@ SELECT a.address, t.code AS trial, d.code AS device FROM network_address a JOIN 
 -- name: snapshot_trials
 -- Every trial's code.
 SELECT code FROM trial;
+
+-- name: snapshot_topics
+-- The device of each fixed topic, and how its messages are read.
+SELECT f.topic, t.code AS trial, d.code AS device, f.suffix, f.field
+FROM fixed_topic f JOIN device d USING (device_id) JOIN trial t USING (trial_id);
+-- name: snapshot_rules
+-- Mappings that say more than property and unit.
+SELECT t.code AS trial, m.devices, m.field, m.rule FROM mapping m JOIN trial t USING (trial_id) WHERE m.rule <> '{}' ORDER BY m.field;

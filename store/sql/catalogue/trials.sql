@@ -7,7 +7,11 @@ SELECT %(code)s::text, %(title)s::jsonb, (SELECT need_id FROM need WHERE need.co
        (SELECT number FROM shard_count, generate_series(0, wanted - 1) AS number
         ORDER BY (SELECT count(*) FROM trial t WHERE t.shard_id = number), number LIMIT 1)
 FROM organisation h, organisation c
-WHERE h.code = %(host)s::text AND h.kind = 'host' AND c.code = %(company)s::text AND c.kind = 'company' RETURNING trial_id;
+WHERE h.code = %(host)s::text AND h.kind = 'host' AND c.code = %(company)s::text AND c.kind = 'company'
+  AND (%(need)s::text IS NULL OR EXISTS (SELECT FROM need WHERE need.code = %(need)s::text))
+  AND (%(evaluator)s::text IS NULL
+       OR EXISTS (SELECT FROM organisation x WHERE x.code = %(evaluator)s::text AND x.kind = 'evaluator'))
+RETURNING trial_id;
 
 -- name: trials
 -- Trials with the names of those who take part; only one if a code is given.

@@ -1,10 +1,11 @@
 -- name: add_window
 -- Maintenance, access or incident, for exactly one of trial, site, device.
 INSERT INTO declared_window (kind, trial_id, site_id, device_id, period, reason, declared_by, declared_at)
-VALUES (%(kind)s::text, (SELECT trial_id FROM trial WHERE code = %(trial)s::text),
-        (SELECT site_id FROM site WHERE code = %(site)s::text), %(device_id)s::int,
-        tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)'), %(reason)s::text, %(declared_by)s::text,
-        %(declared_at)s::timestamptz) RETURNING window_id;
+SELECT %(kind)s::text, t.trial_id, s.site_id, %(device_id)s::int, tstzrange(%(start)s::timestamptz, %(end)s::timestamptz, '[)'),
+       %(reason)s::text, %(declared_by)s::text, %(declared_at)s::timestamptz
+FROM (VALUES (1)) AS one LEFT JOIN trial t ON t.code = %(trial)s::text LEFT JOIN site s ON s.code = %(site)s::text
+WHERE (t.trial_id IS NOT NULL OR %(trial)s::text IS NULL) AND (s.site_id IS NOT NULL OR %(site)s::text IS NULL)
+RETURNING window_id;
 
 -- name: windows_of_trial
 -- Windows that touch a trial: its own, those of its sites, those of its devices.

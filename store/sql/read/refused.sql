@@ -7,7 +7,7 @@ WITH every AS (
     UNION ALL SELECT trial, device, reason, messages, results, last_at, false, messages FROM reject_overflow)
 SELECT reason, sum(messages)::int AS messages, sum(results)::int AS results, max(last_at) AS last_at,
        (count(*) FILTER (WHERE replayed))::int AS replayed,
-       coalesce(sum(messages) FILTER (WHERE last_at >= %(since)s::timestamptz), 0)::int AS recent, sum(dropped)::int AS dropped
+       coalesce(sum(messages) FILTER (WHERE last_at >= %(since)s::timestamptz AND NOT replayed), 0)::int AS recent, sum(dropped)::int AS dropped
 FROM every WHERE (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
   AND (%(devices)s::text[] IS NULL OR trial || '/' || device = ANY(%(devices)s::text[]))
   AND (%(device)s::text IS NULL OR device = %(device)s::text)

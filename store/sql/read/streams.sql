@@ -21,11 +21,12 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 -- name: daily_counts
 -- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. The day is that of
 -- the middle of the interval that a result stands for.
+WITH zones AS MATERIALIZED (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial)
 SELECT m.device_id, o.datastream_id,
        ((o.phenomenon_time + CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
                                           ELSE interval '0' END) AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
        (count(*) FILTER (WHERE o.flag = 4))::int AS failed
-FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN zones t USING (trial_id)
 WHERE m.device_id = ANY(%(device_ids)s::int[]) AND o.phenomenon_time >= %(start)s::timestamptz
   AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 

@@ -108,6 +108,7 @@ def happened(w: Writer) -> None:
             text = w._("{datastream}: {n} of {all} results came from a file; how they arrived is not known.")
             n, everything = (w.reader.number(count, 0) for count in (stream.from_file, stream.received))
             w.add(Paragraph(text.format(datastream=stream.datastream, n=n, all=everything)))
+    _imports_and_sensors(w)
     longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
     w.table_or_none(
         w._(
@@ -136,6 +137,47 @@ def happened(w: Writer) -> None:
     )
     for block in [*w.history.looks(), *w.history.changes()]:
         w.add(block)
+
+
+def _imports_and_sensors(w: Writer) -> None:
+    """Withdrawn results, and the sensors of the devices with their intervals; nothing where there are
+    none.
+    """
+    withdrawn = [
+        [
+            str(one.import_id),
+            one.file,
+            one.datastream,
+            str(one.results),
+            w.reader.moment(one.first, "short"),
+            w.reader.moment(one.last, "short"),
+            w.reader.moment(one.withdrawn_at, "short"),
+            one.reason,
+        ]
+        for one in w.e.withdrawals or []
+    ]
+    withdrawal_keys = ("import", "file", "datastream", "results", "first", "last", "withdrawn", "reason")
+    if withdrawn:
+        caption = w._("Imports that were withdrawn; their results are kept and count nowhere.")
+        w.add(Table(caption, [w._(WORDS[key]) for key in withdrawal_keys], withdrawn, (3,)))
+    shown = {d.datastream.partition("/")[0] for d in w.e.datastreams if d.arm is not None}
+    sensors = [
+        [
+            one.device,
+            f"{one.make} {one.model}",
+            one.serial or "–",
+            w.reader.moment(one.calibrated_at, "short"),
+            one.calibration or "–",
+            w.reader.moment(one.start, "short"),
+            w.reader.moment(one.end, "short"),
+        ]
+        for one in w.e.sensors or []
+        if one.device in shown
+    ]
+    keys = ("device", "sensor", "serial", "calibrated", "calibration", "start", "end")
+    if sensors:
+        caption = w._("Sensors of the devices, and when each was in its device.")
+        w.add(Table(caption, [w._(WORDS[key]) for key in keys], sensors))
 
 
 def sensitivity(w: Writer) -> None:

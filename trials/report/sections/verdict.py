@@ -10,7 +10,7 @@ from trials.evaluation import Afterwards, EndpointResult, TargetChange
 from trials.report.blocks import Banner, Paragraph, Table
 from trials.report.labels import is_plain
 from trials.report.words import WORDS
-from trials.report.writer import AFTER_THE_FACT, MARKS, Writer
+from trials.report.writer import AFTER_THE_FACT, LATE_MARK, MARKS, Writer
 
 
 def _banner(w: Writer) -> Banner:
@@ -57,7 +57,7 @@ def _plain_banner(w: Writer) -> Banner:
     leads_to = f"{w._(WORDS['would_lead_to' if w.e.after_the_fact else 'leads_to'])} {decision}"
     word, colour = w.verdict(w.e.verdict, w.e.after_the_fact), str(w.e.verdict)
     if w.e.after_the_fact and w.e.verdict is Verdict.MET:
-        return Banner(AFTER_THE_FACT, f"({MARKS[w.e.verdict]})", word, leads_to)
+        return Banner(AFTER_THE_FACT, LATE_MARK, word, leads_to)
     return Banner(colour, MARKS[w.e.verdict], word, leads_to)
 
 

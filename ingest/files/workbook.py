@@ -1,0 +1,137 @@
+"""Workbooks (XLSX, XLS, ODS): one sheet, its dates as dates, its numbers as they are stored."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+from ingest.files.containers import Container
+from ingest.files.head import is_head, is_units_row, refuse_data
+from ingest.files.mapping import FileMap
+from ingest.files.rows import Row
+from ingest.files.stamps import EXCEL, EXCEL_1904
+from insitu.errors import CorrectInput
+
+_MOST_HEAD_ROWS = 60
+_DATE_1904 = re.compile(rb"date1904\s*=\s*[\"'](?:1|true)[\"']")
+_BIFF_1904 = b"\x22\x00\x02\x00\x01\x00"
+
+
+class Workbook:
+    """Reads the sheet at construction: a workbook is held in memory."""
+
+    def __init__(self, container: Container, said: FileMap) -> None:
+        self._path, self._said, self._read = container.path, said, 0
+        content = container.read_all()
+        self.missing: tuple[str, ...] = ()
+        self.serial_format = EXCEL_1904 if _is_1904(content) else EXCEL
+        name, self._rows = self._choose(_sheets(self._path, content))
+        start = self._head_index()
+        if start >= len(self._rows):
+            raise CorrectInput(
+                f"{self._path}: the sheet {name!r} has no row {start + 1}. Say --sheet or --skip-lines."
+            )
+        self.header = said.names or [_text(cell) for cell in self._rows[start]]
+        if not said.names:
+            refuse_data(self._path, self.header, start + 1)
+        below = self._rows[start + 1] if start + 1 < len(self._rows) and not said.names else []
+        has_units = bool(below) and (
+            said.units_row or is_units_row([_text(cell) for cell in below], self.header)
+        )
+        self.units = [_text(cell) for cell in below] if has_units else []
+        self.above = [";".join(_text(cell) for cell in row) for row in self._rows[:start]]
+        self._first = start + (0 if said.names else 1) + has_units + said.skip_after
+        self.described = f"sheet {name!r} of a workbook, names in row {start + 1}" + (
+            f", units in row {start + 2}" if has_units else ""
+        )
+
+    def _choose(self, sheets: dict[str, list[list[Any]]]) -> tuple[str, list[list[Any]]]:
+        said = self._said.sheet
+        if said:
+            if said not in sheets:
+                raise CorrectInput(
+                    f"{self._path} has no sheet {said!r}; it has {', '.join(sheets) or 'none'}."
+                )
+            return said, sheets[said]
+        filled = {name: rows for name, rows in sheets.items() if any(any(map(_text, row)) for row in rows)}
+        headed = {name: rows for name, rows in filled.items() if self._find_head(rows) is not None}
+        for able in (headed, filled):
+            if len(able) == 1:
+                return next(iter(able.items()))
+        raise CorrectInput(
+            f"{self._path} has {'several sheets' if filled else 'no sheet with rows'}: {', '.join(sheets)}. "
+            "Say which with --sheet NAME."
+        )
+
+    def _find_head(self, rows: Sequence[Sequence[Any]]) -> int | None:
+        heads = (
+            at
+            for at, row in enumerate(rows[:_MOST_HEAD_ROWS])
+            if is_head([_text(cell) for cell in row], self._said)
+        )
+        return next(heads, None)
+
+    def _head_index(self) -> int:
+        if self._said.skip_lines or self._said.names:
+            return self._said.skip_lines
+        found = self._find_head(self._rows)
+        filled = (at for at, row in enumerate(self._rows) if any(map(_text, row)))
+        return next(filled, 0) if found is None else found
+
+    def done(self) -> float:
+        return self._read / max(len(self._rows), 1)
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
+        width = len(self.header)
+        for number, cells in enumerate(self._rows[self._first :], self._first + 1):
+            self._read = number
+            row = [None if cell == "" else cell for cell in cells[:width]]
+            row += [None] * (width - len(row))
+            if any(cell is not None for cell in row):
+                yield Row(number, row, ";".join(map(_text, cells)))
+
+
+def _sheets(path: object, content: bytes) -> dict[str, list[list[Any]]]:
+    """Visible sheets, each with all its rows, whole numbers as such."""
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        names = [one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible]
+        return {
+            name: [
+                [_plain(cell) for cell in row]
+                for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            ]
+            for name in names
+        }
+    except (CalamineError, OSError, ValueError) as error:
+        raise CorrectInput(
+            f"{path} cannot be read as a workbook: {error}. Save it again, or as CSV."
+        ) from error
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return int(cell)
+    return cell.strip() if isinstance(cell, str) else cell
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, datetime):
+        return cell.isoformat(" ")
+    return "" if cell is None else str(cell).strip()
+
+
+def _is_1904(content: bytes) -> bool:
+    """True if the workbook counts days from 1904."""
+    if not content.startswith(b"PK"):
+        return _BIFF_1904 in content[: 1 << 20]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            return False
+        return _DATE_1904.search(archive.read("xl/workbook.xml")) is not None

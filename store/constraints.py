@@ -1,0 +1,170 @@
+"""Sentences for what the schema refuses: the name of a constraint says nothing to a person."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+NOUNS: Final = {
+    "audit": "line of the audit log",
+    "boot_sequence": "boot of a device",
+    "broker_event": "event at the broker",
+    "broker_log": "log of the broker",
+    "broker_state": "state of the broker",
+    "catalogue_version": "version of the catalogue",
+    "correction": "correction",
+    "credential": "credential",
+    "datastream": "datastream",
+    "datastream_latest": "latest result",
+    "declared_window": "window",
+    "delivery": "delivery",
+    "deployment": "deployment",
+    "device": "device",
+    "device_contact": "contact of a device",
+    "device_remark": "remark about a device",
+    "device_status": "status of a device",
+    "evaluation": "evaluation",
+    "fixed_topic": "fixed topic",
+    "import": "import",
+    "import_part": "part of an import",
+    "ingestor": "ingestor",
+    "installation": "fact of the installation",
+    "ledger": "line of the ledger",
+    "ledger_reason": "reason in the ledger",
+    "mapping": "mapping",
+    "message_digest": "digest of messages",
+    "need": "need",
+    "network_address": "address at a network server",
+    "network_server": "network server",
+    "observation": "observation",
+    "observed_property": "observed property",
+    "organisation": "organisation",
+    "person": "person",
+    "probe": "probe",
+    "protocol": "protocol",
+    "quality_flag": "quality flag",
+    "quality_run": "run of the checks",
+    "reject": "reject",
+    "reject_kept": "count of kept rejects",
+    "reject_overflow": "count of rejects",
+    "schema_migration": "migration",
+    "sensor": "sensor",
+    "shard": "shard",
+    "shard_count": "number of shards",
+    "sign_in_failure": "failed sign-in",
+    "signed_in": "session",
+    "site": "site",
+    "sparkplug_birth": "birth of an edge node",
+    "trial": "trial",
+    "trial_step": "step of a trial",
+    "unblinding": "unblinding",
+    "unit_conversion": "conversion of a unit",
+    "withdrawn_observation": "withdrawn observation",
+}
+"""Table → what one of its rows is."""
+
+_CODE: Final = (
+    "The code of a {} has 1 to 64 small letters, digits, - and _, and begins with a letter or a digit."
+)
+_ROLE: Final = "The role of a {} is candidate, control or reference."
+_TYPE: Final = "The result type of a {} is number or boolean."
+_STAMP: Final = "The stamp of a {} is begin, end or instant."
+_EDGE: Final = "A stamp at the begin or end of an interval needs the length of the interval: add `every`."
+_LONGER: Final = "An interval between two results is longer than nothing."
+_NAME: Final = "The name of a {} has 1 to 128 characters."
+_ONCE: Final = "The {} is there once."
+SENTENCES: Final = {
+    "boot_sequence_boot_check": "The boot of a device has at most 64 characters.",
+    "broker_event_kind_check": "A broker denies a message, or a client takes over a connection.",
+    "broker_state_only_row_check": _ONCE.format("state of the broker"),
+    "catalogue_version_only_row_check": _ONCE.format("version of the catalogue"),
+    "correction_reason_check": "The reason of a correction has 1 to 500 characters.",
+    "credential_of_one": "A credential belongs to one device or to one network server.",
+    "datastream_check": _EDGE,
+    "datastream_expected_interval_check": _LONGER,
+    "datastream_name_check": _NAME.format("datastream"),
+    "datastream_result_type_check": _TYPE.format("datastream"),
+    "datastream_role_check": _ROLE.format("datastream"),
+    "datastream_stamp_check": _STAMP.format("datastream"),
+    "declared_window_check": "A window is for exactly one trial, site or device, and that must be there.",
+    "declared_window_kind_check": "The kind of a window is maintenance, access or incident.",
+    "declared_window_period_check": "A window ends after its start.",
+    "deployment_int4range_period_excl": "The device is deployed elsewhere during a part of that time.",
+    "deployment_period_check": "A deployment ends after its start.",
+    "device_code_check": _CODE.format("device"),
+    "device_contact_state_check": "A device says that it is online or offline.",
+    "device_remark_code_check": "That is no remark about a device.",
+    "device_remark_subject_check": "The subject of a remark has at most 64 characters.",
+    "evaluation_verdict_check": "A verdict is met, not_met, inconclusive or not_evaluable.",
+    "fixed_topic_check": "A fixed topic is read as one format, or as one plain value.",
+    "fixed_topic_suffix_check": "A fixed topic is read as obs, status, senml, influx or telemetry.",
+    "fixed_topic_topic_check": "A fixed topic has no +, # or control character, "
+    "and does not begin with $ or insitu/.",
+    "import_check": "A withdrawn import has a time, a person and a reason.",
+    "import_withdrawn_for_check": "The reason of a withdrawal has 1 to 500 characters.",
+    "ledger_reason_outcome_check": "A reason in the ledger is for refused or for ignored results.",
+    "mapping_check": _EDGE,
+    "mapping_check1": "A field without a property is ignored, "
+    "or is read as health, a time or an expected text.",
+    "mapping_devices_check": "A mapping names at least one device.",
+    "mapping_expected_interval_check": _LONGER,
+    "mapping_field_check": _NAME.format("field"),
+    "mapping_result_type_check": _TYPE.format("mapping"),
+    "mapping_role_check": _ROLE.format("mapping"),
+    "mapping_stamp_check": _STAMP.format("mapping"),
+    "message_digest_boot_check": "The boot of a device has at most 64 characters.",
+    "messages_add_up": "The messages of a line of the ledger do not add up: report this as a defect.",
+    "need_code_check": _CODE.format("need"),
+    "network_server_code_check": _CODE.format("network server"),
+    "network_server_kind_check": "The kind of a network server is chirpstack, things_stack or sparkplug.",
+    "observed_property_averaging_scale_check": "An averaging scale is arithmetic, energetic, circular, "
+    "time_weighted or sum.",
+    "observed_property_code_check": _CODE.format("property"),
+    "organisation_code_check": _CODE.format("organisation"),
+    "organisation_kind_check": "The kind of an organisation is host, company, evaluator or lab.",
+    "person_language_check": "The language of a person is en or fr.",
+    "person_login_check": "A login has 1 to 128 characters.",
+    "protocol_version_check": "The versions of a protocol count from 1.",
+    "results_add_up": "The results of a line of the ledger do not add up: report this as a defect.",
+    "sensor_check": "A sensor that replaces another has a time from which it is there.",
+    "shard_count_only_row_check": _ONCE.format("number of shards"),
+    "shard_count_wanted_check": "There are 1 to 64 shards.",
+    "sign_in_failure_key_check": "The key of a failed sign-in has 32 bytes.",
+    "site_code_check": _CODE.format("site"),
+    "site_latitude_check": "A latitude is between -90 and 90 degrees.",
+    "site_longitude_check": "A longitude is between -180 and 180 degrees.",
+    "trial_code_check": _CODE.format("trial"),
+    "trial_state_check": "That is no state of a trial.",
+    "unblinding_reason_check": "An unblinding needs a reason.",
+}
+"""Conditions on a row, by the name of the constraint. Keys and references are put into words by their
+table.
+"""
+
+_REFERRED: Final = re.compile(r'table "(?:\w+\.)?(\w+)"')
+_VALUES: Final = re.compile(r"\)=\((.*)\) ")
+
+
+def sentence_of(
+    *, state: str, constraint: str | None, table: str | None, column: str | None, detail: str | None
+) -> str | None:
+    """A sentence about a refused row, from what the server says of it; None if no constraint refused it.
+    `state`:
+    its SQLSTATE.
+    """
+    if constraint in SENTENCES:
+        return SENTENCES[constraint]
+    noun = NOUNS.get(table or "", "row")
+    values = _VALUES.search(detail or "")
+    shown = f" ({values.group(1)})" if values else ""
+    if state == "23505":
+        return f"There is such a {noun} already{shown}."
+    if state == "23503":
+        found = _REFERRED.search(detail or "")
+        other = NOUNS.get(found.group(1), "row") if found else "row"
+        if "still referenced" in (detail or ""):
+            return f"It is in use by a {other}."
+        return f"The {noun} needs a {other} that is not there."
+    if state == "23502":
+        return f"The {noun} needs a {(column or 'value').removesuffix('_id').replace('_', ' ')}."
+    return f"The {noun} is not as it must be." if state.startswith("23") else None
