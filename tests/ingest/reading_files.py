@@ -15,18 +15,8 @@ from ingest.reading import prepare
 from insitu.model import Message
 from insitu.times import to_datetime, to_us
 from store.catalogue.snapshot import CatalogueSnapshot, KnownDatastream, KnownDevice
+from tests.fix_station import PROPERTIES
 
-PROPERTIES = {
-    "pm25": "ug/m3",
-    "pm10": "ug/m3",
-    "no2": "[ppb]",
-    "temperature": "Cel",
-    "humidity": "%",
-    "pressure": "hPa",
-    "power": "W",
-    "laeq": "dB",
-    "occupied": "1",
-}
 _NOW_US = to_us(datetime(2026, 11, 1, tzinfo=UTC))
 
 

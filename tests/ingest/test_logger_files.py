@@ -146,28 +146,35 @@ def test_two_units_that_differ_stop_the_import(data: st.DataObject, tmp_path: Pa
     require_truth(results, file)
 
 
+FAHRENHEIT, UNITS_OF_PM25, UNITS_OF_HUMIDITY = (
+    UNITS["temperature"][1],
+    UNITS["pm25"][0],
+    UNITS["humidity"][0],
+)
+PLAIN = Forms(
+    date="iso",
+    offset_place="option",
+    offset="UTC",
+    unit_place="nowhere",
+    units=(UNITS_OF_PM25, UNITS_OF_HUMIDITY),
+    spelling=0,
+    columns=("pm25", "humidity"),
+    separator=";",
+    comma=False,
+    newline="\n",
+    encoding="utf-8",
+    missing="",
+    above=(),
+    footer="",
+    quoted=False,
+)
+
+
 @pytest.mark.parametrize("unit", ["foo", "°X", "mg/kg", "bananas", "µg/Nm3", "ug/m3 STP", "US", "0-1", "mpa"])
 @pytest.mark.parametrize("place", ["(…)", "[…]", ", …", "row", "line above"])
 def test_a_unit_that_is_not_understood_stops_the_import(unit: str, place: str, tmp_path: Path) -> None:
-    forms = Forms(
-        date="iso",
-        offset_place="option",
-        offset="UTC",
-        unit_place="nowhere",
-        units=(UNITS_OF_PM25, UNITS_OF_HUMIDITY),
-        spelling=0,
-        columns=("pm25", "humidity"),
-        separator=";",
-        comma=False,
-        newline="\n",
-        encoding="utf-8",
-        missing="",
-        above=(),
-        footer="",
-        quoted=False,
-    )
     wrong = replace(UNITS_OF_PM25, spellings=(unit,))
-    file = write_file(replace(forms, unit_place=place, units=(wrong, UNITS_OF_HUMIDITY)), ((1, 1), (2, 2)), 1)
+    file = write_file(replace(PLAIN, unit_place=place, units=(wrong, UNITS_OF_HUMIDITY)), ((1, 1), (2, 2)), 1)
     path = tmp_path / "x.csv"
     path.write_bytes(file.content)
     with pytest.raises(CorrectInput, match="--map") as asked:
@@ -217,32 +224,17 @@ def test_the_database_holds_what_the_file_states_or_nothing(
 
 
 def test_the_oracle_is_right_for_numbers_that_a_pencil_can_check() -> None:
-    forms = Forms(
-        date="iso",
+    forms = replace(
+        PLAIN,
         offset_place="header",
         offset="Date Time, GMT-08:00",
         unit_place="(…)",
         units=(FAHRENHEIT, UNITS_OF_HUMIDITY),
-        spelling=0,
         columns=("temperature", "humidity"),
         separator=",",
-        comma=False,
-        newline="\n",
-        encoding="utf-8",
-        missing="",
-        above=(),
-        footer="",
-        quoted=False,
     )
     file = write_file(forms, ((0, 0), (360, 0)), 0)
     (at, result) = file.truth["temperature"][0]
     assert (at.isoformat(), result) == ("2026-03-13T07:45:00+00:00", Fraction(22))
     assert b'"Date Time, GMT-08:00",temperature (\xc2\xb0F),humidity (%)' in file.content
     assert b"2026-03-12 23:45:00,71.60," in file.content
-
-
-FAHRENHEIT, UNITS_OF_PM25, UNITS_OF_HUMIDITY = (
-    UNITS["temperature"][1],
-    UNITS["pm25"][0],
-    UNITS["humidity"][0],
-)
