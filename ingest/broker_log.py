@@ -21,6 +21,7 @@ from typing import Final
 from insitu.embedded.broker_lines import Connected, Denied, Replaced, epoch_of, read_line
 from insitu.embedded.log_position import Piece, Position, read_piece
 from insitu.errors import InsituError
+from insitu.wire import PREFIX
 from store.broker_events import (
     BrokerEvents,
     EventKind,
@@ -43,6 +44,8 @@ MOST_QUESTIONS: Final = 200
 _ASK_TIMEOUT_S: Final = 2.0
 OURS: Final = "check."
 """Devices with which `insitu check` tries what is forbidden."""
+OUR_TOPICS: Final = f"{PREFIX}/check/"
+"""Topics on which they try it: they may be gone before the server is asked who they were."""
 
 
 class Names:
@@ -96,7 +99,7 @@ class Tally:
     events: dict[tuple[str, EventKind], BrokerEvents]
 
     def add(self, username: str, kind: EventKind, at: datetime, last: str, *, by_other: bool = False) -> None:
-        if username.startswith(OURS):
+        if username.startswith(OURS) or (not username and last.startswith(OUR_TOPICS)):
             return
         before = self.events.get((username, kind), BrokerEvents(username, kind, at, 0, last))
         self.events[username, kind] = replace(

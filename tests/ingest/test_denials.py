@@ -9,12 +9,14 @@ import random
 import string
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ingest.broker_log import Names, Reader
 from insitu.embedded.broker import Broker
 from insitu.wire import inbound_filters, named_filters, network_filters
 from store import access, shards
@@ -304,3 +306,16 @@ def test_an_installation_of_an_earlier_version_hears_everything_and_loses_nothin
     finally:
         sender.close()
         stack.stop()
+
+
+def test_what_check_itself_tries_is_no_event_although_nobody_knows_its_device_any_more(
+    tmp_path: Path,
+) -> None:
+    """Its devices are gone before the server is asked whose connection it was."""
+    reader = Reader(Names(tmp_path / "no monitor"))
+    line = (
+        '[7] 2026/11/29 15:00:00.000000 [ERR] 127.0.0.1:1 - mid:{} - "x" - Publish Violation - Subject "{}"'
+    )
+    lines = [line.format(1, "insitu.v1.check.probe-1.check"), line.format(2, "insitu.v1.t.other.obs")]
+    (found,) = reader.read(lines, datetime.now(UTC))
+    assert (found.username, found.last, found.events) == ("", "insitu/v1/t/other/obs", 1)
