@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+import psycopg.conninfo
 import psycopg.sql
 
 from insitu.errors import (
@@ -66,6 +67,17 @@ def connect(
         raise CorrectInput(
             "INSITU_DATABASE_URL: write postgresql://user:password@host:port/database."
         ) from error
+
+
+def connect_beside(conn: Connection, snapshot: str) -> Connection:
+    """A second connection of the same account, in a transaction that reads only and sees `snapshot`, which
+    `conn` has exported.
+    """
+    conninfo = psycopg.conninfo.make_conninfo(conn.info.dsn, password=conn.info.password)
+    second = connect(conninfo, application=conn.info.get_parameters().get("application_name", ""))
+    second.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    second.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(psycopg.sql.Literal(snapshot)))
+    return second
 
 
 def limit_statements(conn: Connection, seconds: float | None) -> None:

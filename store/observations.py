@@ -7,9 +7,9 @@ transaction, and its staging table is empty only at the beginning of a transacti
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists
-from insitu.model import Arrival, ClockQuality, Flag, Observation
+from insitu.model import ClockQuality, Flag, Observation
 from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
 from store.queries import Queries
@@ -31,14 +31,12 @@ class _SQL(Queries, file="observations"):
     newest_of: str
     touch_latest: str
     series: str
-    series_by_day: str
     latest_of: str
     count: str
     first_receipt: str
     settle: str
 
 
-_DAY_US = 86_400_000_000
 _EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
 """For a datastream without results: it has no row whose absence proves that nobody else is starting it right
@@ -129,19 +127,6 @@ class Series:
     result: Floats
     received_us: Ints
     flag: NDArray[np.int8]
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesKept:
-    """One datastream in order of time, compact enough to keep many: 18 bytes for each observation."""
-
-    time_us: Ints
-    result: Floats
-    flag: NDArray[np.int8]
-    arrival: NDArray[np.int8]
-    """An `Arrival` each; LATE if it was received more than the given time after its own time."""
-    days_late: int
-    """Number received more than a day after their time, of those that a device sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,76 +259,6 @@ def series(
             part["flag"].astype(np.int8),
         )
     return found
-
-
-def series_kept(
-    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime, *, late_after: timedelta
-) -> dict[int, SeriesKept]:
-    """Like `series`, for many observations: memory holds only the result."""
-    # A bytearray grows without a second copy of its content.
-    kept = {number: tuple(bytearray() for _ in range(4)) for number in datastream_ids}
-    late_us = late_after // timedelta(microseconds=1)
-    days_late = dict.fromkeys(datastream_ids, 0)
-    parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
-    statement = f"COPY ({_SQL.series_by_day}) TO STDOUT (FORMAT binary)".encode()
-    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        for number, *columns in _rows_of_arrays(copy):
-            times, results, received, codes = columns
-            if not np.all(times[1:] > times[:-1]):
-                order = np.argsort(times)
-                times, results, received, codes = (column[order] for column in columns)
-            of_times, of_results, of_flags, of_arrivals = kept[number]
-            arrival = _arrival(received - times > late_us, codes >> 4)
-            days_late[number] += int(((received - times > _DAY_US) & (arrival <= Arrival.LATE)).sum())
-            of_times += (times + _EPOCH_2000_US).data
-            of_results += results.data
-            of_flags += (codes & 15).astype(np.int8).data
-            of_arrivals += arrival.data
-    return {
-        number: SeriesKept(
-            np.frombuffer(times, np.int64),
-            np.frombuffer(results, np.float64),
-            np.frombuffer(flags, np.int8),
-            np.frombuffer(arrivals, np.int8),
-            days_late[number],
-        )
-        for number, (times, results, flags, arrivals) in kept.items()
-    }
-
-
-def _arrival(late: Bools, quality: NDArray[Any]) -> NDArray[np.int8]:
-    """An `Arrival` each. A file and a correction leave no time of receipt to judge by."""
-    arrival = late.astype(np.int8)
-    arrival[quality == ClockQuality.FILE] = Arrival.FROM_FILE
-    arrival[quality == ClockQuality.CORRECTED] = Arrival.CORRECTED
-    return arrival
-
-
-_ELEMENTS = tuple(
-    (np.dtype([("length", ">i4"), ("value", f">{kind}")]), np.dtype(f"={kind}"))
-    for kind in ("i8", "f8", "i8", "i2")
-)
-
-
-def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[Any, ...]]:
-    """(datastream, times, results, received, codes) of each row of `series_by_day`; the server sends each row
-    as one block.
-    """
-    at = len(_HEADER)  # the header comes with the first row
-    for block in blocks:
-        if len(block) - at <= len(_TRAILER):
-            continue  # the last block; the copy ends after it
-        (number,) = struct.unpack_from(">i", block, at + 6)
-        at += 10
-        columns = []
-        for stored, wanted in _ELEMENTS:
-            # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
-            # each preceded by its length.
-            length, *_, elements, _ = struct.unpack_from(">6i", block, at)
-            columns.append(np.frombuffer(block, stored, elements, at + 24)["value"].astype(wanted))
-            at += 4 + length
-        yield number, *columns
-        at = 0
 
 
 def copy_straight(

@@ -40,17 +40,6 @@ SELECT datastream_id, phenomenon_time, result, received_at, flag FROM observatio
 WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
   AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
 
--- name: series_by_day
--- Observations of some datastreams in `[start, end)`: one row for each day and datastream that has any, columns as arrays, in no
--- guaranteed order. By day, because data of one time is close together on disk; as arrays, because a row costs more than a value.
--- `codes`: flag + 16 · clock_quality, in one array because each costs as much again to send.
-SELECT o.* FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 day') AS day
-CROSS JOIN LATERAL (
-    SELECT datastream_id, array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received,
-           array_agg((flag | (clock_quality << 4))::smallint) AS codes
-    FROM observation WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= day
-      AND phenomenon_time < least(day + interval '1 day', %(end)s::timestamptz) GROUP BY datastream_id) o;
-
 -- name: latest_of
 -- The latest observation of some datastreams.
 SELECT datastream_id, phenomenon_time, result, received_at FROM datastream_latest

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+import store.kept as kept_module
+from insitu.errors import RetryLater
 from insitu.model import Arrival, Observation
 from insitu.times import to_us
-from store.database import Connection
-from store.observations import merge, series, series_kept
+from store.database import Connection, abort, connect
+from store.kept import SeriesKept, series_kept
+from store.observations import merge, series
 from tests.fix_catalogue import START, SmallTrial
 
 DAY, LATE = timedelta(days=1), timedelta(hours=1)
@@ -35,6 +38,7 @@ def received(conn: Connection, streams: list[int], *, shuffled: bool) -> None:
         conn.commit()
 
 
+@pytest.mark.parametrize("alone_below", [0, 10**9], ids=["two connections", "one connection"])
 @pytest.mark.parametrize("shuffled", [False, True], ids=["as measured", "in any order"])
 @pytest.mark.parametrize(
     ("start", "end"),
@@ -47,13 +51,18 @@ def received(conn: Connection, streams: list[int], *, shuffled: bool) -> None:
     ids=["whole days", "cut days", "a part of a day", "nothing"],
 )
 def test_many_at_once_are_the_same_observations_as_one_by_one(
-    conn: Connection, catalogue: SmallTrial, shuffled: bool, start: datetime, end: datetime
+    conn: Connection,
+    catalogue: SmallTrial,
+    shuffled: bool,
+    start: datetime,
+    end: datetime,
+    alone_below: int,
 ) -> None:
     streams = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
     silent = catalogue.datastreams["a", "fan"]
     received(conn, streams, shuffled=shuffled)
     plain = series(conn, [*streams, silent], start, end)
-    kept = series_kept(conn, [*streams, silent], start, end, late_after=LATE)
+    kept = series_kept(conn, [*streams, silent], start, end, late_after=LATE, alone_below=alone_below)
     assert set(kept) == {*streams, silent}
     for number, one in plain.items():
         assert np.array_equal(kept[number].time_us, one.time_us)
@@ -77,3 +86,58 @@ def test_after_many_observations_the_connection_is_as_usable_as_before(
     again = series_kept(conn, [stream], START, START + DAY, late_after=LATE)
     assert first[stream].time_us.tolist() == again[stream].time_us.tolist()
     assert series_kept(conn, [], START, START + DAY, late_after=LATE) == {}
+
+
+def two(conn: Connection, streams: list[int]) -> dict[int, SeriesKept]:
+    return series_kept(conn, streams, START, START + 5 * DAY, late_after=LATE, alone_below=0)
+
+
+def test_what_this_transaction_has_written_is_read_too(conn: Connection, catalogue: SmallTrial) -> None:
+    """A second connection could not see it."""
+    streams = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
+    received(conn, streams, shuffled=False)
+    at = to_us(START) + 1_000_001
+    merge(conn, [Observation(streams[0], at, 5.0, at, 0)])
+    conn.execute("UPDATE observation SET flag = 4 WHERE datastream_id = %s", (streams[1],))
+    kept = two(conn, streams)
+    assert len(kept[streams[0]].time_us) == 241
+    assert set(kept[streams[1]].flag.tolist()) == {4}
+
+
+def test_both_connections_see_the_same_moment(
+    conn: Connection, catalogue: SmallTrial, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody commits between the snapshot and the second connection."""
+    streams = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
+    received(conn, streams, shuffled=False)
+    open_second = kept_module.connect_beside
+
+    def after_a_commit(first: Connection, snapshot: str) -> Connection:
+        with connect(database_url, application="other") as other:
+            other.execute("DELETE FROM observation")
+        return open_second(first, snapshot)
+
+    monkeypatch.setattr(kept_module, "connect_beside", after_a_commit)
+    assert len(two(conn, streams)[streams[1]].time_us) == 96
+    assert len(series(conn, streams, START, START + 5 * DAY)[streams[1]].time_us) == 0
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_connection_that_is_cut_ends_both(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    streams = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
+    received(conn, streams, shuffled=False)
+    open_second = kept_module.connect_beside
+
+    opened = []
+
+    def then_cut(first: Connection, snapshot: str) -> Connection:
+        opened.append(open_second(first, snapshot))
+        abort((first, opened[0])[which])
+        return opened[0]
+
+    monkeypatch.setattr(kept_module, "connect_beside", then_cut)
+    with pytest.raises(RetryLater):
+        two(conn, streams)
+    assert [one.closed for one in opened] == [True]

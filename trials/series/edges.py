@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from insitu.arrays import Floats, Ints
+from insitu.arrays import Bools, Floats, Ints
 from insitu.spacing import Spacing
 from insitu.times import to_datetime, to_us
 
@@ -53,7 +53,7 @@ def local_grid(start_us: int, end_us: int, spacing: Spacing, time_zone: str, *, 
     first, last = (_date(at, zone) for at in (start_us, end_us - 1))
     midnight = first_instant(first, zone)
     if spacing.days or spacing.months:
-        full = np.unique(np.array(list(_from_dates(first, end_us, spacing, zone)), np.int64))
+        full = _distinct(np.array(list(_from_dates(first, end_us, spacing, zone)), np.int64))
     elif not spacing.goes_into(Spacing(DAY)):
         full = np.arange(midnight, end_us + spacing.about_us, spacing.about_us, dtype=np.int64)
     else:
@@ -150,7 +150,14 @@ def _within_days(first: date, last: date, spacing: Spacing, zone: ZoneInfo) -> I
             shown = [_instant(wall + number * spacing.fixed, zone) for number in range(per_day)]
             parts.append(np.array(sorted({begins, *shown}), np.int64))
         day, begins = day + DAY, ends
-    return np.unique(np.append(np.concatenate(parts), begins))
+    return _distinct(np.append(np.concatenate(parts), begins))
+
+
+def _distinct(edges: Ints) -> Ints:
+    """In order, each once. They nearly are: sorting costs less than the table in which `np.unique` looks."""
+    ordered: Ints = np.sort(edges, kind="stable")
+    keep: Bools = np.append(True, ordered[1:] > ordered[:-1])
+    return ordered[keep]
 
 
 def _mostly_inside(full: Ints, low: int, high: int, start_us: int, end_us: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from store.database import Connection
-from store.observations import series_kept
+from store.kept import series_kept
 from store.read.condition import DeviceContact, StoredFacts, list_boots, load_device_facts, load_facts
 from store.read.places import DeviceWindow, Placed
 from store.read.streams import Stream, count_by_day

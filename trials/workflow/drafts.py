@@ -15,7 +15,8 @@ import numpy as np
 from store import trials as store_trials
 from store.catalogue.trials import get_trial
 from store.database import Connection
-from store.observations import Series, SeriesKept, series
+from store.kept import SeriesKept
+from store.observations import Series, series
 from trials import quality
 from trials.designs.reading import read_for_designs
 from trials.judge.expectations import Outlook

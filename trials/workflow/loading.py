@@ -20,7 +20,7 @@ from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
 from store.database import Connection
 from store.imports import list_withdrawals
-from store.observations import SeriesKept, series_kept
+from store.kept import SeriesKept, series_kept
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_order
 from trials.evaluation import Evaluation, GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
 from trials.plan.protocol import Protocol
