@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN
+from insitu.times import require_usual
 from insitu.zones import find_zone
 
 
@@ -23,18 +25,22 @@ def _zone(name: str) -> str:
     return name
 
 
-def _aware(when: datetime) -> datetime:
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Line = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
 Name = Annotated[Line, Field(min_length=1)]
 Texts = Annotated[dict[Literal["en", "fr"], Name], Field(min_length=1)]
 """A text in English, in French, or in both."""
 ZoneName = Annotated[str, AfterValidator(_zone)]
-Moment = Annotated[datetime, AfterValidator(_aware)]
+Moment = Annotated[datetime, AfterValidator(require_usual)]
 """Without an offset: UTC."""
+
+
+def to_utc(when: datetime) -> datetime:
+    """A time of the command line: UTC, or with an offset. CorrectInput for one that nobody means."""
+    try:
+        return require_usual(when).astimezone(UTC)
+    except ValueError as error:
+        raise CorrectInput(f"{error}.") from None
 
 
 class Entry(BaseModel):

@@ -8,13 +8,14 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cli.devices import public_of, take_effect
+from cli.fields import to_utc
 from cli.options import JsonOption
 from cli.output import say
 from cli.reports import aside, show
@@ -277,7 +278,7 @@ def pull(
         raise CorrectInput(f"{application!r}: write APPLICATION@TENANT, for example platform-air@ttn.")
     target, conn = open_target("insitu pull")
     now = target.clock.now()
-    start = now - timedelta(days=1) if after is None else after.replace(tzinfo=UTC)
+    start = now - timedelta(days=1) if after is None else to_utc(after)
     with conn:
         done = storage.pull(
             conn,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 from pydantic import Field, ValidationError, model_validator
 
 from cli.entries import DeviceEntry, enter_device
-from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName
+from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName, to_utc
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
@@ -273,7 +273,7 @@ def window(
         raise CorrectInput(
             "A window is for one site or for one device: give --site or --device TRIAL/DEVICE."
         )
-    if _utc(end) <= _utc(start):
+    if to_utc(end) <= to_utc(start):
         raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
     target, conn = open_target("insitu window")
     with conn:
@@ -283,15 +283,15 @@ def window(
             kind=kind,
             site=site or None,
             device_id=number,
-            start=_utc(start),
-            end=_utc(end),
+            start=to_utc(start),
+            end=to_utc(end),
             reason=reason,
             declared_by=login,
             now=target.clock.now(),
         )
     say(
-        f"Declared: {kind} of {site or device} from {_utc(start):%Y-%m-%d %H:%M} to "
-        f"{_utc(end):%Y-%m-%d %H:%M} UTC."
+        f"Declared: {kind} of {site or device} from {to_utc(start):%Y-%m-%d %H:%M} to "
+        f"{to_utc(end):%Y-%m-%d %H:%M} UTC."
     )
 
 
@@ -316,9 +316,9 @@ def deployment(
             conn,
             device_id=find_device(conn, trial, device).device_id,
             subject=f"{trial}/{device}",
-            at=at and _utc(at),
-            start=start and _utc(start),
-            end=end and _utc(end),
+            at=at and to_utc(at),
+            start=start and to_utc(start),
+            end=end and to_utc(end),
             login=login,
             reason=reason,
             now=target.clock.now(),
@@ -336,7 +336,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not trial or not device:
         raise CorrectInput(f"{text!r}: write TRIAL/DEVICE.")
     return trial, device
-
-
-def _utc(when: datetime) -> datetime:
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

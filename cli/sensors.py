@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.entries import differences, told, told_time
+from cli.fields import to_utc
 from cli.output import say
 from cli.target import open_target
 from insitu.errors import CorrectInput
@@ -63,7 +64,7 @@ def sensor(
     """Enter another sensor of a device, or a new calibration, from a time on. Its datastreams go on; reports
     list both with their intervals. Or correct such an entry.
     """
-    when = calibrated_at and _utc(calibrated_at)
+    when = calibrated_at and to_utc(calibrated_at)
     given: dict[str, Any] = {"make": make, "model": model, "serial": serial}
     given |= {"calibrated_at": when, "calibration": calibration}
     stated = {name: value for name, value in given.items() if value is not None}
@@ -76,15 +77,15 @@ def sensor(
     target, conn = open_target("insitu sensor")
     with conn:
         now, name = target.clock.now(), f"{trial}/{device}"
-        if at is not None and _utc(at) > now:
-            raise CorrectInput(f"--at {told_time(_utc(at))} is in the future: enter what has happened.")
+        if at is not None and to_utc(at) > now:
+            raise CorrectInput(f"--at {told_time(to_utc(at))} is in the future: enter what has happened.")
         known = _list_sensors(conn, trial, device)
-        wrong = _there_at(known, there_at and _utc(there_at))
+        wrong = _there_at(known, there_at and to_utc(there_at))
         detail: dict[str, Any] = {"reason": reason}
         if correct:
-            detail["changes"] = _correct(conn, known, wrong, stated, at and _utc(at))
+            detail["changes"] = _correct(conn, known, wrong, stated, at and to_utc(at))
         else:
-            detail |= {"changes": _change(conn, wrong, stated, _utc(at or now)), "since": _iso(at or now)}
+            detail |= {"changes": _change(conn, wrong, stated, to_utc(at or now)), "since": _iso(at or now)}
         verb = "correct" if correct else "change"
         record(conn, at=now, login=login, action=f"{verb} sensor", subject=name, detail=detail)
         for one in _list_sensors(conn, trial, device):
@@ -108,7 +109,7 @@ def _told_with_interval(one: Sensor) -> str:
 
 
 def _iso(when: datetime) -> str:
-    return _utc(when).isoformat()
+    return to_utc(when).isoformat()
 
 
 def _there_at(known: Sequence[Sensor], when: datetime | None) -> Sensor:
@@ -146,7 +147,3 @@ def _correct(
         raise CorrectInput(f"{wrong.device} has that entry already: {told(after)}.")
     correct_sensor(conn, wrong.sensor_id, after)
     return changes
-
-
-def _utc(when: datetime) -> datetime:
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

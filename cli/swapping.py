@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.devices import take_effect
+from cli.fields import to_utc
 from cli.output import say
 from cli.target import open_target
 from insitu.errors import CorrectInput, NotFound
@@ -41,7 +42,7 @@ def swap(
     target, conn = open_target("insitu swap")
     with conn:
         now = target.clock.now()
-        since = now if at is None else at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        since = now if at is None else to_utc(at)
         if since > now:
             raise CorrectInput(
                 f"--at {since:%Y-%m-%d %H:%M} UTC is in the future: swap when it has happened."

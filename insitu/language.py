@@ -18,7 +18,7 @@ from babel.dates import format_date, format_datetime
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_scientific
 from babel.support import NullTranslations, Translations
 
 from insitu.zones import zone_or_utc
@@ -80,6 +80,9 @@ def write_unit(ucum: str) -> str:
     return _UNITS.get(ucum, ucum.strip("[]{}"))
 
 
+_LONGEST: Final = 1e15
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The reader of a text: language and time zone."""
@@ -105,11 +108,15 @@ class Reader:
         return str(texts.get(self.language) or next(iter(texts.values()), ""))
 
     def number(self, value: float | None, digits: int = 2) -> str:
-        """`value` with at most `digits` decimals; an en dash for None."""
+        """`value` with at most `digits` decimals, or with an exponent from 10¹⁵; an en dash for None."""
         if value is None:
             return "–"
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
-        text: str = format_decimal(value, format=pattern, locale=LOCALES[self.language])
+        text: str = (
+            format_decimal(value, format=pattern, locale=LOCALES[self.language])
+            if abs(value) < _LONGEST
+            else format_scientific(value, format="0.###E0", locale=LOCALES[self.language])
+        )
         return text.replace("-", "−")  # a true minus sign: lines do not break at it
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:

@@ -10,6 +10,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from insitu.errors import CorrectInput
+from insitu.times import FIRST, LAST
 
 Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items.")]
@@ -325,13 +326,18 @@ def span(
     """`[start, end)`, by default the last `default_days` days; raises CorrectInput for naive times or a
     reversed span.
     """
-    until = end or now
-    since = start or until - timedelta(days=default_days)
-    if since.tzinfo is None or until.tzinfo is None:
+    if any(when is not None and when.tzinfo is None for when in (start, end)):
         raise CorrectInput("start and end need an offset from UTC, as in 2026-03-01T00:00:00+01:00.")
+    until = now if end is None else _usual(end)
+    since = until - timedelta(days=default_days) if start is None else _usual(start)
     if since >= until:
         raise CorrectInput("start must lie before end.")
     return since, until
+
+
+def _usual(when: datetime) -> datetime:
+    """`when`, moved to the years in which results can be: the ends of the calendar mean all there is."""
+    return min(max(when, FIRST), LAST).astimezone(UTC)
 
 
 def number_cursor(cursor: str | None) -> int | None:
@@ -348,8 +354,8 @@ def time_cursor(cursor: str | None) -> datetime | None:
     if cursor is None:
         return None
     try:
-        return datetime.fromisoformat(cursor).astimezone(UTC)
-    except ValueError:
+        return _usual(datetime.fromisoformat(cursor))
+    except (ValueError, TypeError):  # TypeError: without an offset
         raise CorrectInput(f"{cursor[:40]!r} is not a cursor: use `next` of the page before.") from None
 
 

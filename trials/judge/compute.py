@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 
+from insitu.errors import CorrectInput
 from insitu.model import PeriodName, Verdict
 from trials.designs import DESIGNS, Answer, Question, early_look
 from trials.evaluation import (
@@ -38,6 +39,7 @@ from trials.judge.versions import summaries
 from trials.plan import profiles
 from trials.plan.endpoint import Endpoint
 from trials.plan.reading import document_of
+from trials.plan.size import oversized
 from trials.sentences import finding
 from trials.series.inputs import TrialInputs, fingerprint
 from trials.statement import Statement
@@ -47,7 +49,11 @@ DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 
 def compute(inputs: TrialInputs) -> Evaluation:
-    """The whole evaluation, except `changed` and `causes`, which compare with another one."""
+    """The whole evaluation, except `changed` and `causes`, which compare with another one. CorrectInput for a
+    protocol that plans more than can be evaluated.
+    """
+    if problems := list(oversized(inputs.protocol)):
+        raise CorrectInput("\n".join(problems))
     with ThreadPoolExecutor(
         2
     ) as pool:  # hashing releases the interpreter lock: with a second core it costs no time

@@ -18,6 +18,7 @@ from pydantic_core import core_schema
 
 from insitu.model import CODE_PATTERN
 from insitu.spacing import Spacing
+from insitu.times import require_usual
 
 PROSE, RULE = "~prose", "~rule"
 """Tags of the two kinds of an entry; errors leave them out of the path of the field."""
@@ -28,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def _aware(when: datetime) -> datetime:
     if when.tzinfo is None:
         raise ValueError("give the offset from UTC, as in 2026-03-01T00:00:00+01:00")
-    return when
+    return require_usual(when)
 
 
 def _spaced(given: object, as_fixed: ValidatorFunctionWrapHandler) -> Spacing:

@@ -25,6 +25,7 @@ from trials.plan import profiles
 from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
+from trials.plan.size import oversized
 from trials.report.sentence import sentence_of
 from trials.workflow.templates import marks
 
@@ -88,7 +89,7 @@ def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
     catalogue, things that no design knows.
     """
     left = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
-    return [*left, *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    return [*left, *oversized(protocol), *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
 
 
 def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
