@@ -122,22 +122,27 @@ def parse_catalogue(content: bytes) -> Catalogue:
 
 
 def placements(stream: Datastream) -> list[Placement]:
+    """The deployments as inputs."""
     return [Placement(p.site, p.position, p.start, p.end) for p in stream.deployments]
 
 
 def every(stream: Datastream) -> Spacing | None:
+    """The declared time between two results."""
     return None if stream.every is None else Spacing.parse(stream.every)
 
 
 def windows(catalogue: Catalogue) -> list[WindowInput]:
+    """The windows as inputs."""
     return [WindowInput(**dict(one)) for one in catalogue.windows]
 
 
 def unblindings(catalogue: Catalogue) -> list[Unblinding]:
+    """The unblinded endpoints as inputs."""
     return [Unblinding(**dict(one)) for one in catalogue.unblinded]
 
 
 def earlier(catalogue: Catalogue) -> list[EarlierEvaluation]:
+    """The earlier evaluations as inputs."""
     return [EarlierEvaluation(**dict(one)) for one in catalogue.earlier_evaluations]
 
 

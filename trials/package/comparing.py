@@ -11,7 +11,7 @@ RELATIVE: Final = 1e-6
 """Across types of processors; on the same type the bytes are the same."""
 _ABSOLUTE: Final = 1e-12
 NOT_RECOMPUTED: Final = ("causes", "changed", "code")
-"""Fields of an evaluation that depend on more than a package holds: an earlier evaluation, and the machine."""
+"""Fields of an evaluation that depend on more than a package holds: an earlier evaluation, the machine."""
 
 
 def differences(where: str, stated: Any, found: Any, compared: list[int]) -> Iterator[str]:

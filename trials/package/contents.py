@@ -40,7 +40,7 @@ _FOLDERS: Final = frozenset([VERSIONS, *(p.pattern.partition("/")[0] for p in FU
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """`files`: path within the package → bytes. `problems`: sentences about entries that no package holds."""
+    """`files`: path within the package → bytes. `problems`: sentences about entries that no package has."""
 
     folder: Path
     files: Mapping[str, bytes]

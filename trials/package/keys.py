@@ -29,7 +29,7 @@ PublicHex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SigningKey(BaseModel):
-    """What the public may know of a key. `signed_by_previous`: hex; None for the first one, or where the
+    """Public facts about a key. `signed_by_previous`: hex; None for the first one, or where the
     private key before it was lost.
     """
 

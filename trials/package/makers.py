@@ -1,4 +1,4 @@
-"""What makes the files of a package: versions that a reader needs to make them again."""
+"""Versions of the programs that make the files of a package: a reader needs them to make the files again."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,43 +63,29 @@ def form_of(contents: Contents) -> int:
     form = read_json(path, contents.of(DESCRIPTOR)).get("format", FORMAT_1)
     if type(form) is not int or form not in range(FORMAT_1, FORMAT + 1):
         raise CorrectInput(
-            f"{path}: the package has format {form!r}, and this Insitu knows formats {FORMAT_1} to {FORMAT}: use a "
-            "newer Insitu."
+            f"{path}: the package has format {form!r}, and this Insitu knows formats {FORMAT_1} to "
+            f"{FORMAT}: use a newer Insitu."
         )
     return form
 
 
 def read_package(contents: Contents) -> Package:
-    """What a package says. CorrectInput names the file, and mostly the line, that is not as a package has
-    it.
+    """Reads all that a package says. CorrectInput names the file, and mostly the line, that has another form
+    than it must have.
     """
-    folder, form = contents.folder, form_of(contents)
-    path = str(folder / "protocol.json")
-    content = contents.of("protocol.json")
-    read_json(path, content, rfc8785=True)
-    protocol_text = content.decode()
-    protocol = read_for_designs(protocol_text, source=path)
-    facts = _read_catalogue(contents)
-    tables = {name: (str(folder / name), contents.of(name)) for name in ("observations.csv", "flags.csv")}
-    observations = read_observations(*tables["observations.csv"])
-    flags = read_flags(*tables["flags.csv"])
-    unknown = sorted(set(observations) - {stream.datastream for stream in facts.datastreams})
-    if unknown:
-        raise CorrectInput(
-            f"{folder / 'observations.csv'}: catalogue.json knows no datastream {unknown[0]!r}."
-        )
-    counts = Counter((row.datastream, row.check) for row in flags)
+    form, facts = form_of(contents), _read_catalogue(contents)
+    protocol_text = _canonical_text(contents, "protocol.json")
+    flags = read_flags(*_named(contents, "flags.csv"))
+    streams = _streams(contents, facts, flags)
     inputs = TrialInputs(
-        protocol=protocol,
-        protocol_sha256=hashlib.sha256(content).hexdigest(),
+        protocol=read_for_designs(protocol_text, source=str(contents.folder / "protocol.json")),
+        protocol_sha256=hashlib.sha256(protocol_text.encode()).hexdigest(),
         locked_at=facts.locked_at,
         organisations=facts.organisations,
         sites=facts.sites,
-        streams=[_stream(one, observations.get(one.datastream), counts) for one in facts.datastreams],
+        streams=streams,
         windows=facts_of.windows(facts),
-        rejects=read_rejects(
-            str(folder / "rejects.csv"), contents.of("rejects.csv"), sorted_=form != FORMAT_1
-        ),
+        rejects=read_rejects(*_named(contents, "rejects.csv"), sorted_=form != FORMAT_1),
         gaps=facts.gaps,
         withdrawals=facts.withdrawals,
         sensors=facts.sensors,
@@ -111,12 +97,30 @@ def read_package(contents: Contents) -> Package:
         versions=_read_versions(contents, facts, protocol_text),
     )
     _require_same_catalogue(contents, inputs, form)
-    surroundings = receipts = None
-    if form != FORMAT_1:
-        name = "surroundings.csv"
-        surroundings = read_surroundings(str(folder / name), contents.of(name))
-        receipts = read_receipts(str(folder / "receipts.csv"), contents.of("receipts.csv"))
-    return Package(inputs, form, flags, surroundings or {}, receipts or {})
+    if form == FORMAT_1:
+        return Package(inputs, form, flags, {}, {})
+    surroundings = read_surroundings(*_named(contents, "surroundings.csv"))
+    return Package(inputs, form, flags, surroundings, read_receipts(*_named(contents, "receipts.csv")))
+
+
+def _named(contents: Contents, name: str) -> tuple[str, bytes]:
+    return str(contents.folder / name), contents.of(name)
+
+
+def _canonical_text(contents: Contents, name: str) -> str:
+    path, content = _named(contents, name)
+    read_json(path, content, rfc8785=True)
+    return content.decode()
+
+
+def _streams(contents: Contents, facts: Catalogue, flags: Sequence[FlagRow]) -> list[StreamInput]:
+    path, content = _named(contents, "observations.csv")
+    observations = read_observations(path, content)
+    unknown = sorted(set(observations) - {stream.datastream for stream in facts.datastreams})
+    if unknown:
+        raise CorrectInput(f"{path}: catalogue.json knows no datastream {unknown[0]!r}.")
+    counts = Counter((row.datastream, row.check) for row in flags)
+    return [_stream(one, observations.get(one.datastream), counts) for one in facts.datastreams]
 
 
 def _read_catalogue(contents: Contents) -> Catalogue:
@@ -135,8 +139,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _require_same_catalogue(contents: Contents, inputs: TrialInputs, form: int) -> None:
-    """What was read must say all that stands there: no key, time or number in another form."""
-    path, content = str(contents.folder / "catalogue.json"), contents.of("catalogue.json")
+    """The inputs must say all that stands in the file: no key, time or number in another form."""
+    path, content = _named(contents, "catalogue.json")
     again: Any = catalogue_document(inputs)
     if form == FORMAT_1:
         again = without_later_keys(read_json(path, content), again)
@@ -150,10 +154,8 @@ def _read_versions(contents: Contents, facts: Catalogue, applied: str) -> list[P
         document = applied
         if number < len(facts.versions):
             name = f"{VERSIONS}/{one.version}.json"
-            path, content = str(contents.folder / name), contents.of(name)
-            read_json(path, content, rfc8785=True)
-            document = content.decode()
-            read_protocol(document, source=path)
+            document = _canonical_text(contents, name)
+            read_protocol(document, source=str(contents.folder / name))
         found.append(ProtocolVersion(one.version, one.locked_at, one.sha256, document))
     return found
 

@@ -40,7 +40,7 @@ def compare_reports(
     form: int,
 ) -> Compared:
     """A report that differs is a difference if this Insitu makes the same bytes as the one that made it;
-    otherwise its text is compared, and the reader is told that the bytes were not.
+    otherwise its text is compared, and a remark says that the bytes were not.
     """
     there = {name: content for name, content in contents.files.items() if _is_report(name)}
     if not there:

@@ -44,18 +44,21 @@ class FlagRow(NamedTuple):
 
 
 def read_observations(path: str, content: bytes) -> dict[str, Columns]:
+    """By datastream. NotCanonical names the line that is not in the one form."""
     rows = _rows(path, content, "observations")
     _each(path, rows, lambda row: (_result(row[2]), _flag(row[3], best=Flag.PASS)))
     return _by_stream(path, rows)
 
 
 def read_surroundings(path: str, content: bytes) -> dict[str, Columns]:
+    """By datastream, with flag 0: nobody compares theirs."""
     rows = _rows(path, content, "surroundings")
     _each(path, rows, lambda row: _result(row[2]))
     return _by_stream(path, rows)
 
 
 def read_receipts(path: str, content: bytes) -> dict[str, dict[int, int]]:
+    """By datastream: time → receipt, µs."""
     rows = _rows(path, content, "receipts")
     times, receipts = (_times_us(path, rows, column).tolist() for column in (1, 2))
     _require_sorted(path, [_chronological(row) for row in rows])
@@ -68,6 +71,7 @@ def read_receipts(path: str, content: bytes) -> dict[str, dict[int, int]]:
 
 
 def read_flags(path: str, content: bytes) -> list[FlagRow]:
+    """In the order of the file."""
     rows = _rows(path, content, "flags")
     _each(path, rows, lambda row: _flag(row[3], best=Flag.NOT_EVALUATED))
     times = _times_us(path, rows, 1).tolist()

@@ -29,6 +29,7 @@ class Signer:
 
 
 def public_hex(key: Ed25519PrivateKey) -> str:
+    """The public key, 64 hexadecimal digits."""
     raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return raw.hex()
 
@@ -56,6 +57,7 @@ def is_signed(public: str, signature: str, content: bytes) -> bool:
 
 
 def package_message(descriptor: bytes, public: str, signed_at: str) -> bytes:
+    """The message that vouches for a package with this datapackage.json."""
     return message(PACKAGE, public, signed_at, hashlib.sha256(descriptor).hexdigest())
 
 

@@ -33,7 +33,7 @@ REPORT_SETS: Final = tuple(
 )
 """The report in both languages; the language of the file without a code is the other one."""
 FURTHER: Final[tuple[re.Pattern[str], ...]] = ()
-"""Paths of further files that a package may hold and the descriptor then lists. Each kind has its own check."""
+"""Paths of further files that a package may hold; the descriptor lists them. Each kind has its own check."""
 KINDS: Final = {
     ".csv": "text/csv",
     ".json": "application/json",

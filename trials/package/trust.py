@@ -80,10 +80,12 @@ def keys_in(source: str, content: bytes, *, name: str) -> list[TrustedKey]:
 
 
 def is_key(text: str) -> bool:
+    """Whether it is a public key in hex."""
     return _HEX.fullmatch(text.strip().lower()) is not None
 
 
 def trusted(key: SigningKey, name: str) -> TrustedKey:
+    """A key of a published list, as the reader believes it."""
     return TrustedKey(key.public_key, name, key.replaced_at, key.revoked_from)
 
 

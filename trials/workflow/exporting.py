@@ -67,6 +67,36 @@ def write(
     protocol = next(
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
+    inputs = _inputs_of(conn, stored, protocol, evaluation)
+    evidence = _evidence(conn, stored.trial, inputs)
+    problems = recheck(
+        Package(inputs, FORMAT, evidence.flags, evidence.surroundings, evidence.receipts)
+    ).lines
+    if problems:
+        raise CorrectInput(
+            f"The flags do not follow from the observations as they are now ({problems[0]}): evaluate again, "
+            "then export."
+        )
+    write_tables(
+        folder,
+        inputs,
+        protocol=protocol.document,
+        evaluation=stored.document,
+        flags=[(f.datastream, moment(to_datetime(f.time_us)), f.check, f.flag) for f in evidence.flags],
+        surroundings=evidence.surroundings,
+        receipts=evidence.receipts,
+    )
+    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
+    seal(folder, evaluation, None if key is None else Signer(key, signed_at or SYSTEM.now()))
+
+
+def _inputs_of(
+    conn: Connection,
+    stored: store_trials.StoredEvaluation,
+    protocol: store_trials.StoredProtocol,
+    evaluation: Evaluation,
+) -> TrialInputs:
+    """The inputs as they were for that evaluation. CorrectInput if its numbers do not follow from them."""
     inputs = as_it_arrived(
         evaluation,
         load_inputs(
@@ -91,30 +121,11 @@ def write(
             "The numbers of that evaluation do not follow from the facts as they are now: a deployment was "
             "corrected, or a property was given its averaging scale since. Evaluate again, then export."
         )
-    evidence = _evidence(conn, stored.trial, inputs)
-    problems = recheck(
-        Package(inputs, FORMAT, evidence.flags, evidence.surroundings, evidence.receipts)
-    ).lines
-    if problems:
-        raise CorrectInput(
-            f"The flags do not follow from the observations as they are now ({problems[0]}): evaluate again, "
-            "then export."
-        )
-    write_tables(
-        folder,
-        inputs,
-        protocol=protocol.document,
-        evaluation=stored.document,
-        flags=[(f.datastream, moment(to_datetime(f.time_us)), f.check, f.flag) for f in evidence.flags],
-        surroundings=evidence.surroundings,
-        receipts=evidence.receipts,
-    )
-    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
-    seal(folder, evaluation, None if key is None else Signer(key, signed_at or SYSTEM.now()))
+    return inputs
 
 
 class _Evidence(NamedTuple):
-    """What a second run of the quality checks needs, besides the observations of the periods."""
+    """A second run of the quality checks needs it, besides the observations of the periods."""
 
     flags: list[FlagRow]
     surroundings: dict[str, Columns]

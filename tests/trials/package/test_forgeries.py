@@ -261,7 +261,7 @@ AGAINST_THE_FORM: list[Forge] = [
     claim_other_makers,
 ]
 ONLY_BY_KEY: list[Forge] = [halve, move_lock]
-"""Whoever makes everything anew makes another whole package: the signature alone tells them apart."""
+"""Each makes another whole package: the signature alone tells them apart."""
 
 
 def name_of(forge: Forge) -> str:

@@ -1,4 +1,4 @@
-"""Packages of a real database: the checks run again need what lies around the periods, and times of receipt."""
+"""Packages of a real database: to run the checks again takes observations around the periods, and receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any change of any file: with the lab's key alone `verify` never ends with 0, whoever seals it again."""
+"""Any change of any file: with the lab's key alone `verify` never ends with 0, also if it is sealed again."""
 
 from __future__ import annotations
 
