@@ -13,13 +13,13 @@ from cli.options import JsonOption
 from cli.output import say
 from cli.reports import show, show_table
 from cli.target import open_target
-from cli.trusting import fetch_keys, own_data_dir, trust_file
+from cli.trusting import fetch_keys, own_signing_keys, trust_file
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
 from insitu.settings import load
 from store.access import record
 from trials.package.catalogue import moment
-from trials.package.keys import SigningKey, list_keys, revoke_key, rotate_key
+from trials.package.keys import SigningKey, revoke_key, rotate_key
 from trials.package.signing import fingerprint
 from trials.package.trust import keep_trusted, parse_keys, read_trusted
 
@@ -27,7 +27,7 @@ from trials.package.trust import keep_trusted, parse_keys, read_trusted
 def show_keys(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the key that signs packages here, and those before it."""
     if context.invoked_subcommand is None:
-        keys = list_keys(own_data_dir())
+        keys = own_signing_keys()
         show(keys, _lines(keys), as_json=as_json)
 
 

@@ -13,7 +13,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 from cli.target import find_target
 from insitu.errors import CorrectInput, RetryLater, StartInsitu
 from insitu.settings import load
-from trials.package.keys import list_keys
+from trials.package.keys import SigningKey, list_keys
 from trials.package.trust import TrustedKey, keys_in, trusted
 
 _TIMEOUT_S: Final = 15.0
@@ -60,11 +60,16 @@ def own_data_dir() -> Path:
     return Path(target.running.data_dir) if target.running else load().data_dir
 
 
-def own_keys() -> list[TrustedKey]:
+def own_signing_keys() -> list[SigningKey]:
+    """The keys of the installation here, oldest first. CorrectInput if it has none."""
     folder = own_data_dir()
     if not (folder / "signing.key").exists():
         raise CorrectInput(f"{folder} holds no signing key: this installation has signed nothing yet.")
-    return [trusted(one, "this installation") for one in list_keys(folder)]
+    return list_keys(folder)
+
+
+def own_keys() -> list[TrustedKey]:
+    return [trusted(one, "this installation") for one in own_signing_keys()]
 
 
 def trust_file() -> Path:

@@ -75,7 +75,12 @@ def _believed(keys: list[str], addresses: list[str], *, own: bool) -> list[Trust
 def _lines_of_checks(checks: list[Check]) -> Iterator[str]:
     for check in checks:
         yield f"{'FAIL' if not check.ok else 'open' if check.open else 'ok  '} {check.name}"
-        yield from (f"     {line}" for line in check.lines)
+        yield from (f"     {_printable(line)}" for line in check.lines)
     if all(check.ok for check in checks):
         yield "Every number agrees."
-        yield from (check.open for check in checks if check.open)
+        yield from (_printable(check.open) for check in checks if check.open)
+
+
+def _printable(line: str) -> str:
+    """Text from a package must not move the cursor or colour a terminal."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

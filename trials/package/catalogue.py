@@ -218,4 +218,6 @@ def checked_parameters(text: str) -> dict[str, dict[str, Any]]:
     found = json.loads(text)
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         raise ValueError("checked_with holds no parameters by check")
+    if json.dumps(found, sort_keys=True, separators=(",", ":")) != text:
+        raise ValueError("checked_with is not in its one form")
     return found

@@ -64,6 +64,7 @@ class PublishedKeys(BaseModel):
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     """The installation's own key. Made at first use; only its account can read it."""
     path = data_dir / _PRESENT
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (
         not path.exists() or path.stat().st_size == 0
     ):  # an interrupted start of an older version leaves it empty

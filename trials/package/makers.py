@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-_RENDERERS: Final = ("insitu", "typst", "vl-convert-python")
+_RENDERERS: Final = ("babel", "insitu", "jinja2", "typst", "vl-convert-python")
 _FORMS: Final = (".j2", ".md", ".po", ".py", ".typ")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from trials.judge.compute import compute
 from trials.package.comparing import NOT_RECOMPUTED, differences
 from trials.package.contents import Contents, load, missing_and_surplus
 from trials.package.descriptor import descriptor
+from trials.package.makers import makers
 from trials.package.reading import Package, form_of, read_package
 from trials.package.rechecking import recheck
 from trials.package.reports import Render, compare_reports
@@ -29,6 +31,7 @@ from trials.plan.rules import RULES_1
 __all__ = ["Check", "differences", "verify"]
 
 _MOST_LINES: Final = 20
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _FACTS: Final = (
     "the facts of catalogue.json (lock times, deployments, windows, gaps, arrival, earlier evaluations), "
     "results and counts as they were received"
@@ -132,9 +135,14 @@ begins.
 def _made_by(contents: Contents) -> dict[str, str]:
     path = str(contents.folder / DESCRIPTOR)
     found = read_json(path, contents.of(DESCRIPTOR)).get("made_by", {})
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise CorrectInput(f"{path}: made_by holds no names with their versions.")
+    names = {*makers()} if form_of(contents) != FORMAT_1 else set()
+    if not isinstance(found, dict) or {*found} != names or not all(map(_is_version, found.values())):
+        raise CorrectInput(f"{path}: made_by does not hold the versions of {', '.join(sorted(names))}.")
     return found
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
 
 
 def _checksums(contents: Contents, read: _Read | None) -> Check:

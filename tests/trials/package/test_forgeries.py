@@ -227,7 +227,22 @@ def claim_other_makers(folder: Path) -> None:
     forger.edit(folder / "datapackage.json", made_by=made_by | {"typst": "0.1"})
 
 
+def state_parameters_twice(folder: Path) -> None:
+    path = folder / "catalogue.json"
+    text = path.read_text("utf-8")
+    inner = '{\\"gross_range\\":'
+    assert inner in text
+    path.write_text(text.replace(inner, inner + '{},\\"gross_range\\":'), "utf-8")
+
+
+def name_an_unknown_maker(folder: Path) -> None:
+    made_by = forger.read(folder / "datapackage.json")["made_by"]
+    forger.edit(folder / "datapackage.json", made_by=made_by | {"notary": "1"})
+
+
 AGAINST_THE_FORM: list[Forge] = [
+    state_parameters_twice,
+    name_an_unknown_maker,
     rewrite_html,
     rewrite_pdf,
     rewrite_readme,

@@ -60,7 +60,7 @@ def test_what_lies_around_the_periods_explains_the_flags_in_them(
     conn: Connection, stuck: int, tmp_path: Path
 ) -> None:
     folder, key = tmp_path / "package", Ed25519PrivateKey.generate()
-    write(conn, stuck, folder, key=key)
+    write(conn, stuck, folder, key=key, signed_at=END + 9 * DAY)
     assert [row[2] for row in table(folder / "surroundings.csv")[1:]] == ["21.5"] * 9
     ((_, at, receipt),) = table(folder / "receipts.csv")[1:]
     assert np.datetime64(at[:-1]) - np.datetime64(receipt[:-1]) == np.timedelta64(1, "h")
@@ -72,7 +72,7 @@ def test_what_lies_around_the_periods_explains_the_flags_in_them(
 @pytest.mark.parametrize("name", ["surroundings.csv", "receipts.csv"])
 def test_without_it_the_flags_do_not_follow(name: str, conn: Connection, stuck: int, tmp_path: Path) -> None:
     folder, key = tmp_path / "package", Ed25519PrivateKey.generate()
-    write(conn, stuck, folder, key=key)
+    write(conn, stuck, folder, key=key, signed_at=END + 9 * DAY)
     forger.put_rows(folder, forger.rows(folder, name)[:1], name)
     forger.seal(folder, key)
     failed = [check for check in verify(folder, [TrustedKey(forger.public(key), "lab")]) if not check.ok]
@@ -85,7 +85,7 @@ def test_a_package_without_reports_is_settled_by_its_key(
     conn: Connection, stuck: int, tmp_path: Path
 ) -> None:
     folder, key = tmp_path / "package", Ed25519PrivateKey.generate()
-    write(conn, stuck, folder, key=key)
+    write(conn, stuck, folder, key=key, signed_at=END + 9 * DAY)
     (folder / "README.md").unlink()
     descriptor = forger.read(folder / "datapackage.json")
     descriptor["resources"] = [one for one in descriptor["resources"] if one["path"] != "README.md"]
