@@ -22,7 +22,7 @@ from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
 from api.pages import devices as device_pages
-from api.pages import files, fleet, protocols, rejects, session, start, streams
+from api.pages import files, fleet, keys, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
@@ -106,7 +106,7 @@ def _include(app: FastAPI) -> None:
     """Lists everything open to the public; all other routes require a signed-in viewer before their own code
     runs.
     """
-    for router in (session.open_router, operations.open_router, files.open_router):
+    for router in (session.open_router, operations.open_router, files.open_router, keys.open_router):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 

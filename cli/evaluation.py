@@ -17,7 +17,7 @@ from cli.output import say, warn
 from cli.reports import show
 from cli.target import open_target
 from insitu.clock import SYSTEM, Clock
-from insitu.errors import CorrectInput, Disagrees, NotFound
+from insitu.errors import CorrectInput, NotFound
 from insitu.model import PeriodName
 from insitu.settings import load
 from store.trials import evaluation as find
@@ -27,8 +27,6 @@ from trials.evaluation import document_of
 from trials.judge.after_words import locked_late
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package
-from trials.package.verify import Check
-from trials.package.verify import verify as verify_package
 from trials.plan import profiles as known
 from trials.report import write_reports
 from trials.report.sentence import sentence_of
@@ -220,7 +218,7 @@ def export(
         write_package(
             conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir
         )
-    say(f"{to}: check it anywhere with `insitu verify {to}`.")
+    say(f"{to}: check it anywhere with `insitu verify {to} --key KEY`; `insitu key` shows yours.")
 
 
 def write_package(
@@ -241,23 +239,3 @@ def write_package(
         for path in reports.glob("report*"):
             shutil.copyfile(path, to / path.name)
     write(conn, row.evaluation_id, to, key=signing_key(data_dir))
-
-
-def verify(
-    package: Annotated[Path, typer.Argument(help="The directory of a package.")], as_json: JsonOption = False
-) -> None:
-    """Recompute every number of a package, check its files, protocol and signature; needs no database."""
-    checks = verify_package(package)
-    agrees = all(check.ok for check in checks)
-    document = {"agrees": agrees, "checks": [check._asdict() for check in checks]}
-    show(document, _lines_of_checks(checks), as_json=as_json)
-    if not agrees:
-        raise Disagrees(f"{package} does not agree with itself; what differs is named above.")
-
-
-def _lines_of_checks(checks: list[Check]) -> Iterator[str]:
-    for check in checks:
-        yield f"{'ok  ' if check.ok else 'FAIL'} {check.name}"
-        yield from (f"     {line}" for line in check.lines)
-    if all(check.ok for check in checks):
-        yield "Every number agrees."

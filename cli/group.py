@@ -57,7 +57,9 @@ def command_of(name: str, verb: Verb) -> Any:
     """The command, or the group of commands, of a verb."""
     with loading():
         module = import_module(verb.module)
-    app = _typer(help=verb.help, no_args_is_help=len(verb.functions) > 1)
+    app = _typer(help=verb.help, no_args_is_help=len(verb.functions) > 1 and verb.alone is None)
+    if verb.alone is not None:
+        app.callback(invoke_without_command=True)(getattr(module, verb.alone))
     for function in verb.functions:
         app.command(name if len(verb.functions) == 1 else None)(getattr(module, function))
     command = typer.main.get_command(app)

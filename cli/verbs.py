@@ -13,6 +13,8 @@ class Verb(NamedTuple):
     module: str
     functions: tuple[str, ...]
     help: str
+    alone: str | None = None
+    """The function of a group that is called without the name of another one."""
 
 
 VERBS: Final = {
@@ -59,7 +61,15 @@ VERBS: Final = {
     "unblind": Verb("cli.evaluation", ("unblind",), "Reveal the result of a blinded endpoint."),
     "report": Verb("cli.evaluation", ("report",), "Write the report of an evaluation."),
     "export": Verb("cli.evaluation", ("export",), "Write the package of a trial's latest evaluation."),
-    "verify": Verb("cli.evaluation", ("verify",), "Recompute a package and check its files and signature."),
+    "verify": Verb(
+        "cli.verifying", ("verify",), "Recompute a package and check its files and who vouches for it."
+    ),
+    "key": Verb(
+        "cli.keys",
+        ("rotate", "revoke", "trust", "trusted"),
+        "Show, replace or revoke the key that signs packages; keep the keys of others.",
+        alone="show_keys",
+    ),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
     "settings": Verb("cli.operations", ("settings",), "Show the effective settings, secrets hidden."),
     "replay": Verb("cli.operations", ("replay",), "Send rejects through the path again."),

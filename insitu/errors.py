@@ -86,3 +86,7 @@ class ReportDefect(InsituError):
 
 class Disagrees(InsituError):
     """The recomputed results differ from those in the package."""
+
+
+NOT_VOUCHED = 3
+"""Exit code of `verify` where nothing differs, but the reader must still settle who vouches for it."""

@@ -20,6 +20,8 @@ from api.pages.trials import evaluation_of
 from store.database import Connection
 from store.trials import StoredEvaluation
 from trials.package.keys import signing_key
+from trials.package.makers import made_here
+from trials.package.signing import public_hex
 from trials.report import write_reports
 from trials.workflow.exporting import write
 
@@ -48,8 +50,10 @@ async def vega(context: Ctx) -> FileResponse:
 
 
 def rendered(context: Context, stored: StoredEvaluation) -> Path:
-    """Folder with the reports of an evaluation; made at first use and named by the hash of the document."""
-    folder = context.cache / "reports" / stored.sha256
+    """Folder with the reports of an evaluation; made at first use and named by the hash of the document and
+    what makes it.
+    """
+    folder = context.cache / "reports" / f"{stored.sha256}-{made_here()}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(mkdtemp(prefix="report-", dir=folder.parent))
@@ -75,7 +79,8 @@ async def package(request: Request, trial: str, evaluation_id: int, stored: Stor
     """With this package anyone can recompute the evaluation: observations, protocol, results, reports, signed
     by this installation.
     """
-    path = context.cache / "packages" / f"{stored.sha256}.zip"
+    signer = public_hex(signing_key(context.settings.data_dir))[:16]
+    path = context.cache / "packages" / f"{stored.sha256}-{made_here()}-{signer}.zip"
     if not path.exists():
         reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
         async with connecting(request) as conn:

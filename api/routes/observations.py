@@ -23,7 +23,7 @@ from store.database import Connection
 from store.read.fleet import list_devices
 from store.read.results import export_observations, list_own_observations
 from store.read.streams import get_owner, list_streams
-from trials.package.writing import safe_cell
+from trials.package.rows import safe_cell
 
 router = APIRouter()
 _COLUMNS: Final = (

@@ -40,6 +40,8 @@ from store.database import Connection
 from store.ledger import totals
 from store.trials import latest_evaluation
 from trials.evaluation import Evaluation, document_of
+from trials.package.keys import published
+from trials.package.strict import written
 from trials.report import Charts, write_reports
 from trials.report.texts import summary
 from trials.workflow.checking import check_quality
@@ -336,6 +338,7 @@ class Demo:
         write_reports(document_of(evaluation), folder=folder, language=self.settings.language, charts=charts)
         self._look_after()
         self._committed(package)
+        write_whole(self.out / "insitu-keys.json", written(published(self.data_dir)), mode=0o644)
         return evaluation
 
     def _keep(self, people: Sequence[SignIn], logins: dict[str, tuple[str, str]]) -> None:

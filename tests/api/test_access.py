@@ -26,7 +26,15 @@ SEES = {
     "outsider": set(),
 }
 MEASUREMENTS = {"lab", "judge", "aurore", "boreal"}
-OPEN = ("/healthz", "/readyz", "/sign-in", "/static/insitu.css", "/static/insitu.js")
+OPEN = (
+    "/healthz",
+    "/readyz",
+    "/sign-in",
+    "/keys",
+    "/.well-known/insitu-keys.json",
+    "/static/insitu.css",
+    "/static/insitu.js",
+)
 EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/docs")
 
 

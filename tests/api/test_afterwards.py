@@ -9,6 +9,7 @@ import re
 import zipfile
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,11 @@ from store.database import connect
 from tests.api.conftest import SignIn, form_token
 from tests.api.world import World, protocol, text
 from trials.evaluation import Evaluation
+from trials.package.trust import keys_in
+from trials.package.verify import verify
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of
+from trials.report import write_reports
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.locking import lock_protocol
@@ -73,15 +77,25 @@ def test_the_api_has_a_field_for_it_and_the_sentence_in_both_languages(
     assert document["endpoints"][0]["after_the_fact"] is True
 
 
-def test_the_package_says_it_in_its_readme(own_client: SignIn, own_world_url: str, world: World) -> None:
+def test_the_package_says_it_in_its_readme_and_the_published_keys_vouch_for_it(
+    own_client: SignIn, own_world_url: str, world: World, tmp_path: Path
+) -> None:
     (sentence,) = loosened(own_world_url, world).afterwards or []
     client = own_client("judge")
     number = client.get(f"{API}/evaluations").json()["items"][0]["evaluation_id"]
     content = client.get(f"{TRIAL}/evaluations/{number}/package.zip", timeout=120).content
     with zipfile.ZipFile(BytesIO(content)) as archive:
         readme = archive.read("ward-ventilation/README.md").decode()
+        archive.extractall(tmp_path)
     assert sentence.text.en in readme
     assert sentence.text.fr in readme
+    listed = client.get("/.well-known/insitu-keys.json").content
+    checks = verify(
+        tmp_path / "ward-ventilation",
+        keys_in("list", listed, name="lab"),
+        render=lambda document, folder, language: write_reports(document, folder=folder, language=language),
+    )
+    assert [(check.name, check.lines, check.open) for check in checks if not check.ok or check.open] == []
 
 
 def test_who_sees_no_measurements_is_not_told(own_client: SignIn, own_world_url: str, world: World) -> None:

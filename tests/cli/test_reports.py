@@ -30,6 +30,7 @@ from tests.fix_catalogue import START, SmallTrial
 from tests.test_cli import complaint, run
 from tests.test_docs import DOCS
 from tests.trials.world import criterion, endpoint, inputs, period, protocol, protocol_text, series
+from trials import quality
 from trials.evaluation import document_of
 from trials.judge.compute import compute
 from trials.package.writing import seal, write_tables
@@ -39,7 +40,7 @@ REPORTING = {
     *("trials", "devices", "people", "windows", "evaluations"),
     *("check", "settings", "profiles", "shards", "network", "power", "verify", "evaluate"),
     *("replay", "import", "pull", "migrate"),
-    *("imports", "withdraw", "map", "mappings", "topics"),
+    *("imports", "withdraw", "map", "mappings", "topics", "key"),
 }
 
 
@@ -187,7 +188,10 @@ def small_package(folder: Path) -> Path:
         endpoint("before_after", [criterion("effect", high=-2.0)], arms=["candidate"]),
         periods=[period("baseline", 0, 30), period("reporting", 30, 60)],
     )
-    given = inputs(plan, [series("candidate-1", 40 + noise)])
+    checked_with = quality.parameters_text(
+        quality.plan([("gross_range", {"fail_low": -50, "fail_high": 500})])
+    )
+    given = inputs(plan, [series("candidate-1", 40 + noise, checked_with=checked_with)])
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(folder, given, protocol=protocol_text(plan), evaluation=text, flags=[])
@@ -198,8 +202,8 @@ def small_package(folder: Path) -> Path:
 def test_a_package_is_verified_and_evaluated_the_same_in_both_forms(told: Told, tmp_path: Path) -> None:
     package = str(small_package(tmp_path / "package"))
     text, document = told("verify", package), json.loads(told("verify", package, "--json"))
-    assert text.endswith("Every number agrees.\n")
-    assert [line[5:] for line in text.splitlines() if line.startswith("ok ")] == [
+    assert text.endswith("Every number agrees.\nUNSIGNED\n")
+    assert [line[5:] for line in text.splitlines() if line.startswith(("ok ", "open "))] == [
         check["name"] for check in document["checks"]
     ]
     assert (document["agrees"], {check["ok"] for check in document["checks"]}) == (True, {True})

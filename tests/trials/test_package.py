@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
+from insitu.times import to_datetime, to_us
 from tests.trials.test_gate import DESIGNS, plan_of, streams_of
 from tests.trials.world import (
     criterion,
@@ -29,16 +33,30 @@ from tests.trials.world import (
     series,
     window,
 )
+from trials import quality
 from trials.evaluation import Afterwards, RejectSummary, document_of
 from trials.judge.compute import compute
+from trials.package.catalogue import moment
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package, read_inputs
 from trials.package.readme import README, readme
+from trials.package.rechecking import span_of
+from trials.package.rows import safe_cell
+from trials.package.signing import Signer
+from trials.package.strict import written
 from trials.package.verify import Check, verify
-from trials.package.writing import safe_cell, seal, write_tables
+from trials.package.writing import seal, write_tables
 from trials.plan.reading import canonical
 from trials.plan.values import Text
 from trials.series.inputs import TrialInputs
+
+RANGE: dict[str, Any] = {
+    "property": "no2",
+    "check": "gross_range",
+    "parameters": {"fail_low": -50, "fail_high": 500, "suspect_high": 100},
+}
+CHECKED_WITH = quality.parameters_text(quality.plan([(RANGE["check"], RANGE["parameters"])]))
+SIGNED_AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def small_inputs() -> TrialInputs:
@@ -55,7 +73,7 @@ def small_inputs() -> TrialInputs:
             rank="secondary",
         ),
     ]
-    plan = protocol(*made, periods=[period("baseline", 0, 16), period("reporting", 16, 32)])
+    plan = protocol(*made, periods=[period("baseline", 0, 16), period("reporting", 16, 32)], checks=[RANGE])
     rng = np.random.default_rng(4)
     streams = []
     for device, role, effect in (("candidate-1", "candidate", -5.0), ("control-1", "control", 0.0)):
@@ -63,7 +81,8 @@ def small_inputs() -> TrialInputs:
         values[16 * 24 :] += effect
         values[100:103] = np.nan
         values[200:206] = [-0.8, -1e-7, 0.0, -0.0, 1e-300, 0.1 + 0.2]  # an analyser around zero
-        stream = series(device, values, role=role)
+        values[50:53] = 150  # more than usual
+        stream = series(device, values, role=role, checked_with=CHECKED_WITH)
         stream.flag[50:53] = 3
         stream.by_check["gross_range"] = 3
         streams.append(stream)
@@ -76,11 +95,26 @@ def build(folder: Path, key: Ed25519PrivateKey | None = None) -> Path:
     """A whole package, as `write` makes it from a database."""
     given = small_inputs()
     evaluation = compute(given)
-    flags = [(s.key(), f"2026-03-03T0{n}:00:00Z", "gross_range", 3) for s in given.streams for n in (1, 2, 3)]
+    flags = [
+        (s.key(), moment(to_datetime(int(s.time_us[n]))), "gross_range", 3)
+        for s in given.streams
+        for n in (50, 51, 52)
+    ]
     text = canonical(document_of(evaluation)).decode()
     write_tables(folder, given, protocol=protocol_text(given.protocol), evaluation=text, flags=flags)
-    seal(folder, evaluation, key)
+    seal(folder, evaluation, None if key is None else Signer(key, SIGNED_AT))
     return folder
+
+
+def within_periods(given: TrialInputs) -> TrialInputs:
+    """The inputs with the observations that an installation would load."""
+    streams = []
+    for stream in given.streams:
+        first, last = (to_us(one) for one in span_of(given.protocol, stream, given.rules))
+        inside = (stream.time_us >= first) & (stream.time_us < last)
+        kept = {name: getattr(stream, name)[inside] for name in ("time_us", "result", "flag")}
+        streams.append(replace(stream, **kept))
+    return replace(given, streams=streams)
 
 
 @pytest.fixture
@@ -89,9 +123,10 @@ def package(tmp_path: Path) -> Path:
 
 
 def checks(folder: Path) -> dict[str, Check]:
-    """The checks by short names."""
+    """The checks by the first of these words that is in their name."""
+    words = ("checksums", "form", "protocol", "numbers", "flags", "reports", "signature")
     found = verify(folder)
-    return dict(zip(("checksums", "protocol", "numbers", "signature"), found, strict=True))
+    return {next(word for word in words if word in check.name): check for check in found}
 
 
 def change_a_result(folder: Path, row: int, by: float) -> str:
@@ -110,13 +145,15 @@ def repair_checksum(folder: Path, name: str) -> None:
     for resource in descriptor["resources"]:
         if resource["path"] == name:
             resource |= {"bytes": len(content), "hash": "sha256:" + hashlib.sha256(content).hexdigest()}
-    path.write_text(json.dumps(descriptor), "utf-8")
+    path.write_bytes(written(descriptor))
 
 
-def test_an_untouched_package_agrees_with_itself_in_all_four_ways(package: Path) -> None:
+def test_an_untouched_package_agrees_with_itself_in_all_seven_ways(package: Path) -> None:
     found = checks(package)
-    assert [check.ok for check in found.values()] == [True] * 4
-    assert found["checksums"].name == "checksums of 6 files"
+    assert [(check.ok, check.lines) for check in found.values() if not check.ok] == []
+    assert [check.open for check in found.values()] == ["", "", "", "", "", "", "UNSIGNED"]
+    assert found["checksums"].name == "checksums of 8 files"
+    assert found["flags"].name == "flags of 1530 observations, by running the checks again"
     assert int(found["numbers"].name.split()[0]) > 100
     assert "not signed" in found["signature"].lines[0]
 
@@ -124,7 +161,7 @@ def test_an_untouched_package_agrees_with_itself_in_all_four_ways(package: Path)
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_package_of_any_design_agrees_with_itself(design: str, tmp_path: Path) -> None:
     plan = plan_of(design)
-    given = inputs(plan, streams_of(plan))
+    given = within_periods(inputs(plan, streams_of(plan)))
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(tmp_path, given, protocol=protocol_text(plan), evaluation=text, flags=[])
@@ -162,7 +199,7 @@ def test_one_changed_result_names_the_file_and_the_numbers_it_changes(package: P
     change_a_result(package, 20, by=40.0)
     found = checks(package)
     assert not found["checksums"].ok
-    assert found["checksums"].lines == ["observations.csv was changed"]
+    assert "observations.csv was changed" in found["checksums"].lines
     assert not found["numbers"].ok
     named = "\n".join(found["numbers"].lines)
     assert "endpoints[main].criteria[effect].estimate.value" in named
@@ -200,7 +237,7 @@ def test_a_changed_verdict_is_named_with_both_verdicts(package: Path) -> None:
     document = json.loads(path.read_text("utf-8"))
     assert document["verdict"] == "met"
     document["verdict"] = "not_met"
-    path.write_text(json.dumps(document), "utf-8")
+    path.write_bytes(canonical(document))
     repair_checksum(package, "evaluation.json")
     assert checks(package)["numbers"].lines == ['verdict: "not_met" stated, "met" recomputed']
 
@@ -212,7 +249,7 @@ def test_a_difference_between_processors_is_no_difference_but_a_millionth_is(pac
     def with_factor(factor: float) -> bool:
         document = json.loads(original)
         document["endpoints"][0]["estimates"][0]["value"] *= factor
-        path.write_text(json.dumps(document), "utf-8")
+        path.write_bytes(canonical(document))
         return checks(package)["numbers"].ok
 
     assert with_factor(1 + 1e-8)
@@ -242,41 +279,45 @@ def read_sha256(folder: Path) -> str:
 def test_a_protocol_in_another_layout_is_not_canonical(package: Path) -> None:
     path = package / "protocol.json"
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")), indent=2), "utf-8")
-    assert checks(package)["protocol"].lines[0] == "protocol.json is not in canonical form"
+    assert checks(package)["form"].lines == ["protocol.json, line 1: it is not in canonical form."]
 
 
 def test_missing_and_added_files_are_named(package: Path) -> None:
     (package / "flags.csv").rename(package / "other.csv")
-    with pytest.raises(CorrectInput, match=r"flags\.csv is missing: the package is not whole"):
-        verify(package)
+    found = checks(package)
+    assert found["form"].lines == ["flags.csv is missing: the package is not whole."]
+    assert found["checksums"].lines == ["other.csv is not part of the package", "flags.csv is missing"]
     (package / "flags.csv").write_bytes((package / "other.csv").read_bytes())
     assert checks(package)["checksums"].lines == ["other.csv is not part of the package"]
 
 
+OBSERVATIONS = "datastream,phenomenon_time,result,flag"
+REJECTS = "device,reason,messages,results"
 BROKEN = [
     (
         "protocol.json",
         '{"trial": "small",\n "title"',
         r"protocol\.json, line 2, column 9: Expecting ':' delimiter\.",
     ),
-    ("protocol.json", '{"trial": "small"}', r"protocol\.json, line 1: title: Field required"),
+    ("protocol.json", '{"trial":"small"}', r"protocol\.json, line 1: title: Field required"),
     ("protocol.json", None, r"protocol\.json is missing: the package is not whole\."),
-    ("catalogue.json", "{", r"catalogue\.json is not what a package holds"),
-    ("catalogue.json", "[]", r"catalogue\.json is not what a package holds"),
+    ("catalogue.json", "{", r"catalogue\.json, line 1, column 2: "),
+    ("catalogue.json", "[]", r"catalogue\.json cannot be read \(it holds no JSON object\)"),
+    ("catalogue.json", "{}\n", r"catalogue\.json is not what a package holds"),
     ("evaluation.json", "[]", r"evaluation\.json cannot be read \(it holds no JSON object\)"),
     ("evaluation.json", None, r"evaluation\.json is missing: the package is not whole\."),
     ("datapackage.json", "[]", r"datapackage\.json cannot be read \(it holds no JSON object\)"),
     (
         "datapackage.json",
-        '{"resources": [{"path": "x"}]}',
+        written({"resources": [{"path": "x"}]}).decode(),
         r"datapackage\.json does not list files with their hash",
     ),
-    ("datapackage.json", None, r"is no trial package: it has no datapackage\.json"),
-    ("rejects.csv", "h\ncandidate-1,unparsable,two,0\n", r"rejects\.csv, line 2: "),
-    ("observations.csv", "h\na,b\n", r"observations\.csv, line 2: 2 cells instead of 4\."),
+    ("rejects.csv", f"{REJECTS}\ncandidate-1,unparsable,two,0\n", r"rejects\.csv, line 2: "),
+    ("observations.csv", f"{OBSERVATIONS}\na,b\n", r"observations\.csv, line 2: 2 cells instead of 4\."),
+    ("observations.csv", "h\n", r"observations\.csv, line 1: the header is not datastream,"),
     (
         "observations.csv",
-        "h\nx/no2,2026-03-01T00:00:00Z,1,1\n",
+        f"{OBSERVATIONS}\nx/no2,2026-03-01T00:00:00Z,1.0,1\n",
         r"catalogue\.json knows no datastream 'x/no2'",
     ),
 ]
@@ -285,14 +326,20 @@ BROKEN = [
 @pytest.mark.parametrize(
     ("name", "content", "message"), BROKEN, ids=[f"{name}-{n}" for n, (name, _, _) in enumerate(BROKEN)]
 )
-def test_a_file_that_cannot_be_read_is_one_clear_error(
+def test_a_file_that_cannot_be_read_is_named_and_the_other_checks_go_on(
     package: Path, name: str, content: str | None, message: str
 ) -> None:
     if content is None:
         (package / name).unlink()
     else:
         (package / name).write_text(content, "utf-8")
-    with pytest.raises(CorrectInput, match=message):
+    told = [line for check in verify(package) if not check.ok for line in check.lines]
+    assert any(re.search(message, line) for line in told), told
+
+
+def test_a_folder_without_a_descriptor_is_no_package(package: Path) -> None:
+    (package / "datapackage.json").unlink()
+    with pytest.raises(CorrectInput, match=r"is no trial package: it has no datapackage\.json"):
         verify(package)
 
 
@@ -313,8 +360,8 @@ def test_a_row_that_is_no_observation_is_named_by_its_line(package: Path, cells:
     lines = path.read_text("utf-8").splitlines()
     lines[6] = f"candidate-1/no2,{cells}"
     path.write_text("\n".join(lines) + "\n", "utf-8")
-    with pytest.raises(CorrectInput, match=rf"observations\.csv, line 7: .*{message}"):
-        verify(package)
+    (line,) = checks(package)["form"].lines
+    assert re.search(rf"observations\.csv, line 7: .*{message}", line)
 
 
 def test_a_signed_package_says_by_which_key_and_notices_a_changed_descriptor(tmp_path: Path) -> None:

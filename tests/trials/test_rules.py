@@ -15,6 +15,7 @@ from tests.trials.test_package import build, small_inputs
 from trials.evaluation import Evaluation
 from trials.judge.compute import compute
 from trials.package.reading import read_inputs
+from trials.package.strict import written
 from trials.package.verify import verify
 from trials.plan.rules import NEWEST, RULES_1, Rules
 
@@ -52,6 +53,6 @@ def test_a_package_of_an_earlier_version_verifies_by_its_own_rules(tmp_path: Pat
 def test_rules_that_this_version_does_not_know_are_refused_with_the_next_step(tmp_path: Path) -> None:
     folder = build(tmp_path)
     facts = json.loads((folder / "catalogue.json").read_text("utf-8"))
-    (folder / "catalogue.json").write_text(json.dumps(facts | {"rules": NEWEST + 1}), "utf-8")
+    (folder / "catalogue.json").write_bytes(written(facts | {"rules": NEWEST + 1}))
     with pytest.raises(CorrectInput, match="use a newer Insitu"):
         read_inputs(folder)

@@ -1,120 +1,235 @@
-"""Does a package agree with itself? Checksums, protocol, every number, signature; each check names the
-differences.
-"""
+"""Is a package what it says, and who vouches for it? Each check names the differences."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
 
-from insitu.errors import CorrectInput
-from trials.evaluation import document_of
-from trials.package.reading import evaluate_package, text_of
-from trials.package.tables import SIGNATURE, VERSIONS
-from trials.plan.reading import canonical
+from insitu.errors import CorrectInput, InsituError
+from trials.evaluation import Evaluation, document_of
+from trials.judge.compute import compute
+from trials.package.comparing import NOT_RECOMPUTED, differences
+from trials.package.contents import Contents, load, missing_and_surplus
+from trials.package.descriptor import descriptor
+from trials.package.makers import makers
+from trials.package.reading import Package, form_of, read_package
+from trials.package.rechecking import recheck
+from trials.package.reports import Render, compare_reports
+from trials.package.signature import check_signature
+from trials.package.strict import NotCanonical, read_json, written
+from trials.package.tables import DESCRIPTOR, FORMAT_1, SIGNATURE, VERSIONS
+from trials.package.trust import TrustedKey
 from trials.plan.rules import RULES_1
 
-RELATIVE = 1e-6
-"""Across types of processors; on the same type the bytes are the same."""
-_NOT_COMPARED = {"evaluated_at", "code", "changed", "causes"}
-_MOST_LINES = 20
+__all__ = ["Check", "differences", "verify"]
+
+_MOST_LINES: Final = 20
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_FACTS: Final = (
+    "the facts of catalogue.json (lock times, deployments, windows, gaps, arrival, earlier evaluations), "
+    "results and counts as they were received"
+)
 
 
 class Check(NamedTuple):
     name: str
     ok: bool
     lines: list[str]
-    """The differences; a remark if there is none."""
+    """The differences; remarks if there is none."""
+    open: str = ""
+    """Nothing differs, but this is left for the reader to settle: a line such as UNSIGNED."""
 
 
-def verify(folder: Path) -> list[Check]:
-    """Runs the four checks. A package that cannot be read at all raises CorrectInput."""
-    if not (folder / "datapackage.json").is_file():
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A package whose files have the right form."""
+
+    contents: Contents
+    package: Package
+    stated: dict[str, Any]
+    """evaluation.json"""
+    evaluation: Evaluation
+    made_by: dict[str, str]
+
+
+def verify(
+    folder: Path,
+    trusted: Sequence[TrustedKey] = (),
+    *,
+    render: Render | None = None,
+    accept_old: bool = False,
+) -> list[Check]:
+    """Runs the checks. `render` makes the reports again; `accept_old`: the reader takes reports and flags of
+    a format 1 package on its signature. CorrectInput if the folder is no package at all.
+    """
+    contents = load(folder)
+    if DESCRIPTOR not in contents.files:
         raise CorrectInput(f"{folder} is no trial package: it has no datapackage.json.")
-    numbers = _numbers(folder)  # first, since it reads every file and names one that cannot be read
-    return [_checksums(folder), _protocol(folder), numbers, _signature(folder)]
+    read, problems = _read(contents)
+    form = Check("form of every file", not problems, problems)
+    checks = [_checksums(contents, read), form]
+    if read is not None:
+        checks += [_protocol(read), _numbers(read), _quality(read, accept_old)]
+        compared = compare_reports(
+            contents, read.stated, read.evaluation, read.made_by, render, read.package.form
+        )
+        unsure = "" if read.package.form == FORMAT_1 and accept_old else compared.open
+        checks.append(Check(compared.name, compared.ok, compared.lines, unsure))
+    found = check_signature(contents, trusted, read.evaluation if read else None)
+    return [*checks, Check("signature", found.ok, found.lines, found.open)]
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read(contents: Contents) -> tuple[_Read | None, list[str]]:
+    """The package, and sentences about files that have not the form they must have. None if it cannot be
+    read.
+    """
+    folder = f"{contents.folder}/"
+    problems: list[str] = []
     try:
-        document = json.loads(text_of(path))
-    except ValueError as error:
-        raise CorrectInput(f"{path} cannot be read ({error}).") from error
-    if not isinstance(document, dict):
-        raise CorrectInput(f"{path} cannot be read (it holds no JSON object).")
-    return document
+        form_of(contents)
+        stated = _stated(contents, problems)
+        evaluation = _evaluation(folder, stated)
+        made_by = _made_by(contents)
+        if SIGNATURE in contents.files:
+            read_json(folder + SIGNATURE, contents.of(SIGNATURE))
+        read = _Read(contents, read_package(contents), stated, evaluation, made_by)
+    except InsituError as error:
+        return None, [*problems, str(error).replace(folder, "")]
+    except _NONSENSE as error:
+        return None, [*problems, f"it cannot be read ({type(error).__name__}: {error})"]
+    return read, problems
 
 
-def _resources(folder: Path) -> list[tuple[str, str]]:
-    """(path, hash) of every file that the descriptor lists."""
-    path = folder / "datapackage.json"
+def _stated(contents: Contents, problems: list[str]) -> dict[str, Any]:
+    """evaluation.json. If it has another form, the numbers in it are still compared."""
+    content = contents.of("evaluation.json")
     try:
-        return [(str(resource["path"]), str(resource["hash"])) for resource in _json(path)["resources"]]
-    except (KeyError, TypeError) as error:
-        raise CorrectInput(
-            f"{path} does not list files with their hash ({type(error).__name__}: {error})."
-        ) from error
+        return read_json("evaluation.json", content, rfc8785=True)
+    except NotCanonical as error:
+        problems.append(str(error))
+        return read_json("evaluation.json", content, rfc8785=None)
 
 
-def _checksums(folder: Path) -> Check:
-    lines = []
-    resources = _resources(folder)
+def _evaluation(folder: str, stated: dict[str, Any]) -> Evaluation:
+    try:
+        return Evaluation.model_validate(stated)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CorrectInput(f"{folder}evaluation.json: {where}: {first['msg']}.") from error
+
+
+_NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""Raised by the computation on facts that contradict each other, such as a deployment that ends before it
+begins.
+"""
+
+
+def _made_by(contents: Contents) -> dict[str, str]:
+    path = str(contents.folder / DESCRIPTOR)
+    found = read_json(path, contents.of(DESCRIPTOR)).get("made_by", {})
+    names = {*makers()} if form_of(contents) != FORMAT_1 else set()
+    if not isinstance(found, dict) or {*found} != names or not all(map(_is_version, found.values())):
+        raise CorrectInput(f"{path}: made_by does not hold the versions of {', '.join(sorted(names))}.")
+    return found
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
+
+
+def _checksums(contents: Contents, read: _Read | None) -> Check:
+    """Exactly the files that belong to a package, each as the descriptor says; and the descriptor is the one
+    that follows from them.
+    """
+    path = str(contents.folder / DESCRIPTOR)
+    lines = list(contents.problems)
+    try:
+        document = read_json(path, contents.of(DESCRIPTOR))
+        resources = [(str(one["path"]), str(one["hash"])) for one in document["resources"]]
+        form = form_of(contents)
+    except (CorrectInput, KeyError, TypeError) as error:
+        told = str(error).replace(f"{contents.folder}/", "")
+        if not isinstance(error, CorrectInput):
+            told = f"{DESCRIPTOR} does not list files with their hash."
+        return Check("checksums of every file", False, [*lines, told])
+    lines += missing_and_surplus(contents, form)
     for name, stated in resources:
-        path = folder / name
-        if not path.is_file():
-            lines.append(f"{name} is missing")
-        elif "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest() != stated:
+        if name not in contents.files:
+            lines.append(f"{ascii(name)[1:-1]} is missing")
+        elif "sha256:" + hashlib.sha256(contents.files[name]).hexdigest() != stated:
             lines.append(f"{name} was changed")
-    listed = {name for name, _ in resources} | {"datapackage.json", SIGNATURE}
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    lines += [f"{name} is not part of the package" for name in sorted(found - listed)]
-    return Check(f"checksums of {len(resources)} files", not lines, lines)
+    listed = {name for name, _ in resources} | {DESCRIPTOR, SIGNATURE}
+    lines += [f"{name} is not part of the package" for name in sorted(set(contents.files) - listed)]
+    if read is not None:
+        lines += _versions_there(read)
+        if not lines:
+            lines += _other_descriptor(read, document)
+    return Check(f"checksums of {len(resources)} files", not lines, list(dict.fromkeys(lines)))
 
 
-def _protocol(folder: Path) -> Check:
-    text = text_of(folder / "protocol.json")
-    lines = []
-    try:
-        if canonical(json.loads(text)).decode() != text:
-            lines.append("protocol.json is not in canonical form")
-    except ValueError as error:
-        lines.append(f"protocol.json cannot be read ({error})")
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
-    stated = _json(folder / "evaluation.json").get("protocol_sha256")
-    if sha256 != stated:
-        lines.append(f"protocol.json has SHA-256 {sha256}, evaluation.json says {stated}")
-    lines += list(_versions(folder))
+def _versions_there(read: _Read) -> Iterator[str]:
+    """Files of protocol versions that catalogue.json does not name."""
+    known = {f"{VERSIONS}/{one.version}.json" for one in read.package.inputs.versions[:-1]}
+    for name in read.contents.files:
+        if name.startswith(f"{VERSIONS}/") and name not in known:
+            yield f"{name} is not part of the package: catalogue.json names no such version"
+
+
+def _other_descriptor(read: _Read, stated: dict[str, Any]) -> Iterator[str]:
+    again = descriptor(read.contents.files, read.evaluation, read.made_by, form=read.package.form)
+    if read.package.form == FORMAT_1:
+        again = {
+            key: value for key, value in again.items() if key in stated or key not in ("rules", "stamps")
+        }
+    if written(again) != read.contents.of(DESCRIPTOR):
+        other = [key for key in sorted(set(again) | set(stated)) if again.get(key) != stated.get(key)]
+        yield f"{DESCRIPTOR} is not the one that these files have: {', '.join(other) or 'another form'}"
+
+
+def _protocol(read: _Read) -> Check:
+    lines = list(_hashes(read))
+    versions = read.package.inputs.versions
+    if versions:
+        last = versions[-1].locked_at
+        if last != read.package.inputs.locked_at:
+            lines.append("catalogue.json states two times at which protocol.json was locked")
+        for before, after in itertools.pairwise(versions):
+            if after.version <= before.version or after.locked_at < before.locked_at:
+                lines.append(f"catalogue.json: version {after.version} does not follow {before.version}")
     return Check("hash of the locked protocol", not lines, lines)
 
 
-def _versions(folder: Path) -> Iterator[str]:
-    """Versions whose document does not have the hash in catalogue.json; the last is protocol.json."""
-    path = folder / "catalogue.json"
-    stated = _json(path).get("versions", [])
-    try:
-        named = [(int(one["version"]), str(one["sha256"])) for one in stated]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorrectInput(
-            f"{path} does not list versions with their hash ({type(error).__name__}: {error})."
-        ) from error
-    for number, (version, expected) in enumerate(named, 1):
-        name = "protocol.json" if number == len(named) else f"{VERSIONS}/{version}.json"
-        sha256 = hashlib.sha256(text_of(folder / name).encode()).hexdigest()
-        if sha256 != expected:
-            yield f"{name} has SHA-256 {sha256}, catalogue.json says {expected}"
+def _hashes(read: _Read) -> Iterator[str]:
+    sha256 = hashlib.sha256(read.contents.of("protocol.json")).hexdigest()
+    if sha256 != read.evaluation.protocol_sha256:
+        yield f"protocol.json has SHA-256 {sha256}, evaluation.json says {read.evaluation.protocol_sha256}"
+    versions = read.package.inputs.versions
+    for number, one in enumerate(versions, 1):
+        name = "protocol.json" if number == len(versions) else f"{VERSIONS}/{one.version}.json"
+        found = hashlib.sha256(one.document.encode()).hexdigest()
+        if found != one.sha256:
+            yield f"{name} has SHA-256 {found}, catalogue.json says {one.sha256}"
 
 
-def _numbers(folder: Path) -> Check:
+def _numbers(read: _Read) -> Check:
     """Every number of evaluation.json, recomputed from the observations."""
-    stated = {"rules": RULES_1, **_json(folder / "evaluation.json")}
-    recomputed = document_of(evaluate_package(folder))
+    stated = {"rules": RULES_1, **read.stated}
+    name = "numbers and verdicts of evaluation.json recomputed"
+    try:
+        recomputed = document_of(compute(read.package.inputs))
+    except (InsituError, *_NONSENSE) as error:
+        return Check(
+            name, False, [f"nothing can be computed from these files ({type(error).__name__}: {error})"]
+        )
+    stated, recomputed = _rejects_sorted(stated), _rejects_sorted(recomputed)
     compared = [0]
     lines = list(differences("", stated, recomputed, compared))
     if len(lines) > _MOST_LINES:
@@ -125,66 +240,30 @@ def _numbers(folder: Path) -> Check:
             f"it was computed by insitu {made} and this is insitu {here}: before you conclude, verify it "
             f"with {made}"
         )
-    return Check(f"{compared[0]} numbers and verdicts of evaluation.json recomputed", not lines, lines)
+    return Check(f"{compared[0]} {name}", not lines, lines or [_by_signature_only(read)])
 
 
-def differences(where: str, stated: Any, found: Any, compared: list[int]) -> Iterator[str]:
-    """Paths below `where` at which two documents differ, numbers by more than `RELATIVE`; counts what it has
-    compared in `compared[0]`.
-    """
-    if isinstance(stated, dict) and isinstance(found, dict):
-        for key in sorted(set(stated) | set(found)):
-            if where or key not in _NOT_COMPARED:
-                yield from differences(
-                    f"{where}.{key}" if where else key, stated.get(key), found.get(key), compared
-                )
-        return
-    if isinstance(stated, list) and isinstance(found, list):
-        if len(stated) != len(found):
-            yield f"{where}: {len(stated)} items stated, {len(found)} recomputed"
-        for number, (one, other) in enumerate(zip(stated, found, strict=False)):
-            yield from differences(f"{where}[{_label(one, number)}]", one, other, compared)
-        return
-    compared[0] += 1
-    if not _same(stated, found):
-        yield f"{where}: {_short(stated)} stated, {_short(found)} recomputed"
+def _by_signature_only(read: _Read) -> str:
+    fields = [name for name in NOT_RECOMPUTED if read.stated.get(name)]
+    named = f"{', '.join(fields)} of evaluation.json; " if fields else ""
+    return f"covered by the signature only: {named}{_FACTS}"
 
 
-def _label(item: Any, number: int) -> str:
-    if isinstance(item, dict):
-        for key in ("name", "statistic", "datastream", "code", "day"):
-            if key in item:
-                return str(item[key])
-    return str(number)
+def _rejects_sorted(document: dict[str, Any]) -> dict[str, Any]:
+    """Older databases listed refused messages in the order of their language."""
+    rejects = sorted(document.get("rejects") or [], key=lambda one: (one["device"], one["reason"]))
+    return {**document, "rejects": rejects}
 
 
-def _same(stated: Any, found: Any) -> bool:
-    numbers = (int, float)
-    if (
-        isinstance(stated, numbers)
-        and isinstance(found, numbers)
-        and not isinstance(stated, bool)
-        and not isinstance(found, bool)
-    ):
-        return math.isclose(stated, found, rel_tol=RELATIVE, abs_tol=1e-9)
-    return bool(stated == found)
-
-
-def _short(item: Any) -> str:
-    text = json.dumps(item, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _signature(folder: Path) -> Check:
-    path = folder / SIGNATURE
-    if not path.is_file():
-        return Check("signature", True, ["the package is not signed: nobody vouches for who made it"])
-    stated = _json(path)
+def _quality(read: _Read, accept_old: bool) -> Check:
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(stated["public_key"]))
-        key.verify(bytes.fromhex(stated["signature"]), (folder / "datapackage.json").read_bytes())
-    except (InvalidSignature, KeyError, ValueError, TypeError):
-        return Check("signature", False, ["the signature does not fit datapackage.json"])
-    return Check(
-        "signature", True, [f"signed with the Ed25519 key {stated['public_key']}: compare it with the lab's"]
-    )
+        found = recheck(read.package)
+    except (InsituError, *_NONSENSE) as error:
+        return Check("flags", False, [f"the checks cannot run ({error})"])
+    if read.package.form == FORMAT_1:
+        lines = found.lines or ["the checks did not run again: format 1 lacks what they need"]
+        unsure = "" if accept_old or found.lines else "OLD FORMAT: flags and reports rest on the signature"
+        return Check(f"flags of {found.observations} observations agree", not found.lines, lines, unsure)
+    name = f"flags of {found.observations} observations, by running the checks again"
+    unsure = f"NOT CHECKED AGAIN: flags of {len(found.not_run)} datastreams" if found.not_run else ""
+    return Check(name, not found.lines, found.lines or found.not_run[:_MOST_LINES], unsure)

@@ -19,6 +19,7 @@ import typst
 from markupsafe import Markup
 
 from insitu.language import LANGUAGES, Language, Reader
+from trials.plan.reading import canonical
 from trials.report.blocks import Figure, ReportModel
 from trials.report.build import build
 from trials.report.charts import locale_of
@@ -71,6 +72,7 @@ def write_reports(
         with Charts() as own:
             return write_reports(document, folder=folder, language=language, charts=own)
     folder.mkdir(parents=True, exist_ok=True)
+    document = json.loads(canonical(document))  # as it is stored: a whole float is an integer there
     source = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     written = [folder / "report.json"]
     written[0].write_text(source, encoding="utf-8")

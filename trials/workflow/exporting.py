@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput, NotFound
+from insitu.times import to_datetime, to_us
 from store import trials as store_trials
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
+from store.observations import series
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
+from trials.package.catalogue import moment
+from trials.package.comparing import differences
+from trials.package.reading import Package
 from trials.package.readme import readme
-from trials.package.verify import differences
-from trials.package.writing import moment, seal, write_tables
+from trials.package.rechecking import margin_us, recheck, span_of
+from trials.package.rows import Columns, FlagRow
+from trials.package.signing import Signer
+from trials.package.tables import FORMAT
+from trials.package.writing import seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
-from trials.workflow.loading import as_it_arrived, load_inputs, spans
+from trials.workflow.loading import as_it_arrived, load_inputs
 
 _MAY_CHANGE = {
     "inputs_sha256": "Observations",
@@ -32,10 +41,18 @@ _MAY_CHANGE = {
 """Parts in which the database may have changed since an older evaluation, and their names in the message."""
 
 
-def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519PrivateKey | None) -> None:
+def write(
+    conn: Connection,
+    evaluation_id: int,
+    folder: Path,
+    *,
+    key: Ed25519PrivateKey | None,
+    signed_at: datetime | None = None,
+) -> None:
     """Fills `folder` (which may already hold the reports) from the database as it was for that evaluation.
 
     CorrectInput if the inputs have changed since, as by late observations: evaluate again, then export.
+    `signed_at`: None means now.
     """
     stored = store_trials.evaluation(conn, evaluation_id)
     if stored is None:
@@ -50,6 +67,36 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
     protocol = next(
         p for p in store_trials.protocols(conn, stored.trial) if p.protocol_id == stored.protocol_id
     )
+    inputs = _inputs_of(conn, stored, protocol, evaluation)
+    evidence = _evidence(conn, stored.trial, inputs)
+    problems = recheck(
+        Package(inputs, FORMAT, evidence.flags, evidence.surroundings, evidence.receipts)
+    ).lines
+    if problems:
+        raise CorrectInput(
+            f"The flags do not follow from the observations as they are now ({problems[0]}): evaluate again, "
+            "then export."
+        )
+    write_tables(
+        folder,
+        inputs,
+        protocol=protocol.document,
+        evaluation=stored.document,
+        flags=[(f.datastream, moment(to_datetime(f.time_us)), f.check, f.flag) for f in evidence.flags],
+        surroundings=evidence.surroundings,
+        receipts=evidence.receipts,
+    )
+    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
+    seal(folder, evaluation, None if key is None else Signer(key, signed_at or SYSTEM.now()))
+
+
+def _inputs_of(
+    conn: Connection,
+    stored: store_trials.StoredEvaluation,
+    protocol: store_trials.StoredProtocol,
+    evaluation: Evaluation,
+) -> TrialInputs:
+    """The inputs as they were for that evaluation. CorrectInput if its numbers do not follow from them."""
     inputs = as_it_arrived(
         evaluation,
         load_inputs(
@@ -74,30 +121,43 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
             "The numbers of that evaluation do not follow from the facts as they are now: a deployment was "
             "corrected, or a property was given its averaging scale since. Evaluate again, then export."
         )
-    write_tables(
-        folder,
-        inputs,
-        protocol=protocol.document,
-        evaluation=stored.document,
-        flags=_flag_rows(conn, stored.trial, inputs),
-    )
-    (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
-    seal(folder, evaluation, key)
+    return inputs
+
+
+class _Evidence(NamedTuple):
+    """A second run of the quality checks needs it, besides the observations of the periods."""
+
+    flags: list[FlagRow]
+    surroundings: dict[str, Columns]
+    receipts: dict[str, dict[int, int]]
+
+
+def _evidence(conn: Connection, trial: str, inputs: TrialInputs) -> _Evidence:
+    streams = {stream.key(): stream for stream in inputs.streams}
+    found = _Evidence([], {}, {})
+    for one in list_datastreams(conn, trial):
+        stream = streams.get(f"{one.device}/{one.name}")
+        if stream is None:
+            continue
+        key, number = stream.key(), one.datastream_id
+        first, last = span_of(inputs.protocol, stream, inputs.rules)
+        found.flags.extend(
+            FlagRow(key, to_us(f.phenomenon_time), f.check_name, f.flag)
+            for f in flags_of(conn, [number], first, last)
+        )
+        margin = timedelta(microseconds=margin_us(stream))
+        around = series(conn, [number], first - margin, last + margin)[number]
+        inside = (around.time_us >= to_us(first)) & (around.time_us < to_us(last))
+        if not inside.all():
+            found.surroundings[key] = Columns(
+                around.time_us[~inside], around.result[~inside], around.flag[~inside]
+            )
+        early = inside & (around.received_us < around.time_us)
+        if early.any():
+            times, receipts = around.time_us[early].tolist(), around.received_us[early].tolist()
+            found.receipts[key] = dict(zip(times, receipts, strict=True))
+    return found
 
 
 def _stamps(evaluation: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [(one["datastream"], one.get("stamp")) for one in evaluation["datastreams"]]
-
-
-def _flag_rows(conn: Connection, trial: str, inputs: TrialInputs) -> Iterable[tuple[object, ...]]:
-    streams = list_datastreams(conn, trial)
-    names = {s.datastream_id: f"{s.device}/{s.name}" for s in streams}
-    wanted = {stream.key() for stream in inputs.streams}
-    streams = [s for s in streams if names[s.datastream_id] in wanted]
-    start = min(p.start for p in inputs.protocol.periods)
-    end = max(p.end for p in inputs.protocol.periods)
-    return sorted(
-        (names[f.datastream_id], moment(f.phenomenon_time), f.check_name, f.flag)
-        for numbers, first, last in spans(inputs.protocol, streams, start, end, inputs.rules)
-        for f in flags_of(conn, numbers, first, last)
-    )

@@ -146,7 +146,7 @@ def test_reports_are_there_and_the_package_recomputes(demo: RunningDemo, trial: 
         "package/report.pdf",
     ):
         assert (folder / name).stat().st_size > 1000, name
-    done = demo.cli("verify", str(folder / "package"))
+    done = demo.cli("verify", str(folder / "package"), "--key", str(demo.out / "insitu-keys.json"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every number agrees" in done.stdout.lower()
 

@@ -1,0 +1,1 @@
+"""Forged and mutated packages, keys, and the one form of each file."""
