@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
 
 from api import problems
-from api.access import require_viewer
+from api.acts import require_act
 from api.asgi import Guard
 from api.context import Context, never_probed
 from api.door import Door
@@ -21,11 +21,12 @@ from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
+from api.pages import audit, decisions, files, fleet, protocols, rejects, session, start, streams
 from api.pages import devices as device_pages
-from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
+from api.routes import audit as audit_routes
 from api.routes import (
     datastreams,
     devices,
@@ -38,6 +39,7 @@ from api.routes import (
     operations,
     trials,
 )
+from api.routes import decisions as decision_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
@@ -103,14 +105,14 @@ def create_app(
 
 
 def _include(app: FastAPI) -> None:
-    """Lists everything open to the public; all other routes require a signed-in viewer before their own code
-    runs.
+    """Lists everything open to the public; all other routes require a signed-in viewer whose role may do their
+    act, before their own code runs.
     """
     for router in (session.open_router, operations.open_router, files.open_router):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 
-    signed = [Depends(require_viewer)]
+    signed = [Depends(require_act)]
     for router in (
         session.router,
         start.router,
@@ -122,6 +124,8 @@ def _include(app: FastAPI) -> None:
         files.router,
         streams.router,
         operations.router,
+        decisions.router,
+        audit.router,
     ):
         app.include_router(router, dependencies=signed, include_in_schema=False)
     for tag, router in (
@@ -135,6 +139,8 @@ def _include(app: FastAPI) -> None:
         ("evaluations", evaluations.router),
         ("imports", imports.router),
         ("protocols", protocol_routes.router),
+        ("decisions", decision_routes.router),
+        ("audit", audit_routes.router),
     ):
         app.include_router(
             router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES

@@ -18,6 +18,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.fit_role() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    roles text[] := (SELECT CASE kind WHEN 'host' THEN ARRAY['operator', 'buyer'] WHEN 'lab' THEN ARRAY['lab', 'auditor']
+                            ELSE ARRAY[kind] END FROM organisation WHERE organisation_id = NEW.organisation_id);
+BEGIN
+    NEW.role := coalesce(NEW.role, roles[1]);
+    IF NEW.role <> ALL (roles) THEN
+        RAISE EXCEPTION 'the organisation has no role %', NEW.role
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'person_role_check', TABLE = 'person';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -233,6 +248,30 @@ CREATE TABLE public.datastream_latest (
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
     unchecked_from timestamp with time zone
+);
+
+CREATE TABLE public.decision (
+    decision_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    evaluation_id integer NOT NULL,
+    evaluation_sha256 text NOT NULL,
+    protocol_sha256 text NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    decided_by text NOT NULL,
+    on_behalf boolean NOT NULL,
+    CONSTRAINT decision_outcome_check CHECK ((outcome = ANY (ARRAY['buy'::text, 'iterate'::text, 'stop'::text]))),
+    CONSTRAINT decision_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 2000)))
+);
+
+ALTER TABLE public.decision ALTER COLUMN decision_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.decision_decision_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.declared_window (
@@ -648,7 +687,7 @@ CREATE TABLE public.organisation (
     kind text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT organisation_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
-    CONSTRAINT organisation_kind_check CHECK ((kind = ANY (ARRAY['host'::text, 'company'::text, 'evaluator'::text, 'lab'::text])))
+    CONSTRAINT organisation_kind_check CHECK ((kind = ANY (ARRAY['host'::text, 'company'::text, 'evaluator'::text, 'lab'::text, 'auditor'::text])))
 );
 
 ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -669,8 +708,10 @@ CREATE TABLE public.person (
     language text DEFAULT 'fr'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     disabled_at timestamp with time zone,
+    role text NOT NULL,
     CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['en'::text, 'fr'::text]))),
-    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128)))
+    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128))),
+    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['lab'::text, 'operator'::text, 'buyer'::text, 'evaluator'::text, 'company'::text, 'auditor'::text])))
 );
 
 ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -969,6 +1010,12 @@ ALTER TABLE ONLY public.datastream_latest
 ALTER TABLE ONLY public.datastream
     ADD CONSTRAINT datastream_pkey PRIMARY KEY (datastream_id);
 
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_pkey PRIMARY KEY (decision_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_trial_id_key UNIQUE (trial_id);
+
 ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_pkey PRIMARY KEY (window_id);
 
@@ -1207,11 +1254,15 @@ CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.ne
 
 CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
+CREATE TRIGGER decisions_stay BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.protocol FOR EACH ROW WHEN ((new.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_lock_after_decision();
+
+CREATE TRIGGER role_fits BEFORE INSERT OR UPDATE OF role, organisation_id ON public.person FOR EACH ROW EXECUTE FUNCTION public.fit_role();
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1246,6 +1297,12 @@ ALTER TABLE ONLY public.datastream
 
 ALTER TABLE ONLY public.datastream
     ADD CONSTRAINT datastream_sensor_id_fkey FOREIGN KEY (sensor_id) REFERENCES public.sensor(sensor_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES public.evaluation(evaluation_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);

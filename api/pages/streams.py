@@ -47,7 +47,7 @@ async def follow(
                 yield ServerSentEvent(raw_data=part.html, event="part")
             async for parts in outbox.parts(TICK_S):
                 if not parts:
-                    await _require_still(request, context)
+                    await _require_still(request, context, viewer)
                 for part in parts:
                     yield ServerSentEvent(raw_data=part.html, event="part")
         except (NotAcceptedHere, NotFound):
@@ -56,15 +56,15 @@ async def follow(
             context.meters.streams.dec()
 
 
-async def _require_still(request: Request, context: Context) -> None:
-    """Raises NotAcceptedHere for a reader who signed out or was disabled meanwhile; while the database cannot
-    answer, the stream continues.
+async def _require_still(request: Request, context: Context, before: Viewer) -> None:
+    """Raises NotAcceptedHere for a reader who signed out, was disabled or got another role meanwhile; while the
+    database cannot answer, the stream continues.
     """
     try:
         viewer = await context.door.viewer(session_token(request))
     except RetryLater:
         return
-    if viewer is None:
+    if viewer is None or (viewer.role, viewer.organisation_id) != (before.role, before.organisation_id):
         raise NotAcceptedHere()
 
 
