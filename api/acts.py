@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import Request
@@ -77,9 +78,15 @@ OPEN: Final = frozenset(
 """Routes that nobody needs a session for."""
 
 
-async def require_act(request: Request, viewer: Signed) -> None:
-    """Raises NotFound for a person whose role may not do the act of this route in any trial."""
-    method = "GET" if request.method == "HEAD" else request.method
-    act = ACTS.get(f"{method} {request.scope['route'].path}")
-    if act is None or not viewer.may(act):
-        raise NotFound()
+def require_act_below(prefix: str) -> Callable[[Request, Signed], Awaitable[None]]:
+    """A dependency of the routers that are included below `prefix`. It raises NotFound for a person whose role may
+    not do the act of the route in any trial.
+    """
+
+    async def require_act(request: Request, viewer: Signed) -> None:
+        method = "GET" if request.method == "HEAD" else request.method
+        act = ACTS.get(f"{method} {prefix}{request.scope['route'].path}")
+        if act is None or not viewer.may(act):
+            raise NotFound()
+
+    return require_act

@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
 
 from api import problems
-from api.acts import require_act
+from api.acts import require_act_below
 from api.asgi import Guard
 from api.context import Context, never_probed
 from api.door import Door
@@ -112,7 +112,7 @@ def _include(app: FastAPI) -> None:
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 
-    signed = [Depends(require_act)]
+    pages = [Depends(require_act_below(""))]
     for router in (
         session.router,
         start.router,
@@ -127,7 +127,8 @@ def _include(app: FastAPI) -> None:
         decisions.router,
         audit.router,
     ):
-        app.include_router(router, dependencies=signed, include_in_schema=False)
+        app.include_router(router, dependencies=pages, include_in_schema=False)
+    signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
         ("trials", trials.router),
         ("devices", devices.router),

@@ -1,0 +1,61 @@
+"""Makes docs/access.md from the table of rights and the acts of the routes."""
+
+from __future__ import annotations
+
+from api.acts import ACTS
+from insitu.model import OrganisationKind, Role
+from store.rights import RIGHTS, Reach
+
+_HEAD = """# Access: who may do what
+
+Made from `store/rights.py` and `api/acts.py` by the tests: `pytest tests/api/test_rights.py --write-access`. A test asks every
+route as every role, as a party of the trial, as its neighbour, as a stranger and without signing in.
+
+For you, something that you may not see does not exist: the answer is 404, not "forbidden".
+
+## Roles
+A person has one role. `[[person]]` in the programme file states it (`role = "buyer"`); without it, the first one counts.
+
+| organisation | roles of its people |
+|---|---|
+"""
+_RIGHTS = """
+- An **operator** looks after devices at the sites of its host, whoever owns them, and sees no results.
+- A **buyer** reads protocol, verdict, report and package of the trials of its host, and decides: buy, iterate or stop. Single
+  results are no matter of a buyer: the report shows the series that count. A package with a blinded endpoint does not exist for
+  anybody before the endpoint is unblinded.
+- An **auditor** reads everything but the content of refused messages, which may be personal, and changes nothing.
+
+## Rights
+*own*: trials in which the organisation is host, company or evaluator. *sites*: also trials with a device at one of its sites; of
+devices only those at its sites. *any*: every trial.
+
+"""
+_ROUTES = """
+## Routes
+The act of each address. Whoever may do it somewhere passes; then the trial in the address decides.
+
+| act | addresses |
+|---|---|
+"""
+
+
+def access_page() -> str:
+    kinds = [f"| {kind} | {', '.join(kind.roles)} |" for kind in OrganisationKind]
+    head = ["| act | | " + " | ".join(Role) + " |", "|---|---|" + "---|" * len(Role)]
+    rights = [
+        f"| {act} | {right.covers} | " + " | ".join(_word(right.reach[role]) for role in Role) + " |"
+        for act, right in RIGHTS.items()
+    ]
+    routes = [
+        f"| {act} | " + ", ".join(f"`{route}`" for route, of in ACTS.items() if of is act) + " |"
+        for act in RIGHTS
+        if act in ACTS.values()
+    ]
+    return "\n".join(
+        [_HEAD + "\n".join(kinds), _RIGHTS + "\n".join([*head, *rights]), _ROUTES + "\n".join(routes), ""]
+    )
+
+
+def _word(reach: Reach) -> str:
+    return "–" if reach is Reach.NONE else reach.name.lower()
