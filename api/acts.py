@@ -60,7 +60,7 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_API}/power": Act.READ_MEASUREMENTS,
     f"POST {_API}/protocol/check": Act.CHECK_DRAFT,
 }
-"""Method and path → the act that a person must be allowed somewhere; the route then asks about the trial."""
+"""Method and path → the act that a person must be allowed somewhere. The route then asks about the trial."""
 OPEN: Final = frozenset(
     {
         "GET /sign-in",
@@ -79,8 +79,8 @@ OPEN: Final = frozenset(
 
 
 def require_act_below(prefix: str) -> Callable[[Request, Signed], Awaitable[None]]:
-    """A dependency of the routers that are included below `prefix`. It raises NotFound for a person whose role may
-    not do the act of the route in any trial.
+    """A dependency of the routers that are included below `prefix`. It raises NotFound for a person whose role
+    may not do the act of the route in any trial.
     """
 
     async def require_act(request: Request, viewer: Signed) -> None:

@@ -105,8 +105,8 @@ def create_app(
 
 
 def _include(app: FastAPI) -> None:
-    """Lists everything open to the public; all other routes require a signed-in viewer whose role may do their
-    act, before their own code runs.
+    """Lists everything open to the public; all other routes require a signed-in viewer whose role may do
+    their act, before their own code runs.
     """
     for router in (session.open_router, operations.open_router, files.open_router):
         app.include_router(router, include_in_schema=False)

@@ -249,8 +249,8 @@ def move(
     note: str = "",
     login: str = "lab",
 ) -> None:
-    """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated; or stop it
-    without an evaluation. `insitu decide` enters a decision.
+    """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated; or stop
+    it without an evaluation. `insitu decide` enters a decision.
     """
     if to in (TrialState.BUY, TrialState.ITERATE):
         raise CorrectInput(

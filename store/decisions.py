@@ -19,7 +19,7 @@ class _SQL(Queries, file="decisions"):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`on_behalf`: the lab entered it for the host. The hashes are those of the evaluation and its protocol."""
+    """`on_behalf`: the lab entered it for the host. The hashes are of the evaluation and its protocol."""
 
     evaluation_id: int
     evaluation_sha256: str

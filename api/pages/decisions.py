@@ -12,7 +12,6 @@ from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx
 from api.pages.words import OUTCOMES, VERDICTS
 from api.rendering import page_of, respond
-from api.routes.decisions import Outcome
 from insitu.errors import CorrectInput
 from insitu.model import TrialState
 from store.access import visible_trial
@@ -23,7 +22,7 @@ from store.read.progress import EvaluationHead, list_evaluations
 from store.rights import Act
 from store.trials import protocols
 from store.viewers import Viewer
-from trials.workflow.deciding import MOST_REASON, decide, require_decidable
+from trials.workflow.deciding import MOST_REASON, Outcome, decide, require_decidable
 
 router = APIRouter()
 

@@ -57,8 +57,8 @@ async def follow(
 
 
 async def _require_still(request: Request, context: Context, before: Viewer) -> None:
-    """Raises NotAcceptedHere for a reader who signed out, was disabled or got another role meanwhile; while the
-    database cannot answer, the stream continues.
+    """Raises NotAcceptedHere for a reader who signed out, was disabled or got another role meanwhile; while
+    the database cannot answer, the stream continues.
     """
     try:
         viewer = await context.door.viewer(session_token(request))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +15,9 @@ from insitu.model import TrialState
 from store.access import visible_trial
 from store.decisions import Decision, find_decision
 from store.rights import Act
-from trials.workflow.deciding import MOST_REASON, decide
+from trials.workflow.deciding import MOST_REASON, Outcome, decide
 
 router = APIRouter()
-Outcome = Literal["buy", "iterate", "stop"]
 
 
 class DecisionIn(BaseModel):

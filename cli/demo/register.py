@@ -141,8 +141,8 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
 
 
 def add_people(conn: Connection, scenarios: Sequence[Scenario], *, now: datetime) -> list[SignIn]:
-    """Add one account of each role for the participants of the first scenario, and a buyer for each other host,
-    with new passwords.
+    """Add one account of each role for the participants of the first scenario, and a buyer for each other
+    host, with new passwords.
     """
     add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
     add_organisation(conn, code="audit-demo", name="Auditors (demo)", kind=OrganisationKind.AUDITOR, now=now)

@@ -20,7 +20,7 @@ A person has one role. `[[person]]` in the programme file states it (`role = "bu
 |---|---|
 """
 _RIGHTS = """
-- An **operator** looks after devices at the sites of its host, whoever owns them, and sees no results.
+- An **operator** looks after devices at the sites of its host, of any company, and sees no results.
 - A **buyer** reads protocol, verdict, report and package of the trials of its host, and decides: buy, iterate or stop. Single
   results are no matter of a buyer: the report shows the series that count. A package with a blinded endpoint does not exist for
   anybody before the endpoint is unblinded.
@@ -33,7 +33,7 @@ devices only those at its sites. *any*: every trial.
 """
 _ROUTES = """
 ## Routes
-The act of each address. Whoever may do it somewhere passes; then the trial in the address decides.
+The act of each address. A person whose role reaches no trial is refused at once; then the trial in the address decides.
 
 | act | addresses |
 |---|---|

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final, Literal
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState
@@ -13,7 +14,8 @@ from store.decisions import Decision, find_decision, lock_trial, newest_evaluati
 from store.rights import Act
 from store.viewers import Viewer
 
-MOST_REASON = 2000
+MOST_REASON: Final = 2000
+Outcome = Literal["buy", "iterate", "stop"]
 
 
 def require_decidable(conn: Connection, trial: str, evaluation_id: int, outcome: TrialState | None) -> None:
