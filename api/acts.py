@@ -79,8 +79,8 @@ OPEN: Final = frozenset(
 
 
 def require_act_below(prefix: str) -> Callable[[Request, Signed], Awaitable[None]]:
-    """A dependency of the routers that are included below `prefix`. It raises NotFound for a person whose role
-    may not do the act of the route in any trial.
+    """A dependency of the routers that are included below `prefix`. It raises NotFound for a person whose
+    role may not do the act of the route in any trial.
     """
 
     async def require_act(request: Request, viewer: Signed) -> None:

@@ -46,26 +46,26 @@ class Act(StrEnum):
 
 
 TABLE: Final = """\
-act                         lab  operator  buyer  evaluator  company  auditor  covers
-sign in                     any  any       any    any        any      any      own session, language, start page and lists
-see a trial                 any  sites     own    own        own      any      title, parties, state and steps
-see health                  any  sites     own    own        own      any      devices, gaps, windows, counts of messages
-look after devices          any  sites     -      own        own      -        devices in trouble wait on the start page
-read the protocol           any  own       own    own        own      any      every version, and the mappings
-read evaluations            any  -         own    own        own      any      verdict, report, package, decision
-read measurements           any  -         -      own        own      any      results, charts, exports, outlook
-list imports                any  -         -      own        own      any      files and pulls that brought results
-list rejects                any  -         -      own        own      any      refused messages one by one
-read the bytes of rejects   any  -         -      own        own      -        their bytes, and the values in their details
-check a draft               any  -         -      own        own      -        of a protocol; stores nothing
-lock a protocol             any  -         -      own        -        -        on the page
-unblind an endpoint         -    -         -      own        -        -        on the page and over the API
-decide                      any  -         own    -          -        -        buy, iterate or stop; the lab on behalf
-withdraw an import          any  -         -      -          own      -        with a reason
-replay rejects              any  -         -      -          own      -        and try mappings on them
-connect devices             any  -         -      -          own      -        credentials, snippets, label
-read the audit log          any  -         -      -          -        any      every line
-read metrics                any  -         -      -          -        any      of the installation
+act                        lab  operator  buyer  evaluator  company  auditor  covers
+sign in                    any  any       any    any        any      any      own session, start page, lists
+see a trial                any  sites     own    own        own      any      title, parties, state and steps
+see health                 any  sites     own    own        own      any      devices, gaps, message counts
+look after devices         any  sites     -      own        own      -        trouble waits on the start page
+read the protocol          any  own       own    own        own      any      every version, and the mappings
+read evaluations           any  -         own    own        own      any      verdict, report, decision
+read measurements          any  -         -      own        own      any      results, charts, exports
+list imports               any  -         -      own        own      any      files and pulls
+list rejects               any  -         -      own        own      any      refused messages one by one
+read the bytes of rejects  any  -         -      own        own      -        and the values in their details
+check a draft              any  -         -      own        own      -        of a protocol; stores nothing
+lock a protocol            any  -         -      own        -        -        on the page
+unblind an endpoint        -    -         -      own        -        -        on the page and over the API
+decide                     any  -         own    -          -        -        the lab on behalf of the host
+withdraw an import         any  -         -      -          own      -        with a reason
+replay rejects             any  -         -      -          own      -        and try mappings on them
+connect devices            any  -         -      -          own      -        credentials, snippets, label
+read the audit log         any  -         -      -          -        any      every line
+read metrics               any  -         -      -          -        any      of the installation
 """
 """How far each role reaches in each act; `-` is not at all, and `covers` a text for docs/access.md."""
 

@@ -8,32 +8,38 @@ from store.rights import RIGHTS, Reach
 
 _HEAD = """# Access: who may do what
 
-Made from `store/rights.py` and `api/acts.py` by the tests: `pytest tests/api/test_rights.py --write-access`. A test asks every
-route as every role, as a party of the trial, as its neighbour, as a stranger and without signing in.
+Made from `store/rights.py` and `api/acts.py` by the tests: `pytest tests/api/test_rights.py --write-access`.
+A test asks every route as every role: as a party of the trial, as its neighbour, as a stranger, and without
+signing in.
 
 For you, something that you may not see does not exist: the answer is 404, not "forbidden".
 
 ## Roles
-A person has one role. `[[person]]` in the programme file states it (`role = "buyer"`); without it, the first one counts.
+A person has one role. `[[person]]` in the programme file states it (`role = "buyer"`); without it, the first
+one counts.
 
 | organisation | roles of its people |
 |---|---|
 """
 _RIGHTS = """
+
 - An **operator** looks after devices at the sites of its host, of any company, and sees no results.
-- A **buyer** reads protocol, verdict, report and package of the trials of its host, and decides: buy, iterate or stop. Single
-  results are no matter of a buyer: the report shows the series that count. A package with a blinded endpoint does not exist for
-  anybody before the endpoint is unblinded.
-- An **auditor** reads everything but the content of refused messages, which may be personal, and changes nothing.
+- A **buyer** reads protocol, verdict, report and package of the trials of its host, and decides: buy, iterate
+  or stop. The report shows the series that count; single results are not for buyers. With a blinded endpoint
+  there is no package, and no decision, before it is unblinded.
+- An **auditor** reads everything but the content of refused messages, which may be personal, and changes
+  nothing.
 
 ## Rights
-*own*: trials in which the organisation is host, company or evaluator. *sites*: also trials with a device at one of its sites; of
-devices only those at its sites. *any*: every trial.
+*own*: trials in which the organisation is host, company or evaluator. *sites*: also trials with a device at
+one of its sites, and only the devices at its sites. *any*: every trial.
 
 """
 _ROUTES = """
+
 ## Routes
-The act of each address. A person whose role reaches no trial is refused at once; then the trial in the address decides.
+The act of each address. A person whose role reaches no trial is refused at once; then the trial in the
+address decides.
 
 | act | addresses |
 |---|---|

@@ -1,4 +1,4 @@
-"""Every route for every role and relation to the trial: the expected answers come from the table of rights."""
+"""Every route for every role and relation to the trial: expected answers come from the table of rights."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ RELATIONS = {
     "other-judge": Reach.ANY,
     "outsider": Reach.ANY,
 }
-"""Login → how far a right must reach to extend to the ward's trial for this person. One of its devices is at a
-site of `metro`, so its operator is a neighbour; its buyer is not."""
+"""Login → how far a right must reach to extend to the ward's trial for this person. One of its devices is at
+a site of `metro`, so its operator is a neighbour; its buyer is not.
+"""
 STREAMS = re.compile(r"^/live/")
 
 
@@ -291,8 +292,8 @@ def _insert(conn: Connection, organisation: str, role: Role | None) -> str | Non
     try:
         with conn.transaction():
             found = conn.execute(
-                "INSERT INTO person (login, name, organisation_id, password_hash, role, created_at) SELECT %s, 'x', "
-                "organisation_id, '', %s, now() FROM organisation WHERE code = %s RETURNING role",
+                "INSERT INTO person (login, name, organisation_id, password_hash, role, created_at) "
+                "SELECT %s, 'x', organisation_id, '', %s, now() FROM organisation WHERE code = %s RETURNING role",
                 (f"{organisation}-{role}", role, organisation),
             ).fetchone()
     except (RowRefused, CorrectInput):

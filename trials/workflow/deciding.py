@@ -31,8 +31,8 @@ def require_decidable(conn: Connection, trial: str, evaluation_id: int, outcome:
         raise CorrectInput(f"{trial} has no evaluation yet: a decision rests on one.")
     if newest.evaluation_id != evaluation_id:
         raise CorrectInput(
-            f"Evaluation {evaluation_id} is not the newest of {trial}: read {newest.evaluation_id} and decide "
-            "on it."
+            f"Evaluation {evaluation_id} is not the newest of {trial}: read {newest.evaluation_id} and "
+            "decide on it."
         )
     if newest.blinded:
         raise CorrectInput(
@@ -95,7 +95,7 @@ def decide(
 def _move(
     conn: Connection, trial: str, outcome: TrialState, evaluation_id: int, *, login: str, now: datetime
 ) -> None:
-    """A trial that still runs although it is evaluated, as after an unblinding, passes through `evaluated`."""
+    """A trial that still runs although it is evaluated passes through `evaluated`."""
     note = f"evaluation {evaluation_id}"
     if get_trial(conn, trial).state is TrialState.RUNNING and outcome is not TrialState.STOP:
         move_trial(conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=note)
