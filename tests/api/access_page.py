@@ -22,7 +22,6 @@ one counts.
 |---|---|
 """
 _RIGHTS = """
-
 - An **operator** looks after devices at the sites of its host, of any company, and sees no results.
 - A **buyer** reads protocol, verdict, report and package of the trials of its host, and decides: buy, iterate
   or stop. The report shows the series that count; single results are not for buyers. With a blinded endpoint
@@ -36,7 +35,6 @@ one of its sites, and only the devices at its sites. *any*: every trial.
 
 """
 _ROUTES = """
-
 ## Routes
 The act of each address. A person whose role reaches no trial is refused at once; then the trial in the
 address decides.

@@ -293,7 +293,8 @@ def _insert(conn: Connection, organisation: str, role: Role | None) -> str | Non
         with conn.transaction():
             found = conn.execute(
                 "INSERT INTO person (login, name, organisation_id, password_hash, role, created_at) "
-                "SELECT %s, 'x', organisation_id, '', %s, now() FROM organisation WHERE code = %s RETURNING role",
+                "SELECT %s, 'x', organisation_id, '', %s, now() FROM organisation WHERE code = %s "
+                "RETURNING role",
                 (f"{organisation}-{role}", role, organisation),
             ).fetchone()
     except (RowRefused, CorrectInput):
