@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -49,9 +50,11 @@ from insitu.clock import Clock
 from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import Pool, connect, open_pool, require_current
+from store.limits import has_net
 from store.read.fleet import Contact, list_contacts
 from store.rejects import Quota
 
+_LOG: Final = logging.getLogger("insitu.api")
 _STATEMENT_TIMEOUT_S: Final = 20.0
 
 
@@ -69,6 +72,11 @@ def create_app(
     """
     with connect(database_url, application="insitu serve") as conn:
         require_current(conn)
+        is_limited = has_net(conn)
+    if not is_limited:
+        _LOG.warning(
+            "No role insitu_pages: row-level security does not limit the pages (docs/operations.md)."
+        )
     meters = Meters()
 
     @asynccontextmanager
@@ -77,7 +85,7 @@ def create_app(
             database_url, application="insitu serve", size=POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
         ) as pool:
             to_thread.current_default_thread_limiter().total_tokens = THREADS
-            context = _context(settings, pool, clock, mqtt_public, meters, readiness)
+            context = _context(settings, pool, is_limited, clock, mqtt_public, meters, readiness)
             app.state.context = context
             context.bundle.start()
             close_on_signals(context.live)
@@ -152,6 +160,7 @@ def _include(app: FastAPI) -> None:
 def _context(
     settings: Settings,
     pool: Pool,
+    has_net: bool,
     clock: Clock,
     mqtt_public: PublicAddress,
     meters: Meters,
@@ -165,6 +174,7 @@ def _context(
     return Context(
         settings=settings,
         pool=pool,
+        has_net=has_net,
         lanes=Lanes(),
         door=Door(pool, clock),
         posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),

@@ -33,6 +33,32 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.grant_pages() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    secret record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_pages') THEN
+        RETURN;
+    END IF;
+    IF NOT pg_has_role(current_user, 'insitu_pages', 'SET') THEN
+        EXECUTE 'GRANT insitu_pages TO ' || quote_ident(current_user);
+    END IF;
+    GRANT USAGE ON SCHEMA public TO insitu_pages;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
+    FOR secret IN
+        SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
+                   FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash')) AS columns
+        FROM pg_attribute WHERE attrelid IN ('person'::regclass, 'credential'::regclass) AND attnum > 0 AND NOT attisdropped
+        GROUP BY 1
+    LOOP
+        EXECUTE format('REVOKE SELECT ON %s FROM insitu_pages', secret.of);
+        EXECUTE format('GRANT SELECT (%s) ON %s TO insitu_pages', secret.columns, secret.of);
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN NULL; -- `insitu check` says that the net is not there
+END $$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -62,6 +88,22 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.seen_codes() RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(current_setting('insitu.codes', true), '')::text[]
+$$;
+
+CREATE FUNCTION public.seen_trials() RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(nullif(current_setting('insitu.trials', true), '*'), '')::int[]
+$$;
+
+CREATE FUNCTION public.sees_all() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('insitu.trials', true) = '*' $$;
 
 CREATE FUNCTION public.topic_is_heard(topic text) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1411,3 +1453,61 @@ ALTER TABLE ONLY public.withdrawn_observation
 
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.datastream ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.decision ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.device ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.evaluation ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seen ON public.audit USING (( SELECT public.sees_all() AS sees_all));
+
+CREATE POLICY seen ON public.datastream USING ((( SELECT public.sees_all() AS sees_all) OR (device_id IN ( SELECT device.device_id
+   FROM public.device))));
+
+CREATE POLICY seen ON public.decision USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.deployment USING ((( SELECT public.sees_all() AS sees_all) OR (device_id IN ( SELECT device.device_id
+   FROM public.device))));
+
+CREATE POLICY seen ON public.device USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.evaluation USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.reject_overflow USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.trial_step USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.unblinding USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.trial_step ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.unblinding ENABLE ROW LEVEL SECURITY;
