@@ -34,8 +34,24 @@ _RIGHTS = """
 one of its sites, and only the devices at its sites. *any*: every trial.
 
 """
-_ROUTES = """
-## Routes
+_NET = """
+## A net below
+The queries decide what a page reads. Below them PostgreSQL limits the rows, in case a query forgets to ask
+for whom. While a page, a file or a stream is read, the session acts as the role `insitu_pages`. It can only
+read, and sees only rows of the reader's trials: trial, device, deployment, datastream, protocol, evaluation,
+unblinding, decision, steps, rejects, ledger, audit log. Without a reader it sees none. It never sees hashes
+of passwords.
+
+- Acts, which a form or `POST` sends, have the rights of the service once the table has allowed them. So has
+  `/metrics`.
+- Observations and the other tables rest on the queries, because TimescaleDB has no row-level security on
+  compressed tables.
+- The owner of the tables, which ingests, is not limited: otherwise `pg_dump` would refuse to save.
+- On a database server of your own whose account may not create roles, an administrator runs
+  `CREATE ROLE insitu_pages NOLOGIN; GRANT insitu_pages TO` the account, then `insitu migrate`.
+  `insitu check` says whether the net is there.
+"""
+_ROUTES = """## Routes
 The act of each address. A person whose role reaches no trial is refused at once; then the trial in the
 address decides.
 
@@ -57,7 +73,13 @@ def access_page() -> str:
         if act in ACTS.values()
     ]
     return "\n".join(
-        [_HEAD + "\n".join(kinds), _RIGHTS + "\n".join([*head, *rights]), _ROUTES + "\n".join(routes), ""]
+        [
+            _HEAD + "\n".join(kinds),
+            _RIGHTS + "\n".join([*head, *rights]),
+            _NET,
+            _ROUTES + "\n".join(routes),
+            "",
+        ]
     )
 
 

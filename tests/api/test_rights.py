@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -166,6 +167,16 @@ def body_of(route: str, ward: Ward) -> dict[str, Any]:
 
 
 def send(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx.Response:
+    """The answer; asks again while the server says that it is busy."""
+    for _ in range(9):
+        answer = send_once(client, login, route, ward)
+        if answer.status_code != 503:
+            break
+        time.sleep(1)
+    return answer
+
+
+def send_once(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx.Response:
     path = filled_in(route, ward, login)
     if STREAMS.match(path):  # it never ends
         with client.stream("GET", path) as answer:
