@@ -19,11 +19,11 @@ from api.attempts import count_failure, require_few_failures
 from api.context import context_of
 from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
-from insitu.model import Role
 from store import access
 from store.access import Viewer
 from store.catalogue.trials import Trial
 from store.database import Pool
+from store.rights import Act
 
 LIFETIME: Final = timedelta(days=7)
 
@@ -143,40 +143,20 @@ Signed = Annotated[Viewer, Depends(require_viewer)]
 Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
 
 
-def require_measurements(viewer: Viewer, what: str) -> None:
-    """Raises NotFound for a host, which sees the health of devices but no measurements."""
-    if not viewer.sees_measurements:
+def require_right(viewer: Viewer, act: Act, what: str, trial: Trial | None = None) -> None:
+    """Raises NotFound, as for what does not exist, if the table of rights does not let this person do that.
+    `trial`: one that the person sees.
+    """
+    if not viewer.may(act, trial):
         raise NotFound(f"There is no {what}, or you may not see it.")
 
 
-def may_replay(viewer: Viewer) -> bool:
-    """The lab, and a company for the messages of its own devices."""
-    return viewer.role in (Role.LAB, Role.COMPANY)
-
-
-def may_withdraw(viewer: Viewer, trial: Trial) -> bool:
-    """The lab, and the company of this trial."""
-    return viewer.role is Role.LAB or (
-        viewer.role is Role.COMPANY and viewer.organisation_id == trial.company_id
-    )
-
-
-def may_unblind(viewer: Viewer, trial: Trial) -> bool:
-    """Only the evaluator of this trial."""
-    return viewer.role is Role.EVALUATOR and viewer.organisation_id == trial.evaluator_id
-
-
-def may_lock(viewer: Viewer, trial: Trial) -> bool:
-    """The evaluator of this trial, and the lab."""
-    return viewer.role is Role.LAB or may_unblind(viewer, trial)
-
-
 def may_read_metrics(request: Request, viewer: Viewer | None) -> bool:
-    """The signed-in lab, or a client that sends INSITU_METRICS_TOKEN as a bearer token."""
+    """A signed-in person with that right, or a client that sends INSITU_METRICS_TOKEN as a bearer token."""
     secret = context_of(request).settings.metrics_token
     given = request.headers.get("authorization", "")
     if secret is not None and hmac.compare_digest(
         given.encode(), f"Bearer {secret.get_secret_value()}".encode()
     ):
         return True
-    return viewer is not None and viewer.role is Role.LAB
+    return viewer is not None and viewer.may(Act.READ_METRICS)

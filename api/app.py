@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
 
 from api import problems
-from api.access import require_viewer
+from api.acts import require_act_below
 from api.asgi import Guard
 from api.context import Context, never_probed
 from api.door import Door
@@ -21,11 +22,12 @@ from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
+from api.pages import audit, decisions, files, fleet, keys, protocols, rejects, session, start, streams
 from api.pages import devices as device_pages
-from api.pages import files, fleet, keys, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
+from api.routes import audit as audit_routes
 from api.routes import (
     datastreams,
     devices,
@@ -38,6 +40,7 @@ from api.routes import (
     operations,
     trials,
 )
+from api.routes import decisions as decision_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
@@ -47,9 +50,11 @@ from insitu.clock import Clock
 from insitu.readiness import Readiness
 from insitu.settings import Settings
 from store.database import Pool, connect, open_pool, require_current
+from store.limits import has_net
 from store.read.fleet import Contact, list_contacts
 from store.rejects import Quota
 
+_LOG: Final = logging.getLogger("insitu.api")
 _STATEMENT_TIMEOUT_S: Final = 20.0
 
 
@@ -67,6 +72,11 @@ def create_app(
     """
     with connect(database_url, application="insitu serve") as conn:
         require_current(conn)
+        is_limited = has_net(conn)
+    if not is_limited:
+        _LOG.warning(
+            "No role insitu_pages: row-level security does not limit the pages (docs/operations.md)."
+        )
     meters = Meters()
 
     @asynccontextmanager
@@ -75,7 +85,7 @@ def create_app(
             database_url, application="insitu serve", size=POOL_SIZE, statement_timeout_s=_STATEMENT_TIMEOUT_S
         ) as pool:
             to_thread.current_default_thread_limiter().total_tokens = THREADS
-            context = _context(settings, pool, clock, mqtt_public, meters, readiness)
+            context = _context(settings, pool, is_limited, clock, mqtt_public, meters, readiness)
             app.state.context = context
             context.bundle.start()
             close_on_signals(context.live)
@@ -103,14 +113,14 @@ def create_app(
 
 
 def _include(app: FastAPI) -> None:
-    """Lists everything open to the public; all other routes require a signed-in viewer before their own code
-    runs.
+    """Lists everything open to the public; all other routes require a signed-in viewer whose role may do
+    their act, before their own code runs.
     """
     for router in (session.open_router, operations.open_router, files.open_router, keys.open_router):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 
-    signed = [Depends(require_viewer)]
+    pages = [Depends(require_act_below(""))]
     for router in (
         session.router,
         start.router,
@@ -122,8 +132,11 @@ def _include(app: FastAPI) -> None:
         files.router,
         streams.router,
         operations.router,
+        decisions.router,
+        audit.router,
     ):
-        app.include_router(router, dependencies=signed, include_in_schema=False)
+        app.include_router(router, dependencies=pages, include_in_schema=False)
+    signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
         ("trials", trials.router),
         ("devices", devices.router),
@@ -135,6 +148,8 @@ def _include(app: FastAPI) -> None:
         ("evaluations", evaluations.router),
         ("imports", imports.router),
         ("protocols", protocol_routes.router),
+        ("decisions", decision_routes.router),
+        ("audit", audit_routes.router),
     ):
         app.include_router(
             router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES
@@ -145,6 +160,7 @@ def _include(app: FastAPI) -> None:
 def _context(
     settings: Settings,
     pool: Pool,
+    has_net: bool,
     clock: Clock,
     mqtt_public: PublicAddress,
     meters: Meters,
@@ -158,6 +174,7 @@ def _context(
     return Context(
         settings=settings,
         pool=pool,
+        has_net=has_net,
         lanes=Lanes(),
         door=Door(pool, clock),
         posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),

@@ -20,6 +20,8 @@ from insitu.clock import Clock
 from insitu.readiness import FRESH_S, Readiness, Stage
 from insitu.settings import Settings
 from store.database import Connection, Pool
+from store.limits import limit_to
+from store.viewers import Viewer
 
 if TYPE_CHECKING:
     from api.door import Door
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 class Context:
     settings: Settings
     pool: Pool
+    has_net: bool
+    """False: this account may not act as the role of the pages, and only the queries limit what is read."""
     lanes: Lanes
     door: Door
     posts: Posts
@@ -89,24 +93,37 @@ def client_of(request: Request) -> Hashable:
 
 
 @contextmanager
-def _transaction(pool: Pool) -> Iterator[Connection]:
-    with pool.connection() as conn:
+def reading(context: Context, viewer: Viewer | None) -> Iterator[Connection]:
+    """One connection and one transaction that sees only rows of the viewer's trials; without a viewer of
+    none.
+    """
+    with context.pool.connection() as conn:
+        if context.has_net:
+            limit_to(conn, viewer)
+        yield conn
+
+
+@contextmanager
+def _acting(context: Context) -> Iterator[Connection]:
+    """One connection and one transaction with the rights of the service, for an act that was allowed."""
+    with context.pool.connection() as conn:
         yield conn
 
 
 @asynccontextmanager
-async def connecting(request: Request, lane: Lane | None = None) -> AsyncIterator[Connection]:
+async def connecting(
+    request: Request, lane: Lane | None = None, *, is_limited: bool | None = None
+) -> AsyncIterator[Connection]:
     """One connection and one transaction, committed at the end of the block, rolled back after an error. Uses
-    the pages' lane by default.
+    the pages' lane by default. A request that only reads sees only rows of its viewer's trials.
 
     Asynchronous, so a request waits here without a thread until a connection is reserved for it.
     """
     context = context_of(request)
     chosen = lane or context.lanes.pages
-    async with (
-        chosen.place(client_of(request)),
-        contextmanager_in_threadpool(_transaction(context.pool)) as conn,
-    ):
+    reads = request.method in ("GET", "HEAD") if is_limited is None else is_limited
+    opened = reading(context, request.state.viewer) if reads else _acting(context)
+    async with chosen.place(client_of(request)), contextmanager_in_threadpool(opened) as conn:
         yield conn
 
 
@@ -134,6 +151,13 @@ async def export_connection(request: Request) -> AsyncIterator[Connection]:
         yield conn
 
 
+async def unlimited_connection(request: Request) -> AsyncIterator[Connection]:
+    """The same with the rights of the service, for figures of the whole installation."""
+    async with connecting(request, is_limited=False) as conn:
+        yield conn
+
+
+ServiceConn = Annotated[Connection, Depends(unlimited_connection, scope="function")]
 ExportConn = Annotated[Connection, Depends(export_connection, scope="function")]
 Conn = Annotated[Connection, Depends(connection, scope="function")]
 PersonConn = Annotated[Connection | None, Depends(connection_of_person, scope="function")]

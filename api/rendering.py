@@ -16,12 +16,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from api.access import form_token, keep_visit, may_replay
+from api.access import form_token, keep_visit
 from api.context import context_of, readiness_of
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from insitu.zones import find_zone
 from store.access import Viewer
+from store.catalogue.trials import Trial
+from store.rights import Act, Reach
 
 HERE: Final = Path(__file__).parent
 LOCALE: Final = HERE / "locale"
@@ -50,16 +52,15 @@ class Page:
         return self.reader.language
 
     @property
-    def role(self) -> str:
-        return str(self.viewer.role) if self.viewer else ""
-
-    @property
     def sees_measurements(self) -> bool:
         return self.viewer is not None and self.viewer.sees_measurements
 
-    @property
-    def may_replay(self) -> bool:
-        return self.viewer is not None and may_replay(self.viewer)
+    def may(self, act: str, trial: Trial | None = None) -> bool:
+        """`act` by its words in `store.rights`; without a trial: in any of those that the reader sees."""
+        return self.viewer is not None and self.viewer.may(Act(act), trial)
+
+    def may_everywhere(self, act: str) -> bool:
+        return self.viewer is not None and self.viewer.reach(Act(act)) is Reach.ANY
 
     def t(self, text: str, **parts: Any) -> str:
         """`text` in the reader's language, with its `{parts}` filled in."""

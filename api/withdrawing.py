@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from api.access import may_withdraw
 from api.context import Context
 from insitu.errors import NotFound
-from insitu.model import Role
 from store.access import Viewer, visible_trial
 from store.database import Connection
 from store.imports import Withdrawn, trials_of_import, withdraw_import
+from store.rights import Act, Reach
 
 
 def withdraw_for(
@@ -20,6 +19,10 @@ def withdraw_for(
     found = visible_trial(conn, viewer, trial)
     trials = trials_of_import(conn, import_id) if 0 < import_id < 2**31 else []
     alone = trials == [found.code]
-    if not may_withdraw(viewer, found) or found.code not in trials or not (alone or viewer.role is Role.LAB):
+    if (
+        not viewer.may(Act.WITHDRAW, found)
+        or found.code not in trials
+        or not (alone or viewer.reach(Act.WITHDRAW) is Reach.ANY)
+    ):
         raise NotFound(f"{trial!r} has no import {import_id} that you may withdraw.")
     return withdraw_import(conn, import_id, login=viewer.login, reason=reason, now=context.clock.now())

@@ -16,7 +16,7 @@ from cli.options import JsonOption
 from cli.reports import in_utc, show_table
 from cli.target import open_target
 from insitu.language import Reader
-from insitu.model import DeviceState, OrganisationKind
+from insitu.model import DeviceState, Role
 from store.access import Viewer
 from store.catalogue.trials import get_trial
 from store.read.fleet import list_devices
@@ -34,7 +34,7 @@ LAB: Final = Viewer(
     login="cli",
     name="",
     language="en",
-    kind=OrganisationKind.LAB,
+    role=Role.LAB,
     organisation_id=0,
     organisation="",
 )

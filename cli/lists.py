@@ -201,7 +201,7 @@ def _person_line(person: Person) -> PersonLine:
         login=person.login,
         name=person.name,
         organisation=person.organisation,
-        role=str(person.kind.role),
+        role=str(person.role),
         language=person.language,
         created_at=person.created_at,
         disabled_at=person.disabled_at,

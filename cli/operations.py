@@ -31,6 +31,7 @@ from store import shards
 from store.access import active_credentials, audit_problem
 from store.database import connect, migrations, require_current, require_postgres
 from store.ledger import recount
+from store.limits import has_net
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -103,6 +104,7 @@ def questions(target: Target) -> list[Question]:
         Question("catalogue", lambda: _catalogue(target)),
         Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target)),
+        Question("rows that pages may read", lambda: _net(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
 
@@ -167,6 +169,17 @@ def _catalogue(target: Target) -> str:
 def _denials(target: Target) -> str:
     with _with(target) as conn:
         return describe_denials(conn)
+
+
+def _net(target: Target) -> str:
+    with _with(target) as conn:
+        if has_net(conn):
+            return "limited by the database to the trials of the reader"
+    raise LookAt(
+        "limited by the queries alone, because this account may not act as insitu_pages. As an administrator "
+        "of the database: CREATE ROLE insitu_pages NOLOGIN; GRANT insitu_pages TO this account; then "
+        "`insitu migrate`."
+    )
 
 
 def _audit(target: Target) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.passwords import hash_password
-from insitu.model import OrganisationKind
+from insitu.model import OrganisationKind, Role
 from insitu.whole import secret_of
 from store.access import add_person, anybody, ever_signed_in
 from store.catalogue.organisations import add_organisation, find_organisation
@@ -32,6 +32,7 @@ def add_account(
     password: str,
     now: datetime,
     language: str = "fr",
+    role: Role | None = None,
 ) -> None:
     """Add a person who can sign in; the caller commits."""
     add_person(
@@ -41,6 +42,7 @@ def add_account(
         organisation=organisation,
         password_hash=hash_password(password),
         language=language,
+        role=role,
         now=now,
     )
 

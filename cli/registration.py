@@ -24,10 +24,10 @@ from cli.topics import TopicEntry, await_topics, enter_topic
 from ingest.mapping_entry import MappingEntry
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.language import Language
-from insitu.model import AveragingScale, OrganisationKind, TrialState, WindowKind
+from insitu.model import AveragingScale, OrganisationKind, Role, TrialState, WindowKind
 from insitu.scales import require_scale
 from insitu.units import require_unit
-from store.access import password_of, record
+from store.access import password_of, record, role_in
 from store.catalogue.devices import find_device
 from store.catalogue.entries import amend, compare
 from store.catalogue.organisations import add_need, add_organisation
@@ -51,6 +51,7 @@ class PersonEntry(Entry):
     login: Code
     name: Name
     organisation: Code
+    role: Role | None = None
     language: Language = "fr"
 
 
@@ -174,11 +175,14 @@ def _enter_all(
 ) -> list[str]:
     """Enters the tables up to the devices; returns what is refused."""
 
-    def person(login: str, **more: Any) -> str:
+    def person(login: str, organisation: str, role: Role | None, **more: Any) -> str:
+        role = role_in(conn, organisation, role)
         if password_of(conn, login) is not None:  # before a hash is made, which takes its time
             raise AlreadyExists()
         password = new_password()
-        add_account(conn, login=login, password=password, now=now, **more)
+        add_account(
+            conn, login=login, organisation=organisation, role=role, password=password, now=now, **more
+        )
         return f", password {password} (shown this once)"
 
     enter: dict[str, Callable[..., Any]] = {
@@ -245,9 +249,14 @@ def move(
     note: str = "",
     login: str = "lab",
 ) -> None:
-    """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated, buy,
-    iterate or stop.
+    """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated; or stop
+    it without an evaluation. `insitu decide` enters a decision.
     """
+    if to in (TrialState.BUY, TrialState.ITERATE):
+        raise CorrectInput(
+            f"A decision rests on an evaluation and has a reason: insitu decide {trial} {to} --evaluation N "
+            "--reason WHY."
+        )
     target, conn = open_target("insitu move")
     with conn:
         move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=login, note=note)

@@ -58,6 +58,7 @@ VERBS: Final = {
     "lock": Verb("cli.evaluation", ("lock",), "Lock a protocol; later changes are amendments."),
     "power": Verb("cli.power", ("power",), "Show which effects a planned trial can detect."),
     "evaluate": Verb("cli.evaluation", ("evaluate",), "Apply the locked protocol and keep the result."),
+    "decide": Verb("cli.deciding", ("decide",), "Decide about a trial: buy, iterate or stop."),
     "unblind": Verb("cli.evaluation", ("unblind",), "Reveal the result of a blinded endpoint."),
     "report": Verb("cli.evaluation", ("report",), "Write the report of an evaluation."),
     "export": Verb("cli.evaluation", ("export",), "Write the package of a trial's latest evaluation."),

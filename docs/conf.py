@@ -34,6 +34,7 @@ NAVIGATION = {
             "formats",
             "rejects",
             "pages",
+            "access",
             "report",
             "package",
         ],

@@ -18,6 +18,47 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.fit_role() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    roles text[] := (SELECT CASE kind WHEN 'host' THEN ARRAY['operator', 'buyer'] WHEN 'lab' THEN ARRAY['lab', 'auditor']
+                            ELSE ARRAY[kind] END FROM organisation WHERE organisation_id = NEW.organisation_id);
+BEGIN
+    NEW.role := coalesce(NEW.role, roles[1]);
+    IF NEW.role <> ALL (roles) THEN
+        RAISE EXCEPTION 'the organisation has no role %', NEW.role
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'person_role_check', TABLE = 'person';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.grant_pages() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    secret record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_pages') THEN
+        RETURN;
+    END IF;
+    IF NOT pg_has_role(current_user, 'insitu_pages', 'SET') THEN
+        EXECUTE 'GRANT insitu_pages TO ' || quote_ident(current_user);
+    END IF;
+    GRANT USAGE ON SCHEMA public TO insitu_pages;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
+    FOR secret IN
+        SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
+                   FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash')) AS columns
+        FROM pg_attribute WHERE attrelid IN ('person'::regclass, 'credential'::regclass) AND attnum > 0 AND NOT attisdropped
+        GROUP BY 1
+    LOOP
+        EXECUTE format('REVOKE SELECT ON %s FROM insitu_pages', secret.of);
+        EXECUTE format('GRANT SELECT (%s) ON %s TO insitu_pages', secret.columns, secret.of);
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN NULL; -- `insitu check` says that the net is not there
+END $$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -47,6 +88,22 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.seen_codes() RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(current_setting('insitu.codes', true), '')::text[]
+$$;
+
+CREATE FUNCTION public.seen_trials() RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(nullif(current_setting('insitu.trials', true), '*'), '')::int[]
+$$;
+
+CREATE FUNCTION public.sees_all() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('insitu.trials', true) = '*' $$;
 
 CREATE FUNCTION public.topic_is_heard(topic text) RETURNS boolean
     LANGUAGE sql STABLE
@@ -233,6 +290,30 @@ CREATE TABLE public.datastream_latest (
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
     unchecked_from timestamp with time zone
+);
+
+CREATE TABLE public.decision (
+    decision_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    evaluation_id integer NOT NULL,
+    evaluation_sha256 text NOT NULL,
+    protocol_sha256 text NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    decided_by text NOT NULL,
+    on_behalf boolean NOT NULL,
+    CONSTRAINT decision_outcome_check CHECK ((outcome = ANY (ARRAY['buy'::text, 'iterate'::text, 'stop'::text]))),
+    CONSTRAINT decision_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 2000)))
+);
+
+ALTER TABLE public.decision ALTER COLUMN decision_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.decision_decision_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.declared_window (
@@ -648,7 +729,7 @@ CREATE TABLE public.organisation (
     kind text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT organisation_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
-    CONSTRAINT organisation_kind_check CHECK ((kind = ANY (ARRAY['host'::text, 'company'::text, 'evaluator'::text, 'lab'::text])))
+    CONSTRAINT organisation_kind_check CHECK ((kind = ANY (ARRAY['host'::text, 'company'::text, 'evaluator'::text, 'lab'::text, 'auditor'::text])))
 );
 
 ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -669,8 +750,10 @@ CREATE TABLE public.person (
     language text DEFAULT 'fr'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     disabled_at timestamp with time zone,
+    role text NOT NULL,
     CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['en'::text, 'fr'::text]))),
-    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128)))
+    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128))),
+    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['lab'::text, 'operator'::text, 'buyer'::text, 'evaluator'::text, 'company'::text, 'auditor'::text])))
 );
 
 ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -969,6 +1052,12 @@ ALTER TABLE ONLY public.datastream_latest
 ALTER TABLE ONLY public.datastream
     ADD CONSTRAINT datastream_pkey PRIMARY KEY (datastream_id);
 
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_pkey PRIMARY KEY (decision_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_trial_id_key UNIQUE (trial_id);
+
 ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_pkey PRIMARY KEY (window_id);
 
@@ -1207,11 +1296,15 @@ CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.ne
 
 CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
+CREATE TRIGGER decisions_stay BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.protocol FOR EACH ROW WHEN ((new.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_lock_after_decision();
+
+CREATE TRIGGER role_fits BEFORE INSERT OR UPDATE OF role, organisation_id ON public.person FOR EACH ROW EXECUTE FUNCTION public.fit_role();
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1246,6 +1339,12 @@ ALTER TABLE ONLY public.datastream
 
 ALTER TABLE ONLY public.datastream
     ADD CONSTRAINT datastream_sensor_id_fkey FOREIGN KEY (sensor_id) REFERENCES public.sensor(sensor_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES public.evaluation(evaluation_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.declared_window
     ADD CONSTRAINT declared_window_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1354,3 +1453,61 @@ ALTER TABLE ONLY public.withdrawn_observation
 
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
+
+ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.datastream ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.decision ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.device ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.evaluation ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seen ON public.audit USING (( SELECT public.sees_all() AS sees_all));
+
+CREATE POLICY seen ON public.datastream USING ((( SELECT public.sees_all() AS sees_all) OR (device_id IN ( SELECT device.device_id
+   FROM public.device))));
+
+CREATE POLICY seen ON public.decision USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.deployment USING ((( SELECT public.sees_all() AS sees_all) OR (device_id IN ( SELECT device.device_id
+   FROM public.device))));
+
+CREATE POLICY seen ON public.device USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.evaluation USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.reject_overflow USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.trial_step USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.unblinding USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.trial_step ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.unblinding ENABLE ROW LEVEL SECURITY;

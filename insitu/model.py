@@ -28,12 +28,14 @@ def require_code(text: str, what: str) -> str:
 
 
 class Role(StrEnum):
-    """Decides what a person may do; follows from the kind of their organisation."""
+    """Decides what a person may do, by the table in `store.rights`."""
 
     LAB = "lab"
     OPERATOR = "operator"
+    BUYER = "buyer"
     EVALUATOR = "evaluator"
     COMPANY = "company"
+    AUDITOR = "auditor"
 
 
 class OrganisationKind(StrEnum):
@@ -41,10 +43,30 @@ class OrganisationKind(StrEnum):
     COMPANY = "company"
     EVALUATOR = "evaluator"
     LAB = "lab"
+    AUDITOR = "auditor"
 
     @property
-    def role(self) -> Role:
-        return Role.OPERATOR if self is OrganisationKind.HOST else Role(self.value)
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that its people may have; the first is the one of a person whose role is not stated."""
+        return _ROLES[self]
+
+    def role_of(self, stated: Role | None) -> Role:
+        """`stated`, or the usual role; raises a CorrectInput that lists the allowed ones."""
+        role = stated or self.roles[0]
+        if role not in self.roles:
+            allowed = " or ".join(self.roles)
+            article = "an" if self.value[0] in "aeiou" else "a"
+            raise CorrectInput(f"A person of {article} {self} is {allowed}, not {role}.")
+        return role
+
+
+_ROLES: Final[dict[OrganisationKind, tuple[Role, ...]]] = {
+    OrganisationKind.HOST: (Role.OPERATOR, Role.BUYER),
+    OrganisationKind.COMPANY: (Role.COMPANY,),
+    OrganisationKind.EVALUATOR: (Role.EVALUATOR,),
+    OrganisationKind.LAB: (Role.LAB, Role.AUDITOR),
+    OrganisationKind.AUDITOR: (Role.AUDITOR,),
+}
 
 
 class TrialState(StrEnum):

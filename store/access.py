@@ -17,14 +17,17 @@ from insitu.model import OrganisationKind, Role
 from store.catalogue.trials import Trial
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
+from store.viewers import Viewer as Viewer
 
 
 class _SQL(Queries, file="access"):
+    organisation_kind: str
     add_person: str
     anybody: str
     password_of: str
     sign_in: str
     signed_in: str
+    viewer_of_login: str
     any_session: str
     sign_out: str
     set_language: str
@@ -55,35 +58,6 @@ class _SQL(Queries, file="access"):
 class Password:
     person_id: int
     password_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """The person a page is made for."""
-
-    person_id: int
-    login: str
-    name: str
-    language: str
-    kind: OrganisationKind
-    organisation_id: int
-    organisation: str
-
-    @property
-    def role(self) -> Role:
-        return self.kind.role
-
-    @property
-    def sees_measurements(self) -> bool:
-        """False for an operator, who sees the health of devices at its sites but no measurements."""
-        return self.role is not Role.OPERATOR
-
-    @property
-    def host_id(self) -> int | None:
-        """The host whose sites this person is limited to; None: all sites of the devices that this person may
-        see.
-        """
-        return self.organisation_id if self.role is Role.OPERATOR else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +136,32 @@ def add_person(
     password_hash: str,
     now: datetime,
     language: str = "fr",
+    role: Role | None = None,
 ) -> int:
-    """The role follows from the kind of the organisation."""
-    number = scalar(
-        conn,
-        _SQL.add_person,
-        login=login,
-        name=name,
-        organisation=organisation,
-        password_hash=password_hash,
-        language=language,
-        now=now,
+    """`role`: None for the usual one of the organisation; CorrectInput if the organisation has no such
+    role.
+    """
+    return int(
+        scalar(
+            conn,
+            _SQL.add_person,
+            login=login,
+            name=name,
+            organisation=organisation,
+            password_hash=password_hash,
+            language=language,
+            role=str(role_in(conn, organisation, role)),
+            now=now,
+        )
     )
-    if number is None:
+
+
+def role_in(conn: Connection, organisation: str, role: Role | None) -> Role:
+    """`role` if people of that organisation may have it, or its usual one for None."""
+    kind = scalar(conn, _SQL.organisation_kind, organisation=organisation)
+    if kind is None:
         raise NotFound(f"There is no organisation {organisation!r}.")
-    return int(number)
+    return OrganisationKind(kind).role_of(role)
 
 
 def anybody(conn: Connection) -> bool:
@@ -198,6 +183,14 @@ def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewe
     }
 
 
+def viewer_of(conn: Connection, login: str) -> Viewer:
+    """The person with that login; raises NotFound if nobody with it can sign in."""
+    found = row(conn, Viewer, _SQL.viewer_of_login, login=login)
+    if found is None:
+        raise NotFound(f"Nobody signs in as {login!r}: `insitu people` lists who can.")
+    return found
+
+
 def ever_signed_in(conn: Connection) -> bool:
     """True if a session exists, even an expired one. Exact until somebody signs out."""
     return bool(scalar(conn, _SQL.any_session))
@@ -213,26 +206,12 @@ def set_language(conn: Connection, viewer: Viewer, language: str) -> None:
 
 def visible_trials(conn: Connection, viewer: Viewer) -> list[Trial]:
     """The trials that this viewer may see."""
-    return rows(
-        conn,
-        Trial,
-        _SQL.visible_trials,
-        role=str(viewer.role),
-        organisation_id=viewer.organisation_id,
-        code=None,
-    )
+    return rows(conn, Trial, _SQL.visible_trials, **viewer.scope(), code=None)
 
 
 def visible_trial(conn: Connection, viewer: Viewer, code: str) -> Trial:
     """One visible trial; raises NotFound if it does not exist or the viewer may not see it."""
-    found = row(
-        conn,
-        Trial,
-        _SQL.visible_trials,
-        role=str(viewer.role),
-        organisation_id=viewer.organisation_id,
-        code=code,
-    )
+    found = row(conn, Trial, _SQL.visible_trials, **viewer.scope(), code=code)
     if found is None:
         raise NotFound(f"There is no trial {code!r}, or you may not see it.")
     return found

@@ -150,6 +150,8 @@ def migrate(conn: Connection) -> list[str]:
                     conn.execute(path.read_text(encoding="utf-8").encode())
                     conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
                 applied.append(path.stem)
+        with conn.transaction():
+            conn.execute("SELECT grant_pages()")
     finally:
         if not conn.closed:
             conn.rollback()  # rolls back a failed statement; earlier files are committed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from store.database import Connection, rows, run
@@ -31,6 +31,10 @@ class RejectRow:
     device: str
     results: int
     replayed_at: datetime | None
+
+    def without_bytes(self) -> RejectRow:
+        """The same without the content of the message, which the detail may quote."""
+        return replace(self, payload=b"", detail="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--write-schema", action="store_true", help="write docs/schema.sql instead of only comparing it"
     )
     parser.addoption(
+        "--write-access", action="store_true", help="write docs/access.md instead of only comparing it"
+    )
+    parser.addoption(
         "--write-figures",
         action="store_true",
         help="write the worked examples of docs/designs instead of only comparing them",

@@ -23,7 +23,6 @@ from api.pages.remarks import show_remarks
 from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
-from insitu.model import Role
 from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
@@ -35,6 +34,7 @@ from store.read.fleet import FleetRow, Scope, get_device, list_statuses
 from store.read.ledger_lines import list_ledger
 from store.read.places import DeviceWindow
 from store.read.streams import Stream
+from store.rights import Act
 from trials.workflow.condition import GAPS_WITHIN, DeviceRecord, load_device
 
 router = APIRouter()
@@ -169,7 +169,7 @@ def _connect(
     streams: list[Stream],
 ) -> dict[str, Any]:
     """Credentials and snippets, only for the device's company and for the lab."""
-    if viewer.role not in (Role.COMPANY, Role.LAB):
+    if not viewer.may(Act.CONNECT):
         return {"snippets": {}, "credentials": [], "qr": Markup()}
     shown = [
         ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))

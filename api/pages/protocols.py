@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_lock, require_form_token, require_measurements
+from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Context, Ctx
 from api.pages.expected import expected
 from api.pages.words import TEMPLATE_WORDS
@@ -19,6 +19,7 @@ from insitu.model import PeriodName
 from store.access import Viewer, visible_trial
 from store.catalogue.trials import Trial
 from store.database import Connection
+from store.rights import Act
 from store.trials import protocols
 from trials.workflow.drafting import draft, facts_of
 from trials.workflow.drafts import Checked, check_draft, pretty
@@ -73,7 +74,7 @@ def send_protocol(
     checked = _check(conn, context, found, text)
     if action != "lock":
         return _respond(request, conn, found, viewer, text, checked)
-    if not may_lock(viewer, found):
+    if not viewer.may(Act.LOCK, found):
         raise NotFound(f"There is no protocol of {found.code!r} that you may lock.")
     if checked.problems or checked.protocol is None:
         return _respond(request, conn, found, viewer, text, checked, status=422)
@@ -86,7 +87,7 @@ def send_protocol(
 
 def _visible(conn: Connection, viewer: Viewer, trial: str) -> Trial:
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"draft of {trial!r}")
+    require_right(viewer, Act.CHECK_DRAFT, f"draft of {trial!r}", found)
     return found
 
 
@@ -122,7 +123,7 @@ def _respond(
         checked=checked,
         expected=expected(checked.outlook, page) if checked else None,
         is_late=checked is not None and _is_late(checked, page.now),
-        may_lock=may_lock(viewer, trial),
+        may_lock=viewer.may(Act.LOCK, trial),
         newest=newest,
         templates=TEMPLATE_WORDS,
     )

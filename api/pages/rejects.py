@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_replay, require_form_token
+from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx
 from api.pages.words import FIXES, REASONS
 from api.rendering import page_of, respond
 from ingest.replay import replay
 from insitu.errors import NotFound
-from insitu.model import RejectReason, Role
+from insitu.model import RejectReason
 from store.access import Viewer, record, visible_trials
 from store.broker_events import EventSum, list_events
 from store.database import Connection
@@ -26,6 +26,7 @@ from store.read.fleet import Scope, load_scope
 from store.read.ledger_lines import list_ledger, list_ledger_hours
 from store.read.refused import ReasonCount, count_reasons, get_reject, list_rejects
 from store.replays import RejectRow, list_overflow
+from store.rights import Act, Reach
 
 router = APIRouter()
 EXCERPT_BYTES: Final = 600
@@ -174,9 +175,9 @@ def _messages(
     conn: Connection, viewer: Viewer, within: Scope, chosen: Chosen, below: int | None
 ) -> list[Shown]:
     """One more than a page shows, so that the page knows whether there are older ones; none for a viewer who
-    sees no measurements.
+    may not list rejects, and none of their bytes for one who may not read those.
     """
-    if not viewer.sees_measurements:
+    if not viewer.may(Act.LIST_REJECTS):
         return []
     found = list_rejects(
         conn,
@@ -187,6 +188,8 @@ def _messages(
         most=_MOST + 1,
         excerpt=EXCERPT_BYTES + 4,
     )
+    if not viewer.may(Act.READ_BYTES):
+        return [Shown(row.without_bytes(), "", is_hex=False, cut=False) for row in found]
     return [Shown(row, *excerpt(row.payload), cut=row.size > EXCERPT_BYTES) for row in found]
 
 
@@ -214,8 +217,7 @@ def _sums(lines: Sequence[Line]) -> list[int]:
 @router.get("/rejects/{reject_id}/payload")
 def payload(reject_id: int, conn: Conn, context: Ctx, viewer: Signed) -> Response:
     """The bytes of one reject as a download, because a browser must not interpret a device's data."""
-    if not viewer.sees_measurements:
-        raise NotFound(f"There is no reject {reject_id}, or you may not see it.")
+    require_right(viewer, Act.READ_BYTES, f"reject {reject_id}")
     within = load_scope(conn, viewer, now=context.clock.now())
     found = get_reject(conn, within.trials, reject_id)
     return Response(
@@ -237,11 +239,11 @@ def replay_rejects(
     trial: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
     """Send rejects through the path again: the lab may do so for all, a company for its own devices."""
-    if not may_replay(viewer):
+    if not viewer.may(Act.REPLAY):
         raise NotFound("There are no rejects that you may replay.")
     known = RejectReason(reason) if reason in set(RejectReason) else None
     within = load_scope(conn, viewer, now=context.clock.now(), trial=trial or None)
-    trials = None if viewer.role is Role.LAB and not trial else within.trials
+    trials = None if viewer.reach(Act.REPLAY) is Reach.ANY and not trial else within.trials
     done = replay(conn, clock=context.clock, reason=str(known) if known else None, trials=trials)
     detail = {"reason": reason, "tried": done.tried, "stored": done.stored}
     record(

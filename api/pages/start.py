@@ -10,12 +10,12 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from api.access import Signed, may_lock
+from api.access import Signed
 from api.context import Conn, Ctx
 from api.pages.board import Shown, count_states, list_shown
-from api.pages.words import REASONS
+from api.pages.words import REASONS, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
-from insitu.model import DeviceState, RejectReason, Role, TrialState
+from insitu.model import DeviceState, RejectReason, TrialState
 from store import shards
 from store.access import Viewer, visible_trials
 from store.catalogue.trials import Trial
@@ -23,6 +23,7 @@ from store.read.fleet import load_scope
 from store.read.ledger_lines import list_ledger
 from store.read.progress import TrialFacts, load_trial_facts
 from store.read.refused import ReasonCount, count_reasons
+from store.rights import Act, Reach
 
 router = APIRouter()
 _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.LATE, DeviceState.NEVER_SEEN)
@@ -49,10 +50,11 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)
-    waiting = [*_devices(page, devices), *_trials(page, viewer, trials, facts)]
-    if page.may_replay:
+    troubled = _devices(page, devices) if viewer.may(Act.LOOK_AFTER) else ()
+    waiting = [*troubled, *_trials(page, viewer, trials, facts)]
+    if viewer.may(Act.REPLAY):
         waiting += _rejects(page, reasons)
-    if viewer.role is Role.LAB:
+    if viewer.reach(Act.SEE_HEALTH) is Reach.ANY:
         waiting[:0] = _ingest(page, shards.health(conn).trouble)
     number = count_states(devices)
     return respond(
@@ -68,6 +70,9 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
             (page.t("messages refused"), sum(line.rejected + line.partly for line in lines), "/rejects"),
         ],
         anything=bool(trials or devices),
+        trials=[(one, facts[one.code]) for one in trials] if viewer.may(Act.DECIDE) else [],
+        states=TRIAL_STATES,
+        verdicts=VERDICTS,
     )
 
 
@@ -118,13 +123,11 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
 def _trials(
     page: Page, viewer: Viewer, trials: Sequence[Trial], facts: dict[str, TrialFacts]
 ) -> Iterator[Waiting]:
-    """Steps that the reader may take: the lab and the evaluator lock and evaluate, the lab enters
-    decisions.
-    """
+    """Steps that the reader may take: lock, evaluate, decide."""
     for trial in trials:
         own, title, href = facts[trial.code], page.pick(trial.title), f"/trials/{trial.code}"
         if trial.state in (TrialState.DEPLOYMENT, TrialState.RUNNING) and own.locked_at is None:
-            if not may_lock(viewer, trial):
+            if not viewer.may(Act.LOCK, trial):
                 continue
             yield Waiting(
                 "late",
@@ -132,18 +135,18 @@ def _trials(
                 page.t("It counts only when it is locked before the reporting period."),
                 href,
             )
-        elif trial.state == TrialState.EVALUATED and viewer.role is Role.LAB:
+        elif trial.state == TrialState.EVALUATED and viewer.may(Act.DECIDE, trial):
             yield Waiting(
                 "late",
                 page.t("Decide: {trial}", trial=title),
                 page.t("It is evaluated; the report is ready."),
-                href,
+                f"{href}/decision",
             )
         elif (
             trial.ends_at is not None
             and trial.ends_at < page.now
             and own.evaluation_id is None
-            and may_lock(viewer, trial)
+            and viewer.may(Act.LOCK, trial)
         ):
             yield Waiting(
                 "late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access import Signed, session_token
 from api.conditions import conditions_of
-from api.context import Conn, Context, Ctx
+from api.context import Conn, Context, Ctx, reading
 from api.live import TICK_S, News, Part, Source
 from api.pages.board import Shown, list_shown, show
 from api.pages.fleet import Chosen, counts
@@ -47,7 +47,7 @@ async def follow(
                 yield ServerSentEvent(raw_data=part.html, event="part")
             async for parts in outbox.parts(TICK_S):
                 if not parts:
-                    await _require_still(request, context)
+                    await _require_still(request, context, viewer)
                 for part in parts:
                     yield ServerSentEvent(raw_data=part.html, event="part")
         except (NotAcceptedHere, NotFound):
@@ -56,15 +56,15 @@ async def follow(
             context.meters.streams.dec()
 
 
-async def _require_still(request: Request, context: Context) -> None:
-    """Raises NotAcceptedHere for a reader who signed out or was disabled meanwhile; while the database cannot
-    answer, the stream continues.
+async def _require_still(request: Request, context: Context, before: Viewer) -> None:
+    """Raises NotAcceptedHere for a reader who signed out, was disabled or got another role meanwhile; while
+    the database cannot answer, the stream continues.
     """
     try:
         viewer = await context.door.viewer(session_token(request))
     except RetryLater:
         return
-    if viewer is None:
+    if viewer is None or (viewer.role, viewer.organisation_id) != (before.role, before.organisation_id):
         raise NotAcceptedHere()
 
 
@@ -129,7 +129,7 @@ class Fleet:
 
     def _load(self, page: Page, device_ids: Sequence[int] | None) -> list[Shown]:
         context, chosen = self._context, self._chosen
-        with context.pool.connection() as conn:
+        with reading(context, self._viewer) as conn:
             return list_shown(
                 conn,
                 context,
@@ -222,7 +222,7 @@ class OneDevice:
 
     def _parts(self) -> list[Part]:
         page = page_of(self._request, self._viewer)
-        with self._context.pool.connection() as conn:
+        with reading(self._context, self._viewer) as conn:
             row = get_device(conn, self._viewer, self._trial, self._device, now=page.now)
             page = page.in_zone(row.time_zone)
             judged = conditions_of(conn, self._context, self._viewer, [row], page.now)[row.device_id]

@@ -10,23 +10,25 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import Signed, may_lock, may_unblind, may_withdraw, require_form_token
+from api.access import Signed, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
-from api.pages.words import PERIODS, ROLES, TRIAL_STATES, VERDICTS
+from api.pages.words import OUTCOMES, PERIODS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
 from api.withdrawing import withdraw_for
 from insitu.errors import NotFound
-from insitu.model import DeviceState, Role, TrialState
+from insitu.model import DeviceState, TrialState
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
+from store.decisions import find_decision
 from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
 from store.read.fleet import Scope
 from store.read.ledger_lines import list_ledger
 from store.read.progress import list_evaluations, load_trial_facts
+from store.rights import Act
 from store.trials import StoredProtocol, evaluation, protocols, unblindings
 from trials.condition.completeness import share_stored
 from trials.plan.parts import Capture
@@ -109,11 +111,6 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> H
     return respond(request, "trials.j2", page, trials=shown, states=TRIAL_STATES, verdicts=VERDICTS)
 
 
-def may_read_protocol(viewer: Viewer, trial: Trial) -> bool:
-    """The parties of the trial, but not a host that only has a device of it on its premises."""
-    return viewer.role is not Role.OPERATOR or viewer.organisation_id == trial.host_id
-
-
 @router.get("/trials/{trial}", response_class=HTMLResponse)
 def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
     """One trial."""
@@ -121,12 +118,14 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     page = page_of(request, viewer, found.time_zone)
     captured = capture(conn, list_shown(conn, context, viewer, page, trial=found.code))
     steps = list_trial_steps(conn, found.trial_id)
-    stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
+    stored = protocols(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else []
     return respond(
         request,
         "trial.j2",
         page,
         trial=found,
+        outcomes=OUTCOMES,
+        decision=find_decision(conn, found.code) if viewer.may(Act.READ_EVALUATIONS, found) else None,
         life=life(found, steps),
         steps=list(reversed(steps)),
         states=TRIAL_STATES,
@@ -134,16 +133,18 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         periods=PERIODS,
         roles=ROLES,
         capture=captured,
-        evaluations=list_evaluations(conn, found.code, most=20) if viewer.sees_measurements else [],
+        evaluations=list_evaluations(conn, found.code, most=20)
+        if viewer.may(Act.READ_EVALUATIONS, found)
+        else [],
         locked=any(one.locked_at for one in stored),
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
-        may_unblind=may_unblind(viewer, found),
-        may_lock=may_lock(viewer, found),
-        imports=list_imports(conn, found.code, most=50) if viewer.sees_measurements else [],
-        may_withdraw=may_withdraw(viewer, found),
+        may_unblind=viewer.may(Act.UNBLIND, found),
+        may_lock=viewer.may(Act.LOCK, found),
+        imports=list_imports(conn, found.code, most=50) if viewer.may(Act.READ_IMPORTS, found) else [],
+        may_withdraw=viewer.may(Act.WITHDRAW, found),
         protocol=_shown(stored, captured, page),
         expected=_expected(conn, context, viewer, stored, page),
-        mappings=mappings_of_trial(conn, found.code) if may_read_protocol(viewer, found) else [],
+        mappings=mappings_of_trial(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else [],
     )
 
 
@@ -173,7 +174,7 @@ def unblind_endpoint(
 ) -> RedirectResponse:
     """The form of the trial's page; only for the trial's evaluator."""
     found = visible_trial(conn, viewer, trial)
-    if not may_unblind(viewer, found):
+    if not viewer.may(Act.UNBLIND, found):
         raise NotFound("There is no endpoint that you may unblind.")
     clock = context.clock
     unblind(
@@ -268,7 +269,7 @@ def _expected(
 def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Response:
     """The bytes whose SHA-256 was locked."""
     found = visible_trial(conn, viewer, trial)
-    stored = protocols(conn, found.code) if may_read_protocol(viewer, found) else []
+    stored = protocols(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else []
     wanted = next((one for one in stored if one.version == version), None)
     if wanted is None:
         raise NotFound(f"{trial!r} has no protocol version {version}, or you may not see it.")
@@ -280,13 +281,10 @@ def protocol_file(trial: str, version: int, conn: Conn, viewer: Signed) -> Respo
 
 
 def evaluation_of(conn: Connection, viewer: Viewer, trial: str, evaluation_id: int) -> Any:
-    """A stored evaluation of a trial; raises NotFound if the viewer sees no measurements, because it is made
-    of them.
-    """
+    """A stored evaluation of a trial; raises NotFound if the viewer may not read its evaluations."""
     found = visible_trial(conn, viewer, trial)
-    stored = (
-        evaluation(conn, evaluation_id) if viewer.sees_measurements and 0 < evaluation_id < 2**31 else None
-    )
+    may_read = viewer.may(Act.READ_EVALUATIONS, found) and 0 < evaluation_id < 2**31
+    stored = evaluation(conn, evaluation_id) if may_read else None
     if stored is None or stored.trial != found.code:
         raise NotFound(f"{trial!r} has no evaluation {evaluation_id}, or you may not see it.")
     return stored

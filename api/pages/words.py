@@ -56,6 +56,12 @@ TRIAL_STATES: Final = {
     TrialState.STOP: "stop",
 }
 
+OUTCOMES: Final = {
+    TrialState.BUY: "Buy",
+    TrialState.ITERATE: "Iterate: a changed trial follows",
+    TrialState.STOP: "Stop",
+}
+
 VERDICTS: Final = {
     Verdict.MET: "met",
     Verdict.NOT_MET: "not met",

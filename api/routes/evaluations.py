@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Signed, may_unblind, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
 from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged, texts_in
 from insitu.errors import NotFound
 from store.access import visible_trial
 from store.read.progress import list_evaluations as list_stored_evaluations
+from store.rights import Act
 from trials.workflow.blinding import unblind
 
 router = APIRouter()
@@ -42,7 +43,7 @@ def unblind_endpoint(
     be undone.
     """
     found = visible_trial(conn, viewer, trial)
-    if not may_unblind(viewer, found):
+    if not viewer.may(Act.UNBLIND, found):
         raise NotFound(f"There is no endpoint of {trial!r} that you may unblind.")
     number = unblind(
         conn,
@@ -62,7 +63,7 @@ def list_evaluations(
 ) -> Listed[EvaluationOut]:
     """Evaluations of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"evaluation of {trial!r}")
+    require_right(viewer, Act.READ_EVALUATIONS, f"evaluation of {trial!r}", found)
     below = number_cursor(cursor)
     heads = list_stored_evaluations(
         conn, found.code, below=below if below is None else min(below, 2**31 - 1), most=limit + 1

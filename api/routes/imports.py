@@ -9,12 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Signed, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.routes.shapes import Listed
 from api.withdrawing import withdraw_for
 from store.access import visible_trial
 from store.imports import list_imports
+from store.rights import Act
 
 router = APIRouter()
 
@@ -81,7 +82,7 @@ class WithdrawalOut(BaseModel):
 def list_trial_imports(trial: str, conn: Conn, viewer: Signed) -> Listed[ImportOut]:
     """Imports of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"import of {trial!r}")
+    require_right(viewer, Act.READ_IMPORTS, f"import of {trial!r}", found)
     items = [
         ImportOut(**{name: value for name, value in asdict(one).items() if name not in ("trial", "trials")})
         for one in list_imports(conn, found.code)

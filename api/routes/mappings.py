@@ -9,16 +9,17 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from api.access import Signed, may_replay, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn
 from api.routes.shapes import example
 from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
 from ingest.trial_run import FieldOutcome, try_mappings
-from insitu.errors import CorrectInput, NotFound
+from insitu.errors import CorrectInput
 from store.access import visible_trial
 from store.database import Connection
 from store.mapping import Mapping
+from store.rights import Act
 
 router = APIRouter()
 _MOST_TEXT = 200
@@ -64,9 +65,7 @@ def try_trial_mappings(trial: str, wanted: ToTry, conn: Conn, viewer: Signed) ->
     for a company and its own trials.
     """
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"list of rejects of {trial!r}")
-    if not may_replay(viewer):
-        raise NotFound(f"There are no mappings of {trial!r} that you may try.")
+    require_right(viewer, Act.REPLAY, f"mapping of {trial!r} to try", found)
     if any(entry.trial != found.code for entry in wanted.mappings):
         raise CorrectInput(f"Each mapping must name the trial {found.code!r}.")
     mappings = _mappings(conn, found.code, wanted) if wanted.mappings else None

@@ -13,7 +13,7 @@ from typing import Annotated, Final, TextIO
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
-from api.access import Signed, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn, Context, Ctx, ExportConn
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
@@ -23,6 +23,7 @@ from store.database import Connection
 from store.read.fleet import list_devices
 from store.read.results import export_observations, list_own_observations
 from store.read.streams import get_owner, list_streams
+from store.rights import Act
 from trials.package.rows import safe_cell
 
 router = APIRouter()
@@ -53,7 +54,7 @@ def list_observations(
     limit: Limit = 1000,
 ) -> Listed[ObservationOut]:
     """Observations in `[start, end)` by time; by default the last seven days."""
-    require_measurements(viewer, f"datastream {datastream_id}")
+    require_right(viewer, Act.READ_MEASUREMENTS, f"datastream {datastream_id}")
     now = context.clock.now()
     owner = get_owner(conn, datastream_id)
     if not list_devices(conn, viewer, now=now, trial=owner.trial, device=owner.device):
@@ -93,7 +94,7 @@ def export_csv(
 ) -> StreamingResponse:
     """All observations in `[start, end)`, UTF-8, by datastream and time; by default everything."""
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"export of {trial!r}")
+    require_right(viewer, Act.READ_MEASUREMENTS, f"export of {trial!r}", found)
     now = context.clock.now()
     rows = list_devices(conn, viewer, now=now, trial=found.code, device=device)
     if device is not None and not rows:

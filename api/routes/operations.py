@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.access import Anyone, Signed, may_read_metrics
-from api.context import Conn, Context, Ctx, readiness_of
+from api.context import Context, Ctx, ServiceConn, readiness_of
 from api.rendering import page_of, respond
 from insitu.errors import NotAcceptedHere, NotFound
 
@@ -49,7 +49,7 @@ async def require_metrics(request: Request, viewer: Anyone) -> None:
 
 
 @open_router.get("/metrics", dependencies=[Depends(require_metrics)])
-def metrics(conn: Conn, context: Ctx) -> Response:
+def metrics(conn: ServiceConn, context: Ctx) -> Response:
     """For Prometheus."""
     return Response(context.meters.exposition(conn, readiness_of(context)), media_type=CONTENT_TYPE_LATEST)
 

@@ -7,12 +7,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from api.access import Signed, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.routes.ingest import raw_body
 from api.routes.shapes import example, tagged
 from insitu.errors import CorrectInput
 from store.access import visible_trial
+from store.rights import Act
 from store.trials import protocols
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS
@@ -130,7 +131,7 @@ def get_power(
     period.
     """
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"power of {trial!r}")
+    require_right(viewer, Act.READ_MEASUREMENTS, f"power of {trial!r}", found)
     lengths = lengths_of(days)
     stored = next((one for one in protocols(conn, found.code) if one.locked_at), None)
     outlook = (
@@ -164,7 +165,7 @@ def check_protocol(
     Stores nothing.
     """
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"protocol of {trial!r}")
+    require_right(viewer, Act.CHECK_DRAFT, f"protocol of {trial!r}", found)
     lengths = lengths_of(days)
     try:
         text = body.decode()

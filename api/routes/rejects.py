@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.access import Signed, require_measurements
+from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.pages.rejects import EXCERPT_BYTES, excerpt
 from api.routes.shapes import Code, Limit, Listed, OverflowOut, RejectOut, number_cursor
 from store.access import visible_trial
 from store.read.refused import list_rejects as list_stored_rejects
 from store.replays import RejectRow, list_overflow
+from store.rights import Act
 
 router = APIRouter()
 
@@ -46,7 +47,7 @@ def list_rejects(
 ) -> Listed[RejectOut]:
     """Rejects of a trial, newest first."""
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"list of rejects of {trial!r}")
+    require_right(viewer, Act.LIST_REJECTS, f"list of rejects of {trial!r}", found)
     rows = list_stored_rejects(
         conn,
         [found.code],
@@ -56,7 +57,8 @@ def list_rejects(
         most=limit + 1,
         excerpt=EXCERPT_BYTES + 4,
     )
-    items = [shown(row) for row in rows[:limit]]
+    has_bytes = viewer.may(Act.READ_BYTES, found)
+    items = [shown(row if has_bytes else row.without_bytes()) for row in rows[:limit]]
     return Listed(items=items, next=str(items[-1].reject_id) if len(rows) > limit else None)
 
 
@@ -74,6 +76,6 @@ def list_not_kept(
     first.
     """
     found = visible_trial(conn, viewer, trial)
-    require_measurements(viewer, f"list of rejects of {trial!r}")
+    require_right(viewer, Act.LIST_REJECTS, f"list of rejects of {trial!r}", found)
     rows = list_overflow(conn, [found.code], device=device, reason=reason, most=limit)
     return Listed(items=[OverflowOut.model_validate(row, from_attributes=True) for row in rows])

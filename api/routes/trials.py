@@ -10,11 +10,13 @@ from api.routes.shapes import Limit, Listed, TrialOut, tagged, texts_in
 from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial
 from store.read.progress import TrialFacts, load_trial_facts
+from store.rights import Act
 
 router = APIRouter()
 
 
 def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
+    has_verdict = viewer.may(Act.READ_EVALUATIONS, trial)
     return TrialOut(
         code=trial.code,
         title=trial.title if isinstance(trial.title, dict) else {"en": str(trial.title)},
@@ -26,9 +28,9 @@ def shown(trial: Trial, facts: TrialFacts, viewer: Viewer) -> TrialOut:
         ends_at=trial.ends_at,
         protocol_sha256=facts.sha256,
         protocol_locked_at=facts.locked_at,
-        verdict=facts.verdict if viewer.sees_measurements else None,
-        after_the_fact=bool(facts.after_the_fact) and viewer.sees_measurements,
-        afterwards=texts_in(facts.afterwards) if viewer.sees_measurements else [],
+        verdict=facts.verdict if has_verdict else None,
+        after_the_fact=bool(facts.after_the_fact) and has_verdict,
+        afterwards=texts_in(facts.afterwards) if has_verdict else [],
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.devices import give_credential
 from cli.people import add_account, new_password
-from insitu.model import DatastreamRole, OrganisationKind, TrialState
+from insitu.model import DatastreamRole, OrganisationKind, Role, TrialState
 from simulators.scenario import Group, Scenario
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
@@ -139,19 +140,34 @@ def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> 
     return logins
 
 
-def add_people(conn: Connection, scenario: Scenario, *, now: datetime) -> list[SignIn]:
-    """Add one account of each role for the scenario's participants, with new passwords."""
+def add_people(conn: Connection, scenarios: Sequence[Scenario], *, now: datetime) -> list[SignIn]:
+    """Add one account of each role for the participants of the first scenario, and a buyer for each other
+    host, with new passwords.
+    """
     add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
+    add_organisation(conn, code="audit-demo", name="Auditors (demo)", kind=OrganisationKind.AUDITOR, now=now)
+    first = scenarios[0]
+    hosts = list(dict.fromkeys(scenario.host for scenario in scenarios))
+    accounts = [
+        (Role.LAB, "lab", "lab-demo"),
+        (Role.OPERATOR, "operator", first.host),
+        (Role.BUYER, "buyer", first.host),
+        (Role.EVALUATOR, "evaluator", first.evaluator),
+        (Role.COMPANY, "company", first.company),
+        (Role.AUDITOR, "auditor", "audit-demo"),
+        *((Role.BUYER, f"buyer-{host.removesuffix('-demo')}", host) for host in hosts[1:]),
+    ]
     found = []
-    for role, organisation in (
-        ("lab", "lab-demo"),
-        ("operator", scenario.host),
-        ("evaluator", scenario.evaluator),
-        ("company", scenario.company),
-    ):
+    for role, login, organisation in accounts:
         password = new_password()
         add_account(
-            conn, login=role, name=f"Demo {role}", organisation=organisation, password=password, now=now
+            conn,
+            login=login,
+            name=f"Demo {role}",
+            organisation=organisation,
+            role=role,
+            password=password,
+            now=now,
         )
-        found.append(SignIn(role, role, password))
+        found.append(SignIn(role.value, login, password))
     return found

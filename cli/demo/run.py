@@ -190,7 +190,7 @@ class Demo:
         for scenario in self.scenarios:
             register(conn, scenario, start=self.start)
             logins |= give_credentials(conn, scenario, now=self.start)
-        people = add_people(conn, self.scenarios[0], now=self.start)
+        people = add_people(conn, self.scenarios, now=self.start)
         for scenario in self.scenarios:
             protocol = protocol_of(scenario, start=self.start, middle=middle, end=end)
             lock_protocol(conn, protocol, now=self.start, login="evaluator")
@@ -202,7 +202,7 @@ class Demo:
             f"{self.installation.broker.host}:{self.installation.broker.port})"
         )
         for person in people:
-            say(f"  sign in as {person.login:<10} password {person.password}")
+            say(f"  sign in as {person.login:<14} password {person.password}")
         say(f"  reports and packages: {self.out}\n")
 
     def _start_fleet(self, logins: dict[str, tuple[str, str]], *, from_us: int, until_us: int) -> Child:

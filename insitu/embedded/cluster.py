@@ -31,6 +31,8 @@ OLDEST_VERSION = 17
 _PSQL_TIMEOUT_S = 120.0
 _BETWEEN_STEPS_S = 0.03
 _SCRIPT = Path(__file__).with_name("database.sql")
+_MADE = "database, pages\n"
+"""Text of the marker; another one was written by an earlier version, whose script knew fewer roles."""
 _log = logging.getLogger("insitu.embedded")
 
 
@@ -313,10 +315,10 @@ def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) 
 def making_database(
     site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str
 ) -> Iterator[None]:
-    """Create role and database `insitu`; `superuser` and `owner` are their passwords. Does nothing if they
-    were made before.
+    """Create role and database `insitu`, and the role of the pages; `superuser` and `owner` are passwords. Does
+    nothing if this was done before.
     """
-    if site.marker.exists():
+    if site.marker.exists() and site.marker.read_text("utf-8") == _MADE:
         return
     environment = {
         **clean_environment(),
@@ -346,7 +348,7 @@ def making_database(
         raise InsituError(
             f"The database could not be made: {words or 'psql was ended'} (see {site.log('psql')})"
         )
-    write_whole(site.marker, "")
+    write_whole(site.marker, _MADE)
 
 
 def _owner(account: Account | None) -> tuple[int, int] | None:

@@ -3,3 +3,5 @@
 SELECT 'CREATE ROLE insitu LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu') \gexec
 ALTER ROLE insitu PASSWORD :'password';
 SELECT 'CREATE DATABASE insitu OWNER insitu' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'insitu') \gexec
+SELECT 'CREATE ROLE insitu_pages NOLOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_pages') \gexec
+GRANT insitu_pages TO insitu;

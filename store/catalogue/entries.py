@@ -72,7 +72,7 @@ _TABLES: Final = {
     "person": _Table(
         _SQL.person_entry,
         _SQL.amend_person,
-        frozenset({"name", "language"}),
+        frozenset({"name", "language", "role"}),
         advice={
             "organisation": "the rights of a person follow from it: enter the person under another login"
         },

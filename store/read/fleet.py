@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from insitu.errors import NotFound
-from insitu.model import Role, TrialState
+from insitu.model import TrialState
 from store.access import Viewer, visible_trials
 from store.database import Connection, rows
 from store.queries import Queries
+from store.rights import Act, Reach
 
 
 class _SQL(Queries, file="read/fleet"):
@@ -90,17 +90,13 @@ def list_devices(
         conn,
         FleetRow,
         _SQL.fleet,
-        **_who(viewer),
+        **viewer.scope(),
         now=now,
         trial=trial,
         site=site,
         device=device,
         device_ids=None if device_ids is None else list(device_ids),
     )
-
-
-def _who(viewer: Viewer) -> dict[str, Any]:
-    return {"role": str(viewer.role), "organisation_id": viewer.organisation_id}
 
 
 def get_device(conn: Connection, viewer: Viewer, trial: str, device: str, *, now: datetime) -> FleetRow:
@@ -112,15 +108,14 @@ def get_device(conn: Connection, viewer: Viewer, trial: str, device: str, *, now
 
 
 def load_scope(conn: Connection, viewer: Viewer, *, now: datetime, trial: str | None = None) -> Scope:
-    """Whose rejects and ledger lines a viewer may read: an operator by device, others by trial, the lab
-    all.
-    """
-    if viewer.role is Role.OPERATOR:
+    """Whose rejects and ledger lines a viewer may read: by device at own sites, by trial, or all."""
+    reach = viewer.reach(Act.SEE_HEALTH)
+    if reach is Reach.SITES:
         own = list_devices(conn, viewer, now=now, trial=trial)
         return Scope(None, [f"{one.trial}/{one.device}" for one in own])
     if trial is not None:
         return Scope([one.code for one in visible_trials(conn, viewer) if one.code == trial], None)
-    if viewer.role is Role.LAB:
+    if reach is Reach.ANY:
         return Scope(None, None)
     return Scope([one.code for one in visible_trials(conn, viewer)], None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from insitu.model import OrganisationKind
+from insitu.model import Role
 from store.database import Connection, rows
 from store.queries import Queries
 
@@ -16,12 +16,12 @@ class _SQL(Queries, file="read/people"):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`organisation` is the code of the organisation, `kind` its kind."""
+    """`organisation` is the code of the organisation."""
 
     login: str
     name: str
     organisation: str
-    kind: OrganisationKind
+    role: Role
     language: str
     created_at: datetime
     disabled_at: datetime | None

@@ -1,7 +1,12 @@
+-- name: organisation_kind
+-- The kind of an organisation, which decides the roles of its people.
+SELECT kind FROM organisation WHERE code = %(organisation)s::text;
+
 -- name: add_person
 -- A person who can sign in.
-INSERT INTO person (login, name, organisation_id, password_hash, language, created_at)
-SELECT %(login)s::text, %(name)s::text, organisation_id, %(password_hash)s::text, %(language)s::text, %(now)s::timestamptz
+INSERT INTO person (login, name, organisation_id, password_hash, language, role, created_at)
+SELECT %(login)s::text, %(name)s::text, organisation_id, %(password_hash)s::text, %(language)s::text, %(role)s::text,
+       %(now)s::timestamptz
 FROM organisation WHERE code = %(organisation)s::text RETURNING person_id;
 
 -- name: anybody
@@ -19,9 +24,14 @@ VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifet
 
 -- name: signed_in
 -- The people of these sessions.
-SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, o.kind, o.organisation_id, o.name AS organisation
+SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
 WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
+
+-- name: viewer_of_login
+-- The person who signs in with a login.
+SELECT p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation
+FROM person p JOIN organisation o USING (organisation_id) WHERE p.login = %(login)s::text AND p.disabled_at IS NULL;
 
 -- name: any_session
 -- True if anybody is signed in, or was within the lifetime of a session.
@@ -36,20 +46,19 @@ DELETE FROM signed_in WHERE token_sha256 = %(token_sha256)s::bytea OR expires_at
 UPDATE person SET language = %(language)s::text WHERE person_id = %(person_id)s::int;
 
 -- name: visible_trials
--- The one place that decides which trials a viewer may see: the lab all, a company its own, an evaluator those assigned to it, a
--- host those at its sites. A host sees health, not results.
+-- The one place that decides which trials a viewer may see, by the reach of the role (store.rights): any; its own, by the part that
+-- its organisation takes; and with `sites` also those with a device at one of its sites.
 SELECT t.trial_id, t.code, t.title, t.state, t.time_zone, t.ends_at, t.created_at, n.code AS need, h.name AS host,
        c.name AS company, e.name AS evaluator, t.host_id, t.company_id, t.evaluator_id
 FROM trial t JOIN organisation h ON h.organisation_id = t.host_id JOIN organisation c ON c.organisation_id = t.company_id
 LEFT JOIN organisation e ON e.organisation_id = t.evaluator_id LEFT JOIN need n USING (need_id)
-WHERE CASE %(role)s::text
-      WHEN 'lab' THEN true
-      WHEN 'company' THEN t.company_id = %(organisation_id)s::int
-      WHEN 'evaluator' THEN t.evaluator_id = %(organisation_id)s::int
-      WHEN 'operator' THEN t.host_id = %(organisation_id)s::int
-           OR EXISTS (SELECT FROM deployment p JOIN site s USING (site_id) JOIN device d USING (device_id)
-                      WHERE d.trial_id = t.trial_id AND s.host_id = %(organisation_id)s::int)
-      ELSE false END
+WHERE (%(reach)s::text = 'any'
+       OR (%(reach)s::text IN ('own', 'sites')
+           AND CASE %(party)s::text WHEN 'host' THEN t.host_id WHEN 'company' THEN t.company_id WHEN 'evaluator' THEN t.evaluator_id END
+               = %(organisation_id)s::int)
+       OR (%(reach)s::text = 'sites'
+           AND EXISTS (SELECT FROM deployment p JOIN site s USING (site_id) JOIN device d USING (device_id)
+                       WHERE d.trial_id = t.trial_id AND s.host_id = %(organisation_id)s::int)))
   AND (%(code)s::text IS NULL OR t.code = %(code)s::text)
 ORDER BY t.code;
 

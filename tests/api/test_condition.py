@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from insitu.model import OrganisationKind, WindowKind
+from insitu.model import Role, WindowKind
 from store.access import Viewer
 from store.catalogue.windows import add_window
 from store.database import Connection, connect
@@ -129,13 +129,8 @@ def test_a_host_sees_what_concerns_its_own_sites(own_world_url: str, world: Worl
 
 
 def test_a_viewer_is_bound_to_a_host_where_the_organisation_is_one(conn: Connection, world: World) -> None:
-    def viewer(kind: str) -> Viewer:
-        return Viewer(1, "someone", "Someone", "en", OrganisationKind(kind), 42, "Somewhere")
+    def viewer(role: str) -> Viewer:
+        return Viewer(1, "someone", "Someone", "en", Role(role), 42, "Somewhere")
 
-    assert {kind: viewer(kind).host_id for kind in ("host", "company", "evaluator", "lab")} == {
-        "host": 42,
-        "company": None,
-        "evaluator": None,
-        "lab": None,
-    }
+    assert {role: viewer(role).host_id for role in Role if viewer(role).host_id} == {"operator": 42}
     assert {row.device for row in list_devices(conn, viewer("lab"), now=world.now)} == set(world.devices)

@@ -19,7 +19,7 @@ from typing import Any
 from api.passwords import hash_password
 from ingest.booking import book
 from ingest.reading import prepare
-from insitu.model import DatastreamRole, Message, OrganisationKind, TrialState, WindowKind
+from insitu.model import DatastreamRole, Message, OrganisationKind, Role, TrialState, WindowKind
 from insitu.times import to_us
 from store import access
 from store.catalogue.datastreams import add_datastream
@@ -54,6 +54,15 @@ PEOPLE = {
     "outsider": "elsewhere-demo",
 }
 """Login → organisation."""
+SEATS = {
+    "hospital-buyer": ("hospital-demo", Role.BUYER),
+    "metro-buyer": ("metro-demo", Role.BUYER),
+    "city": ("city-demo", Role.OPERATOR),
+    "other-judge": ("institute-demo", Role.EVALUATOR),
+    "auditor": ("audit-demo", Role.AUDITOR),
+    "lab-auditor": ("lab", Role.AUDITOR),
+}
+"""Further people: login → organisation and role."""
 
 
 @dataclass
@@ -100,12 +109,16 @@ def _organisations(conn: Connection, now: datetime) -> None:
         ("boreal-demo", f"Boreal {WARD_CANARY}", "company"),
         ("elsewhere-demo", "Elsewhere (demo)", "company"),
         ("evaluation-demo", "Evaluation body (demo)", "evaluator"),
+        ("institute-demo", "Institute (demo)", "evaluator"),
+        ("audit-demo", "Court of audit (demo)", "auditor"),
     ):
         add_organisation(conn, code=code, name=name, kind=OrganisationKind(kind), now=long_ago)
-    for login, organisation in PEOPLE.items():
+    people = {login: (organisation, None) for login, organisation in PEOPLE.items()} | SEATS
+    for login, (organisation, role) in people.items():
         access.add_person(
             conn,
             login=login,
+            role=role,
             name=f"{login.title()} (demo)",
             organisation=organisation,
             password_hash=PASSWORD_HASH,

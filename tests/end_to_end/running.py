@@ -151,7 +151,7 @@ class RunningDemo:
 
     @property
     def passwords(self) -> dict[str, str]:
-        return dict(re.findall(r"sign in as (\w+)\s+password (\S+)", self.said))
+        return dict(re.findall(r"sign in as ([\w-]+)\s+password (\S+)", self.said))
 
     def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Calls a verb in a second terminal."""

@@ -4,7 +4,7 @@ SELECT jsonb_build_object('name', name, 'kind', kind) FROM organisation WHERE co
 
 -- name: person_entry
 -- The stored fields of a person.
-SELECT jsonb_build_object('name', p.name, 'language', p.language, 'organisation', o.code)
+SELECT jsonb_build_object('name', p.name, 'language', p.language, 'role', p.role, 'organisation', o.code)
 FROM person p JOIN organisation o USING (organisation_id) WHERE p.login = %(code)s::text FOR UPDATE OF p;
 
 -- name: site_entry
@@ -45,7 +45,7 @@ UPDATE organisation SET name = %(name)s::text WHERE code = %(code)s::text;
 
 -- name: amend_person
 -- Changed fields of a person.
-UPDATE person SET name = %(name)s::text, language = %(language)s::text WHERE login = %(code)s::text;
+UPDATE person SET name = %(name)s::text, language = %(language)s::text, role = %(role)s::text WHERE login = %(code)s::text;
 
 -- name: amend_site
 -- Changed fields of a site.

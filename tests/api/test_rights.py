@@ -1,0 +1,331 @@
+"""Every route for every role and relation to the trial: expected answers come from the table of rights."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from api.acts import ACTS, OPEN
+from api.app import create_app
+from insitu.clock import SYSTEM
+from insitu.model import OrganisationKind, Role, TrialState
+from insitu.settings import Settings
+from store.access import add_person, viewer_of
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.database import Connection, connect
+from store.imports import Origin, add_parts, begin_import
+from store.rights import RIGHTS, Act, Reach
+from tests.api.access_page import access_page
+from tests.api.conftest import PUBLIC, SignIn, form_token, serving
+from tests.api.world import AIR_CANARY, PEOPLE, SEATS, WARD_CANARY, WARD_NUMBER, World, protocol, text
+from tests.fix_database import clone
+from trials.plan.protocol import Protocol
+from trials.plan.reading import document_of
+from trials.workflow.deciding import decide
+from trials.workflow.locking import lock_protocol
+
+ACCESS = Path(__file__).parents[2] / "docs" / "access.md"
+TRIAL = "ward-ventilation"
+RELATIONS = {
+    "lab": Reach.ANY,
+    "auditor": Reach.ANY,
+    "lab-auditor": Reach.ANY,
+    "hospital": Reach.OWN,
+    "hospital-buyer": Reach.OWN,
+    "boreal": Reach.OWN,
+    "judge": Reach.OWN,
+    "metro": Reach.SITES,
+    "metro-buyer": Reach.ANY,
+    "city": Reach.ANY,
+    "aurore": Reach.ANY,
+    "other-judge": Reach.ANY,
+    "outsider": Reach.ANY,
+}
+"""Login → how far a right must reach to extend to the ward's trial for this person. One of its devices is at
+a site of `metro`, so its operator is a neighbour; its buyer is not.
+"""
+STREAMS = re.compile(r"^/live/")
+
+
+@dataclass(frozen=True)
+class Ward:
+    """Numbers of things of the ward's trial, and the address of the database."""
+
+    url: str
+    evaluation: int
+    import_id: int
+    datastream: int
+    reject: int
+
+
+@pytest.fixture(scope="module")
+def ward(database_server: str, filled: tuple[str, World]) -> Iterator[Ward]:
+    with clone(database_server, filled[0]) as url:
+        with connect(url, application="tests") as conn:
+            found = _prepare(conn, url, filled[1])
+            conn.commit()
+        yield found
+
+
+def _prepare(conn: Connection, url: str, world: World) -> Ward:
+    """A neighbour's device, an import, a decision, and an amendment that blinds the endpoint."""
+    device = add_device(conn, trial=TRIAL, code="ward-c", now=world.now)
+    deploy(conn, device_id=device, site="depot-east", position="hall-c", start=world.now)
+    ((stream,),) = conn.execute(
+        "SELECT min(datastream_id) FROM datastream WHERE device_id = %s", (world.devices["ward-a"],)
+    ).fetchall()
+    number = begin_import(conn, Origin("card.csv", "boreal", TRIAL), now=world.now)
+    add_parts(conn, number, [stream], [world.now])
+    blinded = document_of(protocol(world.now)) | {"version": 2, "reason": text("Blinded.")}
+    blinded["endpoints"][0] |= {"blinded": True}
+    lock_protocol(conn, Protocol.model_validate(blinded), now=world.now, login="judge")
+    buyer = viewer_of(conn, "hospital-buyer")
+    why = f"It works {WARD_CANARY}."
+    number_of = world.evaluation_id
+    decide(conn, TRIAL, TrialState.BUY, evaluation_id=number_of, reason=why, viewer=buyer, now=world.now)
+    ((reject,),) = conn.execute("SELECT min(reject_id) FROM reject WHERE trial = %s", (TRIAL,)).fetchall()
+    return Ward(url, number_of, number, stream, reject)
+
+
+@pytest.fixture(scope="module")
+def ask(ward: Ward, data_dir: Path) -> Iterator[SignIn]:
+    with serving(ward.url, data_dir, by_form=False) as client:
+        yield client
+
+
+@cache
+def routes(url: str, folder: Path) -> list[str]:
+    """'METHOD /path' of every route of the application."""
+    app = create_app(Settings(data_dir=folder), database_url=url, clock=SYSTEM, mqtt_public=PUBLIC)
+    found = list(iter_route_contexts(app.routes))
+    mounts = {route.path for route in found if not route.methods}
+    assert mounts == {"/static", "/static-offline-docs"}, "Name what a mount serves, and to whom"
+    return [f"{method} {one.path}" for one in found for method in sorted(set(one.methods or ()) - {"HEAD"})]
+
+
+def test_each_route_has_an_act_and_each_act_of_a_route_a_route(ward: Ward, data_dir: Path) -> None:
+    found = set(routes(ward.url, data_dir))
+    missing = sorted(found - set(ACTS) - OPEN)
+    assert not missing, f"Add to ACTS in api/acts.py the act that a person must be allowed: {missing}"
+    assert sorted((set(ACTS) | OPEN) - found) == [], "These are no routes: take them out of api/acts.py"
+
+
+def test_the_page_about_access_is_made_from_the_table(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--write-access"):
+        ACCESS.write_text(access_page(), "utf-8")
+    assert ACCESS.read_text("utf-8") == access_page(), "run: pytest tests/api/test_rights.py --write-access"
+
+
+def test_a_route_that_asks_for_nothing_is_open_on_purpose() -> None:
+    assert all(
+        route.split()[1].startswith(("/api", "/sign-in", "/language", "/charts", "/metrics"))
+        for route in OPEN
+    )
+    assert not set(ACTS) & OPEN
+
+
+def test_an_auditor_changes_nothing() -> None:
+    changes = {act for route, act in ACTS.items() if route.startswith("POST")} - {Act.SIGN_IN}
+    assert changes
+    assert {act for act in changes if RIGHTS[act].reach[Role.AUDITOR] > Reach.NONE} == set()
+
+
+def filled_in(route: str, ward: Ward, login: str) -> str:
+    """The path of a route about the ward's trial."""
+    parts = {
+        "trial": TRIAL,
+        "device": "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a",
+        "evaluation_id": ward.evaluation,
+        "file": "report.json",
+        "version": 1,
+        "endpoint": "co2",
+        "number": ward.import_id,
+        "import_id": ward.import_id,
+        "datastream_id": ward.datastream,
+        "reject_id": ward.reject,
+    }
+    return route.split()[1].format(**parts)
+
+
+def body_of(route: str, ward: Ward) -> dict[str, Any]:
+    """A body that the route accepts."""
+    return (
+        {"reason": "why", "outcome": "buy", "evaluation_id": ward.evaluation}
+        if "decision" in route
+        else ({"mappings": []} if route.endswith("/try") else {"reason": "why"})
+    )
+
+
+def send(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx.Response:
+    """The answer; asks again while the server says that it is busy."""
+    for _ in range(9):
+        answer = send_once(client, login, route, ward)
+        if answer.status_code != 503:
+            break
+        time.sleep(1)
+    return answer
+
+
+def send_once(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx.Response:
+    path = filled_in(route, ward, login)
+    if STREAMS.match(path):  # it never ends
+        with client.stream("GET", path) as answer:
+            return httpx.Response(answer.status_code, headers=answer.headers, text="")
+    if route.startswith("GET"):
+        return client.get(path)
+    if path.startswith("/api"):
+        return client.post(path, json=body_of(route, ward))
+    form = {"form": form_token(client, "/trials" if login else "/sign-in"), "action": "review"}
+    content = {"reason": "why", "outcome": "buy", "evaluation": str(ward.evaluation)}
+    wanted = content if "decision" in path else {} if "replay" in path else {"reason": "why"}
+    return client.post(path, data={**form, **wanted})
+
+
+def is_allowed(route: str, login: str) -> bool:
+    """By the table alone."""
+    role = SEATS[login][1] if login in SEATS else _usual(PEOPLE[login])
+    reach = RIGHTS[ACTS[route]].reach[role]
+    return reach >= RELATIONS[login] if "{" in route else reach > Reach.NONE
+
+
+def _usual(organisation: str) -> Role:
+    hosts = ("metro-demo", "hospital-demo")
+    kinds = {"lab": OrganisationKind.LAB, "evaluation-demo": OrganisationKind.EVALUATOR}
+    kind = (
+        OrganisationKind.HOST if organisation in hosts else kinds.get(organisation, OrganisationKind.COMPANY)
+    )
+    return kind.roles[0]
+
+
+@pytest.mark.parametrize(
+    "login", ["", *sorted(RELATIONS, key=lambda one: (one == "judge", one == "boreal", one))]
+)
+def test_every_route_answers_as_the_table_says(ask: SignIn, ward: Ward, data_dir: Path, login: str) -> None:
+    """Those who may unblind and withdraw come last, because others are refused before."""
+    wrong = []
+    for route in routes(ward.url, data_dir):
+        if route in OPEN or route == "POST /sign-out":
+            continue
+        status = send(ask(login), login, route, ward).status_code
+        if not login:
+            right = status in (401, 303)
+        elif is_allowed(route, login):
+            right = status in (200, 201, 303) or (route.startswith("POST") and status in (400, 409, 422))
+        else:
+            right = status == 404
+        if not right:
+            wrong.append(f"{route}: {status}")
+    assert wrong == []
+
+
+def test_somebody_is_allowed_and_somebody_refused_on_each_kind_of_route() -> None:
+    for route in ACTS:
+        allowed = {is_allowed(route, login) for login in RELATIONS}
+        assert True in allowed, route
+        assert ACTS[route] is Act.SIGN_IN or False in allowed, route
+
+
+FOREIGN = {
+    login: [
+        word for word in (WARD_CANARY, "Hospital group", "South hospital") if RELATIONS[login] is Reach.ANY
+    ]
+    for login in ("metro-buyer", "city", "aurore", "other-judge", "outsider")
+} | {
+    "hospital-buyer": [AIR_CANARY, "Metro operator (demo)", "Central station"],
+    "": [AIR_CANARY, WARD_CANARY, "Hospital"],
+}
+
+
+@pytest.mark.parametrize("login", FOREIGN)
+def test_nothing_of_another_organisation_is_in_any_answer(
+    ask: SignIn, ward: Ward, data_dir: Path, login: str
+) -> None:
+    for route in [*routes(ward.url, data_dir), "GET /nowhere", "GET /trials/nowhere"]:
+        if route == "POST /sign-out" or (route.startswith("POST") and login not in ("", "outsider")):
+            continue
+        answer = send(ask(login), login, route, ward)
+        shown = answer.text + str(answer.headers)
+        assert not [word for word in FOREIGN[login] if word in shown], (login, route)
+
+
+def test_a_buyer_reads_the_verdict_and_no_single_result(ask: SignIn, ward: Ward, data_dir: Path) -> None:
+    buyer = ask("hospital-buyer")
+    pages = [route for route in ACTS if route.startswith("GET") and is_allowed(route, "hospital-buyer")]
+    shown = "\n".join(send(buyer, "hospital-buyer", r, ward).text for r in pages if "package" not in r)
+    assert str(WARD_NUMBER) not in shown
+    assert f"{WARD_NUMBER:,}" not in shown
+    assert buyer.get(f"/api/v1/trials/{TRIAL}").json()["verdict"]
+    page = buyer.get(f"/trials/{TRIAL}").text
+    assert f"It works {WARD_CANARY}." in page
+    assert "/report.en.html" in page
+    assert f'/trials/{TRIAL}/protocol"' not in page
+    assert '<form method="post" action="/trials' not in page
+
+
+def test_an_auditor_lists_rejects_without_their_content(ask: SignIn) -> None:
+    items = ask("auditor").get("/api/v1/trials/platform-air/rejects").json()["items"]
+    assert items
+    assert {(one["excerpt"], one["detail"]) for one in items} == {("", "")}
+    assert AIR_CANARY + "&lt;script" not in ask("auditor").get("/rejects").text
+    assert ask("auditor").get("/audit").text.count("<tr>") > 3
+
+
+def test_the_database_gives_a_person_the_usual_role_and_refuses_one_that_does_not_fit(ward: Ward) -> None:
+    """The trigger says the same as `OrganisationKind.roles`."""
+    with connect(ward.url, application="tests") as conn:
+        for kind in OrganisationKind:
+            code = f"kind-{kind}"
+            conn.execute(
+                "INSERT INTO organisation (code, name, kind, created_at) VALUES (%s, 'x', %s, now())",
+                (code, kind),
+            )
+            for role in (None, *Role):
+                known = _insert(conn, code, role)
+                expected = kind.roles[0] if role is None else role if role in kind.roles else None
+                assert known == expected, (kind, role)
+        conn.rollback()
+
+
+def _insert(conn: Connection, organisation: str, role: Role | None) -> str | None:
+    """The role of a person whom somebody enters without `add_person`; None if refused."""
+    from insitu.errors import CorrectInput, RowRefused
+
+    try:
+        with conn.transaction():
+            found = conn.execute(
+                "INSERT INTO person (login, name, organisation_id, password_hash, role, created_at) "
+                "SELECT %s, 'x', organisation_id, '', %s, now() FROM organisation WHERE code = %s "
+                "RETURNING role",
+                (f"{organisation}-{role}", role, organisation),
+            ).fetchone()
+    except (RowRefused, CorrectInput):
+        return None
+    return str(found[0]) if found else None
+
+
+def test_a_role_that_the_organisation_has_not_is_explained(ward: Ward) -> None:
+    from insitu.errors import CorrectInput
+
+    with (
+        connect(ward.url, application="tests") as conn,
+        pytest.raises(CorrectInput, match="operator or buyer"),
+    ):
+        add_person(
+            conn,
+            login="x",
+            name="x",
+            organisation="metro-demo",
+            password_hash="",
+            now=SYSTEM.now(),
+            role=Role.AUDITOR,
+        )
