@@ -36,6 +36,8 @@ from trials.plan import profiles as known
 from trials.report import write_reports
 from trials.report.sentence import sentence_of
 from trials.report.texts import summary
+from trials.witness.package import verify_tokens
+from trials.witness.tokens import load_roots
 from trials.workflow.blinding import unblind as unblind_endpoint
 from trials.workflow.checking import check_quality
 from trials.workflow.drafting import draft, facts_of, left_out
@@ -258,10 +260,17 @@ def write_package(
 
 
 def verify(
-    package: Annotated[Path, typer.Argument(help="The directory of a package.")], as_json: JsonOption = False
+    package: Annotated[Path, typer.Argument(help="The directory of a package.")],
+    tsa_root: Annotated[
+        Path | None,
+        typer.Option(help="Root certificates (PEM) of time-stamping authorities whose time you trust."),
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Recompute every number of a package, check its files, protocol and signature; needs no database."""
-    checks = verify_package(package)
+    """Recompute every number of a package, check its files, protocol, signature and time stamps; needs no
+    database and no network.
+    """
+    checks = verify_package(package) + verify_tokens(package, load_roots(tsa_root) if tsa_root else None)
     agrees = all(check.ok for check in checks)
     document = {"agrees": agrees, "checks": [check._asdict() for check in checks]}
     show(document, _lines_of_checks(checks), as_json=as_json)

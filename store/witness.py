@@ -24,6 +24,7 @@ class _SQL(Queries, file="witness"):
     add_failure: str
     waiting: str
     one_worker: str
+    count_stamps: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,11 @@ def save_failure(conn: Connection, *, statement_id: int, authority: str, problem
 def list_waiting(conn: Connection) -> list[Waiting]:
     """Authorities that did not answer, or not well."""
     return rows(conn, Waiting, _SQL.waiting)
+
+
+def count_stamps(conn: Connection) -> int:
+    """Grows with each statement and each token."""
+    return int(scalar(conn, _SQL.count_stamps))
 
 
 def is_only_worker(conn: Connection) -> bool:

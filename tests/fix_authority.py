@@ -147,7 +147,7 @@ def serve_authority(
     authority = Authority("", folder / "root.pem", folder)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             query = self.rfile.read(int(self.headers["Content-Length"]))
             if authority.is_away:
                 self.send_error(503)

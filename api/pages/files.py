@@ -21,6 +21,7 @@ from store.access import Viewer
 from store.audit import record
 from store.database import Connection
 from store.trials import StoredEvaluation
+from store.witness import count_stamps
 from trials.package.keys import signing_key
 from trials.report import write_reports
 from trials.workflow.exporting import write
@@ -79,7 +80,9 @@ async def package(
     """With this package anyone can recompute the evaluation: observations, protocol, results, reports, signed
     by this installation.
     """
-    path = context.cache / "packages" / f"{stored.sha256}.zip"
+    async with connecting(request) as conn:
+        stamps = await run_in_threadpool(count_stamps, conn)
+    path = context.cache / "packages" / f"{stored.sha256}-{stamps}.zip"  # time stamps come later
     if not path.exists():
         reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
         async with connecting(request) as conn:

@@ -60,6 +60,10 @@ ON CONFLICT (statement_id, authority) DO UPDATE SET failures = f.failures + 1, p
 SELECT f.authority, count(*)::int AS statements, (array_agg(f.problem ORDER BY f.next_at DESC))[1] AS problem
 FROM timestamp_failure f GROUP BY 1 ORDER BY 1;
 
+-- name: count_stamps
+-- Grows with each statement and each token.
+SELECT (SELECT count(*) FROM statement) + (SELECT count(*) FROM timestamp_token);
+
 -- name: one_worker
 -- False if another worker is asking.
 SELECT pg_try_advisory_xact_lock(7031869);

@@ -78,6 +78,7 @@ def _resource(path: Path, folder: Path) -> dict[str, Any]:
         ".pdf": "application/pdf",
         ".html": "text/html",
         ".md": "text/markdown",
+        ".tsr": "application/timestamp-reply",
     }
     resource: dict[str, Any] = {
         "name": path.relative_to(folder).as_posix().lower().replace("/", "-").replace(".", "-"),

@@ -101,8 +101,8 @@ def sort_certificates(response: bytes) -> bytes:
     OpenSSL's authorities put the signer's first, which strict readers refuse. The signature does not cover the
     certificates. ValueError if the bytes are no response with a token.
     """
-    place = _content(response, 0)  # TimeStampResp
-    place = _after(response, place[0])  # past PKIStatusInfo
+    start, _ = _content(response, 0)  # TimeStampResp
+    place = _after(response, start)  # past PKIStatusInfo
     if place >= len(response):
         return response  # a refusal has no token
     place = _after(response, _content(response, place)[0])  # ContentInfo, past its type
@@ -136,3 +136,14 @@ def _content(der: bytes, place: int) -> tuple[int, int]:
 
 def _after(der: bytes, place: int) -> int:
     return _content(der, place)[1]
+
+
+def name_of_signer(token: bytes) -> str:
+    """The subject of the certificate that signed a token which `check_token` has accepted."""
+    signed = decode_timestamp_response(sort_certificates(token)).signed_data
+    certificates = [x509.load_der_x509_certificate(der) for der in signed.certificates]
+    for info in signed.signer_infos:
+        for one in certificates:
+            if (one.issuer, one.serial_number) == (info.issuer, info.serial_number):
+                return one.subject.rfc4514_string()
+    return "an authority without a certificate"

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput, NotFound
 from store import trials as store_trials
+from store import witness as store_witness
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.quality import flags_of
@@ -21,6 +22,8 @@ from trials.package.verify import differences
 from trials.package.writing import moment, seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
+from trials.witness.package import Stamped, choose_for_package, tokens_for_package
+from trials.witness.statements import Signed
 from trials.workflow.loading import as_it_arrived, load_inputs, spans
 
 _MAY_CHANGE = {
@@ -82,7 +85,19 @@ def write(conn: Connection, evaluation_id: int, folder: Path, *, key: Ed25519Pri
         flags=_flag_rows(conn, stored.trial, inputs),
     )
     (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
+    tokens_for_package(folder, choose_for_package(load_stamped(conn), stored.trial, stored.sha256))
     seal(folder, evaluation, key)
+
+
+def load_stamped(conn: Connection) -> list[Stamped]:
+    """Every statement with its tokens."""
+    tokens: dict[int, dict[str, bytes]] = {}
+    for one in store_witness.list_tokens(conn):
+        tokens.setdefault(one.statement_id, {})[one.authority] = bytes(one.token)
+    return [
+        Stamped(Signed(one.document, one.public_key, one.signature), tokens.get(one.statement_id, {}))
+        for one in store_witness.list_statements(conn)
+    ]
 
 
 def _stamps(evaluation: dict[str, Any]) -> list[tuple[str, str | None]]:
