@@ -54,7 +54,7 @@ def log(
 
 
 def head() -> None:
-    """Print the signed head of the log as JSON, with its time stamps. Whoever keeps it elsewhere can prove
+    """Print the signed head of the log as JSON, with its time stamps. With a copy elsewhere anybody can prove
     later that the log up to there was not changed: `insitu audit verify --head FILE`.
     """
     target, conn = open_target("insitu audit head")

@@ -58,8 +58,8 @@ def _require_none(problems: Sequence[str]) -> None:
     if problems:
         more = f"; and {len(problems) - _MOST} more" if len(problems) > _MOST else ""
         raise InsituError(
-            f"{'; '.join(problems[:_MOST])}{more}. Somebody changed the database past Insitu: compare it with "
-            "a backup."
+            f"{'; '.join(problems[:_MOST])}{more}. Somebody changed the database past Insitu: compare it "
+            "with a backup."
         )
 
 
@@ -76,8 +76,8 @@ def check_heads(conn: Connection, data_dir: Path) -> str:
     waiting = store.list_unstated(conn, ACTS)
     if waiting:
         raise LookAt(
-            f"{len(waiting)} acts are not signed yet, the first at line {waiting[0].audit_id}: is `insitu work` "
-            "(or `up`) running?"
+            f"{len(waiting)} acts are not signed yet, the first at line {waiting[0].audit_id}: is "
+            "`insitu work` (or `up`) running?"
         )
     heads = sum(one.what == "head" for one in stated)
     return f"the log continues each of {heads} signed heads"
@@ -108,8 +108,9 @@ def check_vouched(conn: Connection, target: Target) -> str:
         raise CannotAsk("the time is simulated, so nobody outside vouches for it.")
     if not tokens and not split_authorities(settings.timestamp_urls):
         raise CannotAsk(
-            "nobody outside vouches for the log, so whoever holds the database and the signing key could write "
-            "another one: set INSITU_TIMESTAMP_URLS (docs/proof.md), or keep `insitu audit head` elsewhere."
+            "nobody outside vouches for the log, so somebody with the database and the signing key could "
+            "write another one: set INSITU_TIMESTAMP_URLS (docs/proof.md), or keep `insitu audit head` "
+            "elsewhere."
         )
     roots = load_roots(settings.timestamp_roots)
     stated = store.list_statements(conn)

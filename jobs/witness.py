@@ -35,7 +35,7 @@ _MOST_WAITING: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`data_dir` holds the signing key; `authorities` are asked; `roots` is a PEM file (None: the system's)."""
+    """`data_dir` holds the signing key; `authorities` are asked; `roots`: a PEM file, None for the system's."""
 
     data_dir: Path
     authorities: Sequence[str] = ()
@@ -65,8 +65,8 @@ def vouch_when_due(
 def sign_new(
     conn: Connection, now: datetime, data_dir: Path, *, night: Night, today: str | None
 ) -> Signed | None:
-    """Signs each act that is no statement yet, and a new head after such an act or once a night. Commits if it
-    signs; returns the head.
+    """Signs each act that is no statement yet, and a new head after such an act or once a night. Commits if
+    it signs; returns the head.
     """
     acts = store.list_unstated(conn, ACTS)
     last = store.last_head(conn)

@@ -1,4 +1,6 @@
-"""Statements about the audit log, their tokens, and the queue of requests. The caller owns the transaction."""
+"""Statements about the audit log, their tokens, and the queue of requests. The caller owns the
+transaction.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A time-stamping authority of our own: `openssl ts` behind HTTP on loopback, below an own root. It can lie."""
+"""A time-stamping authority: `openssl ts` behind HTTP on loopback, below a root of its own. It can lie."""
 
 from __future__ import annotations
 

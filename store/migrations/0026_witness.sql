@@ -4,7 +4,7 @@
 -- A login never looks like `local:root` or `job:nightly` of the audit log.
 ALTER TABLE person ADD CONSTRAINT person_login_has_no_colon CHECK (position(':' IN login) = 0) NOT VALID;
 
--- What the installation states: the head of the audit log, or one of its lines (a lock, an evaluation, …).
+-- A statement of the installation: the head of the audit log, or one of its lines (a lock, an evaluation, …).
 CREATE TABLE statement (
     statement_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     what         text NOT NULL, -- `head`, or the action of the line

@@ -1,4 +1,4 @@
-"""What the owner of the database changes past Insitu is named by `insitu check`."""
+"""`insitu check` names each change that the owner of the database makes past Insitu."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Lab:
         }
 
     def bad(self) -> str:
-        """What is named as BAD, together."""
+        """The details of every BAD answer."""
         return "; ".join(detail for state, detail in self.check().values() if state == "bad")
 
     def attack(self, *statements: str) -> None:
@@ -88,7 +88,8 @@ class Lab:
         previous = ""
         for number, (at, login, action, subject, detail) in enumerate(lines, 1):
             assert isinstance(at, datetime)
-            sha256 = line_hash(previous, at, str(login), str(action), str(subject), dict(detail))  # type: ignore[call-overload]
+            assert isinstance(detail, dict)
+            sha256 = line_hash(previous, at, str(login), str(action), str(subject), detail)
             self.conn.execute(
                 b"INSERT INTO audit (audit_id, at, login, action, subject, detail, previous_sha256, sha256) "
                 b"OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",

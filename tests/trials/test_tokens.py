@@ -1,4 +1,4 @@
-"""A token counts only if an authority below a trusted root gave it, for this statement, with our nonce, now."""
+"""A token counts only if an authority below a trusted root gave it for this statement, with our nonce."""
 
 from __future__ import annotations
 

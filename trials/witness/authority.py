@@ -49,8 +49,8 @@ def ask(url: str, message: bytes, roots: Sequence[x509.Certificate], *, now: dat
     vouched = check_token(content, message, roots, nonce=request.nonce)
     if abs(vouched - now) > FARTHEST:
         raise Untrusted(
-            f"The authority's time is {vouched:%Y-%m-%d %H:%M:%S}, this machine's {now:%Y-%m-%d %H:%M:%S} UTC: "
-            "set the clock of this machine, or ask another authority."
+            f"The authority's time is {vouched:%Y-%m-%d %H:%M:%S}, this machine's "
+            f"{now:%Y-%m-%d %H:%M:%S} UTC: set the clock of this machine, or ask another authority."
         )
     return Token(content, vouched)
 

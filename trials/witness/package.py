@@ -1,4 +1,6 @@
-"""Statements and time stamps in a trial package: folder `witness`, with `log.json` and a `.tsr` for each token."""
+"""Statements and time stamps in a trial package: folder `witness` with `log.json` and a `.tsr` for each
+token.
+"""
 
 from __future__ import annotations
 

@@ -85,10 +85,12 @@ def _moment(at: datetime) -> str:
 
 
 def sign(document: str, key: Ed25519PrivateKey) -> Signed:
+    """The same document and key give the same signature."""
     return Signed(document, public_key_of(key), key.sign(_DOMAIN + document.encode()).hex())
 
 
 def public_key_of(key: Ed25519PrivateKey) -> str:
+    """Hexadecimal, as statements and packages show it."""
     return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
 
 

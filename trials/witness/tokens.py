@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +79,7 @@ def load_roots(path: Path | None) -> list[x509.Certificate]:
     if path is None:
         return _system_roots()
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
+        return _parse(lambda: x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
         raise CorrectInput(f"Cannot read {path} ({error.strerror}).") from error
     except ValueError as error:
@@ -87,19 +88,28 @@ def load_roots(path: Path | None) -> list[x509.Certificate]:
 
 def _system_roots() -> list[x509.Certificate]:
     found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old roots have serial numbers that the standard forbids today
-        for der in ssl.create_default_context().get_ca_certs(binary_form=True):
-            with suppress(ValueError):
-                found.append(x509.load_der_x509_certificate(der))
+    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+        with suppress(ValueError):
+            found += _parse(partial(_load_der, der))
     return found
+
+
+def _load_der(der: bytes) -> list[x509.Certificate]:
+    return [x509.load_der_x509_certificate(der)]
+
+
+def _parse(load: Callable[[], list[x509.Certificate]]) -> list[x509.Certificate]:
+    """Without warnings: old roots have serial numbers that the standard forbids today."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load()
 
 
 def sort_certificates(response: bytes) -> bytes:
     """The response with its certificates in the order of their bytes, as DER demands of a SET.
 
-    OpenSSL's authorities put the signer's first, which strict readers refuse. The signature does not cover the
-    certificates. ValueError if the bytes are no response with a token.
+    OpenSSL's authorities put the signer's first, which strict readers refuse. The signature does not cover
+    the certificates. ValueError if the bytes are no response with a token.
     """
     start, _ = _content(response, 0)  # TimeStampResp
     place = _after(response, start)  # past PKIStatusInfo
