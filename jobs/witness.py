@@ -35,7 +35,7 @@ _MOST_WAITING: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`data_dir` holds the signing key; `authorities` are asked; `roots`: a PEM file, None for the system's."""
+    """`data_dir` holds the signing key; `authorities` are asked. `roots`: PEM file; None: the system's."""
 
     data_dir: Path
     authorities: Sequence[str] = ()

@@ -31,7 +31,13 @@ NO_LINE = {
     "/language": "the reader's own choice, which nobody else sees",
     "/api/v1/trials/{trial}/mappings/try": "stores nothing",
     "/api/v1/trials/{trial}/protocol/check": "stores nothing",
-    "/api/v1/ingest/{trial}/{device}/obs": "a device sends; the ledger counts it",
+    **dict.fromkeys(
+        (
+            f"/api/v1/trials/{{trial}}/devices/{{device}}/{suffix}"
+            for suffix in ("observations", "status", "senml", "influx", "telemetry")
+        ),
+        "a device sends; the ledger counts it",
+    ),
 }
 
 

@@ -30,9 +30,9 @@ class Token:
     vouched_at: datetime
 
 
-def split_authorities(text: str) -> list[str]:
+def split_authorities(text: str | None) -> list[str]:
     """The addresses of INSITU_TIMESTAMP_URLS, separated by commas."""
-    found = [one.strip() for one in text.split(",") if one.strip()]
+    found = [one.strip() for one in (text or "").split(",") if one.strip()]
     for one in found:
         parts = urllib.parse.urlsplit(one)
         if parts.scheme not in ("http", "https") or not parts.hostname:
