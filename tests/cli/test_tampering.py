@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -359,3 +360,13 @@ def test_a_head_carries_its_time_stamps_outside(vouched: Lab, authority: Authori
     add_person(vouched.conn, login="x", name="x", organisation="lab", password_hash="", now=START)
     told = vouched.told("audit", "verify", "--head", str(kept), "--tsa-root", str(authority.root))
     assert f"{authority.url} vouches that it existed on" in told
+
+
+def test_the_jobs_sign_the_log(lab: Lab) -> None:
+    """`insitu work`, with the settings of an installation."""
+    before = len(lab.conn.execute(b"SELECT FROM statement").fetchall())
+    evaluate_trial(lab.conn, "t", now=SYSTEM.now(), login="judge", simulated=False)
+    lab.conn.commit()
+    lab.told("work", "--once", err=re.compile(r"[\s\S]*"))
+    assert len(lab.conn.execute(b"SELECT FROM statement").fetchall()) == before + 2
+    assert lab.check()["signed heads"][0] == "ok"
