@@ -41,7 +41,7 @@ NO_LINE = {
 }
 
 
-def _post(client: httpx.Client, path: str, page: str = TRIAL, **more: str) -> None:
+def _post(client: httpx.Client, path: str, page: str = "/trials", **more: str) -> None:
     answer = client.post(path, data={"form": form_token(client, page), **more})
     assert answer.status_code == 303, answer.text
 
@@ -143,7 +143,7 @@ def test_an_act_leaves_a_line_that_names_the_person(
 
 def test_a_download_of_a_package_leaves_a_line(own_client: SignIn, own_world_url: str, world: World) -> None:
     path = f"{TRIAL}/evaluations/{world.evaluation_id}/package.zip"
-    assert own_client("boreal").get(path).status_code == 200
+    assert own_client("boreal").get(path, timeout=120).status_code == 200
     last = lines(own_world_url)[-1]
     assert (last.action, last.login, last.subject) == ("download package", "person:boreal", CODE)
     assert own_client("aurore").get(path).status_code == 404
