@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Form, Request, Response
@@ -21,6 +21,7 @@ from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
 from store import access
 from store.access import Viewer
+from store.audit import record
 from store.catalogue.trials import Trial
 from store.database import Pool
 from store.rights import Act
@@ -28,7 +29,7 @@ from store.rights import Act
 LIFETIME: Final = timedelta(days=7)
 
 
-def sign_in(pool: Pool, *, login: str, password: str, address: str) -> str:
+def sign_in(pool: Pool, *, login: str, password: str, address: str, now: datetime) -> str:
     """Returns the token of a new session. Raises NotAcceptedHere for a wrong login or password,
     TooManyAttempts after many.
 
@@ -45,6 +46,7 @@ def sign_in(pool: Pool, *, login: str, password: str, address: str) -> str:
     token = secrets.token_urlsafe(32)
     with pool.connection() as conn:
         access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
+        record(conn, at=now, login=login, action="sign in", subject=login, detail={"address": address})
     return token
 
 

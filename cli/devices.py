@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.snippets import PublicAddress, Sent, client_id_of, sent_of, snippets
+from cli.actor import open_acting
 from cli.addresses import public_address, reachable_there
 from cli.output import say
-from cli.target import Target, open_target
+from cli.target import Target
 from ingest.mapping_entry import read_interval
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import CorrectInput, NotFound, RetryLater
@@ -28,11 +29,11 @@ from store.access import (
     add_credential,
     broker_state,
     credentials_of_device,
-    record,
     revoke_credentials,
     seed_of,
     username_taken,
 )
+from store.audit import SERVICE, record
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, find_device
@@ -65,7 +66,7 @@ def give_credential(
     device: str,
     now: datetime,
     expires_at: datetime | None = None,
-    login: str = "cli",
+    login: str = SERVICE,
 ) -> Login:
     """Create a new credential for a device; older ones stay valid until they are revoked. The caller
     commits.
@@ -149,13 +150,19 @@ def enrol(
 ) -> None:
     """Give a device its credential (shown once) and snippets that work as they are."""
     spacing = _spacing(every)
-    target, conn = open_target("insitu enrol")
+    target, conn, actor = open_acting("insitu enrol")
     with conn:
         now = target.clock.now()
-        device_id = _known_or_new(conn, trial, device, measure or [], site, position, spacing, now)
+        device_id = _known_or_new(conn, trial, device, measure or [], site, position, spacing, now, actor)
         expires_at = now + timedelta(days=days) if days else None
         login = give_credential(
-            conn, device_id=device_id, trial=trial, device=device, now=now, expires_at=expires_at
+            conn,
+            device_id=device_id,
+            trial=trial,
+            device=device,
+            now=now,
+            expires_at=expires_at,
+            login=actor,
         )
         fields = sent_of(list_streams(conn, [device_id]))
         client_id = client_id_of(trial, device, seed_of(credentials_of_device(conn, device_id)))
@@ -200,6 +207,7 @@ def _known_or_new(
     position: str,
     every: Spacing,
     now: datetime,
+    actor: str,
 ) -> int:
     try:
         found = find_device(conn, trial, device)
@@ -211,25 +219,34 @@ def _known_or_new(
                 "or register a [[mapping]] of the trial (docs/operations.md)."
             ) from None
     else:
-        _measure(conn, found.device_id, measure, every, now, f"{trial}/{device}")
+        _measure(conn, found.device_id, measure, every, f"{trial}/{device}", now, actor)
         return found.device_id
     require_code(device, "device")
+    site = site or _only_site(conn, trial)
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
     deploy(
         conn,
         device_id=device_id,
-        site=site or _only_site(conn, trial),
+        site=site,
         position=position or device,
         start=now,
     )
-    _measure(conn, device_id, measure, every, now, "")
+    _measure(conn, device_id, measure, every, "", now, actor)
     if not measure:
         apply_mappings(conn, trial, device=device)
+    place = {"site": site, "position": position or device, "measure": measure}
+    record(conn, at=now, login=actor, action="enter device", subject=f"{trial}/{device}", detail=place)
     return device_id
 
 
 def _measure(
-    conn: Connection, device_id: int, measure: Sequence[str], every: Spacing, now: datetime, existing: str
+    conn: Connection,
+    device_id: int,
+    measure: Sequence[str],
+    every: Spacing,
+    existing: str,
+    now: datetime,
+    actor: str,
 ) -> None:
     """Give a device datastreams, as NAME or NAME=PROPERTY. `existing`: the name of a device that was there
     before: datastreams that it has stay, and new ones are audited.
@@ -263,7 +280,7 @@ def _measure(
         accept_usual_units(conn, units[observed])
         added.append(name)
     if added and existing:
-        record(conn, at=now, login="cli", action="measure", subject=existing, detail={"datastreams": added})
+        record(conn, at=now, login=actor, action="measure", subject=existing, detail={"datastreams": added})
         say(f"{existing} measures now also: {', '.join(added)}.")
 
 
@@ -318,7 +335,7 @@ def public_of(target: Target) -> PublicAddress:
 
 def revoke(trial: str, device: str) -> None:
     """End every credential of a device and disconnect it."""
-    target, conn = open_target("insitu revoke")
+    target, conn, actor = open_acting("insitu revoke")
     with conn:
         found = find_device(conn, trial, device)
         now = target.clock.now()
@@ -326,7 +343,7 @@ def revoke(trial: str, device: str) -> None:
         record(
             conn,
             at=now,
-            login="cli",
+            login=actor,
             action="revoke",
             subject=f"{trial}/{device}",
             detail={"credentials": ended},

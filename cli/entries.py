@@ -11,7 +11,7 @@ from pydantic import Field
 
 from cli.fields import Code, Entry, Line, Moment, Name
 from insitu.errors import AlreadyExists, CorrectInput
-from store.access import record
+from store.audit import SERVICE, record
 from store.catalogue.deployments import correct_place, deploy, end_deployment, list_deployments
 from store.catalogue.devices import add_device, find_device
 from store.catalogue.entries import amend, compare
@@ -56,7 +56,9 @@ class DeviceEntry(Entry):
     sensor: SensorEntry | None = None
 
 
-def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: str = "") -> str:
+def enter_device(
+    conn: Connection, entry: DeviceEntry, now: datetime, reason: str = "", login: str = SERVICE
+) -> str:
     """Enter a device at its place, from `start` or now; an existing one is compared field by field.
     Returns the
     line that says what happened. CorrectInput if it is there in another way that cannot change like this.
@@ -83,13 +85,15 @@ def enter_device(conn: Connection, entry: DeviceEntry, now: datetime, reason: st
                         "the sensor that it had first, and then the change."
                     )
                 first_sensor(conn, number, entry.sensor.facts())
+            facts = entry.model_dump(mode="json", exclude_none=True)
+            record(conn, at=now, login=login, action="enter device", subject=name, detail=facts)
     except AlreadyExists:
         with conn.transaction():
             changes = _compared(conn, entry, name, reason)
             if not changes:
                 return f"there   device {name}"
             detail = {"changes": changes} | ({"reason": reason} if reason else {})
-            record(conn, at=now, login="cli", action="change device", subject=name, detail=detail)
+            record(conn, at=now, login=login, action="change device", subject=name, detail=detail)
         return f"changed device {name}: {'; '.join(changes)}"
     return f"entered device {name}"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.actor import LoginOption, open_acting
 from cli.options import JsonOption
 from cli.output import say, warn
 from cli.reports import show
@@ -20,6 +21,8 @@ from insitu.clock import SYSTEM, Clock
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import PeriodName
 from insitu.settings import load
+from store.audit import record
+from store.rights import Act
 from store.trials import evaluation as find
 from store.trials import latest_evaluation
 from trials.designs.reading import read_for_designs
@@ -134,13 +137,15 @@ def _first_day(text: str | None, clock: Clock) -> date:
         raise CorrectInput(f"--start {text!r} is not a day: write it as 2026-03-01.") from None
 
 
-def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: str = "lab") -> None:
+def lock(
+    protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], login: LoginOption = ""
+) -> None:
     """Lock a protocol: this fixes its hash and time, and later changes are amendments."""
     parsed = read_for_designs(_read(protocol), source=str(protocol))
-    target, conn = open_target("insitu lock")
+    target, conn, actor = open_acting("insitu lock", login, act=Act.LOCK, trial=parsed.trial)
     clock = target.clock
     with conn:
-        locked = lock_protocol(conn, parsed, now=clock.now(), login=login)
+        locked = lock_protocol(conn, parsed, now=clock.now(), login=actor)
         expected = outlook_of(conn, parsed, now=clock.now(), simulated=clock.is_simulated)
     for endpoint, statistic, note in expected.warnings():
         warn(f"warning: {endpoint}, {statistic}: {sentence_of(note)} `insitu power {protocol}` tells more.")
@@ -156,7 +161,7 @@ def lock(protocol: Annotated[Path, typer.Argument(help="A protocol, JSON.")], lo
 
 def evaluate(
     trial: Annotated[str, typer.Argument(help="A trial, or the directory of a package.")],
-    login: str = "lab",
+    login: LoginOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Apply the locked protocol to the observations and store the result permanently."""
@@ -166,11 +171,11 @@ def evaluate(
         show({"evaluation": None, "document": document_of(result)}, [summary(result)], as_json=as_json)
         return
 
-    target, conn = open_target("insitu evaluate")
+    target, conn, actor = open_acting("insitu evaluate", login, act=Act.LOCK, trial=trial)
     with conn:
         check_quality(conn, trial, now=target.clock.now())
         number, result = evaluate_trial(
-            conn, trial, now=target.clock.now(), login=login, simulated=target.clock.is_simulated
+            conn, trial, now=target.clock.now(), login=actor, simulated=target.clock.is_simulated
         )
     lines = [f"Evaluation {number}", summary(result)]
     show({"evaluation": number, "document": document_of(result)}, lines, as_json=as_json)
@@ -180,14 +185,14 @@ def unblind(
     trial: str,
     endpoint: Annotated[str, typer.Argument(help="Name of a blinded endpoint of the locked protocol.")],
     reason: Annotated[str, typer.Option(help="Why now; recorded in the audit log and in every report.")],
-    login: str = "lab",
+    login: LoginOption = "",
 ) -> None:
     """Reveal the result of a blinded endpoint from now on; this cannot be undone."""
-    target, conn = open_target("insitu unblind")
+    target, conn, actor = open_acting("insitu unblind", login, act=Act.UNBLIND, trial=trial)
     clock = target.clock
     with conn:
         number = unblind_endpoint(
-            conn, trial, endpoint, reason=reason, now=clock.now(), login=login, simulated=clock.is_simulated
+            conn, trial, endpoint, reason=reason, now=clock.now(), login=actor, simulated=clock.is_simulated
         )
     say(
         f"{endpoint} of {trial} is unblinded; "
@@ -213,19 +218,27 @@ def export(
     trial: str, to: Annotated[Path, typer.Option(help="Folder of the package; must not exist or be empty.")]
 ) -> None:
     """Write the package of a trial's latest evaluation: everything needed to recompute it."""
-    target, conn = open_target("insitu export")
+    target, conn, actor = open_acting("insitu export")
     with conn:
-        write_package(
+        number = write_package(
             conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir
+        )
+        record(
+            conn,
+            at=target.clock.now(),
+            login=actor,
+            action="export",
+            subject=trial,
+            detail={"evaluation": number},
         )
     say(f"{to}: check it anywhere with `insitu verify {to} --key KEY`; `insitu key` shows yours.")
 
 
 def write_package(
     conn: Connection, trial: str, to: Path, *, data_dir: Path, reports: Path | None = None
-) -> None:
+) -> int:
     """Write the package of the latest evaluation, signed by this installation, with its reports (those in
-    `reports`, if given).
+    `reports`, if given). Returns the number of the evaluation.
     """
     row = latest_evaluation(conn, trial)
     if row is None:
@@ -239,3 +252,4 @@ def write_package(
         for path in reports.glob("report*"):
             shutil.copyfile(path, to / path.name)
     write(conn, row.evaluation_id, to, key=signing_key(data_dir))
+    return row.evaluation_id

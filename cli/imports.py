@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli import import_options as options
+from cli.actor import LoginOption, open_acting
 from cli.options import JsonOption
 from cli.output import console, errors, progress, warn
 from cli.reports import aside, show
-from cli.target import open_target
 from ingest.files.layout import understand
 from ingest.files.load import Loader, fingerprint
 from ingest.files.mapping import make_map, read_map
@@ -61,7 +61,7 @@ def import_file(
     dry_run: options.DryRun = False,
     correct: options.Correct = False,
     reason: options.Reason = "",
-    login: str = "lab",
+    login: LoginOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Import results from a file along the path of live messages; a repeated import changes nothing."""
@@ -111,16 +111,16 @@ def _said(given: dict[str, Any], path: Path | None) -> FileMap:
 
 
 def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as_json: bool) -> None:
-    target, conn = open_target("insitu import")
+    target, conn, actor = open_acting("insitu import", login)
     with conn:
         layout = _understood(conn, file, said)
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
-        origin = Origin(file.name, login, said.trial, fingerprint(file), layout.sentences)
+        origin = Origin(file.name, actor, said.trial, fingerprint(file), layout.sentences)
         correction: Correction | None = None
         if reason:
-            correction = Correction(said.trial, login, reason, file.name, fingerprint(file))
+            correction = Correction(said.trial, actor, reason, file.name, fingerprint(file))
         loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction, origin=origin)
         try:
             with progress(file.name, errors if as_json else console) as steps:

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
+from cli.actor import open_acting
 from cli.options import JsonOption
 from cli.output import say
 from cli.reports import show, show_table
-from cli.target import open_target
 from cli.trusting import fetch_keys, own_signing_keys, trust_file
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
 from insitu.settings import load
-from store.access import record
+from store.audit import record
 from trials.package.catalogue import moment
 from trials.package.keys import SigningKey, revoke_key, rotate_key
 from trials.package.signing import fingerprint
@@ -51,7 +51,7 @@ def _moment(when: datetime | None) -> str:
 
 def rotate(reason: Annotated[str, typer.Option(help="Why; it is published and in the audit log.")]) -> None:
     """Replace the key that signs packages; the old key vouches for the new one, then it is destroyed."""
-    target, conn = open_target("insitu key rotate")
+    target, conn, actor = open_acting("insitu key rotate")
     folder = Path(target.running.data_dir) if target.running else load().data_dir
     with conn:
         key = rotate_key(folder, reason=_said(reason), now=SYSTEM.now())
@@ -59,7 +59,7 @@ def rotate(reason: Annotated[str, typer.Option(help="Why; it is published and in
         record(
             conn,
             at=target.clock.now(),
-            login="cli",
+            login=actor,
             action="rotate key",
             subject=key.fingerprint,
             detail=detail,
@@ -77,7 +77,7 @@ def revoke(
 ) -> None:
     """Revoke a replaced key from a time on."""
     start = _time(since)
-    target, conn = open_target("insitu key revoke")
+    target, conn, actor = open_acting("insitu key revoke")
     folder = Path(target.running.data_dir) if target.running else load().data_dir
     with conn:
         revoked = revoke_key(folder, key, since=start, reason=_said(reason), now=SYSTEM.now())
@@ -85,7 +85,7 @@ def revoke(
         record(
             conn,
             at=target.clock.now(),
-            login="cli",
+            login=actor,
             action="revoke key",
             subject=revoked.fingerprint,
             detail=detail,

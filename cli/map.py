@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.actor import open_acting
 from cli.mapping import edit_trial
 from cli.options import JsonOption
 from cli.output import say, warn
 from cli.registration import read_registration
 from cli.reports import show
-from cli.target import open_target
 from ingest.device_families import Family, families, family
 from ingest.mapping_edits import edit_mappings
 from ingest.trial_run import FieldOutcome, Tried, try_mappings
@@ -70,7 +70,7 @@ def map_trial(
         raise CorrectInput("Give a file or --family, not both.")
     if file is None and not family_names and not is_try:
         raise CorrectInput("Say what to map: a file, --family NAME (`insitu mappings` lists them), or --try.")
-    target, conn = open_target("insitu map")
+    target, conn, actor = open_acting("insitu map")
     with conn:
         entries = _of_file(file, trial) if file is not None else None
         if family_names:
@@ -80,7 +80,7 @@ def map_trial(
             tried = try_mappings(conn, trial, wanted)
             show(tried, _lines(tried), as_json=as_json)
             return
-        changes = edit_trial(conn, trial, entries or [], target.clock.now())
+        changes = edit_trial(conn, trial, entries or [], target.clock.now(), login=actor)
     entered = sum(change.what == "entered" for change in changes)
     say(f"{entered} datastreams entered. To store what was refused: insitu replay --trial {trial}")
 

@@ -17,7 +17,7 @@ from ingest.mapping_edits import Edit, edit_mappings
 from ingest.mapping_entry import Code, Every, MappingEntry
 from insitu.errors import CorrectInput
 from insitu.model import Stamp
-from store.access import record
+from store.audit import SERVICE, record
 from store.catalogue.datastreams import list_datastreams
 from store.mapping import require_interval
 from store.mappings import (
@@ -58,11 +58,12 @@ def enter_mappings(
     mappings: Sequence[MappingEntry],
     now: datetime,
     tell: Callable[[str], None] = say,
+    login: str = SERVICE,
 ) -> None:
     """For each trial in the file, edit its mappings and give its devices the resulting datastreams."""
     mapped = {entry.trial: None for entry in mappings}
     for trial in mapped:
-        edit_trial(conn, trial, [entry for entry in mappings if entry.trial == trial], now, tell)
+        edit_trial(conn, trial, [entry for entry in mappings if entry.trial == trial], now, tell, login)
     for entry in devices:
         if entry.trial not in mapped:
             with conn.transaction():
@@ -70,7 +71,11 @@ def enter_mappings(
 
 
 def enter_datastream(
-    conn: Connection, entry: DatastreamEntry, now: datetime, tell: Callable[[str], None] = say
+    conn: Connection,
+    entry: DatastreamEntry,
+    now: datetime,
+    tell: Callable[[str], None] = say,
+    login: str = SERVICE,
 ) -> None:
     """Declare the interval and the stamp of a datastream that no mapping made. CorrectInput names the mapping
     of one that has one.
@@ -101,7 +106,7 @@ def enter_datastream(
     with conn.transaction():
         declare_interval(conn, stream.datastream_id, every, stamp)
         detail = {"every": str(every) if every else None, "stamp": str(stamp)}
-        record(conn, at=now, login="cli", action="map", subject=name, detail=detail)
+        record(conn, at=now, login=login, action="map", subject=name, detail=detail)
     tell(f"changed datastream {name}: {', '.join(differing)}")
 
 
@@ -111,6 +116,7 @@ def edit_trial(
     entries: Sequence[MappingEntry],
     now: datetime,
     tell: Callable[[str], None] = say,
+    login: str = SERVICE,
 ) -> list[Change]:
     """Enter, change and remove mappings of one trial, with a line for each entry. Returns what happened to
     datastreams.
@@ -126,7 +132,7 @@ def edit_trial(
         }
         told = [line for line, edit in zip(lines, edited.edits, strict=True) if edit.what in _LASTING]
         if told or any(done.values()):
-            record(conn, at=now, login="cli", action="map", subject=trial, detail={**done, "mappings": told})
+            record(conn, at=now, login=login, action="map", subject=trial, detail={**done, "mappings": told})
     for line in lines:
         tell(line)
     return changes

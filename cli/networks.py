@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cli.actor import open_acting
 from cli.devices import public_of, take_effect
 from cli.fields import to_utc
 from cli.options import JsonOption
 from cli.output import say
 from cli.reports import aside, show
-from cli.target import Target, open_target
+from cli.target import Target
 from ingest import storage
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import CODE_PATTERN
 from insitu.settings import load
 from insitu.wire import CHIRPSTACK, SPARKPLUG, THINGS_STACK, network_topics
-from store.access import add_credential, record, revoke_network_credentials
+from store.access import add_credential, revoke_network_credentials
+from store.audit import SERVICE, record
 from store.catalogue.devices import find_device
 from store.catalogue.entries import amend, compare
 from store.catalogue.networks import (
@@ -82,12 +84,20 @@ class AddressEntry(_Entry):
 
 
 def enter_server(
-    conn: Connection, entry: ServerEntry, now: datetime, tell: Callable[[str], None] = say
+    conn: Connection,
+    entry: ServerEntry,
+    now: datetime,
+    tell: Callable[[str], None] = say,
+    actor: str = SERVICE,
 ) -> None:
     """Enter a network server; CorrectInput if it is there with another kind."""
     try:
         with conn.transaction():
             add_network_server(conn, code=entry.code, kind=entry.kind, now=now)
+            detail = {"kind": entry.kind}
+            record(
+                conn, at=now, login=actor, action="enter network server", subject=entry.code, detail=detail
+            )
     except AlreadyExists:
         amend(conn, "network server", entry.code, compare(conn, "network server", entry.code, dict(entry)))
         tell(f"there   network server {entry.code}")
@@ -98,7 +108,13 @@ def enter_server(
         )
 
 
-def enter_address(conn: Connection, entry: AddressEntry, tell: Callable[[str], None] = say) -> None:
+def enter_address(
+    conn: Connection,
+    entry: AddressEntry,
+    now: datetime,
+    tell: Callable[[str], None] = say,
+    actor: str = SERVICE,
+) -> None:
     """Give the device that address; refuses an address of another device."""
     number = find_device(conn, entry.trial, entry.device).device_id
     found = find_address(conn, entry.address)
@@ -122,6 +138,8 @@ def enter_address(conn: Connection, entry: AddressEntry, tell: Callable[[str], N
                 "edge node as a device first."
             )
     add_address(conn, network_server=entry.network_server, address=entry.address, device_id=number)
+    facts = entry.model_dump(mode="json", exclude_none=True)
+    record(conn, at=now, login=actor, action="enter address", subject=entry.address, detail=facts)
     tell(f"entered address {entry.address}: {entry.trial}/{entry.device}")
 
 
@@ -159,14 +177,14 @@ def network(
     """A network server (ChirpStack, The Things Stack, Sparkplug): its devices and its credential."""
     if enrol and revoke:
         raise CorrectInput("Give --enrol or --revoke, not both: first revoke, then enrol.")
-    target, conn = open_target("insitu network")
+    target, conn, actor = open_acting("insitu network")
     enrolled = revoked = trouble = None
     with conn:
         server, addresses = get_network_server(conn, code), list_addresses(conn, code)
         if enrol:
-            enrolled = _give(conn, target, server)
+            enrolled = _give(conn, target, server, actor)
         elif revoke:
-            revoked = _revoke(conn, target, server)
+            revoked = _revoke(conn, target, server, actor)
         conn.commit()
         if enrolled or revoked:
             trouble = take_effect(conn, target, tell=aside(as_json))
@@ -194,7 +212,7 @@ def _ended(number: int, code: str) -> str:
     return f"{number} credential{'s' if number != 1 else ''} of {code} ended."
 
 
-def _give(conn: Connection, target: Target, server: NetworkServer) -> NewCredential:
+def _give(conn: Connection, target: Target, server: NetworkServer, actor: str) -> NewCredential:
     now = target.clock.now()
     token, username = secrets.token_urlsafe(32), f"network.{server.code}.{secrets.token_hex(3)}"
     add_credential(
@@ -207,15 +225,15 @@ def _give(conn: Connection, target: Target, server: NetworkServer) -> NewCredent
         mosquitto_hash=mosquitto_hash(token),
         now=now,
     )
-    record(conn, at=now, login="cli", action="enrol", subject=server.code, detail={"username": username})
+    record(conn, at=now, login=actor, action="enrol", subject=server.code, detail={"username": username})
     return NewCredential(username, token, _configuration(target, server.kind, username))
 
 
-def _revoke(conn: Connection, target: Target, server: NetworkServer) -> int:
+def _revoke(conn: Connection, target: Target, server: NetworkServer, actor: str) -> int:
     """Returns how many credentials ended."""
     now = target.clock.now()
     ended = revoke_network_credentials(conn, network_server_id=server.network_server_id, at=now)
-    record(conn, at=now, login="cli", action="revoke", subject=server.code, detail={"credentials": ended})
+    record(conn, at=now, login=actor, action="revoke", subject=server.code, detail={"credentials": ended})
     return ended
 
 
@@ -276,7 +294,7 @@ def pull(
         )
     if not name or not tenant:
         raise CorrectInput(f"{application!r}: write APPLICATION@TENANT, for example platform-air@ttn.")
-    target, conn = open_target("insitu pull")
+    target, conn, actor = open_acting("insitu pull")
     now = target.clock.now()
     start = now - timedelta(days=1) if after is None else to_utc(after)
     with conn:
@@ -289,6 +307,7 @@ def pull(
             after=start,
             before=now,
             clock=target.clock,
+            login=actor,
         )
     show({"since": start, **asdict(done)}, [_pulled(done, start)], as_json=as_json)
 

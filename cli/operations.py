@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from cli.actor import open_acting
 from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
 from cli.catalogue_check import find_wrong_rows
 from cli.denials import describe_denials
+from cli.evidence_check import (
+    check_chain,
+    check_guards,
+    check_heads,
+    check_records,
+    check_vouched,
+    data_dir_of,
+)
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
 from cli.policy import WRITE_FILES_ANEW, CannotAsk, LookAt, devices_of_broker_config, throw_away_devices
 from cli.reports import show, show_each
-from cli.target import Target, find_target, open_target
+from cli.target import Target, find_target
 from ingest.policy import prove
 from ingest.probe import probe_once
 from ingest.replay import Replayed
@@ -28,7 +37,8 @@ from insitu.errors import CorrectInput, InsituError
 from insitu.settings import load, shown
 from insitu.whole import write_whole
 from store import shards
-from store.access import active_credentials, audit_problem
+from store.access import active_credentials
+from store.audit import record
 from store.database import connect, migrations, require_current, require_postgres
 from store.ledger import recount
 from store.limits import has_net
@@ -103,7 +113,11 @@ def questions(target: Target) -> list[Question]:
         Question("ledger", lambda: _ledger(target)),
         Question("catalogue", lambda: _catalogue(target)),
         Question("denied by the broker", lambda: _denials(target)),
-        Question("audit log", lambda: _audit(target)),
+        Question("audit log", lambda: _audit(target, check_chain)),
+        Question("records and audit log", lambda: _audit(target, check_records)),
+        Question("guards of the database", lambda: _audit(target, check_guards)),
+        Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, data_dir_of(target)))),
+        Question("vouched for outside", lambda: _audit(target, lambda c: check_vouched(c, target))),
         Question("rows that pages may read", lambda: _net(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -182,12 +196,9 @@ def _net(target: Target) -> str:
     )
 
 
-def _audit(target: Target) -> str:
+def _audit(target: Target, ask: Callable[[Connection], str]) -> str:
     with _with(target) as conn:
-        problem = audit_problem(conn)
-    if problem:
-        raise InsituError(problem)
-    return "unbroken"
+        return ask(conn)
 
 
 def _policy(target: Target) -> str:
@@ -208,9 +219,12 @@ def replay(
     """Send rejects through the path again, after a registration, mapping or unit was fixed; each exactly
     once.
     """
-    target, conn = open_target("insitu replay")
+    target, conn, actor = open_acting("insitu replay")
     with conn:
         outcome = run(conn, trial=trial or None, reason=reason or None, clock=target.clock)
+        detail = {"reason": reason, "tried": outcome.tried, "stored": outcome.stored}
+        now = target.clock.now()
+        record(conn, at=now, login=actor, action="replay", subject=trial or "all", detail=detail)
     show(outcome, _replay_lines(outcome), as_json=as_json)
 
 
@@ -246,9 +260,12 @@ def broker_config(
         raise CorrectInput(f"{broker!r} is no broker with a profile; known are {', '.join(PROFILES)}.")
     profile, service = PROFILES[broker], broker_address(load())
     account = parse_owner(owner) if owner else account_if_there(profile.account)
-    target, conn = open_target("insitu broker-config")
+    target, conn, actor = open_acting("insitu broker-config")
     with conn:
         credentials = active_credentials(conn, target.clock.now(), suspended=True)
+        detail = {"credentials": len(credentials)}
+        now = target.clock.now()
+        record(conn, at=now, login=actor, action="broker config", subject=broker, detail=detail)
     make_folder(to, account)
     for name, content in profile.write(credentials, service).items():
         write_whole(to / name, content, owner=ids(account))

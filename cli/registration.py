@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import Field, ValidationError, model_validator
 
+from cli.actor import LoginOption, open_acting
 from cli.entries import DeviceEntry, enter_device
 from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName, to_utc
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
 from cli.people import add_account, new_password
-from cli.target import open_target
 from cli.topics import TopicEntry, await_topics, enter_topic
 from ingest.mapping_entry import MappingEntry
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
@@ -27,7 +27,8 @@ from insitu.language import Language
 from insitu.model import AveragingScale, OrganisationKind, Role, TrialState, WindowKind
 from insitu.scales import require_scale
 from insitu.units import require_unit
-from store.access import password_of, record, role_in
+from store.access import password_of, role_in
+from store.audit import record
 from store.catalogue.devices import find_device
 from store.catalogue.entries import amend, compare
 from store.catalogue.organisations import add_need, add_organisation
@@ -148,22 +149,22 @@ def register_file(
     topics; run it again after editing the file: each entry is compared, and changed or refused.
     """
     wanted = read_registration(file)
-    target, conn = open_target("insitu register")
+    target, conn, actor = open_acting("insitu register")
     now, lines = target.clock.now(), list[str]()
     with conn:
         with conn.transaction():  # all of the file, or nothing
-            refused = _enter_all(conn, wanted, now, lines.append, reason.strip())
+            refused = _enter_all(conn, wanted, now, lines.append, reason.strip(), actor)
             if refused:
                 raise CorrectInput("\n".join((*refused, f"Nothing of {file} was entered.")))
-            enter_mappings(conn, wanted.device, wanted.mapping, now, lines.append)
+            enter_mappings(conn, wanted.device, wanted.mapping, now, lines.append, actor)
             for stream in wanted.datastream:
-                enter_datastream(conn, stream, now, lines.append)
+                enter_datastream(conn, stream, now, lines.append, actor)
             for server in wanted.network_server:
-                enter_server(conn, server, now, lines.append)
+                enter_server(conn, server, now, lines.append, actor)
             for address in wanted.network_address:
-                enter_address(conn, address, lines.append)
+                enter_address(conn, address, now, lines.append, actor)
             for topic in wanted.topic:
-                enter_topic(conn, topic, target, now, lines.append)
+                enter_topic(conn, topic, target, now, lines.append, actor)
         for line in lines:  # only now it is true
             say(line)
         if wanted.topic:
@@ -171,7 +172,12 @@ def register_file(
 
 
 def _enter_all(
-    conn: Connection, wanted: Registration, now: datetime, tell: Callable[[str], None], reason: str
+    conn: Connection,
+    wanted: Registration,
+    now: datetime,
+    tell: Callable[[str], None],
+    reason: str,
+    actor: str,
 ) -> list[str]:
     """Enters the tables up to the devices; returns what is refused."""
 
@@ -189,7 +195,7 @@ def _enter_all(
         "organisation": lambda **given: add_organisation(conn, now=now, **given),
         "person": person,
         "site": lambda **given: add_site(conn, **given),
-        "property": lambda **given: _observed(conn, now, **given),
+        "property": lambda **given: _observed(conn, now, actor, **given),
         "need": lambda description, **given: add_need(conn, now=now, description=description or {}, **given),
         "trial": lambda **given: add_trial(conn, now=now, **given),
     }
@@ -197,18 +203,18 @@ def _enter_all(
     for kind, add in enter.items():
         for entry in getattr(wanted, kind):
             try:
-                tell(_enter(conn, kind, add, entry, now))
+                tell(_enter(conn, kind, add, entry, now, actor))
             except (CorrectInput, NotFound) as error:
                 refused.append(str(error))
     for device in wanted.device:
         try:
-            tell(enter_device(conn, device, now, reason))
+            tell(enter_device(conn, device, now, reason, actor))
         except (CorrectInput, NotFound) as error:
             refused.append(str(error))
     return refused
 
 
-def _observed(conn: Connection, now: datetime, **given: Any) -> str:
+def _observed(conn: Connection, now: datetime, actor: str, **given: Any) -> str:
     """Enters a property, or the averaging scale that an existing one lacks."""
     try:
         with conn.transaction():
@@ -218,18 +224,22 @@ def _observed(conn: Connection, now: datetime, **given: Any) -> str:
         if not agree_on_scale(conn, code, scale):
             raise
         amend(conn, "property", code, compare(conn, "property", code, given))
-        record(conn, at=now, login="cli", action="name scale", subject=code, detail={"scale": str(scale)})
+        record(conn, at=now, login=actor, action="name scale", subject=code, detail={"scale": str(scale)})
         return f": averaging scale {scale}, where there was none; evaluate its trials again"
     return ""
 
 
-def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: Entry, now: datetime) -> str:
+def _enter(
+    conn: Connection, kind: str, add: Callable[..., Any], entry: Entry, now: datetime, actor: str
+) -> str:
     """The line that says what happened."""
     given = dict(entry)
     name = given.get("code") or given["login"]
     try:
         with conn.transaction():
             more = add(**given)
+            facts = entry.model_dump(mode="json", exclude_none=True)
+            record(conn, at=now, login=actor, action=f"enter {kind}", subject=name, detail=facts)
     except AlreadyExists:
         with conn.transaction():
             found = compare(conn, kind, name, entry.stated())
@@ -238,7 +248,7 @@ def _enter(conn: Connection, kind: str, add: Callable[..., Any], entry: Entry, n
             amend(conn, kind, name, found)
             changes = [str(one) for one in found]
             detail = {"changes": changes}
-            record(conn, at=now, login="cli", action=f"change {kind}", subject=name, detail=detail)
+            record(conn, at=now, login=actor, action=f"change {kind}", subject=name, detail=detail)
         return f"changed {kind} {name}: {'; '.join(changes)}"
     return f"entered {kind} {name}{more if isinstance(more, str) else ''}"
 
@@ -247,7 +257,7 @@ def move(
     trial: str,
     to: Annotated[TrialState, typer.Argument(help="The next step of its life.")],
     note: str = "",
-    login: str = "lab",
+    login: LoginOption = "",
 ) -> None:
     """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated; or stop
     it without an evaluation. `insitu decide` enters a decision.
@@ -257,9 +267,9 @@ def move(
             f"A decision rests on an evaluation and has a reason: insitu decide {trial} {to} --evaluation N "
             "--reason WHY."
         )
-    target, conn = open_target("insitu move")
+    target, conn, actor = open_acting("insitu move", login)
     with conn:
-        move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=login, note=note)
+        move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=actor, note=note)
     say(f"{trial} is now: {to}.")
 
 
@@ -273,7 +283,7 @@ def window(
     reason: Annotated[str, typer.Option(help="Why; shown in the report.")],
     site: Annotated[str, typer.Option(help="For everything at a site.")] = "",
     device: Annotated[str, typer.Option(help="For one device, as TRIAL/DEVICE.")] = "",
-    login: str = "lab",
+    login: LoginOption = "",
 ) -> None:
     """Declare a window: in it a device is neither late nor silent, and its empty intervals do not count; a
     window declared afterwards is marked.
@@ -284,7 +294,7 @@ def window(
         )
     if to_utc(end) <= to_utc(start):
         raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
-    target, conn = open_target("insitu window")
+    target, conn, actor = open_acting("insitu window", login)
     with conn:
         number = find_device(conn, *_pair(device)).device_id if device else None
         add_window(
@@ -295,7 +305,7 @@ def window(
             start=to_utc(start),
             end=to_utc(end),
             reason=reason,
-            declared_by=login,
+            declared_by=actor,
             now=target.clock.now(),
         )
     say(
@@ -313,13 +323,13 @@ def deployment(
     at: Annotated[
         datetime | None, typer.Option(help="Which one: where the device stood then, UTC [default: the last].")
     ] = None,
-    login: Annotated[str, typer.Option(help="Who corrects.")] = "cli",
+    login: LoginOption = "",
 ) -> None:
     """Correct when a device's deployment began or ended; then replay its rejects."""
 
     if start is None and end is None:
         raise CorrectInput("Say what is to be corrected: --start, --end, or both.")
-    target, conn = open_target("insitu deployment")
+    target, conn, actor = open_acting("insitu deployment", login)
     with conn:
         placed = correct_deployment(
             conn,
@@ -328,7 +338,7 @@ def deployment(
             at=at and to_utc(at),
             start=start and to_utc(start),
             end=end and to_utc(end),
-            login=login,
+            login=actor,
             reason=reason,
             now=target.clock.now(),
         )

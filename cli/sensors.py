@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.actor import LoginOption, open_acting
 from cli.entries import differences, told, told_time
 from cli.fields import to_utc
 from cli.output import say
-from cli.target import open_target
 from insitu.errors import CorrectInput
-from store.access import record
+from store.audit import record
 from store.catalogue.devices import find_device
 from store.catalogue.sensors import (
     Sensor,
@@ -59,7 +59,7 @@ def sensor(
             help="With --correct: the sensor that was there then [default: the present one].",
         ),
     ] = None,
-    login: Annotated[str, typer.Option(help="Who changes it.")] = "cli",
+    login: LoginOption = "",
 ) -> None:
     """Enter another sensor of a device, or a new calibration, from a time on. Its datastreams go on; reports
     list both with their intervals. Or correct such an entry.
@@ -74,7 +74,7 @@ def sensor(
         )
     if there_at is not None and not correct:
         raise CorrectInput("--there-at chooses the entry that --correct corrects: say --correct too.")
-    target, conn = open_target("insitu sensor")
+    target, conn, actor = open_acting("insitu sensor", login)
     with conn:
         now, name = target.clock.now(), f"{trial}/{device}"
         if at is not None and to_utc(at) > now:
@@ -87,7 +87,7 @@ def sensor(
         else:
             detail |= {"changes": _change(conn, wrong, stated, to_utc(at or now)), "since": _iso(at or now)}
         verb = "correct" if correct else "change"
-        record(conn, at=now, login=login, action=f"{verb} sensor", subject=name, detail=detail)
+        record(conn, at=now, login=actor, action=f"{verb} sensor", subject=name, detail=detail)
         for one in _list_sensors(conn, trial, device):
             say(f"{name}: {_told_with_interval(one)}")
 

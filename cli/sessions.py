@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.actor import open_acting
 from cli.options import JsonOption
 from cli.reports import show
-from cli.target import open_target
 from insitu.errors import CorrectInput
 from insitu.settings import load
+from store.audit import record
 from store.shards import layout, resize, set_home
 
 if TYPE_CHECKING:
-    from store.shards import Layout, Shard
+    from store.audit import record
+from store.shards import Layout, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def shards(
     themselves.
     """
     window = load().window
-    _, conn = open_target("insitu shards")
+    target, conn, actor = open_acting("insitu shards")
     with conn:
         if count:
             resize(conn, count, window=window)
@@ -65,6 +67,10 @@ def shards(
             if not number.isdigit():
                 raise CorrectInput(f"{text!r}: write TRIAL=SHARD, for example platform-air=1.")
             set_home(conn, trial, int(number), window=window)
+        if count or move:
+            detail = {"count": count, "move": move or []}
+            now = target.clock.now()
+            record(conn, at=now, login=actor, action="shards", subject="shards", detail=detail)
         state = _state(layout(conn))
     show(state, _lines(state), as_json=as_json)
 

@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from cli.actor import open_acting
 from cli.addresses import broker_address, parse_broker_url
 from cli.demo.register import give_credentials
 from cli.demo.register import register as put_into_catalogue
 from cli.devices import wait_until_applied
 from cli.output import progress, say
 from cli.stopping import until_signal
-from cli.target import Target, open_target
+from cli.target import Target
 from insitu.clock import Clock
 from insitu.embedded.child import Child, python_module
 from insitu.errors import CorrectInput, InsituError
@@ -28,6 +29,7 @@ from insitu.whole import write_whole
 from simulators.scenario import load_scenario
 from simulators.truth import truth as manifest_of
 from store.access import fact, put_fact, revoke_credentials
+from store.audit import record
 from store.catalogue.devices import find_device
 from store.catalogue.trials import list_trials
 
@@ -54,10 +56,10 @@ def simulate(
     """
     plan = load_scenario(scenario)
     stop = until_signal()
-    target, conn = open_target("insitu simulate")
+    target, conn, actor = open_acting("insitu simulate")
     with conn:
         life = _life(conn, plan, target, days=days, seed=seed)
-        logins = _logins(conn, plan, target)
+        logins = _logins(conn, plan, target, actor)
     start, days, seed = (
         datetime.fromisoformat(life["start"]).astimezone(ZoneInfo(plan.time_zone)),
         life["days"],
@@ -101,12 +103,14 @@ def _life(conn: Connection, plan: Scenario, target: Target, *, days: int, seed: 
     return {**life, "new": True}
 
 
-def _logins(conn: Connection, plan: Scenario, target: Target) -> dict[str, dict[str, Any]]:
+def _logins(conn: Connection, plan: Scenario, target: Target, actor: str) -> dict[str, dict[str, Any]]:
     """New credentials for every device, active at the broker; the old ones are revoked."""
     now = target.clock.now()
     for device in plan.device_codes():
         revoke_credentials(conn, device_id=find_device(conn, plan.code, device).device_id, at=now)
-    pairs = give_credentials(conn, plan, now=now)
+    pairs = give_credentials(conn, plan, now=now, login=actor)
+    detail = {"devices": len(pairs)}
+    record(conn, at=now, login=actor, action="simulate", subject=plan.code, detail=detail)
     conn.commit()
     wait_until_applied(conn)
     address = _broker(target)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.actor import LoginOption, open_acting
 from cli.devices import take_effect
 from cli.fields import to_utc
 from cli.output import say
-from cli.target import open_target
 from insitu.errors import CorrectInput, NotFound
-from store.access import credentials_of_device, record, revoke_credentials
+from store.access import credentials_of_device, revoke_credentials
+from store.audit import record
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import find_device
@@ -34,12 +35,12 @@ def swap(
         ),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
-    login: Annotated[str, typer.Option(help="Who swaps.")] = "cli",
+    login: LoginOption = "",
 ) -> None:
     """Replace a device by another at its place: it gets the datastreams, mappings and fixed topics of the
     old one, whose credential ends.
     """
-    target, conn = open_target("insitu swap")
+    target, conn, actor = open_acting("insitu swap", login)
     with conn:
         now = target.clock.now()
         since = now if at is None else to_utc(at)
@@ -60,7 +61,7 @@ def swap(
             "topics": topics,
             "later_results": later,
         }
-        record(conn, at=now, login=login, action="swap", subject=f"{trial}/{old}", detail=detail)
+        record(conn, at=now, login=actor, action="swap", subject=f"{trial}/{old}", detail=detail)
         conn.commit()
         trouble = take_effect(conn, target) if ended or topics else None
         is_silent = bool(ended) and not _is_active(conn, after.device_id, now)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 import typer
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from cli.actor import open_acting
 from cli.devices import APPLY_TIMEOUT_S, take_effect
 from cli.options import JsonOption
 from cli.output import say
 from cli.reports import aside, show_table
-from cli.target import Target, open_target
+from cli.target import Target
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import CODE_PATTERN
 from insitu.settings import load
 from insitu.wire import MARK, MOST_LEVELS
-from store.access import record
+from store.audit import SERVICE, record
 from store.catalogue.devices import find_device
 from store.catalogue.topics import add_topic, change_topic, find_topic, list_topics, withdraw_topic
 from store.shards import layout, require_room
@@ -69,7 +70,12 @@ class TopicEntry(BaseModel):
 
 
 def enter_topic(
-    conn: Connection, entry: TopicEntry, target: Target, now: datetime, tell: Callable[[str], None]
+    conn: Connection,
+    entry: TopicEntry,
+    target: Target,
+    now: datetime,
+    tell: Callable[[str], None],
+    actor: str = SERVICE,
 ) -> None:
     """Give the topic to the device, or change how it is read. Refuses a topic of another device."""
     device = find_device(conn, entry.trial, entry.device)
@@ -100,7 +106,7 @@ def enter_topic(
         )
         require_room(layout(conn), load().window)
     detail = {"topic": entry.topic, "as": entry.as_, "value": entry.value}
-    record(conn, at=now, login="cli", action="topic", subject=f"{entry.trial}/{entry.device}", detail=detail)
+    record(conn, at=now, login=actor, action="topic", subject=f"{entry.trial}/{entry.device}", detail=detail)
     word = "entered" if found is None else "changed"
     tell(f"{word} topic {entry.topic}: {entry.trial}/{entry.device}, {_meaning(entry.suffix, entry.value)}")
 
@@ -138,10 +144,10 @@ def topics(
     as_json: JsonOption = False,
 ) -> None:
     """List the fixed topics of devices, or withdraw one."""
-    target, conn = open_target("insitu topics")
+    target, conn, actor = open_acting("insitu topics")
     with conn:
         if withdraw:
-            _withdraw(conn, withdraw, target.clock.now())
+            _withdraw(conn, withdraw, target.clock.now(), actor)
             conn.commit()
             trouble = take_effect(conn, target, tell=aside(as_json))
             if trouble is not None:
@@ -160,9 +166,9 @@ def topics(
     )
 
 
-def _withdraw(conn: Connection, topic: str, now: datetime) -> None:
+def _withdraw(conn: Connection, topic: str, now: datetime, actor: str) -> None:
     found: FixedTopic | None = find_topic(conn, topic)
     if found is None or not withdraw_topic(conn, topic):
         raise NotFound(f"No device has the topic {topic!r}: `insitu topics` lists them.")
     whose = f"{found.trial}/{found.device}"
-    record(conn, at=now, login="cli", action="withdraw topic", subject=whose, detail={"topic": topic})
+    record(conn, at=now, login=actor, action="withdraw topic", subject=whose, detail={"topic": topic})

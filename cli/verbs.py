@@ -41,6 +41,8 @@ VERBS: Final = {
     "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),
     "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
     "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
+    "login": Verb("cli.login", ("login",), "Act as a person in this shell, with that person's rights."),
+    "logout": Verb("cli.login", ("logout",), "End acting as a person in this shell."),
     "people": Verb("cli.lists", ("people",), "List who can sign in."),
     "windows": Verb("cli.lists", ("windows",), "List the maintenance windows and incidents of a trial."),
     "evaluations": Verb("cli.lists", ("evaluations",), "List evaluations with their verdicts."),
@@ -70,6 +72,9 @@ VERBS: Final = {
         ("rotate", "revoke", "trust", "trusted"),
         "Show, replace or revoke the key that signs packages; keep the keys of others.",
         alone="show_keys",
+    ),
+    "audit": Verb(
+        "cli.audit", ("log", "head", "verify"), "The audit log: its lines, its signed head, and its proof."
     ),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
     "settings": Verb("cli.operations", ("settings",), "Show the effective settings, secrets hidden."),

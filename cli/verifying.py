@@ -16,6 +16,8 @@ from trials.package.trust import TrustedKey, parse_keys, read_trusted
 from trials.package.verify import Check
 from trials.package.verify import verify as verify_package
 from trials.report import write_reports
+from trials.witness.package import verify_tokens
+from trials.witness.tokens import load_roots
 
 
 def verify(
@@ -36,18 +38,25 @@ def verify(
             help="Accept a package of format 1, whose reports and flags rest on the signature alone.",
         ),
     ] = False,
+    tsa_root: Annotated[
+        Path | None,
+        typer.Option(help="Root certificates (PEM) of time-stamping authorities whose time you believe."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute a package and check its files, flags, reports and signature; needs no database. The exit code
+    """Recompute a package and check its files, flags, reports, signature and time stamps; needs no database. The exit code
     is 0 only if everything agrees and a key that you believe signed it, 1 if something differs, 3 if nothing
     differs but something is left for you to settle.
     """
+    believed = _believed(key or [], key_url or [], own=own)
     checks = verify_package(
         package,
-        _believed(key or [], key_url or [], own=own),
+        believed,
         render=lambda document, folder, language: write_reports(document, folder=folder, language=language),
         accept_old=old_format,
     )
+    roots = load_roots(tsa_root) if tsa_root else None
+    checks += verify_tokens(package, roots, keys=[one.public_key for one in believed])
     agrees = all(check.ok for check in checks)
     unsettled = [check.open for check in checks if check.open]
     document = {

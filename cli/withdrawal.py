@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.actor import LoginOption, open_acting
 from cli.options import JsonOption
 from cli.output import warn
 from cli.reports import in_utc, show, show_table
@@ -75,16 +76,16 @@ def _withdrawn(one: Import) -> str | None:
 def withdraw(
     number: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="As `insitu imports` shows it.")],
     reason: Annotated[str, typer.Option(help="Why; shown in the report.")],
-    login: Annotated[str, typer.Option(help="Who withdraws.")] = "lab",
+    login: LoginOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Take the results of an import out of use: no chart, rollup or evaluation counts them. They are kept,
     and
     listed in reports and packages.
     """
-    target, conn = open_target("insitu withdraw")
+    target, conn, actor = open_acting("insitu withdraw", login)
     with conn:
-        done = withdraw_import(conn, number, login=login, reason=reason, now=target.clock.now())
+        done = withdraw_import(conn, number, login=actor, reason=reason, now=target.clock.now())
         found = get_import(conn, number)
     show(
         {

@@ -38,7 +38,14 @@ NAVIGATION = {
             "report",
             "package",
         ],
-        "Explanation": ["architecture", "reliability", "performance", "validation", "decisions/README"],
+        "Explanation": [
+            "architecture",
+            "reliability",
+            "proof",
+            "performance",
+            "validation",
+            "decisions/README",
+        ],
     },
     "recipes/README": {
         "": ["check", "design", "metric", "payload-format", "page", "query"],
@@ -77,6 +84,7 @@ NAVIGATION = {
             "0013-dependence-from-true-lags",
             "0014-missing-data-decide",
             "0015-files-state-facts",
+            "0016-others-vouch-for-time",
         ],
     },
 }

@@ -956,6 +956,39 @@ CREATE TABLE public.sparkplug_birth (
     previous jsonb NOT NULL
 );
 
+CREATE TABLE public.statement (
+    statement_id integer NOT NULL,
+    what text NOT NULL,
+    audit_id bigint NOT NULL,
+    document text NOT NULL,
+    public_key text NOT NULL,
+    signature text NOT NULL
+);
+
+ALTER TABLE public.statement ALTER COLUMN statement_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.statement_statement_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.timestamp_failure (
+    statement_id integer NOT NULL,
+    authority text NOT NULL,
+    failures integer NOT NULL,
+    problem text NOT NULL,
+    next_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.timestamp_token (
+    statement_id integer NOT NULL,
+    authority text NOT NULL,
+    token bytea NOT NULL,
+    vouched_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.trial_step (
     trial_step_id integer NOT NULL,
     trial_id integer NOT NULL,
@@ -1151,6 +1184,9 @@ ALTER TABLE ONLY public.organisation
 ALTER TABLE ONLY public.organisation
     ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
 
+ALTER TABLE public.person
+    ADD CONSTRAINT person_login_has_no_colon CHECK ((POSITION((':'::text) IN (login)) = 0)) NOT VALID;
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_login_key UNIQUE (login);
 
@@ -1219,6 +1255,18 @@ ALTER TABLE ONLY public.site
 
 ALTER TABLE ONLY public.sparkplug_birth
     ADD CONSTRAINT sparkplug_birth_pkey PRIMARY KEY (address);
+
+ALTER TABLE ONLY public.statement
+    ADD CONSTRAINT statement_pkey PRIMARY KEY (statement_id);
+
+ALTER TABLE ONLY public.statement
+    ADD CONSTRAINT statement_what_audit_id_key UNIQUE (what, audit_id);
+
+ALTER TABLE ONLY public.timestamp_failure
+    ADD CONSTRAINT timestamp_failure_pkey PRIMARY KEY (statement_id, authority);
+
+ALTER TABLE ONLY public.timestamp_token
+    ADD CONSTRAINT timestamp_token_pkey PRIMARY KEY (statement_id, authority);
 
 ALTER TABLE ONLY public.trial
     ADD CONSTRAINT trial_code_key UNIQUE (code);
@@ -1305,6 +1353,10 @@ CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol 
 CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.protocol FOR EACH ROW WHEN ((new.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_lock_after_decision();
 
 CREATE TRIGGER role_fits BEFORE INSERT OR UPDATE OF role, organisation_id ON public.person FOR EACH ROW EXECUTE FUNCTION public.fit_role();
+
+CREATE TRIGGER statements_stay BEFORE DELETE OR UPDATE ON public.statement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER tokens_stay BEFORE DELETE OR UPDATE ON public.timestamp_token FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1429,6 +1481,12 @@ ALTER TABLE ONLY public.signed_in
 
 ALTER TABLE ONLY public.site
     ADD CONSTRAINT site_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.timestamp_failure
+    ADD CONSTRAINT timestamp_failure_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES public.statement(statement_id);
+
+ALTER TABLE ONLY public.timestamp_token
+    ADD CONSTRAINT timestamp_token_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES public.statement(statement_id);
 
 ALTER TABLE ONLY public.trial
     ADD CONSTRAINT trial_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.organisation(organisation_id);

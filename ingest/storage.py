@@ -23,6 +23,7 @@ from insitu.errors import CorrectInput, NotAcceptedHere, RetryLater
 from insitu.model import Message
 from insitu.times import to_rfc3339
 from insitu.wire import MAX_PAYLOAD_BYTES
+from store.audit import SERVICE
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.imports import Origin, begin_import
@@ -53,7 +54,7 @@ def pull(
     after: datetime,
     before: datetime,
     clock: Clock,
-    login: str = "cli",
+    login: str = SERVICE,
 ) -> Pulled:
     """Pull every uplink of an application in `[after, before)`. Commits after each batch and may be run again
     at any time.

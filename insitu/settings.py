@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     reject_bytes: int = Field(default=2 * 1024**3, ge=0)
     """Bytes of refused messages kept for all devices together."""
 
+    timestamp_urls: str | None = None
+    """Time-stamping authorities (RFC 3161) that vouch for the audit log, separated by commas."""
+    timestamp_roots: Path | None = None
+    """Root certificates (PEM) of these authorities; default: those that the system trusts."""
+
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)

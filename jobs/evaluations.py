@@ -15,7 +15,7 @@ from store.quality import take_turn
 from trials.report.sentence import rounded
 from trials.workflow.again import Again, evaluate_again, evaluated_trials
 
-LOGIN: Final = "nightly"
+LOGIN: Final = "job:nightly"
 _FACT: Final = "evaluated_again"
 
 

@@ -13,6 +13,7 @@ from insitu.clock import Clock
 from insitu.errors import InsituError, RetryLater
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.quality import check_new_observations
+from jobs.witness import Witness, vouch_when_due
 from store.database import Connection, connect, require_current
 
 log = logging.getLogger("insitu.jobs")
@@ -26,17 +27,25 @@ Job = Callable[[Connection], object]
 
 
 def run_jobs(
-    database_url: str, clock: Clock, stop: threading.Event, *, night: Night, once: bool = False
+    database_url: str,
+    clock: Clock,
+    stop: threading.Event,
+    *,
+    night: Night,
+    once: bool = False,
+    witness: Witness | None = None,
 ) -> None:
     """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
 
     Raises errors that a person must fix before any round can succeed (RunMigrate, NotAcceptedHere); waits for
     a database that is away.
     """
-    jobs: Sequence[Job] = (
+    jobs: list[Job] = [
         lambda conn: check_new_observations(conn, clock, stop),
         lambda conn: evaluate_when_due(conn, clock, night, stop),
-    )
+    ]
+    if witness is not None:
+        jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))
     conn: Connection | None = None
     pause = PAUSE_S
     try:

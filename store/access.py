@@ -1,16 +1,13 @@
-"""Who may sign in and see what, which devices may publish, and a tamper-evident audit log.
+"""Who may sign in and see what, and which devices may publish.
 
 Rights are decided here, below routes and pages. The caller owns the transaction.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from insitu.errors import NotFound
 from insitu.model import OrganisationKind, Role
@@ -46,10 +43,6 @@ class _SQL(Queries, file="access"):
     suspendable: str
     suspend: str
     suspensions: str
-    audit_last: str
-    audit_add: str
-    audit_lock: str
-    audit: str
     put_fact: str
     fact: str
 
@@ -113,18 +106,6 @@ class BrokerState:
     applied: int
     problem: str | None
     applied_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditLine:
-    audit_id: int
-    at: datetime
-    login: str
-    action: str
-    subject: str
-    detail: dict[str, Any]
-    previous_sha256: str
-    sha256: str
 
 
 def add_person(
@@ -317,56 +298,6 @@ def broker_applied(conn: Connection, *, version: int, at: datetime, problem: str
 def next_expiry(conn: Connection, now: datetime) -> datetime | None:
     found: datetime | None = scalar(conn, _SQL.next_expiry, now=now)
     return found
-
-
-def _line_hash(
-    previous: str, at: datetime, login: str, action: str, subject: str, detail: dict[str, Any]
-) -> str:
-    content = [previous, at.astimezone(UTC).isoformat(), login, action, subject, detail]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def record(
-    conn: Connection,
-    *,
-    at: datetime,
-    login: str,
-    action: str,
-    subject: str,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Append one line to the audit log, chained to the line before."""
-    run(conn, _SQL.audit_lock)
-    previous = scalar(conn, _SQL.audit_last) or ""
-    sha256 = _line_hash(previous, at, login, action, subject, detail or {})
-    run(
-        conn,
-        _SQL.audit_add,
-        at=at,
-        login=login,
-        action=action,
-        subject=subject,
-        detail=json.dumps(detail or {}),
-        previous=previous,
-        sha256=sha256,
-    )
-
-
-def audit(conn: Connection) -> list[AuditLine]:
-    return rows(conn, AuditLine, _SQL.audit)
-
-
-def audit_problem(conn: Connection) -> str | None:
-    """Text about the first line of the audit log that does not follow from the line before; None if the chain
-    is intact.
-    """
-    previous = ""
-    for line in audit(conn):
-        expected = _line_hash(previous, line.at, line.login, line.action, line.subject, line.detail)
-        if line.previous_sha256 != previous or line.sha256 != expected:
-            return f"Line {line.audit_id} of the audit log was altered, or one before it was removed."
-        previous = line.sha256
-    return None
 
 
 def put_fact(conn: Connection, name: str, content: str) -> None:

@@ -14,7 +14,7 @@ from insitu.errors import CorrectInput
 from insitu.model import Observation
 from insitu.times import to_datetime
 from store import quality
-from store.access import record
+from store.audit import record
 from store.database import Connection, row, rows, run
 from store.imports import add_parts
 from store.queries import Queries

@@ -15,7 +15,7 @@ from typing import Any
 
 from insitu.errors import CorrectInput, NotFound
 from store import quality
-from store.access import record
+from store.audit import record
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
 
@@ -135,7 +135,7 @@ class _Counts:
 
 def begin_import(conn: Connection, origin: Origin, *, now: datetime) -> int:
     """Returns the number of the import."""
-    return int(
+    number = int(
         scalar(
             conn,
             _SQL.begin_import,
@@ -147,6 +147,9 @@ def begin_import(conn: Connection, origin: Origin, *, now: datetime) -> int:
             now=now,
         )
     )
+    detail = {"import": number, "file": origin.file, "sha256": origin.file_sha256}
+    record(conn, at=now, login=origin.login, action="import", subject=origin.trial or "–", detail=detail)
+    return number
 
 
 def add_parts(

@@ -17,8 +17,11 @@ from starlette.concurrency import run_in_threadpool
 from api.access import Signed
 from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
+from store.access import Viewer
+from store.audit import record
 from store.database import Connection
 from store.trials import StoredEvaluation
+from store.witness import count_stamps
 from trials.package.keys import signing_key
 from trials.package.makers import made_here
 from trials.package.signing import public_hex
@@ -75,20 +78,33 @@ Stored = Annotated[StoredEvaluation, Depends(_stored)]
 
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/package.zip")
-async def package(request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx) -> Response:
+async def package(
+    request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx, viewer: Signed
+) -> Response:
     """With this package anyone can recompute the evaluation: observations, protocol, results, reports, signed
     by this installation.
     """
+    async with connecting(request) as conn:
+        stamps = await run_in_threadpool(count_stamps, conn)
     signer = public_hex(signing_key(context.settings.data_dir))[:16]
-    path = context.cache / "packages" / f"{stored.sha256}-{made_here()}-{signer}.zip"
+    # another version, key or time stamp makes another file
+    path = context.cache / "packages" / f"{stored.sha256}-{made_here()}-{signer}-{stamps}.zip"
     if not path.exists():
         reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
         async with connecting(request) as conn:
             await run_in_threadpool(_pack, conn, context, stored, reports, path)
+    async with connecting(request) as conn:
+        await run_in_threadpool(_record_download, conn, context, viewer, stored)
     name = f"{trial}-{evaluation_id}.zip"
     return FileResponse(
         path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"}
     )
+
+
+def _record_download(conn: Connection, context: Context, viewer: Viewer, stored: StoredEvaluation) -> None:
+    detail = {"evaluation": stored.evaluation_id}
+    now, action = context.clock.now(), "download package"
+    record(conn, at=now, login=viewer.login, action=action, subject=stored.trial, detail=detail)
 
 
 def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports: Path, path: Path) -> None:

@@ -18,7 +18,8 @@ from api.rendering import page_of, respond
 from ingest.replay import replay
 from insitu.errors import NotFound
 from insitu.model import RejectReason
-from store.access import Viewer, record, visible_trials
+from store.access import Viewer, visible_trials
+from store.audit import record
 from store.broker_events import EventSum, list_events
 from store.database import Connection
 from store.ledger import Totals

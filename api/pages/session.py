@@ -15,6 +15,7 @@ from api.rendering import LANGUAGE_COOKIE, page_of, respond
 from insitu.errors import NotAcceptedHere
 from insitu.language import LANGUAGES
 from store.access import set_language, sign_out
+from store.audit import record
 
 open_router = APIRouter()
 router = APIRouter()
@@ -57,7 +58,8 @@ def sign_in(
     """Start a session, or show the form again with the error."""
     address = request.client.host if request.client else ""
     try:
-        token = access.sign_in(context.pool, login=login.strip(), password=password, address=address)
+        now = context.clock.now()
+        token = access.sign_in(context.pool, login=login.strip(), password=password, address=address, now=now)
     except NotAcceptedHere as error:
         page = page_of(request, None)
         return respond(
@@ -69,11 +71,12 @@ def sign_in(
 
 
 @router.post("/sign-out", dependencies=[Depends(require_form_token)])
-def leave(request: Request, conn: Conn, viewer: Signed) -> Response:
+def leave(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> Response:
     """End the session in the browser and in the database."""
     token = access.session_token(request)
     if token:
         sign_out(conn, access.digest(token))
+        record(conn, at=context.clock.now(), login=viewer.login, action="sign out", subject=viewer.login)
     response = RedirectResponse("/sign-in", status_code=303)
     access.drop_session(request, response)
     return response

@@ -11,6 +11,7 @@ from cli.devices import give_credential
 from cli.people import add_account, new_password
 from insitu.model import DatastreamRole, OrganisationKind, Role, TrialState
 from simulators.scenario import Group, Scenario
+from store.audit import SERVICE, record
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device, find_device
@@ -49,8 +50,9 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
         time_zone=scenario.time_zone,
         now=start,
     )
+    record(conn, at=start, login=SERVICE, action="enter trial", subject=scenario.code)
     for state in LIFE:
-        move_trial(conn, trial=scenario.code, to=state, at=start, login="lab")
+        move_trial(conn, trial=scenario.code, to=state, at=start, login=SERVICE)
     swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
     for group in scenario.groups:
         for device in group.devices:
@@ -130,13 +132,17 @@ def _device(
             )
 
 
-def give_credentials(conn: Connection, scenario: Scenario, *, now: datetime) -> dict[str, tuple[str, str]]:
+def give_credentials(
+    conn: Connection, scenario: Scenario, *, now: datetime, login: str = SERVICE
+) -> dict[str, tuple[str, str]]:
     """Give each device a credential: 'trial/device' → (username, token). The caller commits."""
     logins = {}
     for device in scenario.device_codes():
         found = find_device(conn, scenario.code, device)
-        login = give_credential(conn, device_id=found.device_id, trial=scenario.code, device=device, now=now)
-        logins[f"{scenario.code}/{device}"] = (login.username, login.token)
+        given = give_credential(
+            conn, device_id=found.device_id, trial=scenario.code, device=device, now=now, login=login
+        )
+        logins[f"{scenario.code}/{device}"] = (given.username, given.token)
     return logins
 
 

@@ -10,6 +10,7 @@ from insitu.errors import CorrectInput, NotFound
 from insitu.model import TrialState, require_code
 from insitu.wire import CHECK, HEARTBEAT
 from insitu.zones import require_zone
+from store.audit import record
 from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
 
@@ -110,6 +111,8 @@ def move_trial(
     if run(conn, _SQL.set_trial_state, **step) != 1:
         raise CorrectInput(f"{trial} was moved by somebody else at this moment: look again.")
     run(conn, _SQL.add_trial_step, **step, at=at, login=login, note=note)
+    detail = {"from": str(now.state), "to": str(to), "note": note}
+    record(conn, at=at, login=login, action="move", subject=trial, detail=detail)
 
 
 def list_trial_steps(conn: Connection, trial_id: int) -> list[TrialStep]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from insitu.errors import CorrectInput
 from insitu.model import WindowKind
+from store.audit import record
 from store.database import Connection, require_found, rows, scalar
 from store.queries import Queries
 
@@ -14,6 +15,7 @@ from store.queries import Queries
 class _SQL(Queries, file="catalogue/windows"):
     add_window: str
     windows_of_trial: str
+    name_of_device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ def add_window(
         declared_by=declared_by,
         declared_at=now,
     )
-    return require_found(number, f"There is no {'trial' if trial else 'site'} {trial or site!r}.")
+    window_id = require_found(number, f"There is no {'trial' if trial else 'site'} {trial or site!r}.")
+    detail = {"window": window_id, "kind": str(kind), "reason": reason}
+    detail |= {"start": start.astimezone(UTC).isoformat(), "end": end.astimezone(UTC).isoformat()}
+    subject = trial or site or scalar(conn, _SQL.name_of_device, device_id=device_id)
+    record(conn, at=now, login=declared_by, action="window", subject=subject, detail=detail)
+    return window_id
 
 
 def list_windows(conn: Connection, trial: str) -> list[DeclaredWindow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.access import AuditLine
+from store.audit import AuditLine
 from store.database import Connection, rows
 from store.queries import Queries
 

@@ -10,7 +10,7 @@ import pytest
 
 from cli.registration import Registration, read_registration
 from insitu.errors import CorrectInput, NotFound
-from store.access import audit, audit_problem
+from store.audit import audit, audit_problem
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.sensors import list_trial_sensors

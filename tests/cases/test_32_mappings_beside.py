@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
 from insitu.errors import CorrectInput
-from store.access import audit
+from store.audit import audit
 from store.catalogue.devices import add_device
 from store.database import Connection
 from store.mapping import Mapping

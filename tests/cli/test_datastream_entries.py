@@ -11,7 +11,7 @@ from cli.mapping import DatastreamEntry, MappingEntry, enter_datastream
 from insitu.errors import CorrectInput
 from insitu.model import Stamp
 from insitu.spacing import Spacing
-from store.access import audit
+from store.audit import audit
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.mapping import new_mapping

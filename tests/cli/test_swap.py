@@ -12,7 +12,8 @@ from insitu.errors import CorrectInput
 from insitu.model import DatastreamRole, Observation, Stamp
 from insitu.spacing import Spacing
 from insitu.times import to_us
-from store.access import add_credential, audit, credentials_of_device
+from store.access import add_credential, credentials_of_device
+from store.audit import audit
 from store.catalogue.datastreams import add_datastream, list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import add_device

@@ -12,7 +12,7 @@ import pytest
 
 from insitu.model import Observation, TrialState, Verdict, WindowKind
 from insitu.times import to_us
-from store import access
+from store import audit
 from store import trials as store_trials
 from store.catalogue.trials import move_trial
 from store.catalogue.windows import add_window
@@ -71,10 +71,10 @@ def again(conn: Connection) -> Again | None:
 
 def test_where_nothing_changed_nothing_is_written(conn: Connection, evaluated: SmallTrial) -> None:
     assert evaluated_trials(conn) == ["t"]
-    lines = len(access.audit(conn))
+    lines = len(audit.audit(conn))
     assert again(conn) is None
     assert len(store_trials.evaluations(conn, "t")) == 1
-    assert len(access.audit(conn)) == lines
+    assert len(audit.audit(conn)) == lines
 
 
 def test_late_data_make_another_evaluation_that_says_what_changed(

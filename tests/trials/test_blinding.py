@@ -15,7 +15,7 @@ import pytest
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState, Verdict
-from store import access
+from store import audit
 from store import trials as store_trials
 from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
@@ -188,13 +188,13 @@ def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(
     assert (told.verdict, told.blinded, told.deviations) == (Verdict.MET, None, [])
     assert [(c.before, c.verdict_after) for c in told.changed] == [(None, Verdict.MET)]
     assert get_trial(conn, "t").state == TrialState.EVALUATED
-    lines = [line for line in access.audit(conn) if line.action in ("unblind", "evaluate")]
+    lines = [line for line in audit.audit(conn) if line.action in ("unblind", "evaluate")]
     assert [
         (line.action, line.login, line.detail.get("reason"), line.detail.get("verdict")) for line in lines
     ] == [
-        ("evaluate", "judge", None, "blinded"),
-        ("unblind", "judge", "All data are in.", None),
-        ("evaluate", "judge", None, "met"),
+        ("evaluate", "person:judge", None, "blinded"),
+        ("unblind", "person:judge", "All data are in.", None),
+        ("evaluate", "person:judge", None, "met"),
     ]
     write(conn, again, tmp_path / "package", key=None)
     assert all(check.ok for check in verify(tmp_path / "package"))

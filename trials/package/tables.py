@@ -32,7 +32,10 @@ REPORT_SETS: Final = tuple(
     for other in ("en", "fr")
 )
 """The report in both languages; the language of the file without a code is the other one."""
-FURTHER: Final[tuple[re.Pattern[str], ...]] = ()
+FURTHER: Final[tuple[re.Pattern[str], ...]] = (
+    re.compile(r"witness/log\.json"),
+    re.compile(r"witness/[a-z]+(-[a-z]+)*-\d{1,18}-\d{1,3}\.tsr"),
+)
 """Paths of further files that a package may hold; the descriptor lists them. Each kind has its own check."""
 KINDS: Final = {
     ".csv": "text/csv",
@@ -40,6 +43,7 @@ KINDS: Final = {
     ".pdf": "application/pdf",
     ".html": "text/html",
     ".md": "text/markdown",
+    ".tsr": "application/timestamp-reply",
 }
 """Media types by suffix."""
 FIELDS = {

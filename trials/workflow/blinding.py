@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
-from store import access
+from store import audit
 from store import trials as store_trials
 from store.database import Connection
 from trials.plan.reading import read_protocol
@@ -36,7 +36,7 @@ def unblind(
     store_trials.save_unblinding(
         conn, trial=trial, endpoint=endpoint, at=now, login=login, reason=reason.strip()
     )
-    access.record(
+    audit.record(
         conn,
         at=now,
         login=login,

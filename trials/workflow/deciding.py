@@ -8,6 +8,7 @@ from typing import Final, Literal
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState
 from store import access
+from store.audit import record
 from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
 from store.decisions import Decision, find_decision, lock_trial, newest_evaluation, save_decision
@@ -51,9 +52,12 @@ def decide(
     reason: str,
     viewer: Viewer,
     now: datetime,
+    by: str = "",
 ) -> Decision:
     """Records the decision for good and moves the trial. Raises NotFound for a person who may not decide,
     AlreadyExists if it is decided. The caller owns the transaction.
+
+    `by`: who records it, if that is not `viewer`, whose right it is.
     """
     found = access.visible_trial(conn, viewer, trial)
     if not viewer.may(Act.DECIDE, found):
@@ -74,10 +78,10 @@ def decide(
         outcome=outcome,
         reason=reason,
         at=now,
-        login=viewer.login,
+        login=by or viewer.login,
         on_behalf=on_behalf,
     )
-    _move(conn, trial, outcome, evaluation_id, login=viewer.login, now=now)
+    _move(conn, trial, outcome, evaluation_id, login=by or viewer.login, now=now)
     made = find_decision(conn, trial)
     assert made is not None  # saved above
     detail = {
@@ -88,7 +92,7 @@ def decide(
         "protocol_sha256": made.protocol_sha256,
         "on_behalf_of": made.host if on_behalf else None,
     }
-    access.record(conn, at=now, login=viewer.login, action="decide", subject=trial, detail=detail)
+    record(conn, at=now, login=by or viewer.login, action="decide", subject=trial, detail=detail)
     return made
 
 

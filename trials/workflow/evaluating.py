@@ -7,7 +7,7 @@ from datetime import datetime
 
 from insitu.errors import NotFound
 from insitu.model import TrialState
-from store import access
+from store import audit
 from store import trials as store_trials
 from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
@@ -74,7 +74,7 @@ def keep(
         "after_the_fact": bool(evaluation.after_the_fact),
         "sha256": sha256,
     }
-    access.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
+    audit.record(conn, at=now, login=login, action="evaluate", subject=trial, detail=detail)
     if get_trial(conn, trial).state == TrialState.RUNNING and not (evaluation.interim or evaluation.blinded):
         move_trial(
             conn, trial=trial, to=TrialState.EVALUATED, at=now, login=login, note=f"evaluation {number}"

@@ -13,6 +13,7 @@ from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput, NotFound
 from insitu.times import to_datetime, to_us
 from store import trials as store_trials
+from store import witness as store_witness
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.observations import series
@@ -30,6 +31,8 @@ from trials.package.tables import FORMAT
 from trials.package.writing import seal, write_tables
 from trials.plan.rules import Rules
 from trials.series.inputs import TrialInputs
+from trials.witness.package import Stamped, choose_for_package, tokens_for_package
+from trials.witness.statements import Signed
 from trials.workflow.loading import as_it_arrived, load_inputs
 
 _MAY_CHANGE = {
@@ -87,6 +90,7 @@ def write(
         receipts=evidence.receipts,
     )
     (folder / "README.md").write_text(readme(evaluation, stored.sha256), encoding="utf-8")
+    tokens_for_package(folder, choose_for_package(load_stamped(conn), stored.trial, stored.sha256))
     seal(folder, evaluation, None if key is None else Signer(key, signed_at or SYSTEM.now()))
 
 
@@ -157,6 +161,17 @@ def _evidence(conn: Connection, trial: str, inputs: TrialInputs) -> _Evidence:
             times, receipts = around.time_us[early].tolist(), around.received_us[early].tolist()
             found.receipts[key] = dict(zip(times, receipts, strict=True))
     return found
+
+
+def load_stamped(conn: Connection) -> list[Stamped]:
+    """Every statement with its tokens."""
+    tokens: dict[int, dict[str, bytes]] = {}
+    for one in store_witness.list_tokens(conn):
+        tokens.setdefault(one.statement_id, {})[one.authority] = bytes(one.token)
+    return [
+        Stamped(Signed(one.document, one.public_key, one.signature), tokens.get(one.statement_id, {}))
+        for one in store_witness.list_statements(conn)
+    ]
 
 
 def _stamps(evaluation: dict[str, Any]) -> list[tuple[str, str | None]]:

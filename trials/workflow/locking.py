@@ -10,7 +10,7 @@ from datetime import datetime
 
 from insitu.errors import AlreadyExists, CorrectInput
 from insitu.model import AveragingScale
-from store import access
+from store import audit
 from store import trials as store_trials
 from store.catalogue.datastreams import TrialDatastream, list_datastreams
 from store.catalogue.sites import list_sites
@@ -67,7 +67,7 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
     )
     store_trials.lock_protocol(conn, protocol_id=number, at=now, login=login)
     detail = {"version": protocol.version, "sha256": digest(document)}
-    access.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
+    audit.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
     return Locked(protocol.version, digest(document), now)
 
 

@@ -7,6 +7,10 @@ FROM (VALUES (1)) AS one LEFT JOIN trial t ON t.code = %(trial)s::text LEFT JOIN
 WHERE (t.trial_id IS NOT NULL OR %(trial)s::text IS NULL) AND (s.site_id IS NOT NULL OR %(site)s::text IS NULL)
 RETURNING window_id;
 
+-- name: name_of_device
+-- The device as TRIAL/DEVICE.
+SELECT t.code || '/' || d.code FROM device d JOIN trial t USING (trial_id) WHERE d.device_id = %(device_id)s::int;
+
 -- name: windows_of_trial
 -- Windows that touch a trial: its own, those of its sites, those of its devices.
 SELECT w.kind, CASE WHEN w.trial_id IS NOT NULL THEN 'trial' WHEN w.site_id IS NOT NULL THEN 'site' ELSE 'device' END

@@ -1,0 +1,92 @@
+-- name: pairs
+-- Records and their lines in the audit log, side by side; null on one side: it is missing there.
+WITH record AS (
+    SELECT 'lock' AS action, t.code AS subject, p.version::text AS key, jsonb_build_object('at', p.locked_at, 'by', p.locked_by,
+           'sha256', p.sha256) AS facts
+    FROM protocol p JOIN trial t USING (trial_id) WHERE p.locked_at IS NOT NULL
+    UNION ALL
+    SELECT 'evaluate', t.code, e.evaluation_id::text, jsonb_build_object('at', e.evaluated_at, 'by', e.evaluated_by, 'sha256', e.sha256,
+           'verdict', CASE WHEN e.blinded THEN 'blinded' ELSE e.verdict END, 'after_the_fact', e.after_the_fact)
+    FROM evaluation e JOIN trial t USING (trial_id)
+    UNION ALL
+    SELECT 'unblind', t.code, u.endpoint, jsonb_build_object('at', u.at, 'by', u.login, 'reason', u.reason)
+    FROM unblinding u JOIN trial t USING (trial_id)
+    UNION ALL
+    SELECT 'withdraw import', '', i.import_id::text, jsonb_build_object('at', i.withdrawn_at, 'by', i.withdrawn_by, 'reason', i.withdrawn_for)
+    FROM import i WHERE i.withdrawn_at IS NOT NULL
+    UNION ALL
+    SELECT 'move', t.code, s.to_state || ' ' || to_char(s.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
+           jsonb_build_object('at', s.at, 'by', s.by_login, 'from', s.from_state, 'note', s.note)
+    FROM trial_step s JOIN trial t USING (trial_id)
+    WHERE s.trial_step_id > coalesce((SELECT (content::jsonb->>'move')::int FROM installation WHERE name = 'audited since'), 0)
+    UNION ALL
+    SELECT 'window', '', w.window_id::text, jsonb_build_object('at', w.declared_at, 'by', w.declared_by, 'reason', w.reason, 'kind', w.kind,
+           'start', lower(w.period), 'end', upper(w.period))
+    FROM declared_window w
+    WHERE w.window_id > coalesce((SELECT (content::jsonb->>'window')::int FROM installation WHERE name = 'audited since'), 0)
+), line AS (
+    SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window') THEN '' ELSE a.subject END AS subject,
+           CASE a.action WHEN 'lock' THEN a.detail->>'version' WHEN 'evaluate' THEN a.detail->>'evaluation'
+                WHEN 'unblind' THEN a.detail->>'endpoint' WHEN 'withdraw import' THEN a.detail->>'import'
+                WHEN 'window' THEN a.detail->>'window'
+                ELSE (a.detail->>'to') || ' ' || to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END AS key,
+           jsonb_build_object('at', a.at, 'by', regexp_replace(a.login, '^person:', ''))
+           || CASE a.action WHEN 'window' THEN a.detail || jsonb_build_object('start', (a.detail->>'start')::timestamptz,
+                                                                               'end', (a.detail->>'end')::timestamptz)
+                   ELSE a.detail END AS facts, a.audit_id
+    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'withdraw import', 'move', 'window')
+)
+SELECT action, subject, key, r.facts AS record, l.facts AS line, l.audit_id
+FROM record r FULL JOIN line l USING (action, subject, key) ORDER BY action, subject, key, l.audit_id;
+
+-- name: wrong_documents
+-- Documents that are not what their own columns say.
+SELECT 'version ' || p.version || ' of the protocol of ' || t.code AS name, w.field
+FROM protocol p JOIN trial t USING (trial_id) CROSS JOIN LATERAL (VALUES
+    ('SHA-256', p.sha256 = encode(sha256(convert_to(p.document, 'UTF8')), 'hex')),
+    ('version', p.version::text = coalesce(p.document::jsonb->>'version', '1')),
+    ('trial', t.code = p.document::jsonb->>'trial')) AS w(field, agrees)
+WHERE NOT coalesce(w.agrees, false)
+UNION ALL
+SELECT 'evaluation ' || e.evaluation_id || ' of ' || t.code, w.field
+FROM evaluation e JOIN trial t USING (trial_id) JOIN protocol p USING (protocol_id) CROSS JOIN LATERAL (VALUES
+    ('SHA-256', e.sha256 = encode(sha256(convert_to(e.document, 'UTF8')), 'hex')),
+    ('verdict', e.verdict = e.document::jsonb->>'verdict'),
+    ('time', e.evaluated_at = (e.document::jsonb->>'evaluated_at')::timestamptz),
+    ('trial', t.code = e.document::jsonb->>'trial'),
+    ('protocol', p.sha256 = e.document::jsonb->>'protocol_sha256')) AS w(field, agrees)
+WHERE NOT coalesce(w.agrees, false)
+UNION ALL
+SELECT 'trial ' || t.code, 'state'
+FROM trial t CROSS JOIN LATERAL (SELECT s.to_state FROM trial_step s WHERE s.trial_id = t.trial_id ORDER BY s.trial_step_id DESC LIMIT 1) x
+WHERE x.to_state <> t.state
+ORDER BY 1, 2;
+
+-- name: guards
+-- Triggers with their state, constraints and the bodies of functions in our schema.
+SELECT 'trigger' AS kind, c.relname || '.' || g.tgname AS name, pg_get_triggerdef(g.oid) AS definition,
+       CASE WHEN g.tgenabled IN ('O', 'A') THEN '' ELSE 'is disabled' END AS problem
+FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND NOT g.tgisinternal AND g.tgname NOT LIKE 'ts\_%%'
+UNION ALL
+SELECT 'constraint', c.relname || '.' || k.conname, pg_get_constraintdef(k.oid), ''
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND k.contype IN ('c', 'p', 'u', 'f', 'x')
+UNION ALL
+SELECT 'function', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.prosrc, ''
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = current_schema() AND p.prokind = 'f'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+UNION ALL
+SELECT 'foreign key', c.relname || '.' || k.conname, '', 'is disabled'
+FROM pg_trigger g JOIN pg_constraint k ON k.oid = g.tgconstraint JOIN pg_class c ON c.oid = k.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND g.tgisinternal AND g.tgenabled NOT IN ('O', 'A')
+ORDER BY 1, 2;
+
+-- name: owners
+-- The tables of each owner.
+SELECT pg_get_userbyid(c.relowner) AS owner, array_agg(c.relname::text ORDER BY c.relname) AS tables
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+GROUP BY 1 ORDER BY count(*) DESC, 1;

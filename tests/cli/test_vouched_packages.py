@@ -1,0 +1,116 @@
+"""A package carries the time stamps of its lock, unblinding, evaluation and log; `insitu verify` checks them
+without a network.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from insitu.errors import Disagrees
+from tests.cli.calling import Told
+from tests.cli.test_tampering import DAY, Lab, lab, vouched
+from tests.fix_authority import Authority, authority
+from tests.fix_catalogue import START
+from tests.trials.test_blinding import running
+from trials.evaluation import Evaluation
+from trials.package.keys import signing_key
+from trials.package.verify import verify
+from trials.package.writing import seal
+from trials.witness.package import FOLDER, LOG, verify_tokens
+from trials.witness.tokens import load_roots
+from trials.workflow.evaluating import evaluate_trial
+
+__all__ = ["authority", "lab", "running", "vouched"]
+
+
+@pytest.fixture
+def package(vouched: Lab, tmp_path: Path, authority: Authority) -> Path:
+    evaluate_trial(vouched.conn, "t", now=START + 50 * DAY, login="judge", simulated=False)
+    vouched.work()
+    vouched.told("export", "t", "--to", str(tmp_path / "package"))
+    authority.is_away = True
+    return tmp_path / "package"
+
+
+def seal_again(package: Path, lab: Lab) -> None:
+    """With the lab's own key: the lab is who might want to change the times."""
+    evaluation = Evaluation.model_validate_json((package / "evaluation.json").read_text("utf-8"))
+    seal(package, evaluation, signing_key(lab.data))
+
+
+def lines_of(package: Path, authority: Authority) -> list[str]:
+    (check,) = verify_tokens(package, load_roots(authority.root))
+    return [f"{'ok' if check.ok else 'FAIL'} {line}" for line in check.lines]
+
+
+def test_a_package_says_which_times_others_vouch_for(package: Path, authority: Authority, told: Told) -> None:
+    assert sorted(path.suffix for path in (package / FOLDER).iterdir()) == [".json", *[".tsr"] * 4]
+    assert all(check.ok for check in verify(package))
+    said = told("verify", str(package), "--tsa-root", str(authority.root))
+    for name in ("lock of version 1", "unblinding of main", "evaluation", "head of the audit log"):
+        assert f"     {name}" in said
+    assert "CN=Own authority vouches that it existed on" in said
+    assert "only the lab vouches" in said, "the acts of this test are months older than their stamps"
+    said = told("verify", str(package))
+    assert "not checked: give its root with --tsa-root" in said
+
+
+def test_a_root_that_is_not_the_authoritys_vouches_for_nothing(
+    package: Path, authority: Authority, tmp_path: Path, told: Told
+) -> None:
+    with pytest.raises(Disagrees):
+        told("verify", str(package), "--tsa-root", "/etc/ssl/certs/ca-certificates.crt")
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_lock_moved_back_by_the_lab_itself_is_named(
+    package: Path, authority: Authority, vouched: Lab
+) -> None:
+    at = json.loads((package / "catalogue.json").read_text("utf-8"))["versions"][0]["locked_at"]
+    change(package / "catalogue.json", at, at.replace("2026-02-28", "2026-02-20"))
+    seal_again(package, vouched)
+    assert any(
+        line.startswith("FAIL lock of version 1: the package says 2026-02-20")
+        for line in lines_of(package, authority)
+    )
+
+
+def test_a_statement_written_again_has_no_token_that_fits(
+    package: Path, authority: Authority, vouched: Lab
+) -> None:
+    log = package / FOLDER / LOG
+    content = json.loads(log.read_text("utf-8"))
+    for entry in content["statements"]:
+        entry["document"] = entry["document"].replace("2026-02-28", "2026-02-20")
+    log.write_text(json.dumps(content), "utf-8")
+    seal_again(package, vouched)
+    lines = lines_of(package, authority)
+    assert any("Mismatch between messages" in line for line in lines)
+    assert any("the signature does not fit the statement" in line for line in lines)
+
+
+def test_without_its_tokens_a_package_says_that_only_the_lab_vouches(
+    package: Path, authority: Authority, vouched: Lab
+) -> None:
+    for path in (package / FOLDER).iterdir():
+        path.unlink()
+    (package / FOLDER).rmdir()
+    seal_again(package, vouched)
+    assert lines_of(package, authority) == [
+        "ok none: for the times of locks and evaluations only the lab vouches"
+    ]
+
+
+def test_a_token_of_another_statement_is_named(package: Path, authority: Authority, vouched: Lab) -> None:
+    first, second = sorted((package / FOLDER).glob("*.tsr"))[:2]
+    first.write_bytes(second.read_bytes())
+    seal_again(package, vouched)
+    assert any("Mismatch between messages" in line for line in lines_of(package, authority))
