@@ -315,8 +315,8 @@ def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) 
 def making_database(
     site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str
 ) -> Iterator[None]:
-    """Create role and database `insitu`, and the role of the pages; `superuser` and `owner` are passwords. Does
-    nothing if this was done before.
+    """Create role and database `insitu`, and the role of the pages; `superuser` and `owner` are passwords.
+    Does nothing if this was done before.
     """
     if site.marker.exists() and site.marker.read_text("utf-8") == _MADE:
         return

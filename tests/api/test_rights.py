@@ -241,7 +241,7 @@ FOREIGN = {
     ]
     for login in ("metro-buyer", "city", "aurore", "other-judge", "outsider")
 } | {
-    "hospital-buyer": [AIR_CANARY, "Metro operator (demo)", "Central station"],
+    "hospital-buyer": [AIR_CANARY, "North station (demo)", "Central station (demo)"],
     "": [AIR_CANARY, WARD_CANARY, "Hospital"],
 }
 

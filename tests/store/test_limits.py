@@ -1,5 +1,5 @@
-"""Row-level security below the queries of the pages: each policy is there, and a reader's rows are those of its
-trials even for a statement that forgets to ask.
+"""Row-level security below the queries of the pages: each policy is there, and a reader's rows are those of
+its trials even for a statement that forgets to ask.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LIMITED = {
     "ledger_reason": "trial",
     "audit": "",
 }
-"""Table → the column by which a row belongs to a trial; the audit log belongs to those who see every trial."""
+"""Table → the column by which a row belongs to a trial; the audit log is for those who see every trial."""
 UNLIMITED = {
     "boot_sequence",
     "credential",
