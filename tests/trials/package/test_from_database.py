@@ -1,4 +1,4 @@
-"""Packages of a real database: to run the checks again takes observations around the periods, and receipts."""
+"""Packages of a real database: observations around the periods, and receipts, let the checks run again."""
 
 from __future__ import annotations
 
