@@ -1,6 +1,8 @@
 """Fixtures, split by subject."""
 
+import re
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -83,12 +85,22 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first."""
+    refuse_names_with_the_time(items)
     paths = {item: item.nodeid.partition("::")[0] for item in items}
     rank = {
         path: next((n for n, one in enumerate(SLOWEST) if path.startswith(one)), len(SLOWEST))
         for path in paths.values()
     }
     items.sort(key=lambda item: rank[paths[item]])
+
+
+def refuse_names_with_the_time(items: list[pytest.Item]) -> None:
+    """All workers must collect the same names, and they collect at different seconds."""
+    now = datetime.now(UTC)
+    today = re.compile(rf"{now:%Y-%m-%dT%H:%M}|{int(now.timestamp()) // 10_000}\d{{4}}")
+    moving = [item.nodeid for item in items if today.search(item.name)]
+    if moving:
+        raise pytest.UsageError(f"give an id to each parameter that holds the time of now: {moving}")
 
 
 class ByServers(LoadScopeScheduling):
