@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.examples import NIGHTLY
 from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
+from tests.fix_charts import charts
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_mosquitto import mosquitto
@@ -41,6 +43,7 @@ SLOWEST = (
 __all__ = [
     "broker",
     "catalogue",
+    "charts",
     "conn",
     "database_server",
     "database_url",
@@ -71,13 +74,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A shell that starts the tests in the background lets them ignore SIGINT, and every program that they
     start would inherit that. Examples have no time limit: on a busy machine they are slow, not wrong.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("patient")
+    for profile in ("patient", NIGHTLY):
+        settings.register_profile(profile, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile(config.getoption("--hypothesis-profile") or "patient")
 
 
 def pytest_collection() -> None:

@@ -28,6 +28,7 @@ from insitu.settings import Settings
 from store import access
 from store.database import connect
 from tests.api.world import PASSWORD, World, build
+from tests.fix_charts import lay_charts
 from tests.fix_database import clone
 
 PUBLIC = PublicAddress("127.0.0.1", 1883)
@@ -54,9 +55,11 @@ def world(filled: tuple[str, World]) -> World:
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory that all tests share: the chart bundle and the reports in it are made once."""
-    return tmp_path_factory.mktemp("insitu")
+def data_dir(tmp_path_factory: pytest.TempPathFactory, charts: Path) -> Path:
+    """A data directory that all tests share: the reports in it are made once."""
+    folder = tmp_path_factory.mktemp("insitu")
+    lay_charts(charts, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
