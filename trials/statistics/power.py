@@ -26,7 +26,7 @@ import scipy
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, MeanOfDays, Scale
-from trials.statistics.prospects import Prospect
+from trials.statistics.prospects import Prospect, chi_squared_quantile
 from trials.statistics.spread import Averaged, Unordered
 
 Bounds = tuple[float | None, float | None]
@@ -101,7 +101,7 @@ class Basis:
             return self
         return replace(
             self,
-            sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))),
+            sd=self.sd * float(np.sqrt(self.freedom / chi_squared_quantile(1 - SURE, self.freedom))),
             freedom=None,
         )
 
@@ -277,7 +277,7 @@ def _pairs(basis: Basis, days: int) -> int:
 
 
 def _half(level: float, freedom: Floats | float, error: Floats | float) -> Floats:
-    return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom) * error)
+    return np.asarray(scipy.special.stdtrit(freedom, (1 + level) / 2) * error)
 
 
 def _welch(before: Floats | float, after: Floats | float, estimated: float) -> Floats:
@@ -353,10 +353,10 @@ def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chan
         )
     half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedoms)))
     shares, error = odds[:, None] * _SHARES, errors[:, None]
-    above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
-    below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
-    too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
-    too_high = scipy.stats.norm.sf((high + half - true) / error) if high is not None else 0.0
+    above = scipy.special.ndtr((high - half - true) / error) if high is not None else 1.0
+    below = scipy.special.ndtr((low + half - true) / error) if low is not None else 0.0
+    too_low = scipy.special.ndtr((low - half - true) / error) if low is not None else 0.0
+    too_high = scipy.special.ndtr(-(high + half - true) / error) if high is not None else 0.0
     return Chances(
         float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high)))
     )
@@ -377,7 +377,7 @@ def _relative_variances(freedoms: Floats) -> Floats:
 @lru_cache(maxsize=512)
 def _relative_variance(freedom: float) -> Floats:
     """χ²/ν at the quantiles of the nodes."""
-    found: Floats = scipy.stats.chi2.ppf(_QUANTILES, freedom) / freedom
+    found: Floats = chi_squared_quantile(_QUANTILES, freedom) / freedom
     return found
 
 

@@ -26,6 +26,11 @@ _DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermega
 _ODDS = _ODDS / _ODDS.sum()
 
 
+def chi_squared_quantile(share: Floats | float, freedom: Floats | float) -> Floats:
+    """The same as scipy.stats, and many times faster."""
+    return np.asarray(2 * scipy.special.gammaincinv(np.asarray(freedom) / 2, share))
+
+
 class MayShow(NamedTuple):
     """Possible outcomes of a planned period: (M,) each."""
 
@@ -66,7 +71,7 @@ class Prospect:
         again = refit(self.seen, n)
         likely = again.probability > LEAST_ODDS
         phi, freedom = again.line.columns.lags.phi, again.fit.freedom
-        cautious = np.sqrt(freedom / scipy.stats.chi2.ppf(1 - sure, freedom))
+        cautious = np.sqrt(freedom / chi_squared_quantile(1 - sure, freedom))
         deviations = (again.fit.deviations * cautious)[likely]
         true = phi[likely]
         planned = expected(self, days, before, level)
