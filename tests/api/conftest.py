@@ -5,6 +5,7 @@ around it.
 from __future__ import annotations
 
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from tests.fix_charts import lay_charts
 from tests.fix_database import clone
 
 PUBLIC = PublicAddress("127.0.0.1", 1883)
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Of clients that speak plain HTTP: to load the certificates of the world takes each of them a while."""
 SignIn = Callable[[str], httpx.Client]
 
 
@@ -116,7 +119,7 @@ def serving(url: str, data_dir: Path, *, by_form: bool = True, **settings: objec
 
         def client(login: str) -> httpx.Client:
             if login not in known:
-                known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30))
+                known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30, verify=NO_TLS))
                 if login and by_form:
                     sign_in(known[login], login)
                 elif login:

@@ -116,7 +116,7 @@ def test_a_wrong_value_in_any_column_of_text_breaks_no_list(
 
 
 class Roads(NamedTuple):
-    """What reads each table."""
+    """The pages and verbs that read each table."""
 
     pages_of: dict[str, list[str]]
     verbs_of: dict[str, list[tuple[str, ...]]]
@@ -155,7 +155,8 @@ def reading(url: str) -> Iterator[set[str]]:
         tables.update(
             name
             for (name,) in conn.execute(
-                "SELECT relname FROM pg_stat_user_tables WHERE coalesce(seq_scan, 0) + coalesce(idx_scan, 0) > 0"
+                "SELECT relname FROM pg_stat_user_tables "
+                "WHERE coalesce(seq_scan, 0) + coalesce(idx_scan, 0) > 0"
             )
         )
 
