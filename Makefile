@@ -14,7 +14,9 @@ demo: .venv/runtime
 # In parallel, then what measures time by itself. One test: .venv/bin/python -m pytest tests/test_units.py
 # Three workers keep two cores busy: some tests wait for a server most of their time.
 WORKERS ?= 3
+# Compiled once, before every worker and every server of a test would do it.
 test: .venv/dev
+	.venv/bin/python -m compileall -q -j 2 api cli ingest insitu jobs proving simulators store trials
 	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not nightly and not alone"
 	.venv/bin/python -m pytest -m "alone and not nightly" $$(grep -rl --include='test_*.py' mark.alone tests)
 
@@ -56,9 +58,11 @@ soak: .venv/runtime
 bench: .venv/runtime
 	.venv/bin/insitu bench ingest
 
-# The long proofs: coverage of every interval, a million fuzzed payloads.
+# The long proofs: coverage of every interval, a million fuzzed payloads, every example of each property.
 nightly: .venv/dev
 	.venv/bin/python -m pytest -m nightly
+	.venv/bin/python -m pytest -n $(WORKERS) -m "not nightly and not alone" --hypothesis-profile=nightly \
+		$$(grep -rl --include='test_*.py' 'examples(quick' tests)
 
 # The schema, the rollups and every named query on TimescaleDB (needs node, and the network once).
 test-timescale: .venv/dev

@@ -1,6 +1,9 @@
 """Fixtures, split by subject."""
 
+import gc
+import re
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,10 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.examples import NIGHTLY
 from tests.fix_broker import broker
 from tests.fix_catalogue import catalogue
+from tests.fix_charts import charts
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_mosquitto import mosquitto
@@ -38,6 +43,7 @@ SLOWEST = (
 __all__ = [
     "broker",
     "catalogue",
+    "charts",
     "conn",
     "database_server",
     "database_url",
@@ -71,13 +77,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A shell that starts the tests in the background lets them ignore SIGINT, and every program that they
     start would inherit that. Examples have no time limit: on a busy machine they are slow, not wrong.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("patient")
+    for profile in ("patient", NIGHTLY):
+        settings.register_profile(profile, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile(config.getoption("--hypothesis-profile") or "patient")
+
+
+def pytest_collection() -> None:
+    """All that is imported and collected stays, so the garbage collector need not look at it: it would take a
+    tenth of the time of a run.
+    """
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -86,12 +105,22 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first."""
+    refuse_names_with_the_time(items)
     paths = {item: item.nodeid.partition("::")[0] for item in items}
     rank = {
         path: next((n for n, one in enumerate(SLOWEST) if path.startswith(one)), len(SLOWEST))
         for path in paths.values()
     }
     items.sort(key=lambda item: rank[paths[item]])
+
+
+def refuse_names_with_the_time(items: list[pytest.Item]) -> None:
+    """All workers must collect the same names, and they collect at different seconds."""
+    now = datetime.now(UTC)
+    today = re.compile(rf"{now:%Y-%m-%dT%H:%M}|{int(now.timestamp()) // 10_000}\d{{4}}")
+    moving = [item.nodeid for item in items if today.search(item.name)]
+    if moving:
+        raise pytest.UsageError(f"give an id to each parameter that holds the time of now: {moving}")
 
 
 class ByServers(LoadScopeScheduling):

@@ -5,6 +5,7 @@ around it.
 from __future__ import annotations
 
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +29,12 @@ from insitu.settings import Settings
 from store import access
 from store.database import connect
 from tests.api.world import PASSWORD, World, build
+from tests.fix_charts import lay_charts
 from tests.fix_database import clone
 
 PUBLIC = PublicAddress("127.0.0.1", 1883)
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Of clients that speak plain HTTP: to load the certificates of the world takes each of them a while."""
 SignIn = Callable[[str], httpx.Client]
 
 
@@ -54,9 +58,11 @@ def world(filled: tuple[str, World]) -> World:
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory that all tests share: the chart bundle and the reports in it are made once."""
-    return tmp_path_factory.mktemp("insitu")
+def data_dir(tmp_path_factory: pytest.TempPathFactory, charts: Path) -> Path:
+    """A data directory that all tests share: the reports in it are made once."""
+    folder = tmp_path_factory.mktemp("insitu")
+    lay_charts(charts, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +119,7 @@ def serving(url: str, data_dir: Path, *, by_form: bool = True, **settings: objec
 
         def client(login: str) -> httpx.Client:
             if login not in known:
-                known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30))
+                known[login] = stack.enter_context(httpx.Client(base_url=address, timeout=30, verify=NO_TLS))
                 if login and by_form:
                     sign_in(known[login], login)
                 elif login:

@@ -25,7 +25,7 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("suffix", "payload"), MESSAGES)
+@pytest.mark.parametrize(("suffix", "payload"), MESSAGES, ids=range(len(MESSAGES)))
 @pytest.mark.parametrize(
     ("before", "after", "code"),
     [

@@ -192,13 +192,13 @@ def _without(document: dict[str, Any], name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "entry", "expected"),
     [
-        ("timestamp", SECONDS, True),
-        ("ts", SECONDS * 1000, True),
+        pytest.param("timestamp", SECONDS, True, id="timestamp"),
+        pytest.param("ts", SECONDS * 1000, True, id="ts"),
         ("measured_at", "2026-03-01T12:00:00Z", True),
         ("t", 21.5, False),
         ("uptime", 3600, False),
         ("runtime", "12 h", False),
-        ("id", SECONDS, False),
+        pytest.param("id", SECONDS, False, id="id"),
     ],
 )
 def test_a_time_is_recognised_by_its_name_and_size(name: str, entry: object, expected: bool) -> None:

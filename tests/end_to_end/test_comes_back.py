@@ -28,6 +28,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import INSITU, Up
+from tests.fix_charts import lay_charts
 from tests.stack import wait_until
 from tests.test_cli import documented_registration
 
@@ -151,9 +152,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(charts: Path) -> Iterator[Site]:
     folder = Path(tempfile.mkdtemp(prefix="insitu-back-"))
     folder.chmod(0o711)
+    lay_charts(charts, folder / "data")
     site = Site(folder)
     try:
         site.prepare()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ingest.decode import DECODERS, Decoded, StatusReport, Unreadable, native, status
 from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.wire import MAX_SEQ, Observations, Results
+from tests.examples import examples
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 
@@ -115,7 +116,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(quick=150, nightly=400), deadline=None)
 @given(
     st.sampled_from(sorted(DECODERS)), st.binary(max_size=200) | _JSON.map(lambda d: json.dumps(d).encode())
 )

@@ -20,6 +20,7 @@ from ingest.place import place
 from insitu.model import IgnoreReason
 from insitu.wire import MAX_RESULTS
 from store.catalogue.snapshot import KnownDatastream, KnownDevice
+from tests.examples import examples
 from tests.ingest.hostile import OWN, PAYLOADS, suffix_of
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
@@ -209,7 +210,7 @@ CBOR = st.lists(
 WITHOUT_READINGS = (IgnoreReason.STATUS, IgnoreReason.EMPTY, IgnoreReason.SIMULATED)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(quick=300, nightly=1500), deadline=None)
 @given(st.sampled_from(FORMATS), st.binary(max_size=100) | LINE | DOCUMENT | EVENT | WIRE | CBOR)
 def test_any_bytes_are_either_decoded_or_unreadable_and_what_is_decoded_can_be_placed(
     suffix: str, payload: bytes

@@ -24,6 +24,7 @@ from insitu.errors import CorrectInput
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
 from store.ledger import recount
+from tests.examples import examples
 from tests.fix_station import Station
 from tests.ingest.logger_files import (
     CELL_OFFSETS,
@@ -40,7 +41,7 @@ from tests.ingest.logger_files import (
 from tests.ingest.reading_files import read
 
 MANY = settings(
-    max_examples=300,
+    max_examples=examples(quick=80, nightly=300),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -202,7 +203,7 @@ def store(conn: Connection, station: Station, tmp_path: Path) -> Callable[[Logge
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(quick=15, nightly=40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -17,7 +17,6 @@ docs/validation.md. So for rules 1. By true lags, `prospects` takes the place of
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ import scipy
 from insitu.arrays import Floats
 from insitu.errors import CorrectInput
 from trials.statistics.intervals import IDENTITY, MIN_DAYS, DayJackknife, MeanOfDays, Scale
-from trials.statistics.prospects import Prospect
+from trials.statistics.prospects import SHARES, Prospect, chi_squared_quantile, relative_variances
 from trials.statistics.spread import Averaged, Unordered
 
 Bounds = tuple[float | None, float | None]
@@ -36,8 +35,6 @@ MIN_PAIRS = 6
 """A crossover with fewer block pairs is not evaluated."""
 SURE = 0.8
 """Probability that the true s lies below the limit used for chances."""
-_NODES, _WEIGHTS = (np.asarray(part) for part in np.polynomial.legendre.leggauss(100))
-_QUANTILES, _SHARES = (_NODES + 1) / 2, _WEIGHTS / 2
 _DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(9))
 _ODDS = _ODDS / _ODDS.sum()
 
@@ -101,7 +98,7 @@ class Basis:
             return self
         return replace(
             self,
-            sd=self.sd * float(np.sqrt(self.freedom / scipy.stats.chi2.ppf(1 - SURE, self.freedom))),
+            sd=self.sd * float(np.sqrt(self.freedom / chi_squared_quantile(1 - SURE, self.freedom))),
             freedom=None,
         )
 
@@ -231,7 +228,7 @@ def met_region(*, basis: Basis, days: int, level: float, target: Bounds, power: 
         middle, half = (low + high) / 2, (high - low) / 2
 
         def above(at: float) -> float:
-            return _chances(basis, found, (-half, half), at).met - power
+            return _met(basis, found, (-half, half), at) - power
 
         if above(0.0) < 0:
             return None
@@ -277,7 +274,7 @@ def _pairs(basis: Basis, days: int) -> int:
 
 
 def _half(level: float, freedom: Floats | float, error: Floats | float) -> Floats:
-    return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom) * error)
+    return np.asarray(scipy.special.stdtrit(freedom, (1 + level) / 2) * error)
 
 
 def _welch(before: Floats | float, after: Floats | float, estimated: float) -> Floats:
@@ -335,50 +332,53 @@ def _same(error: float, freedom: float, halves: Floats, odds: Floats) -> Samplin
 
 def _chances(basis: Basis, found: Sampling, target: Bounds, true: float) -> Chances:
     """`chances`, with everything on the basis' scale."""
+    return Chances(_met(basis, found, target, true), _not_met(basis, found, target, true))
+
+
+def _met(basis: Basis, found: Sampling, target: Bounds, true: float) -> float:
+    """P(the interval lies within `target`)."""
     low, high = target
     if found.most == 0:
         inside = (low is None or true - basis.fixed >= low) and (high is None or true + basis.fixed <= high)
-        outside = (low is not None and true + basis.fixed < low) or (
-            high is not None and true - basis.fixed > high
-        )
-        return Chances(float(inside), float(outside))
-    errors, freedoms, halves, odds = found
+        return float(inside)
     if basis.fixed == 0 and (low is None or high is None):
-        inwards = ((high - true) if high is not None else (true - (low or 0.0))) / errors
-        return Chances(
-            *(
-                float(np.sum(odds * _beyond(halves / errors, freedoms, distance)))
-                for distance in (inwards, -inwards)
-            )
-        )
-    half = np.hypot(basis.fixed, halves[:, None] * np.sqrt(_relative_variances(freedoms)))
-    shares, error = odds[:, None] * _SHARES, errors[:, None]
-    above = scipy.stats.norm.cdf((high - half - true) / error) if high is not None else 1.0
-    below = scipy.stats.norm.cdf((low + half - true) / error) if low is not None else 0.0
-    too_low = scipy.stats.norm.cdf((low - half - true) / error) if low is not None else 0.0
-    too_high = scipy.stats.norm.sf((high + half - true) / error) if high is not None else 0.0
-    return Chances(
-        float(np.sum(shares * np.maximum(0.0, above - below))), float(np.sum(shares * (too_low + too_high)))
-    )
+        return _past(found, (high - true) if high is not None else (true - (low or 0.0)))
+    half, error = _halves(basis, found)
+    above = scipy.special.ndtr((high - half - true) / error) if high is not None else 1.0
+    below = scipy.special.ndtr((low + half - true) / error) if low is not None else 0.0
+    return float(np.sum(found.odds[:, None] * SHARES * np.maximum(0.0, above - below)))
+
+
+def _not_met(basis: Basis, found: Sampling, target: Bounds, true: float) -> float:
+    """P(the interval lies outside `target`)."""
+    low, high = target
+    if found.most == 0:
+        below, above = true + basis.fixed, true - basis.fixed
+        return float((low is not None and below < low) or (high is not None and above > high))
+    if basis.fixed == 0 and (low is None or high is None):
+        return _past(found, -((high - true) if high is not None else (true - (low or 0.0))))
+    half, error = _halves(basis, found)
+    too_low = scipy.special.ndtr((low - half - true) / error) if low is not None else 0.0
+    too_high = scipy.special.ndtr(-(high + half - true) / error) if high is not None else 0.0
+    return float(np.sum(found.odds[:, None] * SHARES * (too_low + too_high)))
+
+
+def _halves(basis: Basis, found: Sampling) -> tuple[Floats, Floats]:
+    """(half widths at the quantiles of the nodes, standard errors)."""
+    spread = found.halves[:, None] * np.sqrt(relative_variances(found.freedoms))
+    return np.hypot(basis.fixed, spread), found.errors[:, None]
+
+
+def _past(found: Sampling, distance: float) -> float:
+    """P(an estimate is its half width past a bound that lies `distance` away)."""
+    errors, freedoms, halves, odds = found
+    return float(np.sum(odds * _beyond(halves / errors, freedoms, distance / errors)))
 
 
 def _beyond(critical: Floats, freedoms: Floats, noncentralities: Floats) -> Floats:
     """P(T > t) of the noncentral t; below a noncentrality of −37 it is 0 in double precision."""
     known = np.clip(noncentralities, -37, 1e3)
     return np.where(noncentralities < -37, 0.0, scipy.stats.nct.sf(critical, freedoms, known))
-
-
-def _relative_variances(freedoms: Floats) -> Floats:
-    """(M, 100): χ²/ν at the quantiles of the nodes."""
-    each, at = np.unique(freedoms, return_inverse=True)
-    return np.stack([_relative_variance(float(freedom)) for freedom in each])[at]
-
-
-@lru_cache(maxsize=512)
-def _relative_variance(freedom: float) -> Floats:
-    """χ²/ν at the quantiles of the nodes."""
-    found: Floats = scipy.stats.chi2.ppf(_QUANTILES, freedom) / freedom
-    return found
 
 
 def _distance(basis: Basis, found: Sampling, power: float) -> float | None:
@@ -389,7 +389,7 @@ def _distance(basis: Basis, found: Sampling, power: float) -> float | None:
         return None
 
     def above(distance: float) -> float:
-        return _chances(basis, found, (None, 0.0), -distance).met - power
+        return _met(basis, found, (None, 0.0), -distance) - power
 
     far = basis.fixed + found.most
     while above(far) < 0:

@@ -24,6 +24,24 @@ LEAST_ODDS = 1e-6
 """A φ that is less probable is left out."""
 _DEVIATES, _ODDS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(9))
 _ODDS = _ODDS / _ODDS.sum()
+_NODES, _WEIGHTS = (np.asarray(part) for part in np.polynomial.legendre.leggauss(100))
+_QUANTILES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2
+
+
+def chi_squared_quantile(share: Floats | float, freedom: Floats | float) -> Floats:
+    """The same as scipy.stats, and many times faster."""
+    return np.asarray(2 * scipy.special.gammaincinv(np.asarray(freedom) / 2, share))
+
+
+def relative_variances(freedoms: Floats) -> Floats:
+    """(M, 100): χ²/ν at the quantiles of the nodes."""
+    each, at = np.unique(freedoms, return_inverse=True)
+    return np.stack([_relative_variance(float(freedom)) for freedom in each])[at]
+
+
+@lru_cache(maxsize=512)
+def _relative_variance(freedom: float) -> Floats:
+    return chi_squared_quantile(_QUANTILES, freedom) / freedom
 
 
 class MayShow(NamedTuple):
@@ -66,7 +84,7 @@ class Prospect:
         again = refit(self.seen, n)
         likely = again.probability > LEAST_ODDS
         phi, freedom = again.line.columns.lags.phi, again.fit.freedom
-        cautious = np.sqrt(freedom / scipy.stats.chi2.ppf(1 - sure, freedom))
+        cautious = np.sqrt(freedom / chi_squared_quantile(1 - sure, freedom))
         deviations = (again.fit.deviations * cautious)[likely]
         true = phi[likely]
         planned = expected(self, days, before, level)
