@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from api.passwords import hash_password
 from cli.actor import local_administrator
@@ -23,7 +26,7 @@ from store.catalogue.devices import add_device
 from store.catalogue.networks import add_network_server
 from store.catalogue.sensors import add_sensor
 from store.catalogue.topics import add_topic
-from store.database import Connection
+from store.database import Connection, connect
 from tests.cli.calling import Told
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_workflow import receive, results
@@ -45,8 +48,8 @@ NO_LINE = {
     **dict.fromkeys(("profiles", "power", "report", "verify", "check", "settings", "audit"), "only reads"),
     **dict.fromkeys(("cert", "bench"), "touches no installation"),
     "migrate": "its line is tested below, on an empty database",
-    "pull": "its line is that of an import: tests/ingest/test_networks.py",
-    "simulate": "needs a broker: tests/end_to_end",
+    "pull": "needs a storage; begin_import writes its line, as that of import",
+    "simulate": "needs a broker; its line is not tested here",
 }
 
 
@@ -303,3 +306,19 @@ def test_a_wrong_password_signs_nobody_in(world: World) -> None:
 def test_no_login_can_look_like_a_kind_of_actor(world: World) -> None:
     with pytest.raises(InsituError):
         add_person(world.conn, login="local:root", name="", organisation="lab", password_hash="", now=START)
+
+
+def test_a_migration_leaves_a_line(told: Told, database_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"empty_{uuid4().hex[:8]}"
+    url = make_conninfo(database_server, dbname=name)
+    monkeypatch.setenv("INSITU_DATABASE_URL", url)
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            told("migrate", err=ANY)
+            with connect(url, application="tests") as conn:
+                assert [(one.action, one.login) for one in audit(conn)] == [
+                    ("migrate", local_administrator())
+                ]
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
