@@ -42,6 +42,7 @@ from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
+from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness
@@ -96,7 +97,7 @@ def create_app(
     app.router.routes[:] = [
         route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"
     ]
-    app.add_middleware(Guard, meters=meters)
+    app.add_middleware(Guard, meters=meters, settings=settings)
     problems.install(app)
     _include(app)
     return app
@@ -160,6 +161,7 @@ def _context(
         pool=pool,
         lanes=Lanes(),
         door=Door(pool, clock),
+        uses=Uses(),
         posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),
         readiness=readiness,
         clock=clock,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from api.outlooks import Outlooks
     from api.posts import Posts
     from api.strips import Strips
+    from api.uses import Uses
     from api.vega import Bundle
 
 
@@ -37,6 +38,7 @@ class Context:
     pool: Pool
     lanes: Lanes
     door: Door
+    uses: Uses
     posts: Posts
     readiness: Callable[[], Readiness]
     """Result of the last probe; returns at once, without asking a server."""

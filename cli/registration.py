@@ -14,7 +14,7 @@ import typer
 from pydantic import Field, ValidationError, model_validator
 
 from cli.entries import DeviceEntry, enter_device
-from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName
+from cli.fields import Code, Entry, Line, Login, Moment, Name, Texts, ZoneName
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
@@ -48,7 +48,7 @@ class OrganisationEntry(Entry):
 
 
 class PersonEntry(Entry):
-    login: Code
+    login: Login
     name: Name
     organisation: Code
     language: Language = "fr"

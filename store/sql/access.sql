@@ -24,8 +24,8 @@ FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (orga
 WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
 
 -- name: any_session
--- True if anybody is signed in, or was within the lifetime of a session.
-SELECT EXISTS (SELECT FROM signed_in);
+-- True if anybody is signed in, or ever was.
+SELECT EXISTS (SELECT FROM signed_in) OR EXISTS (SELECT FROM person WHERE last_sign_in_at IS NOT NULL);
 
 -- name: sign_out
 -- End a session and remove expired ones.
