@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Form, Request, Response
 
 from api.attempts import admit_attempt, forgive
-from api.clients import place_of
+from api.clients import address_of, place_of
 from api.context import context_of
 from api.known import browser_key, know_browser, known_browser
 from api.passwords import matches, nobody
@@ -39,7 +39,7 @@ WRONG: Final = "The login or the password is wrong."
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What a browser keeps of a sign-in: the token of its session, and the cookie that makes it known."""
+    """A browser keeps these from a sign-in: the token of its session, and the cookie that makes it known."""
 
     token: str
     known: str
@@ -108,10 +108,6 @@ async def admit_sign_in(request: Request) -> AsyncIterator[None]:
     """
     async with context_of(request).lanes.sign_in.place(place_of(address_of(request))):
         yield
-
-
-def address_of(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def browser_of(request: Request) -> Browser:

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.access import PROGRAM_PREFIX, address_of, bearer_token, session_token
+from api.access import PROGRAM_PREFIX, bearer_token, session_token
 from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
-from api.clients import behind_proxies
-from api.context import context_of
+from api.clients import address_of, behind_proxies, place_of
+from api.context import connecting, context_of
 from api.hosts import is_own_host, is_own_page, own_names
 from api.lanes import Turnstile
 from api.measure import Meters
@@ -166,7 +166,8 @@ async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]
         else:  # then the cookie does not count, also where the token is wrong
             viewer = await _bearer(request, token)
     if isinstance(viewer, Bearer):
-        await context.uses.note(request, viewer)
+        place, now = place_of(address_of(request)), context.clock.now()
+        await context.uses.note(viewer, place, now, lambda: connecting(request))
     request.state.viewer = viewer
     return viewer.person_id if viewer else None, None
 

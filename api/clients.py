@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import Scope
 
 from insitu.settings import Network
@@ -92,6 +93,11 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 def _is_trusted(address: IPv4Address | IPv6Address, trusted: Iterable[Network]) -> bool:
     return any(address.version == network.version and address in network for network in trusted)
+
+
+def address_of(request: Request) -> str:
+    """The address of the client of a request that `behind_proxies` has seen."""
+    return request.client.host if request.client else ""
 
 
 def place_of(address: str) -> str:

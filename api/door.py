@@ -29,7 +29,7 @@ Known = Viewer | TokenHolder
 
 
 class Kind(Enum):
-    """What a secret belongs to: a browser, a program, a device."""
+    """The owner of a secret: a browser, a program, a device."""
 
     SESSION = auto()
     TOKEN = auto()

@@ -1,5 +1,5 @@
-"""The cookie of a browser that has signed in before: it names no session and gives no right, only an allowance
-of attempts of its own. Signed with a key of the installation, one signature for each login.
+"""The cookie of a browser that has signed in before: it names no session and gives no right, only an
+allowance of attempts of its own. Signed with a key of the installation, one signature for each login.
 """
 
 from __future__ import annotations

@@ -33,18 +33,21 @@ _ROWS: Final = (
 )
 """Runs of neighbours: digits, letters, keys of French, English and German keyboards."""
 # Pieces of the passwords that appear most often in published lists, in English and French.
-_COMMON: Final = """password passwort passe motdepasse mdp secret admin administrator administrateur root user utilisateur
-    login welcome bienvenue bonjour soleil doudou loulou chouchou coucou jetaime iloveyou love amour marseille
-    paris france football soccer basketball baseball princess princesse sunshine dragon monkey shadow master
-    superman batman starwars pokemon michael jordan ashley bailey charlie daniel thomas nicolas julien camille
-    trustno letmein whatever freedom hello computer ordinateur internet internet samsung google facebook
-    linkedin azerty qwerty qwertz changeme changer default defaut guest invite test testing temp temporary
-    summer winter spring autumn ete hiver printemps automne january february march april june july august
-    september october november december janvier fevrier mars avril juin juillet aout septembre octobre
-    novembre decembre lundi mardi mercredi jeudi vendredi samedi dimanche monday tuesday wednesday thursday
-    friday saturday sunday cheval chocolat vanille tigger jesus blink nothing killer pepper ginger cookie
-    flower hunter buster andrea jessica jennifer joshua matrix mustang liverpool chelsea arsenal barcelona
-    insitu city ville lab labo innovation metro hopital hospital company"""
+_COMMON: Final = """
+password passwort passe motdepasse mdp secret admin administrator administrateur root user
+utilisateur login welcome bienvenue bonjour soleil doudou loulou chouchou coucou jetaime iloveyou
+love amour marseille paris france football soccer basketball baseball princess princesse sunshine
+dragon monkey shadow master superman batman starwars pokemon michael jordan ashley bailey charlie
+daniel thomas nicolas julien camille trustno letmein whatever freedom hello computer ordinateur
+internet samsung google facebook linkedin azerty qwerty qwertz changeme changer default defaut guest
+invite test testing temp temporary summer winter spring autumn ete hiver printemps automne january
+february march april june july august september october november december janvier fevrier mars avril
+juin juillet aout septembre octobre novembre decembre lundi mardi mercredi jeudi vendredi samedi
+dimanche monday tuesday wednesday thursday friday saturday sunday cheval chocolat vanille tigger
+jesus blink nothing killer pepper ginger cookie flower hunter buster andrea jessica jennifer joshua
+matrix mustang liverpool chelsea arsenal barcelona insitu city ville lab labo innovation metro
+hopital hospital company
+"""
 _PIECES: Final = tuple(_COMMON.split())
 
 

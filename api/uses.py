@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Final
 
-from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from api.access import address_of
-from api.clients import place_of
-from api.context import connecting, context_of
 from insitu.errors import RetryLater
+from store.database import Connection
 from store.tokens import Bearer, note_use
 
 _EVERY_S: Final = 60.0
@@ -26,17 +26,22 @@ class Uses:
     def __init__(self) -> None:
         self._written: dict[tuple[int, str], float] = {}
 
-    async def note(self, request: Request, bearer: Bearer) -> None:
+    async def note(
+        self,
+        bearer: Bearer,
+        address: str,
+        now: datetime,
+        connect: Callable[[], AbstractAsyncContextManager[Connection]],
+    ) -> None:
         """The token is used now. Gives up while the database is busy: the next use is written then."""
-        place, now = place_of(address_of(request)), time.monotonic()
-        key = (bearer.access_token_id, place)
-        if self._written.get(key, -_EVERY_S) > now - _EVERY_S:
+        key, moment = (bearer.access_token_id, address), time.monotonic()
+        if self._written.get(key, -_EVERY_S) > moment - _EVERY_S:
             return
         if len(self._written) >= _MOST:
             self._written.clear()
-        self._written[key] = now
+        self._written[key] = moment
         try:
-            async with connecting(request) as conn:
-                await run_in_threadpool(note_use, conn, bearer, place, context_of(request).clock.now())
+            async with connect() as conn:
+                await run_in_threadpool(note_use, conn, bearer, address, now)
         except RetryLater:
             self._written.pop(key, None)
