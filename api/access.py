@@ -29,6 +29,7 @@ from store.access import Viewer
 from store.catalogue.trials import Trial
 from store.database import Connection, Pool
 from store.people import Account
+from store.tokens import Bearer
 
 LIFETIME: Final = timedelta(days=7)
 KNOWN_FOR: Final = timedelta(days=180)
@@ -215,6 +216,16 @@ async def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobo
 
 Signed = Annotated[Viewer, Depends(require_viewer)]
 Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
+
+
+def record_download(conn: Connection, viewer: Viewer, what: str, subject: str, now: datetime) -> None:
+    """A line about a file that leaves the installation. Call it last: others wait for the log until the
+    transaction ends.
+    """
+    detail = {"file": what}
+    if isinstance(viewer, Bearer):
+        detail["token"] = viewer.token_name
+    access.record(conn, at=now, login=viewer.login, action="download", subject=subject, detail=detail)
 
 
 def require_measurements(viewer: Viewer, what: str) -> None:

@@ -21,8 +21,8 @@ from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
+from api.pages import account, files, fleet, people, protocols, rejects, session, start, streams
 from api.pages import devices as device_pages
-from api.pages import files, fleet, protocols, rejects, session, start, streams
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
@@ -107,13 +107,20 @@ def _include(app: FastAPI) -> None:
     """Lists everything open to the public; all other routes require a signed-in viewer before their own code
     runs.
     """
-    for router in (session.open_router, operations.open_router, files.open_router):
+    for router in (
+        session.open_router,
+        account.open_router,
+        operations.open_router,
+        files.open_router,
+    ):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 
     signed = [Depends(require_viewer)]
     for router in (
         session.router,
+        account.router,
+        people.router,
         start.router,
         fleet.router,
         trial_pages.router,

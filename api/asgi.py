@@ -33,7 +33,7 @@ from insitu.settings import Settings, parse_networks
 from store.access import Viewer
 from store.tokens import Bearer
 
-_OPEN_FORMS: Final = ("/sign-in", "/language")
+_OPEN_FORMS: Final = re.compile(r"/sign-in|/language|/invitations/[\w-]+")
 _API: Final = "/api/"
 FOREIGN_HOST: Final = (
     "This address is not one of this installation. Its operator can name it in INSITU_PUBLIC_HOST or "
@@ -114,7 +114,7 @@ class Guard:
                 held.enter_context(self._turnstile.pass_(_shown(request)))
                 self._require_own_host(request)
                 client, device = await _who(request)
-                if unread and (client is not None or request.url.path in _OPEN_FORMS):
+                if unread and (client is not None or _OPEN_FORMS.fullmatch(request.url.path)):
                     most = MAX_OPEN_BODY_BYTES if client is None else MAX_BODY_BYTES
                     if _announced(scope) > most:
                         raise HTTPException(413, f"A request holds at most {most} bytes.")

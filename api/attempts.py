@@ -1,8 +1,8 @@
 """Limits of attempts to sign in, counted in the database for all processes together.
 
 A stranger must not guess, and must not lock a person out. So a browser that has signed in before has an
-allowance of its own; any other is limited by its address, by the login over all addresses, and with all others
-together. Past its limit a login is not locked: it admits one attempt a minute.
+allowance of its own; any other is limited by its address, by the login over all addresses, and with all
+others together. Past its limit a login is not locked: it admits one attempt a minute.
 """
 
 from __future__ import annotations

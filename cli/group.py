@@ -57,9 +57,13 @@ def command_of(name: str, verb: Verb) -> Any:
     """The command, or the group of commands, of a verb."""
     with loading():
         module = import_module(verb.module)
-    app = _typer(help=verb.help, no_args_is_help=len(verb.functions) > 1)
+    alone, named = len(verb.functions) == 1, verb.functions[0] == name
+    app = _typer(help=verb.help, no_args_is_help=not alone and not named)
     for function in verb.functions:
-        app.command(name if len(verb.functions) == 1 else None)(getattr(module, function))
+        if function == name and not alone:
+            app.callback(invoke_without_command=True)(getattr(module, function))
+        else:
+            app.command(name if alone else None)(getattr(module, function))
     command = typer.main.get_command(app)
     command.name = name
     return command

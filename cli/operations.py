@@ -14,6 +14,7 @@ from cli.addresses import broker_address, parse_broker_url
 from cli.brokers import PROFILES
 from cli.catalogue_check import find_wrong_rows
 from cli.denials import describe_denials
+from cli.leavers import describe_people
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
@@ -103,6 +104,7 @@ def questions(target: Target) -> list[Question]:
         Question("catalogue", lambda: _catalogue(target)),
         Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target)),
+        Question("people and tokens", lambda: _people(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
 
@@ -175,6 +177,11 @@ def _audit(target: Target) -> str:
     if problem:
         raise InsituError(problem)
     return "unbroken"
+
+
+def _people(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_people(conn)
 
 
 def _policy(target: Target) -> str:

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 
 
 class Verb(NamedTuple):
-    """`functions` of `module`: one, or several for a group, each with a name."""
+    """`functions` of `module`: one, or several for a group, each with a name. A group whose first function
+    has the name of the verb calls it where no other is named.
+    """
 
     module: str
     functions: tuple[str, ...]
@@ -39,7 +41,14 @@ VERBS: Final = {
     "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),
     "trials": Verb("cli.lists", ("trials",), "List the trials: state, devices, protocol, latest result."),
     "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
-    "people": Verb("cli.lists", ("people",), "List who can sign in."),
+    "people": Verb(
+        "cli.accounts",
+        (
+            *("people", "invite", "reset", "disable", "enable", "manager"),
+            *("token", "tokens", "end_token", "hand_over"),
+        ),
+        "List who can sign in; invite people, disable them, give tokens.",
+    ),
     "windows": Verb("cli.lists", ("windows",), "List the maintenance windows and incidents of a trial."),
     "evaluations": Verb("cli.lists", ("evaluations",), "List evaluations with their verdicts."),
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),

@@ -12,11 +12,14 @@ from typing import Final, Literal
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind
 from store.access import fact, record
+from store.catalogue.organisations import Organisation
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
 from store.tokens import end_tokens
 
 Purpose = Literal["invitation", "reset"]
+INVITATION: Final[Purpose] = "invitation"
+RESET: Final[Purpose] = "reset"
 INVITATION_LIFETIME: Final = timedelta(days=7)
 
 
@@ -41,6 +44,7 @@ class _SQL(Queries, file="people"):
     set_manages: str
     manages: str
     members: str
+    organisations: str
     unseen: str
     keep_fact: str
 
@@ -162,6 +166,11 @@ def get_member(conn: Connection, login: str, organisation_id: int | None = None)
 def list_members(conn: Connection, organisation_id: int | None = None) -> list[Member]:
     """The people of an organisation, or of all."""
     return rows(conn, Member, _SQL.members, organisation_id=organisation_id, login=None)
+
+
+def list_organisations(conn: Connection, organisation_id: int | None = None) -> list[Organisation]:
+    """One organisation, or all, by name."""
+    return rows(conn, Organisation, _SQL.organisations, organisation_id=organisation_id)
 
 
 def manages(conn: Connection, person_id: int) -> bool:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.access import Signed
+from api.access import Signed, record_download
 from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
 from store.database import Connection
@@ -71,7 +71,9 @@ Stored = Annotated[StoredEvaluation, Depends(_stored)]
 
 
 @router.get("/trials/{trial}/evaluations/{evaluation_id}/package.zip")
-async def package(request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx) -> Response:
+async def package(
+    request: Request, trial: str, evaluation_id: int, stored: Stored, context: Ctx, viewer: Signed
+) -> Response:
     """With this package anyone can recompute the evaluation: observations, protocol, results, reports, signed
     by this installation.
     """
@@ -81,6 +83,8 @@ async def package(request: Request, trial: str, evaluation_id: int, stored: Stor
         async with connecting(request) as conn:
             await run_in_threadpool(_pack, conn, context, stored, reports, path)
     name = f"{trial}-{evaluation_id}.zip"
+    async with connecting(request) as conn:
+        await run_in_threadpool(record_download, conn, viewer, name, trial, context.clock.now())
     return FileResponse(
         path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"}
     )

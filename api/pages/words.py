@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from api import passwords
 from insitu.model import (
     DeviceCause,
     DeviceState,
@@ -16,6 +17,14 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
+
+PASSWORD_NEWS: Final = {
+    "wrong": "The old password is wrong.",
+    "short": passwords.TOO_SHORT,
+    "long": passwords.TOO_LONG,
+    "login": passwords.TOO_LIKE_LOGIN,
+    "common": passwords.TOO_COMMON,
+}
 
 STATES: Final = {
     DeviceState.ONLINE: "online",

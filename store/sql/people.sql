@@ -93,7 +93,7 @@ WHERE person_id = %(person_id)s::int AND manages_people IS DISTINCT FROM %(manag
 SELECT EXISTS (SELECT FROM person WHERE person_id = %(person_id)s::int AND manages_people AND disabled_at IS NULL);
 
 -- name: members
--- People with everything that who manages them must know: of one organisation, or of all; or one person.
+-- People as their managers see them: of one organisation, or of all; or one person.
 SELECT p.person_id, p.login, p.name, o.code AS organisation, o.name AS organisation_name, p.organisation_id, o.kind, p.language,
        p.created_at, p.disabled_at, p.last_sign_in_at, p.manages_people,
        p.password_hash IS NOT NULL OR p.issuer IS NOT NULL AS is_active,
@@ -104,6 +104,11 @@ FROM person p JOIN organisation o USING (organisation_id)
 WHERE (%(organisation_id)s::int IS NULL OR p.organisation_id = %(organisation_id)s::int)
   AND (%(login)s::text IS NULL OR p.login = %(login)s::text)
 ORDER BY o.name, p.login;
+
+-- name: organisations
+-- Organisations that can have people: one, or all.
+SELECT organisation_id, code, name, kind FROM organisation
+WHERE %(organisation_id)s::int IS NULL OR organisation_id = %(organisation_id)s::int ORDER BY name, code;
 
 -- name: unseen
 -- People who can sign in and have not for some time: since they last did, or since they were entered.
