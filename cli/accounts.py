@@ -157,20 +157,20 @@ def _last_used(one: Token) -> datetime | None:
     return one.last_used_at
 
 
-def end_token(number: Annotated[int, typer.Argument(help="As `insitu people tokens` shows it.")]) -> None:
+def revoke(number: Annotated[int, typer.Argument(help="As `insitu people tokens` shows it.")]) -> None:
     """End a token."""
-    target, conn = open_target("insitu people end-token")
+    target, conn = open_target("insitu people revoke")
     with conn:
         ended = held.get_token(conn, number)
         held.end_token(conn, ended, by=BY, now=target.clock.now())
     say(f"Token {number}, {ended.name}, has ended.")
 
 
-def hand_over(
+def assign(
     number: Annotated[int, typer.Argument(help="As `insitu people tokens` shows it.")], login: LoginArgument
 ) -> None:
     """Let another person of the organisation answer for a machine's token."""
-    target, conn = open_target("insitu people hand-over")
+    target, conn = open_target("insitu people assign")
     with conn:
         held.hand_over(conn, held.get_token(conn, number), fold_login(login), by=BY, now=target.clock.now())
     say(f"{fold_login(login)} answers for token {number} now.")

@@ -22,9 +22,7 @@ def describe_people(conn: Connection) -> str:
     unseen, ending = list_unseen(conn, UNSEEN), list_ending_soon(conn, SOON)
     lines = []
     if unseen:
-        lines.append(
-            f"not signed in for {UNSEEN.days} days: {_some(unseen)} (`insitu people disable LOGIN` if one left)"
-        )
+        lines.append(f"not signed in for {UNSEEN.days} days: {_some(unseen)} (`insitu people disable LOGIN`)")
     if ending:
         named = [f"{one.name} of {one.login} on {one.expires_at:%Y-%m-%d}" for one in ending]
         lines.append(f"tokens that end soon: {_some(named)} (`insitu people token` makes another one)")

@@ -45,7 +45,7 @@ VERBS: Final = {
         "cli.accounts",
         (
             *("people", "invite", "reset", "disable", "enable", "manager"),
-            *("token", "tokens", "end_token", "hand_over"),
+            *("token", "tokens", "revoke", "assign"),
         ),
         "List who can sign in; invite people, disable them, give tokens.",
     ),

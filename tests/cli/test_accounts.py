@@ -40,7 +40,7 @@ def test_a_person_is_invited_by_a_link_that_is_shown_once(told_here: Told, lab: 
         (("invite", "new", "--organisation", "nowhere"), NotFound),
         (("reset", "nobody"), NotFound),
         (("disable", "lab"), CorrectInput),
-        (("end-token", "7"), NotFound),
+        (("revoke", "7"), NotFound),
     ):
         with pytest.raises(error):
             told_here("people", *arguments)
@@ -73,8 +73,8 @@ def test_tokens_are_made_listed_handed_over_and_ended(told_here: Told, lab: Conn
     assert (machine["name"], machine["login"], machine["organisation"]) == ("Grafana", "lab", "Lab")
     assert "notebook" in told_here("people", "tokens", "ada")
     number = str(machine["access_token_id"])
-    assert "ada answers" in told_here("people", "hand-over", number, "ada")
-    assert "Grafana, has ended" in told_here("people", "end-token", number)
+    assert "ada answers" in told_here("people", "assign", number, "ada")
+    assert "Grafana, has ended" in told_here("people", "revoke", number)
     assert "There is no token" in told_here("people", "tokens")
 
 
