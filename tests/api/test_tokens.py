@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -113,7 +115,7 @@ def test_a_cookie_does_not_count_beside_a_bearer(own_client: SignIn, own_world_u
     lab, token = own_client("lab"), give(own_world_url, "aurore")
     assert len(lab.get("/api/v1/trials").json()["items"]) == 3
     assert len(lab.get("/api/v1/trials", headers=bearer(token)).json()["items"]) == 2
-    for wrong in ("insitu_wrong", "wrong", "", token + "x", "INSITU_" + token[7:]):
+    for wrong in ("insitu_wrong", "wrong", token + "x", "INSITU_" + token[7:]):
         answer = lab.get("/api/v1/trials", headers=bearer(wrong))
         assert answer.status_code == 401, wrong
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -250,6 +252,26 @@ def test_uses_leave_a_line_for_each_new_address_and_one_write_a_minute(
         "SELECT last_used_at > clock_timestamp() - interval '1 minute' FROM access_token"
     )
     assert used
+
+
+def test_the_notebook_and_the_query_of_grafana_in_the_docs_work(address: str, own_world_url: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "people.md").read_text("utf-8")
+    secret = give(own_world_url, "aurore", machine=True)
+    (notebook,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", notebook],
+        capture_output=True,
+        text=True,
+        env={"INSITU_URL": address, "INSITU_TOKEN": secret},
+        timeout=60,
+    )
+    assert re.fullmatch(r"\d{3,} results; \w+ 20\S+Z \S+\n", done.stdout), done.stderr
+    (query,) = re.findall(r"https://insitu\.example\.org(/api/v1/datastreams/1/\S+)`", page)
+    now = datetime.now(UTC)
+    for name, when in (("from", now - timedelta(days=3)), ("to", now)):
+        query = query.replace(f"${{__{name}:date:iso}}", f"{when:%Y-%m-%dT%H:%M:%S}.000Z")
+    items = httpx.get(address + query, headers=bearer(secret)).json()["items"]
+    assert {"phenomenon_time", "result"} <= set(items[0])
 
 
 def test_downloads_leave_a_line(
