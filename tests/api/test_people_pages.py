@@ -1,4 +1,4 @@
-"""The pages of people as readers see them: headless chromium, both languages, narrow and dark, by keyboard."""
+"""The pages of people as readers see them: both languages, narrow and dark, by keyboard."""
 
 from __future__ import annotations
 
