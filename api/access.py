@@ -10,52 +10,124 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Form, Request, Response
 
-from api.attempts import count_failure, require_few_failures
+from api.attempts import admit_attempt, forgive
+from api.clients import address_of, place_of
 from api.context import context_of
+from api.known import browser_key, know_browser, known_browser
 from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
-from store import access
+from insitu.logins import fold_login
+from store import people
 from store.access import Viewer
 from store.audit import record
 from store.catalogue.trials import Trial
-from store.database import Pool
+from store.database import Connection, Pool
+from store.people import Account
 from store.rights import Act
+from store.tokens import Bearer
 
 LIFETIME: Final = timedelta(days=7)
+KNOWN_FOR: Final = timedelta(days=180)
+PROGRAM_PREFIX: Final = "insitu_"
+"""Of the tokens with which programs read; scanners of leaked secrets find them by it."""
+WRONG: Final = "The login or the password is wrong."
 
 
-def sign_in(pool: Pool, *, login: str, password: str, address: str, now: datetime) -> str:
-    """Returns the token of a new session. Raises NotAcceptedHere for a wrong login or password,
-    TooManyAttempts after many.
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A browser keeps these from a sign-in: the token of its session, and the cookie that makes it known."""
+
+    token: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """The sender of a sign-in. `known`: its cookie from an earlier sign-in."""
+
+    address: str
+    name: str
+    known: str | None
+
+
+def sign_in(pool: Pool, *, login: str, password: str, browser: Browser, now: datetime) -> Entered:
+    """Begins a session. Raises NotAcceptedHere for a wrong login or password, TooManyAttempts after many.
 
     Holds a connection before and after the comparison of the password, but not during it: that takes a tenth
     of a second.
     """
+    login = fold_login(login)
     with pool.connection() as conn:
-        require_few_failures(conn, address, login)
-        known = access.password_of(conn, login)
-    if not matches(known.password_hash if known else nobody(), password) or known is None:
-        with pool.connection() as conn:
-            count_failure(conn, address, login)
-        raise NotAcceptedHere("The login or the password is wrong.")
+        device = known_browser(browser.known, login, browser_key(conn))
+        attempt = admit_attempt(conn, address=browser.address, login=login, device=device)
+        account = None if "\0" in login else people.find_login(conn, login)
+    password_hash = account.password_hash if account else None
+    if not matches(password_hash or nobody(), password) or account is None or password_hash is None:
+        if attempt.is_last:
+            with pool.connection() as conn:
+                _record_limit(conn, account, browser, now)
+        raise NotAcceptedHere(WRONG)
+    with pool.connection() as conn:
+        forgive(conn, attempt)
+        return begin_session(conn, account, browser, now)
+
+
+def begin_session(conn: Connection, account: Account, browser: Browser, now: datetime) -> Entered:
+    """A session of a person whose sign-in was found right: by password, by invitation, or elsewhere. Raises
+    NotAcceptedHere if the person was disabled meanwhile.
+    """
     token = secrets.token_urlsafe(32)
-    with pool.connection() as conn:
-        access.sign_in(conn, person_id=known.person_id, token_sha256=digest(token), lifetime=LIFETIME)
-        record(conn, at=now, login=login, action="sign in", subject=login, detail={"address": address})
-    return token
+    begun = people.begin_session(
+        conn,
+        account,
+        token_sha256=digest(token),
+        lifetime=LIFETIME,
+        browser=browser.name,
+        address=browser.address,
+        now=now,
+    )
+    if not begun:
+        raise NotAcceptedHere(WRONG)
+    return Entered(token, know_browser(browser.known, account.login, browser_key(conn)))
+
+
+def _record_limit(conn: Connection, account: Account | None, browser: Browser, now: datetime) -> None:
+    """A line about a reached limit. Not what was typed: that may be a password in the wrong field."""
+    login = account.login if account else "unknown"
+    detail = {"address": browser.address}
+    record(conn, at=now, login=login, action="sign-in limit", subject=login, detail=detail)
 
 
 async def admit_sign_in(request: Request) -> AsyncIterator[None]:
     """Wait for a place to compare a password; addresses take turns. A comparison takes 64 MiB, so without a
     limit anybody could fill the memory.
     """
-    async with context_of(request).lanes.sign_in.place(request.client.host if request.client else ""):
+    async with context_of(request).lanes.sign_in.place(place_of(address_of(request))):
         yield
+
+
+def browser_of(request: Request) -> Browser:
+    """The browser that signs in, with its name cut to what a list can show."""
+    name = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
+    known = request.cookies.get(_cookie_name(request, "insitu-known"))
+    return Browser(address_of(request), name[:300], known)
+
+
+def keep_entered(request: Request, response: Response, entered: Entered) -> None:
+    """Give the browser its session, and make it known for later sign-ins."""
+    _set_cookie(request, response, "insitu", entered.token, LIFETIME)
+    _set_cookie(request, response, "insitu-known", entered.known, KNOWN_FOR)
+
+
+def new_token() -> str:
+    """A token with which a program reads."""
+    return PROGRAM_PREFIX + secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> bytes:
@@ -85,10 +157,6 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(_cookie_name(request, "insitu"))
 
 
-def keep_session(request: Request, response: Response, token: str) -> None:
-    _set_cookie(request, response, "insitu", token, LIFETIME)
-
-
 def drop_session(request: Request, response: Response) -> None:
     response.delete_cookie(
         _cookie_name(request, "insitu"),
@@ -97,6 +165,12 @@ def drop_session(request: Request, response: Response) -> None:
         httponly=True,
         samesite="lax",
     )
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of an Authorization header, of any kind."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def visit_token(request: Request) -> str:
@@ -143,6 +217,17 @@ async def require_viewer(viewer: Annotated[Viewer | None, Depends(viewer_or_nobo
 
 Signed = Annotated[Viewer, Depends(require_viewer)]
 Anyone = Annotated[Viewer | None, Depends(viewer_or_nobody)]
+
+
+def record_download(conn: Connection, viewer: Viewer, what: str, subject: str, now: datetime) -> None:
+    """A line about a file that leaves the installation. Call it last: it ends the transaction that read the
+    file, which could not write, and others wait for the log until the next one ends.
+    """
+    conn.commit()
+    detail = {"file": what}
+    if isinstance(viewer, Bearer):
+        detail["token"] = viewer.token_name
+    record(conn, at=now, login=viewer.login, action="download", subject=subject, detail=detail)
 
 
 def require_right(viewer: Viewer, act: Act, what: str, trial: Trial | None = None) -> None:

@@ -22,7 +22,20 @@ from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
 from api.outlooks import Outlooks
-from api.pages import audit, decisions, files, fleet, keys, protocols, rejects, session, start, streams
+from api.pages import (
+    account,
+    audit,
+    decisions,
+    files,
+    fleet,
+    keys,
+    people,
+    protocols,
+    rejects,
+    session,
+    start,
+    streams,
+)
 from api.pages import devices as device_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
@@ -45,6 +58,7 @@ from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
+from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness
@@ -106,7 +120,7 @@ def create_app(
     app.router.routes[:] = [
         route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"
     ]
-    app.add_middleware(Guard, meters=meters)
+    app.add_middleware(Guard, meters=meters, settings=settings)
     problems.install(app)
     _include(app)
     return app
@@ -116,13 +130,21 @@ def _include(app: FastAPI) -> None:
     """Lists everything open to the public; all other routes require a signed-in viewer whose role may do
     their act, before their own code runs.
     """
-    for router in (session.open_router, operations.open_router, files.open_router, keys.open_router):
+    for router in (
+        session.open_router,
+        account.open_router,
+        operations.open_router,
+        files.open_router,
+        keys.open_router,
+    ):
         app.include_router(router, include_in_schema=False)
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
 
     pages = [Depends(require_act_below(""))]
     for router in (
         session.router,
+        account.router,
+        people.router,
         start.router,
         fleet.router,
         trial_pages.router,
@@ -177,6 +199,7 @@ def _context(
         has_net=has_net,
         lanes=Lanes(),
         door=Door(pool, clock),
+        uses=Uses(),
         posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),
         readiness=readiness,
         clock=clock,

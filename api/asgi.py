@@ -18,18 +18,30 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.access import session_token
+from api.access import PROGRAM_PREFIX, bearer_token, session_token
 from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
-from api.context import context_of
+from api.clients import address_of, behind_proxies, place_of
+from api.context import connecting, context_of
+from api.hosts import is_own_host, is_own_page, own_names
 from api.lanes import Turnstile
 from api.measure import Meters
 from api.routes.ingest import DEVICE_PATH, answer_device, device_token
 from api.routes.operations import AT_THE_DOOR
 from ingest.http import WrongToken
-from insitu.errors import InsituError
+from insitu.errors import InsituError, NotAcceptedHere
+from insitu.settings import Settings, parse_networks
 from store.access import Viewer
+from store.tokens import Bearer
 
-_OPEN_FORMS: Final = ("/sign-in", "/language")
+_OPEN_FORMS: Final = re.compile(r"/sign-in|/language|/invitations/[\w-]+")
+_API: Final = "/api/"
+FOREIGN_HOST: Final = (
+    "This address is not one of this installation. Its operator can name it in INSITU_PUBLIC_HOST or "
+    "INSITU_ALLOWED_HOSTS."
+)
+FOREIGN_PAGE: Final = "A page of another site sent this, so nothing was done."
+DOES_NOT_WORK: Final = "This token does not work: it is wrong, was ended, or its time is over."
+ONLY_READS: Final = "This token only reads: sign in to change something."
 _NOBODYS: Final = ("/static/",)
 """The same for everyone: served without a look-up of the session, so also while the database is down."""
 
@@ -56,13 +68,15 @@ _HEADERS: Final = (
 class Guard:
     """Identifies the sender, reads the body within limits, adds missing headers, and counts."""
 
-    def __init__(self, app: ASGIApp, *, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp, *, meters: Meters, settings: Settings) -> None:
         self._app, self._meters, self._bodies, self._turnstile = app, meters, Bodies(), Turnstile()
+        self._names, self._proxies = own_names(settings), parse_networks(settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = behind_proxies(scope, self._proxies)
         started, status = time.perf_counter(), 0
 
         async def guarded(message: Message) -> None:
@@ -98,8 +112,9 @@ class Guard:
         async with AsyncExitStack() as held:
             try:
                 held.enter_context(self._turnstile.pass_(_shown(request)))
+                self._require_own_host(request)
                 client, device = await _who(request)
-                if unread and (client is not None or request.url.path in _OPEN_FORMS):
+                if unread and (client is not None or _OPEN_FORMS.fullmatch(request.url.path)):
                     most = MAX_OPEN_BODY_BYTES if client is None else MAX_BODY_BYTES
                     if _announced(scope) > most:
                         raise HTTPException(413, f"A request holds at most {most} bytes.")
@@ -115,14 +130,17 @@ class Guard:
                 receive = replay(b"", receive)
             await app(scope, receive, send)
 
+    def _require_own_host(self, request: Request) -> None:
+        """Raises a refusal for a name that is not ours. A bearer's token leads nobody astray: no page of
+        another site has it, as it would have a cookie.
+        """
+        if bearer_token(request) is None and not is_own_host(request, self._names):
+            raise HTTPException(400, FOREIGN_HOST)
+
 
 def _shown(request: Request) -> Hashable:
     """The sender that the request claims, before it is checked."""
-    return (
-        session_token(request)
-        or request.headers.get("authorization")
-        or (request.client.host if request.client else "")
-    )
+    return request.headers.get("authorization") or session_token(request) or address_of(request)
 
 
 async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]:
@@ -138,12 +156,39 @@ async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]
         if holder is None or (holder.trial, holder.device) != (device[1], device[2]):
             raise WrongToken()
         return (holder.trial, holder.device), device
-    if not request.url.path.startswith(_NOBODYS):
-        async with context.lanes.people.place(client):
-            viewer: Viewer | None = await context.door.viewer(session_token(request))
-        request.state.viewer = viewer
-        return viewer.person_id if viewer else None, None
-    return None, None
+    if request.url.path.startswith(_NOBODYS):
+        return None, None
+    token = bearer_token(request)
+    async with context.lanes.people.place(client):
+        if token is None:
+            viewer = await context.door.viewer(session_token(request))
+            _require_own_page(request, viewer)
+        else:  # then the cookie does not count, also where the token is wrong
+            viewer = await _bearer(request, token)
+    if isinstance(viewer, Bearer):
+        place, now = place_of(address_of(request)), context.clock.now()
+        await context.uses.note(viewer, place, now, lambda: connecting(request, is_limited=False))
+    request.state.viewer = viewer
+    return viewer.person_id if viewer else None, None
+
+
+async def _bearer(request: Request, token: str) -> Viewer | None:
+    """The person with whose rights a program reads the API; nobody for a token of another kind."""
+    if not token.startswith(PROGRAM_PREFIX) or not request.url.path.startswith(_API):
+        return None
+    bearer = await context_of(request).door.bearer(token)
+    if bearer is None:
+        raise NotAcceptedHere(DOES_NOT_WORK)
+    if request.method not in ("GET", "HEAD"):
+        raise HTTPException(403, ONLY_READS, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
+    return bearer
+
+
+def _require_own_page(request: Request, viewer: Viewer | None) -> None:
+    """The API has no form tokens, so a browser must say that the page is one of ours."""
+    changes = request.method not in ("GET", "HEAD", "OPTIONS")
+    if viewer and changes and request.url.path.startswith(_API) and not is_own_page(request):
+        raise HTTPException(403, FOREIGN_PAGE)
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -78,4 +78,6 @@ def server_options() -> dict[str, Any]:
         "timeout_keep_alive": 5,
         # the head of a request has a few hundred bytes and some cookies
         "h11_max_incomplete_event_size": 16_384,
+        # uvicorn would believe any local process; `api.clients` believes the proxies that the settings name
+        "proxy_headers": False,
     }

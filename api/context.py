@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from api.outlooks import Outlooks
     from api.posts import Posts
     from api.strips import Strips
+    from api.uses import Uses
     from api.vega import Bundle
 
 
@@ -41,6 +42,7 @@ class Context:
     """False: this account may not act as the role of the pages, and only the queries limit what is read."""
     lanes: Lanes
     door: Door
+    uses: Uses
     posts: Posts
     readiness: Callable[[], Readiness]
     """Result of the last probe; returns at once, without asking a server."""

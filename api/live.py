@@ -27,9 +27,7 @@ from store.read.fleet import Contact
 _LOG: Final = logging.getLogger("insitu.api.live")
 Answer = TypeVar("Answer")
 TICK_S: Final = 15.0
-"""How often a stream checks all of its devices, because a device becomes late without any message, and
-whether its session is still valid.
-"""
+"""How often a stream checks all of its devices, because a device becomes late without any message."""
 
 
 class News(NamedTuple):

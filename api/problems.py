@@ -43,10 +43,17 @@ _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (FreeSpace, 507, "no_space"),
     (RetryLater, 503, "retry_later"),
 )
-_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
+_HTTP_CODES: Final = {
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+}
 _TITLES: Final = {
     400: "Something in this request is not right",
     401: "Sign in first",
+    403: "Not allowed",
     404: "Not found",
     405: "This is not possible here",
     408: "Too slow",

@@ -11,11 +11,12 @@ from api.snippets import PublicAddress
 from cli.target import find_target
 from ingest.mqtt import LOOPBACK, BrokerAddress
 from insitu.errors import CorrectInput
-from insitu.settings import Settings, parse_listen
+from insitu.settings import Settings, load, parse_listen
 
 if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from ingest.mqtt import BrokerAddress
+    from insitu.embedded.directory import Running
 
 
 def database_url_of(settings: Settings) -> str:
@@ -93,3 +94,16 @@ def public_address(settings: Settings, text: str, ca: Path | None) -> PublicAddr
     broker = broker_address(settings)
     ca_pem = broker.tls_ca.read_text("utf-8") if broker.tls_ca else None
     return PublicAddress(settings.public_host or broker.host, broker.port, tls=broker.tls, ca_pem=ca_pem)
+
+
+def pages_url(running: Running | None) -> str:
+    """The address of the pages for people elsewhere: of what runs here, or of a reverse proxy before it; else
+    as the settings say.
+    """
+    settings = load()
+    host, port = parse_listen(settings.http_listen)
+    if running is not None and (settings.public_host is None or running.http.startswith("https:")):
+        return running.http
+    if settings.tls_cert is not None:
+        return f"https://{settings.public_host or host}:{port}"
+    return f"https://{settings.public_host}" if settings.public_host else f"http://{host}:{port}"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from insitu.errors import CorrectInput
+from insitu.logins import require_login
 from insitu.model import CODE_PATTERN
 from insitu.times import require_usual
 from insitu.zones import find_zone
@@ -25,7 +26,16 @@ def _zone(name: str) -> str:
     return name
 
 
+def _login(text: str) -> str:
+    try:
+        return require_login(text)
+    except CorrectInput as error:
+        raise ValueError(str(error)) from error
+
+
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+Login = Annotated[str, AfterValidator(_login)]
+"""An e-mail address or a short name, in its stored form."""
 Line = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
 Name = Annotated[Line, Field(min_length=1)]
 Texts = Annotated[dict[Literal["en", "fr"], Name], Field(min_length=1)]

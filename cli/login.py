@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.access import LIFETIME, sign_in
+from api.access import LIFETIME, Browser, sign_in
 from cli.actor import local_administrator, session_file
 from cli.output import say
 from cli.target import find_target, open_target
@@ -32,10 +32,11 @@ def login(
     target = find_target()
     password = _read(password_file) if password_file else typer.prompt("Password", hide_input=True)
     with open_pool(target.database_url, application="insitu login", size=1) as pool:
-        token = sign_in(pool, login=login.strip(), password=password, address=_PLACE, now=target.clock.now())
+        shell = Browser(_PLACE, f"insitu login by {local_administrator()}", None)
+        entered = sign_in(pool, login=login, password=password, browser=shell, now=target.clock.now())
     path = session_file(target)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(path, token, mode=0o600)
+    write_whole(path, entered.token, mode=0o600)
     say(f"You act as {login.strip()} for {LIFETIME.days} days; `insitu logout` ends it.")
 
 

@@ -23,6 +23,7 @@ from cli.evidence_check import (
     check_vouched,
     data_dir_of,
 )
+from cli.leavers import describe_people
 from cli.options import JsonOption
 from cli.output import say
 from cli.owners import account_if_there, ids, make_folder, parse_owner
@@ -119,6 +120,7 @@ def questions(target: Target) -> list[Question]:
         Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, data_dir_of(target)))),
         Question("vouched for outside", lambda: _audit(target, lambda c: check_vouched(c, target))),
         Question("rows that pages may read", lambda: _net(target)),
+        Question("people and tokens", lambda: _people(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
 
@@ -199,6 +201,11 @@ def _net(target: Target) -> str:
 def _audit(target: Target, ask: Callable[[Connection], str]) -> str:
     with _with(target) as conn:
         return ask(conn)
+
+
+def _people(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_people(conn)
 
 
 def _policy(target: Target) -> str:

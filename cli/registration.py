@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cli.actor import LoginOption, open_acting
 from cli.entries import DeviceEntry, enter_device
-from cli.fields import Code, Entry, Line, Moment, Name, Texts, ZoneName, to_utc
+from cli.fields import Code, Entry, Line, Login, Moment, Name, Texts, ZoneName, to_utc
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say
@@ -49,7 +49,7 @@ class OrganisationEntry(Entry):
 
 
 class PersonEntry(Entry):
-    login: Code
+    login: Login
     name: Name
     organisation: Code
     role: Role | None = None

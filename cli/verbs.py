@@ -43,7 +43,12 @@ VERBS: Final = {
     "devices": Verb("cli.fleet", ("devices",), "List devices: where they stand, last seen, state and why."),
     "login": Verb("cli.login", ("login",), "Act as a person in this shell, with that person's rights."),
     "logout": Verb("cli.login", ("logout",), "End acting as a person in this shell."),
-    "people": Verb("cli.lists", ("people",), "List who can sign in."),
+    "people": Verb(
+        "cli.accounts",
+        ("invite", "reset", "disable", "enable", "manager", "token", "tokens", "revoke", "assign"),
+        "List who can sign in; invite people, disable them, give tokens.",
+        alone="people",
+    ),
     "windows": Verb("cli.lists", ("windows",), "List the maintenance windows and incidents of a trial."),
     "evaluations": Verb("cli.lists", ("evaluations",), "List evaluations with their verdicts."),
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),

@@ -131,6 +131,39 @@ CREATE FUNCTION public.trial_is_heard_below(trial text) RETURNS boolean
         OR NOT EXISTS (SELECT FROM shard WHERE filters && ARRAY['insitu/v1/+/+/obs', 'insitu/v1/' || trial || '/+/+'])
 $$;
 
+CREATE TABLE public.access_token (
+    access_token_id integer NOT NULL,
+    token_sha256 bytea NOT NULL,
+    person_id integer NOT NULL,
+    organisation_id integer,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT access_token_check CHECK ((expires_at <= (created_at + '401 days'::interval))),
+    CONSTRAINT access_token_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT access_token_scopes_check CHECK (((scopes <@ ARRAY['read'::text]) AND (scopes <> '{}'::text[]))),
+    CONSTRAINT access_token_token_sha256_check CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE public.access_token ALTER COLUMN access_token_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.access_token_access_token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.access_token_address (
+    access_token_id integer NOT NULL,
+    address text NOT NULL,
+    first_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.audit (
     audit_id bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -525,6 +558,28 @@ CREATE TABLE public.installation (
     content text NOT NULL
 );
 
+CREATE TABLE public.invitation (
+    invitation_id integer NOT NULL,
+    token_sha256 bytea NOT NULL,
+    person_id integer NOT NULL,
+    purpose text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT invitation_purpose_check CHECK ((purpose = ANY (ARRAY['invitation'::text, 'reset'::text]))),
+    CONSTRAINT invitation_token_sha256_check CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE public.invitation ALTER COLUMN invitation_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invitation_invitation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ledger (
     trial text NOT NULL,
     device text NOT NULL,
@@ -746,13 +801,18 @@ CREATE TABLE public.person (
     login text NOT NULL,
     name text NOT NULL,
     organisation_id integer NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     language text DEFAULT 'fr'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     disabled_at timestamp with time zone,
     role text NOT NULL,
+    manages_people boolean DEFAULT false NOT NULL,
+    last_sign_in_at timestamp with time zone,
+    issuer text,
+    subject text,
+    CONSTRAINT person_check CHECK (((issuer IS NULL) = (subject IS NULL))),
     CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['en'::text, 'fr'::text]))),
-    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 128))),
+    CONSTRAINT person_login_check CHECK (((length(login) >= 1) AND (length(login) <= 254))),
     CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['lab'::text, 'operator'::text, 'buyer'::text, 'evaluator'::text, 'company'::text, 'auditor'::text])))
 );
 
@@ -912,6 +972,7 @@ CREATE TABLE public.sign_in_failure (
     key bytea NOT NULL,
     failures integer NOT NULL,
     since timestamp with time zone NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT sign_in_failure_key_check CHECK ((octet_length(key) = 32))
 );
 
@@ -919,7 +980,20 @@ CREATE TABLE public.signed_in (
     token_sha256 bytea NOT NULL,
     person_id integer NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    session_id bigint NOT NULL,
+    last_used_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    browser text DEFAULT ''::text NOT NULL,
+    address text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.signed_in ALTER COLUMN session_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.signed_in_session_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.site (
@@ -1043,6 +1117,15 @@ CREATE TABLE public.withdrawn_observation (
     restored boolean NOT NULL
 );
 
+ALTER TABLE ONLY public.access_token_address
+    ADD CONSTRAINT access_token_address_pkey PRIMARY KEY (access_token_id, address);
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_pkey PRIMARY KEY (access_token_id);
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_token_sha256_key UNIQUE (token_sha256);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
@@ -1139,6 +1222,12 @@ ALTER TABLE ONLY public.ingestor
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_pkey PRIMARY KEY (invitation_id);
+
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_token_sha256_key UNIQUE (token_sha256);
+
 ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (trial, device, hour, reject_id);
 
@@ -1183,6 +1272,9 @@ ALTER TABLE ONLY public.organisation
 
 ALTER TABLE ONLY public.organisation
     ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_issuer_subject_key UNIQUE (issuer, subject);
 
 ALTER TABLE public.person
     ADD CONSTRAINT person_login_has_no_colon CHECK ((POSITION((':'::text) IN (login)) = 0)) NOT VALID;
@@ -1247,6 +1339,9 @@ ALTER TABLE ONLY public.sign_in_failure
 ALTER TABLE ONLY public.signed_in
     ADD CONSTRAINT signed_in_pkey PRIMARY KEY (token_sha256);
 
+ALTER TABLE ONLY public.signed_in
+    ADD CONSTRAINT signed_in_session_id_key UNIQUE (session_id);
+
 ALTER TABLE ONLY public.site
     ADD CONSTRAINT site_code_key UNIQUE (code);
 
@@ -1286,6 +1381,8 @@ ALTER TABLE ONLY public.unit_conversion
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
 
+CREATE INDEX access_token_by_person ON public.access_token USING btree (person_id);
+
 CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
 
 CREATE INDEX broker_event_untold ON public.broker_event USING btree (last_at) WHERE (told < events);
@@ -1302,6 +1399,8 @@ CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, eva
 
 CREATE INDEX fixed_topic_by_device ON public.fixed_topic USING btree (device_id);
 
+CREATE INDEX invitation_by_person ON public.invitation USING btree (person_id);
+
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
 CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
@@ -1311,6 +1410,8 @@ CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
 CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (since);
+
+CREATE INDEX signed_in_by_person ON public.signed_in USING btree (person_id);
 
 CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
 
@@ -1361,6 +1462,15 @@ CREATE TRIGGER tokens_stay BEFORE DELETE OR UPDATE ON public.timestamp_token FOR
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER withdrawn_observations_stay BEFORE DELETE OR UPDATE ON public.withdrawn_observation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.access_token_address
+    ADD CONSTRAINT access_token_address_access_token_id_fkey FOREIGN KEY (access_token_id) REFERENCES public.access_token(access_token_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1442,6 +1552,9 @@ ALTER TABLE ONLY public.import_part
 
 ALTER TABLE ONLY public.import
     ADD CONSTRAINT import_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);

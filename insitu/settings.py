@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -12,6 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from insitu.errors import CorrectInput
+
+Network = IPv4Network | IPv6Network
 
 
 def default_data_dir() -> Path:
@@ -57,7 +60,13 @@ class Settings(BaseSettings):
     things_stack_key: SecretStr | None = None
     """API key with which `insitu pull` reads The Things Stack's storage integration."""
     public_host: str | None = None
-    """Name or address in snippets and QR labels; default: the listening address."""
+    """Name or address in snippets and QR labels; default: the listening address. Also a name of the pages."""
+    allowed_hosts: str = ""
+    """Further names of the pages, separated by commas; a request with another Host is refused."""
+    trusted_proxies: str = ""
+    """Addresses and networks of reverse proxies, separated by commas; they name the client's address."""
+    security_contact: str | None = None
+    """mailto: or https: address for /.well-known/security.txt; without it there is no such file."""
 
     postgres_bin: Path | None = None
     """Folder with initdb and postgres of another PostgreSQL (with TimescaleDB, say)."""
@@ -102,6 +111,19 @@ class Settings(BaseSettings):
             raise ValueError(f"{text!r} is not a time zone, use a name such as Europe/Paris") from error
         return text
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @field_validator("security_contact")
+    @classmethod
+    def _contact(cls, text: str | None) -> str | None:
+        if text and (not text.startswith(("mailto:", "https://", "tel:")) or any(ord(c) < 33 for c in text)):
+            raise ValueError(f"{text!r} is no contact, write mailto:security@example.org or an https address")
+        return text or None
+
     @field_validator("mqtt_listen", "http_listen")
     @classmethod
     def _host_and_port(cls, text: str) -> str:
@@ -115,6 +137,19 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"{text!r} is not host:port")
     return host.strip("[]"), int(port)
+
+
+def parse_names(text: str) -> list[str]:
+    """The parts of a text between commas, without blanks."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_networks(text: str) -> list[Network]:
+    """'127.0.0.1, 10.0.0.0/8' as networks; raises ValueError for anything else."""
+    try:
+        return [ip_network(part, strict=False) for part in parse_names(text)]
+    except ValueError as error:
+        raise ValueError(f"{error}, use addresses and networks such as 127.0.0.1, 10.0.0.0/8") from error
 
 
 def _from_files() -> dict[str, str]:

@@ -114,7 +114,7 @@ def add_person(
     login: str,
     name: str,
     organisation: str,
-    password_hash: str,
+    password_hash: str | None,
     now: datetime,
     language: str = "fr",
     role: Role | None = None,

@@ -14,11 +14,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.access import Signed
+from api.access import Signed, record_download
 from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
-from store.access import Viewer
-from store.audit import record
 from store.database import Connection
 from store.trials import StoredEvaluation
 from store.witness import count_stamps
@@ -93,18 +91,12 @@ async def package(
         reports = await to_thread.run_sync(rendered, context, stored, limiter=context.lanes.reports)
         async with connecting(request) as conn:
             await run_in_threadpool(_pack, conn, context, stored, reports, path)
-    async with connecting(request) as conn:
-        await run_in_threadpool(_record_download, conn, context, viewer, stored)
     name = f"{trial}-{evaluation_id}.zip"
+    async with connecting(request, is_limited=False) as conn:
+        await run_in_threadpool(record_download, conn, viewer, name, trial, context.clock.now())
     return FileResponse(
         path, media_type="application/zip", filename=name, headers={"Cache-Control": "private, no-cache"}
     )
-
-
-def _record_download(conn: Connection, context: Context, viewer: Viewer, stored: StoredEvaluation) -> None:
-    detail = {"evaluation": stored.evaluation_id}
-    now, action = context.clock.now(), "download package"
-    record(conn, at=now, login=viewer.login, action=action, subject=stored.trial, detail=detail)
 
 
 def _pack(conn: Connection, context: Context, stored: StoredEvaluation, reports: Path, path: Path) -> None:

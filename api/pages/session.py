@@ -14,6 +14,7 @@ from api.context import Conn, Ctx, PersonConn
 from api.rendering import LANGUAGE_COOKIE, page_of, respond
 from insitu.errors import NotAcceptedHere
 from insitu.language import LANGUAGES
+from insitu.logins import LONGEST_LOGIN
 from store.access import set_language, sign_out
 from store.audit import record
 
@@ -51,22 +52,26 @@ def sign_in_page(
 def sign_in(
     request: Request,
     context: Ctx,
-    login: Annotated[str, Form(max_length=128)],
+    login: Annotated[str, Form(max_length=LONGEST_LOGIN)],
     password: Annotated[str, Form(max_length=512)],
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Start a session, or show the form again with the error."""
-    address = request.client.host if request.client else ""
     try:
-        now = context.clock.now()
-        token = access.sign_in(context.pool, login=login.strip(), password=password, address=address, now=now)
+        entered = access.sign_in(
+            context.pool,
+            login=login,
+            password=password,
+            browser=access.browser_of(request),
+            now=context.clock.now(),
+        )
     except NotAcceptedHere as error:
         page = page_of(request, None)
         return respond(
             request, "sign_in.j2", page, status=403, next=own_path(next), login=login, problem=str(error)
         )
     response = RedirectResponse(own_path(next), status_code=303)
-    access.keep_session(request, response, token)
+    access.keep_entered(request, response, entered)
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.access import Signed, session_token
 from api.conditions import conditions_of
 from api.context import Conn, Context, Ctx, reading
-from api.live import TICK_S, News, Part, Source
+from api.live import News, Part, Source
 from api.pages.board import Shown, list_shown, show
 from api.pages.fleet import Chosen, counts
 from api.pages.words import FLAGS, INTERVALS, STAMPS
@@ -24,6 +24,8 @@ from store.access import Viewer
 from store.read.fleet import get_device
 
 router = APIRouter()
+STILL_S: Final = 3.0
+"""How often a stream checks that its reader is still signed in with the same rights."""
 
 
 async def follow(
@@ -45,7 +47,7 @@ async def follow(
         try:
             for part in await context.live.first(common, made):
                 yield ServerSentEvent(raw_data=part.html, event="part")
-            async for parts in outbox.parts(TICK_S):
+            async for parts in outbox.parts(STILL_S):
                 if not parts:
                     await _require_still(request, context, viewer)
                 for part in parts:
@@ -57,14 +59,15 @@ async def follow(
 
 
 async def _require_still(request: Request, context: Context, before: Viewer) -> None:
-    """Raises NotAcceptedHere for a reader who signed out, was disabled or got another role meanwhile; while
-    the database cannot answer, the stream continues.
+    """Raises NotAcceptedHere for a reader who signed out, was disabled or has other rights now; while the
+    database cannot answer, the stream continues.
     """
     try:
         viewer = await context.door.viewer(session_token(request))
     except RetryLater:
         return
-    if viewer is None or (viewer.role, viewer.organisation_id) != (before.role, before.organisation_id):
+    rights = (before.role, before.organisation_id)
+    if viewer is None or (viewer.role, viewer.organisation_id) != rights:
         raise NotAcceptedHere()
 
 

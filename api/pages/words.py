@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from api import passwords
 from insitu.model import (
     DeviceCause,
     DeviceState,
@@ -12,10 +13,19 @@ from insitu.model import (
     PeriodName,
     RejectReason,
     RemarkCode,
+    Role,
     TrialState,
     Verdict,
     WindowKind,
 )
+
+PASSWORD_NEWS: Final = {
+    "wrong": "The old password is wrong.",
+    "short": passwords.TOO_SHORT,
+    "long": passwords.TOO_LONG,
+    "login": passwords.TOO_LIKE_LOGIN,
+    "common": passwords.TOO_COMMON,
+}
 
 STATES: Final = {
     DeviceState.ONLINE: "online",
@@ -105,6 +115,15 @@ TEMPLATE_WORDS: Final = {
     "street": "Street with control streets",
 }
 
+SEATS: Final = {
+    Role.LAB: "lab",
+    Role.OPERATOR: "operator",
+    Role.BUYER: "buyer",
+    Role.EVALUATOR: "evaluator",
+    Role.COMPANY: "company",
+    Role.AUDITOR: "auditor",
+}
+"""Roles of people."""
 ROLES: Final = {"candidate": "candidate", "control": "control", "reference": "reference"}
 
 INTERVALS: Final = {

@@ -13,7 +13,7 @@ from typing import Annotated, Final, TextIO
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
-from api.access import Signed, require_right
+from api.access import Signed, record_download, require_right
 from api.context import Conn, Context, Ctx, ExportConn
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
@@ -102,8 +102,10 @@ def export_csv(
     streams = [one.datastream_id for one in list_streams(conn, [row.device_id for row in rows])]
     since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
     name = "-".join(part for part in (found.code, device, "observations.csv") if part)
+    lines = _lines(conn, context, streams, since, until)
+    record_download(conn, viewer, name, found.code, now)
     return StreamingResponse(
-        _lines(conn, context, streams, since, until),
+        lines,
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,7 +14,9 @@ from api.access import Anyone, Signed, may_read_metrics
 from api.context import Context, Ctx, ServiceConn, readiness_of
 from api.rendering import page_of, respond
 from insitu.errors import NotAcceptedHere, NotFound
+from insitu.times import to_rfc3339
 
+_VALID: Final = timedelta(days=180)
 open_router = APIRouter()
 router = APIRouter()
 
@@ -52,6 +55,18 @@ async def require_metrics(request: Request, viewer: Anyone) -> None:
 def metrics(conn: ServiceConn, context: Ctx) -> Response:
     """For Prometheus."""
     return Response(context.meters.exposition(conn, readiness_of(context)), media_type=CONTENT_TYPE_LATEST)
+
+
+@open_router.get("/.well-known/security.txt", response_class=PlainTextResponse)
+async def security_txt(context: Ctx) -> PlainTextResponse:
+    """Where somebody who has found a weakness can write (RFC 9116)."""
+    contact = context.settings.security_contact
+    if contact is None:
+        raise NotFound("This installation names no contact for weaknesses.")
+    expires = datetime.now(UTC).replace(microsecond=0) + _VALID
+    return PlainTextResponse(
+        f"Contact: {contact}\nExpires: {to_rfc3339(expires)}\nPreferred-Languages: fr, en\n"
+    )
 
 
 @router.get("/openapi.json")

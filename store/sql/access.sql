@@ -34,8 +34,8 @@ SELECT p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.na
 FROM person p JOIN organisation o USING (organisation_id) WHERE p.login = %(login)s::text AND p.disabled_at IS NULL;
 
 -- name: any_session
--- True if anybody is signed in, or was within the lifetime of a session.
-SELECT EXISTS (SELECT FROM signed_in);
+-- True if anybody is signed in, or ever was.
+SELECT EXISTS (SELECT FROM signed_in) OR EXISTS (SELECT FROM person WHERE last_sign_in_at IS NOT NULL);
 
 -- name: sign_out
 -- End a session and remove expired ones.

@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from api.access import LIFETIME, digest
 from api.app import create_app
+from api.connections import server_options
 from api.snippets import PublicAddress
 from insitu.clock import SYSTEM, Clock
 from insitu.readiness import Readiness
@@ -96,7 +97,9 @@ def server(
     """Yields the address of a real server around the application, on a thread of this process."""
     chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
     app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC, readiness=readiness)
-    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3))
+    running = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3, **server_options())
+    )
     thread = threading.Thread(target=running.run)
     thread.start()
     try:

@@ -256,7 +256,7 @@ def test_nobody_waits_for_the_body_of_somebody_unknown(world_url: str, data_dir:
         ):
             with socket.create_connection(("127.0.0.1", port)) as line:
                 line.settimeout(8)
-                line.sendall(head + b"\r\nHost: insitu\r\nContent-Length: 1000\r\n\r\n{")
+                line.sendall(head + b"\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
                 started = time.monotonic()
                 answer = line.recv(4096)
                 assert answer.split(b" ")[1] == b"401", answer

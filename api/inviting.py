@@ -1,0 +1,72 @@
+"""Links with which a person sets a password, once: of an invitation, or to reset a forgotten password."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from api.access import digest
+from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.logins import require_login
+from insitu.model import Role
+from store import people
+from store.access import add_person
+from store.database import Connection
+from store.people import Member
+
+
+def invite_person(
+    conn: Connection,
+    *,
+    login: str,
+    name: str,
+    organisation: str,
+    role: Role | None,
+    language: str,
+    manages: bool,
+    by: str,
+    now: datetime,
+) -> str:
+    """Add a person without a password, or ask one again who has not accepted yet; `organisation` is a code; `role`: None for the usual one of its people.
+    Returns the token of the link. The caller commits.
+    """
+    login, name = require_login(login), name.strip()
+    if name and not is_name(name):
+        raise CorrectInput("A name is one line of at most 200 characters.")
+    try:
+        member = people.get_member(conn, login)
+    except NotFound:
+        add_person(
+            conn,
+            login=login,
+            name=name or login,
+            organisation=organisation,
+            password_hash=None,
+            role=role,
+            language=language,
+            now=now,
+        )
+        member = people.get_member(conn, login)
+    if member.is_active or member.organisation != organisation:
+        raise AlreadyExists(f"{login} is taken. Somebody who has forgotten the password needs a reset.")
+    if manages:
+        people.set_manages(conn, member, True, by=by, now=now)
+    return make_link(conn, member, by=by, now=now)
+
+
+def is_name(text: str) -> bool:
+    """True for one line of text with at most 200 characters."""
+    return 0 < len(text.strip()) <= 200 and text.strip().isprintable()
+
+
+def make_link(conn: Connection, member: Member, *, by: str, now: datetime) -> str:
+    """The token of a link with which this person sets a password. The caller commits."""
+    token = secrets.token_urlsafe(32)
+    purpose = people.RESET if member.is_active else people.INVITATION
+    people.invite(conn, member, token_sha256=digest(token), purpose=purpose, by=by, now=now)
+    return token
+
+
+def write_link(base_url: str, token: str) -> str:
+    """The address that the person opens."""
+    return f"{base_url.rstrip('/')}/invitations/{token}"

@@ -1,0 +1,103 @@
+"""`insitu people`: inviting, resetting, disabling, tokens; and the question of `check` about them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cli.leavers import describe_people
+from cli.policy import LookAt
+from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.model import OrganisationKind
+from store import access, people
+from store.catalogue.organisations import add_organisation
+from store.database import Connection
+from tests.cli.calling import Told
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def lab(conn: Connection) -> Connection:
+    add_organisation(conn, code="lab", name="Lab", kind=OrganisationKind.LAB, now=NOW)
+    access.add_person(conn, login="lab", name="Lab", organisation="lab", password_hash="$argon2$", now=NOW)
+    conn.commit()
+    return conn
+
+
+def test_a_person_is_invited_by_a_link_that_is_shown_once(told_here: Told, lab: Connection) -> None:
+    text = told_here("people", "invite", "Marie.Dupont@Ville.fr", "--organisation", "lab", "--manages")
+    assert "Give marie.dupont@ville.fr this link" in text
+    assert re.search(r"http://127\.0\.0\.1:8080/invitations/[\w-]{43}\n", text)
+    member = people.get_member(lab, "marie.dupont@ville.fr")
+    assert (member.is_active, member.manages_people) == (False, True)
+    for arguments, error in (
+        (("invite", "lab", "--organisation", "lab"), AlreadyExists),
+        (("invite", "a b", "--organisation", "lab"), CorrectInput),
+        (("invite", "new", "--organisation", "nowhere"), NotFound),
+        (("reset", "nobody"), NotFound),
+        (("disable", "lab"), CorrectInput),
+        (("revoke", "7"), NotFound),
+    ):
+        with pytest.raises(error):
+            told_here("people", *arguments)
+
+
+def test_a_leaver_is_disabled_and_comes_back(told_here: Told, lab: Connection) -> None:
+    told_here("people", "invite", "eve", "--organisation", "lab")
+    assert "eve is disabled" in told_here("people", "disable", "Eve")
+    assert people.get_member(lab, "eve").disabled_at is not None
+    lab.rollback()
+    with pytest.raises(CorrectInput, match="enable the person first"):
+        told_here("people", "reset", "eve")
+    told_here("people", "enable", "eve")
+    assert "/invitations/" in told_here("people", "reset", "eve")
+    told_here("people", "manager", "eve")
+    told_here("people", "manager", "eve", "--no-longer")
+    done = [line.action for line in access.audit(lab)]
+    assert done == [
+        *("invite", "disable", "enable", "invite", "let manage people", "let manage people no longer")
+    ]
+
+
+def test_tokens_are_made_listed_handed_over_and_ended(told_here: Told, lab: Connection) -> None:
+    access.add_person(lab, login="ada", name="Ada", organisation="lab", password_hash="$argon2$", now=NOW)
+    lab.commit()
+    text = told_here("people", "token", "lab", "--name", "Grafana", "--days", "30", "--machine")
+    assert re.search(r"\n    insitu_[\w-]{43}\n", text)
+    told_here("people", "token", "ada", "--name", "notebook", "--days", "400")
+    (machine,) = json.loads(told_here("people", "tokens", "--json"))
+    assert (machine["name"], machine["login"], machine["organisation"]) == ("Grafana", "lab", "Lab")
+    assert "notebook" in told_here("people", "tokens", "ada")
+    number = str(machine["access_token_id"])
+    assert "ada answers" in told_here("people", "assign", number, "ada")
+    assert "Grafana, has ended" in told_here("people", "revoke", number)
+    assert "There is no token" in told_here("people", "tokens")
+
+
+def test_the_list_stays_where_no_other_verb_is_named(told_here: Told, lab: Connection) -> None:
+    assert told_here("people").startswith("login  name")
+    assert json.loads(told_here("people", "--json"))[0]["login"] == "lab"
+
+
+def test_check_names_people_who_may_have_left_and_tokens_that_end_soon(
+    told_here: Told, lab: Connection
+) -> None:
+    assert describe_people(lab).startswith("everybody signed in")
+    long_ago = NOW - timedelta(days=181)
+    for login, password_hash in (("gone", "$argon2$"), ("invited", None), ("back", "$argon2$")):
+        access.add_person(
+            lab, login=login, name=login, organisation="lab", password_hash=password_hash, now=long_ago
+        )
+    lab.execute("UPDATE person SET last_sign_in_at = clock_timestamp() WHERE login = 'back'")
+    lab.commit()
+    told_here("people", "token", "lab", "--name", "short", "--days", "20")
+    told_here("people", "token", "lab", "--name", "long", "--days", "200")
+    with pytest.raises(LookAt) as found:
+        describe_people(lab)
+    assert "not signed in for 180 days: gone (" in str(found.value)
+    assert "short of lab on" in str(found.value)
+    assert "long" not in str(found.value)
