@@ -17,10 +17,10 @@ from jobs.witness import HEADS_FILE
 from store import witness as store
 from store.audit import audit, chain_problem
 from store.evidence import find_differences, find_missing_guards
-from trials.package.keys import signing_key
+from trials.package.keys import list_keys
 from trials.witness.authority import FARTHEST, split_authorities
 from trials.witness.log import broken_statements, name_of
-from trials.witness.statements import ACTS, Signed, public_key_of
+from trials.witness.statements import ACTS, Signed
 from trials.witness.tokens import Untrusted, check_token, load_roots
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def check_heads(conn: Connection, data_dir: Path) -> str:
 
 
 def own_keys(data_dir: Path) -> list[str]:
-    """Public keys of this installation; none if this account cannot read them."""
+    """Public keys of this installation, replaced ones too; none if this account cannot read them."""
     try:
-        return [public_key_of(signing_key(data_dir))] if (data_dir / "signing.key").is_file() else []
+        return [one.public_key for one in list_keys(data_dir)] if (data_dir / "signing.key").is_file() else []
     except OSError:
         return []
 

@@ -36,6 +36,9 @@ Kind = TypeVar("Kind")
 _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
+_LIMITS = """\
+SELECT coalesce(current_setting('insitu.trials', true), ''), coalesce(current_setting('insitu.codes', true), ''),
+       current_setting('role')"""
 
 
 def connect(
@@ -71,12 +74,18 @@ def connect(
 
 def connect_beside(conn: Connection, snapshot: str) -> Connection:
     """A second connection of the same account, in a transaction that reads only and sees `snapshot`, which
-    `conn` has exported.
+    `conn` has exported, within the same limits to the rows of a reader.
     """
     conninfo = psycopg.conninfo.make_conninfo(conn.info.dsn, password=conn.info.password)
     second = connect(conninfo, application=conn.info.get_parameters().get("application_name", ""))
     second.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     second.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(psycopg.sql.Literal(snapshot)))
+    (limits,) = conn.execute(_LIMITS).fetchall()
+    second.execute(
+        "SELECT set_config('insitu.trials', %s, true), set_config('insitu.codes', %s, true),"
+        " set_config('role', %s, true)",
+        limits,
+    )
     return second
 
 

@@ -20,6 +20,7 @@ _WORDS: Final = {
     "lock": "lock of version {key} of the protocol of {subject}",
     "evaluate": "evaluation {key} of {subject}",
     "unblind": "unblinding of {key} in {subject}",
+    "decide": "decision about {subject} on evaluation {key}",
     "withdraw import": "withdrawal of import {key}",
     "move": "move of {subject} to {key}",
     "window": "window {key}",

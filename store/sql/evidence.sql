@@ -12,6 +12,10 @@ WITH record AS (
     SELECT 'unblind', t.code, u.endpoint, jsonb_build_object('at', u.at, 'by', u.login, 'reason', u.reason)
     FROM unblinding u JOIN trial t USING (trial_id)
     UNION ALL
+    SELECT 'decide', t.code, d.evaluation_id::text, jsonb_build_object('at', d.decided_at, 'by', d.decided_by, 'outcome', d.outcome,
+           'reason', d.reason, 'evaluation_sha256', d.evaluation_sha256, 'protocol_sha256', d.protocol_sha256)
+    FROM decision d JOIN trial t USING (trial_id)
+    UNION ALL
     SELECT 'withdraw import', '', i.import_id::text, jsonb_build_object('at', i.withdrawn_at, 'by', i.withdrawn_by, 'reason', i.withdrawn_for)
     FROM import i WHERE i.withdrawn_at IS NOT NULL
     UNION ALL
@@ -27,6 +31,7 @@ WITH record AS (
 ), line AS (
     SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window') THEN '' ELSE a.subject END AS subject,
            CASE a.action WHEN 'lock' THEN a.detail->>'version' WHEN 'evaluate' THEN a.detail->>'evaluation'
+                WHEN 'decide' THEN a.detail->>'evaluation'
                 WHEN 'unblind' THEN a.detail->>'endpoint' WHEN 'withdraw import' THEN a.detail->>'import'
                 WHEN 'window' THEN a.detail->>'window'
                 ELSE (a.detail->>'to') || ' ' || to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END AS key,
@@ -34,7 +39,7 @@ WITH record AS (
            || CASE a.action WHEN 'window' THEN a.detail || jsonb_build_object('start', (a.detail->>'start')::timestamptz,
                                                                                'end', (a.detail->>'end')::timestamptz)
                    ELSE a.detail END AS facts, a.audit_id
-    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'withdraw import', 'move', 'window')
+    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'withdraw import', 'move', 'window')
 )
 SELECT action, subject, key, r.facts AS record, l.facts AS line, l.audit_id
 FROM record r FULL JOIN line l USING (action, subject, key) ORDER BY action, subject, key, l.audit_id;

@@ -13,6 +13,7 @@ from insitu.model import Arrival, Observation
 from insitu.times import to_us
 from store.database import Connection, abort, connect
 from store.kept import SeriesKept, series_kept
+from store.limits import limit_to
 from store.observations import merge, series
 from tests.fix_catalogue import START, SmallTrial
 
@@ -141,3 +142,26 @@ def test_a_connection_that_is_cut_ends_both(
     with pytest.raises(RetryLater):
         two(conn, streams)
     assert [one.closed for one in opened] == [True]
+
+
+def test_the_second_connection_has_the_limits_of_the_first(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
+    received(conn, streams, shuffled=False)
+    open_second, seen = kept_module.connect_beside, []
+
+    def and_look(first: Connection, snapshot: str) -> Connection:
+        second = open_second(first, snapshot)
+        seen.append([one.execute(LIMITS).fetchone() for one in (first, second)])
+        return second
+
+    monkeypatch.setattr(kept_module, "connect_beside", and_look)
+    two(conn, streams)
+    limit_to(conn, None)
+    assert len(two(conn, streams)[streams[1]].time_us) == 96
+    assert [first == second for first, second in seen] == [True, True]
+    assert [first[0] for first, _ in seen if first] == ["none", "insitu_pages"]
+
+
+LIMITS = "SELECT current_setting('role'), coalesce(current_setting('insitu.trials', true), '')"
