@@ -27,8 +27,8 @@ def invite_person(
     by: str,
     now: datetime,
 ) -> str:
-    """Add a person without a password, or ask one again who has not accepted yet; `organisation` is a code; `role`: None for the usual one of its people.
-    Returns the token of the link. The caller commits.
+    """Add a person without a password, or ask one again who has not accepted yet. Returns the token of the
+    link. `organisation` is a code; `role`: None for the usual one of its people. The caller commits.
     """
     login, name = require_login(login), name.strip()
     if name and not is_name(name):

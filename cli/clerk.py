@@ -33,6 +33,7 @@ from store.database import (
     restore_under_way,
 )
 from store.shards import ensure_shards, health, layout
+from trials.package.keys import signing_key
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -220,6 +221,7 @@ class Clerk:
         self._fresh_life = False
         if not self._clock.is_simulated:
             add_first_person(conn, self._data_dir)
+            signing_key(self._data_dir)  # so that the lab can tell it to others from the first day
 
     def _write(self, conn: Connection) -> None:
 

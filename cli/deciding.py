@@ -37,8 +37,8 @@ def decide(
         person = login or actor
         if person.startswith("local:"):
             raise CorrectInput(
-                "A decision is a person's: sign in with `insitu login`, or name with --login the buyer or the "
-                "person of the lab who decided."
+                "A decision is a person's: sign in with `insitu login`, or name with --login the buyer or "
+                "the person of the lab who decided."
             )
         made = decide_trial(
             conn,
@@ -50,5 +50,5 @@ def decide(
             now=target.clock.now(),
             by=actor,
         )
-    whom = f" on behalf of {made.host}" if made.on_behalf else ""
-    say(f"{trial}: {outcome}, decided by {made.decided_by}{whom} on evaluation {made.evaluation_id}.")
+    whom = f", for {made.host}" if made.on_behalf else ""
+    say(f"{trial}: {outcome} on evaluation {made.evaluation_id}, decided by {made.decided_by}{whom}.")

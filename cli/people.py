@@ -11,6 +11,7 @@ from api.passwords import hash_password
 from insitu.model import OrganisationKind, Role
 from insitu.whole import secret_of
 from store.access import add_person, anybody, ever_signed_in
+from store.audit import record
 from store.catalogue.organisations import add_organisation, find_organisation
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def add_first_person(conn: Connection, data_dir: Path) -> None:
     if find_organisation(conn, "lab") is None:
         add_organisation(conn, code="lab", name="Lab", kind=OrganisationKind.LAB, now=now)
     add_account(conn, login="lab", name="Lab", organisation="lab", password=password, now=now)
+    detail = {"organisation": "lab"}
+    record(conn, at=now, login="job:insitu", action="enter person", subject="lab", detail=detail)
     conn.commit()
 
 

@@ -44,9 +44,9 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute a package and check its files, flags, reports, signature and time stamps; needs no database. The exit code
-    is 0 only if everything agrees and a key that you believe signed it, 1 if something differs, 3 if nothing
-    differs but something is left for you to settle.
+    """Recompute a package and check its files, flags, reports, signature and time stamps; needs no
+    database. The exit code is 0 only if everything agrees and a key that you believe signed it, 1 if
+    something differs, 3 if nothing differs but something is left for you to settle.
     """
     believed = _believed(key or [], key_url or [], own=own)
     checks = verify_package(

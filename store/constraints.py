@@ -6,6 +6,8 @@ import re
 from typing import Final
 
 NOUNS: Final = {
+    "access_token": "token",
+    "access_token_address": "address of a token",
     "audit": "line of the audit log",
     "boot_sequence": "boot of a device",
     "broker_event": "event at the broker",
@@ -16,9 +18,9 @@ NOUNS: Final = {
     "credential": "credential",
     "datastream": "datastream",
     "datastream_latest": "latest result",
+    "decision": "decision",
     "declared_window": "window",
     "delivery": "delivery",
-    "decision": "decision",
     "deployment": "deployment",
     "device": "device",
     "device_contact": "contact of a device",
@@ -30,6 +32,7 @@ NOUNS: Final = {
     "import_part": "part of an import",
     "ingestor": "ingestor",
     "installation": "fact of the installation",
+    "invitation": "invitation",
     "ledger": "line of the ledger",
     "ledger_reason": "reason in the ledger",
     "mapping": "mapping",
@@ -56,6 +59,9 @@ NOUNS: Final = {
     "signed_in": "session",
     "site": "site",
     "sparkplug_birth": "birth of an edge node",
+    "statement": "signed statement",
+    "timestamp_failure": "request for a time stamp",
+    "timestamp_token": "time stamp",
     "trial": "trial",
     "trial_step": "step of a trial",
     "unblinding": "unblinding",
@@ -75,6 +81,10 @@ _LONGER: Final = "An interval between two results is longer than nothing."
 _NAME: Final = "The name of a {} has 1 to 128 characters."
 _ONCE: Final = "The {} is there once."
 SENTENCES: Final = {
+    "access_token_check": "A token ends within 400 days.",
+    "access_token_name_check": "The name of a token has 1 to 100 characters.",
+    "access_token_scopes_check": "A token reads, and no more.",
+    "access_token_token_sha256_check": "The SHA-256 of a token has 32 bytes.",
     "boot_sequence_boot_check": "The boot of a device has at most 64 characters.",
     "broker_event_kind_check": "A broker denies a message, or a client takes over a connection.",
     "broker_state_only_row_check": _ONCE.format("state of the broker"),
@@ -105,6 +115,8 @@ SENTENCES: Final = {
     "and does not begin with $ or insitu/.",
     "import_check": "A withdrawn import has a time, a person and a reason.",
     "import_withdrawn_for_check": "The reason of a withdrawal has 1 to 500 characters.",
+    "invitation_purpose_check": "A link is an invitation or a reset.",
+    "invitation_token_sha256_check": "The SHA-256 of a link has 32 bytes.",
     "ledger_reason_outcome_check": "A reason in the ledger is for refused or for ignored results.",
     "mapping_check": _EDGE,
     "mapping_check1": "A field without a property is ignored, "
@@ -125,8 +137,10 @@ SENTENCES: Final = {
     "observed_property_code_check": _CODE.format("property"),
     "organisation_code_check": _CODE.format("organisation"),
     "organisation_kind_check": "The kind of an organisation is host, company, evaluator, lab or auditor.",
+    "person_check": "Another sign-in knows a person by issuer and subject, or not at all.",
     "person_language_check": "The language of a person is en or fr.",
-    "person_login_check": "A login has 1 to 128 characters.",
+    "person_login_check": "A login has 1 to 254 characters.",
+    "person_login_has_no_colon": "A login has no colon.",
     "person_role_check": "The role of a person fits the organisation: operator or buyer of a host, lab or "
     "auditor of the lab, elsewhere the word for the organisation.",
     "protocol_version_check": "The versions of a protocol count from 1.",

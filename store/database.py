@@ -37,8 +37,8 @@ _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
 _LIMITS = """\
-SELECT coalesce(current_setting('insitu.trials', true), ''), coalesce(current_setting('insitu.codes', true), ''),
-       current_setting('role')"""
+SELECT coalesce(current_setting('insitu.trials', true), ''),
+       coalesce(current_setting('insitu.codes', true), ''), current_setting('role')"""
 
 
 def connect(

@@ -198,7 +198,8 @@ def invite(
         lifetime=INVITATION_LIFETIME,
     )
     action = "invite" if purpose == "invitation" else "reset password"
-    record(conn, at=now, login=by, action=action, subject=member.login)
+    detail = {"organisation": member.organisation}
+    record(conn, at=now, login=by, action=action, subject=member.login, detail=detail)
 
 
 def find_invitation(conn: Connection, token_sha256: bytes) -> Invited:

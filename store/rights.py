@@ -41,6 +41,7 @@ class Act(StrEnum):
     WITHDRAW = "withdraw an import"
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
+    MANAGE_PEOPLE = "manage people"
     READ_AUDIT = "read the audit log"
     READ_METRICS = "read metrics"
 
@@ -64,6 +65,7 @@ decide                     any  -         own    -          -        -        th
 withdraw an import         any  -         -      -          own      -        with a reason
 replay rejects             any  -         -      -          own      -        and try mappings on them
 connect devices            any  -         -      -          own      -        credentials, snippets, label
+manage people              any  -         -      -          -        -        or their own, if marked
 read the audit log         any  -         -      -          -        any      every line
 read metrics               any  -         -      -          -        any      of the installation
 """

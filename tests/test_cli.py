@@ -301,10 +301,10 @@ def test_the_documented_registration_enters_everything_once(
     path.write_text(documented_registration(), "utf-8")
     done = run("register", str(path), INSITU_DATABASE_URL=database_url)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("entered") == 7
+    assert done.stdout.count("entered") == 8
     assert "password" in done.stdout
     again = run("register", str(path), INSITU_DATABASE_URL=database_url)
-    assert again.stdout.count("there") == 7
+    assert again.stdout.count("there") == 8
     assert conn.execute("SELECT code, state FROM trial").fetchall() == [("station-air", "need")]
 
 

@@ -20,10 +20,10 @@ from api.passwords import hash_password, matches, nobody, require_good_password
 from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.language import LANGUAGES
-from insitu.model import Role
 from store import people, tokens
 from store.access import Viewer
 from store.database import Connection
+from store.rights import Act
 
 open_router = APIRouter()
 router = APIRouter()
@@ -79,7 +79,7 @@ def show_account(
             for one in people.list_sessions(conn, viewer.person_id)
         ],
         tokens=tokens.list_tokens(conn, viewer.person_id),
-        manages=viewer.role is Role.LAB or people.manages(conn, viewer.person_id),
+        manages=viewer.may(Act.MANAGE_PEOPLE) or people.manages(conn, viewer.person_id),
     )
 
 

@@ -22,6 +22,7 @@ from store import people, tokens
 from store.access import Viewer
 from store.database import Connection
 from store.people import Member
+from store.rights import Act
 
 router = APIRouter()
 LoginForm = Annotated[str, Form(max_length=LONGEST_LOGIN)]
@@ -30,7 +31,7 @@ Number = Annotated[int, Path(ge=1, lt=2**31)]
 
 def require_manager(conn: Connection, viewer: Viewer) -> int | None:
     """The organisation whose people the viewer manages; None: all. NotFound for anybody else."""
-    if viewer.role is Role.LAB:
+    if viewer.may(Act.MANAGE_PEOPLE):
         return None
     if not people.manages(conn, viewer.person_id):
         raise NotFound("There is no such page, or you may not see it.")
@@ -49,6 +50,8 @@ def show_people(
     """The page; `secret`: a link or a token that is shown this once."""
     organisation_id = require_manager(conn, viewer)
     everybody = people.list_members(conn, organisation_id)
+    organisations = people.list_organisations(conn, organisation_id)
+    roles = {role for one in organisations for role in one.kind.roles}
     return respond(
         request,
         "people.j2",
@@ -59,10 +62,10 @@ def show_people(
         secret=secret,
         people=everybody,
         active=[one for one in everybody if one.is_active and one.disabled_at is None],
-        organisations=people.list_organisations(conn, organisation_id),
+        organisations=organisations,
         tokens=tokens.list_machine_tokens(conn, organisation_id),
         is_lab=organisation_id is None,
-        seats=SEATS,
+        seats={role: word for role, word in SEATS.items() if role in roles},
     )
 
 

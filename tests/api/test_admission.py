@@ -245,6 +245,7 @@ def test_a_person_has_ten_live_streams_and_an_eleventh_is_refused(world_url: str
 # -- bodies
 
 
+@pytest.mark.alone
 def test_nobody_waits_for_the_body_of_somebody_unknown(world_url: str, data_dir: Path) -> None:
     with server(world_url, data_dir) as address:
         port = int(address.rpartition(":")[2])

@@ -31,6 +31,22 @@ NO_LINE = {
     "/language": "the reader's own choice, which nobody else sees",
     "/api/v1/trials/{trial}/mappings/try": "stores nothing",
     "/api/v1/trials/{trial}/protocol/check": "stores nothing",
+    "/account/profile": "the reader's own name and language",
+    **dict.fromkeys(
+        (
+            "/account/password",
+            "/account/sessions/{number}/end",
+            "/account/tokens",
+            "/account/tokens/{number}/end",
+            "/invitations/{token}",
+            *(f"/people/{act}" for act in ("invite", "link", "disable", "enable", "manager", "tokens")),
+            "/people/tokens/{number}/end",
+            "/people/tokens/{number}/hand-over",
+        ),
+        "their lines are looked at in test_people.py and test_tokens.py",
+    ),
+    "/trials/{trial}/decision": "test_decisions.py looks at its line",
+    "/api/v1/trials/{trial}/decision": "test_decisions.py looks at its line",
     **dict.fromkeys(
         (
             f"/api/v1/trials/{{trial}}/devices/{{device}}/{suffix}"
@@ -145,6 +161,6 @@ def test_a_download_of_a_package_leaves_a_line(own_client: SignIn, own_world_url
     path = f"{TRIAL}/evaluations/{world.evaluation_id}/package.zip"
     assert own_client("boreal").get(path, timeout=120).status_code == 200
     last = lines(own_world_url)[-1]
-    assert (last.action, last.login, last.subject) == ("download package", "person:boreal", CODE)
+    assert (last.action, last.login, last.subject) == ("download", "person:boreal", CODE)
     assert own_client("aurore").get(path).status_code == 404
     assert lines(own_world_url)[-1].audit_id == last.audit_id

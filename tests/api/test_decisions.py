@@ -10,7 +10,8 @@ import pytest
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound, ProtocolLocked
 from insitu.model import TrialState
-from store.access import audit, audit_problem, viewer_of
+from store.access import viewer_of
+from store.audit import audit, audit_problem
 from store.catalogue.trials import get_trial
 from store.database import connect
 from store.decisions import find_decision
@@ -69,7 +70,7 @@ def test_a_buyer_decides_on_the_page_after_a_second_look(
         )
         assert get_trial(conn, CODE).state is TrialState.ITERATE
         line = audit(conn)[-1]
-        assert (line.login, line.action, line.subject) == ("hospital-buyer", "decide", CODE)
+        assert (line.login, line.action, line.subject) == ("person:hospital-buyer", "decide", CODE)
         assert line.detail["evaluation_sha256"] == made.evaluation_sha256
         assert audit_problem(conn) is None
 

@@ -128,7 +128,9 @@ def test_the_page_about_access_is_made_from_the_table(request: pytest.FixtureReq
 
 def test_a_route_that_asks_for_nothing_is_open_on_purpose() -> None:
     assert all(
-        route.split()[1].startswith(("/api", "/sign-in", "/language", "/charts", "/metrics"))
+        route.split()[1].startswith(
+            ("/api", "/sign-in", "/language", "/charts", "/metrics", "/keys", "/.well-known", "/invitations")
+        )
         for route in OPEN
     )
     assert not set(ACTS) & OPEN
@@ -149,10 +151,11 @@ def filled_in(route: str, ward: Ward, login: str) -> str:
         "file": "report.json",
         "version": 1,
         "endpoint": "co2",
-        "number": ward.import_id,
+        "number": ward.import_id if "/imports/" in route else 2**31 - 1,  # else a session or token of nobody
         "import_id": ward.import_id,
         "datastream_id": ward.datastream,
         "reject_id": ward.reject,
+        "token": "nowhere",
     }
     return route.split()[1].format(**parts)
 
@@ -194,7 +197,10 @@ def send_once(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx
 def is_allowed(route: str, login: str) -> bool:
     """By the table alone."""
     role = SEATS[login][1] if login in SEATS else _usual(PEOPLE[login])
-    reach = RIGHTS[ACTS[route]].reach[role]
+    act = Act.MANAGE_PEOPLE if " /people" in route else ACTS[route]  # managers are asked in test_people.py
+    reach = RIGHTS[act].reach[role]
+    if " /account" in route or " /people" in route:  # not about a trial
+        return reach > Reach.NONE
     return reach >= RELATIONS[login] if "{" in route else reach > Reach.NONE
 
 
@@ -221,8 +227,9 @@ def test_every_route_answers_as_the_table_says(ask: SignIn, ward: Ward, data_dir
             right = status in (401, 303)
         elif is_allowed(route, login):
             right = status in (200, 201, 303) or (route.startswith("POST") and status in (400, 409, 422))
+            right |= route.endswith("{number}/end") and status == 404  # a token of nobody
         else:
-            right = status == 404
+            right = status == 404 or (" /people" in route and status == 422)  # a field is missing as well
         if not right:
             wrong.append(f"{route}: {status}")
     assert wrong == []
@@ -232,7 +239,7 @@ def test_somebody_is_allowed_and_somebody_refused_on_each_kind_of_route() -> Non
     for route in ACTS:
         allowed = {is_allowed(route, login) for login in RELATIONS}
         assert True in allowed, route
-        assert ACTS[route] is Act.SIGN_IN or False in allowed, route
+        assert (ACTS[route] is Act.SIGN_IN and " /people" not in route) or False in allowed, route
 
 
 FOREIGN = {

@@ -48,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         names: list[str] = []
         yield names
         reading = [_name(text) for text in sent if _TABLE.search(_COMMENT.sub("", text))]
-        names += [name for name in reading if name != "access.signed_in"]
+        names += [name for name in reading if name not in ("access.signed_in", "limits.limit_to")]
 
     return block
 

@@ -15,7 +15,8 @@ import pytest
 
 from api.access import digest, new_token
 from insitu.errors import CorrectInput
-from store import access, people, tokens
+from store import people, tokens
+from store.audit import audit, audit_problem
 from store.database import Connection, connect
 from tests.api.conftest import SignIn, form_token, new_session, server, serving
 from tests.api.test_people import browser, post, shown
@@ -195,8 +196,8 @@ def test_a_machine_s_token_does_not_follow_its_person_to_another_organisation(
 ) -> None:
     secret = give(own_world_url, "outsider", machine=True)
     conn.execute(
-        "UPDATE person SET organisation_id = (SELECT organisation_id FROM organisation WHERE code = 'lab')"
-        " WHERE login = 'outsider'"
+        "UPDATE person SET role = NULL, organisation_id = o.organisation_id FROM organisation o "
+        "WHERE o.code = 'lab' AND login = 'outsider'"
     )
     conn.commit()
     assert httpx.get(f"{address}/api/v1/trials", headers=bearer(secret)).status_code == 401
@@ -242,12 +243,12 @@ def test_uses_leave_a_line_for_each_new_address_and_one_write_a_minute(
             assert httpx.get(f"{address}/api/v1/trials", headers=headers).status_code == 200
         path = f"{address}/api/v1/trials/platform-air/observations.csv"
         assert httpx.get(path, headers=bearer(secret)).status_code == 200
-    lines = [(line.action, line.detail.get("address")) for line in access.audit(conn)]
+    lines = [(line.action, line.detail.get("address")) for line in audit(conn)]
     uses = [found for action, found in lines if action == "use token from"]
     assert uses == ["203.0.113.1", "2001:db8::/64", "127.0.0.1"]
-    (download,) = [line for line in access.audit(conn) if line.action == "download"]
+    (download,) = [line for line in audit(conn) if line.action == "download"]
     assert download.detail == {"file": "platform-air-observations.csv", "token": "notebook"}
-    assert access.audit_problem(conn) is None
+    assert audit_problem(conn) is None
     ((used,),) = conn.execute(
         "SELECT last_used_at > clock_timestamp() - interval '1 minute' FROM access_token"
     )
@@ -282,12 +283,10 @@ def test_downloads_leave_a_line(
     path = f"/trials/ward-ventilation/evaluations/{world.evaluation_id}/package.zip"
     assert own_client("boreal").get(path).status_code == 200
     assert own_client("outsider").get(path).status_code == 404
-    lines = [
-        (one.login, one.subject, one.detail["file"]) for one in access.audit(conn) if one.action == "download"
-    ]
+    lines = [(one.login, one.subject, one.detail["file"]) for one in audit(conn) if one.action == "download"]
     assert lines == [
-        ("aurore", "platform-air", "platform-air-observations.csv"),
-        ("boreal", "ward-ventilation", f"ward-ventilation-{world.evaluation_id}.zip"),
+        ("person:aurore", "platform-air", "platform-air-observations.csv"),
+        ("person:boreal", "ward-ventilation", f"ward-ventilation-{world.evaluation_id}.zip"),
     ]
 
 

@@ -105,6 +105,7 @@ EDITED: dict[str, Any] = {
     "person.name": "New",
     "person.organisation": "other",
     "person.language": "en",
+    "person.role": "buyer",
     "site.host": "other",
     "site.name": "New",
     "site.kind": "new",

@@ -13,6 +13,7 @@ from cli.policy import LookAt
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import OrganisationKind
 from store import access, people
+from store.audit import audit
 from store.catalogue.organisations import add_organisation
 from store.database import Connection
 from tests.cli.calling import Told
@@ -57,7 +58,7 @@ def test_a_leaver_is_disabled_and_comes_back(told_here: Told, lab: Connection) -
     assert "/invitations/" in told_here("people", "reset", "eve")
     told_here("people", "manager", "eve")
     told_here("people", "manager", "eve", "--no-longer")
-    done = [line.action for line in access.audit(lab)]
+    done = [line.action for line in audit(lab)]
     assert done == [
         *("invite", "disable", "enable", "invite", "let manage people", "let manage people no longer")
     ]

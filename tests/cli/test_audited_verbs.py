@@ -42,11 +42,14 @@ PASSWORD = "correct horse battery staple"
 NO_LINE = {
     **dict.fromkeys(("demo", "up", "ingest", "serve", "work"), "runs parts; their acts are those of others"),
     **dict.fromkeys(
-        ("mappings", "trials", "devices", "people", "windows", "evaluations", "imports", "protocol"),
+        ("mappings", "trials", "devices", "windows", "evaluations", "imports", "protocol"),
         "only reads",
     ),
     **dict.fromkeys(("profiles", "power", "report", "verify", "check", "settings", "audit"), "only reads"),
     **dict.fromkeys(("cert", "bench"), "touches no installation"),
+    "people": "test_accounts.py looks at its lines",
+    "decide": "test_deciding.py looks at its line",
+    "key": "test_verify.py looks at its lines",
     "migrate": "its line is tested below, on an empty database",
     "pull": "needs a storage; begin_import writes its line, as that of import",
     "simulate": "needs a broker; its line is not tested here",

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.actor import local_administrator
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, Role, TrialState
-from store.access import add_person, audit, viewer_of
+from store.access import add_person, viewer_of
+from store.audit import audit
 from store.catalogue.organisations import add_organisation
 from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
@@ -39,11 +41,15 @@ def evaluation(conn: Connection, catalogue: SmallTrial) -> int:
 
 def test_a_buyer_decides_and_the_lab_on_behalf(told_here: Told, conn: Connection, evaluation: int) -> None:
     given = ("decide", "t", "buy", "--evaluation", str(evaluation), "--reason", "good")
-    for login in ("operator", "nobody"):
-        with pytest.raises(NotFound):
-            told_here(*given, "--login", login)
-    said = told_here(*given)
-    assert said == f"t: buy, decided by lab on behalf of Host on evaluation {evaluation}.\n"
+    with pytest.raises(NotFound):
+        told_here(*given, "--login", "operator")
+    with pytest.raises(CorrectInput, match="There is no person 'nobody' here"):
+        told_here(*given, "--login", "nobody")
+    with pytest.raises(CorrectInput, match="A decision is a person's"):
+        told_here(*given)
+    said = told_here(*given, "--login", "lab")
+    who = local_administrator("lab")
+    assert said == f"t: buy on evaluation {evaluation}, decided by {who}, for Host.\n"
     made = find_decision(conn, "t")
     assert made is not None
     assert (made.on_behalf, made.reason, get_trial(conn, "t").state) == (True, "good", TrialState.BUY)
@@ -59,7 +65,7 @@ def test_on_an_early_look_a_trial_only_stops(told_here: Told, conn: Connection, 
         told_here("decide", "t", "buy", *rest)
     with pytest.raises(CorrectInput, match="not the newest"):
         told_here("decide", "t", "buy", "--evaluation", str(evaluation), "--reason", "x", "--login", "buyer")
-    assert told_here("decide", "t", "stop", *rest).startswith("t: stop, decided by buyer on evaluation")
+    assert told_here("decide", "t", "stop", *rest).startswith("t: stop on evaluation")
 
 
 def test_a_decision_is_not_entered_by_moving_the_trial(told_here: Told, evaluation: int) -> None:

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from cli.group import app
 from insitu.errors import CorrectInput, Disagrees
-from store.access import audit
+from store.audit import audit
 from store.database import Connection
 from tests.cli.calling import Told
 from tests.trials.package import forger
