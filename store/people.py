@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from insitu.errors import CorrectInput, NotFound
-from insitu.model import OrganisationKind
+from insitu.model import OrganisationKind, Role
 from store.access import fact
 from store.audit import record
 from store.catalogue.organisations import Organisation
@@ -97,6 +97,7 @@ class Member:
     created_at: datetime
     disabled_at: datetime | None
     last_sign_in_at: datetime | None
+    role: Role
     manages_people: bool
     is_active: bool
     link_until: datetime | None

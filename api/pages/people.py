@@ -65,6 +65,7 @@ def show_people(
         organisations=organisations,
         tokens=tokens.list_machine_tokens(conn, organisation_id),
         is_lab=organisation_id is None,
+        words=SEATS,
         seats={role: word for role, word in SEATS.items() if role in roles},
     )
 

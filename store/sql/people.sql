@@ -95,7 +95,7 @@ SELECT EXISTS (SELECT FROM person WHERE person_id = %(person_id)s::int AND manag
 -- name: members
 -- People as their managers see them: of one organisation, or of all; or one person.
 SELECT p.person_id, p.login, p.name, o.code AS organisation, o.name AS organisation_name, p.organisation_id, o.kind, p.language,
-       p.created_at, p.disabled_at, p.last_sign_in_at, p.manages_people,
+       p.created_at, p.disabled_at, p.last_sign_in_at, p.role, p.manages_people,
        p.password_hash IS NOT NULL OR p.issuer IS NOT NULL AS is_active,
        (SELECT max(i.expires_at) FROM invitation i
         WHERE i.person_id = p.person_id AND i.used_at IS NULL AND i.expires_at > clock_timestamp()) AS link_until,
