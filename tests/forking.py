@@ -100,6 +100,10 @@ def become(request: dict[str, Any], stdout: int, stderr: int) -> None:
     time.tzset()
     sys.path[0] = request["cwd"]
     sys.argv[1:] = request["arguments"]
+    here = sys.modules["__main__"]  # a process of a pool would import it again, and not find it
+    here.__spec__ = None
+    if hasattr(here, "__file__"):
+        del here.__file__
 
 
 def run_main() -> int:
