@@ -176,8 +176,9 @@ def follow(place: Place, page: Page | None, to: Path) -> None:
 def act_as_the_device(terminal: Terminal, curl: str) -> None:
     """Sends the snippet as it is, then with the wrong field, as the page asks."""
     assert '"stored":1' in terminal.type(f"{curl}; echo"), "the first message was not stored"
-    wrong = terminal.type(f"{curl.replace('pm25', 'dust')}; echo")
+    wrong = terminal.type(f"{curl.replace('pm25', 'dust')} || echo 'nothing was stored'")
     assert "unknown_property" in wrong, "the wrong field was not refused"
+    assert "nothing was stored" in wrong, "curl did not end with an error"
 
 
 def main() -> None:
