@@ -99,9 +99,9 @@ def begin_session(conn: Connection, account: Account, browser: Browser, now: dat
 
 def _record_limit(conn: Connection, account: Account | None, browser: Browser, now: datetime) -> None:
     """A line about a reached limit. Not what was typed: that may be a password in the wrong field."""
-    login = account.login if account else "unknown"
+    login, subject = (account.login, account.login) if account else ("job:insitu", "an unknown login")
     detail = {"address": browser.address}
-    record(conn, at=now, login=login, action="sign-in limit", subject=login, detail=detail)
+    record(conn, at=now, login=login, action="sign-in limit", subject=subject, detail=detail)
 
 
 async def admit_sign_in(request: Request) -> AsyncIterator[None]:

@@ -129,4 +129,4 @@ def test_a_reached_limit_leaves_one_line_without_what_was_typed(own_world_url: s
         lines = conn.execute(
             "SELECT login, detail->>'address' FROM audit WHERE action = 'sign-in limit' ORDER BY audit_id"
         ).fetchall()
-    assert lines == [("unknown", "127.0.0.1"), ("boreal", "127.0.0.1")]
+    assert lines == [("job:insitu", "127.0.0.1"), ("person:boreal", "127.0.0.1")]
