@@ -77,10 +77,10 @@ def stage(conn: Connection, stream: int, results: list[tuple[datetime, float]]) 
 def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: int) -> None:
     sql = queries("observations")
     stage(conn, stream, [(START + timedelta(minutes=15 * i), float(i)) for i in range(8)])
-    assert conn.execute(sql["merge"].encode()).rowcount == 8
+    assert conn.execute(sql["merge"].encode(), {"import_id": None}).rowcount == 8
     conn.execute("TRUNCATE observation_staging")
     stage(conn, stream, [(START, 99.0), (START + timedelta(days=40), 7.0)])
-    assert conn.execute(sql["merge"].encode()).rowcount == 1
+    assert conn.execute(sql["merge"].encode(), {"import_id": None}).rowcount == 1
     found = conn.execute(
         "SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)
     ).fetchall()
@@ -94,7 +94,7 @@ def test_rollups_have_the_hours_at_once_and_days_in_the_trials_zone(conn: Connec
         stream,
         [(START - timedelta(hours=1) + timedelta(minutes=30 * i), 1.0 + i % 2) for i in range(2 * 24 * 3)],
     )
-    conn.execute(queries("observations")["merge"].encode())
+    conn.execute(queries("observations")["merge"].encode(), {"import_id": None})
     hours = conn.execute(
         "SELECT n, total, smallest, largest FROM observation_hourly WHERE datastream_id = %s", (stream,)
     ).fetchall()
