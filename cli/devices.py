@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from store.database import Connection
 
-APPLY_TIMEOUT_S = 10.0
+APPLY_TIMEOUT_S = 20.0
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -123,8 +123,8 @@ def wait_until_applied(conn: Connection) -> None:
             )
         time.sleep(0.05)
     raise RetryLater(
-        "The credential is stored, but no process has handed it to the broker within 10 s: is `insitu up` "
-        "or `demo` running? "
+        "The credential is stored, but no process has handed it to the broker within "
+        f"{APPLY_TIMEOUT_S:.0f} s: is `insitu up` or `demo` running? "
         "For a broker of your own run `insitu broker-config` and reload it."
     )
 
