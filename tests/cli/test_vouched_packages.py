@@ -5,6 +5,7 @@ without a network.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fix_catalogue import START
 from tests.trials.test_blinding import running
 from trials.evaluation import Evaluation
 from trials.package.keys import signing_key
+from trials.package.signing import Signer
 from trials.package.verify import verify
 from trials.package.writing import seal
 from trials.witness.package import FOLDER, LOG, verify_tokens
@@ -38,7 +40,7 @@ def package(vouched: Lab, tmp_path: Path, authority: Authority) -> Path:
 def seal_again(package: Path, lab: Lab) -> None:
     """With the lab's own key: the lab is who might want to change the times."""
     evaluation = Evaluation.model_validate_json((package / "evaluation.json").read_text("utf-8"))
-    seal(package, evaluation, signing_key(lab.data))
+    seal(package, evaluation, Signer(signing_key(lab.data), datetime.now(UTC)))
 
 
 def lines_of(package: Path, authority: Authority) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from rfc3161_client import (
     HashAlgorithm,
     PKIStatus,
@@ -50,6 +51,20 @@ def make_request(message: bytes) -> Request:
     return Request(built.as_bytes(), nonce)
 
 
+_NO_TOKEN: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    IndexError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+)
+"""What the libraries raise for bytes that are no token, or hold certificates that are none."""
+
+
 def check_token(
     token: bytes, message: bytes, roots: Sequence[x509.Certificate], *, nonce: int | None = None
 ) -> datetime:
@@ -67,7 +82,7 @@ def check_token(
         vouched = response.tst_info.gen_time
     except VerificationError as error:
         raise Untrusted(f"The token cannot be trusted: {error}.") from error
-    except (ValueError, TypeError, OverflowError, IndexError) as error:
+    except _NO_TOKEN as error:
         raise Untrusted(f"This is no time-stamp token ({error}).") from error
     return vouched if vouched.tzinfo else vouched.replace(tzinfo=UTC)
 
