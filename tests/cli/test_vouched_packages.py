@@ -21,6 +21,7 @@ from trials.package.keys import signing_key
 from trials.package.signing import Signer
 from trials.package.verify import verify
 from trials.package.writing import seal
+from trials.plan.reading import canonical
 from trials.witness.package import FOLDER, LOG, verify_tokens
 from trials.witness.tokens import load_roots
 from trials.workflow.evaluating import evaluate_trial
@@ -92,7 +93,7 @@ def test_a_statement_written_again_has_no_token_that_fits(
     content = json.loads(log.read_text("utf-8"))
     for entry in content["statements"]:
         entry["document"] = entry["document"].replace("2026-02-28", "2026-02-20")
-    log.write_text(json.dumps(content), "utf-8")
+    log.write_bytes(canonical(content))
     seal_again(package, vouched)
     lines = lines_of(package, authority)
     assert any("Mismatch between messages" in line for line in lines)

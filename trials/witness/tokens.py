@@ -62,7 +62,7 @@ _NO_TOKEN: Final = (
     InvalidSignature,
     UnsupportedAlgorithm,
 )
-"""What the libraries raise for bytes that are no token, or hold certificates that are none."""
+"""What the libraries raise for bytes that are no token."""
 
 
 def check_token(
