@@ -32,7 +32,7 @@ class Ask:
     body: bytes = b""
 
     def head(self) -> bytes:
-        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: insitu", "Connection: close"]
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: localhost", "Connection: close"]
         lines += [f"{name}: {text}" for name, text in self.headers.items()]
         if self.body:
             lines.append(f"Content-Length: {len(self.body)}")
