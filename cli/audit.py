@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.actor import local_administrator
-from cli.evidence_check import data_dir_of, own_keys
+from cli.evidence_check import own_keys
 from cli.options import JsonOption
 from cli.output import say
 from cli.reports import show, show_table
@@ -59,7 +59,7 @@ def head() -> None:
     """
     target, conn = open_target("insitu audit head")
     with conn:
-        data_dir = data_dir_of(target)
+        data_dir = target.data_dir
         found = sign_head(conn, target.clock.now(), data_dir, signing_key(data_dir))
         if found is None:
             raise CorrectInput(f"The audit log is empty: {local_administrator()} has done nothing yet.")
@@ -97,7 +97,7 @@ def verify(
         lines = audit(conn)
     problems = [text] if (text := chain_problem(lines)) is not None else []
     hashes = {line.audit_id: line.sha256 for line in lines}
-    problems += broken_statements([signed], hashes, own_keys(data_dir_of(target)))
+    problems += broken_statements([signed], hashes, own_keys(target.data_dir))
     if problems:
         raise Disagrees("; ".join(problems) + ".")
     say(f"The log continues {name_of(signed.content())}; since then {_since(signed, len(lines))}.")

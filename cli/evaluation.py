@@ -220,9 +220,7 @@ def export(
     """Write the package of a trial's latest evaluation: everything needed to recompute it."""
     target, conn, actor = open_acting("insitu export")
     with conn:
-        number = write_package(
-            conn, trial, to, data_dir=Path(target.running.data_dir) if target.running else load().data_dir
-        )
+        number = write_package(conn, trial, to, data_dir=target.data_dir)
         record(
             conn,
             at=target.clock.now(),

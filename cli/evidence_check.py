@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from store.evidence import find_differences, find_missing_guards
 from trials.package.keys import list_keys
 from trials.witness.authority import FARTHEST, split_authorities
 from trials.witness.log import broken_statements, name_of
+from trials.witness.package import LATE
 from trials.witness.statements import ACTS, Signed
 from trials.witness.tokens import Untrusted, check_token, load_roots
 
@@ -27,13 +28,7 @@ if TYPE_CHECKING:
     from cli.target import Target
     from store.database import Connection
 
-LATE: Final = timedelta(days=1)
-"""A time stamp that comes later than this after its act leaves a time for which only the lab vouches."""
 _MOST: Final = 20
-
-
-def data_dir_of(target: Target) -> Path:
-    return Path(target.running.data_dir) if target.running else load().data_dir
 
 
 def check_chain(conn: Connection) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ from cli.reports import show, show_table
 from cli.trusting import fetch_keys, own_signing_keys, trust_file
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
-from insitu.settings import load
 from store.audit import record
 from trials.package.catalogue import moment
 from trials.package.keys import SigningKey, revoke_key, rotate_key
@@ -52,7 +50,7 @@ def _moment(when: datetime | None) -> str:
 def rotate(reason: Annotated[str, typer.Option(help="Why; it is published and in the audit log.")]) -> None:
     """Replace the key that signs packages; the old key vouches for the new one, then it is destroyed."""
     target, conn, actor = open_acting("insitu key rotate")
-    folder = Path(target.running.data_dir) if target.running else load().data_dir
+    folder = target.data_dir
     with conn:
         key = rotate_key(folder, reason=_said(reason), now=SYSTEM.now())
         detail = {"public_key": key.public_key, "reason": reason}
@@ -78,7 +76,7 @@ def revoke(
     """Revoke a replaced key from a time on."""
     start = _time(since)
     target, conn, actor = open_acting("insitu key revoke")
-    folder = Path(target.running.data_dir) if target.running else load().data_dir
+    folder = target.data_dir
     with conn:
         revoked = revoke_key(folder, key, since=start, reason=_said(reason), now=SYSTEM.now())
         detail = {"public_key": revoked.public_key, "from": moment(start), "reason": reason}

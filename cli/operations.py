@@ -21,7 +21,6 @@ from cli.evidence_check import (
     check_heads,
     check_records,
     check_vouched,
-    data_dir_of,
 )
 from cli.leavers import describe_people
 from cli.options import JsonOption
@@ -117,7 +116,7 @@ def questions(target: Target) -> list[Question]:
         Question("audit log", lambda: _audit(target, check_chain)),
         Question("records and audit log", lambda: _audit(target, check_records)),
         Question("guards of the database", lambda: _audit(target, check_guards)),
-        Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, data_dir_of(target)))),
+        Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, target.data_dir))),
         Question("vouched for outside", lambda: _audit(target, lambda c: check_vouched(c, target))),
         Question("rows that pages may read", lambda: _net(target)),
         Question("people and tokens", lambda: _people(target)),

@@ -25,6 +25,11 @@ class Target:
     running: Running | None
     """None if the parts run on other machines."""
 
+    @property
+    def data_dir(self) -> Path:
+        """Of what runs here, else of the settings: the signing key lies there."""
+        return Path(self.running.data_dir) if self.running else load().data_dir
+
 
 def find_target(settings: Settings | None = None) -> Target:
     """INSITU_DATABASE_URL, else the `up` or `demo` that holds the data directory; otherwise raises

@@ -57,7 +57,7 @@ def own_data_dir() -> Path:
         target = find_target()
     except StartInsitu:
         return load().data_dir
-    return Path(target.running.data_dir) if target.running else load().data_dir
+    return target.data_dir
 
 
 def own_signing_keys() -> list[SigningKey]:

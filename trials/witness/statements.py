@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from trials.package.signing import is_signed as fits
+from trials.package.signing import public_hex
 from trials.plan.reading import canonical
 
 SCHEMA: Final = "insitu/statement/1"
@@ -86,19 +86,9 @@ def _moment(at: datetime) -> str:
 
 def sign(document: str, key: Ed25519PrivateKey) -> Signed:
     """The same document and key give the same signature."""
-    return Signed(document, public_key_of(key), key.sign(_DOMAIN + document.encode()).hex())
-
-
-def public_key_of(key: Ed25519PrivateKey) -> str:
-    """Hexadecimal, as statements and packages show it."""
-    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+    return Signed(document, public_hex(key), key.sign(_DOMAIN + document.encode()).hex())
 
 
 def is_signed(statement: Signed) -> bool:
     """True if the signature is by the key that the statement names; whose key that is, the caller knows."""
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(statement.public_key))
-        key.verify(bytes.fromhex(statement.signature), _DOMAIN + statement.document.encode())
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return fits(statement.public_key, statement.signature, _DOMAIN + statement.document.encode())
