@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Protocol
 
@@ -39,7 +40,13 @@ def told(capsysbinary: pytest.CaptureFixture[bytes]) -> Told:
 
 
 @pytest.fixture
-def told_here(told: Told, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Call of a verb on this test's database."""
+def told_here(
+    told: Told, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Told:
+    """Call of a verb on this test's database, with a data directory of its own: an installation on this
+    machine keeps its key to itself.
+    """
     monkeypatch.setenv("INSITU_DATABASE_URL", database_url)
+    if "INSITU_DATA_DIR" not in os.environ:  # another fixture may have named one
+        monkeypatch.setenv("INSITU_DATA_DIR", str(tmp_path_factory.mktemp("data")))
     return told
