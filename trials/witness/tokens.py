@@ -62,7 +62,7 @@ _NO_TOKEN: Final = (
     InvalidSignature,
     UnsupportedAlgorithm,
 )
-"""What the libraries raise for bytes that are no token."""
+"""Errors of the libraries for bytes that are no token."""
 
 
 def check_token(
