@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: venv demo test check docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
+.PHONY: venv demo test check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
 
 # Insitu alone, without starting anything: the command line is .venv/bin/insitu.
 venv: .venv/runtime
@@ -25,6 +25,11 @@ check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# Known weaknesses of what the lock files install, by the advisories of the Python Package Index (needs its network).
+audit: .venv/dev
+	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock
 
 # The documentation as a site in out/site. Every warning is an error, and nothing is loaded from another address.
 docs: .venv/dev
@@ -71,7 +76,8 @@ test-timescale: .venv/dev
 wheel: .venv/dev
 	.venv/bin/python -m build --wheel --no-isolation --outdir dist
 
-# The wheel alone, in a bare environment and an empty folder, does the main job.
+# The wheel alone, in a bare environment and an empty folder, does the main job. Lists its parts with versions and
+# licences beside the wheel (CycloneDX).
 wheel-test: wheel
 	./.ci/wheel-test
 
