@@ -10,7 +10,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -73,12 +74,21 @@ class Facts:
     """Time of the database's last answer (time.monotonic())."""
 
 
-class Clerk:
-    """`url`: of the database, None while it does not run."""
+@dataclass(frozen=True, slots=True)
+class DatabaseUrls:
+    """The same database by two accounts: the owner migrates, the service does everything else."""
 
-    def __init__(self, *, url: Callable[[], str | None], clock: Clock, data_dir: Path) -> None:
-        self._url, self._clock, self._data_dir = url, clock, data_dir
+    owner: str
+    service: str
+
+
+class Clerk:
+    """`urls`: of the database, None while it does not run."""
+
+    def __init__(self, *, urls: Callable[[], DatabaseUrls | None], clock: Clock, data_dir: Path) -> None:
+        self._urls, self._clock, self._data_dir = urls, clock, data_dir
         self._conn: Connection | None = None
+        self._migrating: Connection | None = None
         self._busy_since: float | None = None
         self._prepared_on: Connection | None = None
         self._fresh_life = True
@@ -127,8 +137,9 @@ class Clerk:
         return False
 
     def _cut(self) -> None:
-        if (conn := self._conn) is not None:
-            abort(conn)
+        for conn in (self._conn, self._migrating):
+            if conn is not None:
+                abort(conn)
         self._busy_since = time.monotonic()
 
     # -- the thread
@@ -136,12 +147,12 @@ class Clerk:
     def _run(self) -> None:
         pause = EVERY_S
         while not self._stop.wait(pause):
-            url = self._url()
-            if url is None:
+            urls = self._urls()
+            if urls is None:
                 continue
             self._busy_since = time.monotonic()
             try:
-                self._work(url)
+                self._work(urls)
                 pause = EVERY_S
             # Whatever error the database causes, the supervisor goes on; the error is logged.
             except Exception as error:  # noqa: BLE001
@@ -166,11 +177,12 @@ class Clerk:
             self._conn.close()
             self._conn = None
 
-    def _work(self, url: str) -> None:
-        conn = self._connection(url)
+    def _work(self, urls: DatabaseUrls) -> None:
+        conn = self._connection(urls.service)
         if self._restoring(conn):
             return
         if self._prepared_on is not conn:
+            self._migrate(urls.owner)
             self._prepare(conn)
             self._prepared_on = conn
         self._write(conn)
@@ -199,17 +211,26 @@ class Clerk:
             self._conn = connect(url, application="insitu up")
         return self._conn
 
+    def _migrate(self, owner_url: str) -> None:
+        """Bring the schema up to date, and give the service its rights. A migration has no time limit."""
+        with connect(owner_url, application="insitu up") as owner, self._cuttable(owner):
+            if self.facts.prepared and not has_schema(owner):
+                raise RunMigrate(
+                    "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean "
+                    "--if-exists; it goes on by itself."
+                )
+            migrate(owner)
+
+    @contextmanager
+    def _cuttable(self, owner: Connection) -> Iterator[None]:
+        self._migrating = owner
+        try:
+            yield
+        finally:
+            self._migrating = None
+
     def _prepare(self, conn: Connection) -> None:
-        """Runs once for each connection, because a restore may have brought an older schema. A migration has
-        no time limit.
-        """
-        if self.facts.prepared and not has_schema(conn):
-            raise RunMigrate(
-                "The tables of Insitu are gone. Put a whole dump back with pg_restore --clean --if-exists; "
-                "it goes on by itself."
-            )
-        limit_statements(conn, None)
-        migrate(conn)
+        """Runs once for each connection, because a restore may have brought an older schema."""
         require_current(conn)
         limit_statements(conn, _STATEMENT_S)
         ensure_shards(conn)

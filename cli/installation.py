@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.addresses import pages_speak_tls, parse_broker_url, reachable_here
-from cli.clerk import Clerk
+from cli.clerk import Clerk, DatabaseUrls
 from cli.handover import Handover
 from cli.healing import Healing, Paced, Signs
 from cli.output import warn
@@ -104,7 +104,7 @@ class Installation:
             sync_always=settings.sync_always,
         )
         self.reach = Reach(settings, self.data_dir, self.where, self.postgres, self.broker)
-        self.clerk = Clerk(url=self._database_url, clock=self.clock, data_dir=self.data_dir)
+        self.clerk = Clerk(urls=self._database_urls, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
         self._write_error = Paced(self.broker.write_error, 2.0)
@@ -203,8 +203,10 @@ class Installation:
         except InsituError as error:  # it works without; the next start tries again
             warn(f"broker: {error}")
 
-    def _database_url(self) -> str | None:
-        return self.postgres.url if self._database.runs else None
+    def _database_urls(self) -> DatabaseUrls | None:
+        if not self._database.runs:
+            return None
+        return DatabaseUrls(owner=self.postgres.url, service=self.postgres.service_url)
 
     def _pages_address(self) -> tuple[str, int, bool]:
         host, port = self.where.http
@@ -318,7 +320,7 @@ class Installation:
         if self._prober is None and not self._private:
             ca = self.where.tls.ca if self.where.tls else None
             self._prober = Prober(
-                parse_broker_url(self.reach.mqtt_url(self.reach.public), ca), self.postgres.url
+                parse_broker_url(self.reach.mqtt_url(self.reach.public), ca), self.postgres.service_url
             )
             self._prober.start()
 
@@ -362,7 +364,7 @@ class Installation:
 
     def connection(self) -> Connection:
         """A new connection, which the caller closes."""
-        return connect(self.postgres.url, application="insitu demo")
+        return connect(self.postgres.service_url, application="insitu demo")
 
     # -- ending
 

@@ -14,7 +14,7 @@ from store.database import migrate as apply
 def migrate(as_json: JsonOption = False) -> None:
     """Bring the database schema up to date."""
     target = find_target()
-    with connect(target.database_url, application="insitu migrate") as conn:
+    with connect(target.owner_url, application="insitu migrate") as conn:
         applied = apply(conn)
         if applied:
             detail = {"applied": applied}

@@ -42,6 +42,7 @@ from store.audit import record
 from store.database import connect, migrations, require_current, require_postgres
 from store.ledger import recount
 from store.limits import has_net
+from store.powers import find_powers
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -119,6 +120,7 @@ def questions(target: Target) -> list[Question]:
         Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, target.data_dir))),
         Question("vouched for outside", lambda: _audit(target, lambda c: check_vouched(c, target))),
         Question("rows that pages may read", lambda: _net(target)),
+        Question("rights of the service", lambda: _powers(target)),
         Question("people and tokens", lambda: _people(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
     ]
@@ -195,6 +197,22 @@ def _net(target: Target) -> str:
         "of the database: CREATE ROLE insitu_pages NOLOGIN; GRANT insitu_pages TO this account; then "
         "`insitu migrate`."
     )
+
+
+def _powers(target: Target) -> str:
+    with _with(target) as conn:
+        powers = find_powers(conn)
+    if powers.owned:
+        raise LookAt(
+            "this account owns the tables, so its password is enough to switch off their guards. "
+            "Sign the parts in as insitu_service (docs/operations.md)."
+        )
+    if powers.more:
+        raise InsituError(
+            f"this account may do what Insitu never does: {', '.join(powers.more[:5])}. "
+            "`insitu migrate` takes these rights away."
+        )
+    return "it owns no table, and changes only what Insitu changes"
 
 
 def _audit(target: Target, ask: Callable[[Connection], str]) -> str:

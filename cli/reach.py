@@ -74,7 +74,7 @@ class Reach:
             if name not in {f"INSITU_{one}_FILE" for one in given}
         }
         environment |= {
-            "INSITU_DATABASE_URL": self.postgres.url,
+            "INSITU_DATABASE_URL": self.postgres.service_url,
             "INSITU_MQTT_URL": self.mqtt_url(address),
             "INSITU_BROKER_LIFE_FILE": str(broker.life_file),
             "INSITU_MQTT_LOG": str(broker.log_file),
@@ -94,6 +94,7 @@ class Reach:
                 pid=os.getpid(),
                 data_dir=str(self.data_dir),
                 database_url=self.postgres.url,
+                service_url=self.postgres.service_url,
                 http=self.http_url,
                 mqtt=f"{self.broker.host}:{self.broker.port}",
                 mqtt_ca=str(self.where.tls.ca) if self.where.tls else None,

@@ -26,6 +26,14 @@ class Target:
     """None if the parts run on other machines."""
 
     @property
+    def owner_url(self) -> str:
+        """Of the account that owns the tables: of what runs here, else INSITU_OWNER_DATABASE_URL."""
+        if self.running:
+            return self.running.database_url
+        owner = load().owner_database_url
+        return owner.get_secret_value() if owner else self.database_url
+
+    @property
     def data_dir(self) -> Path:
         """Of what runs here, else of the settings: the signing key lies there."""
         return Path(self.running.data_dir) if self.running else load().data_dir
@@ -41,9 +49,8 @@ def find_target(settings: Settings | None = None) -> Target:
     for folder in (settings.data_dir, demo_dir(settings)):
         running = read_running(folder)
         if running is not None:
-            return Target(
-                running.database_url, Clock.loads(running.clock) if running.clock else SYSTEM, running
-            )
+            clock = Clock.loads(running.clock) if running.clock else SYSTEM
+            return Target(running.service_url or running.database_url, clock, running)
     raise StartInsitu(
         f"Nothing is running here ({settings.data_dir}): start `insitu up` or `insitu demo`, or set "
         "INSITU_DATABASE_URL."

@@ -59,6 +59,41 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege THEN NULL; -- `insitu check` says that the net is not there
 END $$;
 
+CREATE FUNCTION public.grant_service(rights jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    named record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_service') THEN
+        RETURN;
+    END IF;
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM insitu_service;
+    GRANT USAGE ON SCHEMA public TO insitu_service;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_service;
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO insitu_service;
+    FOR named IN
+        SELECT t.key AS of, r.key AS "right", r.value AS how,
+               (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                WHERE i.indrelid = to_regclass(t.key) AND i.indisprimary) AS key
+        FROM jsonb_each(rights) t, jsonb_each_text(t.value) r WHERE to_regclass(t.key) IS NOT NULL
+    LOOP
+        EXECUTE CASE named.how WHEN 'lock' THEN format('GRANT %s (%I) ON %I TO insitu_service', named."right", named.key, named.of)
+                               ELSE format('GRANT %s ON %I TO insitu_service', named."right", named.of) END;
+    END LOOP;
+    -- Row-level security limits the readers of pages, not the service.
+    FOR named IN
+        SELECT c.oid::regclass AS of FROM pg_class c
+        WHERE c.relrowsecurity AND c.relnamespace = 'public'::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'service')
+    LOOP
+        EXECUTE format('CREATE POLICY service ON %s TO insitu_service USING (true) WITH CHECK (true)', named.of);
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_pages') AND NOT pg_has_role('insitu_service', 'insitu_pages', 'SET') THEN
+        GRANT insitu_pages TO insitu_service WITH INHERIT FALSE;
+    END IF;
+END $$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1676,6 +1711,34 @@ CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_al
 CREATE POLICY seen ON public.trial_step USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.unblinding USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY service ON public.audit TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.datastream TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.decision TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.deployment TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.device TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.evaluation TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.ledger_reason TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.reject TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.reject_overflow TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.trial TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.trial_step TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.unblinding TO insitu_service USING (true) WITH CHECK (true);
 
 ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY;
 

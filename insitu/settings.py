@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """Account of the embedded servers when started by root; else `insitu` if it exists, else `nobody`."""
 
     database_url: SecretStr | None = None
+    owner_database_url: SecretStr | None = None
+    """Account that owns the tables, for `insitu migrate` alone; without it `database_url`."""
     mqtt_url: SecretStr | None = None
     """mqtt[s]://user:password@host:port of an external broker."""
     mqtt_ca: Path | None = None

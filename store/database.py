@@ -27,6 +27,7 @@ from insitu.errors import (
     UpgradePostgres,
 )
 from store.gate import Connection, Pool
+from store.needed_rights import needed_rights
 from store.typed_rows import rows_as
 
 __all__ = ["Connection", "Pool"]
@@ -160,7 +161,7 @@ def migrate(conn: Connection) -> list[str]:
                     conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
                 applied.append(path.stem)
         with conn.transaction():
-            conn.execute("SELECT grant_pages()")
+            conn.execute("SELECT grant_pages(), grant_service(%s)", (needed_rights(),))
     finally:
         if not conn.closed:
             conn.rollback()  # rolls back a failed statement; earlier files are committed

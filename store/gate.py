@@ -83,7 +83,8 @@ def _by_state(error: psycopg.Error, text: str) -> InsituError:
         return RetryLater(f"The database does not answer: {text}")
     if state == "42501":
         return FixPermissions(
-            f"The database does not let this account do that: {text}. Its tables must belong to the account."
+            f"The database does not let this account do that: {text}. An administrator runs `insitu migrate` "
+            "with the account that owns the tables; it gives the others their rights."
         )
     if state.startswith(("42", "3F")) and state != "42601":
         return RunMigrate(

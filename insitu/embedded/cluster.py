@@ -31,7 +31,7 @@ OLDEST_VERSION = 17
 _PSQL_TIMEOUT_S = 120.0
 _BETWEEN_STEPS_S = 0.03
 _SCRIPT = Path(__file__).with_name("database.sql")
-_MADE = "database, pages\n"
+_MADE = "database, pages, service\n"
 """Text of the marker; another one was written by an earlier version, whose script knew fewer roles."""
 _log = logging.getLogger("insitu.embedded")
 
@@ -54,6 +54,11 @@ class Site:
     def marker(self) -> Path:
         """Exists once the database was made."""
         return self.data_dir / ".database-made"
+
+    @property
+    def is_made(self) -> bool:
+        """True if database and roles were made by this version's script."""
+        return self.marker.exists() and self.marker.read_text("utf-8") == _MADE
 
     @property
     def was_made_whole(self) -> bool:
@@ -313,18 +318,19 @@ def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) 
 
 
 def making_database(
-    site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str
+    site: Site, binaries: Path, *, sockets: Path, superuser: str, owner: str, service: str
 ) -> Iterator[None]:
-    """Create role and database `insitu`, and the role of the pages; `superuser` and `owner` are passwords.
-    Does nothing if this was done before.
+    """Create the database `insitu` and its roles: owner, service and pages; `superuser`, `owner` and
+    `service` are passwords. Does nothing if this was done before.
     """
-    if site.marker.exists() and site.marker.read_text("utf-8") == _MADE:
+    if site.is_made:
         return
     environment = {
         **clean_environment(),
         "PGPASSWORD": superuser,
         "PGHOST": str(sockets),
         "INSITU_PASSWORD": owner,
+        "INSITU_SERVICE_PASSWORD": service,
     }
     command = [
         str(binaries / "psql"),

@@ -35,12 +35,15 @@ class Running:
     pid: int
     data_dir: str
     database_url: str
+    """Of the owner of the tables: for backups."""
     http: str
     mqtt: str
     mqtt_url: str
     """With the service credential."""
     mqtt_ca: str | None = None
     clock: str | None = None
+    service_url: str | None = None
+    """Of the account that the parts and verbs use; None if an earlier version wrote this."""
 
 
 class Lock:

@@ -108,10 +108,15 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """URL of the owner of the database `insitu`, who is no superuser. Stays the same across restarts
-        while this object lives.
+        """URL of the owner of the database `insitu`, who is no superuser: for migrations and backups. Stays
+        the same across restarts while this object lives.
         """
         return self._url("insitu", "insitu")
+
+    @property
+    def service_url(self) -> str:
+        """URL of the account of the running parts, which owns nothing. `migrate` gives it its rights."""
+        return self._url("insitu_service", "insitu")
 
     @property
     def admin_url(self) -> str:
@@ -173,6 +178,7 @@ class Postgres:
             sockets=self._sockets,
             superuser=self._secret("postgres"),
             owner=self._secret("insitu"),
+            service=self._secret("insitu_service"),
         )
 
     def _preparing(self, site: Site, binaries: Path, sockets: Path) -> Iterator[None]:
@@ -189,8 +195,10 @@ class Postgres:
         # We hold the lock, so a process named here is not our server, even if it is alive or not reaped yet.
         for stale in (site.cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
-        # The role `insitu` exists once the database was made; until then `making_database` sets its password.
-        roles = ("postgres", "insitu") if site.marker.exists() else ("postgres",)
+        # Until `making_database` made the other roles, it sets their passwords.
+        roles = ["postgres"]
+        roles += ["insitu"] if site.marker.exists() else []
+        roles += ["insitu_service"] if site.is_made else []
         lost = {role: secrets.token_urlsafe(_SECRET_BYTES) for role in roles if not self._has_secret(role)}
         if lost:
             yield from setting_passwords(site, binaries, lost)

@@ -199,7 +199,7 @@ class Bench:
         login = f"{quote(self.address.username)}:{quote(self.address.password)}"
         environment = {
             **os.environ,
-            "INSITU_DATABASE_URL": self.postgres.url,
+            "INSITU_DATABASE_URL": self.postgres.service_url,
             "INSITU_MQTT_URL": f"mqtt://{login}@{self.address.host}:{self.address.port}",
             "INSITU_WINDOW": str(WINDOW),
         }

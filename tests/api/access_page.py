@@ -46,9 +46,10 @@ of passwords.
   `/metrics`.
 - Observations and the other tables rest on the queries, because TimescaleDB has no row-level security on
   compressed tables.
-- The owner of the tables, which ingests, is not limited: otherwise `pg_dump` would refuse to save.
+- The account of the running parts, `insitu_service`, owns no table and sees every row. It cannot change what
+  stays as it was written, nor switch off a guard ([proof.md](proof.md#what-the-lab-could-still-do)).
 - On a database server of your own whose account may not create roles, an administrator runs
-  `CREATE ROLE insitu_pages NOLOGIN; GRANT insitu_pages TO` the account, then `insitu migrate`.
+  `CREATE ROLE insitu_pages NOLOGIN; GRANT insitu_pages TO` the account of the parts, then `insitu migrate`.
   `insitu check` says whether the net is there.
 """
 _ROUTES = """## Routes

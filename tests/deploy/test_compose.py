@@ -71,8 +71,20 @@ def test_nothing_is_killed_before_it_may_have_ended() -> None:
     assert grace["broker"] >= 60
 
 
+SERVICE = "service_of_compose"
+
+
 @pytest.fixture
-def host(database_url: str) -> Iterator[Host]:
+def service(database_server: str) -> Iterator[None]:
+    """An account with the service's rights; `insitu_service` itself may not sign in at every test server."""
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {SERVICE} LOGIN PASSWORD '{SERVICE}' IN ROLE insitu_service")
+        yield
+        admin.execute(f"DROP ROLE {SERVICE}")
+
+
+@pytest.fixture
+def host(database_url: str, service: None) -> Iterator[Host]:
     """Secrets and ports for the host. The database of the test is reached by its socket, whose folder is
     closed to other accounts.
     """
@@ -101,8 +113,10 @@ def host(database_url: str) -> Iterator[Host]:
         (folder / "deploy" / "tls").mkdir(mode=0o755)
         secrets = folder / "deploy" / "secrets"
         secrets.mkdir(mode=0o700)
+        service = psycopg.conninfo.make_conninfo(url, user=SERVICE, password=SERVICE)
         for secret, content in (
-            ("database_url", url),
+            ("owner_database_url", url),
+            ("database_url", service),
             ("mqtt_url", f"mqtts://insitu-ingest:secret@broker:{found.ports[8883]}"),
         ):
             (secrets / secret).write_text(content + "\n", "utf-8")
@@ -169,6 +183,8 @@ def test_every_command_runs_with_the_files_account_and_rights_of_its_service(
         wait_until(lambda: healthy(host, "serve", health_check()), "the health check of the pages", 60)
         said = once(host, "ingest", "check")
         assert "ok   broker keeps devices apart" in said
+        assert "ok   rights of the service" in said
+        assert "ok   rows that pages may read" in said
         assert "BAD" not in said
         assert started["work"].poll() is None, (tmp_path / "work.log").read_text("utf-8")
         for name in reversed(started):

@@ -20,7 +20,7 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
 def read(path: Path) -> configparser.ConfigParser:
-    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)  # a key may come twice
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(path.read_text("utf-8"))
     return unit

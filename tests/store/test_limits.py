@@ -66,7 +66,12 @@ def test_each_limited_table_has_its_policy_and_enforces_it(conn: Connection) -> 
         "SELECT tablename, policyname, permissive, cmd, roles::text, with_check FROM pg_policies"
     ).fetchall()
     assert sorted(policies) == [
-        (table, "seen", "PERMISSIVE", "ALL", "{public}", None) for table in sorted(LIMITED)
+        policy
+        for table in sorted(LIMITED)
+        for policy in (
+            (table, "seen", "PERMISSIVE", "ALL", "{public}", None),
+            (table, "service", "PERMISSIVE", "ALL", "{insitu_service}", "true"),
+        )
     ], "a table of LIMITED has no policy, or another one"
     enabled = conn.execute("SELECT relname::text FROM pg_class WHERE relrowsecurity").fetchall()
     assert {table for (table,) in enabled} == set(LIMITED)
