@@ -138,7 +138,12 @@ def _include(app: FastAPI) -> None:
         keys.open_router,
     ):
         app.include_router(router, include_in_schema=False)
-    app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=problems.RESPONSES)
+    app.include_router(
+        ingest.router,
+        prefix="/api/v1",
+        tags=["observations"],
+        responses={**problems.RESPONSES, **problems.OF_BODIES},
+    )
 
     pages = [Depends(require_act_below(""))]
     for router in (

@@ -44,12 +44,18 @@ _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (RetryLater, 503, "retry_later"),
 )
 _HTTP_CODES: Final = {
+    400: "correct_input",
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
     413: "too_large",
 }
+_DETAILS: Final = {
+    (400, "There was an error parsing the body"): "The body cannot be read: send JSON in UTF-8, with "
+    "Content-Type: application/json.",
+}
+"""Sentences for those of the web framework that do not say what to do."""
 _TITLES: Final = {
     400: "Something in this request is not right",
     401: "Sign in first",
@@ -91,10 +97,18 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] = []
 
 
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": _TITLES[status]}
-    for status in (401, 404, 422, 503)
-}
+def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    kind = "application/problem+json"
+    return {
+        status: {"model": Problem, "content": {kind: {}}, "description": _TITLES[status]}
+        for status in statuses
+    }
+
+
+RESPONSES: Final = _documented(400, 401, 404, 422, 503)
+"""Errors of every route, for the description of the API."""
+OF_BODIES: Final = _documented(403, 408, 409, 413, 507)
+"""Further errors of a route that takes a body and may change something."""
 
 
 def install(app: FastAPI) -> None:
@@ -154,7 +168,8 @@ def _invalid(request: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "error")
-    return answer(request, error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    detail = _DETAILS.get((error.status_code, str(error.detail)), str(error.detail))
+    return answer(request, error.status_code, code, detail, headers=dict(error.headers or {}))
 
 
 def refusal(request: Request, error: InsituError | HTTPException) -> Response:

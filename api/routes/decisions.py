@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
+from api.problems import OF_BODIES
 from api.routes.shapes import example
 from insitu.errors import NotFound
 from insitu.model import TrialState
@@ -84,7 +85,7 @@ def get_decision(trial: str, conn: Conn, viewer: Signed) -> DecisionOut:
     return shown(found.code, made)
 
 
-@router.post("/trials/{trial}/decision", status_code=201)
+@router.post("/trials/{trial}/decision", status_code=201, responses=OF_BODIES)
 def post_decision(trial: str, body: DecisionIn, conn: Conn, context: Ctx, viewer: Signed) -> DecisionOut:
     """Decide about the trial; for a buyer of its host, and for the lab on behalf of the host. This ends the
     trial and cannot be undone.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
+from api.problems import OF_BODIES
 from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged, texts_in
 from insitu.errors import NotFound
 from store.access import visible_trial
@@ -35,7 +36,7 @@ class UnblindingOut(BaseModel):
     """The new evaluation; null if the trial had none before."""
 
 
-@router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201)
+@router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201, responses=OF_BODIES)
 def unblind_endpoint(
     trial: str, endpoint: str, body: Unblinding, conn: Conn, context: Ctx, viewer: Signed
 ) -> UnblindingOut:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
+from api.problems import OF_BODIES
 from api.routes.shapes import Listed
 from api.withdrawing import withdraw_for
 from store.access import visible_trial
@@ -90,7 +91,7 @@ def list_trial_imports(trial: str, conn: Conn, viewer: Signed) -> Listed[ImportO
     return Listed(items=items, next=None)
 
 
-@router.post("/trials/{trial}/imports/{import_id}/withdrawal", status_code=201)
+@router.post("/trials/{trial}/imports/{import_id}/withdrawal", status_code=201, responses=OF_BODIES)
 def withdraw(
     trial: str,
     import_id: Annotated[int, Path(ge=1, lt=2**31)],

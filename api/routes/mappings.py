@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.access import Signed, require_right
 from api.context import Conn
+from api.problems import OF_BODIES
 from api.routes.shapes import example
 from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
@@ -59,7 +60,7 @@ class TriedOut(BaseModel):
     fields: list[FieldOut]
 
 
-@router.post("/trials/{trial}/mappings/try")
+@router.post("/trials/{trial}/mappings/try", responses=OF_BODIES)
 def try_trial_mappings(trial: str, wanted: ToTry, conn: Conn, viewer: Signed) -> TriedOut:
     """Read the trial's refused messages with these mappings. Nothing is stored or changed. For the lab, and
     for a company and its own trials.

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
+from api.problems import OF_BODIES
 from api.routes.ingest import raw_body
 from api.routes.shapes import example, tagged
 from insitu.errors import CorrectInput
@@ -148,6 +149,7 @@ def get_power(
 
 @router.post(
     "/trials/{trial}/protocol/check",
+    responses=OF_BODIES,
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
     },

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -35,6 +36,7 @@ NUMBERS = ("0", "-1", "1e308", "nan", "inf", str(2**31), str(2**63), "9" * 400)
 TEXTS = ("\U0001f600", "é" * 1500, "%", "\x00", "../../etc/passwd")
 RESULTS = (1.7976931348623157e308, -1.7976931348623157e308, 1e300, 1e290, -1e290, 5e-324, -0.0)
 STREAMED = "/live/"
+BODIES = (b"", b"\xff\xfe\x00", b"{", b"null", b"[]", b"{}", b'"x"', b"[" * 20_000, b'{"reason": NaN}')
 
 
 def reading_routes(url: str, data_dir: Path) -> list[tuple[str, APIRoute]]:
@@ -84,18 +86,44 @@ def addresses(pattern: str, route: APIRoute, world: World) -> Iterator[str]:
         yield f"{path}?" + "&".join(f"{name}={quote(end, safe='')}" for name, end in pairs)
 
 
+def documented(paths: dict[str, Any], pattern: str, method: str) -> set[int]:
+    """Statuses of a route in the description of the API; every status below 500 where it does not describe
+    it.
+    """
+    described = paths.get(re.sub(r":\w+}", "}", pattern), {}).get(method)
+    return {int(status) for status in described["responses"]} if described else set(range(500))
+
+
 def test_no_parameter_at_the_end_of_its_range_breaks_an_answer(
     client: SignIn, world: World, world_url: str, data_dir: Path
 ) -> None:
-    asked, broken = 0, []
+    asked, wrong = 0, []
+    lab = client("lab")
+    paths = lab.get("/openapi.json").json()["paths"]
     for pattern, route in reading_routes(world_url, data_dir):
+        expected = documented(paths, pattern, "get")
         for address in addresses(pattern, route, world):
-            answer = client("lab").get(address)
+            status = lab.get(address).status_code
             asked += 1
-            if answer.status_code >= 500:
-                broken.append((answer.status_code, address[:200]))
-    assert broken == []
+            if status >= 500 or (status not in expected and status not in (404, 405)):
+                wrong.append((status, address[:200]))
+    assert wrong == []
     assert asked > 500
+
+
+def test_no_body_breaks_an_answer(client: SignIn, world: World) -> None:
+    lab = client("lab")
+    paths = lab.get("/openapi.json").json()["paths"]
+    posts = [pattern for pattern, methods in paths.items() if "post" in methods]
+    assert len(posts) > 5
+    wrong = []
+    for pattern in posts:
+        address, expected = filled_in(pattern, known_names(world)), documented(paths, pattern, "post")
+        for body in BODIES:
+            answer = lab.post(address, content=body, headers={"Content-Type": "application/json"})
+            if answer.status_code not in expected or "parsing the body" in answer.text:
+                wrong.append((answer.status_code, address, body[:20], answer.text[:200]))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("first", [0, 1])
