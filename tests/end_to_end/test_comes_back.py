@@ -39,7 +39,7 @@ TERM_S = 45.0
 """docs/operations.md: a stop takes at most 45 s."""
 CONSOLE = Path(INSITU[0]).parent / "insitu"
 FOREIGN = ("insitu", "random.py")
-"""What the folder holds in which it is started: the name of a clone, and a module that would be imported."""
+"""In the folder in which it is started: the name of a clone, and a module that would be imported."""
 
 
 class Site:
@@ -287,7 +287,7 @@ def test_a_device_can_be_enrolled_right_after_the_broker_has_died(site: Site) ->
 
 
 def test_a_newcomers_folder_is_not_imported_from(site: Site) -> None:
-    """It was started in a folder like the one above a clone, which holds a folder `insitu` and a random.py."""
+    """Its folder is like one above a clone: it holds a folder `insitu` and a random.py."""
     site.delivers()
     assert all((site.up.folder / name).exists() for name in FOREIGN)
     assert not (site.up.folder / "executed").exists()
