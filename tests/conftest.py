@@ -21,6 +21,7 @@ from tests.fix_mosquitto import mosquitto
 from tests.fix_stack import stack
 from tests.fix_station import station
 from tests.forked import end_parent
+from tests.quick_passwords import hash_quickly
 
 TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
 """Folders whose files share the demo, or the reports."""
@@ -82,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     start would inherit that. Examples have no time limit: on a busy machine they are slow, not wrong.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hash_quickly()
     for profile in ("patient", NIGHTLY):
         settings.register_profile(profile, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile(config.getoption("--hypothesis-profile") or "patient")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import unicodedata
 
 import pytest
@@ -64,3 +65,10 @@ def test_two_ways_to_type_an_accent_are_one_password() -> None:
     text = "été à la plage tôt"
     assert matches(hash_password(unicodedata.normalize("NFD", text)), unicodedata.normalize("NFC", text))
     assert passwords.LEAST == 12
+
+
+def test_a_hash_takes_the_time_and_memory_of_rfc_9106() -> None:
+    """64 MiB, 3 passes, 4 lanes; the tests themselves use less (tests/quick_passwords.py)."""
+    made = runpy.run_path(passwords.__file__)["hash_password"]("une pomme verte trotte")
+    assert made.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert matches(made, "une pomme verte trotte")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from cli.registration import Registration, read_registration
 from insitu.errors import CorrectInput, NotFound
@@ -15,7 +17,8 @@ from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.sensors import list_trial_sensors
 from store.database import Connection
-from tests.cli.calling import Told, told, told_here
+from tests.cli.calling import Told, call, told, told_here
+from tests.fix_database import clone
 
 __all__ = ["told", "told_here"]
 
@@ -217,6 +220,26 @@ def content(conn: Connection) -> dict[str, list[str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def entered(
+    database_server: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Name of a database in which `WHOLE` has been entered; nobody is connected to it."""
+    with clone(database_server, migrated_template) as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("INSITU_DATABASE_URL", url)
+        environment.setenv("INSITU_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        call("register", write(tmp_path_factory.mktemp("entered") / "1.toml", WHOLE))
+        yield conninfo_to_dict(url)["dbname"]
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_server: str) -> Iterator[str]:
+    """Tests of one `edit` each begin where `WHOLE` has been entered, the others with nothing."""
+    template = "entered" if "edit" in request.fixturenames else "migrated_template"
+    with clone(database_server, request.getfixturevalue(template)) as url:
+        yield url
+
+
 def test_every_field_of_every_table_has_an_edit() -> None:
     """A new field needs its edit here."""
     for table, entries in Registration.model_fields.items():
@@ -227,10 +250,7 @@ def test_every_field_of_every_table_has_an_edit() -> None:
         assert named <= set(EDITED), named - set(EDITED)
 
 
-@pytest.mark.parametrize("name", EDITED)
-def test_an_edited_field_is_changed_or_refused_with_what_differs(
-    conn: Connection, told_here: Told, tmp_path: Path, name: str
-) -> None:
+def test_what_is_entered_again_is_there(conn: Connection, told_here: Told, tmp_path: Path) -> None:
     path = write(tmp_path / "1.toml", WHOLE)
     told_here("register", path)
     before, lines = content(conn), len(audit(conn))
@@ -239,8 +259,16 @@ def test_an_edited_field_is_changed_or_refused_with_what_differs(
     assert set(re.findall(r"^\w+", again, re.MULTILINE)) == {"there"}
     assert content(conn) == before
     assert len(audit(conn)) == lines
+
+
+@pytest.mark.parametrize("edit", EDITED)
+def test_an_edited_field_is_changed_or_refused_with_what_differs(
+    conn: Connection, told_here: Told, tmp_path: Path, edit: str
+) -> None:
+    """`WHOLE` has been entered."""
+    before, lines = content(conn), len(audit(conn))
     conn.rollback()
-    after = write(tmp_path / "2.toml", edited(name, EDITED[name]))
+    after = write(tmp_path / "2.toml", edited(edit, EDITED[edit]))
     said, refused = "", ""
     try:
         said = told_here("register", after)
@@ -249,7 +277,7 @@ def test_an_edited_field_is_changed_or_refused_with_what_differs(
     if refused:
         assert content(conn) == before
         assert len(audit(conn)) == lines
-        key = name.split(".")[-1]
+        key = edit.split(".")[-1]
         shown = {"site": "place", "position": "place", "sensor": "serial", "averaging_scale": "scale"}
         shown |= dict.fromkeys(("ignore", "health", "time", "expect"), "is no result")
         told_of = (shown.get(key, key), "one address is one device", "'t2' has no device 'sw1'")
@@ -268,12 +296,12 @@ CORRECTIONS = [name for name in EDITED if name.startswith("device.sensor.") and 
 CORRECTIONS += ["device.model", "device.serial", "device.site", "device.position"]
 
 
-@pytest.mark.parametrize("name", CORRECTIONS)
+@pytest.mark.parametrize("edit", CORRECTIONS)
 def test_what_reports_tell_of_is_corrected_with_a_reason_only(
-    conn: Connection, told_here: Told, tmp_path: Path, name: str
+    conn: Connection, told_here: Told, tmp_path: Path, edit: str
 ) -> None:
-    told_here("register", write(tmp_path / "1.toml", WHOLE))
-    after = write(tmp_path / "2.toml", edited(name, EDITED[name]))
+    """`WHOLE` has been entered."""
+    after = write(tmp_path / "2.toml", edited(edit, EDITED[edit]))
     with pytest.raises(CorrectInput, match=r"was .* is "):
         told_here("register", after)
     said = told_here("register", after, "--reason", "misread the label")

@@ -41,10 +41,10 @@ class Killed:
 
 
 class Up:
-    """`insitu up` with a folder and addresses of its own."""
+    """`insitu up` with a folder and addresses of its own; `program` is the command line."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, environment: dict[str, str], program: list[str] = INSITU) -> None:
+        self.folder, self.program = folder, program
         self.environment = {
             name: text for name, text in os.environ.items() if not name.startswith("INSITU_")
         } | environment
@@ -55,7 +55,11 @@ class Up:
         """Starts it without waiting."""
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
-                [*INSITU, "up"], stdout=file, stderr=subprocess.STDOUT, env=self.environment, cwd=self.folder
+                [*self.program, "up"],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self.folder,
             )
 
     def start(self) -> None:

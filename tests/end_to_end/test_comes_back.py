@@ -37,6 +37,9 @@ BACK_S = 30.0
 """Bound for a test that runs beside others; `make soak` measures the real time."""
 TERM_S = 45.0
 """docs/operations.md: a stop takes at most 45 s."""
+CONSOLE = Path(INSITU[0]).parent / "insitu"
+FOREIGN = ("insitu", "random.py")
+"""In the folder in which it is started: the name of a clone, and a module that would be imported."""
 
 
 class Site:
@@ -49,7 +52,9 @@ class Site:
             "INSITU_HTTP_LISTEN": f"127.0.0.1:{self.http}",
             "INSITU_MQTT_LISTEN": f"127.0.0.1:{self.mqtt}",
         }
-        self.up = Up(folder, environment)
+        (folder / FOREIGN[0] / "insitu").mkdir(parents=True)
+        (folder / FOREIGN[1]).write_text("open('executed', 'w')\nraise SystemExit('executed')\n", "utf-8")
+        self.up = Up(folder, environment, [str(CONSOLE)])
 
     def prepare(self) -> None:
         self.up.start()
@@ -281,6 +286,13 @@ def test_a_device_can_be_enrolled_right_after_the_broker_has_died(site: Site) ->
     assert site.enrol(f"n{secrets.token_hex(3)}")
 
 
+def test_a_newcomers_folder_is_not_imported_from(site: Site) -> None:
+    """Its folder is like one above a clone: it holds a folder `insitu` and a random.py."""
+    site.delivers()
+    assert all((site.up.folder / name).exists() for name in FOREIGN)
+    assert not (site.up.folder / "executed").exists()
+
+
 def test_a_restore_into_it_is_survived(site: Site) -> None:
     """Restores yesterday's dump while everything runs, as people do."""
     programs = next((site.up.folder / "data").glob("pg-bin-*/*/pginstall18/bin"), None)
@@ -300,9 +312,6 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     )
     site.delivers(60)
     assert site.results() >= rows, restored.stderr
-    assert site.up.stop() == 0
-    site.up.start()
-    site.delivers()
 
 
 @pytest.mark.parametrize(
@@ -316,6 +325,7 @@ def test_a_restore_into_it_is_survived(site: Site) -> None:
     ],
 )
 def test_term_ends_it_within_its_time_whoever_hangs(site: Site, name: str) -> None:
+    """The first of these starts is also the one after a restore."""
     pid = site.up.child(name)
     with stopped(with_backends(pid) if name == "postgres" else [pid]):
         began = time.monotonic()
@@ -344,30 +354,3 @@ def test_an_interrupted_first_start_begins_anew_by_itself() -> None:
         finally:
             site.up.end()
             shutil.rmtree(folder)
-
-
-def test_a_newcomers_folder_is_not_imported_from(tmp_path: Path) -> None:
-    """Starts it in the folder above a clone, which holds a folder `insitu` and a file random.py."""
-    (tmp_path / "insitu" / "insitu").mkdir(parents=True)
-    (tmp_path / "random.py").write_text("open('executed', 'w')\nraise SystemExit('executed')\n", "utf-8")
-    folder = Path(tempfile.mkdtemp(prefix="insitu-above-"))
-    folder.chmod(0o711)
-    site = Site(folder)
-    console = Path(INSITU[0]).parent / "insitu"
-    log = folder / "up.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [str(console), "up"], cwd=tmp_path, env=site.up.environment, stdout=file, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until(
-            lambda: "Stop with Ctrl-C" in log.read_text("utf-8") or process.poll() is not None,
-            "the start",
-            60,
-        )
-        assert process.poll() is None, log.read_text("utf-8")
-        assert not (tmp_path / "executed").exists()
-    finally:
-        process.terminate()
-        process.wait(70)
-        shutil.rmtree(folder)

@@ -164,7 +164,9 @@ def protocol(start: datetime, end: datetime) -> Protocol:
 
 
 @pytest.mark.york
-@pytest.mark.parametrize("name", ["york_no2_2020.csv", "york_no2_2021.csv"])
+@pytest.mark.parametrize(
+    "name", ["york_no2_2020.csv", pytest.param("york_no2_2021.csv", marks=pytest.mark.nightly)]
+)
 def test_a_real_collocation_sent_over_mqtt_gives_the_independent_results_to_the_printed_digits(
     york: Stack, name: str
 ) -> None:

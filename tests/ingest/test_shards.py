@@ -71,7 +71,7 @@ class Publisher:
         client, number = self._device.client, 0
         while not self._stop.is_set():
             burst = []
-            for _ in range(5):
+            for _ in range(2):
                 number += 1
                 time = (NOW - timedelta(days=1) + timedelta(seconds=number)).isoformat()
                 payload = {"boot": "b", "seq": number, "time": time, "results": {"pm25": number}}
@@ -79,7 +79,7 @@ class Publisher:
             for one in burst:
                 one.wait_for_publish(60)
             self.acknowledged = number
-            self._stop.wait(0.025)
+            self._stop.wait(0.04)
 
     def stop(self) -> None:
         self._stop.set()
@@ -179,7 +179,7 @@ def test_two_ingestors_share_the_shards_and_one_takes_over_from_the_other(two_tr
     wait_until(lambda: len({held for held in holders(two_trials) if held}) == 2, "a shard each", 30)
     publishers = [Publisher(two_trials, name) for name in ("t/a", "u/c")]
     try:
-        wait_until(lambda: all(publisher.acknowledged > 200 for publisher in publishers), "messages")
+        wait_until(lambda: all(publisher.acknowledged > 100 for publisher in publishers), "messages")
         first.kill()
         wait_until(
             lambda: len({*holders(two_trials)}) == 1 and None not in holders(two_trials), "the take-over", 30
@@ -187,7 +187,7 @@ def test_two_ingestors_share_the_shards_and_one_takes_over_from_the_other(two_tr
         before = [len(rows_of(two_trials, trial)) for trial in ("t", "u")]
         wait_until(
             lambda: all(
-                len(rows_of(two_trials, trial)) > n + 100 for trial, n in zip(("t", "u"), before, strict=True)
+                len(rows_of(two_trials, trial)) > n + 40 for trial, n in zip(("t", "u"), before, strict=True)
             ),
             "both go on",
         )
@@ -232,9 +232,10 @@ def test_a_message_without_time_and_seq_is_at_most_two_rows_while_its_trial_move
         resize(two_trials, count)
         refused = False
         while not settled(two_trials):
-            device.send_all([{"results": {"pm25": 7.5}}] * 10)
-            sent += 10
+            device.send_all([{"results": {"pm25": 7.5}}] * 5)
+            sent += 5
             refused |= is_refused(two_trials)
+            time.sleep(0.04)  # as often as a publisher; without it, thousands of messages a move
         assert refused or count == 3  # if filters are only added, nothing is left to give up
     before = sent
     device.send_all([{"results": {"pm25": 7.5}}] * 10)

@@ -315,7 +315,7 @@ def test_a_block_that_lasts_makes_no_pair() -> None:
         (crossover_question, "effect", -4.0, 42),
     ],
 )
-@pytest.mark.parametrize("phi", [0.0, 0.95])
+@pytest.mark.parametrize("phi", [pytest.param(0.0, marks=pytest.mark.nightly), 0.95])
 def test_ten_looks_leave_the_truth_outside_seldom(
     ask: Ask, statistic: str, truth: float, days: int, phi: float
 ) -> None:

@@ -1,5 +1,5 @@
 """Every scenario by name. `make faults` runs the `quick` ones. Shared ones run one after the other in one
-world.
+world, the others beside them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ Own = Callable[[Path, random.Random], Awaitable[str]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Exactly one of `shared` and `own` is set."""
+    """Exactly one of `shared` and `own` is set. `alone`: it measures, so nothing runs beside it."""
 
     name: str
     quick: bool
     shared: Shared | None = None
     own: Own | None = None
+    alone: bool = False
 
     @property
     def what(self) -> str:
@@ -53,10 +54,10 @@ SCENARIOS = (
     Scenario("disk-full-logs", False, own=disks.logs),
     Scenario("disk-full-enrol", True, own=disks.enrolment),
     Scenario("disk-full-first-start", False, own=disks.first_start),
-    Scenario("flood-quick", True, own=floods.flood_quick),
-    Scenario("flood", False, own=floods.flood),
-    Scenario("crowd-quick", False, own=crowds.crowd_quick),
-    Scenario("crowd", False, own=crowds.crowd),
+    Scenario("flood-quick", True, own=floods.flood_quick, alone=True),
+    Scenario("flood", False, own=floods.flood, alone=True),
+    Scenario("crowd-quick", False, own=crowds.crowd_quick, alone=True),
+    Scenario("crowd", False, own=crowds.crowd, alone=True),
     Scenario("database-away-quick", False, own=crowds.away_quick),
     Scenario("database-away", False, own=crowds.away),
     Scenario("restore-while-it-runs", True, own=restores.restore_while_it_runs),
