@@ -107,9 +107,9 @@ def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-RESPONSES: Final = _documented(400, 401, 404, 422, 503)
+RESPONSES: Final = _documented(400, 401, 403, 404, 422, 503)
 """Errors of every route, for the description of the API."""
-OF_BODIES: Final = _documented(403, 408, 409, 413, 507)
+OF_BODIES: Final = _documented(408, 409, 413, 507)
 """Further errors of a route that takes a body and may change something."""
 
 
