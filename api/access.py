@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import Depends, Form, Request, Response
 
 from api.attempts import admit_attempt, forgive
 from api.clients import address_of, place_of
 from api.context import context_of
+from api.cookies import cookie_of, drop_cookie, set_cookie
 from api.known import browser_key, know_browser, known_browser
 from api.passwords import matches, nobody
 from insitu.errors import CorrectInput, NotAcceptedHere, NotFound
@@ -28,23 +30,38 @@ from store.access import Viewer
 from store.audit import record
 from store.catalogue.trials import Trial
 from store.database import Connection, Pool
+from store.factors import begin_step, has_factor
 from store.people import Account
 from store.rights import Act
 from store.tokens import Bearer
 
 LIFETIME: Final = timedelta(days=7)
 KNOWN_FOR: Final = timedelta(days=180)
+STEP_LIFETIME: Final = timedelta(minutes=10)
+"""Between the first step of a sign-in and its code."""
+STEP_COOKIE: Final = "insitu-step"
 PROGRAM_PREFIX: Final = "insitu_"
 """Of the tokens with which programs read; scanners of leaked secrets find them by it."""
 WRONG: Final = "The login or the password is wrong."
 
 
+class AddFactor(NotAcceptedHere):
+    """Your role needs a second factor, and you have none: sign in on the pages and add one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A browser keeps these from a sign-in: the token of its session, and the cookie that makes it known."""
+    """A browser keeps these from a sign-in: the token of its session, and the cookie that makes it known.
+    With `wants_code` the token is only that of a first step, and the browser is not known yet.
+    """
 
     token: str
     known: str
+    wants_code: bool = False
+
+    def leads_to(self, next: str) -> str:
+        """The page after this step, on the way to `next`."""
+        return f"/sign-in/code?next={quote(next)}" if self.wants_code else next
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +88,47 @@ def sign_in(pool: Pool, *, login: str, password: str, browser: Browser, now: dat
     if not matches(password_hash or nobody(), password) or account is None or password_hash is None:
         if attempt.is_last:
             with pool.connection() as conn:
-                _record_limit(conn, account, browser, now)
+                record_limit(conn, account, browser, now)
         raise NotAcceptedHere(WRONG)
     with pool.connection() as conn:
         forgive(conn, attempt)
         return begin_session(conn, account, browser, now)
 
 
-def begin_session(conn: Connection, account: Account, browser: Browser, now: datetime) -> Entered:
-    """A session of a person whose sign-in was found right: by password, by invitation, or elsewhere. Raises
-    NotAcceptedHere if the person was disabled meanwhile.
+def begin_session(
+    conn: Connection,
+    account: Account,
+    browser: Browser,
+    now: datetime,
+    *,
+    by: str = "password",
+    id_token: str | None = None,
+) -> Entered:
+    """A session of a person whose sign-in was found right: by password, by invitation, or elsewhere; of a
+    person with a second factor only a first step. Raises NotAcceptedHere if the person was disabled
+    meanwhile.
     """
+    if not has_factor(conn, account.person_id):
+        return begin_full(conn, account, browser, now, by=by, id_token=id_token)
+    token = secrets.token_urlsafe(32)
+    begun = begin_step(
+        conn,
+        account,
+        token_sha256=digest(token),
+        lifetime=STEP_LIFETIME,
+        browser=browser.name,
+        address=browser.address,
+        id_token=id_token,
+    )
+    if not begun:
+        raise NotAcceptedHere(WRONG)
+    return Entered(token, "", wants_code=True)
+
+
+def begin_full(
+    conn: Connection, account: Account, browser: Browser, now: datetime, *, by: str, id_token: str | None
+) -> Entered:
+    """A session, after every step. Raises NotAcceptedHere as above."""
     token = secrets.token_urlsafe(32)
     begun = people.begin_session(
         conn,
@@ -91,13 +138,15 @@ def begin_session(conn: Connection, account: Account, browser: Browser, now: dat
         browser=browser.name,
         address=browser.address,
         now=now,
+        by=by,
+        id_token=id_token,
     )
     if not begun:
         raise NotAcceptedHere(WRONG)
     return Entered(token, know_browser(browser.known, account.login, browser_key(conn)))
 
 
-def _record_limit(conn: Connection, account: Account | None, browser: Browser, now: datetime) -> None:
+def record_limit(conn: Connection, account: Account | None, browser: Browser, now: datetime) -> None:
     """A line about a reached limit. Not what was typed: that may be a password in the wrong field."""
     login, subject = (account.login, account.login) if account else ("job:insitu", "an unknown login")
     detail = {"address": browser.address}
@@ -112,17 +161,30 @@ async def admit_sign_in(request: Request) -> AsyncIterator[None]:
         yield
 
 
+async def admit_elsewhere(request: Request) -> AsyncIterator[None]:
+    """Wait for a place to ask the provider of the other sign-in; addresses take turns. A slow provider holds
+    no place of others.
+    """
+    async with context_of(request).lanes.elsewhere.place(place_of(address_of(request))):
+        yield
+
+
 def browser_of(request: Request) -> Browser:
     """The browser that signs in, with its name cut to what a list can show."""
     name = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    known = request.cookies.get(_cookie_name(request, "insitu-known"))
+    known = cookie_of(request, "insitu-known")
     return Browser(address_of(request), name[:300], known)
 
 
 def keep_entered(request: Request, response: Response, entered: Entered) -> None:
-    """Give the browser its session, and make it known for later sign-ins."""
-    _set_cookie(request, response, "insitu", entered.token, LIFETIME)
-    _set_cookie(request, response, "insitu-known", entered.known, KNOWN_FOR)
+    """Give the browser its session, and make it known for later sign-ins; or its first step."""
+    if entered.wants_code:
+        set_cookie(request, response, STEP_COOKIE, entered.token, STEP_LIFETIME)
+        return
+    set_cookie(request, response, "insitu", entered.token, LIFETIME)
+    set_cookie(request, response, "insitu-known", entered.known, KNOWN_FOR)
+    if cookie_of(request, STEP_COOKIE) is not None:
+        drop_cookie(request, response, STEP_COOKIE)
 
 
 def new_token() -> str:
@@ -134,37 +196,12 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _cookie_name(request: Request, name: str) -> str:
-    """`__Host-` binds a cookie to this host and to https; over plain http (loopback only) browsers reject
-    such a name.
-    """
-    return f"__Host-{name}" if request.url.scheme == "https" else name
-
-
-def _set_cookie(request: Request, response: Response, name: str, content: str, lifetime: timedelta) -> None:
-    response.set_cookie(
-        _cookie_name(request, name),
-        content,
-        max_age=int(lifetime.total_seconds()),
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
-
-
 def session_token(request: Request) -> str | None:
-    return request.cookies.get(_cookie_name(request, "insitu"))
+    return cookie_of(request, "insitu")
 
 
 def drop_session(request: Request, response: Response) -> None:
-    response.delete_cookie(
-        _cookie_name(request, "insitu"),
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    drop_cookie(request, response, "insitu")
 
 
 def bearer_token(request: Request) -> str | None:
@@ -175,7 +212,7 @@ def bearer_token(request: Request) -> str | None:
 
 def visit_token(request: Request) -> str:
     """A token that ties a form to a browser that has not signed in. A new one if the cookie is missing."""
-    found: str | None = request.cookies.get(_cookie_name(request, "insitu-visit"))
+    found = cookie_of(request, "insitu-visit")
     if found is None:
         found = getattr(request.state, "visit", None) or secrets.token_urlsafe(24)
         request.state.visit = found
@@ -184,7 +221,7 @@ def visit_token(request: Request) -> str:
 
 def keep_visit(request: Request, response: Response) -> None:
     if getattr(request.state, "visit", None):
-        _set_cookie(request, response, "insitu-visit", request.state.visit, timedelta(hours=12))
+        set_cookie(request, response, "insitu-visit", request.state.visit, timedelta(hours=12))
 
 
 def form_token(request: Request) -> str:

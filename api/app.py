@@ -21,11 +21,14 @@ from api.door import Door
 from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
 from api.measure import Meters
+from api.oidc.provider import Provider
 from api.outlooks import Outlooks
 from api.pages import (
     account,
     audit,
     decisions,
+    elsewhere,
+    factor,
     files,
     fleet,
     keys,
@@ -62,7 +65,7 @@ from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness
-from insitu.settings import Settings
+from insitu.settings import Settings, parse_roles
 from store.database import Pool, connect, open_pool, require_current
 from store.limits import has_net
 from store.read.fleet import Contact, list_contacts
@@ -102,6 +105,8 @@ def create_app(
             context = _context(settings, pool, is_limited, clock, mqtt_public, meters, readiness)
             app.state.context = context
             context.bundle.start()
+            if context.provider is not None:
+                context.provider.start()
             close_on_signals(context.live)
             yield
             context.live.close()
@@ -132,6 +137,8 @@ def _include(app: FastAPI) -> None:
     """
     for router in (
         session.open_router,
+        elsewhere.open_router,
+        factor.open_router,
         account.open_router,
         operations.open_router,
         files.open_router,
@@ -149,6 +156,7 @@ def _include(app: FastAPI) -> None:
     for router in (
         session.router,
         account.router,
+        factor.router,
         people.router,
         start.router,
         fleet.router,
@@ -214,7 +222,9 @@ def _context(
         bundle=Bundle(cache),
         strips=Strips(),
         outlooks=Outlooks(),
+        provider=Provider(settings) if settings.oidc_issuer else None,
         cache=cache,
+        factor_roles=parse_roles(settings.totp_required),
     )
 
 

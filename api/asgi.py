@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.access import PROGRAM_PREFIX, bearer_token, session_token
+from api.access import PROGRAM_PREFIX, AddFactor, bearer_token, session_token
 from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
 from api.clients import address_of, behind_proxies, place_of
 from api.context import connecting, context_of
@@ -33,7 +33,8 @@ from insitu.settings import Settings, parse_networks
 from store.access import Viewer
 from store.tokens import Bearer
 
-_OPEN_FORMS: Final = re.compile(r"/sign-in|/language|/invitations/[\w-]+")
+_OPEN_FORMS: Final = re.compile(r"/sign-in(?:/code)?|/language|/invitations/[\w-]+")
+_WITHOUT_FACTOR: Final = re.compile(r"/account/factor(?:/.*)?|/sign-out|/language")
 _API: Final = "/api/"
 FOREIGN_HOST: Final = (
     "This address is not one of this installation. Its operator can name it in INSITU_PUBLIC_HOST or "
@@ -168,8 +169,17 @@ async def _who(request: Request) -> tuple[Hashable | None, re.Match[str] | None]
     if isinstance(viewer, Bearer):
         place, now = place_of(address_of(request)), context.clock.now()
         await context.uses.note(viewer, place, now, lambda: connecting(request, is_limited=False))
+    _require_factor(request, viewer)
     request.state.viewer = viewer
     return viewer.person_id if viewer else None, None
+
+
+def _require_factor(request: Request, viewer: Viewer | None) -> None:
+    """A person of a role that needs a second factor, and has none, reaches only the page that adds one."""
+    if viewer is None or viewer.has_factor or viewer.role not in context_of(request).factor_roles:
+        return
+    if not _WITHOUT_FACTOR.fullmatch(request.url.path):
+        raise AddFactor()
 
 
 async def _bearer(request: Request, token: str) -> Viewer | None:

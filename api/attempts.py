@@ -55,7 +55,17 @@ def admit_attempt(conn: Connection, *, address: str, login: str, device: str | N
     """Count an attempt before its password is compared, so that several at once cannot pass the limit.
     Raises TooManyAttempts. `device`: of a browser that has signed in with this login. The caller commits.
     """
-    limits = _limits(place_of(address), login, device)
+    return _admit(conn, _limits(place_of(address), login, device))
+
+
+def admit_arrival(conn: Connection, *, address: str) -> Attempt:
+    """Count a way back from a sign-in elsewhere, which costs requests to the provider, with the failures of
+    its address. Raises TooManyAttempts. The caller commits.
+    """
+    return _admit(conn, {_key("address", place_of(address)): _Limit(MOST_OF_ADDRESS)})
+
+
+def _admit(conn: Connection, limits: dict[bytes, _Limit]) -> Attempt:
     for key, found in list_failures(conn, list(limits), within=WITHIN).items():
         limit = limits[key]
         paced = limit.pace_s is not None and found.idle_s >= limit.pace_s

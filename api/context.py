@@ -17,6 +17,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from api.lanes import Lane, Lanes
 from api.snippets import PublicAddress
 from insitu.clock import Clock
+from insitu.model import Role
 from insitu.readiness import FRESH_S, Readiness, Stage
 from insitu.settings import Settings
 from store.database import Connection, Pool
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from api.door import Door
     from api.live import Live
     from api.measure import Meters
+    from api.oidc.provider import Provider
     from api.outlooks import Outlooks
     from api.posts import Posts
     from api.strips import Strips
@@ -53,8 +55,12 @@ class Context:
     bundle: Bundle
     strips: Strips
     outlooks: Outlooks
+    provider: Provider | None
+    """Of the other sign-in; None without one."""
     cache: Path
     """Folder for files that can be made again: the chart bundle, rendered reports."""
+    factor_roles: frozenset[Role] = frozenset()
+    """Roles whose people need a second factor."""
 
 
 def context_of(request: Request) -> Context:

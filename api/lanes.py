@@ -136,7 +136,8 @@ SIGN_IN: Final = 2
 LIVE: Final = 2
 GROUPED: Final = 2
 EXPORTS: Final = 2
-POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS
+ELSEWHERE: Final = 2
+POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS + ELSEWHERE
 """The sum of all places, so a request with a place never waits for a connection."""
 
 
@@ -155,6 +156,8 @@ class Lanes:
     """The same for posts of devices, which wait longer, because sending again costs them more."""
     sign_in: Lane = field(default_factory=lambda: Lane(SIGN_IN, per_client=SIGN_IN // 2))
     """A password costs 64 MiB and a tenth of a second: as many at a time as the machine can bear."""
+    elsewhere: Lane = field(default_factory=lambda: Lane(ELSEWHERE, per_client=ELSEWHERE // 2))
+    """Sign-ins at another provider, which may take seconds to answer."""
     exports: Lane = field(default_factory=lambda: Lane(EXPORTS, per_client=1))
     """A whole trial takes minutes, so exports never take a page's place."""
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))

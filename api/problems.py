@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from api.access import AddFactor
 from api.attempts import TooManyAttempts
 from api.lanes import Busy
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
@@ -34,6 +35,7 @@ _LOG: Final = logging.getLogger("insitu.api")
 # The first match wins: subclasses come before their base classes.
 _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (NotFound, 404, "not_found"),
+    (AddFactor, 403, "second_factor"),
     (NotAcceptedHere, 401, "sign_in"),
     (TooManyAttempts, 429, "too_many_attempts"),
     (AlreadyExists, 409, "already_exists"),
@@ -105,9 +107,9 @@ def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-RESPONSES: Final = _documented(400, 401, 404, 422, 503)
+RESPONSES: Final = _documented(400, 401, 403, 404, 422, 503)
 """Errors of every route, for the description of the API."""
-OF_BODIES: Final = _documented(403, 408, 409, 413, 507)
+OF_BODIES: Final = _documented(408, 409, 413, 507)
 """Further errors of a route that takes a body and may change something."""
 
 
@@ -135,6 +137,8 @@ def status_of(error: InsituError) -> tuple[int, str]:
 def _insitu_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, InsituError)
     status, code = status_of(error)
+    if isinstance(error, AddFactor) and not _for_programs(request):
+        return RedirectResponse("/account/factor", status_code=303)
     if status == 401 and not _for_programs(request) and request.method in ("GET", "HEAD"):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)

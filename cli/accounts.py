@@ -16,9 +16,11 @@ from cli.options import JsonOption
 from cli.output import say
 from cli.reports import show_table
 from cli.target import open_target
+from insitu.errors import CorrectInput
 from insitu.language import Language
 from insitu.logins import fold_login
 from insitu.model import Role
+from store import factors, linked
 from store import people as accounts
 from store import tokens as held
 
@@ -90,6 +92,26 @@ def enable(login: LoginArgument) -> None:
         member = accounts.get_member(conn, fold_login(login))
         accounts.enable(conn, member, by=actor, now=target.clock.now())
     say(f"{member.login} can sign in again.")
+
+
+def reset_factor(login: LoginArgument) -> None:
+    """Remove the second factor of a person who lost it; every session of the person ends."""
+    target, conn, actor = open_acting("insitu people reset-factor")
+    with conn:
+        member = accounts.get_member(conn, fold_login(login))
+        was_there = factors.reset(conn, member, by=actor, now=target.clock.now())
+    if not was_there:
+        raise CorrectInput(f"{member.login} has no second factor.")
+    say(f"{member.login} has no second factor any more, and every session has ended.")
+
+
+def unlink(login: LoginArgument) -> None:
+    """Forget as whom another sign-in knows a person; the next sign-in there links the login again."""
+    target, conn, actor = open_acting("insitu people unlink")
+    with conn:
+        member = accounts.get_member(conn, fold_login(login))
+        linked.unlink(conn, member, by=actor, now=target.clock.now())
+    say(f"No other sign-in knows {member.login} any more.")
 
 
 def manager(

@@ -14,6 +14,7 @@ import typer
 from cli.target import Target, open_target
 from insitu.errors import CorrectInput, NotAcceptedHere
 from insitu.model import Role
+from insitu.settings import load, parse_roles
 from store.access import Viewer, signed_in, visible_trial
 from store.read.people import list_people
 from store.rights import Act
@@ -110,6 +111,10 @@ def _signed_in_person(conn: Connection, target: Target) -> Viewer | None:
         raise NotAcceptedHere(
             "Your sign-in in this shell has ended: `insitu login` signs in again, `insitu logout` goes on as "
             "the local administrator."
+        )
+    if not viewer.has_factor and viewer.role in parse_roles(load().totp_required):
+        raise NotAcceptedHere(
+            f"{viewer.login} needs a second factor (INSITU_TOTP_REQUIRED): sign in on the pages and add one."
         )
     return viewer
 

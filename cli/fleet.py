@@ -37,6 +37,7 @@ LAB: Final = Viewer(
     role=Role.LAB,
     organisation_id=0,
     organisation="",
+    has_factor=True,
 )
 """A person with the server's shell sees what the lab sees."""
 

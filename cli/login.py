@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from api.access import LIFETIME, Browser, sign_in
+from api.factors import enter_code
+from api.sealing import factor_key
 from cli.actor import local_administrator, session_file
 from cli.output import say
 from cli.target import find_target, open_target
 from insitu.errors import CorrectInput
+from insitu.settings import load
 from insitu.whole import write_whole
 from store.access import sign_out
 from store.audit import record
@@ -27,6 +30,9 @@ def login(
     password_file: Annotated[
         str, typer.Option(help="File that holds the password; without it you are asked.")
     ] = "",
+    code: Annotated[
+        str, typer.Option(help="Code of your second factor, if you have one; without it you are asked.")
+    ] = "",
 ) -> None:
     """Act as a person in this shell from now on, for a week: verbs then have that person's rights."""
     target = find_target()
@@ -34,6 +40,15 @@ def login(
     with open_pool(target.database_url, application="insitu login", size=1) as pool:
         shell = Browser(_PLACE, f"insitu login by {local_administrator()}", None)
         entered = sign_in(pool, login=login, password=password, browser=shell, now=target.clock.now())
+        if entered.wants_code:
+            entered = enter_code(
+                pool,
+                token=entered.token,
+                code=code or typer.prompt("Code of your second factor"),
+                browser=shell,
+                key=factor_key(load(data_dir=target.data_dir)),
+                now=target.clock.now(),
+            )
     path = session_file(target)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_whole(path, entered.token, mode=0o600)

@@ -47,10 +47,13 @@ BEGIN
     END IF;
     GRANT USAGE ON SCHEMA public TO insitu_pages;
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
+    REVOKE SELECT ON recovery_code, used_return FROM insitu_pages;
     FOR secret IN
         SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
-                   FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash')) AS columns
-        FROM pg_attribute WHERE attrelid IN ('person'::regclass, 'credential'::regclass) AND attnum > 0 AND NOT attisdropped
+                   FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash', 'secret', 'id_token')) AS columns
+        FROM pg_attribute
+        WHERE attrelid IN ('person'::regclass, 'credential'::regclass, 'second_factor'::regclass, 'signed_in'::regclass)
+          AND attnum > 0 AND NOT attisdropped
         GROUP BY 1
     LOOP
         EXECUTE format('REVOKE SELECT ON %s FROM insitu_pages', secret.of);
@@ -906,6 +909,13 @@ CREATE TABLE public.quality_run (
     sha256 text NOT NULL
 );
 
+CREATE TABLE public.recovery_code (
+    person_id integer NOT NULL,
+    code_sha256 bytea NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT recovery_code_code_sha256_check CHECK ((octet_length(code_sha256) = 32))
+);
+
 CREATE TABLE public.reject (
     reject_id bigint NOT NULL,
     reason text NOT NULL,
@@ -953,6 +963,14 @@ ALTER TABLE public.reject ALTER COLUMN reject_id ADD GENERATED ALWAYS AS IDENTIT
 CREATE TABLE public.schema_migration (
     name text NOT NULL,
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.second_factor (
+    person_id integer NOT NULL,
+    secret bytea NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 CREATE TABLE public.sensor (
@@ -1019,7 +1037,9 @@ CREATE TABLE public.signed_in (
     session_id bigint NOT NULL,
     last_used_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     browser text DEFAULT ''::text NOT NULL,
-    address text DEFAULT ''::text NOT NULL
+    address text DEFAULT ''::text NOT NULL,
+    wants_code boolean DEFAULT false NOT NULL,
+    id_token text
 );
 
 ALTER TABLE public.signed_in ALTER COLUMN session_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1140,6 +1160,12 @@ CREATE TABLE public.unit_conversion (
     sent text NOT NULL,
     scale double precision NOT NULL,
     shift double precision NOT NULL
+);
+
+CREATE TABLE public.used_return (
+    state_sha256 bytea NOT NULL,
+    used_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT used_return_state_sha256_check CHECK ((octet_length(state_sha256) = 32))
 );
 
 CREATE TABLE public.withdrawn_observation (
@@ -1335,6 +1361,9 @@ ALTER TABLE ONLY public.quality_flag
 ALTER TABLE ONLY public.quality_run
     ADD CONSTRAINT quality_run_pkey PRIMARY KEY (datastream_id);
 
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_pkey PRIMARY KEY (person_id, code_sha256);
+
 ALTER TABLE ONLY public.reject
     ADD CONSTRAINT reject_identity_reason_key UNIQUE (identity, reason);
 
@@ -1349,6 +1378,9 @@ ALTER TABLE ONLY public.reject
 
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_pkey PRIMARY KEY (person_id);
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_once UNIQUE NULLS NOT DISTINCT (device_id, make, model, serial, since);
@@ -1412,6 +1444,9 @@ ALTER TABLE ONLY public.unblinding
 
 ALTER TABLE ONLY public.unit_conversion
     ADD CONSTRAINT unit_conversion_pkey PRIMARY KEY (unit, sent);
+
+ALTER TABLE ONLY public.used_return
+    ADD CONSTRAINT used_return_pkey PRIMARY KEY (state_sha256);
 
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
@@ -1617,6 +1652,12 @@ ALTER TABLE ONLY public.protocol
 
 ALTER TABLE ONLY public.quality_run
     ADD CONSTRAINT quality_run_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.second_factor(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.sensor
     ADD CONSTRAINT sensor_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);

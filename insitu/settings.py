@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from insitu.errors import CorrectInput
+from insitu.model import Role
 
 Network = IPv4Network | IPv6Network
 
@@ -70,6 +72,26 @@ class Settings(BaseSettings):
     security_contact: str | None = None
     """mailto: or https: address for /.well-known/security.txt; without it there is no such file."""
 
+    oidc_issuer: str | None = None
+    """Address of another sign-in (OpenID Connect) whose people may enter; without it there is none."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_label: str | None = None
+    """Name of the other sign-in on the button; default: the host of its address."""
+    oidc_scopes: str = "openid email"
+    oidc_login_claim: str = "email"
+    """The claim that must be a login here when a person comes for the first time."""
+    oidc_require_verified_email: bool = True
+    """A first sign-in needs `email_verified`."""
+    oidc_domains: str = ""
+    """Domains of e-mail addresses that may enter, separated by commas; empty: all."""
+    oidc_acr: str = ""
+    """Levels of assurance, separated by blanks: one of them is asked for and must be confirmed."""
+    totp_required: str = ""
+    """Roles, separated by commas, whose people need a second factor."""
+    factor_key: SecretStr | None = None
+    """Secret that encrypts second factors in the database; default: `factor.key` in the data directory."""
+
     postgres_bin: Path | None = None
     """Folder with initdb and postgres of another PostgreSQL (with TimescaleDB, say)."""
     nats_server: Path | None = None
@@ -119,6 +141,25 @@ class Settings(BaseSettings):
         parse_networks(text)
         return text
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, text: str | None) -> str | None:
+        if text and not is_safe_address(text):
+            raise ValueError(f"{text!r} is not an https address such as https://accounts.example.org")
+        return text or None
+
+    @field_validator("totp_required")
+    @classmethod
+    def _roles(cls, text: str) -> str:
+        parse_roles(text)
+        return text
+
+    @model_validator(mode="after")
+    def _known_elsewhere(self) -> Settings:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("INSITU_OIDC_ISSUER needs INSITU_OIDC_CLIENT_ID, which the provider gives")
+        return self
+
     @field_validator("security_contact")
     @classmethod
     def _contact(cls, text: str | None) -> str | None:
@@ -144,6 +185,36 @@ def parse_listen(text: str) -> tuple[str, int]:
 def parse_names(text: str) -> list[str]:
     """The parts of a text between commas, without blanks."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_roles(text: str) -> frozenset[Role]:
+    """'lab, auditor' as roles; raises ValueError for anything else."""
+    try:
+        return frozenset(Role(part) for part in parse_names(text))
+    except ValueError as error:
+        raise ValueError(f"{error}, use roles such as {', '.join(Role)}") from error
+
+
+def is_safe_address(address: str) -> bool:
+    """True for an https address with a host, and for http on this machine."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.username is not None or any(ord(letter) < 33 for letter in address):
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost`, names below it, and loopback addresses."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_networks(text: str) -> list[Network]:
@@ -172,7 +243,9 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**{**_from_files(), **overrides})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()
+        ]
         raise CorrectInput("Settings: " + "; ".join(lines)) from error
 
 

@@ -48,10 +48,12 @@ NOUNS: Final = {
     "protocol": "protocol",
     "quality_flag": "quality flag",
     "quality_run": "run of the checks",
+    "recovery_code": "recovery code",
     "reject": "reject",
     "reject_kept": "count of kept rejects",
     "reject_overflow": "count of rejects",
     "schema_migration": "migration",
+    "second_factor": "second factor",
     "sensor": "sensor",
     "shard": "shard",
     "shard_count": "number of shards",
@@ -66,6 +68,7 @@ NOUNS: Final = {
     "trial_step": "step of a trial",
     "unblinding": "unblinding",
     "unit_conversion": "conversion of a unit",
+    "used_return": "way back of a sign-in",
     "withdrawn_observation": "withdrawn observation",
 }
 """Table → what one of its rows is."""
@@ -144,6 +147,7 @@ SENTENCES: Final = {
     "person_role_check": "The role of a person fits the organisation: operator or buyer of a host, lab or "
     "auditor of the lab, elsewhere the word for the organisation.",
     "protocol_version_check": "The versions of a protocol count from 1.",
+    "recovery_code_code_sha256_check": "The SHA-256 of a recovery code has 32 bytes.",
     "results_add_up": "The results of a line of the ledger do not add up: report this as a defect.",
     "sensor_check": "A sensor that replaces another has a time from which it is there.",
     "shard_count_only_row_check": _ONCE.format("number of shards"),
@@ -155,6 +159,7 @@ SENTENCES: Final = {
     "trial_code_check": _CODE.format("trial"),
     "trial_state_check": "That is no state of a trial.",
     "unblinding_reason_check": "An unblinding needs a reason.",
+    "used_return_state_sha256_check": "The SHA-256 of a way back has 32 bytes.",
 }
 """Conditions on a row, by the name of the constraint. Keys and references are put into words by their
 table.

@@ -26,7 +26,6 @@ INVITATION_LIFETIME: Final = timedelta(days=7)
 
 class _SQL(Queries, file="people"):
     find_login: str
-    find_subject: str
     begin_session: str
     touch_sessions: str
     list_sessions: str
@@ -84,7 +83,9 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`is_active`: the person accepted the invitation. `link_until`: when an open link ends."""
+    """`is_active`: the person accepted the invitation. `link_until`: when an open link ends. `is_linked`:
+    another sign-in knows the person.
+    """
 
     person_id: int
     login: str
@@ -100,6 +101,8 @@ class Member:
     role: Role
     manages_people: bool
     is_active: bool
+    is_linked: bool
+    has_factor: bool
     link_until: datetime | None
     sessions: int
 
@@ -107,11 +110,6 @@ class Member:
 def find_login(conn: Connection, login: str) -> Account | None:
     """The person of a login, in its stored form, who is not disabled."""
     return row(conn, Account, _SQL.find_login, login=login)
-
-
-def find_subject(conn: Connection, issuer: str, subject: str) -> Account | None:
-    """The person whom an OpenID Connect issuer knows under this subject."""
-    return row(conn, Account, _SQL.find_subject, issuer=issuer, subject=subject)
 
 
 def begin_session(
@@ -123,8 +121,12 @@ def begin_session(
     browser: str,
     address: str,
     now: datetime,
+    by: str = "password",
+    id_token: str | None = None,
 ) -> bool:
-    """False if the person was disabled, or has another password, since `account` was read."""
+    """False if the person was disabled, or has another password, since `account` was read. `by`: how the
+    person proved who it is, for the audit log; `id_token`: of a sign-in elsewhere.
+    """
     number = scalar(
         conn,
         _SQL.begin_session,
@@ -134,10 +136,11 @@ def begin_session(
         lifetime=lifetime,
         browser=browser,
         address=address,
+        id_token=id_token,
     )
     if number is None:
         return False
-    detail = {"address": address, "browser": browser}
+    detail = {"address": address, "browser": browser, "by": by}
     record(conn, at=now, login=account.login, action="sign in", subject=account.login, detail=detail)
     return True
 
@@ -155,6 +158,16 @@ def end_session(conn: Connection, person_id: int, session_id: int, *, by: str, n
     """End one session of a person. An ended one is no error: somebody else was faster."""
     if run(conn, _SQL.end_session, person_id=person_id, session_id=session_id):
         record(conn, at=now, login=by, action="end session", subject=by, detail={"session": session_id})
+
+
+def end_sessions(conn: Connection, person_id: int, *, but: bytes | None = None) -> None:
+    """End the sessions of a person, except one."""
+    run(conn, _SQL.end_sessions, person_id=person_id, but=but)
+
+
+def drop_links(conn: Connection, person_id: int) -> None:
+    """Open links with which the person could set a password work no longer."""
+    run(conn, _SQL.drop_invitations, person_id=person_id)
 
 
 def get_member(conn: Connection, login: str, organisation_id: int | None = None) -> Member:
@@ -225,7 +238,7 @@ def accept_invitation(
     if scalar(conn, _SQL.use_invitation, token_sha256=token_sha256) is None:
         raise NotFound("This link does not work any more: ask for another one.")
     run(conn, _SQL.set_profile, person_id=invited.person_id, name=name, language=language)
-    run(conn, _SQL.end_sessions, person_id=invited.person_id, but=None)
+    end_sessions(conn, invited.person_id)
     _set_password(conn, invited.person_id, invited.login, password_hash, {"by": invited.purpose}, now)
     return Account(invited.person_id, invited.login, password_hash)
 
@@ -243,8 +256,8 @@ def change_password(
     conn: Connection, person_id: int, login: str, *, password_hash: str, session: bytes, now: datetime
 ) -> None:
     """End all sessions except `session`, and open links."""
-    run(conn, _SQL.end_sessions, person_id=person_id, but=session)
-    run(conn, _SQL.drop_invitations, person_id=person_id)
+    end_sessions(conn, person_id, but=session)
+    drop_links(conn, person_id)
     _set_password(conn, person_id, login, password_hash, {"by": "password"}, now)
 
 
@@ -267,8 +280,8 @@ def disable(conn: Connection, member: Member, *, by: str, now: datetime) -> None
         )
     if not run(conn, _SQL.disable_person, person_id=member.person_id, at=now):
         return
-    run(conn, _SQL.end_sessions, person_id=member.person_id, but=None)
-    run(conn, _SQL.drop_invitations, person_id=member.person_id)
+    end_sessions(conn, member.person_id)
+    drop_links(conn, member.person_id)
     end_tokens(conn, member.person_id)
     record(conn, at=now, login=by, action="disable", subject=member.login)
 

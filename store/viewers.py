@@ -12,7 +12,9 @@ from store.rights import PARTY, RIGHTS, Act, Reach
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The person a page is made for."""
+    """The person a page is made for. `has_factor`: this person has a second factor, or is a machine, which
+    needs none.
+    """
 
     person_id: int
     login: str
@@ -21,6 +23,7 @@ class Viewer:
     role: Role
     organisation_id: int
     organisation: str
+    has_factor: bool
 
     def reach(self, act: Act) -> Reach:
         return RIGHTS[act].reach[self.role]

@@ -79,6 +79,7 @@ def show_account(
             for one in people.list_sessions(conn, viewer.person_id)
         ],
         tokens=tokens.list_tokens(conn, viewer.person_id),
+        has_password=people.password_hash_of(conn, viewer.person_id) is not None,
         manages=viewer.may(Act.MANAGE_PEOPLE) or people.manages(conn, viewer.person_id),
     )
 
@@ -263,6 +264,6 @@ def accept(
             now=now,
         )
         entered = access.begin_session(conn, account, access.browser_of(request), now)
-    response = RedirectResponse("/", status_code=303)
+    response = RedirectResponse(entered.leads_to("/"), status_code=303)
     access.keep_entered(request, response, entered)
     return response

@@ -18,7 +18,7 @@ from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.language import LANGUAGES
 from insitu.logins import LONGEST_LOGIN, fold_login
 from insitu.model import Role
-from store import people, tokens
+from store import factors, linked, people, tokens
 from store.access import Viewer
 from store.database import Connection
 from store.people import Member
@@ -168,10 +168,34 @@ def manager(
     conn: Conn, context: Ctx, viewer: Signed, login: LoginForm, manages: Annotated[bool, Form()]
 ) -> Response:
     """Let a person manage the people of the own organisation, or no longer. Only for the lab."""
-    if require_manager(conn, viewer) is not None:
-        raise NotFound("Only the lab decides who manages people.")
-    member = people.get_member(conn, fold_login(login))
+    member = _of_lab(conn, viewer, login)
     people.set_manages(conn, member, manages, by=viewer.login, now=context.clock.now())
+    return RedirectResponse("/people", status_code=303)
+
+
+def _of_lab(conn: Connection, viewer: Viewer, login: str) -> Member:
+    """The person of a form that only the lab may send."""
+    if require_manager(conn, viewer) is not None:
+        raise NotFound("Only the lab may do that.")
+    return people.get_member(conn, fold_login(login))
+
+
+@router.post("/people/factor", dependencies=[Depends(require_form_token)])
+def reset_factor(conn: Conn, context: Ctx, viewer: Signed, login: LoginForm) -> Response:
+    """Remove the second factor of a person who lost it. Only for the lab, and not the own one: for that the
+    account's page asks for a code.
+    """
+    member = _of_lab(conn, viewer, login)
+    if member.person_id == viewer.person_id:
+        raise NotFound("Your own second factor is on your account's page.")
+    factors.reset(conn, member, by=viewer.login, now=context.clock.now())
+    return RedirectResponse("/people", status_code=303)
+
+
+@router.post("/people/unlink", dependencies=[Depends(require_form_token)])
+def unlink(conn: Conn, context: Ctx, viewer: Signed, login: LoginForm) -> Response:
+    """The other sign-in knows the person no longer, until it links the login again. Only for the lab."""
+    linked.unlink(conn, _of_lab(conn, viewer, login), by=viewer.login, now=context.clock.now())
     return RedirectResponse("/people", status_code=303)
 
 

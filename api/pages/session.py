@@ -10,13 +10,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api import access
 from api.access import Anyone, Signed, admit_sign_in, require_form_token
-from api.context import Conn, Ctx, PersonConn
+from api.context import Conn, Context, Ctx, PersonConn
 from api.rendering import LANGUAGE_COOKIE, page_of, respond
 from insitu.errors import NotAcceptedHere
 from insitu.language import LANGUAGES
 from insitu.logins import LONGEST_LOGIN
 from store.access import set_language, sign_out
 from store.audit import record
+from store.linked import id_token_of
 
 open_router = APIRouter()
 router = APIRouter()
@@ -34,14 +35,30 @@ def own_path(text: str) -> str:
     return text if safe and "\\" not in text else "/"
 
 
+def show_sign_in(
+    request: Request, context: Context, next: str, *, login: str = "", problem: str = ""
+) -> HTMLResponse:
+    """The form, with the reason why nobody is signed in yet."""
+    return respond(
+        request,
+        "sign_in.j2",
+        page_of(request, None),
+        status=403 if problem else 200,
+        next=own_path(next),
+        login=login,
+        problem=problem,
+        elsewhere=context.provider.label if context.provider else "",
+    )
+
+
 @open_router.get("/sign-in", response_class=HTMLResponse)
 def sign_in_page(
-    request: Request, viewer: Anyone, next: Annotated[str, Query(max_length=2000)] = "/"
+    request: Request, context: Ctx, viewer: Anyone, next: Annotated[str, Query(max_length=2000)] = "/"
 ) -> Response:
     """The form."""
     if viewer is not None:
         return RedirectResponse(own_path(next), status_code=303)
-    return respond(request, "sign_in.j2", page_of(request, None), next=own_path(next), login="", problem=None)
+    return show_sign_in(request, context, next)
 
 
 @open_router.post(
@@ -66,25 +83,34 @@ def sign_in(
             now=context.clock.now(),
         )
     except NotAcceptedHere as error:
-        page = page_of(request, None)
-        return respond(
-            request, "sign_in.j2", page, status=403, next=own_path(next), login=login, problem=str(error)
-        )
-    response = RedirectResponse(own_path(next), status_code=303)
+        return show_sign_in(request, context, next, login=login, problem=str(error))
+    response = RedirectResponse(entered.leads_to(own_path(next)), status_code=303)
     access.keep_entered(request, response, entered)
     return response
 
 
 @router.post("/sign-out", dependencies=[Depends(require_form_token)])
 def leave(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> Response:
-    """End the session in the browser and in the database."""
-    token = access.session_token(request)
+    """End the session in the browser and in the database; one that began elsewhere goes on there."""
+    token, id_token = access.session_token(request), None
     if token:
+        id_token = id_token_of(conn, access.digest(token))
         sign_out(conn, access.digest(token))
         record(conn, at=context.clock.now(), login=viewer.login, action="sign out", subject=viewer.login)
-    response = RedirectResponse("/sign-in", status_code=303)
+    response = _leave_elsewhere(request, context, id_token) or RedirectResponse("/sign-in", status_code=303)
     access.drop_session(request, response)
     return response
+
+
+def _leave_elsewhere(request: Request, context: Context, id_token: str | None) -> Response | None:
+    """A page that leads to the provider, where its own session ends too. A redirect would not: pages
+    let a form lead to this site only.
+    """
+    if id_token is None or context.provider is None:
+        return None
+    address = context.provider.leave(id_token, str(request.url_for("sign_in_page")))
+    label = context.provider.label
+    return respond(request, "signed_out.j2", page_of(request, None), address=address, label=label)
 
 
 @open_router.post("/language", dependencies=[Depends(require_form_token)])

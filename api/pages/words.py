@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api import passwords
+from api import factors, passwords
 from insitu.model import (
     DeviceCause,
     DeviceState,
@@ -25,6 +25,41 @@ PASSWORD_NEWS: Final = {
     "long": passwords.TOO_LONG,
     "login": passwords.TOO_LIKE_LOGIN,
     "common": passwords.TOO_COMMON,
+}
+
+ELSEWHERE_NEWS: Final = {
+    "away": "{label} does not answer at the moment.",
+    "unknown": "{login} has no account here.",
+    "disabled": "The account {login} is disabled.",
+    "otherwise": "{label} now knows {login} as somebody else.",
+    "unverified": "{label} has not verified the address {login}.",
+    "domain": "Addresses such as {login} cannot enter here by {label}.",
+    "stale": "This sign-in is too old, was used before, or began in another browser.",
+    "denied": "{label} did not sign you in.",
+    "unproven": "The answer of {label} does not prove who you are.",
+}
+"""A sign-in elsewhere that failed: the reason."""
+ELSEWHERE_ADVICE: Final = {
+    "away": "You can sign in with your password, or try again in a minute.",
+    "unknown": "{label} knows you, but only people who were invited can enter. Ask {lab} to invite you.",
+    "disabled": "Ask {lab} if you should have access again.",
+    "otherwise": "An address may have passed to another person. If you are the same one, ask "
+    "{lab} to unlink the account.",
+    "unverified": "Verify the address there, then begin again. {lab} can help.",
+    "domain": "Use the address of your organisation, or ask {lab}.",
+    "stale": "Begin again on the sign-in page.",
+    "denied": "Begin again, or sign in with your password.",
+    "unproven": "Begin again. If it happens twice, tell {lab} what is written below.",
+}
+"""The same: the next step."""
+FACTOR_NEWS: Final = {
+    "wrong": factors.WRONG_CODE,
+    "late": factors.TOO_LATE,
+    "old": "Sign out and in again first: this session is older than a quarter of an hour.",
+    "twice": "There is a second factor already: remove it first.",
+    "added": "The second factor counts from now on, and all other sessions have ended.",
+    "removed": "The second factor is removed.",
+    "needed": "Your role needs a second factor: only the lab can reset it.",
 }
 
 STATES: Final = {

@@ -23,19 +23,22 @@ INSERT INTO signed_in (token_sha256, person_id, expires_at)
 VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifetime)s::interval);
 
 -- name: signed_in
--- The people of these sessions.
-SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation
+-- The people of these sessions; a sign-in that waits for its code is none.
+SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation,
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
-WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
+WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND NOT s.wants_code
+  AND p.disabled_at IS NULL;
 
 -- name: viewer_of_login
 -- The person who signs in with a login.
-SELECT p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation
+SELECT p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation,
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor
 FROM person p JOIN organisation o USING (organisation_id) WHERE p.login = %(login)s::text AND p.disabled_at IS NULL;
 
 -- name: any_session
 -- True if anybody is signed in, or ever was.
-SELECT EXISTS (SELECT FROM signed_in) OR EXISTS (SELECT FROM person WHERE last_sign_in_at IS NOT NULL);
+SELECT EXISTS (SELECT FROM signed_in WHERE NOT wants_code) OR EXISTS (SELECT FROM person WHERE last_sign_in_at IS NOT NULL);
 
 -- name: sign_out
 -- End a session and remove expired ones.

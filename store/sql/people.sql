@@ -2,11 +2,6 @@
 -- The person of a login, and the password hash to compare; the hash is null for a person without a password.
 SELECT person_id, login, password_hash FROM person WHERE login = %(login)s::text AND disabled_at IS NULL;
 
--- name: find_subject
--- The person that another sign-in (OpenID Connect) knows under this subject.
-SELECT person_id, login, password_hash FROM person
-WHERE issuer = %(issuer)s::text AND subject = %(subject)s::text AND disabled_at IS NULL;
-
 -- name: begin_session
 -- A session, unless the person was disabled or the password changed since it was compared. Expired sessions are removed.
 WITH old AS (DELETE FROM signed_in WHERE expires_at < clock_timestamp()),
@@ -14,8 +9,9 @@ WITH old AS (DELETE FROM signed_in WHERE expires_at < clock_timestamp()),
              WHERE person_id = %(person_id)s::int AND disabled_at IS NULL
                AND password_hash IS NOT DISTINCT FROM %(password_hash)s::text
              RETURNING person_id)
-INSERT INTO signed_in (token_sha256, person_id, expires_at, browser, address)
-SELECT %(token_sha256)s::bytea, person_id, clock_timestamp() + %(lifetime)s::interval, %(browser)s::text, %(address)s::text
+INSERT INTO signed_in (token_sha256, person_id, expires_at, browser, address, id_token)
+SELECT %(token_sha256)s::bytea, person_id, clock_timestamp() + %(lifetime)s::interval, %(browser)s::text, %(address)s::text,
+       %(id_token)s::text
 FROM own RETURNING session_id;
 
 -- name: touch_sessions
@@ -26,7 +22,7 @@ WHERE token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND last_used_at < clock_ti
 -- name: list_sessions
 -- The sessions of a person, the one used last first.
 SELECT session_id, token_sha256, browser, address, created_at, last_used_at, expires_at FROM signed_in
-WHERE person_id = %(person_id)s::int AND expires_at > clock_timestamp() ORDER BY last_used_at DESC, session_id DESC;
+WHERE person_id = %(person_id)s::int AND NOT wants_code AND expires_at > clock_timestamp() ORDER BY last_used_at DESC, session_id DESC;
 
 -- name: end_session
 -- End one session of a person.
@@ -96,10 +92,12 @@ SELECT EXISTS (SELECT FROM person WHERE person_id = %(person_id)s::int AND manag
 -- People as their managers see them: of one organisation, or of all; or one person.
 SELECT p.person_id, p.login, p.name, o.code AS organisation, o.name AS organisation_name, p.organisation_id, o.kind, p.language,
        p.created_at, p.disabled_at, p.last_sign_in_at, p.role, p.manages_people,
-       p.password_hash IS NOT NULL OR p.issuer IS NOT NULL AS is_active,
+       p.password_hash IS NOT NULL OR p.issuer IS NOT NULL AS is_active, p.issuer IS NOT NULL AS is_linked,
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor,
        (SELECT max(i.expires_at) FROM invitation i
         WHERE i.person_id = p.person_id AND i.used_at IS NULL AND i.expires_at > clock_timestamp()) AS link_until,
-       (SELECT count(*)::int FROM signed_in s WHERE s.person_id = p.person_id AND s.expires_at > clock_timestamp()) AS sessions
+       (SELECT count(*)::int FROM signed_in s
+        WHERE s.person_id = p.person_id AND NOT s.wants_code AND s.expires_at > clock_timestamp()) AS sessions
 FROM person p JOIN organisation o USING (organisation_id)
 WHERE (%(organisation_id)s::int IS NULL OR p.organisation_id = %(organisation_id)s::int)
   AND (%(login)s::text IS NULL OR p.login = %(login)s::text)

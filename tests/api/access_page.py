@@ -40,8 +40,10 @@ The queries decide what a page reads. Below them PostgreSQL limits the rows, in 
 for whom. While a page, a file or a stream is read, the session acts as the role `insitu_pages`. It can only
 read, and sees only rows of the reader's trials: trial, device, deployment, datastream, protocol, evaluation,
 unblinding, decision, steps, rejects, ledger, audit log. Without a reader it sees none. It never sees hashes
-of passwords.
+of passwords, secrets of second factors, recovery codes or tokens of another sign-in.
 
+- Before all of this: a person whose role needs a second factor (`INSITU_TOTP_REQUIRED`) and who has none
+  reaches only the page that adds one.
 - Acts, which a form or `POST` sends, have the rights of the service once the table has allowed them. So has
   `/metrics`.
 - Observations and the other tables rest on the queries, because TimescaleDB has no row-level security on

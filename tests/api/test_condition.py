@@ -130,7 +130,7 @@ def test_a_host_sees_what_concerns_its_own_sites(own_world_url: str, world: Worl
 
 def test_a_viewer_is_bound_to_a_host_where_the_organisation_is_one(conn: Connection, world: World) -> None:
     def viewer(role: str) -> Viewer:
-        return Viewer(1, "someone", "Someone", "en", Role(role), 42, "Somewhere")
+        return Viewer(1, "someone", "Someone", "en", Role(role), 42, "Somewhere", True)
 
     assert {role: viewer(role).host_id for role in Role if viewer(role).host_id} == {"operator": 42}
     assert {row.device for row in list_devices(conn, viewer("lab"), now=world.now)} == set(world.devices)

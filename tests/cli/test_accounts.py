@@ -12,7 +12,7 @@ from cli.leavers import describe_people
 from cli.policy import LookAt
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import OrganisationKind
-from store import access, people
+from store import access, factors, people
 from store.audit import audit
 from store.catalogue.organisations import add_organisation
 from store.database import Connection
@@ -102,3 +102,20 @@ def test_check_names_people_who_may_have_left_and_tokens_that_end_soon(
     assert "not signed in for 180 days: gone (" in str(found.value)
     assert "short of lab on" in str(found.value)
     assert "long" not in str(found.value)
+
+
+def test_a_lost_factor_is_reset_and_another_sign_in_unlinked(told_here: Told, lab: Connection) -> None:
+    number = people.get_member(lab, "lab").person_id
+    with pytest.raises(CorrectInput, match="has no second factor"):
+        told_here("people", "reset-factor", "lab")
+    factors.offer(lab, number, b"sealed")
+    factors.take_step(lab, number, 1, NOW)
+    lab.execute("UPDATE person SET issuer = 'https://accounts.example.org', subject = 'm1'")
+    lab.commit()
+    assert people.get_member(lab, "lab").has_factor
+    lab.rollback()
+    assert "lab has no second factor any more" in told_here("people", "reset-factor", "Lab")
+    assert "No other sign-in knows lab" in told_here("people", "unlink", "lab")
+    member = people.get_member(lab, "lab")
+    assert (member.has_factor, member.is_linked) == (False, False)
+    assert [line.action for line in audit(lab)] == ["reset second factor", "unlink sign-in"]

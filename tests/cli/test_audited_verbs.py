@@ -16,10 +16,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from api import totp
 from api.passwords import hash_password
+from api.sealing import factor_key, seal
 from cli.actor import local_administrator
 from cli.verbs import VERBS
+from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput, InsituError, NotAcceptedHere
+from insitu.settings import Settings
+from store import factors, people
 from store.access import add_person
 from store.audit import audit, audit_problem
 from store.catalogue.devices import add_device
@@ -304,6 +309,27 @@ def test_a_wrong_password_signs_nobody_in(world: World) -> None:
     with pytest.raises(InsituError, match="wrong"):
         world.say("login", "marie", "--password-file", world.file("password", "no"))
     assert audit(world.conn) == []
+
+
+def test_a_person_with_a_second_factor_acts_with_a_code_and_one_who_needs_it_not_without(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _logged_in(world, "marie", "lab")
+    monkeypatch.setenv("INSITU_TOTP_REQUIRED", "lab")
+    with pytest.raises(NotAcceptedHere, match="marie needs a second factor"):
+        world.say("move", "t", "shortlisted")
+    world.say("logout")
+    number = people.get_member(world.conn, "marie").person_id
+    key = factor_key(Settings(data_dir=world.folder / "data"))
+    factors.offer(world.conn, number, seal(b"x" * 20, number, key))
+    factors.take_step(world.conn, number, 1, START)
+    world.conn.commit()
+    known = ("login", "marie", "--password-file", world.file("password", PASSWORD))
+    with pytest.raises(NotAcceptedHere, match="The code is wrong"):
+        world.say(*known, "--code", "000000")
+    world.say(*known, "--code", totp.code_of(b"x" * 20, totp.step_at(SYSTEM.now())))
+    world.say("move", "t", "shortlisted")
+    assert audit(world.conn)[-1].login == "person:marie"
 
 
 def test_no_login_can_look_like_a_kind_of_actor(world: World) -> None:

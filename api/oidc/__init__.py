@@ -1,0 +1,1 @@
+"""Signing in elsewhere (OpenID Connect): asks the provider within bounds, and checks each word it says."""
