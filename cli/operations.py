@@ -78,8 +78,8 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Is everything in order? One line for each question: ok, LOOK at a device, BAD, or -- if it could not be
-    asked. Exit code 1 if anything is BAD.
+    """Is everything in order? One line for each question: ok, LOOK if something needs a look, BAD, or -- if
+    it could not be asked. Exit code 1 if anything is BAD.
     """
     answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
     bad = sum(answer.state == "bad" or (strict and answer.state != "ok") for answer in answers)
