@@ -27,6 +27,7 @@ from store.imports import (
 from store.ledger import recount
 from store.observations import latest_of, merge
 from tests.cli.calling import Told, told, told_here
+from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, quarter_hours, stored
 from tests.test_cli import complaint, run
@@ -225,7 +226,11 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(quick=15, nightly=40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps=steps)
 def test_whatever_is_imported_and_withdrawn_what_stays_is_what_the_other_imports_say(
     conn: Connection, catalogue: SmallTrial, load: Load, steps: list[tuple[str, object, object]]

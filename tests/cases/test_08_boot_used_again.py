@@ -11,6 +11,7 @@ from ingest.replay import replay
 from insitu.clock import SYSTEM
 from store.database import Connection
 from tests.cases.worlds import refused, send, stored
+from tests.examples import examples
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_networks import UP_TOPIC, chirpstack, register_networks
 
@@ -99,7 +100,7 @@ def test_a_frame_without_data_is_told_apart_by_its_object(conn: Connection, cata
     assert stored(conn) == {"pm25": [1, 2]}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(quick=10, nightly=25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=12))
 def test_a_message_is_stored_repeated_or_kept_as_a_conflict(
     conn: Connection, catalogue: SmallTrial, sent: list[tuple[int, int]]

@@ -21,6 +21,7 @@ from store.mapping import Mapping
 from store.mappings import mappings_of_trial, replace_mappings
 from tests.cases.worlds import add_properties, give_mappings, refused, send, stored
 from tests.cli.calling import Told, told, told_here
+from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 
 __all__ = ["told", "told_here"]
@@ -139,7 +140,11 @@ def by_device(mappings: list[Mapping]) -> dict[tuple[str, str], dict[str, Any]]:
     return {(one.field, device): dict(one.rule_document) for one in mappings for device in one.devices}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(quick=20, nightly=60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(ENTRIES, max_size=4), st.lists(ENTRIES, max_size=3))
 def test_for_each_device_and_field_only_what_is_stated_changes(
     world: Connection, first: list[dict[str, Any]], second: list[dict[str, Any]]

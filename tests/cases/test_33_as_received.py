@@ -20,6 +20,7 @@ from store.database import Connection
 from store.ledger import recount
 from tests.cases.worlds import NOW, UNITS, add_properties, give_mappings, refused, send, stored
 from tests.cli.calling import Told, told, told_here
+from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 
 __all__ = ["told", "told_here"]
@@ -113,7 +114,11 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(quick=15, nightly=40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(values=VALUES, steps=STEPS)
 def test_however_mappings_and_times_change_each_result_is_stored_once(
     world: Connection, values: dict[str, int], steps: list[tuple[set[str], str]]

@@ -23,6 +23,7 @@ from store.catalogue.properties import add_property
 from store.database import Connection
 from store.observations import merge
 from tests.cli.calling import Told, told, told_here
+from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import NOON, Load, stored
 from tests.test_cli import complaint, run
@@ -129,7 +130,11 @@ def test_a_swap_in_the_past_says_how_many_results_of_the_old_device_are_later(
     assert len(stored(conn, stream)) == 24
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(quick=12, nightly=30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(minutes=st.lists(st.integers(-2880, 2880), min_size=1, max_size=6, unique=True))
 def test_a_file_has_no_day_of_grace_around_a_deployment_neither_at_the_import_nor_at_a_replay(
     conn: Connection, catalogue: SmallTrial, load: Load, minutes: list[int]

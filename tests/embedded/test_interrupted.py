@@ -37,6 +37,23 @@ def folder() -> Iterator[Path]:
     subprocess.run(["rm", "-rf", str(place)], check=True)
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """A data directory whose servers were made, have worked, and have ended."""
+    place = Path(mkdtemp(prefix="insitu-made-", dir=quick_folder()))
+    place.chmod(0o711)
+    works(place / "data")
+    yield place / "data"
+    subprocess.run(["rm", "-rf", str(place)], check=True)
+
+
+@pytest.fixture
+def data(folder: Path, made: Path) -> Path:
+    """A copy of it: to make one takes half a second of processor time."""
+    subprocess.run(["cp", "-a", str(made), str(folder / "data")], check=True)
+    return folder / "data"
+
+
 @contextmanager
 def first_starts(data_dir: Path, seen: Path, servers: str) -> Iterator[Iterator[int]]:
     """Exit codes of one start after the other, each in a process of its own."""
@@ -181,11 +198,8 @@ def test_two_first_starts_at_once_end_with_one_that_runs_and_one_that_is_told(fo
 
 @pytest.mark.parametrize("left", ["version only", "most of it", "empty"])
 def test_a_half_made_database_of_an_older_version_is_set_aside_and_a_new_one_made(
-    folder: Path, left: str
+    data: Path, left: str
 ) -> None:
-    data = folder / "data"
-    with Postgres(data_dir=data, durable=False):
-        pass
     (data / ".database-made").unlink()
     (data / "pg" / "insitu.whole").unlink()  # older versions had no such file
     if left == "most of it":
@@ -199,10 +213,7 @@ def test_a_half_made_database_of_an_older_version_is_set_aside_and_a_new_one_mad
     assert (data / "pg.interrupted-1").exists() == (left != "empty")
 
 
-def test_a_database_that_was_made_is_never_set_aside(folder: Path) -> None:
-    data = folder / "data"
-    with Postgres(data_dir=data, durable=False):
-        pass
+def test_a_database_that_was_made_is_never_set_aside(data: Path) -> None:
     control = data / "pg" / "global" / "pg_control"
     content = control.read_bytes()
     control.unlink()
@@ -226,9 +237,7 @@ def _owner(path: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize("role", ["insitu", "postgres"])
 @pytest.mark.parametrize("lost", ["empty", "gone"])
-def test_a_lost_secret_is_drawn_anew_and_given_to_the_database(folder: Path, role: str, lost: str) -> None:
-    data = folder / "data"
-    works(data)
+def test_a_lost_secret_is_drawn_anew_and_given_to_the_database(data: Path, role: str, lost: str) -> None:
     secret = data / f"postgres-{role}.secret"
     before = secret.read_text()
     secret.write_text("") if lost == "empty" else secret.unlink()
@@ -266,8 +275,8 @@ def test_a_postgres_that_is_too_old_is_refused_in_words(folder: Path) -> None:
 # -- halted servers
 
 
-def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(folder: Path) -> None:
-    server = Postgres(data_dir=folder / "data", durable=False)
+def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(data: Path) -> None:
+    server = Postgres(data_dir=data, durable=False)
     server.start()
     for way in ("stop", "death"):
         with psycopg.connect(server.url) as conn:
@@ -333,9 +342,8 @@ def test_a_data_directory_is_held_by_one(folder: Path) -> None:
         pass
 
 
-def test_a_socket_that_names_a_living_stranger_hinders_no_start(folder: Path) -> None:
+def test_a_socket_that_names_a_living_stranger_hinders_no_start(data: Path) -> None:
     """Soon after a server is killed, its pid belongs to somebody else, or to a zombie."""
-    data = folder / "data"
     server = Postgres(data_dir=data, durable=False)
     server.start()
     server.kill()

@@ -27,6 +27,7 @@ from store.database import Connection, connect
 from store.ledger import recount
 from store.mapping import new_mapping
 from store.mappings import mappings_of_trial, replace_mappings
+from tests.examples import examples
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message
 from tests.stack import wait_until
@@ -183,7 +184,7 @@ def test_wherever_one_writer_stands_the_copy_of_the_other_is_no_second_row(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(quick=12, nightly=25),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from insitu.model import Verdict
+from tests.examples import examples
 from tests.trials.world import (
     DAY,
     START,
@@ -332,7 +333,7 @@ def with_criteria(criteria: list[dict[str, Any]], design: str = "reference_collo
     return Endpoint.model_validate(endpoint(design, criteria, arms=["candidate", "reference"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(quick=30, nightly=60), deadline=None)
 @example(
     [criterion("rmse", low=-2)],
     [

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from insitu.errors import CorrectInput
+from tests.examples import examples
 from trials.statistics import metrics
 from trials.statistics.metrics import (
     between_units_cv,
@@ -333,7 +334,7 @@ CALLS: dict[str, Callable[[list[float], list[float]], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(quick=30, nightly=60), deadline=None)
 @given(pair=st.lists(pairs_of_anything, max_size=12))
 def test_any_numbers_give_a_number_or_one_clear_error(name: str, pair: list[tuple[float, float]]) -> None:
     first, second = ([one for one, _ in pair], [other for _, other in pair])

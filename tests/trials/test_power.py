@@ -87,7 +87,12 @@ def test_half_the_chance_of_a_wrong_verdict_is_left_on_the_bound() -> None:
 
 @pytest.mark.parametrize(
     ("by", "phi"),
-    [(NEIGHBOURS, 0.0), (NEIGHBOURS, 0.5), (TRUE_LAGS, 0.0), (TRUE_LAGS, 0.5)],
+    [
+        pytest.param(NEIGHBOURS, 0.0, marks=pytest.mark.nightly),
+        (NEIGHBOURS, 0.5),
+        pytest.param(TRUE_LAGS, 0.0, marks=pytest.mark.nightly),
+        (TRUE_LAGS, 0.5),
+    ],
     ids=["neighbours-0", "neighbours-.5", "lags-0", "lags-.5"],
 )
 @pytest.mark.parametrize("kind", ["difference", "limit", "equivalence"])

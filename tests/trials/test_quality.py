@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from insitu.errors import CorrectInput
 from insitu.model import Flag
+from tests.examples import examples
 from trials.quality import CHECKS, Planned, margin_us, parameters_text, plan, roll_up, run
 
 Ints = NDArray[np.int64]
@@ -237,7 +238,7 @@ def rows(draw: st.DrawFn, *, repeats: bool) -> tuple[Ints, Floats, Ints]:
 
 
 @every_check
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(quick=40, nightly=100), deadline=None)
 @given(data=rows(repeats=True), draw=st.data(), seed=st.integers(0, 2**16))
 def test_any_order_of_the_rows_gives_the_same_flags(
     name: str, data: tuple[Ints, Floats, Ints], draw: st.DataObject, seed: int
@@ -277,7 +278,7 @@ def judged_in_batches(
 
 
 @every_check
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(quick=60, nightly=200), deadline=None)
 @given(
     data=rows(repeats=False),
     draw=st.data(),
@@ -298,7 +299,7 @@ def test_any_split_into_batches_gives_the_same_flags(
 
 
 @every_check
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(quick=25, nightly=50), deadline=None)
 @given(data=rows(repeats=False), draw=st.data())
 def test_moving_all_stamps_moves_no_flag(
     name: str, data: tuple[Ints, Floats, Ints], draw: st.DataObject

@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.trials.package import forger
 from tests.trials.package.conftest import Lab, is_settled
 
 TABLES = ("observations.csv", "flags.csv", "rejects.csv", "surroundings.csv", "receipts.csv")
 DOCUMENTS = ("catalogue.json", "evaluation.json", "protocol.json", "datapackage.json", "signature.json")
 EXAMPLES = settings(
-    max_examples=25,
+    max_examples=examples(quick=12, nightly=25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
