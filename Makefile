@@ -51,7 +51,7 @@ coverage: .venv/dev
 
 # Each kind of fault once, against a real installation (docs/faults.md).
 faults: .venv/runtime
-	.venv/bin/python -m proving.faults quick
+	.venv/bin/python -m proving.faults --beside quick
 
 # Kills by seed for HOURS, or until KILLS and MESSAGES are reached; prints the table of docs/reliability.md.
 HOURS ?= 0

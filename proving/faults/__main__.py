@@ -41,6 +41,9 @@ def _arguments() -> argparse.Namespace:
         "--keep", type=Path, default=Path("out/faults"), help="where seeds and logs of failures stay"
     )
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
+    parser.add_argument(
+        "--beside", action="store_true", help="two installations at a time; needs two free processors"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", help="all scenarios; * marks those of `quick`")
     run = verbs.add_parser("run", help="some scenarios by name, or all")
@@ -65,9 +68,9 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     return [by_name[name] for name in names]
 
 
-async def _run(scenarios: Sequence[Scenario], seed: int, top: Path, kept: Path) -> bool:
+async def _run(scenarios: Sequence[Scenario], seed: int, top: Path, kept: Path, *, beside: bool) -> bool:
     began = time.monotonic()
-    outcomes = await Runner(top, kept, seed, _report).run(scenarios)
+    outcomes = await Runner(top, kept, seed, _report, beside=beside).run(scenarios)
     failed = [outcome for outcome in outcomes if outcome.verdict == "FAILED"]
     skipped = sum(outcome.verdict == "skipped" for outcome in outcomes)
     say(
@@ -142,7 +145,8 @@ def main() -> None:
                 if options.verb == "quick"
                 else options.names
             )
-            well = asyncio.run(_until_told(_run(_chosen(names), seed, top, kept)))
+            work = _run(_chosen(names), seed, top, kept, beside=options.beside)
+            well = asyncio.run(_until_told(work))
     finally:
         shutil.rmtree(top, ignore_errors=True)
     sys.exit(not well)

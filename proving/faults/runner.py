@@ -40,22 +40,25 @@ Report = Callable[[Outcome], None]
 
 
 class Runner:
-    """`top`: where installations live. `kept`: where the folders of failures stay."""
+    """`top`: where installations live. `kept`: where the folders of failures stay. `beside`: scenarios with an
+    installation of their own run while others share a world; only what measures speed runs alone, at the end.
+    """
 
-    def __init__(self, top: Path, kept: Path, seed: int, report: Report) -> None:
+    def __init__(self, top: Path, kept: Path, seed: int, report: Report, *, beside: bool = False) -> None:
         self._top, self._kept, self._seed, self._report = top, kept, seed, report
+        self._beside = beside
         self._worlds = 0
 
     async def run(self, scenarios: Sequence[Scenario]) -> list[Outcome]:
-        """Those with an installation of their own run beside those that share a world: most of the time all
-        of them wait. Those that measure how quickly something happens run at the end, alone.
-        """
         own = [scenario for scenario in scenarios if scenario.own is not None]
+        shared = [scenario for scenario in scenarios if scenario.shared is not None]
+        if not self._beside:
+            return [*await self._shared(shared), *await self._owns(own)]
         async with asyncio.TaskGroup() as group:
-            shared = group.create_task(self._shared([one for one in scenarios if one.shared is not None]))
+            in_world = group.create_task(self._shared(shared))
             beside = group.create_task(self._owns([one for one in own if not one.alone]))
         alone = await self._owns([one for one in own if one.alone])
-        return [*shared.result(), *beside.result(), *alone]
+        return [*in_world.result(), *beside.result(), *alone]
 
     async def _owns(self, scenarios: Sequence[Scenario]) -> list[Outcome]:
         return [await self._own(scenario) for scenario in scenarios]

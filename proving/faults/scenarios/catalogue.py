@@ -1,5 +1,5 @@
 """Every scenario by name. `make faults` runs the `quick` ones. Shared ones run one after the other in one
-world, the others beside them.
+world.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Own = Callable[[Path, random.Random], Awaitable[str]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Exactly one of `shared` and `own` is set. `alone`: it measures, so nothing runs beside it."""
+    """Exactly one of `shared` and `own` is set. `alone`: it measures speed, so nothing runs beside it."""
 
     name: str
     quick: bool
