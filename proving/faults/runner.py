@@ -40,8 +40,8 @@ Report = Callable[[Outcome], None]
 
 
 class Runner:
-    """`top`: where installations live. `kept`: where the folders of failures stay. `beside`: scenarios with an
-    installation of their own run while others share a world; only what measures speed runs alone, at the end.
+    """`top`: where installations live. `kept`: where the folders of failures stay. `beside`: scenarios with
+    an installation of their own run while others share a world; what measures speed runs alone, at the end.
     """
 
     def __init__(self, top: Path, kept: Path, seed: int, report: Report, *, beside: bool = False) -> None:
