@@ -73,6 +73,7 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_API}/rejects/not-kept": Act.LIST_REJECTS,
     f"POST {_API}/mappings/try": Act.REPLAY,
     f"GET {_API}/ledger": Act.SEE_HEALTH,
+    f"GET {_API}/agreement": Act.READ_PROTOCOL,
     f"GET {_API}/evaluations": Act.READ_EVALUATIONS,
     f"GET {_API}{_EVALUATION}": Act.READ_EVALUATIONS,
     f"GET {_API}/decision": Act.READ_EVALUATIONS,

@@ -43,8 +43,8 @@ from api.pages import devices as device_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
-from api.routes import audit as audit_routes
 from api.routes import (
+    agreements,
     datastreams,
     devices,
     evaluations,
@@ -56,6 +56,7 @@ from api.routes import (
     operations,
     trials,
 )
+from api.routes import audit as audit_routes
 from api.routes import decisions as decision_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
@@ -182,6 +183,7 @@ def _include(app: FastAPI) -> None:
         ("ledger", ledger.router),
         ("evaluations", evaluations.router),
         ("imports", imports.router),
+        ("agreements", agreements.router),
         ("protocols", protocol_routes.router),
         ("decisions", decision_routes.router),
         ("audit", audit_routes.router),

@@ -8,17 +8,18 @@ import tomllib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from pydantic import Field, ValidationError, model_validator
 
 from cli.actor import LoginOption, open_acting
+from cli.agreement import sentence
 from cli.entries import DeviceEntry, enter_device
 from cli.fields import Code, Entry, Line, Login, Moment, Name, Texts, ZoneName, to_utc
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
-from cli.output import say
+from cli.output import say, warn
 from cli.people import add_account, new_password
 from cli.topics import TopicEntry, await_topics, enter_topic
 from ingest.mapping_entry import MappingEntry
@@ -37,9 +38,13 @@ from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial, move_trial
 from store.catalogue.windows import add_window
 from store.corrections import correct_deployment
+from trials.workflow.agreeing import load_agreed
 
 if TYPE_CHECKING:
     from store.database import Connection
+
+
+_NEEDS_AGREEMENT: Final = (TrialState.DEPLOYMENT, TrialState.RUNNING)
 
 
 class OrganisationEntry(Entry):
@@ -270,7 +275,10 @@ def move(
     target, conn, actor = open_acting("insitu move", login)
     with conn:
         move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=actor, note=note)
+        gaps = load_agreed(conn, trial).gaps if to in _NEEDS_AGREEMENT else []
     say(f"{trial} is now: {to}.")
+    for gap in gaps:
+        warn(f"open in the agreement: {sentence(gap)}")
 
 
 def window(

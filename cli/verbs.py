@@ -34,6 +34,9 @@ VERBS: Final = {
         "cli.map", ("map_trial",), "Map the fields of a device family, or try mappings on refused messages."
     ),
     "mappings": Verb("cli.map", ("mappings",), "List the device families whose mappings come with Insitu."),
+    "agreement": Verb(
+        "cli.agreement", ("agreement",), "Enter the agreement of a trial, or show its open points."
+    ),
     "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
     "swap": Verb("cli.swapping", ("swap",), "Replace a device by another at its place."),

@@ -202,6 +202,25 @@ CREATE TABLE public.access_token_address (
     first_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
+CREATE TABLE public.agreement (
+    agreement_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    document text NOT NULL,
+    sha256 text NOT NULL,
+    entered_at timestamp with time zone NOT NULL,
+    entered_by text NOT NULL,
+    CONSTRAINT agreement_document_check CHECK ((octet_length(document) <= 262144))
+);
+
+ALTER TABLE public.agreement ALTER COLUMN agreement_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.agreement_agreement_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.audit (
     audit_id bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -1187,6 +1206,9 @@ ALTER TABLE ONLY public.access_token
 ALTER TABLE ONLY public.access_token
     ADD CONSTRAINT access_token_token_sha256_key UNIQUE (token_sha256);
 
+ALTER TABLE ONLY public.agreement
+    ADD CONSTRAINT agreement_pkey PRIMARY KEY (agreement_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
@@ -1453,6 +1475,8 @@ ALTER TABLE ONLY public.withdrawn_observation
 
 CREATE INDEX access_token_by_person ON public.access_token USING btree (person_id);
 
+CREATE INDEX agreement_by_trial ON public.agreement USING btree (trial_id, agreement_id DESC);
+
 CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
 
 CREATE INDEX broker_event_untold ON public.broker_event USING btree (last_at) WHERE (told < events);
@@ -1484,6 +1508,8 @@ CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (sin
 CREATE INDEX signed_in_by_person ON public.signed_in USING btree (person_id);
 
 CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
+
+CREATE TRIGGER agreements_stay BEFORE DELETE OR UPDATE ON public.agreement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_stays BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1541,6 +1567,9 @@ ALTER TABLE ONLY public.access_token
 
 ALTER TABLE ONLY public.access_token
     ADD CONSTRAINT access_token_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agreement
+    ADD CONSTRAINT agreement_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
@@ -1701,6 +1730,8 @@ ALTER TABLE ONLY public.withdrawn_observation
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import(import_id);
 
+ALTER TABLE public.agreement ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.datastream ENABLE ROW LEVEL SECURITY;
@@ -1722,6 +1753,8 @@ ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seen ON public.agreement USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.audit USING (( SELECT public.sees_all() AS sees_all));
 
@@ -1752,6 +1785,8 @@ CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_al
 CREATE POLICY seen ON public.trial_step USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.unblinding USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY service ON public.agreement TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.audit TO insitu_service USING (true) WITH CHECK (true);
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -128,8 +128,10 @@ class Reader:
         )
         return text
 
-    def day(self, when: datetime, style: str = "long") -> str:
-        """The local date of `when`."""
-        local: Any = when.astimezone(zone_or_utc(self.time_zone)).date()
+    def day(self, when: datetime | date, style: str = "long") -> str:
+        """A date, or the local date of a time."""
+        local: Any = when
+        if isinstance(when, datetime):
+            local = when.astimezone(zone_or_utc(self.time_zone)).date()
         text: str = format_date(local, style, locale=LOCALES[self.language])
         return text

@@ -21,6 +21,7 @@ _WORDS: Final = {
     "evaluate": "evaluation {key} of {subject}",
     "unblind": "unblinding of {key} in {subject}",
     "decide": "decision about {subject} on evaluation {key}",
+    "agree": "agreement {key} of {subject}",
     "withdraw import": "withdrawal of import {key}",
     "move": "move of {subject} to {key}",
     "window": "window {key}",

@@ -52,7 +52,7 @@ sign in                    any  any       any    any        any      any      ow
 see a trial                any  sites     own    own        own      any      title, parties, state and steps
 see health                 any  sites     own    own        own      any      devices, gaps, message counts
 look after devices         any  sites     -      own        own      -        trouble waits on the start page
-read the protocol          any  own       own    own        own      any      every version, and the mappings
+read the protocol          any  own       own    own        own      any      versions, mappings, agreement
 read evaluations           any  -         own    own        own      any      verdict, report, decision
 read measurements          any  -         -      own        own      any      results, charts, exports
 list imports               any  -         -      own        own      any      files and pulls

@@ -14,7 +14,7 @@ from api.access import Signed, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
-from api.pages.words import OUTCOMES, PERIODS, ROLES, TRIAL_STATES, VERDICTS
+from api.pages.words import ANSWERS, GAPS, OUTCOMES, PERIODS, PROVISION_WORDS, ROLES, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
 from api.withdrawing import withdraw_for
 from insitu.errors import NotFound
@@ -31,7 +31,9 @@ from store.read.progress import list_evaluations, load_trial_facts
 from store.rights import Act
 from store.trials import StoredProtocol, evaluation, protocols, unblindings
 from trials.condition.completeness import share_stored
+from trials.plan.agreement import PROVISIONS
 from trials.plan.parts import Capture
+from trials.workflow.agreeing import load_agreed
 from trials.workflow.blinding import unblind
 
 router = APIRouter()
@@ -145,6 +147,11 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         protocol=_shown(stored, captured, page),
         expected=_expected(conn, context, viewer, stored, page),
         mappings=mappings_of_trial(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else [],
+        agreed=load_agreed(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else None,
+        gap_words=GAPS,
+        answers=ANSWERS,
+        provisions=PROVISIONS,
+        provision_words=PROVISION_WORDS,
     )
 
 

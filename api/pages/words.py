@@ -18,6 +18,7 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
+from trials.plan.agreement import Answered, GapCode
 
 PASSWORD_NEWS: Final = {
     "wrong": "The old password is wrong.",
@@ -106,6 +107,42 @@ OUTCOMES: Final = {
     TrialState.ITERATE: "Iterate: a changed trial follows",
     TrialState.STOP: "Stop",
 }
+
+GAPS: Final = {
+    GapCode.NO_AGREEMENT: "There is no agreement yet.",
+    GapCode.NO_USE: "It does not say which data {about} may use, for what and until when.",
+    GapCode.USE_WITHOUT_END: "The use by {about} has no end.",
+    GapCode.SECRETS_NOT_STATED: "It does not say which data are trade secrets, or that there are none.",
+    GapCode.NO_SHEET: "There is no security sheet of {about}.",
+    GapCode.NOT_ANSWERED: "The security sheet of {about} says nothing about {heading} {provision}.",
+    GapCode.NOT_MET: "Not met, or partly, by {about}: {heading} {provision} ({note}).",
+}
+"""Open points of an agreement."""
+
+PROVISION_WORDS: Final = {
+    "no_default_passwords": "no universal default passwords",
+    "vulnerability_reports": "a way to report vulnerabilities",
+    "software_updates": "software kept up to date",
+    "secure_storage": "secrets stored securely",
+    "secure_communication": "secure communication",
+    "attack_surfaces": "few exposed surfaces",
+    "software_integrity": "integrity of the software",
+    "personal_data": "personal data kept secure",
+    "resilience": "resilience to outages",
+    "telemetry_examined": "telemetry examined for anomalies",
+    "deletion": "easy deletion of the user's data",
+    "installation": "easy installation and maintenance",
+    "input_validation": "input data validated",
+}
+"""Headings of EN 303 645, in our words."""
+
+ANSWERS: Final = {
+    Answered.MET: "met",
+    Answered.PARTLY: "partly met",
+    Answered.NOT_MET: "not met",
+    Answered.NOT_APPLICABLE: "not applicable",
+}
+"""Answers of a security sheet."""
 
 VERDICTS: Final = {
     Verdict.MET: "met",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cli.demo.agreements import agreement_of
 from cli.devices import give_credential
 from cli.people import add_account, new_password
 from insitu.model import DatastreamRole, OrganisationKind, Role, TrialState
@@ -20,6 +21,7 @@ from store.catalogue.properties import add_property, list_properties
 from store.catalogue.sensors import add_sensor
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial, move_trial
+from trials.workflow.agreeing import agree
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -53,6 +55,7 @@ def register(conn: Connection, scenario: Scenario, *, start: datetime) -> None:
     record(conn, at=start, login=SERVICE, action="enter trial", subject=scenario.code)
     for state in LIFE:
         move_trial(conn, trial=scenario.code, to=state, at=start, login=SERVICE)
+    agree(conn, scenario.code, agreement_of(scenario, start), now=start, login=SERVICE)
     swapped = {swap.old: start + timedelta(days=swap.day) for swap in scenario.swaps}
     for group in scenario.groups:
         for device in group.devices:

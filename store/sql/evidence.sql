@@ -16,6 +16,9 @@ WITH record AS (
            'reason', d.reason, 'evaluation_sha256', d.evaluation_sha256, 'protocol_sha256', d.protocol_sha256)
     FROM decision d JOIN trial t USING (trial_id)
     UNION ALL
+    SELECT 'agree', t.code, a.agreement_id::text, jsonb_build_object('at', a.entered_at, 'by', a.entered_by, 'sha256', a.sha256)
+    FROM agreement a JOIN trial t USING (trial_id)
+    UNION ALL
     SELECT 'withdraw import', '', i.import_id::text, jsonb_build_object('at', i.withdrawn_at, 'by', i.withdrawn_by, 'reason', i.withdrawn_for)
     FROM import i WHERE i.withdrawn_at IS NOT NULL
     UNION ALL
@@ -31,7 +34,7 @@ WITH record AS (
 ), line AS (
     SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window') THEN '' ELSE a.subject END AS subject,
            CASE a.action WHEN 'lock' THEN a.detail->>'version' WHEN 'evaluate' THEN a.detail->>'evaluation'
-                WHEN 'decide' THEN a.detail->>'evaluation'
+                WHEN 'decide' THEN a.detail->>'evaluation' WHEN 'agree' THEN a.detail->>'agreement'
                 WHEN 'unblind' THEN a.detail->>'endpoint' WHEN 'withdraw import' THEN a.detail->>'import'
                 WHEN 'window' THEN a.detail->>'window'
                 ELSE (a.detail->>'to') || ' ' || to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END AS key,
@@ -39,7 +42,7 @@ WITH record AS (
            || CASE a.action WHEN 'window' THEN a.detail || jsonb_build_object('start', (a.detail->>'start')::timestamptz,
                                                                                'end', (a.detail->>'end')::timestamptz)
                    ELSE a.detail END AS facts, a.audit_id
-    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'withdraw import', 'move', 'window')
+    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'agree', 'withdraw import', 'move', 'window')
 )
 SELECT action, subject, key, r.facts AS record, l.facts AS line, l.audit_id
 FROM record r FULL JOIN line l USING (action, subject, key) ORDER BY action, subject, key, l.audit_id;
@@ -61,6 +64,9 @@ FROM evaluation e JOIN trial t USING (trial_id) JOIN protocol p USING (protocol_
     ('trial', t.code = e.document::jsonb->>'trial'),
     ('protocol', p.sha256 = e.document::jsonb->>'protocol_sha256')) AS w(field, agrees)
 WHERE NOT coalesce(w.agrees, false)
+UNION ALL
+SELECT 'agreement ' || a.agreement_id || ' of ' || t.code, 'SHA-256'
+FROM agreement a JOIN trial t USING (trial_id) WHERE a.sha256 <> encode(sha256(convert_to(a.document, 'UTF8')), 'hex')
 UNION ALL
 SELECT 'trial ' || t.code, 'state'
 FROM trial t CROSS JOIN LATERAL (SELECT s.to_state FROM trial_step s WHERE s.trial_id = t.trial_id ORDER BY s.trial_step_id DESC LIMIT 1) x

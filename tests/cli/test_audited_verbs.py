@@ -104,6 +104,10 @@ def _swap(w: World) -> None:
     w.say("swap", "t", "a", "new", "--reason", "dead")
 
 
+def _agreement(w: World) -> None:
+    w.say("agreement", "t", w.file("agreement.toml", "signed_on = 2026-02-01\n"))
+
+
 def _sensor(w: World) -> None:
     w.add(add_sensor(w.conn, device_id=w.catalogue.devices["a"], make="m", model="x"))
     w.say("sensor", "t", "a", "--reason", "new", "--serial", "2")
@@ -192,6 +196,7 @@ ACTS: dict[str, Callable[[World], object]] = {
     "replay": lambda w: w.say("replay"),
     "broker-config": lambda w: w.say("broker-config", "nats", "--to", str(w.folder)),
     "shards": lambda w: w.say("shards", "--count", "2"),
+    "agreement": _agreement,
     "login": lambda w: _logged_in(w, "marie", "lab"),
     "logout": _logout,
 }

@@ -40,7 +40,7 @@ REPORTING = {
     *("trials", "devices", "people", "windows", "evaluations"),
     *("check", "settings", "profiles", "shards", "network", "power", "verify", "evaluate"),
     *("replay", "import", "pull", "migrate"),
-    *("imports", "withdraw", "map", "mappings", "topics", "key"),
+    *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 
 

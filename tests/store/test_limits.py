@@ -28,6 +28,7 @@ LIMITED = {
     "evaluation": "trial_id",
     "unblinding": "trial_id",
     "decision": "trial_id",
+    "agreement": "trial_id",
     "trial_step": "trial_id",
     "reject": "trial",
     "reject_overflow": "trial",
